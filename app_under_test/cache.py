@@ -1,0 +1,43 @@
+"""The app's cache: one Redis client, proven by a ping when it is opened."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+if TYPE_CHECKING:
+    from app_under_test.settings import Settings
+
+
+class Cache:
+    """A Redis client. `open` before use; `close` at the end."""
+
+    def __init__(self, client: Redis) -> None:
+        self._client = client
+
+    @classmethod
+    async def open(cls, url: str, settings: Settings) -> Cache:
+        """Connect and ping. Raises what the client raised, and leaves no connection behind.
+
+        The client's own retries are off: their back-off would be a timer outside the settings.
+        """
+        client = Redis.from_url(
+            url,
+            socket_connect_timeout=settings.cache_connect_timeout_s,
+            socket_timeout=settings.cache_socket_timeout_s,
+            retry=Retry(NoBackoff(), 0),
+            client_name=settings.application_name,
+        )
+        try:
+            await client.ping()
+        except BaseException:
+            await client.aclose()
+            raise
+        return cls(client)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._client.aclose()

@@ -1,0 +1,200 @@
+"""The chat, the golden path: a message comes in, is stored and is answered."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid4
+
+from fastapi import APIRouter, Request, WebSocket, WebSocketDisconnect
+from fastapi.responses import JSONResponse
+
+from app_under_test.failure import DatabaseAwayError, describe, summary
+from app_under_test.messages import Message
+from app_under_test.remedies.degraded import DegradedStart, QueueFullError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from app_under_test.context import Context
+    from app_under_test.log import Log
+    from app_under_test.messages import StoredMessage
+    from app_under_test.store import MessageStore
+
+MAX_TEXT_BYTES = 4096
+MAX_FRAME_CHARS = 4 * MAX_TEXT_BYTES
+DEFAULT_LIMIT = 20
+MAX_LIMIT = 100
+TRY_AGAIN_LATER = 1013
+GOING_AWAY = 1001
+
+router = APIRouter()
+
+
+class BadMessageError(Exception):
+    """What the client sent is not a message; the text says how to send one."""
+
+
+class Connections:
+    """The register of open chats, at most `limit` at once."""
+
+    def __init__(self, *, limit: int) -> None:
+        self._limit = limit
+        self._open: set[WebSocket] = set()
+
+    @contextmanager
+    def holding(self, socket: WebSocket) -> Iterator[bool]:
+        """Hold a place for the block; gives False when there is none."""
+        if len(self._open) >= self._limit:
+            yield False
+            return
+        self._open.add(socket)
+        try:
+            yield True
+        finally:
+            self._open.discard(socket)
+
+
+class Chat:
+    """Answers messages: stored, or kept while a degraded start waits for the database."""
+
+    def __init__(
+        self, store: MessageStore, *, log: Log, degraded_start: DegradedStart | None
+    ) -> None:
+        self.store = store
+        self._log = log
+        self._degraded_start = degraded_start
+
+    async def answer(self, frame: str) -> dict[str, Any]:
+        """Answer one frame: `{id, key, text, reply, stored}`, or `{error}` with `key` if known."""
+        try:
+            message = parse(frame)
+        except BadMessageError as error:
+            return {"error": str(error)}
+        try:
+            stored = await self._store_or_keep(message)
+        except QueueFullError as error:
+            return {"error": str(error), "key": str(message.key)}
+        except DatabaseAwayError as error:
+            self._log.emit(
+                "chat.not_stored", summary(error), severity="ERROR", error=describe(error)
+            )
+            return {"error": f"{error}; send it again later", "key": str(message.key)}
+        return {
+            "id": None if stored is None else stored.id,
+            "key": str(message.key),
+            "text": message.text if stored is None else stored.text,
+            "reply": f"You said: {message.text if stored is None else stored.text}",
+            "stored": stored is not None,
+        }
+
+    async def _store_or_keep(self, message: Message) -> StoredMessage | None:
+        if self._degraded_start is not None and self._degraded_start.active:
+            self._degraded_start.keep(message)
+            return None
+        stored = await self.store.add(message)
+        self._log.emit(
+            "chat.stored",
+            f"Message {stored.id} is stored",
+            message_id=stored.id,
+            key=str(stored.key),
+            waited=False,
+        )
+        return stored
+
+
+def parse(frame: str) -> Message:
+    """Read `{"text": "...", "key": "<uuid, optional>"}`. Raises BadMessageError."""
+    if len(frame) > MAX_FRAME_CHARS:
+        raise BadMessageError(f"the frame is longer than {MAX_FRAME_CHARS} characters")
+    try:
+        value = json.loads(frame)
+    except (ValueError, RecursionError):
+        value = None
+    text = value.get("text") if isinstance(value, dict) else None
+    if not isinstance(text, str) or not text:
+        raise BadMessageError('send JSON such as {"text": "hello"}, the text not empty')
+    try:
+        size_bytes = len(text.encode())
+    except UnicodeEncodeError:
+        raise BadMessageError("the text holds half a surrogate pair") from None
+    if size_bytes > MAX_TEXT_BYTES:
+        raise BadMessageError(f"the text is {size_bytes} bytes long, at most {MAX_TEXT_BYTES} fit")
+    if "\0" in text:
+        raise BadMessageError("the text holds a NUL character")
+    given = value.get("key")
+    try:
+        key = uuid4() if given is None else UUID(given)
+    except (ValueError, AttributeError, TypeError):
+        raise BadMessageError("the key is not a UUID") from None
+    return Message(key=key, text=text)
+
+
+@router.websocket("/ws/chat")
+async def converse(socket: WebSocket) -> None:
+    """Answer every frame until the client leaves or has been silent for the idle limit."""
+    context: Context = socket.app.state.context
+    chat, connections = context.chat, context.connections
+    assert chat is not None, "a chat before phase services"
+    assert connections is not None, "a chat before phase websocket"
+    with connections.holding(socket) as placed:
+        await socket.accept()
+        if not placed:
+            await socket.close(TRY_AGAIN_LATER, "too many chats are open; come back later")
+            return
+        try:
+            while True:
+                async with asyncio.timeout(context.settings.websocket_idle_s):
+                    frame = await _receive(socket)
+                await socket.send_json(await chat.answer(frame))
+        except WebSocketDisconnect:
+            return
+        except TimeoutError:
+            await socket.close(GOING_AWAY, "no message for too long")
+
+
+async def _receive(socket: WebSocket) -> str:
+    """Wait for a frame; a binary one counts as text that is not JSON."""
+    event = await socket.receive()
+    if event["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(event.get("code", 1006), event.get("reason"))
+    return event.get("text") or ""
+
+
+@router.get("/messages")
+async def messages(request: Request) -> JSONResponse:
+    """Give the newest stored messages (`?limit=`, 1 to 100, 20 if not given) or that of `?key=`.
+
+    422 for a bad parameter, 503 while the database is away, both as `{error}`. The parameters are
+    read by hand: declaring them costs 14 ms of every start (FastAPI then loads pydantic.v1).
+    """
+    context: Context = request.app.state.context
+    assert context.chat is not None, "a request before phase services"
+    query = request.query_params
+    try:
+        limit = int(query.get("limit", DEFAULT_LIMIT))
+        key = UUID(query["key"]) if "key" in query else None
+    except ValueError:
+        limit, key = 0, None
+    if not 1 <= limit <= MAX_LIMIT:
+        problem = f"limit must be 1 to {MAX_LIMIT} and key, if given, a UUID"
+        return JSONResponse({"error": problem}, status_code=422)
+    try:
+        found = await context.chat.store.newest(limit=limit, key=key)
+    except DatabaseAwayError as error:
+        return JSONResponse({"error": f"{error}; try again later"}, status_code=503)
+    return JSONResponse(
+        {
+            "messages": [
+                {
+                    "id": message.id,
+                    "key": str(message.key),
+                    "text": message.text,
+                    "created_at": message.created_at.isoformat(),
+                }
+                for message in found
+            ]
+        }
+    )

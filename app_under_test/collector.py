@@ -1,0 +1,27 @@
+"""The garbage collector, kept out of the way while modules load."""
+
+from __future__ import annotations
+
+import gc
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextmanager
+def paused() -> Iterator[None]:
+    """Collect nothing during the block: what an import makes lives as long as the process."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def spare_what_is_loaded() -> None:
+    """Leave every object made so far out of later collections, the one at the exit included."""
+    gc.freeze()

@@ -1,0 +1,36 @@
+"""The context of one process life: what the phases build and the endpoints use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from app_under_test.cache import Cache
+    from app_under_test.chat import Chat, Connections
+    from app_under_test.database import Database
+    from app_under_test.log import Log
+    from app_under_test.remedies.degraded import DegradedStart
+    from app_under_test.settings import Settings
+
+State = Literal["pending", "complete", "degraded", "failed"]
+
+
+@dataclass(slots=True, kw_only=True)
+class Context:
+    """Filled phase by phase; a part is None until its phase has built it."""
+
+    settings: Settings
+    log: Log
+    states: dict[str, State] = field(default_factory=dict)
+    ready: bool = False
+    database: Database | None = None
+    cache: Cache | None = None
+    chat: Chat | None = None
+    connections: Connections | None = None
+    degraded_start: DegradedStart | None = None
+
+    @property
+    def degraded(self) -> list[str]:
+        """Names of the phases that ended degraded, in order."""
+        return [name for name, state in self.states.items() if state == "degraded"]

@@ -1,0 +1,127 @@
+"""The app's database: one SQLAlchemy engine on asyncpg, opened as a whole or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import asyncpg
+from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import asyncpg as _dialect  # noqa: F401  loaded before it is timed
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from app_under_test.failure import DatabaseAwayError
+
+if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+    from app_under_test.settings import Settings
+
+SCHEMA_LOCK_KEY = 1278
+"""The key of the transaction-level advisory lock under which the tables are created."""
+
+DRIVER_ERRORS = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+"""What using a connection can raise; SQLAlchemy passes errors of connecting on as they are."""
+
+_SCHEMA = (
+    f"SELECT pg_advisory_xact_lock({SCHEMA_LOCK_KEY})",
+    (
+        "CREATE TABLE IF NOT EXISTS messages ("
+        " id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,"
+        " client_id uuid NOT NULL UNIQUE,"
+        " text text NOT NULL,"
+        " created_at timestamptz NOT NULL DEFAULT now())"
+    ),
+    "SELECT id, client_id, text, created_at FROM messages LIMIT 0",
+)
+
+
+class Database:
+    """The engine and its connections. Closed when made; `open` may be tried again if it fails."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._engine: AsyncEngine | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """True between a successful `open` and `close`."""
+        return self._engine is not None
+
+    async def open(self) -> None:
+        """Connect, create and check the tables, then warm the asked number of connections at once.
+
+        Raises what the driver raised, its chain kept. The engine is disposed of on every failure,
+        cancellation included, so that no connection is left behind.
+        """
+        assert self._engine is None, "open() of a database that is open"
+        engine = _engine(self._settings)
+        try:
+            async with engine.begin() as connection:
+                for statement in _SCHEMA:
+                    await connection.execute(text(statement))
+            await _warm(engine, self._settings.database_warm_connections)
+        except BaseException:
+            await engine.dispose()
+            raise
+        self._engine = engine
+
+    async def close(self) -> None:
+        """Close every connection; nothing happens when the database is not open."""
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            await engine.dispose()
+
+    def begin(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Take a connection in a transaction that commits at the end of the block.
+
+        Raises DatabaseAwayError when the database is not open.
+        """
+        if self._engine is None:
+            raise DatabaseAwayError("the database is not open")
+        return self._engine.begin()
+
+
+def _engine(settings: Settings) -> AsyncEngine:
+    class Connection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg is untyped
+        """A connection whose orderly close takes its limit from the settings."""
+
+        async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109, ARG002  asyncpg's signature; SQLAlchemy passes a constant
+            await super().close(timeout=settings.database_close_timeout_s)
+
+    return create_async_engine(
+        settings.database_url.get_secret_value(),
+        pool_size=settings.pool_size,
+        max_overflow=settings.max_overflow,
+        pool_timeout=settings.database_pool_timeout_s,
+        pool_recycle=settings.database_pool_recycle_s,
+        connect_args={
+            "timeout": settings.database_connect_timeout_s,
+            "command_timeout": settings.database_command_timeout_s,
+            "server_settings": {"application_name": settings.application_name},
+            "connection_class": Connection,
+        },
+    )
+
+
+async def _warm(engine: AsyncEngine, connections: int) -> None:
+    """Hold that many connections at the same time, each after a real query."""
+    all_open = asyncio.Barrier(connections)
+
+    async def hold_one() -> None:
+        async with engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+            await all_open.wait()
+
+    first: BaseException | None = None
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(connections):
+                group.create_task(hold_one())
+    except* Exception as errors:  # noqa: BLE001  the first is raised below as it is
+        first = errors.exceptions[0]
+    if first is not None:
+        raise first

@@ -1,0 +1,28 @@
+"""The records of the chat: a message as it came and as it is stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A message as its client sent it; `key` tells a resend from a new one."""
+
+    key: UUID
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredMessage:
+    """A message as the database has it; `created_at` is UTC by the database's clock."""
+
+    id: int
+    key: UUID
+    text: str
+    created_at: datetime

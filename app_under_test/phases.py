@@ -1,0 +1,111 @@
+"""The seven start-up phases, in order, and what each really does."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import importlib.metadata
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from app_under_test import collector
+from app_under_test.chat import Chat, Connections
+from app_under_test.remedies.degraded import DegradedStart
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from app_under_test.context import Context
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Phase:
+    """One step. `run` does its work or raises; a phase that is not critical may fail."""
+
+    name: str
+    run: Callable[[Context], Awaitable[None]]
+    critical: bool = True
+
+
+class NotConfiguredError(Exception):
+    """A part is absent because the settings do not ask for it."""
+
+
+async def init(context: Context) -> None:
+    """Make sure that the settings can be acted on: the address of the database is known."""
+    assert context.settings.database_address, "validated settings without a database address"
+    if context.settings.remedy_degraded_start:
+        context.degraded_start = DegradedStart(context)
+
+
+async def dependencies(context: Context) -> None:
+    """Load the drivers and check that they are installed; costs about 0.2 s of imports.
+
+    The imports run in a thread so that the phase's limit holds for them too.
+    """
+    settings = context.settings
+    packages = ["sqlalchemy", "asyncpg"]
+    modules = ["app_under_test.database", "app_under_test.store"]
+    if settings.cache_url is not None:
+        packages.append("redis")
+        modules.append("app_under_test.cache")
+    with collector.paused():
+        for module in modules:
+            await asyncio.to_thread(importlib.import_module, module)
+    collector.spare_what_is_loaded()
+    for package in packages:
+        importlib.metadata.version(package)
+    if settings.dependencies_replay_s:
+        await asyncio.sleep(settings.dependencies_replay_s)
+
+
+async def database(context: Context) -> None:
+    """Open the database: first connection, first real queries, warm connections."""
+    from app_under_test.database import Database  # noqa: PLC0415  loaded by phase dependencies
+
+    context.database = Database(context.settings)
+    await context.database.open()
+
+
+async def cache(context: Context) -> None:
+    """Open the cache. Raises NotConfiguredError when the settings name none."""
+    if context.settings.cache_url is None:
+        raise NotConfiguredError("no cache URL")
+    from app_under_test.cache import Cache  # noqa: PLC0415  loaded by phase dependencies
+
+    url = context.settings.cache_url.get_secret_value()
+    context.cache = await Cache.open(url, context.settings)
+
+
+async def services(context: Context) -> None:
+    """Build the chat service and bind it to the stored messages."""
+    from app_under_test.store import MessageStore  # noqa: PLC0415  loaded by phase dependencies
+
+    assert context.database is not None, "phase services before phase database"
+    context.chat = Chat(
+        MessageStore(context.database), log=context.log, degraded_start=context.degraded_start
+    )
+
+
+async def websocket(context: Context) -> None:
+    """Open the register of chat connections."""
+    context.connections = Connections(limit=context.settings.websocket_limit)
+
+
+async def finalize(context: Context) -> None:
+    """Check that the parts stand, and let requests in."""
+    assert context.chat is not None, "phase finalize before phase services"
+    assert context.connections is not None, "phase finalize before phase websocket"
+    context.ready = True
+
+
+DEFAULT_PHASES: tuple[Phase, ...] = (
+    Phase(name="init", run=init),
+    Phase(name="dependencies", run=dependencies),
+    Phase(name="database", run=database),
+    Phase(name="cache", run=cache, critical=False),
+    Phase(name="services", run=services),
+    Phase(name="websocket", run=websocket),
+    Phase(name="finalize", run=finalize),
+)
+"""The audit's seven phases. A variant replaces one and passes its own tuple to `create_app`."""

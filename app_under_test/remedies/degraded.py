@@ -1,0 +1,137 @@
+"""Degraded start: serve without the database while it is away, and catch up when it is back."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from app_under_test.failure import describe, is_transient, summary
+
+if TYPE_CHECKING:
+    from app_under_test.context import Context
+    from app_under_test.messages import Message, StoredMessage
+    from app_under_test.store import MessageStore
+
+PHASE = "database"
+
+
+class QueueFullError(Exception):
+    """No more messages can be kept until the database is back."""
+
+
+class DegradedStart:
+    """Covers a transient failure of phase database; keeps messages, bounded and in order.
+
+    `active` is true from the covered failure until every kept message is stored.
+    """
+
+    def __init__(self, context: Context) -> None:
+        settings = context.settings
+        self.active = False
+        self._context = context
+        self._limit_s = settings.phase_limit_s(PHASE)
+        self._pause_s = settings.degraded_reconnect_pause_s
+        self._size = settings.degraded_queue_size
+        self._waiting: deque[Message] = deque()
+        self._stored: list[StoredMessage] = []
+        self._draw = random.Random(settings.jitter_seed)  # noqa: S311  jitter, not a secret
+        self._task: asyncio.Task[None] | None = None
+
+    def covers(self, phase: str, error: BaseException) -> bool:
+        """Tell whether start-up goes on despite this error, and remember that it did."""
+        covered = phase == PHASE and is_transient(error)
+        self.active = self.active or covered
+        return covered
+
+    def keep(self, message: Message) -> None:
+        """Keep a message until the database is back. Raises QueueFullError at the bound.
+
+        A message whose key is waiting already is a resend and takes no second place.
+        """
+        if any(waiting.key == message.key for waiting in self._waiting):
+            return
+        if len(self._waiting) >= self._size:
+            raise QueueFullError(
+                f"{self._size} messages wait for the database; send it again later"
+            )
+        self._waiting.append(message)
+
+    def begin(self, store: MessageStore) -> None:
+        """Start trying in the background, if a failure was covered."""
+        if self.active:
+            self._task = asyncio.create_task(self._come_back(store), name="degraded-start")
+
+    async def close(self) -> None:
+        """End the background task; what still waits is lost with the process."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _come_back(self, store: MessageStore) -> None:
+        tries = 0
+        while self.active:
+            await asyncio.sleep(self._draw.uniform(0.0, 2.0 * self._pause_s))
+            tries += 1
+            try:
+                await self._reconnect(store)
+            except Exception as error:  # noqa: BLE001  judged below, logged with its chain
+                if not self._try_again(error, tries):
+                    return
+
+    async def _reconnect(self, store: MessageStore) -> None:
+        """Open the database under its phase's limit, then store what waited, oldest first."""
+        database = self._context.database
+        assert database is not None, "a covered failure without a database to open"
+        if not database.is_open:
+            async with asyncio.timeout(self._limit_s):
+                await database.open()
+        while self._waiting:
+            stored = await store.add(self._waiting[0])
+            self._waiting.popleft()
+            self._stored.append(stored)
+        # No await between the last look at the queue and this: nothing is kept unseen.
+        self.active = False
+        self._context.states[PHASE] = "complete"
+        self._report()
+
+    def _report(self) -> None:
+        log, count = self._context.log, len(self._stored)
+        log.emit(
+            "database.reconnected",
+            f"The database is back; {count} messages that waited are stored",
+            phase=PHASE,
+            stored=count,
+            database_address=self._context.settings.database_address,
+        )
+        for message in self._stored:
+            log.emit(
+                "chat.stored",
+                f"Message {message.id} is stored after waiting",
+                message_id=message.id,
+                key=str(message.key),
+                waited=True,
+            )
+        self._stored.clear()
+
+    def _try_again(self, error: Exception, tries: int) -> bool:
+        again = is_transient(error)
+        if not again:
+            self._context.states[PHASE] = "failed"
+        self._context.log.emit(
+            "database.retry_failed" if again else "phase.failed",
+            f"Try {tries} to reach the database failed"
+            f"{'' if again else ', waiting cannot mend it'}: {summary(error)}",
+            severity="WARNING" if again else "ERROR",
+            phase=PHASE,
+            tries=tries,
+            waiting=len(self._waiting),
+            limit_s=self._limit_s,
+            critical=True,
+            error=describe(error),
+            database_address=self._context.settings.database_address,
+        )
+        return again

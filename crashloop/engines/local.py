@@ -1,0 +1,373 @@
+"""The local engine: real Postgres, an embedded cache, the fault proxy, and uvicorn processes.
+
+Everything listens on loopback or on Unix sockets in the run's own folder; nothing needs Docker,
+root or an account.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+from crashloop.engines import process
+from crashloop.engines.binaries import find_binaries
+from crashloop.engines.cache import cache
+from crashloop.engines.output import AppOutput
+from crashloop.engines.ports import free_port
+from crashloop.engines.postgres import postgres
+from crashloop.engines.template import DATABASE, template
+from crashloop.engines.workspace import workspace
+from crashloop.errors import CapabilityError, HarnessError
+from crashloop.model import Grade, Transport
+from crashloop.proxy.address import Address
+from crashloop.proxy.proxy import FaultProxy
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+
+    from crashloop.clock import TimeScale
+    from crashloop.engines.cache import CacheServer
+    from crashloop.engines.postgres import PostgresServer
+    from crashloop.engines.workspace import Workspace
+    from crashloop.model import Scenario
+    from crashloop.trace.recorder import Recorder
+
+HOST = "127.0.0.1"
+INSTANCE = "lab:local:postgres"  # the shape of Cloud SQL's PROJECT:REGION:INSTANCE
+SOCKET = ".s.PGSQL.5432"
+BASELINE_TIMEOUT_S = 10.0
+BACKENDS_BOUND_S = 2.0
+BACKENDS_LOOK_EVERY_S = 0.02
+STOP_STEPS = ((signal.SIGTERM, 3.0),)
+
+
+class AppProcess:
+    """One attempt: a uvicorn process. `ended` is set when it has exited and said its last line."""
+
+    def __init__(self, child: process.Process, output: AppOutput) -> None:
+        self.pid = child.pid
+        self.ended = asyncio.Event()
+        self._child = child
+        self._output = output
+
+    async def wait(self) -> int:
+        """The exit status, a code or minus a signal's number, when all output has been read."""
+        try:
+            status = await asyncio.shield(self._child.exited)
+            await self._child.drained()
+        finally:
+            self._child.close_output()
+            self._output.close()
+            self.ended.set()
+        return status
+
+    async def stop(self) -> None:
+        """SIGTERM, then SIGKILL after 3 s."""
+        await process.terminate(self._child, *STOP_STEPS)
+
+
+class LocalEngine:
+    """What a scenario runs on here. Made by `open`, which also takes it all down again.
+
+    `host` and `port` are the app's address, `proxy` stands between app and Postgres, and
+    `database_address` is the only way to Postgres that the app is told.
+    """
+
+    name = "local"
+    proxy_class: type[FaultProxy] = FaultProxy
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        *,
+        space: Workspace,
+        scale: TimeScale,
+        recorder: Recorder,
+        artifacts: Path,
+        seed: int,
+    ) -> None:
+        self.host = HOST
+        self.port = free_port(HOST)
+        self.attempt: int | None = None
+        self._scenario = scenario
+        self._space = space
+        self._scale = scale
+        self._recorder = recorder
+        self._artifacts = artifacts
+        self._seed = seed
+        self._attempts_of_links: dict[str, int | None] = {}
+        self._children: list[AppProcess] = []
+        self.proxy: FaultProxy
+        self._server: PostgresServer
+        self._cache: CacheServer
+        self._control: asyncpg.Connection[Any]
+
+    @classmethod
+    def capabilities(cls) -> tuple[str, ...]:
+        """What a scenario may rely on here; `kernel` are SYN_SENT receipts, from Linux' /proc."""
+        linux = ("kernel",) if sys.platform == "linux" else ()
+        return ("postgres", "cache", "unix", "tcp", *linux)
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(
+        cls,
+        scenario: Scenario,
+        *,
+        seed: int,
+        scale: TimeScale,
+        recorder: Recorder,
+        artifacts: Path,
+        postgres_bin: Path | None,
+    ) -> AsyncIterator[LocalEngine]:
+        """Start database, cache and proxy; end everything on leaving, attempts included."""
+        if any(f.grade is Grade.KERNEL for f in scenario.faults):
+            cls._require_kernel()
+        begun_ns = time.monotonic_ns()
+        async with contextlib.AsyncExitStack() as stack:
+            space = stack.enter_context(workspace())
+            recorder.emit("harness", "workspace.made", {"folder": str(space.path)})
+            engine = cls(
+                scenario,
+                space=space,
+                scale=scale,
+                recorder=recorder,
+                artifacts=artifacts,
+                seed=seed,
+            )
+            await engine._start_servers(stack, postgres_bin)
+            await engine._start_proxy(stack)
+            stack.push_async_callback(engine._stop_attempts)
+            recorder.emit(
+                "harness",
+                "lab.ready",
+                {
+                    "database_address": str(engine.proxy.address),
+                    "app_address": f"{engine.host}:{engine.port}",
+                    "took_s": round((time.monotonic_ns() - begun_ns) / 1e9, 4),
+                },
+            )
+            yield engine
+
+    @staticmethod
+    def _require_kernel() -> None:
+        if sys.platform != "linux":
+            raise CapabilityError(
+                f"this fault needs receipts from Linux' /proc/net/tcp, and this is {sys.platform}",
+                hint="use fault=hold or fault=refuse, or run it on Linux",
+            )
+
+    async def baseline(self) -> None:
+        """Prove the path before any fault: the harness's own query, through the proxy, as the app.
+
+        Emits `baseline.passed` with the proxy's link; HarnessError where it does not work.
+        """
+        before = set(self._attempts_of_links)
+        target = self._target()
+        try:
+            connection = await asyncpg.connect(timeout=BASELINE_TIMEOUT_S, **target)
+            try:
+                value = await connection.fetchval("select 1", timeout=BASELINE_TIMEOUT_S)
+            finally:
+                await connection.close(timeout=BASELINE_TIMEOUT_S)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise HarnessError(
+                f"the path to Postgres did not work before any fault: "
+                f"{type(error).__name__}: {error}",
+                hint="see postgres.log in the artifacts",
+            ) from error
+        assert value == 1
+        links = sorted(set(self._attempts_of_links) - before)
+        self._recorder.emit(
+            "harness", "baseline.passed", {"link": links[0] if links else None, "query": "select 1"}
+        )
+
+    async def start_app(self, attempt: int) -> AppProcess:
+        """Start one attempt: a real uvicorn in a process of its own."""
+        self.attempt = attempt
+        app = self._scenario.app
+        output = AppOutput(
+            self._recorder, attempt=attempt, path=self._artifacts / f"attempt-{attempt}.log"
+        )
+        folder = self._space.part(f"attempt-{attempt}")
+        child = process.start(
+            [
+                *(sys.executable, "-P", "-m", "uvicorn", app.target),
+                *("--host", self.host, "--port", str(self.port)),
+                *("--app-dir", app.folder or str(folder), "--no-use-colors"),
+                *("--timeout-graceful-shutdown", "2"),
+            ],
+            workspace=self._space,
+            name=f"attempt {attempt} of the app",
+            environment=self._environment(attempt),
+            folder=folder,
+        )
+        child.listen(output.line)
+        started = AppProcess(child, output)
+        self._children.append(started)
+        return started
+
+    async def count_backends(self, attempt: int) -> None:
+        """Count what an ended attempt left in Postgres; emits `database.backends`.
+
+        A closed socket needs a moment to be noticed: looks until none is left, 2 s at most.
+        """
+        query = "select count(*) from pg_stat_activity where application_name = $1"
+        until_ns = time.monotonic_ns() + int(BACKENDS_BOUND_S * 1e9)
+        while True:
+            count = await self._ask(query, _application_name(attempt))
+            if not count or time.monotonic_ns() > until_ns:
+                break
+            await asyncio.sleep(BACKENDS_LOOK_EVERY_S)
+        self._recorder.emit("database", "database.backends", {"count": count}, attempt=attempt)
+
+    async def read_row(self, key: str) -> dict[str, Any] | None:
+        """The stored chat message with this key, from Postgres itself, past proxy and app."""
+        query = "select id from messages where client_id = $1::text::uuid"
+        identity = await self._ask(query, key)
+        return None if identity is None else {"key": key, "id": identity}
+
+    async def fail_when_broken(self) -> None:
+        """Wait for ever; HarnessError as soon as Postgres or the cache dies by itself."""
+        database = asyncio.create_task(self._server.died.wait())
+        store = asyncio.create_task(self._cache.died.wait())
+        try:
+            await asyncio.wait({database, store}, return_when=asyncio.FIRST_COMPLETED)
+            who = "Postgres" if self._server.died.is_set() else f"the cache ({self._cache.kind})"
+            raise HarnessError(
+                f"{who} died in the middle of the run",
+                hint="nothing of this run counts; see its log in the artifacts and run again",
+            )
+        finally:
+            database.cancel()
+            store.cancel()
+
+    async def _ask(self, query: str, argument: str) -> Any:
+        try:
+            async with self._asking:
+                return await self._control.fetchval(query, argument, timeout=BASELINE_TIMEOUT_S)
+        except asyncpg.UndefinedTableError:
+            return None
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise HarnessError(
+                f"Postgres did not answer the harness: {type(error).__name__}: {error}",
+                hint="see postgres.log in the artifacts",
+            ) from error
+
+    async def _start_servers(
+        self, stack: contextlib.AsyncExitStack, postgres_bin: Path | None
+    ) -> None:
+        self._asking = asyncio.Lock()
+        emit_database = _silent(self._recorder.source("database"))
+        emit_cache = _silent(self._recorder.source("cache"))
+
+        async def start_database() -> PostgresServer:
+            binaries = await asyncio.to_thread(find_binaries, postgres_bin)
+            source = await template(self._space, binaries)
+            for secret in (source.app_password, source.superuser_password):
+                self._recorder.redactor.add(secret)
+            return await stack.enter_async_context(
+                postgres(self._space, source, emit=emit_database, evidence=self._artifacts)
+            )
+
+        async with asyncio.TaskGroup() as group:
+            database = group.create_task(start_database())
+            store = group.create_task(
+                stack.enter_async_context(
+                    cache(self._space, emit=emit_cache, evidence=self._artifacts)
+                )
+            )
+        self._server, self._cache = database.result(), store.result()
+        self._control = await asyncpg.connect(
+            self._server.control_dsn, database=DATABASE, timeout=BASELINE_TIMEOUT_S
+        )
+        stack.push_async_callback(self._control.close, timeout=BASELINE_TIMEOUT_S)
+
+    async def _start_proxy(self, stack: contextlib.AsyncExitStack) -> None:
+        if self._scenario.transport is Transport.UNIX:
+            folder = self._space.part("cloudsql") / INSTANCE
+            folder.mkdir(mode=0o700)
+            listen = Address(path=str(folder / SOCKET))
+            real = self._server.socket_dir / f".s.PGSQL.{self._server.port}"
+            upstream = Address(path=str(real))
+        else:
+            listen = Address(host=HOST, port=0)
+            upstream = Address(host=HOST, port=self._server.port)
+        self.proxy = await stack.enter_async_context(
+            self.proxy_class(
+                listen=listen,
+                upstream=upstream,
+                emit=self._on_proxy_event,
+                name="db",
+                watch_pids=self._watched,
+            )
+        )
+
+    async def _stop_attempts(self) -> None:
+        for child in self._children:
+            await process.finish(child.stop())
+
+    def _watched(self) -> Iterable[int]:
+        return [child.pid for child in self._children if not child.ended.is_set()]
+
+    def _on_proxy_event(self, kind: str, data: dict[str, object]) -> int:
+        """Give a proxy event its attempt: the one that was running when its link was opened."""
+        link = data.get("link")
+        if isinstance(link, str):
+            attempt = self._attempts_of_links.setdefault(link, self.attempt)
+        else:
+            attempt = self.attempt
+        return self._recorder.emit("proxy", kind, data, attempt=attempt).seq
+
+    def _target(self) -> dict[str, Any]:
+        address = self.proxy.address
+        host, port = _host_and_port(address)
+        return {"dsn": self._server.app_url(), "host": host, "port": port}
+
+    def _environment(self, attempt: int) -> dict[str, str]:
+        app = self._scenario.app
+        timers = {
+            name: f"{self._scale.wall_s(seconds):.6f}" for name, seconds in app.timers_s.items()
+        }
+        host, port = _host_and_port(self.proxy.address)
+        url = self._server.app_url(scheme="postgresql+asyncpg")
+        if host.startswith("/"):
+            head, _, _ = url.rpartition("@")
+            url = f"{head}@/{DATABASE}?host={host}"
+        else:
+            url = self._server.app_url(scheme="postgresql+asyncpg", host=host, port=port)
+        return {
+            **timers,
+            **app.settings,
+            "APP_DATABASE_URL": url,
+            "APP_CACHE_URL": self._cache.url,
+            "APP_APPLICATION_NAME": _application_name(attempt),
+            "APP_JITTER_SEED": str(self._seed + attempt),
+        }
+
+
+def _host_and_port(address: Address) -> tuple[str, int]:
+    """How libpq and asyncpg name it: a Unix socket by its folder, and 5432."""
+    if address.path:
+        return str(Path(address.path).parent), 5432
+    return address.host, address.port
+
+
+def _application_name(attempt: int) -> str:
+    return f"app-attempt-{attempt}"
+
+
+def _silent(emit: Callable[[str, Mapping[str, Any]], int]) -> Callable[[str, dict[str, Any]], None]:
+    """The same, without the sequence number."""
+
+    def silent(kind: str, data: dict[str, Any]) -> None:
+        emit(kind, data)
+
+    return silent

@@ -1,0 +1,102 @@
+"""What the app says: its structured lines become events, every other line is kept as it is."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from crashloop.trace.recorder import Recorder
+
+MAX_LINE_CHARS = 16 * 1024
+MAX_LINES = 20_000
+MAX_BURSTS = 200
+MAX_TEXT_CHARS = 2000
+EVENT_KINDS = ("startup.", "phase.", "shutdown.", "database.", "chat.")
+
+# Told by the event itself, or too long for it; the attempt's log has them all.
+_DROPPED = frozenset(
+    {"event", "mono_ns", "time", "logging.googleapis.com/labels", "stack_trace", "severity"}
+)
+
+
+class AppOutput:
+    """Reads one attempt's lines: redacts them, keeps them in a file, makes events of them.
+
+    A structured line is a JSON object with a known `event` and its own `mono_ns`, which is believed
+    only inside the attempt's life. Other lines that arrive together (a traceback) become one
+    `app.output` event; the file has them all.
+    """
+
+    def __init__(self, recorder: Recorder, *, attempt: int, path: Path) -> None:
+        self._recorder = recorder
+        self._attempt = attempt
+        self._started_ns = time.monotonic_ns()
+        self._lines = 0
+        self._bursts = 0
+        self._others: list[str] = []
+        self._file: IO[str] | None = path.open("w", encoding="utf-8", buffering=1)
+
+    def line(self, text: str) -> None:
+        """Take one line."""
+        self._lines += 1
+        if self._file is None or self._lines > MAX_LINES:
+            return
+        text = self._recorder.redactor.text(text[:MAX_LINE_CHARS])
+        self._file.write(text + "\n")
+        entry = _structured(text)
+        if entry is not None:
+            self._flush()
+            self._event(entry)
+            return
+        if not self._others:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._others.append(text)
+
+    def close(self) -> None:
+        """No line comes any more."""
+        self._flush()
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _flush(self) -> None:
+        lines, self._others = self._others, []
+        if not lines or self._bursts >= MAX_BURSTS:
+            return
+        self._bursts += 1
+        text = "\n".join(lines)
+        if len(text) > MAX_TEXT_CHARS:
+            text = f"{text[: MAX_TEXT_CHARS // 2]}\n...\n{text[-MAX_TEXT_CHARS // 2 :]}"
+        data = {"lines": len(lines), "text": text}
+        self._recorder.emit("app", "app.output", data, attempt=self._attempt)
+
+    def _event(self, entry: dict[str, Any]) -> None:
+        now_ns = time.monotonic_ns()
+        said_ns = entry["mono_ns"]
+        instant_ns = said_ns if self._started_ns <= said_ns <= now_ns else now_ns
+        self._recorder.emit(
+            "app",
+            entry["event"],
+            {key: value for key, value in entry.items() if key not in _DROPPED},
+            attempt=self._attempt,
+            mono_ns=instant_ns,
+        )
+
+
+def _structured(text: str) -> dict[str, Any] | None:
+    if not text.startswith("{"):
+        return None
+    try:
+        entry = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(entry, dict):
+        return None
+    kind, mono_ns = entry.get("event"), entry.get("mono_ns")
+    known = isinstance(kind, str) and kind.startswith(EVENT_KINDS) and len(kind) < 60  # noqa: PLR2004  longer than any kind
+    return entry if known and isinstance(mono_ns, int) else None

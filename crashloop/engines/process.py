@@ -1,0 +1,314 @@
+"""A child process of a run: clean environment, own session, known to the reaper, always reaped."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING, TypeVar
+
+from crashloop.engines import reaper as watcher
+from crashloop.engines.account import clean_environment
+from crashloop.engines.advice import hint_for
+from crashloop.errors import HarnessError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from pathlib import Path
+    from typing import Any
+
+    from crashloop.engines.account import Account
+    from crashloop.engines.guard import Reaper
+    from crashloop.engines.workspace import Workspace
+
+T = TypeVar("T")
+
+TAIL_LINES = 40
+MAX_LINE_BYTES = 64 * 1024
+READ_BYTES = 64 * 1024
+KILL_BOUND_S = 2.0
+OUTPUT_BOUND_S = 0.5
+
+
+class Process:
+    """A started child: its id, its exit, and what it says.
+
+    `exited` is done with the return code (negative: the signal's number) as soon as the child has
+    ended and was reaped. Standard output and error arrive together, line by line: written to `log`
+    when one was given, the last 40 kept for `tail()`.
+    """
+
+    def __init__(
+        self, popen: subprocess.Popen[bytes], *, name: str, reaper: Reaper, log: Path | None
+    ) -> None:
+        self.name = name
+        self.pid = popen.pid
+        self.exited: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._popen = popen
+        self._reaper = reaper
+        self._log = log.open("ab", buffering=0) if log else None
+        self._lines: deque[str] = deque(maxlen=TAIL_LINES)
+        self._rest = b""
+        self._listeners: list[Callable[[str], None]] = []
+        self._closed = asyncio.Event()
+
+    def watch(self) -> None:
+        """Follow the child's output and exit from here on."""
+        loop = asyncio.get_running_loop()
+        assert self._popen.stdout is not None
+        os.set_blocking(self._popen.stdout.fileno(), False)
+        loop.add_reader(self._popen.stdout.fileno(), self._read)
+        if sys.platform == "linux":
+            with contextlib.suppress(OSError):
+                handle = os.pidfd_open(self.pid)
+                loop.add_reader(handle, self._reap_by_handle, handle)
+                return
+        # Without process handles a thread waits; a child watcher would depend on the loop's kind
+        threading.Thread(target=self._reap_in_thread, args=(loop,), daemon=True).start()
+
+    def _reap_by_handle(self, handle: int) -> None:
+        self.exited.get_loop().remove_reader(handle)
+        os.close(handle)
+        self._set_exited(self._popen.wait())
+
+    def _reap_in_thread(self, loop: asyncio.AbstractEventLoop) -> None:
+        code = self._popen.wait()
+        with contextlib.suppress(RuntimeError):  # the loop was closed
+            loop.call_soon_threadsafe(self._set_exited, code)
+
+    def _set_exited(self, code: int) -> None:
+        self._reaper.ended(self.pid)
+        self._read()
+        if not self.exited.done():
+            self.exited.set_result(code)
+
+    def _read(self) -> None:
+        if self._closed.is_set():
+            return
+        assert self._popen.stdout is not None
+        try:
+            data = os.read(self._popen.stdout.fileno(), READ_BYTES)
+        except BlockingIOError:
+            return
+        if not data:
+            self.close_output()
+            return
+        self._keep(data)
+
+    def _keep(self, data: bytes) -> None:
+        if self._log:
+            with contextlib.suppress(OSError):  # a full disk must not stop the child's output
+                self._log.write(data)
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        self._rest = self._rest[-MAX_LINE_BYTES:]
+        for line in lines:
+            text = line.decode(errors="replace")
+            self._lines.append(text)
+            for listener in tuple(self._listeners):
+                listener(text)
+
+    def close_output(self) -> None:
+        """Stop following the output: what is written later is lost."""
+        if self._closed.is_set():
+            return
+        assert self._popen.stdout is not None
+        self.exited.get_loop().remove_reader(self._popen.stdout.fileno())
+        self._popen.stdout.close()
+        if self._rest:
+            self._keep(b"\n")
+        if self._log:
+            self._log.close()
+        self._closed.set()
+
+    def tail(self, lines: int = 8) -> str:
+        """The last `lines` lines that the child said, indented for an error message."""
+        kept = list(self._lines)[-lines:]
+        return "\n".join(f"    {line}" for line in kept) or "    (it said nothing)"
+
+    def listen(self, listener: Callable[[str], None]) -> None:
+        """Call `listener` with each line from here on, in the loop, as it arrives."""
+        self._listeners.append(listener)
+
+    async def said(self, text: str, *, deadline_s: float) -> str:
+        """The first line, from now on, that contains `text`.
+
+        Raises HarnessError when the child ends or `deadline_s` seconds pass before; the message
+        quotes what it said last.
+        """
+        heard: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+        def listener(line: str) -> None:
+            if text in line and not heard.done():
+                heard.set_result(line)
+
+        self._listeners.append(listener)
+        try:
+            waited: set[asyncio.Future[Any]] = {heard, self.exited}
+            await asyncio.wait(waited, timeout=deadline_s, return_when=asyncio.FIRST_COMPLETED)
+            if not heard.done() and self.exited.done():
+                await self.drained()
+        finally:
+            self._listeners.remove(listener)
+        if heard.done():
+            return heard.result()
+        how = describe_exit(self.exited.result()) if self.exited.done() else "still runs"
+        raise HarnessError(
+            f"{self.name} (pid {self.pid}) did not say {text!r} within {deadline_s:g} s: it {how}; "
+            f"its last lines:\n{self.tail()}",
+            hint="the lines above say why; its whole output is with the run's artifacts",
+        )
+
+    async def drained(self) -> None:
+        """Wait until all output has arrived; at most 0.5 s, as a grandchild may hold the pipe."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._closed.wait(), OUTPUT_BOUND_S)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Signal the child itself; nothing happens when it has ended."""
+        if not self.exited.done() and self._popen.returncode is None:
+            watcher.send(self.pid, number)
+
+
+def start(
+    command: Sequence[str | Path],
+    *,
+    workspace: Workspace,
+    name: str,
+    environment: Mapping[str, str] | None = None,
+    account: Account | None = None,
+    folder: Path | None = None,
+    log: Path | None = None,
+    stop_signal: signal.Signals = signal.SIGTERM,
+    stdin: bytes = b"",
+) -> Process:
+    """Start `command` as a child of this run; needs a running loop, does not wait.
+
+    It gets its own session, a clean environment with the run's mark plus `environment`, the user
+    `account` (the harness's own when None), `folder` as working directory (default: the
+    workspace), at most 64 KiB as `stdin`, and is registered with the reaper under `stop_signal`.
+    Raises HarnessError when it cannot be started.
+    """
+    privileges: dict[str, Any] = {}
+    if account is not None:
+        privileges = {"user": account.uid, "group": account.gid, "extra_groups": []}
+    try:
+        popen = subprocess.Popen(  # noqa: S603  the caller's own command, no shell
+            [str(part) for part in command],
+            stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=folder or workspace.path,
+            env=clean_environment(workspace.run_id, environment),
+            start_new_session=True,
+            bufsize=0,
+            **privileges,
+        )
+    except OSError as error:
+        raise HarnessError(
+            f"{name} could not be started: {error.filename or command[0]}: {error.strerror}"
+            + (f" (as user {account.name})" if account else ""),
+            hint="check that the file exists and that this user may execute it",
+        ) from error
+    try:
+        workspace.reaper.process(popen.pid, stop_signal)
+        process = Process(popen, name=name, reaper=workspace.reaper, log=log)
+        process.watch()
+    except BaseException:
+        popen.kill()
+        popen.wait()
+        raise
+    if popen.stdin is not None:
+        with contextlib.suppress(BrokenPipeError):
+            popen.stdin.write(stdin)
+        popen.stdin.close()
+    return process
+
+
+async def run(command: Sequence[str | Path], *, deadline_s: float, **options: Any) -> Process:
+    """Run a child to its end (options as `start`); it has ended with status 0 on return.
+
+    Raises HarnessError with what it said last when its status is another or `deadline_s` passes;
+    the child has ended in each case, cancellation included.
+    """
+    process = start(command, **options)
+    begun_s = time.monotonic()
+    try:
+        await asyncio.wait({process.exited}, timeout=deadline_s)
+        late = not process.exited.done()
+    finally:
+        await finish(terminate(process))
+    if late or process.exited.result() != 0:
+        how = "took longer than" if late else f"{describe_exit(process.exited.result())} after"
+        seconds = deadline_s if late else time.monotonic() - begun_s
+        raise HarnessError(
+            f"{process.name} {how} {seconds:.2f} s; its last lines:\n{process.tail()}",
+            hint=hint_for(process.tail()),
+        )
+    return process
+
+
+async def terminate(
+    process: Process, *steps: tuple[signal.Signals, float], kill_bound_s: float = KILL_BOUND_S
+) -> int:
+    """End `process`: each step sends a signal and waits that many seconds, then comes SIGKILL.
+
+    SIGKILL goes to its descendants too; a stopped process is woken so that it can obey. Returns
+    the return code. Raises HarnessError when even SIGKILL has not ended it after 2 s.
+    """
+    for number, bound_s in steps:
+        if process.exited.done():
+            break
+        process.signal(number)
+        for pid in (process.pid, *watcher.descendants([process.pid])):
+            watcher.send(pid, signal.SIGCONT)
+        await asyncio.wait({process.exited}, timeout=bound_s)
+    if not process.exited.done():
+        children = watcher.descendants([process.pid])
+        process.signal(signal.SIGKILL)
+        for pid in children:
+            watcher.send(pid, signal.SIGKILL)
+        await asyncio.wait({process.exited}, timeout=kill_bound_s)
+    if not process.exited.done():
+        raise HarnessError(
+            f"{process.name} (pid {process.pid}) has not ended {kill_bound_s:g} s after SIGKILL",
+            hint=f"see what holds it in the kernel: cat /proc/{process.pid}/stack",
+        )
+    await process.drained()
+    process.close_output()
+    return process.exited.result()
+
+
+async def finish(work: Coroutine[Any, Any, T]) -> T:
+    """Await `work` to its end even when the caller is cancelled meanwhile; then be cancelled.
+
+    For teardown: `work` must be bounded by itself.
+    """
+    task = asyncio.ensure_future(work)
+    cancelled = False
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():
+                raise
+            cancelled = True
+    result = task.result()
+    if cancelled:
+        raise asyncio.CancelledError
+    return result
+
+
+def describe_exit(code: int) -> str:
+    """A return code in words: "exited with 1", "was ended by SIGKILL"."""
+    if code >= 0:
+        return f"exited with {code}"
+    try:
+        return f"was ended by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was ended by signal {-code}"

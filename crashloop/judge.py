@@ -1,0 +1,89 @@
+"""From a signature and a trace to a verdict with its evidence. Pure: no I/O, no clock."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crashloop.checks import CHECKS
+from crashloop.checks.result import Result
+from crashloop.errors import UsageError
+from crashloop.model import CheckSpec, Finding, Judgement, Signature, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from crashloop.trace.event import Trace
+
+
+def recorded_signature(trace: Trace) -> Signature:
+    """The signature that the trace's header carries, the one the run was made for."""
+    data = trace.header.get("signature")
+    try:
+        return Signature.from_json(data or {})
+    except (KeyError, TypeError, AttributeError):
+        raise UsageError(
+            "the trace's header has no readable signature, so there is nothing to judge by",
+            hint="judge a trace.jsonl that crashloop wrote; its first line holds the signature",
+        ) from None
+
+
+def judge(trace: Trace, signature: Signature | None = None) -> Judgement:
+    """Judge `trace` by `signature`, by default by the one in its own header.
+
+    HARNESS_ERROR: the harness broke. INCONCLUSIVE: some requirement is not met, or a check saw
+    nothing. NOT_REPRODUCED: a fair try, and some expectation is refuted. Else REPRODUCED.
+    """
+    signature = signature or recorded_signature(trace)
+    findings = tuple(
+        [_find(trace, spec, "require") for spec in signature.require]
+        + [_find(trace, spec, "expect") for spec in signature.expect]
+    )
+    verdict, reason = _decide(trace, findings)
+    return Judgement(
+        verdict=verdict,
+        reason=reason,
+        findings=findings,
+        signature=signature.name,
+        digest=signature.digest(),
+    )
+
+
+def _decide(trace: Trace, findings: Sequence[Finding]) -> tuple[Verdict, str]:
+    broke = trace.first("harness.failed")
+    if broke is not None:
+        return Verdict.HARNESS_ERROR, f"the harness broke: {broke.data.get('message')}"
+    if trace.first("run.interrupted") is not None:
+        return Verdict.INCONCLUSIVE, "the run was interrupted before it could end"
+    required = [f for f in findings if f.role == "require"]
+    expected = [f for f in findings if f.role == "expect"]
+    refuted = [f for f in expected if f.holds is False]
+    unmet = next((f for f in required if not f.holds), None)
+    if unmet is not None:
+        also = f"; besides, {refuted[0].says}" if refuted else ""
+        return Verdict.INCONCLUSIVE, f"{unmet.says} ({unmet.check}){also}"
+    if refuted:
+        return Verdict.NOT_REPRODUCED, f"{refuted[0].says} ({refuted[0].check})"
+    blind = next((f for f in expected if f.holds is None), None)
+    if blind is not None or not expected:
+        why = f"{blind.says} ({blind.check})" if blind else "the signature expects nothing"
+        return Verdict.INCONCLUSIVE, why
+    return Verdict.REPRODUCED, "; ".join(f.says for f in expected)
+
+
+def _find(trace: Trace, spec: CheckSpec, role: str) -> Finding:
+    check = CHECKS.get(spec.check)
+    if check is None:
+        raise UsageError(
+            f"the signature names a check that this version does not know: {spec.check!r}",
+            hint="judge the trace with the crashloop version in its header, or newer",
+        )
+    try:
+        result = check(trace, **spec.params)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        result = Result(
+            holds=None,
+            says=f"{spec.check} could not read its evidence ({type(error).__name__}: {error})",
+        )
+    return Finding(
+        check=spec.check, role=role, holds=result.holds, says=result.says, evidence=result.evidence
+    )

@@ -1,0 +1,307 @@
+"""One run, start to finish: engine up, baseline, faults, attempts, verdict; owns the teardown."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import secrets
+import shlex
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crashloop.clock import TimeScale
+from crashloop.engines.local import LocalEngine
+from crashloop.errors import CapabilityError, CrashloopError, HarnessError
+from crashloop.header import make_header
+from crashloop.judge import judge
+from crashloop.model import Role
+from crashloop.supervisor.loop import Supervisor
+from crashloop.timeline import Injector, Timeline, Unplugged
+from crashloop.trace.event import Trace, ordered
+from crashloop.trace.recorder import Recorder
+from crashloop.trace.redact import Redactor
+from crashloop.trace.writer import TraceWriter
+from crashloop.visitor import Visitor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from crashloop.engines.local import AppProcess
+    from crashloop.model import Judgement, Scenario, Verdict
+    from crashloop.supervisor.loop import AttemptProcess
+    from crashloop.trace.event import Event
+
+ARTIFACTS = "crashloop-artifacts"
+TRACE_FILE = "trace.jsonl"
+VERDICT_FILE = "verdict.json"
+
+# Wall seconds on top of the scaled deadline for real work: cold starts on a slow, busy machine.
+PATIENCE_S = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """How to run a scenario: `artifacts` None chooses a new folder under ./crashloop-artifacts.
+
+    `engine` and `supervisor` are what is run; a test of the harness puts broken ones here.
+    """
+
+    scale: TimeScale = field(default_factory=TimeScale)
+    seed: int | None = None
+    artifacts: Path | None = None
+    postgres_bin: Path | None = None
+    command: str = ""
+    patience_s: float = PATIENCE_S
+    on_event: Callable[[Event], None] | None = None
+    engine: type[LocalEngine] = LocalEngine
+    supervisor: type[Supervisor] = Supervisor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What one run left behind: its scenario, trace, judgement, and the evidence's folder."""
+
+    scenario: Scenario
+    trace: Trace
+    judgement: Judgement
+    artifacts: Path
+    seed: int
+    command: str
+
+    @property
+    def verdict(self) -> Verdict:
+        """The judgement's verdict."""
+        return self.judgement.verdict
+
+    @property
+    def trace_path(self) -> Path:
+        """The file with the trace."""
+        return self.artifacts / TRACE_FILE
+
+
+def new_seed() -> int:
+    """A fresh seed; every random draw of a run comes from it."""
+    return secrets.randbelow(2**32)
+
+
+def artifacts_folder(name: str) -> Path:
+    """A new name under ./crashloop-artifacts: incident, time, and a few random characters."""
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+    return Path.cwd() / ARTIFACTS / f"{name}-{stamp}-{secrets.token_hex(3)}"
+
+
+async def run_scenario(scenario: Scenario, options: RunOptions) -> Run:
+    """Run `scenario` once and judge it.
+
+    The trace and `verdict.json` are written on every path. A harness that breaks gives a Run with
+    HARNESS_ERROR; cancellation writes INCONCLUSIVE and is raised again. Raises CapabilityError or
+    HarnessError where nothing could be started at all.
+    """
+    if scenario.real_time_only and not options.scale.is_real_time:
+        raise CapabilityError(
+            f"this scenario runs in real time only: {scenario.real_time_only}",
+            hint="add --real-time",
+        )
+    seed = new_seed() if options.seed is None else options.seed
+    artifacts = options.artifacts or artifacts_folder(scenario.incident)
+    command = options.command or rerun_command(scenario, options.scale, seed)
+    run_id = secrets.token_hex(6)
+    redactor = Redactor()
+    header = make_header(
+        scenario,
+        run_id=run_id,
+        seed=seed,
+        scale=options.scale,
+        command=command,
+        engine=options.engine.name,
+        capabilities=options.engine.capabilities(),
+    )
+    with TraceWriter(artifacts / TRACE_FILE, header, redactor) as writer:
+        recorder = Recorder(writer, redactor)
+        if options.on_event is not None:
+            recorder.subscribe(options.on_event)
+        lab = _Lab(scenario, options, recorder, artifacts, seed)
+        try:
+            await _recorded(lab.execute(), recorder)
+        finally:
+            trace = Trace(header=header, events=ordered(recorder.events))
+            run = Run(
+                scenario=scenario,
+                trace=trace,
+                judgement=judge(trace),
+                artifacts=artifacts,
+                seed=seed,
+                command=command,
+            )
+            write_verdict(run)
+    return run
+
+
+async def _recorded(work: Coroutine[Any, Any, str], recorder: Recorder) -> None:
+    """Await `work` and write how it ended as the trace's last events."""
+    how = "failed"
+    try:
+        how = await work
+    except asyncio.CancelledError:
+        how = "interrupted"
+        recorder.emit("harness", "run.interrupted", {})
+        raise
+    except (CrashloopError, OSError, ExceptionGroup) as error:
+        failure = _first_failure(error)
+        recorder.emit(
+            "harness", "harness.failed", {"message": failure.message, "hint": failure.hint}
+        )
+    finally:
+        recorder.emit("harness", "run.finished", {"how": how, "events": len(recorder.events) + 1})
+
+
+def _first_failure(error: Exception) -> CrashloopError:
+    """The first of our errors in a group; anything else of the world's becomes one."""
+    if isinstance(error, ExceptionGroup):
+        return _first_failure(error.exceptions[0])
+    if isinstance(error, CrashloopError):
+        return error
+    if isinstance(error, OSError):
+        return HarnessError(f"{type(error).__name__}: {error}", hint="the trace up to here is kept")
+    raise error
+
+
+class _Lab:
+    """The moving parts of one run, started in order and ended on every path."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        options: RunOptions,
+        recorder: Recorder,
+        artifacts: Path,
+        seed: int,
+    ) -> None:
+        self._scenario = scenario
+        self._options = options
+        self._recorder = recorder
+        self._artifacts = artifacts
+        self._seed = seed
+
+    async def execute(self) -> str:
+        """Run everything; says in words why the run ended."""
+        options = self._options
+        engine_open = options.engine.open(
+            self._scenario,
+            seed=self._seed,
+            scale=options.scale,
+            recorder=self._recorder,
+            artifacts=self._artifacts,
+            postgres_bin=options.postgres_bin,
+        )
+        async with engine_open as engine, asyncio.TaskGroup() as group:
+            unplugged = self._scenario.role is Role.UNPLUGGED
+            injector: Injector = Unplugged() if unplugged else engine.proxy
+            timeline = Timeline(
+                self._scenario.faults,
+                injector=injector,
+                recorder=self._recorder,
+                scale=options.scale,
+            )
+            background = [
+                group.create_task(timeline.run()),
+                group.create_task(engine.fail_when_broken()),
+            ]
+            await engine.baseline()
+            await timeline.settled()
+            how = await self._attempts(engine, group)
+            for task in background:
+                task.cancel()
+            await timeline.heal_all("the run ended")
+        return how
+
+    async def _attempts(self, engine: LocalEngine, group: asyncio.TaskGroup) -> str:
+        visitor = Visitor(
+            host=engine.host,
+            port=engine.port,
+            key=golden_key(self._seed),
+            recorder=self._recorder,
+            read_row=engine.read_row,
+        )
+        visits: list[asyncio.Task[None]] = []
+
+        async def start(attempt: int) -> AttemptProcess:
+            app = await engine.start_app(attempt)
+            visits.append(group.create_task(_accompany(engine, visitor, app, attempt)))
+            return app
+
+        supervisor = self._options.supervisor(
+            policy=self._scenario.policy,
+            scale=self._options.scale,
+            recorder=self._recorder,
+            start=start,
+        )
+        supervising = group.create_task(supervisor.run())
+        visited = group.create_task(visitor.finished.wait())
+        deadline_s = self._options.scale.wall_s(self._scenario.deadline_s)
+        await asyncio.wait(
+            {visited, supervising},
+            timeout=deadline_s + self._options.patience_s,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        how = "the deadline passed"
+        if visited.done():
+            how = "the golden path ended"
+        elif supervising.done():
+            how = "the platform gave up"
+        visited.cancel()
+        await supervisor.stop()
+        await supervising
+        await asyncio.gather(*visits)
+        return how
+
+
+async def _accompany(engine: LocalEngine, visitor: Visitor, app: AppProcess, attempt: int) -> None:
+    """Visit one attempt while it lives, then count what it left behind."""
+    await visitor.visit(attempt, app.ended)
+    await app.ended.wait()
+    await engine.count_backends(attempt)
+
+
+def golden_key(seed: int) -> str:
+    """The golden path's message key: a UUID drawn from the run's seed."""
+    bits = random.Random(seed).getrandbits(128)  # noqa: S311  repeatable, and not a secret
+    return str(uuid.UUID(int=bits, version=4))
+
+
+def rerun_command(scenario: Scenario, scale: TimeScale, seed: int) -> str:
+    """The command that makes the same run again."""
+    words = ["crashloop", "reproduce", scenario.incident]
+    words += ["--real-time"] if scale.is_real_time else ["--time-scale", f"{scale.factor:g}"]
+    words += ["--seed", str(seed)]
+    if scenario.role is not Role.REPRODUCTION:
+        words += ["--role", str(scenario.role)]
+    for name, value in scenario.params.items():
+        words += ["--param", f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}"]
+    return shlex.join(words)
+
+
+def write_verdict(run: Run) -> None:
+    """Write `verdict.json`: the judgement, seed, command, and where the evidence is."""
+    content = {
+        **run.judgement.to_json(),
+        "incident": run.scenario.incident,
+        "role": str(run.scenario.role),
+        "seed": run.seed,
+        "time_scale": run.trace.scale,
+        "command": run.command,
+        "trace": TRACE_FILE,
+    }
+    path = run.artifacts / VERDICT_FILE
+    try:
+        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise HarnessError(
+            f"cannot write {path}: {error.strerror}",
+            hint=f"free some room on that disk; the verdict was {run.verdict}: "
+            f"{run.judgement.reason}",
+        ) from None

@@ -1,0 +1,163 @@
+"""The proof of an incident: four runs with one seed, and how each of them must end."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from crashloop.checks.exits import no_death
+from crashloop.errors import HarnessError
+from crashloop.judge import judge
+from crashloop.lab import RunOptions, artifacts_folder, new_seed, run_scenario
+from crashloop.model import Role, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from crashloop.incidents.incident import Incident
+    from crashloop.lab import Run
+    from crashloop.model import Judgement, Signature
+
+PROOF_FILE = "proof.json"
+
+EXPECTED: dict[Role, Verdict] = {
+    Role.CONTROL: Verdict.NOT_REPRODUCED,
+    Role.REPRODUCTION: Verdict.REPRODUCED,
+    Role.REMEDY: Verdict.NOT_REPRODUCED,
+    Role.UNPLUGGED: Verdict.INCONCLUSIVE,
+}
+"""The verdict that each run must end with; `shortfall` says what else it must show."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One run of the proof; `shortfall` is empty where it ended as it must."""
+
+    role: Role
+    run: Run
+    shortfall: str
+    healthy: Judgement | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether it ended as it must."""
+        return not self.shortfall
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """Four runs; the incident counts as reproduced when all ended as they must."""
+
+    incident: str
+    seed: int
+    steps: tuple[Step, ...]
+    artifacts: Path
+
+    @property
+    def proven(self) -> bool:
+        """Whether all four runs ended as they must."""
+        return len(self.steps) == len(EXPECTED) and all(step.ok for step in self.steps)
+
+    @property
+    def verdict(self) -> Verdict:
+        """REPRODUCED when proven, else what the worst step says."""
+        if self.proven:
+            return Verdict.REPRODUCED
+        verdicts = {step.run.verdict for step in self.steps if not step.ok}
+        if Verdict.HARNESS_ERROR in verdicts:
+            return Verdict.HARNESS_ERROR
+        reproduction = [s for s in self.steps if s.role is Role.REPRODUCTION and not s.ok]
+        if reproduction and reproduction[0].run.verdict is Verdict.NOT_REPRODUCED:
+            return Verdict.NOT_REPRODUCED
+        return Verdict.INCONCLUSIVE
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of `proof.json`."""
+        return {
+            "incident": self.incident,
+            "seed": self.seed,
+            "proven": self.proven,
+            "verdict": str(self.verdict),
+            "runs": [
+                {
+                    "role": str(step.role),
+                    "verdict": str(step.run.verdict),
+                    "expected": str(EXPECTED[step.role]),
+                    "ok": step.ok,
+                    "shortfall": step.shortfall,
+                    "reason": step.run.judgement.reason,
+                    "trace": str(step.run.trace_path.relative_to(self.artifacts)),
+                }
+                for step in self.steps
+            ],
+        }
+
+
+async def prove(
+    incident: Incident,
+    params: dict[str, Any],
+    options: RunOptions,
+    *,
+    on_role: Callable[[Role], None] | None = None,
+    on_step: Callable[[Step], None] | None = None,
+) -> Proof:
+    """Run control, reproduction, remedy and unplugged, one after the other, with one seed.
+
+    Writes `proof.json` and a folder for each run. Ends early only where the harness broke.
+    """
+    seed = new_seed() if options.seed is None else options.seed
+    artifacts = options.artifacts or artifacts_folder(f"{incident.name}-proof")
+    steps: list[Step] = []
+    for role in EXPECTED:
+        if on_role is not None:
+            on_role(role)
+        scenario = incident.scenario(role, **params)
+        one = replace(options, seed=seed, artifacts=artifacts / str(role))
+        run = await run_scenario(scenario, one)
+        step = assess(run, healthy=incident.healthy if role is Role.CONTROL else None)
+        steps.append(step)
+        if on_step is not None:
+            on_step(step)
+        if run.verdict is Verdict.HARNESS_ERROR:
+            break
+    proof = Proof(incident=incident.name, seed=seed, steps=tuple(steps), artifacts=artifacts)
+    path = artifacts / PROOF_FILE
+    try:
+        path.write_text(json.dumps(proof.to_json(), indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise HarnessError(
+            f"cannot write {path}: {error.strerror}", hint="free some room on that disk"
+        ) from None
+    return proof
+
+
+def assess(run: Run, *, healthy: Signature | None = None) -> Step:
+    """Whether one run ended as its role must; `healthy` is the control run's own signature."""
+    role = run.scenario.role
+    wanted = EXPECTED[role]
+    if run.verdict is not wanted:
+        shortfall = f"ended {run.verdict}, not {wanted}: {run.judgement.reason}"
+        return Step(role=role, run=run, shortfall=shortfall)
+    if role is Role.CONTROL:
+        judgement = judge(run.trace, healthy)
+        shortfall = "" if judgement.verdict is Verdict.REPRODUCED else judgement.reason
+        return Step(role=role, run=run, shortfall=shortfall, healthy=judgement)
+    return Step(role=role, run=run, shortfall=_shortfall(run))
+
+
+def _shortfall(run: Run) -> str:
+    """What a run with the right verdict still fails to show."""
+    findings = {finding.check: finding for finding in run.judgement.findings}
+    match run.scenario.role:
+        case Role.REMEDY:
+            for check in ("faults_have_receipts", "recovered", "golden_path"):
+                if not findings[check].holds:
+                    return findings[check].says
+            alive = no_death(run.trace)
+            return "" if alive.holds else alive.says
+        case Role.UNPLUGGED if findings["faults_have_receipts"].holds is not None:
+            return "it is not the missing receipt that makes it inconclusive"
+        case _:
+            return ""

@@ -1,0 +1,189 @@
+"""From triggers to injections and heals: watches the run's events and acts when one is due."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+from crashloop.clock import NS_PER_S, TimeScale
+from crashloop.faults import build
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from crashloop.model import Moment, PlannedFault, Trigger
+    from crashloop.proxy.faults import Fault
+    from crashloop.trace.event import Event
+    from crashloop.trace.recorder import Recorder
+
+
+class Injector(Protocol):
+    """What really puts a fault in and takes it out: the fault proxy, or nothing when unplugged."""
+
+    async def inject(self, fault_id: str, fault: Fault) -> None:
+        """Put the fault in; it acts when this returns."""
+
+    async def heal(self, fault_id: str) -> None:
+        """Take it out; what it held is released when this returns."""
+
+
+class Unplugged:
+    """An injector that does nothing: the proof run that shows a plan alone reproduces nothing."""
+
+    async def inject(self, fault_id: str, fault: Fault) -> None:
+        """Do nothing."""
+
+    async def heal(self, fault_id: str) -> None:
+        """Do nothing."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Pending:
+    fault: PlannedFault
+    action: str
+    trigger: Trigger
+    fired: bool = False
+    countdowns: dict[Moment, Countdown] = field(default_factory=dict)
+
+
+class Countdown:
+    """Seconds of the incident until something is due; stands still while a restart is under way.
+
+    A restart's real work (process, imports) takes as long in a scaled run as in the incident, so
+    counting it twenty-fold would let "90 s after" come before its time. In real time nothing
+    stands still.
+    """
+
+    def __init__(self, due_in_s: float, *, scale: TimeScale, fire: Callable[[], None]) -> None:
+        self._remaining_s = scale.wall_s(due_in_s)
+        self._may_pause = not scale.is_real_time
+        self._fire = fire
+        self._timer: asyncio.TimerHandle | None = None
+        self._running_since_s = 0.0
+
+    def run(self) -> None:
+        """Count; does nothing while it counts already."""
+        if self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._running_since_s = loop.time()
+            self._timer = loop.call_later(max(self._remaining_s, 0), self._fire)
+
+    def pause(self) -> None:
+        """Stand still until `run`."""
+        if self._timer is not None and self._may_pause:
+            self._timer.cancel()
+            self._timer = None
+            self._remaining_s -= asyncio.get_running_loop().time() - self._running_since_s
+
+    def cancel(self) -> None:
+        """Never fire."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+class Timeline:
+    """Injects and heals each planned fault once, at the first moment of its trigger.
+
+    Emits `fault.injected` and `fault.healed`, with the trigger that fired, when the injector is
+    done. Run `run` in a task; an injector's error ends it.
+    """
+
+    def __init__(
+        self,
+        faults: Iterable[PlannedFault],
+        *,
+        injector: Injector,
+        recorder: Recorder,
+        scale: TimeScale,
+    ) -> None:
+        self._injector = injector
+        self._recorder = recorder
+        self._scale = scale
+        self._injections = [_Pending(fault=f, action="inject", trigger=f.inject) for f in faults]
+        self._heals: list[_Pending] = []
+        self._due: asyncio.Queue[tuple[_Pending, str, int | None]] = asyncio.Queue()
+        recorder.subscribe(self._on_event)
+
+    async def run(self) -> None:
+        """Act on what becomes due until cancelled."""
+        try:
+            while True:
+                pending, why, cause = await self._due.get()
+                await self._act(pending, why, cause)
+                self._due.task_done()
+        finally:
+            self._recorder.unsubscribe(self._on_event)
+            for pending in (*self._injections, *self._heals):
+                for countdown in pending.countdowns.values():
+                    countdown.cancel()
+
+    async def settled(self) -> None:
+        """Wait until everything that is due now has been done."""
+        await self._due.join()
+
+    async def heal_all(self, why: str) -> None:
+        """Heal what is still injected, at the end of a run."""
+        for pending in self._heals:
+            if not pending.fired:
+                pending.fired = True
+                await self._act(pending, why, None)
+
+    def _on_event(self, event: Event) -> None:
+        for pending in (*self._injections, *self._heals):
+            for moment in pending.trigger.first_of:
+                if not pending.fired:
+                    self._weigh(pending, moment, event)
+
+    def _weigh(self, pending: _Pending, moment: Moment, event: Event) -> None:
+        """What one event means for one moment: fire, start to count, stand still, go on."""
+        countdown = pending.countdowns.get(moment)
+        if _matches(moment, event):
+            if not moment.after_s:
+                self._fire(pending, str(moment), event.seq)
+                return
+            if countdown is None:
+                late_s = (time.monotonic_ns() - event.mono_ns) / NS_PER_S
+                countdown = pending.countdowns[moment] = Countdown(
+                    moment.after_s - self._scale.incident_s(late_s),
+                    scale=self._scale,
+                    fire=partial(self._fire, pending, str(moment), event.seq),
+                )
+            countdown.run()
+        elif countdown is not None and event.kind == "process.exited":
+            countdown.pause()
+
+    def _fire(self, pending: _Pending, why: str, cause: int | None) -> None:
+        if not pending.fired:
+            pending.fired = True
+            self._due.put_nowait((pending, why, cause))
+
+    async def _act(self, pending: _Pending, why: str, cause: int | None) -> None:
+        fault = pending.fault
+        data = {"fault": fault.name, "fault_kind": fault.kind, "trigger": why, "cause": cause}
+        if pending.action == "inject":
+            await self._injector.inject(fault.name, build(fault, self._scale))
+            self._heals.append(_Pending(fault=fault, action="heal", trigger=fault.heal))
+            self._recorder.emit(
+                "harness",
+                "fault.injected",
+                {
+                    **data,
+                    "params": dict(fault.params),
+                    "grade": str(fault.grade),
+                    "plugged": not isinstance(self._injector, Unplugged),
+                },
+            )
+        else:
+            await self._injector.heal(fault.name)
+            self._recorder.emit("harness", "fault.healed", data)
+
+
+def _matches(moment: Moment, event: Event) -> bool:
+    return (
+        event.kind == moment.on
+        and (moment.attempt is None or event.attempt == moment.attempt)
+        and (moment.phase is None or event.data.get("phase") == moment.phase)
+    )

@@ -1,0 +1,70 @@
+"""Secrets out of text and data, before they reach a trace, a log or a report."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+MASK = "***"
+_MIN_SECRET_LENGTH = 6
+
+_URL_PASSWORD = re.compile(r"(?P<head>[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s@/]+(?=@)", re.IGNORECASE)
+_BEARER = re.compile(r"(?P<head>\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{16,}", re.IGNORECASE)
+_ASSIGNED = re.compile(
+    r"(?P<head>\b[\w-]*(?:password|passwd|secret|token|api[_-]?key|private[_-]?key)"
+    r"[\"']?\s*[=:]\s*[\"']?)(?!\*\*\*)[^\s\"',;&}]+",
+    re.IGNORECASE,
+)
+_SECRET_KEY = re.compile(
+    r"(?:^|[_-])(?:password|passwd|pgpassword|secret|token|api[_-]?key|private[_-]?key"
+    r"|authorization)$",
+    re.IGNORECASE,
+)
+
+
+class Redactor:
+    """Masks passwords in URLs, tokens, keys, and every secret it was told of.
+
+    `secrets` are literal values of this run (a database password); shorter ones than six
+    characters are ignored, since masking them would blank ordinary words.
+    """
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._secrets: list[str] = []
+        for secret in secrets:
+            self.add(secret)
+
+    def add(self, secret: str) -> None:
+        """Mask this literal value from now on."""
+        if len(secret) >= _MIN_SECRET_LENGTH and secret not in self._secrets:
+            self._secrets.append(secret)
+            self._secrets.sort(key=len, reverse=True)
+
+    def text(self, text: str) -> str:
+        """The text without its secrets; redacting twice changes nothing."""
+        for secret in self._secrets:
+            text = text.replace(secret, MASK)
+        for pattern in (_URL_PASSWORD, _BEARER, _ASSIGNED):
+            text = pattern.sub(rf"\g<head>{MASK}", text)
+        return text
+
+    def data(self, value: Any) -> Any:
+        """A JSON value without its secrets: string values, and whatever stands under such a key."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, dict):
+            return self._mapping(value)
+        if isinstance(value, list | tuple):
+            return [self.data(item) for item in value]
+        return value
+
+    def _mapping(self, mapping: Mapping[Any, Any]) -> dict[str, Any]:
+        return {
+            self.text(str(key)): MASK
+            if _SECRET_KEY.search(str(key)) and isinstance(value, str | int | float)
+            else self.data(value)
+            for key, value in mapping.items()
+        }

@@ -1,0 +1,90 @@
+"""Writes a trace as it happens: one line, one write, so that a killed run loses at most a line."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any, Self
+
+from crashloop.errors import HarnessError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from crashloop.trace.redact import Redactor
+
+MAX_EVENTS = 200_000
+MAX_LINE_BYTES = 256 * 1024
+
+
+class TraceWriter:
+    """An append-only JSONL file; the header first, then events.
+
+    Every line goes out whole in one `write` at once and passes the redactor a second time.
+    Raises HarnessError where the disk is full, the folder cannot be written, or a bound is passed.
+    """
+
+    def __init__(self, path: Path, header: Mapping[str, Any], redactor: Redactor) -> None:
+        self.path = path
+        self._redactor = redactor
+        self._lines = 0
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+            self._fd = os.open(path, flags, 0o644)
+        except FileExistsError:
+            raise HarnessError(
+                f"there is a trace already: {path}",
+                hint="give another --artifacts folder, or remove the old one",
+            ) from None
+        except OSError as error:
+            raise HarnessError(
+                f"cannot write the trace {path}: {error.strerror}",
+                hint="give an --artifacts folder on a disk with room that you may write to",
+            ) from None
+        self.write(header)
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        """Append one record as one line."""
+        if self._lines > MAX_EVENTS:
+            raise HarnessError(
+                f"the trace passed its bound of {MAX_EVENTS} events: {self.path}",
+                hint="something in this run repeats without end; its last lines show what",
+            )
+        line = self._redactor.text(json.dumps(record, separators=(",", ":"), ensure_ascii=True))
+        payload = line.encode() + b"\n"
+        if len(payload) > MAX_LINE_BYTES:
+            raise HarnessError(
+                f"an event of {len(payload)} bytes is too large for the trace {self.path}",
+                hint="events carry short facts; long text belongs into the attempt's log",
+            )
+        try:
+            written = os.write(self._fd, payload)
+        except OSError as error:
+            raise HarnessError(
+                f"cannot write the trace {self.path}: {error.strerror}",
+                hint="free some room on that disk, or give another --artifacts folder",
+            ) from None
+        if written != len(payload):
+            raise HarnessError(
+                f"the disk took {written} of {len(payload)} bytes of the trace {self.path}",
+                hint="free some room on that disk, or give another --artifacts folder",
+            )
+        self._lines += 1
+
+    def close(self) -> None:
+        """Flush to the disk and close; calling it again does nothing."""
+        if self._fd < 0:
+            return
+        fd, self._fd = self._fd, -1
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,192 @@
+"""The user of the app: watches its port, asks whether it is ready, walks the golden path."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+import httpx
+from websockets.asyncio.client import connect
+from websockets.exceptions import WebSocketException
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from crashloop.trace.recorder import Recorder
+
+LOOK_EVERY_S = 0.02
+ASK_EVERY_S = 0.05
+REQUEST_TIMEOUT_S = 5.0
+HTTP_OK = 200
+
+# Once the app calls itself ready, an answered message must be readable within this wall time.
+STORED_WITHIN_S = 5.0
+
+
+class Visitor:
+    """Visits one address again and again; one golden path for the whole run.
+
+    Emits `port.opened`, `port.watched`, `probe.answered` (at each change), and for the golden path
+    `golden.answered`, `golden.listed`, `golden.row`, or `golden.failed`. Wall times throughout:
+    these are real work, not the incident's.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str,
+        port: int,
+        key: str,
+        recorder: Recorder,
+        read_row: Callable[[str], Awaitable[dict[str, Any] | None]],
+    ) -> None:
+        self.finished = asyncio.Event()
+        self._address = (host, port)
+        self._http = f"http://{host}:{port}"
+        self._chat = f"ws://{host}:{port}/ws/chat"
+        self._key = key
+        self._recorder = recorder
+        self._read_row = read_row
+        self._answered = False
+        self._ready_since_ns = 0
+
+    async def visit(self, attempt: int, ended: asyncio.Event) -> None:
+        """Accompany one attempt until it has `ended`."""
+        probes = 0
+        opened = False
+        try:
+            while not ended.is_set() and not opened:
+                opened = _accepts(self._address)
+                probes += 1
+                if opened:
+                    self._recorder.emit(
+                        "harness", "port.opened", {"port": self._address[1]}, attempt=attempt
+                    )
+                else:
+                    await _pause(ended, LOOK_EVERY_S)
+            if opened:
+                await self._use(attempt, ended)
+        finally:
+            self._recorder.emit(
+                "harness", "port.watched", {"probes": probes, "opened": opened}, attempt=attempt
+            )
+
+    async def _use(self, attempt: int, ended: asyncio.Event) -> None:
+        last: dict[str, Any] = {}
+        async with httpx.AsyncClient(base_url=self._http, timeout=REQUEST_TIMEOUT_S) as client:
+            while not ended.is_set() and not self.finished.is_set():
+                answer = await self._readiness(client)
+                if answer != last:
+                    last = answer
+                    self._recorder.emit("harness", "probe.answered", answer, attempt=attempt)
+                if answer.get("status_code") == HTTP_OK:
+                    await self._walk(client, attempt, is_ready=answer.get("status") == "ready")
+                if not self.finished.is_set():
+                    await _pause(ended, ASK_EVERY_S)
+
+    async def _readiness(self, client: httpx.AsyncClient) -> dict[str, Any]:
+        try:
+            response = await client.get("/health/ready")
+        except httpx.HTTPError as error:
+            return {"status_code": None, "error": type(error).__name__}
+        body = _json(response)
+        return {
+            "status_code": response.status_code,
+            "status": str(body.get("status", ""))[:40],
+            "phases": body.get("phases") if isinstance(body.get("phases"), dict) else {},
+        }
+
+    async def _walk(self, client: httpx.AsyncClient, attempt: int, *, is_ready: bool) -> None:
+        """One step of the golden path: send the message once, then look for it."""
+        try:
+            if not self._answered:
+                await self._send(attempt)
+                self._answered = True
+                self._ready_since_ns = 0
+            listed = await self._listed(client)
+        except (OSError, TimeoutError, WebSocketException, httpx.HTTPError, ValueError) as error:
+            listed = None
+            why = f"{type(error).__name__}: {error}"
+        else:
+            why = "the message was answered, but GET /messages does not list it"
+        if listed is not None:
+            await self._confirm(attempt, listed)
+        elif is_ready:
+            self._give_up_when_late(attempt, why)
+
+    async def _send(self, attempt: int) -> None:
+        message = {"text": f"hello from attempt {attempt}", "key": self._key}
+        async with (
+            asyncio.timeout(REQUEST_TIMEOUT_S),
+            connect(self._chat, proxy=None, compression=None) as chat,
+        ):
+            await chat.send(json.dumps(message))
+            answer = json.loads(await chat.recv())
+        if not isinstance(answer, dict) or answer.get("key") != self._key:
+            what = answer.get("error", answer) if isinstance(answer, dict) else answer
+            raise ValueError(f"the chat answered {str(what)[:200]}")
+        self._recorder.emit(
+            "harness",
+            "golden.answered",
+            {
+                "key": self._key,
+                "stored": answer.get("stored"),
+                "reply": str(answer.get("reply"))[:200],
+            },
+            attempt=attempt,
+        )
+
+    async def _listed(self, client: httpx.AsyncClient) -> dict[str, Any] | None:
+        response = await client.get("/messages", params={"key": self._key})
+        if response.status_code != HTTP_OK:
+            return None
+        messages = _json(response).get("messages") or []
+        return next((m for m in messages if m.get("key") == self._key), None)
+
+    async def _confirm(self, attempt: int, listed: dict[str, Any]) -> None:
+        self._recorder.emit(
+            "harness", "golden.listed", {"key": self._key, "id": listed.get("id")}, attempt=attempt
+        )
+        row = await self._read_row(self._key)
+        if row is None:
+            self._fail(attempt, "GET /messages lists the message, but Postgres has no such row")
+            return
+        self._recorder.emit("database", "golden.row", row, attempt=attempt)
+        self.finished.set()
+
+    def _give_up_when_late(self, attempt: int, why: str) -> None:
+        now_ns = time.monotonic_ns()
+        self._ready_since_ns = self._ready_since_ns or now_ns
+        if (now_ns - self._ready_since_ns) / 1e9 > STORED_WITHIN_S:
+            self._fail(attempt, f"{why}, {STORED_WITHIN_S:g} s after it called itself ready")
+
+    def _fail(self, attempt: int, why: str) -> None:
+        self._recorder.emit("harness", "golden.failed", {"why": why}, attempt=attempt)
+        self.finished.set()
+
+
+def _accepts(address: tuple[str, int]) -> bool:
+    """Whether somebody listens there; loopback answers at once, either way."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.settimeout(LOOK_EVERY_S)
+        return probe.connect_ex(address) == 0
+
+
+def _json(response: httpx.Response) -> dict[str, Any]:
+    try:
+        body = response.json()
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+async def _pause(ended: asyncio.Event, seconds: float) -> None:
+    """Wait, but no longer than until the attempt has ended."""
+    try:
+        async with asyncio.timeout(seconds):
+            await ended.wait()
+    except TimeoutError:
+        return

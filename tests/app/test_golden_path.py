@@ -1,0 +1,237 @@
+"""The app against a real Postgres: a chat message is sent, answered and found stored."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, cast
+from uuid import uuid4
+
+import asyncpg
+import httpx
+import pytest
+from sqlalchemy import make_url
+from websockets.asyncio.client import connect
+
+from app_under_test.phases import DEFAULT_PHASES
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from sqlalchemy import URL
+
+    from tests.app.conftest import RunningApp, StartApp
+
+NAMES = [phase.name for phase in DEFAULT_PHASES]
+WITHOUT_CACHE = [name for name in NAMES if name != "cache"]
+
+
+class Gate:
+    """A loopback port that refuses until it is opened, then leads to the database."""
+
+    def __init__(self, target: URL) -> None:
+        self._target = target
+        self._socket = socket.socket()
+        self._socket.bind(("127.0.0.1", 0))
+        self._server: asyncio.Server | None = None
+        self._copies: set[asyncio.Task[None]] = set()
+        self.url = target.set(
+            host="127.0.0.1", port=self._socket.getsockname()[1], query={}
+        ).render_as_string(hide_password=False)
+
+    async def open(self) -> None:
+        self._server = await asyncio.start_server(self._lead, sock=self._socket)
+
+    async def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        self._socket.close()
+        for copy in self._copies:
+            copy.cancel()
+        await asyncio.gather(*self._copies, return_exceptions=True)
+
+    async def _lead(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        folder = self._target.query.get("host")
+        port = self._target.query.get("port") or self._target.port or 5432
+        up_reader, up_writer = (
+            await asyncio.open_unix_connection(f"{folder}/.s.PGSQL.{port}")
+            if folder
+            else await asyncio.open_connection(self._target.host, int(cast("int", port)))
+        )
+        for source, sink in ((reader, up_writer), (up_reader, writer)):
+            copy = asyncio.create_task(self._copy(source, sink))
+            self._copies.add(copy)
+
+    async def _copy(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        try:
+            while data := await source.read(65536):
+                sink.write(data)
+                await sink.drain()
+        except ConnectionError:
+            pass
+        finally:
+            sink.close()
+
+
+@asynccontextmanager
+async def conversation(app: RunningApp) -> AsyncIterator[Any]:
+    address = (await app.url()).replace("http://", "ws://")
+    async with connect(f"{address}/ws/chat") as opened:
+
+        async def say(message: object) -> Any:
+            await opened.send(message if isinstance(message, bytes) else json.dumps(message))
+            return json.loads(await opened.recv())
+
+        yield say
+
+
+async def get(app: RunningApp, path: str) -> httpx.Response:
+    async with httpx.AsyncClient(base_url=await app.url()) as client:
+        return await client.get(path)
+
+
+async def test_a_message_is_answered_and_found_stored(
+    start_app: StartApp, database_url: str
+) -> None:
+    key = str(uuid4())
+    async with start_app(database_url=database_url) as app:
+        async with conversation(app) as say:
+            answer = await say({"text": "hello", "key": key})
+        assert (answer["stored"], answer["key"], answer["text"]) == (True, key, "hello")
+        found = (await get(app, f"/messages?key={key}")).json()["messages"]
+        assert [(row["id"], row["text"]) for row in found] == [(answer["id"], "hello")]
+        newest = (await get(app, "/messages?limit=1")).json()["messages"]
+        assert newest == found
+        assert await app.stop() in {0, -15}
+        assert app.all_of("shutdown.completed")
+
+
+async def test_every_phase_completes_in_order_and_ready_says_so(
+    start_app: StartApp, database_url: str
+) -> None:
+    async with start_app(database_url=database_url) as app:
+        await app.event("startup.completed")
+        assert [line["phase"] for line in app.all_of("phase.started")] == NAMES
+        assert [line["phase"] for line in app.all_of("phase.completed")] == WITHOUT_CACHE
+        ready = (await get(app, "/health/ready")).json()
+        assert ready["status"] == "degraded"
+        assert [name for name, state in ready["phases"].items() if state != "complete"] == ["cache"]
+        assert ready["boot_id"] == app.events[0]["boot_id"]
+        alive = (await get(app, "/health/live")).json()
+        assert alive == {"status": "alive", "boot_id": ready["boot_id"]}
+
+
+async def test_a_resend_under_the_same_key_is_stored_once(
+    start_app: StartApp, database_url: str
+) -> None:
+    key = str(uuid4())
+    async with start_app(database_url=database_url) as app, conversation(app) as say:
+        first = await say({"text": "once", "key": key})
+        again = await say({"text": "changed", "key": key})
+        assert again == first
+
+
+async def test_bad_input_is_answered_and_the_chat_stays_open(
+    start_app: StartApp, database_url: str
+) -> None:
+    async with start_app(database_url=database_url) as app, conversation(app) as say:
+        frames: tuple[object, ...] = ({"text": ""}, [], b"\x00\xff", {"text": "x" * 5000})
+        for bad in frames:
+            assert list(await say(bad)) == ["error"]
+        assert (await say({"text": "still here"}))["stored"] is True
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=many", "key=none"])
+async def test_a_bad_query_is_refused(query: str, start_app: StartApp, database_url: str) -> None:
+    async with start_app(database_url=database_url) as app:
+        assert (await get(app, f"/messages?{query}")).status_code == 422
+
+
+async def test_the_asked_number_of_connections_is_warm_at_the_end_of_the_phase(
+    start_app: StartApp, database_url: str
+) -> None:
+    name = f"warm-{uuid4().hex[:12]}"
+    async with start_app(
+        database_url=database_url, database_warm_connections=20, application_name=name
+    ) as app:
+        await app.event("startup.completed")
+        target = make_url(database_url).set(drivername="postgresql")
+        watcher = await asyncpg.connect(target.render_as_string(hide_password=False))
+        try:
+            open_now = await watcher.fetchval(
+                "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1", name
+            )
+        finally:
+            await watcher.close()
+        assert open_now == 20
+
+
+async def test_two_starts_at_once_both_find_the_tables(
+    start_app: StartApp, database_url: str
+) -> None:
+    async with (
+        start_app(database_url=database_url) as one,
+        start_app(database_url=database_url) as other,
+    ):
+        await asyncio.gather(one.event("startup.completed"), other.event("startup.completed"))
+
+
+@pytest.mark.parametrize("remedy", [False, True])
+async def test_a_missing_database_exits_3_with_and_without_the_remedy(
+    remedy: bool, start_app: StartApp, database_url: str
+) -> None:
+    url = make_url(database_url).set(database="nowhere").render_as_string(hide_password=False)
+    async with start_app(database_url=url, remedy_degraded_start=remedy) as app:
+        assert await app.exit_code() == 3
+        failed = await app.event("phase.failed", "database")
+        assert failed["error"][-1]["sqlstate"] == "3D000"
+        assert not app.all_of("phase.degraded", "database")
+
+
+async def test_a_degraded_start_stops_trying_when_waiting_cannot_mend_it(
+    start_app: StartApp, database_url: str
+) -> None:
+    gate = Gate(make_url(database_url).set(database="nowhere"))
+    try:
+        async with start_app(
+            database_url=gate.url, remedy_degraded_start=True, degraded_reconnect_pause_s=0.02
+        ) as app:
+            await app.event("database.retry_failed")
+            await gate.open()
+            failed = await app.event("phase.failed", "database")
+            assert failed["error"][-1]["sqlstate"] == "3D000"
+            ready = await get(app, "/health/ready")
+            assert (ready.status_code, ready.json()["status"]) == (503, "failed")
+    finally:
+        await gate.close()
+
+
+async def test_a_degraded_start_heals_and_stores_what_waited_in_order(
+    start_app: StartApp, database_url: str
+) -> None:
+    gate = Gate(make_url(database_url))
+    keys = [str(uuid4()) for _ in range(3)]
+    try:
+        async with start_app(
+            database_url=gate.url, remedy_degraded_start=True, degraded_reconnect_pause_s=0.02
+        ) as app:
+            async with conversation(app) as say:
+                for key in keys:
+                    assert (await say({"text": "early", "key": key}))["stored"] is False
+            await app.event("database.retry_failed")
+            await gate.open()
+            back = await app.event("database.reconnected")
+            assert back["stored"] == 3
+            await app.event("chat.stored", count=3)
+            assert [line["key"] for line in app.all_of("chat.stored")] == keys
+            ready = (await get(app, "/health/ready")).json()
+            assert ready["phases"]["database"] == "complete"
+            rows = [(await get(app, f"/messages?key={key}")).json()["messages"] for key in keys]
+            ids = [row[0]["id"] for row in rows]
+            assert ids == sorted(ids)
+            async with conversation(app) as say:
+                assert (await say({"text": "late"}))["stored"] is True
+    finally:
+        await gate.close()

@@ -1,0 +1,188 @@
+"""The app as a process of its own, without a database: real exit codes, real log lines."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from websockets.asyncio.client import connect
+
+import app_under_test
+from app_under_test.phases import DEFAULT_PHASES
+
+if TYPE_CHECKING:
+    from tests.app.conftest import RunningApp, StartApp
+
+APP_FOLDER = str(Path(app_under_test.__file__).resolve().parent)
+LIMIT_S = 0.3
+MUTANT = """
+from dataclasses import replace
+
+from app_under_test.main import create_app
+import app_under_test
+from app_under_test.phases import DEFAULT_PHASES
+
+
+async def misspelt(context):
+    undefined_name
+
+
+PHASES = tuple(replace(p, run=misspelt) if p.name == "database" else p for p in DEFAULT_PHASES)
+app = create_app(phases=PHASES, module=__name__)
+"""
+
+
+def types(line: dict[str, Any]) -> list[str]:
+    return [link["type"] for link in line["error"]]
+
+
+async def chat(app: RunningApp, *messages: dict[str, str]) -> list[dict[str, Any]]:
+    address = (await app.url()).replace("http://", "ws://")
+    async with connect(f"{address}/ws/chat") as socket:
+        answers = []
+        for message in messages:
+            await socket.send(json.dumps(message))
+            answers.append(json.loads(await socket.recv()))
+        return answers
+
+
+async def test_a_refused_database_fails_fast_and_exits_3(
+    start_app: StartApp, refusing_url: str
+) -> None:
+    async with start_app(database_url=refusing_url) as app:
+        assert await app.exit_code() == 3
+        failed = await app.event("phase.failed", "database")
+        assert types(failed) == ["ConnectionRefusedError"]
+        assert failed["error"][0]["errno"] == 111
+        assert failed["duration_s"] < 1.0
+        assert failed["limit_s"] == 20.0
+        assert failed["database_address"].startswith("tcp:127.0.0.1:")
+        assert "DeterministicStartupError" in (await app.event("startup.failed"))["stack_trace"]
+        assert not app.all_of("phase.started", "cache")
+        assert "hidden" not in json.dumps(app.events) + "".join(app.output)
+
+
+async def test_a_silent_database_is_given_up_at_the_limit_and_exits_3(
+    start_app: StartApp, silent_url: str
+) -> None:
+    async with start_app(database_url=silent_url, phase_database_limit_s=LIMIT_S) as app:
+        assert await app.exit_code() == 3
+        failed = await app.event("phase.failed", "database")
+        assert types(failed) == ["TimeoutError", "asyncio.exceptions.CancelledError"]
+        assert LIMIT_S <= failed["duration_s"] < LIMIT_S + 0.5
+        assert not any("running on" in line for line in app.output)
+
+
+async def test_a_missing_socket_folder_fails_fast_and_exits_3(
+    start_app: StartApp, tmp_path: Path
+) -> None:
+    url = f"postgresql+asyncpg://app:hidden@/app?host={tmp_path}/p:r:i"
+    async with start_app(database_url=url) as app:
+        assert await app.exit_code() == 3
+        failed = await app.event("phase.failed", "database")
+        assert types(failed)[-1] == "FileNotFoundError"
+        assert failed["database_address"] == f"unix:{tmp_path}/p:r:i/.s.PGSQL.5432"
+
+
+@pytest.mark.parametrize(
+    ("fields", "variable"),
+    [
+        ({}, "APP_DATABASE_URL"),
+        ({"database_url": "mysql://app:hidden@h/app"}, "APP_DATABASE_URL"),
+    ],
+    ids=["missing", "wrong"],
+)
+async def test_a_bad_setting_exits_3_and_is_named_in_one_line(
+    fields: dict[str, str], variable: str, start_app: StartApp
+) -> None:
+    async with start_app(**fields) as app:
+        assert await app.exit_code() == 3
+        failed = await app.event("phase.failed", "init")
+        assert variable in failed["message"]
+        assert types(failed) == ["app_under_test.settings.SettingsError"]
+        assert "hidden" not in json.dumps(app.events) + "".join(app.output)
+
+
+async def test_the_log_of_a_start_tells_who_where_and_in_which_order(
+    start_app: StartApp, refusing_url: str
+) -> None:
+    async with start_app(database_url=refusing_url) as app:
+        await app.exit_code()
+        started = app.events[0]
+        assert started["event"] == "startup.started"
+        assert started["app"] == "app_under_test.main"
+        assert started["server"].startswith("uvicorn ")
+        assert started["app_path"] == APP_FOLDER
+        assert {line["boot_id"] for line in app.events} == {started["boot_id"]}
+        assert {line["pid"] for line in app.events} == {app.process.pid}
+        times = [line["mono_ns"] for line in app.events]
+        assert times == sorted(times)
+        begun = [line["phase"] for line in app.all_of("phase.started")]
+        assert begun == ["init", "dependencies", "database"]
+
+
+async def test_a_mutant_of_one_phase_dies_of_its_own_mistake(
+    start_app: StartApp, refusing_url: str, tmp_path: Path
+) -> None:
+    (tmp_path / "mutant.py").write_text(MUTANT)
+    async with start_app("mutant:app", database_url=refusing_url) as app:
+        assert await app.exit_code() == 3
+        assert types(await app.event("phase.failed", "database")) == ["NameError"]
+        assert app.events[0]["app"] == "mutant"
+
+
+async def test_a_degraded_start_serves_and_keeps_messages_up_to_its_bound(
+    start_app: StartApp, silent_url: str
+) -> None:
+    async with start_app(
+        database_url=silent_url,
+        phase_database_limit_s=LIMIT_S,
+        remedy_degraded_start=True,
+        degraded_queue_size=2,
+        degraded_reconnect_pause_s=0.01,
+    ) as app:
+        async with httpx.AsyncClient(base_url=await app.url()) as client:
+            ready = await client.get("/health/ready")
+            messages = await client.get("/messages")
+        assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
+        assert ready.json()["phases"]["database"] == "degraded"
+        assert list(ready.json()["phases"]) == [phase.name for phase in DEFAULT_PHASES]
+        assert messages.status_code == 503
+        assert "error" in messages.json()
+        first, second, third = await chat(app, {"text": "a"}, {"text": "b"}, {"text": "c"})
+        assert (first["id"], first["stored"], first["text"]) == (None, False, "a")
+        assert second["stored"] is False
+        assert "error" in third
+        failed = await app.event("database.retry_failed")
+        assert types(failed)[0] == "TimeoutError"
+        assert await app.stop() in {0, -15}
+        assert app.all_of("shutdown.completed")
+
+
+async def test_without_the_remedy_nothing_is_kept_alive(
+    start_app: StartApp, silent_url: str
+) -> None:
+    async with start_app(database_url=silent_url, phase_database_limit_s=LIMIT_S) as app:
+        assert await app.exit_code() == 3
+        assert not app.all_of("phase.degraded", "database")
+
+
+async def test_an_unreachable_cache_does_not_stop_the_other_phases(
+    start_app: StartApp, silent_url: str, refusing_url: str
+) -> None:
+    port = refusing_url.rpartition(":")[2].partition("/")[0]
+    async with start_app(
+        database_url=silent_url,
+        phase_database_limit_s=LIMIT_S,
+        remedy_degraded_start=True,
+        cache_url=f"redis://:hidden@127.0.0.1:{port}/0",
+    ) as app:
+        await app.event("startup.completed")
+        lost = await app.event("phase.degraded", "cache")
+        assert lost["critical"] is False
+        assert "redis.exceptions.ConnectionError" in types(lost)
+        assert (await app.event("startup.degraded"))["degraded"] == ["database", "cache"]
+        assert "hidden" not in json.dumps(app.events) + "".join(app.output)

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import app_under_test
+from app_under_test.phases import DEFAULT_PHASES
+from app_under_test.settings import Settings, SettingsError, load, timers
+
+URL = "postgresql+asyncpg://app:hidden@127.0.0.1:6432/app"
+FOLDER = Path(app_under_test.__file__).parent
+WAITS = {"sleep", "timeout", "wait_for", "wait", "timeout_at", "call_later"}
+
+
+def settings(**fields: object) -> Settings:
+    return Settings.model_validate({"database_url": URL, **fields})
+
+
+def test_every_time_is_a_timer_in_seconds_and_every_timer_a_time() -> None:
+    marked = set(timers())
+    named = {f"APP_{name.upper()}" for name in Settings.model_fields if name.endswith("_s")}
+    floats = {
+        f"APP_{name.upper()}"
+        for name, field in Settings.model_fields.items()
+        if field.annotation is float
+    }
+    assert marked == named == floats
+    assert len(marked) >= 17
+
+
+def test_every_timer_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APP_DATABASE_URL", URL)
+    for number, variable in enumerate(timers(), start=1):
+        monkeypatch.setenv(variable, str(number / 8))
+    loaded = load()
+    for number, variable in enumerate(timers(), start=1):
+        assert getattr(loaded, variable.removeprefix("APP_").lower()) == number / 8
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.rglob("*.py")), ids=lambda path: path.name)
+def test_no_module_has_a_time_of_its_own(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(node, ast.Call):
+            continue
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+        times = node.args if name in WAITS else []
+        times += [word.value for word in node.keywords if "timeout" in (word.arg or "")]
+        assert not any(isinstance(time, ast.Constant) for time in times), ast.unparse(node)
+
+
+def test_every_phase_has_a_limit_and_the_database_the_audits() -> None:
+    limits = {phase.name: settings().phase_limit_s(phase.name) for phase in DEFAULT_PHASES}
+    assert len(limits) == 7
+    assert limits["database"] == 20.0
+    assert (settings().pool_size, settings().max_overflow) == (20, 30)
+
+
+@pytest.mark.parametrize(
+    ("environment", "named"),
+    [
+        ({}, "APP_DATABASE_URL"),
+        ({"APP_DATABASE_URL": ""}, "APP_DATABASE_URL"),
+        ({"APP_DATABASE_URL": "postgres://app:hidden@127.0.0.1/app"}, "APP_DATABASE_URL"),
+        ({"APP_DATABASE_URL": "postgresql+asyncpg://app:hidden@127.0.0.1"}, "APP_DATABASE_URL"),
+        ({"APP_DATABASE_URL": "postgresql+asyncpg://app:hidden@h:port/app"}, "APP_DATABASE_URL"),
+        ({"APP_DATABASE_URL": "postgresql+asyncpg://app:hidden@[::1/app"}, "APP_DATABASE_URL"),
+        ({"APP_DATABASE_URL": URL, "APP_CACHE_URL": "http://:hidden@c"}, "APP_CACHE_URL"),
+        ({"APP_DATABASE_URL": URL, "APP_POOL_SIZE": "hidden"}, "APP_POOL_SIZE"),
+        (
+            {"APP_DATABASE_URL": URL, "APP_PHASE_DATABASE_LIMIT_S": "nan"},
+            "APP_PHASE_DATABASE_LIMIT_S",
+        ),
+        (
+            {"APP_DATABASE_URL": URL, "APP_PHASE_DATABASE_LIMIT_S": "0"},
+            "APP_PHASE_DATABASE_LIMIT_S",
+        ),
+        (
+            {"APP_DATABASE_URL": URL, "APP_DATABASE_WARM_CONNECTIONS": "9", "APP_POOL_SIZE": "8"},
+            "APP_DATABASE_WARM_CONNECTIONS",
+        ),
+    ],
+)
+def test_a_bad_setting_is_named_in_one_line_without_its_value(
+    environment: dict[str, str], named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as caught:
+        load()
+    text = str(caught.value)
+    assert named in text
+    assert "hidden" not in text
+    assert "\n" not in text
+    assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        (URL, "tcp:127.0.0.1:6432"),
+        ("postgresql+asyncpg://app:x@db.internal/app", "tcp:db.internal:5432"),
+        (
+            "postgresql+asyncpg://app:x@/app?host=/cloudsql/p:r:i",
+            "unix:/cloudsql/p:r:i/.s.PGSQL.5432",
+        ),
+        ("postgresql+asyncpg://app:x@/app?host=/run/pg&port=6432", "unix:/run/pg/.s.PGSQL.6432"),
+    ],
+)
+def test_the_databases_address_is_known_without_its_secrets(url: str, address: str) -> None:
+    assert settings(database_url=url).database_address == address
