@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crashloop.clock import TimeScale
+from crashloop.cloud_logging import log_entries
 from crashloop.engines.local import LocalEngine
 from crashloop.errors import CapabilityError, CrashloopError, HarnessError
 from crashloop.header import make_header
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 ARTIFACTS = "crashloop-artifacts"
 TRACE_FILE = "trace.jsonl"
 VERDICT_FILE = "verdict.json"
+LOG_FILE = "cloud-logging.jsonl"
 
 # Wall seconds on top of the scaled deadline for real work: cold starts on a slow, busy machine.
 PATIENCE_S = 30.0
@@ -137,7 +139,7 @@ async def run_scenario(scenario: Scenario, options: RunOptions) -> Run:
                 seed=seed,
                 command=command,
             )
-            write_verdict(run)
+            write_evidence(run)
     return run
 
 
@@ -285,8 +287,8 @@ def rerun_command(scenario: Scenario, scale: TimeScale, seed: int) -> str:
     return shlex.join(words)
 
 
-def write_verdict(run: Run) -> None:
-    """Write `verdict.json`: the judgement, seed, command, and where the evidence is."""
+def write_evidence(run: Run) -> None:
+    """Write `verdict.json` (judgement, seed, command) and `cloud-logging.jsonl` (the run's log)."""
     content = {
         **run.judgement.to_json(),
         "incident": run.scenario.incident,
@@ -296,12 +298,13 @@ def write_verdict(run: Run) -> None:
         "command": run.command,
         "trace": TRACE_FILE,
     }
-    path = run.artifacts / VERDICT_FILE
+    log = "".join(json.dumps(entry) + "\n" for entry in log_entries(run.trace))
     try:
-        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        (run.artifacts / VERDICT_FILE).write_text(json.dumps(content, indent=2) + "\n")
+        (run.artifacts / LOG_FILE).write_text(log)
     except OSError as error:
         raise HarnessError(
-            f"cannot write {path}: {error.strerror}",
+            f"cannot write the verdict into {run.artifacts}: {error.strerror}",
             hint=f"free some room on that disk; the verdict was {run.verdict}: "
             f"{run.judgement.reason}",
         ) from None

@@ -76,7 +76,11 @@ class Visitor:
 
     async def _use(self, attempt: int, ended: asyncio.Event) -> None:
         last: dict[str, Any] = {}
-        async with httpx.AsyncClient(base_url=self._http, timeout=REQUEST_TIMEOUT_S) as client:
+        # Plain HTTP to loopback: no certificates to load, no proxy of the user's to go through.
+        transport = httpx.AsyncHTTPTransport(verify=False, trust_env=False)
+        async with httpx.AsyncClient(
+            base_url=self._http, timeout=REQUEST_TIMEOUT_S, transport=transport, trust_env=False
+        ) as client:
             while not ended.is_set() and not self.finished.is_set():
                 answer = await self._readiness(client)
                 if answer != last:

@@ -28,7 +28,7 @@ def phase_failed(
         done = trace.of("phase.completed", "phase.degraded", phase=phase)
         return refuted(f"phase {phase} never failed; {_ended(trace, done)}", done)
     for event in failed:
-        if not _matches(event.data, errors):
+        if not matches(event.data, errors):
             return refuted(
                 f"{_where(event)} failed with {error_chain(event.data)}, "
                 "which is not a time-out or a connection error",
@@ -110,7 +110,8 @@ def error_chain(data: Mapping[str, Any]) -> str:
     return " <- ".join(links) or "no error logged"
 
 
-def _matches(data: Mapping[str, Any], errors: Sequence[str]) -> bool:
+def matches(data: Mapping[str, Any], errors: Sequence[str]) -> bool:
+    """Whether any link of the error chain is one of `errors`, by name or SQLSTATE class."""
     for error in data.get("error") or []:
         name = str(error.get("type", "")).rsplit(".", 1)[-1]
         sqlstate = str(error.get("sqlstate") or "")

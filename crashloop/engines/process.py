@@ -32,7 +32,8 @@ T = TypeVar("T")
 TAIL_LINES = 40
 MAX_LINE_BYTES = 64 * 1024
 READ_BYTES = 64 * 1024
-KILL_BOUND_S = 2.0
+GRACE_S = 3.0
+KILL_BOUND_S = 1.0
 OUTPUT_BOUND_S = 0.5
 
 
@@ -230,19 +231,27 @@ def start(
     return process
 
 
-async def run(command: Sequence[str | Path], *, deadline_s: float, **options: Any) -> Process:
+async def run(
+    command: Sequence[str | Path],
+    *,
+    deadline_s: float,
+    stop_signal: signal.Signals = signal.SIGTERM,
+    **options: Any,
+) -> Process:
     """Run a child to its end (options as `start`); it has ended with status 0 on return.
+
+    When it has to end early it gets `stop_signal` and 3 s, then SIGKILL.
 
     Raises HarnessError with what it said last when its status is another or `deadline_s` passes;
     the child has ended in each case, cancellation included.
     """
-    process = start(command, **options)
+    process = start(command, stop_signal=stop_signal, **options)
     begun_s = time.monotonic()
     try:
         await asyncio.wait({process.exited}, timeout=deadline_s)
         late = not process.exited.done()
     finally:
-        await finish(terminate(process))
+        await finish(terminate(process, (stop_signal, GRACE_S)))
     if late or process.exited.result() != 0:
         how = "took longer than" if late else f"{describe_exit(process.exited.result())} after"
         seconds = deadline_s if late else time.monotonic() - begun_s
@@ -259,7 +268,7 @@ async def terminate(
     """End `process`: each step sends a signal and waits that many seconds, then comes SIGKILL.
 
     SIGKILL goes to its descendants too; a stopped process is woken so that it can obey. Returns
-    the return code. Raises HarnessError when even SIGKILL has not ended it after 2 s.
+    the return code. Raises HarnessError when even SIGKILL has not ended it after 1 s.
     """
     for number, bound_s in steps:
         if process.exited.done():

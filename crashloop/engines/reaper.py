@@ -39,6 +39,7 @@ CLEAN_SCANS = 2
 
 _PROC = Path("/proc")
 _STATE, _PARENT, _STARTED = 0, 1, 19  # positions in /proc/PID/stat after the command's name
+_STANDALONE = {b"--single", b"--boot", b"--check"}
 _SHARED_MEMORY_LINE = 6  # of postmaster.pid, from 0: the segment's key and id
 
 
@@ -187,11 +188,12 @@ class Registry:
         """Every process of the run that still runs, with the signal that asks it to end."""
         marks = marked(self.mark, self.folders)
         alive = {key for key in self.signals.keys() | self._known if identity(key[0]) == key[1]}
-        roots = marks | {pid for pid, _ in alive}
-        # Backends and other descendants end with their parents: woken at first, killed if they stay
-        asked = dict.fromkeys(descendants(roots), signal.SIGCONT)
+        ours = marks | {pid for pid, _ in alive}
+        asked = {pid: _polite(pid) for pid in marks}
+        # A parent knows how to end its children, and a backend follows its server: these are only
+        # woken, asked themselves once they are orphans, and killed if they stay
         asked |= dict.fromkeys(postgres_backends(self.folders) - marks, signal.SIGCONT)
-        asked |= {pid: _polite(pid) for pid in marks}
+        asked |= dict.fromkeys(descendants(ours), signal.SIGCONT)
         found = {(pid, started): sig for pid, sig in asked.items() if (started := identity(pid))}
         self._known |= found.keys() | alive
         return (
@@ -202,9 +204,17 @@ class Registry:
 
 
 def _polite(pid: int) -> signal.Signals:
-    """SIGQUIT for Postgres, whose immediate shutdown frees its shared memory; else SIGTERM."""
+    """The signal that lets an unregistered process free its shared memory, or SIGTERM.
+
+    SIGQUIT for a Postgres server. None (SIGCONT) for initdb and what it has started: they handle no
+    signal, leave their memory when one ends them, and are done in a second.
+    """
     with contextlib.suppress(OSError):
-        if (_PROC / str(pid) / "comm").read_text(errors="replace").startswith("postgres"):
+        name = (_PROC / str(pid) / "comm").read_text(errors="replace").strip()
+        command = (_PROC / str(pid) / "cmdline").read_bytes().split(b"\0")
+        if name == "initdb" or _STANDALONE.intersection(command):
+            return signal.SIGCONT
+        if name == "postgres":
             return signal.SIGQUIT
     return signal.SIGTERM
 
@@ -212,7 +222,7 @@ def _polite(pid: int) -> signal.Signals:
 def sweep(registry: Registry) -> None:
     """End every process of the run, then remove its shared memory and its folders."""
     started_s = time.monotonic()
-    asked: set[tuple[int, str]] = set()
+    asked: set[tuple[tuple[int, str], int]] = set()
     clean = 0
     while clean < CLEAN_SCANS and time.monotonic() - started_s < GIVE_UP_AFTER_S:
         living = registry.living()
@@ -221,18 +231,16 @@ def sweep(registry: Registry) -> None:
         for key, number in living.items():
             if kill:
                 send(key[0], signal.SIGKILL)
-            elif key not in asked:
-                asked.add(key)
+            elif (key, number) not in asked:
+                asked.add((key, number))
                 send(key[0], number)
                 send(key[0], signal.SIGCONT)
         # These are not our children, and a scan for the unregistered has no event to wait for
         time.sleep(SCAN_INTERVAL_S)
     for folder in registry.folders:
-        for found in (
-            *Path(folder).glob("*/postmaster.pid"),
-            *Path(folder).glob("*/*/postmaster.pid"),
-        ):
-            remove_shared_memory(found.parent)
+        for pattern in ("*/postmaster.pid", "*/*/postmaster.pid"):
+            for found in Path(folder).glob(pattern):
+                remove_shared_memory(found.parent)
         _remove(Path(folder))
 
 

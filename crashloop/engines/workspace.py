@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 
 # A Unix socket's path must stay below 104 bytes (macOS; 108 on Linux), and what TMPDIR names is
 # often longer than that on its own, or closed to the unprivileged user that root's servers run as
-PARENT = Path("/tmp")  # noqa: S108  unguessable name, made exclusively, 0700 or 0711
+DISK = Path("/tmp")  # noqa: S108  unguessable name, made exclusively, 0700 or 0711
+# 1300 files are copied and removed by each run: 0.08 s in memory always; on disk 0.06 to 1.0 s, as
+# ext4 without a journal passes over the inodes of the last minute's runs one by one
+MEMORY = Path("/dev/shm")  # noqa: S108  likewise
+MEMORY_WANTED_BYTES = 512 * 1024 * 1024
 MAX_SOCKET_PATH_BYTES = 103
 _NAME_BYTES = 6
 _PRIVATE = 0o700
@@ -56,16 +60,26 @@ class Workspace:
         return folder
 
 
-@contextlib.contextmanager
-def workspace(*, parent: Path = PARENT) -> Iterator[Workspace]:
-    """Make one run's folder `parent/cl-XXXXXXXX` and its reaper; both are gone on leaving.
+def short_parent() -> Path:
+    """Where runs have their folders: /dev/shm where we may and 512 MiB are free, else /tmp."""
+    with contextlib.suppress(OSError):
+        roomy = shutil.disk_usage(MEMORY).free >= MEMORY_WANTED_BYTES
+        if roomy and os.access(MEMORY, os.W_OK | os.X_OK):
+            return MEMORY
+    return DISK
 
-    TMPDIR is not honoured, as socket paths must stay short. Raises HarnessError when the folder
+
+@contextlib.contextmanager
+def workspace(*, parent: Path | None = None) -> Iterator[Workspace]:
+    """Make one run's folder `cl-XXXXXXXX` and its reaper; both are gone on leaving.
+
+    It lies in `parent`, by default in `short_parent()`: TMPDIR is not honoured, as the paths of
+    sockets must stay short. Raises HarnessError when the folder
     cannot be made or removed (no permission, disk full).
     """
     account = unprivileged_account()
     run_id = f"cl-{secrets.token_urlsafe(_NAME_BYTES)}"
-    folder = parent / run_id
+    folder = (parent or short_parent()) / run_id
     with Reaper(run_id) as reaper:
         reaper.folder(folder)  # before it exists: a kill in between must not leave it
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -40,7 +40,7 @@ class Blockade:
     """One BlackHole or ConnectDelay on one gate, from `begin()` to `heal()`; then it watches on.
 
     A connect delay opens the gate for a client whose time has come, only shortly before that
-    client's kernel sends its SYN again, and shuts it afterwards. The kernel cannot be told whom
+    client's kernel sends its SYN again (`gate.ajar`), and shuts it afterwards (`gate.shut`). The kernel cannot be told whom
     to let in, so another client may slip through meanwhile: it is held for the rest of its delay.
 
     After the heal the watch goes on until each client has come in or given up.
@@ -64,6 +64,7 @@ class Blockade:
         self._emit = emit
         self._stack = ExitStack()
         self._changing = asyncio.Lock()
+        self._admitted = asyncio.Event()
         self._watching: asyncio.Task[None] | None = None
         self._stands = False
         self._table = SocketTable((gate.family,))
@@ -153,6 +154,7 @@ class Blockade:
             },
         )
         self._watch.end(waiting, "admitted")
+        self._admitted.set()
 
     async def _prove(self) -> None:
         seen = await self._gate.observe(PROBE_LIMIT_S)
@@ -168,7 +170,10 @@ class Blockade:
             while self._stands or self._watch.waiting:
                 async with self._changing:
                     await self._step()
-                await asyncio.sleep(PERIOD_S)
+                self._admitted.clear()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(PERIOD_S):
+                        await self._admitted.wait()
         finally:
             self._stack.close()
 
@@ -187,5 +192,7 @@ class Blockade:
         )
         if opens and self._gate.is_shut:
             self._gate.unshut()
+            self._emit("gate.ajar", {"fault": self._fault_id})
         elif not opens and not self._gate.is_shut:
             await self._gate.shut()
+            self._emit("gate.shut", {"fault": self._fault_id})

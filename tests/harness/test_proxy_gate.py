@@ -77,9 +77,9 @@ def folder() -> Iterator[Path]:
 
 
 @contextlib.asynccontextmanager
-async def proxied(listen: str | tuple[str, int] = LOOPBACK) -> AsyncIterator[
-    tuple[FaultProxy, Recorder]
-]:
+async def proxied(
+    listen: str | tuple[str, int] = LOOPBACK,
+) -> AsyncIterator[tuple[FaultProxy, Recorder]]:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):
             while data := await reader.read(65536):
@@ -325,12 +325,13 @@ def test_a_connect_delay_lets_each_client_in_after_its_time_and_shuts_again(run:
     async def scenario() -> None:
         async with proxied() as (proxy, recorder):
             await proxy.inject("late", ConnectDelay(delay_s=0.3))
-            for _ in range(2):
+            for number in (1, 2):
                 begun = time.monotonic()
                 client = await Client.reach(proxy.address)
                 assert time.monotonic() - begun >= 0.3
                 assert await client.ask(b"x") == b"x"
                 client.writer.close()
+                await recorder.wait("gate.shut", number)
             await proxy.heal("late")
             begun = time.monotonic()
             client = await Client.reach(proxy.address)

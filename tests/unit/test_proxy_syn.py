@@ -8,7 +8,14 @@ import sys
 
 import pytest
 
-from crashloop.proxy.syn import ESTABLISHED, SYN_SENT, SocketTable, owner_pid, parse_diag, parse_proc
+from crashloop.proxy.syn import (
+    ESTABLISHED,
+    SYN_SENT,
+    SocketTable,
+    owner_pid,
+    parse_diag,
+    parse_proc,
+)
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux's tables")
 

@@ -1,0 +1,68 @@
+"""A run as Cloud Logging would hold it: the app's own lines and the platform's, entry by entry.
+
+The app's entries are what it really logged. The platform's are modelled: no Cloud Run was there, so
+each carries the label `crashloop/modelled`. Shape: LogEntry of logging v2; wording of the exit
+line, severity, log name and resource labels as in Cloud Run's own log of issue 1278.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from crashloop.trace.event import Event, Trace
+
+MODELLED = "crashloop/modelled"
+PROJECT = "crashloop-lab"
+SERVICE = "app-under-test"
+REVISION = f"{SERVICE}-00001-lab"
+APP_LOG = f"projects/{PROJECT}/logs/run.googleapis.com%2Fstdout"
+SYSTEM_LOG = f"projects/{PROJECT}/logs/run.googleapis.com%2Fvarlog%2Fsystem"
+
+
+def log_entries(trace: Trace) -> list[dict[str, Any]]:
+    """The log entries of a run, in order of time; `insertId` is the event's `seq`."""
+    found = [_app_entry(e) for e in trace.events if e.source == "app" and e.kind != "app.output"]
+    found += [
+        _exit_entry(e)
+        for e in trace.of("process.exited")
+        if not e.data.get("requested") and e.data.get("exit_code") is not None
+    ]
+    return sorted(found, key=lambda entry: (entry["timestamp"], int(entry["insertId"])))
+
+
+def _app_entry(event: Event) -> dict[str, Any]:
+    labels = {"boot_id": str(event.data.get("boot_id", ""))}
+    payload = {**event.data, "event": event.kind}
+    severity = str(payload.pop("severity", "DEFAULT"))
+    return _entry(event, APP_LOG, severity, labels, {"jsonPayload": payload})
+
+
+def _exit_entry(event: Event) -> dict[str, Any]:
+    text = f"Container called exit({event.data['exit_code']})."
+    return _entry(event, SYSTEM_LOG, "WARNING", {MODELLED: "true"}, {"textPayload": text})
+
+
+def _entry(
+    event: Event, log: str, severity: str, labels: Mapping[str, str], payload: Mapping[str, Any]
+) -> dict[str, Any]:
+    return {
+        "insertId": str(event.seq),
+        "timestamp": event.at,
+        "severity": severity,
+        "logName": log,
+        "resource": {
+            "type": "cloud_run_revision",
+            "labels": {
+                "configuration_name": SERVICE,
+                "location": "local",
+                "project_id": PROJECT,
+                "revision_name": REVISION,
+                "service_name": SERVICE,
+            },
+        },
+        "labels": dict(labels),
+        **payload,
+    }

@@ -1,0 +1,139 @@
+"""What happened, as records to show: attempts with their phases, faults, marks. Pure.
+
+Built from any list of events, a partial one too, so that a live view and a report say the same.
+All times are wall seconds since the first attempt started or the first fault was injected,
+whichever came first; `Story.scale` turns them into the incident's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+NS_PER_S = 1e9
+
+
+class Outcome(StrEnum):
+    """How a phase ended: `CUT` means that its process ended first."""
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    DEGRADED = "degraded"
+    CUT = "cut"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseSpan:
+    """One phase of one attempt; `took_s` and `limit_s` are wall seconds by the app's own word."""
+
+    name: str
+    start_s: float
+    end_s: float
+    outcome: Outcome
+    took_s: float
+    limit_s: float | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptSpan:
+    """One process life of the app.
+
+    `exit` is `exit 3` or a signal's name, empty while it lives; `requested` when the harness ended
+    it. `serves_s` is the first answer 200 of the readiness address, `ready_s` the first `ready`.
+    """
+
+    number: int
+    start_s: float
+    end_s: float
+    exit: str = ""
+    requested: bool = False
+    phases: tuple[PhaseSpan, ...] = ()
+    serves_s: float | None = None
+    ready_s: float | None = None
+
+    @property
+    def died(self) -> bool:
+        """Whether it ended by itself."""
+        return bool(self.exit) and not self.requested
+
+    @property
+    def last_phase(self) -> PhaseSpan | None:
+        """The phase that it came to, or None before the first."""
+        return self.phases[-1] if self.phases else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultSpan:
+    """One fault from injection to heal; `receipts` counts what the proxy or the kernel saw.
+
+    `says` has its kind and parameters in words, in the incident's seconds.
+    """
+
+    name: str
+    kind: str
+    says: str
+    grade: str
+    plugged: bool
+    start_s: float
+    end_s: float
+    healed: bool
+    trigger: str = ""
+    receipts: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Golden:
+    """How far the golden path came: `row` is the message's number in Postgres."""
+
+    answered: bool = False
+    row: str = ""
+    failed: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How the run ended; `failure` and `hint` where the harness broke."""
+
+    how: str = ""
+    failure: str = ""
+    hint: str = ""
+    interrupted: bool = False
+    gave_up: str = ""
+    torn: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """A run as far as its events tell; `span_s` is how long it went on, `lab_s` the set-up."""
+
+    incident: str
+    title: str
+    role: str
+    transport: str
+    policy: str
+    seed: str
+    scale: float
+    command: str
+    lab_ready: bool
+    baseline: bool
+    attempts: tuple[AttemptSpan, ...]
+    faults: tuple[FaultSpan, ...]
+    planned: Mapping[str, str] = field(default_factory=dict)
+    golden: Golden = field(default_factory=Golden)
+    ending: Ending = field(default_factory=Ending)
+    span_s: float = 0.0
+
+    @property
+    def is_scaled(self) -> bool:
+        """Whether the incident's seconds passed faster here."""
+        return self.scale != 1.0
+
+    def incident_s(self, wall_s: float) -> float:
+        """Seconds of the incident."""
+        return wall_s * self.scale

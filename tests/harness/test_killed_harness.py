@@ -1,0 +1,74 @@
+"""A harness that is killed leaves nothing behind: the watcher outlives it and tidies up."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+GONE_WITHIN_S = 15.0
+LOOK_EVERY_S = 0.05
+RUN_TAKES_S = 8.0
+MOMENTS = 20
+
+linux_only = pytest.mark.skipif(
+    sys.platform != "linux", reason="processes of a run are found by /proc/*/environ"
+)
+
+
+@linux_only
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", range(MOMENTS))
+def test_nothing_of_a_killed_run_is_left_after_15_s(tmp_path: Path, moment: int) -> None:
+    after_s = random.Random(moment).uniform(0.2, RUN_TAKES_S)  # noqa: S311  repeatable moments
+    harness = subprocess.Popen(
+        [sys.executable, "-P", "-m", "crashloop", "reproduce", "issue-1278", "--artifacts", "run"],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        harness.wait(after_s)
+    harness.kill()
+    harness.wait()
+
+    folder = _folder_of_run(tmp_path / "run" / "trace.jsonl")
+    until_s = time.monotonic() + GONE_WITHIN_S
+    left = _left_of(folder)
+    while left and time.monotonic() < until_s:
+        time.sleep(LOOK_EVERY_S)  # other processes end by themselves: there is no event to wait for
+        left = _left_of(folder)
+    assert not left, f"killed after {after_s:.2f} s"
+
+
+def _folder_of_run(trace: Path) -> Path | None:
+    """The run's own folder as its trace names it; None where it was killed before it had one."""
+    if not trace.exists():
+        return None
+    for line in trace.read_text().splitlines()[1:]:
+        with contextlib.suppress(ValueError):
+            event = json.loads(line)
+            if event["kind"] == "workspace.made":
+                return Path(event["data"]["folder"])
+    return None
+
+
+def _left_of(folder: Path | None) -> list[str]:
+    if folder is None:
+        return []
+    left = [str(folder)] if folder.exists() else []
+    mark = f"CRASHLOOP_RUN={folder.name}".encode()
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            of_run = mark in (process / "environ").read_bytes().split(b"\0")
+            inside = str(folder) in str((process / "cwd").readlink())
+            command = (process / "cmdline").read_bytes()
+            if of_run or inside or str(folder).encode() in command:
+                left.append(f"{process.name} {command[:80]!r}")
+    return left

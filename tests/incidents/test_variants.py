@@ -1,0 +1,141 @@
+"""Raising the limit never ended it, and what each way of not connecting looks like."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from crashloop.clock import TimeScale
+from crashloop.errors import CapabilityError
+from crashloop.incidents import incident
+from crashloop.lab import RunOptions, run_scenario
+from crashloop.model import Verdict
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from crashloop.testing import Lab, LabRun
+
+linux_only = pytest.mark.skipif(
+    sys.platform != "linux", reason="receipts of this grade come from Linux' /proc/net/tcp"
+)
+
+SILENT = ["TimeoutError", "CancelledError"]
+REFUSED = ["ConnectionRefusedError"]
+
+# fault -> (verdict, what the app logs, the witness that tells it apart)
+VIEWS = {
+    "hold": (Verdict.REPRODUCED, SILENT, "link.held"),
+    "black_hole": (Verdict.REPRODUCED, SILENT, "gate.syn_seen"),
+    "connect_delay": (Verdict.REPRODUCED, SILENT, "gate.syn_seen"),
+    "refuse": (Verdict.NOT_REPRODUCED, REFUSED, "gate.checked"),
+}
+
+
+@pytest.mark.parametrize("limit_s", [8, 20, 25])
+async def test_a_limit_below_the_connection_time_never_ends_it(lab: Lab, limit_s: int) -> None:
+    run = await lab.run("issue-1278", limit_s=limit_s, time_scale=10)
+
+    run.expect(Verdict.REPRODUCED)
+
+
+async def test_a_limit_above_the_connection_time_starts_at_the_first_attempt(lab: Lab) -> None:
+    run = await lab.run("issue-1278", limit_s=35)
+
+    run.expect(Verdict.NOT_REPRODUCED)
+    assert "phase database never failed; in attempt 1 it completed after 30" in run.reason
+    assert run.events("link.held", attempt=1)
+    assert len(run.events("process.started")) == 1
+
+
+@linux_only
+@pytest.mark.parametrize("fault", VIEWS)
+async def test_over_tcp_the_app_sees_less_than_the_receipts_do(lab: Lab, fault: str) -> None:
+    run = await lab.run("issue-1278", transport="tcp", fault=fault)
+
+    _check_view(run, fault)
+
+
+@linux_only
+@pytest.mark.slow
+@pytest.mark.parametrize("limit_s", [8, 25])
+@pytest.mark.parametrize("fault", VIEWS)
+async def test_over_tcp_each_limit_of_the_audit_fails_the_same_way(
+    lab: Lab, fault: str, limit_s: int
+) -> None:
+    run = await lab.run("issue-1278", transport="tcp", fault=fault, limit_s=limit_s, time_scale=10)
+
+    _check_view(run, fault)
+
+
+@linux_only
+@pytest.mark.realtime
+@pytest.mark.parametrize(
+    ("fault", "deaths", "connects_after_s"),
+    [("hold", 0, 30.0), ("connect_delay", 0, 35.0), ("black_hole", 1, 30.0)],
+)
+async def test_a_limit_of_60_s_is_bounded_by_the_kernel_s_retransmissions(
+    lab: Lab, fault: str, deaths: int, connects_after_s: float
+) -> None:
+    """A delay of 30 s ends at the next SYN: at 35 s, by tcp_syn_linear_timeouts' schedule."""
+    run = await lab.run("issue-1278", transport="tcp", fault=fault, limit_s=60, time_scale=1)
+
+    run.expect(Verdict.NOT_REPRODUCED)
+    exits = [e for e in run.events("process.exited") if not e.data["requested"]]
+    assert len(exits) == deaths
+    done = run.events("phase.completed", attempt=deaths + 1)
+    database = next(e for e in done if e.data["phase"] == "database")
+    assert connects_after_s <= database.data["duration_s"] < 60
+
+
+@pytest.mark.realtime
+async def test_in_real_time_it_is_the_same_story(lab: Lab) -> None:
+    run = await lab.run("issue-1278", time_scale=1)
+
+    run.expect(Verdict.REPRODUCED)
+
+
+async def test_latency_multiplies_by_the_chunks_of_a_start_up(lab: Lab) -> None:
+    """Toxiproxy's latency delays every chunk, so its cost is chunks times latency, not latency."""
+    latency_s = 0.5
+    run = await lab.run(
+        "issue-1278", transport="tcp", fault="latency", latency_s=latency_s, limit_s=60
+    )
+
+    run.expect(Verdict.NOT_REPRODUCED)
+    database = next(
+        e for e in run.events("phase.completed", attempt=1) if e.data["phase"] == "database"
+    )
+    took_s = database.data["duration_s"] * run.trace.scale
+    assert took_s > 10 * latency_s
+
+
+async def test_a_dropped_syn_needs_tcp(lab: Lab) -> None:
+    with pytest.raises(Exception, match="a Unix socket's kernel knows no SYN to drop"):
+        await lab.run("issue-1278", fault="black_hole")
+
+
+async def test_a_scenario_that_rests_on_kernel_timers_refuses_to_be_scaled(tmp_path: Path) -> None:
+    scenario = incident("issue-1278").scenario(transport="tcp", fault="connect_delay", limit_s=60)
+    options = RunOptions(scale=TimeScale(factor=20), artifacts=tmp_path / "a")
+
+    with pytest.raises(CapabilityError, match="real time only"):
+        await run_scenario(scenario, options)
+
+
+def _check_view(run: LabRun, fault: str) -> None:
+    verdict, errors, witness = VIEWS[fault]
+    run.expect(verdict)
+    failed = run.events("phase.failed", attempt=1)[0]
+    assert [e["type"].rsplit(".", 1)[-1] for e in failed.data["error"]] == errors
+    if errors == SILENT:
+        assert failed.data["duration_s"] >= failed.data["limit_s"]
+    seen = {
+        kind
+        for kind in ("link.held", "gate.syn_seen", "gate.checked")
+        if run.events(kind)
+        and (kind != "gate.checked" or run.events(kind)[0].data["observed"] == "refused")
+    }
+    assert seen == {witness}
