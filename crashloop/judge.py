@@ -71,7 +71,7 @@ def _decide(trace: Trace, findings: Sequence[Finding]) -> tuple[Verdict, str]:
 
 
 def _find(trace: Trace, spec: CheckSpec, role: str) -> Finding:
-    check = CHECKS.get(spec.check)
+    check = CHECKS.get(str(spec.check))
     if check is None:
         raise UsageError(
             f"the signature names a check that this version does not know: {spec.check!r}",
@@ -79,7 +79,7 @@ def _find(trace: Trace, spec: CheckSpec, role: str) -> Finding:
         )
     try:
         result = check(trace, **spec.params)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         result = Result(
             holds=None,
             says=f"{spec.check} could not read its evidence ({type(error).__name__}: {error})",

@@ -13,11 +13,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crashloop.clock import TimeScale
+from crashloop.clock import DEFAULT_SCALE, TimeScale
 from crashloop.cloud_logging import log_entries
 from crashloop.engines.local import LocalEngine
-from crashloop.errors import CapabilityError, CrashloopError, HarnessError
+from crashloop.errors import CapabilityError, CrashloopError, HarnessError, UsageError
 from crashloop.header import make_header
+from crashloop.incidents import INCIDENTS
 from crashloop.judge import judge
 from crashloop.model import Role
 from crashloop.supervisor.loop import Supervisor
@@ -31,7 +32,7 @@ from crashloop.visitor import Visitor
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from crashloop.engines.local import AppProcess
+    from crashloop.engines.app import AppProcess
     from crashloop.model import Judgement, Scenario, Verdict
     from crashloop.supervisor.loop import AttemptProcess
     from crashloop.trace.event import Event
@@ -101,7 +102,8 @@ async def run_scenario(scenario: Scenario, options: RunOptions) -> Run:
 
     The trace and `verdict.json` are written on every path. A harness that breaks gives a Run with
     HARNESS_ERROR; cancellation writes INCONCLUSIVE and is raised again. Raises CapabilityError or
-    HarnessError where nothing could be started at all.
+    UsageError where this machine or the input does not allow the run, HarnessError where not even
+    the trace could be written.
     """
     if scenario.real_time_only and not options.scale.is_real_time:
         raise CapabilityError(
@@ -157,6 +159,8 @@ async def _recorded(work: Coroutine[Any, Any, str], recorder: Recorder) -> None:
         recorder.emit(
             "harness", "harness.failed", {"message": failure.message, "hint": failure.hint}
         )
+        if isinstance(failure, CapabilityError | UsageError):
+            raise failure from error
     finally:
         recorder.emit("harness", "run.finished", {"how": how, "events": len(recorder.events) + 1})
 
@@ -276,14 +280,20 @@ def golden_key(seed: int) -> str:
 
 
 def rerun_command(scenario: Scenario, scale: TimeScale, seed: int) -> str:
-    """The command that makes the same run again."""
+    """The command that makes the same run again; what is the default anyway is left out."""
     words = ["crashloop", "reproduce", scenario.incident]
-    words += ["--real-time"] if scale.is_real_time else ["--time-scale", f"{scale.factor:g}"]
+    if scale.is_real_time:
+        words.append("--real-time")
+    elif scale.factor != DEFAULT_SCALE:
+        words += ["--time-scale", f"{scale.factor:g}"]
     words += ["--seed", str(seed)]
     if scenario.role is not Role.REPRODUCTION:
         words += ["--role", str(scenario.role)]
+    parameters = INCIDENTS[scenario.incident].parameters if scenario.incident in INCIDENTS else {}
     for name, value in scenario.params.items():
-        words += ["--param", f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}"]
+        if name not in parameters or value != parameters[name].default:
+            shown = f"{value:g}" if isinstance(value, float) else value
+            words += ["--param", f"{name}={shown}"]
     return shlex.join(words)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from crashloop.checks.connections import is_own, was_refused
+from crashloop.checks.consistency import contradiction, gap
 from crashloop.checks.result import Result, holds, refuted, saw_nothing
 
 if TYPE_CHECKING:
@@ -15,23 +17,14 @@ MAX_WORK_OF_LIMIT = 0.25
 
 
 def evidence_complete(trace: Trace) -> Result:
-    """No line is missing: `seq` counts from 1 without a gap, and the run wrote its own end."""
-    if trace.torn_line:
-        return saw_nothing("the trace's last line is torn: the harness was killed while it wrote")
-    numbers = sorted(event.seq for event in trace.events)
-    for expected, seen in enumerate(numbers, start=1):
-        if seen != expected:
-            return saw_nothing(f"the trace has a hole: seq {expected} is missing, {seen} follows")
-    finished = trace.first("run.finished")
-    if finished is None:
-        return saw_nothing("the trace has no end: the run did not finish")
-    if finished.seq != len(numbers):
-        return saw_nothing("events follow the run's own end", [finished])
-    started = {e.attempt for e in trace.of("process.started")}
-    ended = {e.attempt for e in trace.of("process.exited")}
-    if started != ended:
-        return saw_nothing(f"attempts without a recorded end: {sorted(map(str, started - ended))}")
-    return holds(f"all {len(numbers)} events are there", [finished])
+    """No line is missing, and no two lines contradict each other.
+
+    `seq` counts from 1 without a gap, the run wrote its own end and counted its events, every
+    attempt ended once, and what is told twice is told alike.
+    """
+    if found := gap(trace) or contradiction(trace):
+        return saw_nothing(*found)
+    return holds(f"all {len(trace.events)} events are there", trace.of("run.finished"))
 
 
 def baseline_passed(trace: Trace) -> Result:
@@ -45,7 +38,8 @@ def baseline_passed(trace: Trace) -> Result:
         return saw_nothing("the baseline's connection was not seen in the proxy", [passed])
     later = trace.of("process.started", "fault.injected")
     if later and later[0].mono_ns < passed.mono_ns:
-        return saw_nothing("something started before the baseline was taken", [later[0], passed])
+        what = "an attempt was started" if later[0].kind == "process.started" else "a fault was on"
+        return saw_nothing(f"{what} before the baseline was taken", [later[0], passed])
     return holds(
         "a query through the proxy worked before the first attempt", [connected[0], passed]
     )
@@ -60,12 +54,12 @@ def path_used(trace: Trace) -> Result:
         return saw_nothing("no attempt reached phase database, so the path was never used")
     evidence = []
     for attempt in reached:
-        seen = trace.of("link.opened", "gate.syn_seen", attempt=attempt)
-        address = trace.database_address
+        seen = [e for e in trace.of("link.opened", attempt=attempt) if is_own(trace, e)]
+        seen += trace.of("gate.syn_seen", attempt=attempt)
         refused = [
             e
-            for e in trace.of("phase.failed", attempt=attempt, phase="database")
-            if address and e.data.get("database_address") == address
+            for e in trace.of("phase.failed", "phase.degraded", attempt=attempt, phase="database")
+            if was_refused(e, trace.database_address)
         ]
         if not seen and not refused:
             return saw_nothing(f"attempt {attempt} reached phase database but never the proxy")

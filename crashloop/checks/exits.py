@@ -16,50 +16,37 @@ def exit_code(trace: Trace, *, code: int, times: int) -> Result:
     if not exits:
         return refuted("no attempt died by itself")
     for event in exits:
+        if event.data.get("exit_code") is not None and event.data.get("signal"):
+            return saw_nothing(f"attempt {event.attempt} has an exit code and a signal", [event])
         if event.data.get("exit_code") != code:
             return refuted(
                 f"attempt {event.attempt} ended with {_how(event)}, not exit {code}", exits
             )
     if len(exits) != times:
-        return refuted(f"{len(exits)} attempts died with exit {code}, not {times}", exits)
-    return holds(f"{times} attempts died with exit {code}", exits)
+        return refuted(f"{_attempts(len(exits))} died with exit {code}, not {times}", exits)
+    return holds(f"{_attempts(times)} died with exit {code}", exits)
 
 
 def restart_loop(trace: Trace, *, restarts: int) -> Result:
     """Each of the first `restarts` deaths was followed by a new process, not before its back-off.
 
-    New means: another pid, another boot_id in the app's own log.
+    New means: another pid than the one before, and a boot_id of its own in the app's log.
     """
     exits = _deaths(trace)
     if len(exits) < restarts:
         return refuted(
-            f"{len(exits)} deaths, where a loop of {restarts} restarts was expected", exits
+            f"{_attempts(len(exits))} died, where a loop of {restarts} restarts was expected", exits
         )
     evidence: list[Event] = []
     for died in exits[:restarts]:
-        attempt = died.attempt or 0
-        started = trace.first("process.started", attempt=attempt + 1)
-        scheduled = trace.first("restart.scheduled", attempt=attempt)
-        if started is None or scheduled is None:
-            return refuted(f"nothing was started after attempt {attempt} died", [died])
-        pause_s = (started.mono_ns - died.mono_ns) / 1e9
-        if pause_s < float(scheduled.data["wall_s"]):
-            return refuted(
-                f"attempt {attempt + 1} started {pause_s:.3f} s after the death before it, "
-                f"inside the back-off of {scheduled.data['wall_s']} s",
-                [died, scheduled, started],
-            )
-        if died.data["pid"] == started.data["pid"]:
-            return refuted(f"attempt {attempt + 1} has the pid of the one before", [died, started])
-        if _boot_id(trace, attempt) == _boot_id(trace, attempt + 1):
-            return saw_nothing(
-                f"the app's log does not tell attempt {attempt + 1} apart", [started]
-            )
-        evidence += [died, started]
+        if found := _no_restart(trace, died):
+            return found
+        evidence += [died, *trace.of("process.started", attempt=(died.attempt or 0) + 1)]
+    if found := _one_boot_twice(trace, restarts + 1):
+        return found
     policy = trace.scenario.get("policy", {}).get("name", "?")
-    return holds(
-        f"the platform ({policy}) restarted it {restarts} times, each a new process", evidence
-    )
+    often = {1: "once", 2: "twice"}.get(restarts, f"{restarts} times")
+    return holds(f"the platform ({policy}) restarted it {often}, each a new process", evidence)
 
 
 def no_death(trace: Trace) -> Result:
@@ -83,6 +70,45 @@ def _how(event: Event) -> str:
     return f"signal {event.data.get('signal')}"
 
 
-def _boot_id(trace: Trace, attempt: int) -> str | None:
-    started = trace.first("startup.started", attempt=attempt)
-    return started.data.get("boot_id") if started else None
+def _no_restart(trace: Trace, died: Event) -> Result | None:
+    """Why this death was not followed by a restart; None where it was."""
+    attempt = died.attempt or 0
+    started = trace.first("process.started", attempt=attempt + 1)
+    scheduled = trace.first("restart.scheduled", attempt=attempt)
+    if started is None:
+        return refuted(f"nothing was started after attempt {attempt} died", [died])
+    if scheduled is None:
+        return saw_nothing(f"no restart was scheduled after attempt {attempt}", [died, started])
+    pause_s = (started.mono_ns - died.mono_ns) / 1e9 * trace.scale
+    backoff_s = float(scheduled.data["backoff_s"])
+    if pause_s < backoff_s:
+        return refuted(
+            f"attempt {attempt + 1} started {pause_s:.3f} s after the death before it, "
+            f"inside the back-off of {backoff_s:g} s",
+            [died, scheduled, started],
+        )
+    if died.data["pid"] == started.data["pid"]:
+        return refuted(f"attempt {attempt + 1} has the pid of the one before", [died, started])
+    return None
+
+
+def _one_boot_twice(trace: Trace, attempts: int) -> Result | None:
+    """Whether two attempts have one boot id, or one has none; None where each has its own."""
+    boots: dict[str, Event] = {}
+    for attempt in range(1, attempts + 1):
+        started = trace.first("startup.started", attempt=attempt)
+        boot = started.data.get("boot_id") if started else None
+        if started is None or not boot:
+            return saw_nothing(f"attempt {attempt} logged no boot id to tell it apart by")
+        if boot in boots:
+            return saw_nothing(
+                f"the logs of attempts {boots[boot].attempt} and {attempt} have one boot id: they "
+                "do not come from two processes",
+                [boots[boot], started],
+            )
+        boots[boot] = started
+    return None
+
+
+def _attempts(count: int) -> str:
+    return "1 attempt" if count == 1 else f"{count} attempts"

@@ -7,25 +7,33 @@ that connection. *kernel*: a SYN_SENT socket of the attempt's process, seen whil
 
 from __future__ import annotations
 
-import errno
 from typing import TYPE_CHECKING, Any
 
+from crashloop.checks.connections import app_pids, is_own, of_link, was_refused
 from crashloop.checks.result import Result, holds, refuted, saw_nothing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from crashloop.trace.event import Event, Trace
 
 _DIRECT = ("link.held", "link.delayed")
 _KERNEL = ("gate.syn_seen",)
-# ECONNREFUSED is 111 on Linux and 61 on macOS; a trace may be judged on another machine.
-_REFUSED_ERRNOS = frozenset({errno.ECONNREFUSED, 111, 61})
 _FAR_FUTURE_NS = 2**63 - 1
+
+# A fault that touches the app only late in its phase does not explain what the phase waited for.
+FIRST_TOUCH_WITHIN = 0.5
+
+# How long after a phase's end its connection's close may reach the proxy, on a busy machine.
+HANG_UP_NS = 250_000_000
 
 
 def faults_have_receipts(trace: Trace) -> Result:
-    """Each planned fault has a receipt, and so has each attempt that failed in phase database."""
+    """Each planned fault has a receipt, and so has each attempt that failed in phase database.
+
+    The receipt of a failed attempt lies in the first half of its phase. A phase that began after
+    the last heal needs none: no fault was there any more.
+    """
     faults = trace.scenario.get("faults") or []
     if not faults:
         return saw_nothing("no fault was planned")
@@ -44,36 +52,66 @@ def faults_have_receipts(trace: Trace) -> Result:
             )
         evidence.append(found[0])
         everything += found
+    healed_ns = _last_heal_ns(trace)
     for failed in trace.of("phase.failed", phase="database"):
-        started = _phase_start(trace, failed)
-        if not any(_touches(r, failed, started) for r in everything):
+        started_ns = phase_start_ns(trace, failed)
+        if started_ns > healed_ns:
+            continue
+        touched = [r for r in everything if _touches(r, failed, started_ns)]
+        if not touched:
             return saw_nothing(
                 f"attempt {failed.attempt} failed in phase database without any receipt", [failed]
+            )
+        if not _explains(touched[0], failed, started_ns):
+            return saw_nothing(
+                f"the fault touched attempt {failed.attempt} only "
+                f"{(touched[0].mono_ns - started_ns) / 1e9:.3f} s into the "
+                f"{(failed.mono_ns - started_ns) / 1e9:.3f} s of its phase database: it does not "
+                "explain what the phase waited for",
+                [touched[0], failed],
             )
     return holds(f"{len(everything)} receipts, one at least for every failed attempt", everything)
 
 
 def receipts_not_contradicted(trace: Trace) -> Result:
-    """No connection that was said to be held let the app through meanwhile."""
-    held = trace.of("link.held")
-    done = trace.of("phase.completed", phase="database")
-    for event in held:
+    """No connection that was said to be held let the app through, and no fault outlived its heal.
+
+    A phase that completed while its connection was held contradicts the receipt, unless the app
+    hung up itself: it went on without a database then.
+    """
+    receipts = [r for fault in trace.scenario.get("faults") or [] for r in _receipts(trace, fault)]
+    if not receipts:
+        return saw_nothing("there is no receipt that anything could contradict")
+    for event in trace.of(*_DIRECT):
+        healed = [e for e in trace.of("fault.healed") if e.data.get("fault") == event.data["fault"]]
+        if healed and event.mono_ns > healed[0].mono_ns:
+            return saw_nothing(
+                f"fault {event.data['fault']} still touched a connection of attempt "
+                f"{event.attempt} after it was said to be healed",
+                [healed[0], event],
+            )
+    for event in trace.of("link.held"):
         until_ns = _hold_end_ns(trace, event)
-        for completed in done:
-            inside = event.mono_ns < completed.mono_ns < until_ns
-            if completed.attempt == event.attempt and inside and not _other_link(trace, event):
+        for completed in trace.of("phase.completed", attempt=event.attempt, phase="database"):
+            inside = event.mono_ns < completed.mono_ns < until_ns - HANG_UP_NS
+            if inside and not _other_link(trace, event):
                 return saw_nothing(
                     f"a receipt says that attempt {event.attempt}'s connection was held, yet its "
-                    "phase database completed meanwhile: the receipt is not true",
+                    "phase database completed meanwhile: the receipt is not true, or the app has "
+                    "another way to Postgres",
                     [event, completed],
                 )
-        closed = next(iter(_of_link(trace, "link.closed", event)), None)
-        first_ns = (closed.data.get("first_byte_down_ns") if closed else None) or _FAR_FUTURE_NS
-        if closed is not None and event.mono_ns < first_ns < until_ns:
+        connected = of_link(trace, "link.connected", event)
+        closed = of_link(trace, "link.closed", event)
+        passed_ns = [e.mono_ns for e in connected]
+        passed_ns += [e.data.get("first_byte_down_ns") or _FAR_FUTURE_NS for e in closed]
+        if any(event.mono_ns < ns < until_ns for ns in passed_ns):
             return saw_nothing(
-                "bytes of the database reached a connection while it was held", [event, closed]
+                f"a receipt says that attempt {event.attempt}'s connection was held, yet it "
+                "reached the database meanwhile: the receipt is not true",
+                [event, *connected, *closed],
             )
-    return holds("no receipt is contradicted by what the app saw", held)
+    return holds("no receipt is contradicted by what the app and the links show", receipts)
 
 
 def no_receipt(trace: Trace) -> Result:
@@ -90,22 +128,14 @@ def _receipts(trace: Trace, fault: Mapping[str, Any]) -> list[Event]:
     """The fault's receipts, of its grade, on connections of an attempt's own process."""
     if fault["grade"] == "client":
         return _client_receipts(trace, fault)
-    kinds = _DIRECT if fault["grade"] == "direct" else _KERNEL
-    pids = {e.attempt: e.data.get("pid") for e in trace.of("process.started")}
-    found = []
-    for event in trace.of(*kinds):
-        if event.data.get("fault") != fault["name"] or event.attempt is None:
-            continue
-        pid = event.data.get("pid")
-        if fault["grade"] == "kernel" and pid is None:
-            continue
-        if pid is None or pid == pids.get(event.attempt):
-            found.append(event)
-    return found
+    if fault["grade"] == "direct":
+        found = [e for e in trace.of(*_DIRECT) if is_own(trace, e)]
+    else:
+        found = [e for e in trace.of(*_KERNEL) if e.data.get("pid") in app_pids(trace, e.attempt)]
+    return [e for e in found if e.data.get("fault") == fault["name"]]
 
 
 def _client_receipts(trace: Trace, fault: Mapping[str, Any]) -> list[Event]:
-    address = trace.database_address
     checked = [
         e
         for e in trace.of("gate.checked")
@@ -118,9 +148,7 @@ def _client_receipts(trace: Trace, fault: Mapping[str, Any]) -> list[Event]:
     return [
         e
         for e in trace.of("phase.failed", "phase.degraded", phase="database")
-        if e.data.get("database_address") == address
-        and checked[0].mono_ns < e.mono_ns < until_ns
-        and any(link.get("errno") in _REFUSED_ERRNOS for link in e.data.get("error") or [])
+        if was_refused(e, trace.database_address) and checked[0].mono_ns < e.mono_ns < until_ns
     ]
 
 
@@ -129,17 +157,27 @@ def _touches(receipt: Event, failed: Event, started_ns: int) -> bool:
     return receipt is failed or (receipt.attempt == failed.attempt and inside)
 
 
-def _phase_start(trace: Trace, failed: Event) -> int:
-    started = trace.of("phase.started", attempt=failed.attempt, phase=failed.data["phase"])
-    return started[-1].mono_ns if started else 0
+def _explains(receipt: Event, failed: Event, started_ns: int) -> bool:
+    """Whether the wait can be the fault's: it touched the app in the first half of the phase."""
+    within_ns = (failed.mono_ns - started_ns) * FIRST_TOUCH_WITHIN
+    return receipt is failed or receipt.mono_ns - started_ns <= within_ns
 
 
-def _of_link(trace: Trace, kind: str, event: Event) -> Sequence[Event]:
-    return [e for e in trace.of(kind) if e.data.get("link") == event.data.get("link")]
+def phase_start_ns(trace: Trace, ended: Event) -> int:
+    """When the phase that ends with this event began; 0 where nothing says so."""
+    started = trace.of("phase.started", attempt=ended.attempt, phase=ended.data["phase"])
+    return max((e.mono_ns for e in started if e.mono_ns <= ended.mono_ns), default=0)
+
+
+def _last_heal_ns(trace: Trace) -> int:
+    """When the last fault was healed; the far future where one of them never was."""
+    planned = {fault["name"] for fault in trace.scenario.get("faults") or []}
+    healed = {e.data.get("fault"): e.mono_ns for e in trace.of("fault.healed")}
+    return max((healed.get(name, _FAR_FUTURE_NS) for name in planned), default=_FAR_FUTURE_NS)
 
 
 def _hold_end_ns(trace: Trace, held: Event) -> int:
-    ends = [*_of_link(trace, "link.released", held), *_of_link(trace, "link.closed", held)]
+    ends = [*of_link(trace, "link.released", held), *of_link(trace, "link.closed", held)]
     return min((e.mono_ns for e in ends), default=_FAR_FUTURE_NS)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from crashloop.checks.receipts import phase_start_ns
 from crashloop.checks.result import Result, holds, refuted, saw_nothing
 
 if TYPE_CHECKING:
@@ -14,8 +15,8 @@ HTTP_OK = 200
 
 def no_port_before_ready(trace: Trace) -> Result:
     """In no attempt did the app's port accept a connection before start-up was complete."""
-    watched = trace.of("port.watched")
-    if not watched or any(not event.data.get("probes") for event in watched):
+    watched = [e for e in trace.of("port.watched") if e.data.get("probes")]
+    if not watched or {e.attempt for e in watched} != set(trace.attempts()):
         return saw_nothing("the app's port was not watched in every attempt", watched)
     opened = trace.of("port.opened")
     for event in opened:
@@ -28,10 +29,19 @@ def no_port_before_ready(trace: Trace) -> Result:
 
 
 def recovered(trace: Trace) -> Result:
-    """After the last heal, an attempt later than every dead one answered ready."""
+    """After the last heal, an attempt later than every dead one answered ready.
+
+    None whose phase database began after the heal failed in it.
+    """
     healed = trace.of("fault.healed")
     if not healed:
         return saw_nothing("no fault was healed, so nothing could recover from it")
+    for failed in trace.of("phase.failed", phase="database"):
+        if phase_start_ns(trace, failed) > healed[-1].mono_ns:
+            return refuted(
+                f"attempt {failed.attempt} failed in phase database after the heal",
+                [healed[-1], failed],
+            )
     ready = _first_ready(trace, after_ns=healed[-1].mono_ns)
     if ready is None:
         return refuted("the app was never ready after the heal", healed)
@@ -76,10 +86,9 @@ def no_connection_left(trace: Trace) -> Result:
         return saw_nothing("connections were not counted after every exit", list(counts.values()))
     for event in counts.values():
         if event.data["count"]:
-            return refuted(
-                f"attempt {event.attempt} left {event.data['count']} connections in Postgres",
-                [event],
-            )
+            count = int(event.data["count"])
+            what = "1 connection" if count == 1 else f"{count} connections"
+            return refuted(f"attempt {event.attempt} left {what} in Postgres", [event])
     return holds("no attempt left a connection in Postgres", list(counts.values()))
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import sys
 import time
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from crashloop.engines import process
+from crashloop.engines.app import AppProcess, app_process, application_name
 from crashloop.engines.binaries import find_binaries
 from crashloop.engines.cache import cache
 from crashloop.engines.output import AppOutput
@@ -45,32 +45,6 @@ SOCKET = ".s.PGSQL.5432"
 BASELINE_TIMEOUT_S = 10.0
 BACKENDS_BOUND_S = 2.0
 BACKENDS_LOOK_EVERY_S = 0.02
-STOP_STEPS = ((signal.SIGTERM, 3.0),)
-
-
-class AppProcess:
-    """One attempt: a uvicorn process. `ended` is set when it has exited and said its last line."""
-
-    def __init__(self, child: process.Process, output: AppOutput) -> None:
-        self.pid = child.pid
-        self.ended = asyncio.Event()
-        self._child = child
-        self._output = output
-
-    async def wait(self) -> int:
-        """The exit status, a code or minus a signal's number, when all output has been read."""
-        try:
-            status = await asyncio.shield(self._child.exited)
-            await self._child.drained()
-        finally:
-            self._child.close_output()
-            self._output.close()
-            self.ended.set()
-        return status
-
-    async def stop(self) -> None:
-        """SIGTERM, then SIGKILL after 3 s."""
-        await process.terminate(self._child, *STOP_STEPS)
 
 
 class LocalEngine:
@@ -192,25 +166,25 @@ class LocalEngine:
     async def start_app(self, attempt: int) -> AppProcess:
         """Start one attempt: a real uvicorn in a process of its own."""
         self.attempt = attempt
-        app = self._scenario.app
-        output = AppOutput(
-            self._recorder, attempt=attempt, path=self._artifacts / f"attempt-{attempt}.log"
+        timers = {
+            name: f"{self._scale.wall_s(seconds):.6f}"
+            for name, seconds in self._scenario.app.timers_s.items()
+        }
+        started = app_process(
+            self._scenario.app,
+            space=self._space,
+            attempt=attempt,
+            address=(self.host, self.port),
+            environment={
+                **timers,
+                "APP_DATABASE_URL": self._database_url(),
+                "APP_CACHE_URL": self._cache.url,
+                "APP_JITTER_SEED": str(self._seed + attempt),
+            },
+            output=AppOutput(
+                self._recorder, attempt=attempt, path=self._artifacts / f"attempt-{attempt}.log"
+            ),
         )
-        folder = self._space.part(f"attempt-{attempt}")
-        child = process.start(
-            [
-                *(sys.executable, "-P", "-m", "uvicorn", app.target),
-                *("--host", self.host, "--port", str(self.port)),
-                *("--app-dir", app.folder or str(folder), "--no-use-colors"),
-                *("--timeout-graceful-shutdown", "2"),
-            ],
-            workspace=self._space,
-            name=f"attempt {attempt} of the app",
-            environment=self._environment(attempt),
-            folder=folder,
-        )
-        child.listen(output.line)
-        started = AppProcess(child, output)
         self._children.append(started)
         return started
 
@@ -222,7 +196,7 @@ class LocalEngine:
         query = "select count(*) from pg_stat_activity where application_name = $1"
         until_ns = time.monotonic_ns() + int(BACKENDS_BOUND_S * 1e9)
         while True:
-            count = await self._ask(query, _application_name(attempt))
+            count = await self._ask(query, application_name(attempt))
             if not count or time.monotonic_ns() > until_ns:
                 break
             await asyncio.sleep(BACKENDS_LOOK_EVERY_S)
@@ -331,26 +305,14 @@ class LocalEngine:
         host, port = _host_and_port(address)
         return {"dsn": self._server.app_url(), "host": host, "port": port}
 
-    def _environment(self, attempt: int) -> dict[str, str]:
-        app = self._scenario.app
-        timers = {
-            name: f"{self._scale.wall_s(seconds):.6f}" for name, seconds in app.timers_s.items()
-        }
+    def _database_url(self) -> str:
+        """What the app is told: SQLAlchemy's URL of the proxy, with the app's own credentials."""
         host, port = _host_and_port(self.proxy.address)
-        url = self._server.app_url(scheme="postgresql+asyncpg")
-        if host.startswith("/"):
-            head, _, _ = url.rpartition("@")
-            url = f"{head}@/{DATABASE}?host={host}"
-        else:
-            url = self._server.app_url(scheme="postgresql+asyncpg", host=host, port=port)
-        return {
-            **timers,
-            **app.settings,
-            "APP_DATABASE_URL": url,
-            "APP_CACHE_URL": self._cache.url,
-            "APP_APPLICATION_NAME": _application_name(attempt),
-            "APP_JITTER_SEED": str(self._seed + attempt),
-        }
+        scheme = "postgresql+asyncpg"
+        if not host.startswith("/"):
+            return self._server.app_url(scheme=scheme, host=host, port=port)
+        credentials, _, _ = self._server.app_url(scheme=scheme).rpartition("@")
+        return f"{credentials}@/{DATABASE}?host={host}"
 
 
 def _host_and_port(address: Address) -> tuple[str, int]:
@@ -358,10 +320,6 @@ def _host_and_port(address: Address) -> tuple[str, int]:
     if address.path:
         return str(Path(address.path).parent), 5432
     return address.host, address.port
-
-
-def _application_name(attempt: int) -> str:
-    return f"app-attempt-{attempt}"
 
 
 def _silent(emit: Callable[[str, Mapping[str, Any]], int]) -> Callable[[str, dict[str, Any]], None]:

@@ -40,8 +40,9 @@ class Blockade:
     """One BlackHole or ConnectDelay on one gate, from `begin()` to `heal()`; then it watches on.
 
     A connect delay opens the gate for a client whose time has come, only shortly before that
-    client's kernel sends its SYN again (`gate.ajar`), and shuts it afterwards (`gate.shut`). The kernel cannot be told whom
-    to let in, so another client may slip through meanwhile: it is held for the rest of its delay.
+    client's kernel sends its SYN again (`gate.ajar`), and shuts it afterwards (`gate.shut`). The
+    kernel cannot be told whom to let in, so another client may slip through meanwhile: it is held
+    for the rest of its delay.
 
     After the heal the watch goes on until each client has come in or given up.
     """

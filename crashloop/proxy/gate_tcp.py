@@ -29,9 +29,11 @@ class TcpGate:
     """Listens on `address` (port 0: the kernel chooses) from construction to `close()`.
 
     A second socket, the keeper, is bound to the port and never listens: while the gate refuses,
-    the kernel answers RST and the port cannot become anybody else's. To shut the gate the accept
-    queue is cut to one place and filled with a connection of ours, so the kernel drops every SYN
-    as for an overloaded server; that needs no right.
+    the kernel answers RST and the port cannot become anybody else's, except a process of the same
+    user that asks for SO_REUSEPORT (the self-probe at the heal would find it).
+
+    To shut the gate the accept queue is cut to one place and filled with a connection of ours, so
+    the kernel drops every SYN as for an overloaded server; that needs no right.
     """
 
     def __init__(
@@ -160,16 +162,13 @@ class TcpGate:
     def _listen(self) -> socket.socket:
         listener = open_socket(self._keeper.family)
         try:
-            _allow_sharing(self._keeper, allowed=True)
-            _allow_sharing(listener, allowed=True)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((self.address.host, self.address.port))
             listener.listen(BACKLOG)
         except OSError:
             listener.close()
             raise
-        finally:
-            _allow_sharing(self._keeper, allowed=False)
         return listener
 
     def _accept(self) -> Acceptor:
@@ -198,12 +197,10 @@ def _reserve(address: Address) -> tuple[socket.socket, str]:
             if error.errno != errno.EADDRINUSE or remains_of_earlier_runs:
                 raise _in_use(address, error) from error
         else:
+            # Set after the bind: the keeper found the port free, the listener may join it.
+            keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             return keeper, str(target.sockaddr[0])
     raise AssertionError("the second attempt returns or raises")
-
-
-def _allow_sharing(sock: socket.socket, *, allowed: bool) -> None:
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, int(allowed))
 
 
 def _in_use(address: Address, error: OSError) -> UsageError:

@@ -9,10 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 NS_PER_S = 1e9
 
@@ -124,7 +120,6 @@ class Story:
     baseline: bool
     attempts: tuple[AttemptSpan, ...]
     faults: tuple[FaultSpan, ...]
-    planned: Mapping[str, str] = field(default_factory=dict)
     golden: Golden = field(default_factory=Golden)
     ending: Ending = field(default_factory=Ending)
     span_s: float = 0.0

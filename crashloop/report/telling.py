@@ -113,16 +113,14 @@ class _Teller:
         exited = next((e for e in events if e.kind == "process.exited"), None)
         end_s = max(start_s, self._at_s(exited) if exited else self.now_s)
         answers = [
-            e
-            for e in events
-            if e.kind == "probe.answered" and e.data.get("status_code") == HTTP_OK
+            e for e in events if e.kind == "probe.answered" and e.data.get("status_code") == HTTP_OK
         ]
         ready = next((e for e in answers if e.data.get("status") == "ready"), None)
         return AttemptSpan(
             number=attempt,
             start_s=start_s,
             end_s=end_s,
-            exit=_exit(exited.data) if exited else "",
+            exit=exit_words(exited.data) if exited else "",
             requested=bool(exited and exited.data.get("requested")),
             phases=self._phases(events, end_s=end_s, is_over=exited is not None),
             serves_s=self._at_s(answers[0]) if answers else None,
@@ -168,7 +166,9 @@ class _Teller:
         spans = []
         for event in self._by_kind.get("fault.injected", [])[:MAX_FAULTS]:
             name = event.data.get("fault")
-            heals = (e for e in self._by_kind.get("fault.healed", []) if e.data.get("fault") == name)
+            heals = (
+                e for e in self._by_kind.get("fault.healed", []) if e.data.get("fault") == name
+            )
             healed = next(heals, None)
             receipts = [
                 e
@@ -243,6 +243,7 @@ def fault_words(data: Mapping[str, Any]) -> str:
     return ", ".join(words)
 
 
-def _exit(data: Mapping[str, Any]) -> str:
+def exit_words(data: Mapping[str, Any]) -> str:
+    """How a process ended: `exit 3`, or a signal's name."""
     code = number(data.get("exit_code"))
     return f"exit {code:g}" if code is not None else label(data.get("signal") or "ended", 10)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import shutil
 import signal
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import pytest
+import uvloop
 
 from crashloop.engines.account import clean_environment
 from crashloop.engines.binaries import find_binaries
@@ -23,7 +25,7 @@ from crashloop.engines.workspace import Workspace, workspace
 from crashloop.errors import HarnessError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from crashloop.engines.postgres import PostgresServer
 
@@ -61,16 +63,21 @@ async def ask(dsn: str, question: str) -> Any:
 
 
 def segments() -> set[str]:
-    """The SysV segments' keys and ids that stand in the system's table."""
+    """The ids of the SysV segments that stand in the system's table."""
     rows = Path("/proc/sysvipc/shm").read_text(encoding="ascii").splitlines()[1:] if LINUX else []
-    return {" ".join(row.split()[:2]) for row in rows}
+    return {row.split()[1] for row in rows}
+
+
+def segment_in(file: Path) -> str:
+    """The id of the segment that a postmaster.pid names; empty when it names none yet."""
+    try:
+        return file.read_text(encoding="ascii").splitlines()[6].split()[1]
+    except (OSError, IndexError):
+        return ""
 
 
 def segment_of(server: PostgresServer) -> str:
-    line = (server.data_dir / "postmaster.pid").read_text(encoding="ascii").splitlines()[6]
-    key, number = (int(part) for part in line.split())
-    signed = key - 2**32 if key >= 2**31 else key
-    return f"{signed} {number}"
+    return segment_in(server.data_dir / "postmaster.pid")
 
 
 async def test_the_app_and_the_superuser_each_get_in_by_their_own_way(
@@ -245,6 +252,51 @@ async def test_runs_that_need_the_template_at_once_make_it_once(empty_cache: Pat
     assert passwords.st_mode & 0o777 == 0o600
     assert passwords.st_uid == os.geteuid()
     assert made[0].app_password not in repr(made[0])
+
+
+async def test_a_run_cancelled_while_it_makes_the_template_leaves_nothing(
+    empty_cache: Path,
+) -> None:
+    async def one() -> None:
+        with workspace() as ws:
+            await template(ws, find_binaries(), cache_dir=empty_cache)
+
+    def look() -> set[str]:
+        found = empty_cache.glob(".making-*/data/postmaster.pid")
+        return {segment_in(file) for file in found} - {""}
+
+    task = asyncio.create_task(one())
+    async with asyncio.timeout(DEADLINE_S):
+        while not (held := look()):  # a file that appears gives no event  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(task, 5.0)
+    assert {path.name for path in empty_cache.iterdir()} == {".lock"}  # noqa: ASYNC240  a few names
+    assert not held & segments()
+
+
+async def test_where_the_kernel_has_no_process_handles_an_exit_is_noticed_all_the_same(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unsupported(_pid: int) -> int:
+        raise OSError(errno.ENOSYS, "not here")
+
+    monkeypatch.setattr(os, "pidfd_open", unsupported, raising=False)
+    async with running(cache, tmp_path, []) as (server, _):
+        os.kill(server.pid, signal.SIGKILL)
+        await asyncio.wait_for(server.died.wait(), DEADLINE_S)
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+def test_a_server_runs_on_either_event_loop(
+    run: Callable[..., Any], cache: Path, tmp_path: Path
+) -> None:
+    async def main() -> None:
+        async with running(cache, tmp_path, []) as (server, _):
+            assert await ask(server.app_url(), "select 1") == 1
+
+    run(main())
 
 
 @pytest.fixture

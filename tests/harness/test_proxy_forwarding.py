@@ -62,8 +62,25 @@ def run(request: pytest.FixtureRequest) -> Run:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="cl-", dir="/tmp") as name:  # noqa: S108  short path
+    with tempfile.TemporaryDirectory(prefix="cl-", dir="/tmp") as name:
         yield Path(name)
+
+
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]
+
+
+@contextlib.asynccontextmanager
+async def serving(handler: Handler, listen: Path | None = None) -> AsyncIterator[Address]:
+    if listen is None:
+        server = await asyncio.start_server(handler, *LOOPBACK)
+        address = Address.of(server.sockets[0].getsockname())
+    else:
+        server = await asyncio.start_unix_server(handler, listen)
+        address = Address.of(str(listen))
+    try:
+        yield address
+    finally:
+        server.close()
 
 
 @contextlib.asynccontextmanager
@@ -75,16 +92,8 @@ async def echo(listen: Path | None = None) -> AsyncIterator[Address]:
                 await writer.drain()
         writer.close()
 
-    if listen is None:
-        server = await asyncio.start_server(serve, *LOOPBACK)
-        address = Address.of(server.sockets[0].getsockname())
-    else:
-        server = await asyncio.start_unix_server(serve, listen)
-        address = Address.of(str(listen))
-    try:
+    async with serving(serve, listen) as address:
         yield address
-    finally:
-        server.close()
 
 
 async def reach(address: Address) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -148,15 +157,15 @@ def test_a_half_close_reaches_the_upstream_and_its_answer_still_comes_back(run: 
             writer.write(b"answer to " + question)
             writer.close()
 
-        server = await asyncio.start_server(answer_at_the_end, *LOOPBACK)
-        upstream = server.sockets[0].getsockname()
-        async with FaultProxy(listen=LOOPBACK, upstream=upstream, emit=Recorder()) as proxy:
+        async with (
+            serving(answer_at_the_end) as upstream,
+            FaultProxy(listen=LOOPBACK, upstream=upstream, emit=Recorder()) as proxy,
+        ):
             reader, writer = await reach(proxy.address)
             writer.write(b"question")
             writer.write_eof()
             assert await reader.read(-1) == b"answer to question"
             writer.close()
-        server.close()
 
     run(scenario)
 
@@ -240,14 +249,14 @@ def test_a_client_that_never_reads_is_not_buffered_without_bound(run: Run) -> No
                     poured += 65536
             writer.transport.abort()
 
-        server = await asyncio.start_server(pour, *LOOPBACK)
-        upstream = server.sockets[0].getsockname()
-        async with FaultProxy(listen=LOOPBACK, upstream=upstream, emit=Recorder()) as proxy:
+        async with (
+            serving(pour) as upstream,
+            FaultProxy(listen=LOOPBACK, upstream=upstream, emit=Recorder()) as proxy,
+        ):
             with socket.create_connection((proxy.address.host, proxy.address.port)):
                 await stuck.wait()
                 assert proxy.links == 1
         assert poured < 100_000_000
-        server.close()
 
     run(scenario)
 
@@ -288,8 +297,8 @@ def test_an_address_in_use_is_refused_and_left_alone(
                 other = FaultProxy(listen=LOOPBACK, upstream=LOOPBACK, emit=Recorder())
                 listen = (await stack.enter_async_context(other)).address
             proxy = FaultProxy(listen=listen, upstream=("127.0.0.1", 1), emit=Recorder())
-            with pytest.raises(UsageError, match="in use|exists already"):
-                await proxy.__aenter__()  # noqa: PLC2801  only the entry is under test
+            with pytest.raises(UsageError, match=r"in use|exists already"):
+                await proxy.__aenter__()
         if occupied_by == "file":
             assert (folder / "in").read_text() == "kept"
 
@@ -310,7 +319,8 @@ async def main() -> None:
     port = int(sys.argv[1])
     async with FaultProxy(listen=("127.0.0.1", 0), upstream=("127.0.0.1", port), emit=emit) as p:
         print(p.address.port, flush=True)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (30, 30))
+        limit = int(sys.argv[2])
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
         await asyncio.wait_for(fed.wait(), 15)
         await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
     print(json.dumps(events), flush=True)
@@ -319,11 +329,12 @@ asyncio.run(main())
 """
 
 
-def test_without_descriptors_clients_wait_their_turn_and_none_is_lost(run: Run) -> None:
+@pytest.mark.parametrize("limit", [30, 31], ids=["even", "odd"])
+def test_without_descriptors_clients_wait_their_turn_and_none_is_lost(run: Run, limit: int) -> None:
     async def scenario() -> None:
         async with echo() as upstream:
             child = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-W", "error", "-c", STARVED, str(upstream.port)),
+                *(sys.executable, "-W", "error", "-c", STARVED, str(upstream.port), str(limit)),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
             )

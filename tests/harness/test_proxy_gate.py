@@ -34,10 +34,11 @@ kernel = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="kernel
 
 
 class Recorder:
-    """Keeps events and lets a test wait for one."""
+    """Keeps events, lets a test wait for one, and has the processes to watch."""
 
     def __init__(self) -> None:
         self.events: list[tuple[str, dict[str, Any]]] = []
+        self.pids = [os.getpid()]
         self._news = asyncio.Event()
 
     def __call__(self, kind: str, data: dict[str, object], /) -> int:
@@ -72,7 +73,7 @@ def run(request: pytest.FixtureRequest) -> Run:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="cl-", dir="/tmp") as name:  # noqa: S108  short path
+    with tempfile.TemporaryDirectory(prefix="cl-", dir="/tmp") as name:
         yield Path(name)
 
 
@@ -89,13 +90,13 @@ async def proxied(
     server = await asyncio.start_server(serve, *LOOPBACK)
     upstream = server.sockets[0].getsockname()
     recorder = Recorder()
-    pids: list[int] = [os.getpid()]
-    async with FaultProxy(
-        listen=listen, upstream=upstream, emit=recorder, watch_pids=lambda: pids
-    ) as proxy:
-        recorder.pids = pids  # type: ignore[attr-defined]
-        yield proxy, recorder
-    server.close()
+    try:
+        async with FaultProxy(
+            listen=listen, upstream=upstream, emit=recorder, watch_pids=lambda: recorder.pids
+        ) as proxy:
+            yield proxy, recorder
+    finally:
+        server.close()
 
 
 class Client:
@@ -264,12 +265,14 @@ except TimeoutError:
 """
 
 
-async def knock(proxy: FaultProxy, recorder: Recorder, limit_s: float) -> Any:
+async def knock(
+    proxy: FaultProxy, recorder: Recorder, limit_s: float
+) -> asyncio.subprocess.Process:
     child = await asyncio.create_subprocess_exec(
         *(sys.executable, "-S", "-c", CONNECT, str(proxy.address.port), str(limit_s)),
         stdout=subprocess.PIPE,
     )
-    recorder.pids.append(child.pid)  # type: ignore[attr-defined]
+    recorder.pids.append(child.pid)
     return child
 
 

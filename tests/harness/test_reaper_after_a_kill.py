@@ -73,11 +73,11 @@ class Harness:
     """A harness in a process of its own that is there to be killed."""
 
     def __init__(self, cache_dir: Path, evidence: Path, child: str = GENTLE) -> None:
-        root = Path(crashloop.__file__).parents[1]
+        paths = [str(Path(crashloop.__file__).parents[1]), *filter(None, sys.path)]
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-c", HARNESS, str(cache_dir), str(evidence), child],
             stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": str(root)},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
         )
         assert self.process.stdout is not None
         self.output = self.process.stdout

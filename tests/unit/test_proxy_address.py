@@ -19,7 +19,7 @@ def test_the_text_form_reads_back_as_the_same_address(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "tcp:", "tcp:5432", "unix:", "udp:h:1", "tcp:h:x", "tcp:h:²"])
 def test_text_that_is_no_address_is_refused_with_the_text(text: str) -> None:
-    with pytest.raises(UsageError, match="not an address|needs a path"):
+    with pytest.raises(UsageError, match=r"not an address|needs a path"):
         Address.parse(text)
 
 
@@ -38,7 +38,7 @@ def test_the_longest_unix_path_is_taken_and_one_byte_more_is_refused() -> None:
 
 @pytest.mark.parametrize("port", [-1, 65536])
 def test_a_port_out_of_range_is_refused(port: int) -> None:
-    with pytest.raises(UsageError, match="0..65535"):
+    with pytest.raises(UsageError, match=r"0\.\.65535"):
         Address(host="h", port=port)
 
 

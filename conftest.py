@@ -1,0 +1,54 @@
+"""Our own suite: its shared fixtures, and what a plain `pytest` leaves out and says that it did."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+pytest_plugins = ["pytester", "databases"]
+
+OPT_IN = ("docker", "staging", "realtime", "slow", "benchmark")
+LEFT_OUT_OUTPUT = "left_out"
+
+_LEFT_OUT = pytest.StashKey[dict[str, int]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_LEFT_OUT] = {}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is marked as opt-in, unless -m says what is wanted."""
+    if config.getoption("markexpr"):
+        return
+    marks = {item: [name for name in OPT_IN if item.get_closest_marker(name)] for item in items}
+    left_out = [item for item in items if marks[item]]
+    for name in (name for item in left_out for name in marks[item]):
+        config.stash[_LEFT_OUT][name] = config.stash[_LEFT_OUT].get(name, 0) + 1
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not marks[item]]
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """An xdist worker hands over what it has left out."""
+    output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output[LEFT_OUT_OUTPUT] = session.config.stash[_LEFT_OUT]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Every worker collects the whole suite, so any one's counts are everyone's."""
+    node.config.stash[_LEFT_OUT].update(getattr(node, "workeroutput", {}).get(LEFT_OUT_OUTPUT, {}))
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    for name, count in sorted(config.stash[_LEFT_OUT].items()):
+        tests = "1 test" if count == 1 else f"{count} tests"
+        terminalreporter.write_line(
+            f"{tests} marked {name} deselected; to run them: pytest -m {name}"
+        )

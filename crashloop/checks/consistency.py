@@ -1,0 +1,93 @@
+"""Whether a trace is whole, and tells alike what it tells twice; an edit leaves such marks."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from crashloop.trace.event import Event, Trace
+
+# Sources whose events are written at their own instant; an app's line may arrive late.
+_WRITTEN_AT_ONCE = frozenset({"harness", "proxy", "database", "cache"})
+
+# `run_s` is rounded to microseconds.
+_ROUNDING_S = 1e-5
+
+
+def gap(trace: Trace) -> tuple[str, list[Event]] | None:
+    """What is missing from the trace, in words; None where nothing is."""
+    if trace.torn_line:
+        return "the trace's last line is torn: the harness was killed while it wrote", []
+    numbers = sorted(event.seq for event in trace.events)
+    for expected, seen in enumerate(numbers, start=1):
+        if seen != expected:
+            return f"the trace has a hole where seq {expected} should be; {seen} is there", []
+    finished = trace.first("run.finished")
+    if finished is None:
+        return "the trace has no end: the run did not finish", []
+    if finished.seq != len(numbers):
+        return "events follow the run's own end", [finished]
+    written = finished.data["events"]
+    if written != len(numbers):
+        return f"the run wrote {written} events, and {len(numbers)} are here", [finished]
+    return None
+
+
+def contradiction(trace: Trace) -> tuple[str, list[Event]] | None:
+    """The first contradiction in words, with the events; None where there is none."""
+    return _order(trace) or _attempts(trace) or _lines(trace)
+
+
+def _order(trace: Trace) -> tuple[str, list[Event]] | None:
+    """Events that are written at once stand in the order of their instants."""
+    by_seq = sorted(trace.events, key=lambda e: e.seq)
+    for before, after in pairwise([e for e in by_seq if e.source in _WRITTEN_AT_ONCE]):
+        if before.mono_ns > after.mono_ns:
+            what = f"seq {after.seq} was written after seq {before.seq}, yet is said to be earlier"
+            return what, [before, after]
+    return None
+
+
+def _attempts(trace: Trace) -> tuple[str, list[Event]] | None:
+    """Every attempt started once and ended once, one process all along."""
+    started, exited = trace.of("process.started"), trace.of("process.exited")
+    begun = {e.attempt: e for e in started}
+    ended = {e.attempt: e for e in exited}
+    if len(begun) != len(started) or len(ended) != len(exited):
+        return "an attempt started or ended more than once", [*started, *exited]
+    for attempt, start in begun.items():
+        if attempt not in ended:
+            return f"attempt {attempt} has no recorded end", [start]
+    for attempt, end in ended.items():
+        if attempt not in begun:
+            return f"attempt {attempt} ended and was never started", [end]
+        if found := _life(begun[attempt], end):
+            return f"attempt {attempt} {found}", [begun[attempt], end]
+    return None
+
+
+def _life(start: Event, end: Event) -> str | None:
+    """What does not fit between an attempt's start and its end."""
+    if start.data["pid"] != end.data["pid"]:
+        return "ended with another pid than it began with"
+    life_s = (end.mono_ns - start.mono_ns) / 1e9
+    if abs(life_s - float(end.data["run_s"])) > _ROUNDING_S:
+        return f"ran {end.data['run_s']} s by its end's word and {life_s:.6f} s by its instants"
+    if end.data.get("exit_code") is not None and end.data.get("signal"):
+        return "ended with an exit code and by a signal as well"
+    return None
+
+
+def _lines(trace: Trace) -> tuple[str, list[Event]] | None:
+    """The app's lines of an attempt lie in its life."""
+    lives = {e.attempt: [e.mono_ns] for e in trace.of("process.started")}
+    for e in trace.of("process.exited"):
+        lives[e.attempt].append(e.mono_ns)
+    for event in trace.events:
+        if event.source != "app":
+            continue
+        life = lives.get(event.attempt)
+        if life is None or not life[0] <= event.mono_ns <= life[-1]:
+            return f"the app's line seq {event.seq} lies outside its attempt's life", [event]
+    return None

@@ -1,0 +1,70 @@
+"""`crashloop judge`: a trace judged again, by its own signature or by today's."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from crashloop import judge as court
+from crashloop.commands.page import run_page
+from crashloop.commands.place import files, print_json, short
+from crashloop.errors import UsageError
+from crashloop.incidents import incident
+from crashloop.model import Role
+from crashloop.report.compare import differences
+from crashloop.report.data import judged_again, run_document
+from crashloop.report.lines import BLANK, Line
+from crashloop.report.summary import Where
+from crashloop.report.terminal import Terminal
+from crashloop.report.verdicts import compared_lines
+from crashloop.trace.reader import read_trace
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from crashloop.model import Scenario
+    from crashloop.trace.event import Trace
+
+_MAX_ROLE_CHARS = 40
+
+
+def judge(path: Path, *, current: bool, as_json: bool) -> int:
+    """Judge and show the trace at `path`; gives the verdict's exit status.
+
+    `current`: by the signature that today's incident has for the same role and parameters, and
+    where the two differ. UsageError for what is not a trace, or an incident unknown today.
+    """
+    trace = read_trace(path)
+    recorded = now = court.judge(trace)
+    document = run_document(trace, recorded, artifacts=str(path))
+    terminal = Terminal(sys.stdout)
+    found_in = files(path) if path.is_dir() else ()
+    where = Where(folder=short(path), files=found_in, command=document["command"])
+    extra: list[Line] = []
+    if current:
+        signature = _scenario_today(trace).signature
+        now = court.judge(trace, signature)
+        found = list(differences(court.recorded_signature(trace), signature, recorded, now))
+        document = judged_again(document, now, found)
+        extra = [BLANK, *compared_lines(recorded, now, found, width=terminal.width)]
+    if as_json:
+        print_json(document)
+    else:
+        terminal.show([*run_page(trace, now, terminal, where), *extra])
+    return now.verdict.exit_status
+
+
+def _scenario_today(trace: Trace) -> Scenario:
+    """The scenario that today's incident would make with the trace's role and parameters."""
+    recorded = trace.scenario
+    name = str(recorded.get("role"))[:_MAX_ROLE_CHARS]
+    try:
+        role = Role(name)
+    except ValueError:
+        raise UsageError(
+            f"the trace has no role of today's: {name!r}",
+            hint="judge it without --current, by its own signature",
+        ) from None
+    params = recorded.get("params")
+    chosen = incident(str(recorded.get("incident")))
+    return chosen.scenario(role, **(params if isinstance(params, dict) else {}))

@@ -1,0 +1,86 @@
+"""One attempt of the app: a real uvicorn in a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+from crashloop.engines import process
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from crashloop.engines.output import AppOutput
+    from crashloop.engines.workspace import Workspace
+    from crashloop.model import AppUnderTest
+
+STOP_STEPS = ((signal.SIGTERM, 3.0),)
+GRACEFUL_SHUTDOWN_S = 2
+
+
+class AppProcess:
+    """One attempt: a uvicorn process. `ended` is set when it has exited and said its last line."""
+
+    def __init__(self, child: process.Process, output: AppOutput) -> None:
+        self.pid = child.pid
+        self.ended = asyncio.Event()
+        self._child = child
+        self._output = output
+
+    async def wait(self) -> int:
+        """The exit status, a code or minus a signal's number, when all output has been read."""
+        try:
+            status = await asyncio.shield(self._child.exited)
+            await self._child.drained()
+        finally:
+            self._child.close_output()
+            self._output.close()
+            self.ended.set()
+        return status
+
+    async def stop(self) -> None:
+        """SIGTERM, then SIGKILL after 3 s."""
+        await process.terminate(self._child, *STOP_STEPS)
+
+
+def app_process(
+    app: AppUnderTest,
+    *,
+    space: Workspace,
+    attempt: int,
+    address: tuple[str, int],
+    environment: Mapping[str, str],
+    output: AppOutput,
+) -> AppProcess:
+    """Start `app` on `address` in a clean environment; its lines go to `output`.
+
+    `-P` and an explicit `--app-dir`: the app comes from where it is installed, or from the folder
+    that the scenario names, never from the folder that the harness happens to run in.
+    """
+    host, port = address
+    folder = space.part(f"attempt-{attempt}")
+    child = process.start(
+        [
+            *(sys.executable, "-P", "-m", "uvicorn", app.target),
+            *("--host", host, "--port", str(port)),
+            *("--app-dir", app.folder or str(folder), "--no-use-colors"),
+            *("--timeout-graceful-shutdown", str(GRACEFUL_SHUTDOWN_S)),
+        ],
+        workspace=space,
+        name=f"attempt {attempt} of the app",
+        environment={
+            **app.settings,
+            **environment,
+            "APP_APPLICATION_NAME": application_name(attempt),
+        },
+        folder=folder,
+    )
+    child.listen(output.line)
+    return AppProcess(child, output)
+
+
+def application_name(attempt: int) -> str:
+    """The name under which Postgres lists the connections of an attempt."""
+    return f"app-attempt-{attempt}"

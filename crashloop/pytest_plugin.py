@@ -1,0 +1,279 @@
+"""The pytest plugin: options, the fixture `lab`, and failures that show evidence, not internals.
+
+Loaded into every pytest session of an environment that has crashloop, so it imports nothing but
+the standard library, pytest, and records; the harness is loaded by the first run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import re
+import secrets
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from crashloop.clock import DEFAULT_SCALE, TimeScale
+from crashloop.errors import CrashloopError
+from crashloop.testing import Lab, Verdict, VerdictMismatch
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+    from crashloop.lab import Run
+
+ENGINES = ("local",)
+MAX_SEED = 2**32 - 1
+MAX_NAME_LENGTH = 80
+PACKAGE = Path(__file__).parent
+SEED_INPUT = "crashloop_seed"
+
+_OPTIONS = {
+    "engine": ("ENGINE", "what scenarios run on: local (the default)"),
+    "time-scale": ("N", f"run N times faster than the incident (default {DEFAULT_SCALE:g})"),
+    "seed": ("SEED", "the seed of every run, 0 to 2**32-1 (default: a new one, in the header)"),
+    "artifacts": ("DIR", "keep each test's evidence in DIR/TEST (default: pytest's own tmp_path)"),
+    "postgres-bin": ("DIR", "the folder of postgres and initdb (default: the wheel's, then PATH)"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The session's settings, read from options and ini keys and checked.
+
+    `artifacts` None means a folder below pytest's own base of temporary folders.
+    """
+
+    engine: str
+    scale: float
+    seed: int
+    artifacts: Path | None
+    postgres_bin: Path | None
+
+
+_SETTINGS = pytest.StashKey[Settings]()
+_LAB = pytest.StashKey[Lab]()
+_TOLD = pytest.StashKey[bool]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options, and the same as ini keys; long names only, as they share a command line."""
+    group = parser.getgroup("crashloop", "start-up outages (crashloop)")
+    for name, (metavar, says) in _OPTIONS.items():
+        key = f"crashloop_{name.replace('-', '_')}"
+        group.addoption(f"--crashloop-{name}", dest=key, metavar=metavar, default=None, help=says)
+        parser.addini(key, f"default of --crashloop-{name}")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Read the settings; pytest.UsageError names the option or ini key that is wrong."""
+    config.stash[_SETTINGS] = _read_settings(config)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Give every xdist worker the session's one seed."""
+    node.workerinput[SEED_INPUT] = node.config.stash[_SETTINGS].seed
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Engine, time scale and seed: what is needed to run the same again."""
+    settings = config.stash[_SETTINGS]
+    return (
+        f"crashloop: engine {settings.engine}, time scale {settings.scale:g}, seed {settings.seed}"
+    )
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_pycollect_makeitem(
+    collector: pytest.Module | pytest.Class,
+) -> Generator[None, object, object]:
+    """Mark coroutine tests that use `lab` for pytest-asyncio, which strict mode wants.
+
+    The innermost wrapper: pytest-asyncio turns marked functions into its own items in a wrapper
+    around this one.
+    """
+    made = yield
+    if collector.config.pluginmanager.hasplugin("asyncio"):
+        for item in made if isinstance(made, list) else [made]:
+            if isinstance(item, pytest.Function) and _is_coroutine_test_with_lab(item):
+                item.add_marker("asyncio")
+    return made
+
+
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
+    """Say what to install where nothing runs a coroutine test that uses `lab`."""
+    if _LAB in pyfuncitem.stash and inspect.iscoroutinefunction(pyfuncitem.obj):
+        pytest.fail(
+            f"{pyfuncitem.name} is a coroutine and nothing here runs one, so it was not run.\n"
+            "  Install pytest-asyncio (pip install pytest-asyncio); crashloop needs no settings "
+            "for it.",
+            pytrace=False,
+        )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show a mismatch, or an error of ours, as its own text and the test's own lines.
+
+    `--full-trace` and `--tb=native` keep the whole stack.
+    """
+    report = yield
+    excinfo = call.excinfo
+    if excinfo is not None and isinstance(excinfo.value, VerdictMismatch):
+        item.stash[_TOLD] = excinfo.value.verdict is Verdict.HARNESS_ERROR
+    whole = item.config.getoption("fulltrace") or item.config.getoption("tbstyle") == "native"
+    if excinfo is None or whole or _LAB not in item.stash:
+        return report
+    if isinstance(excinfo.value, VerdictMismatch | CrashloopError):
+        report.longrepr = _without_internals(item, excinfo)
+    return report
+
+
+@pytest.fixture
+def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """Make outages happen: `run = await lab.run("issue-1278")`, then `run.expect(REPRODUCED)`.
+
+    A `crashloop.testing.Lab`: `run(scenario_or_incident, role=..., **params)`, `prove(incident)`,
+    `seed`, `scale`, `artifacts`. Verdicts come from `crashloop.testing`. A coroutine test needs
+    pytest-asyncio and no mark. Each run adds crashloop_verdict, crashloop_seed, crashloop_trace and
+    crashloop_command to the test's JUnit properties. A run whose harness broke fails the test.
+    """
+    item: pytest.Item = request.node
+    settings = item.config.stash[_SETTINGS]
+    factory: pytest.TempPathFactory = request.getfixturevalue("tmp_path_factory")
+    name = _folder_name(item.nodeid)
+    made = Lab(
+        seed=settings.seed,
+        scale=settings.scale,
+        artifacts=settings.artifacts / name if settings.artifacts else factory.mktemp(name),
+        postgres_bin=settings.postgres_bin,
+        again=_command(item, settings),
+        on_run=lambda run: item.user_properties.extend(_properties(run)),
+    )
+    item.stash[_LAB] = made
+    yield made
+    if not item.stash.get(_TOLD, False):
+        made.close()
+
+
+def _read_settings(config: pytest.Config) -> Settings:
+    engine, _ = _value(config, "engine")
+    if engine not in {"", *ENGINES}:
+        raise _usage(config, "engine", f"choose one of {', '.join(ENGINES)}")
+    return Settings(
+        engine=engine or ENGINES[0],
+        scale=_scale(config),
+        seed=_seed(config),
+        artifacts=_path(config, "artifacts"),
+        postgres_bin=_postgres_bin(config),
+    )
+
+
+def _value(config: pytest.Config, name: str) -> tuple[str, bool]:
+    """The option's text (empty: not given), and whether it came from the command line."""
+    key = f"crashloop_{name.replace('-', '_')}"
+    given = config.getoption(key)
+    return (str(config.getini(key) or ""), False) if given is None else (given, True)
+
+
+def _usage(config: pytest.Config, name: str, hint: str) -> pytest.UsageError:
+    value, from_option = _value(config, name)
+    key = f"crashloop_{name.replace('-', '_')}"
+    who = f"--crashloop-{name}" if from_option else f"{key} in {config.inipath}"
+    return pytest.UsageError(f"{who} is {value!r}: {hint}")
+
+
+def _scale(config: pytest.Config) -> float:
+    text, _ = _value(config, "time-scale")
+    try:
+        return TimeScale(factor=float(text or DEFAULT_SCALE)).factor
+    except (ValueError, CrashloopError):
+        hint = "give a number from 1 (real time) to 1000; 20 runs twenty times faster"
+        raise _usage(config, "time-scale", hint) from None
+
+
+def _seed(config: pytest.Config) -> int:
+    text, _ = _value(config, "seed")
+    from_controller: dict[str, Any] = getattr(config, "workerinput", {})
+    if SEED_INPUT in from_controller:
+        return int(from_controller[SEED_INPUT])
+    if not text:
+        return secrets.randbelow(MAX_SEED + 1)
+    if not (text.isascii() and text.isdigit() and int(text) <= MAX_SEED):
+        raise _usage(config, "seed", f"give a whole number from 0 to {MAX_SEED}")
+    return int(text)
+
+
+def _path(config: pytest.Config, name: str) -> Path | None:
+    """A path of the command line is relative to where pytest was started, of a file to the file."""
+    text, from_option = _value(config, name)
+    if not text:
+        return None
+    start = config.invocation_params.dir if from_option else (config.inipath or Path()).parent
+    return (start / Path(text).expanduser()).resolve()
+
+
+def _postgres_bin(config: pytest.Config) -> Path | None:
+    folder = _path(config, "postgres-bin")
+    if folder is not None and not folder.is_dir():
+        raise _usage(config, "postgres-bin", "there is no such folder; name that of postgres")
+    return folder
+
+
+def _is_coroutine_test_with_lab(item: pytest.Function) -> bool:
+    """Whether it or a fixture of it uses our `lab`, and anyio does not run it."""
+    if "anyio_backend" in item.fixturenames or not inspect.iscoroutinefunction(item.obj):
+        return False
+    found = item._fixtureinfo.name2fixturedefs.get("lab")  # noqa: SLF001  who defines it: no API
+    return bool(found and found[-1].func.__module__ == __name__)
+
+
+def _without_internals(item: pytest.Item, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:
+    """The error's text below the test's own lines, without a frame of ours or of an event loop."""
+    test = getattr(item, "obj", None)
+    code = getattr(inspect.unwrap(test), "__code__", None) if callable(test) else None
+    entries = excinfo.traceback
+    if code is not None:
+        entries = entries.cut(path=code.co_filename, firstlineno=code.co_firstlineno - 1)
+    if entries == excinfo.traceback:  # not raised below the test's own body: no line of it to show
+        return excinfo.getrepr(style="value", chain=False)
+    shown = entries.filter(lambda entry: PACKAGE not in Path(entry.path).parents)
+    drawn = excinfo.getrepr(style="short", chain=False, tbfilter=lambda _: shown)
+    if drawn.reprcrash is not None:
+        drawn.reprcrash.message = str(excinfo.value)  # pytest's one-line summary begins with it
+    return drawn
+
+
+def _folder_name(nodeid: str) -> str:
+    """The test's node id as a folder's name; a digest tells apart what the name alone may not."""
+    name = re.sub(r"[^\w.-]+", "-", nodeid.replace("::", ".")).strip("-.")
+    if "[" in nodeid or len(name) > MAX_NAME_LENGTH:
+        digest = hashlib.sha256(nodeid.encode()).hexdigest()[:6]
+        name = f"{name[:MAX_NAME_LENGTH]}-{digest}"
+    return name
+
+
+def _command(item: pytest.Item, settings: Settings) -> str:
+    """The command that runs this test again with the same seed and scale."""
+    words = ["pytest", item.nodeid, "--crashloop-seed", str(settings.seed)]
+    if settings.scale != DEFAULT_SCALE:
+        words += ["--crashloop-time-scale", f"{settings.scale:g}"]
+    if settings.postgres_bin is not None:
+        words += ["--crashloop-postgres-bin", str(settings.postgres_bin)]
+    return shlex.join(words)
+
+
+def _properties(run: Run) -> list[tuple[str, object]]:
+    return [
+        ("crashloop_verdict", str(run.verdict)),
+        ("crashloop_seed", str(run.seed)),
+        ("crashloop_trace", str(run.trace_path)),
+        ("crashloop_command", run.command),
+    ]

@@ -1,0 +1,42 @@
+"""How a command that gave no result says so: one message, and what to do."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import traceback
+
+from crashloop.report.clean import clean
+from crashloop.report.data import error_document
+
+INTERRUPTED = 128
+
+
+def show_failure(
+    message: str, *, hint: str, exit_status: int, as_json: bool, debug: bool = False
+) -> int:
+    """Write the message to standard error (`as_json`: a document to standard output as well).
+
+    `debug` adds the traceback of the exception that is being handled. Returns `exit_status`.
+    """
+    with contextlib.suppress(OSError):  # the terminal is gone; the status still tells
+        if debug and sys.exc_info()[0] is not None:
+            sys.stderr.write(traceback.format_exc())
+        lead = "" if exit_status > INTERRUPTED else "error: "
+        sys.stderr.write(f"{lead}{multiline(message)}\n")
+        if hint:
+            sys.stderr.write(f"  {multiline(hint)}\n")
+        sys.stderr.flush()
+        if as_json:
+            document = error_document(message, hint=hint, exit_status=exit_status)
+            sys.stdout.write(json.dumps(document, indent=2) + "\n")
+            sys.stdout.flush()
+    return exit_status
+
+
+def multiline(text: str) -> str:
+    """`text` with its lines kept (a program's last words), each of them clean."""
+    return "\n".join(
+        " " * (len(one) - len(one.lstrip(" "))) + clean(one, 600) for one in text.split("\n")[:40]
+    )

@@ -1,0 +1,87 @@
+"""The characters that a timeline is drawn with, and what each means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Glyphs:
+    """One character for each meaning; different ones, so that colour is never needed."""
+
+    boot: str
+    completed: str
+    failed: str
+    degraded: str
+    running: str
+    cut: str
+    serving: str
+    waiting: str
+    fault: str
+    unplugged: str
+    healed: str
+    serves: str
+    ready: str
+    died: str
+    tick: str
+    healed_line: str
+    holds: str
+    refuted: str
+    nothing: str
+    dot: str
+
+
+UNICODE = Glyphs(
+    boot="┄",
+    completed="━",
+    failed="█",
+    degraded="▒",
+    running="░",
+    cut="╍",
+    serving="═",
+    waiting="─",
+    fault="▄",
+    unplugged="╌",
+    healed="◆",
+    serves="○",
+    ready="●",
+    died="✗",
+    tick="╷",
+    healed_line="┊",
+    holds="✓",
+    refuted="✗",
+    nothing="?",
+    dot="·",
+)
+
+ASCII = Glyphs(
+    boot=".",
+    completed="=",
+    failed="#",
+    degraded="%",
+    running="~",
+    cut="-",
+    serving="_",
+    waiting=",",
+    fault="^",
+    unplugged="'",
+    healed="H",
+    serves="o",
+    ready="R",
+    died="x",
+    tick="'",
+    healed_line=":",
+    holds="+",
+    refuted="x",
+    nothing="?",
+    dot="-",
+)
+
+
+def glyphs_for(encoding: str | None) -> Glyphs:
+    """Unicode's where the stream can take them, else ASCII's."""
+    try:
+        "".join(getattr(UNICODE, name) for name in UNICODE.__slots__).encode(encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return ASCII
+    return UNICODE

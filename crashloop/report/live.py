@@ -1,0 +1,144 @@
+"""The timeline while a run goes on: redrawn on a terminal, else plain lines to standard error."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from typing import IO, TYPE_CHECKING, Any, Self
+
+from rich.live import Live
+
+from crashloop.report.drawing import MAX_ATTEMPTS_SHOWN, timeline
+from crashloop.report.lines import BLANK, Span, Tone, line
+from crashloop.report.progress import Progress
+from crashloop.report.status import status
+from crashloop.report.summary import title
+from crashloop.report.telling import KINDS, tell
+from crashloop.report.terminal import MAX_WIDTH, rich_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rich.text import Text
+
+    from crashloop.report.terminal import Terminal
+    from crashloop.trace.event import Event
+
+REFRESH_PER_S = 8
+MAX_ATTEMPTS_KEPT = MAX_ATTEMPTS_SHOWN + 5
+MAX_EVENTS_OF_AN_ATTEMPT = 300
+FIRST_AXIS_S = 40.0
+AXIS_GROWTH = 1.5
+_LINES_AROUND = 11
+
+
+def room_s(span_s: float) -> float:
+    """An axis for a run that still goes on: grows in steps, so that bars seldom move."""
+    axis_s = FIRST_AXIS_S
+    while axis_s < span_s:
+        axis_s *= AXIS_GROWTH
+    return axis_s
+
+
+class Feed:
+    """The latest events that a timeline needs, bounded however long a run loops.
+
+    Written by the run, read by the thread that draws.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._events: dict[int | None, list[Event]] = {}
+
+    def add(self, event: Event) -> None:
+        """Take one event; the oldest attempts are forgotten."""
+        if event.kind not in KINDS:
+            return
+        with self._lock:
+            kept = self._events.setdefault(event.attempt, [])
+            if len(kept) < MAX_EVENTS_OF_AN_ATTEMPT or event.kind == "process.exited":
+                kept.append(event)
+            attempts = [n for n in self._events if n is not None]
+            if len(attempts) > MAX_ATTEMPTS_KEPT:
+                del self._events[min(attempts)]
+
+    def events(self) -> list[Event]:
+        """What is kept, in no order."""
+        with self._lock:
+            return [event for kept in self._events.values() for event in kept]
+
+
+class LiveView:
+    """A context manager whose `on_event` feeds a timeline that redraws itself 8 times a second.
+
+    The view vanishes at the end, to make place for the report; drawing is done by a thread, so a
+    slow terminal does not hold the run up.
+    """
+
+    def __init__(self, header: Mapping[str, Any], terminal: Terminal) -> None:
+        self._header = header
+        self._terminal = terminal
+        self._feed = Feed()
+        self._live = Live(
+            console=terminal.console,
+            get_renderable=self._draw,
+            refresh_per_second=REFRESH_PER_S,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+
+    def on_event(self, event: Event) -> None:
+        """Take one event of the run."""
+        self._feed.add(event)
+
+    def __enter__(self) -> Self:
+        self._live.start(refresh=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(OSError):  # the terminal is gone
+            self._live.stop()
+
+    def _draw(self) -> Text:
+        console = self._terminal.console
+        story = tell(self._header, self._feed.events(), now_ns=time.monotonic_ns())
+        rows = min(MAX_ATTEMPTS_SHOWN, console.height - _LINES_AROUND)
+        clocks = f"{story.span_s:.1f} s"
+        if story.is_scaled:
+            clocks = f"{story.incident_s(story.span_s):.0f} s of the incident, {clocks} here"
+        drawn = timeline(
+            story,
+            width=min(console.width, MAX_WIDTH),
+            glyphs=self._terminal.glyphs,
+            max_attempts=max(1, rows),
+            axis_s=room_s(story.incident_s(story.span_s)) / story.scale,
+        )
+        now = line(Span(clocks, Tone.RUNNING), f"  {status(story)}")
+        return rich_text([title(story), BLANK, *drawn, BLANK, now])
+
+
+class PlainProgress:
+    """A context manager whose `on_event` writes a line for each important event."""
+
+    def __init__(self, *, scale: float, stream: IO[str]) -> None:
+        self._progress = Progress(scale=scale)
+        self._stream: IO[str] | None = stream
+
+    def on_event(self, event: Event) -> None:
+        """Take one event of the run; a reader that went away ends the lines, not the run."""
+        text = self._progress.line(event)
+        if text is None or self._stream is None:
+            return
+        try:
+            self._stream.write(f"{text}\n")
+            self._stream.flush()
+        except (OSError, ValueError):
+            self._stream = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass

@@ -1,0 +1,152 @@
+"""The summary of a run as lines: what happened, verdict, evidence, where it is. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from crashloop.model import Verdict
+from crashloop.report.clean import clean
+from crashloop.report.glyphs import UNICODE, Glyphs
+from crashloop.report.lines import BLANK, Line, Span, Tone, line, paragraph
+from crashloop.report.narrative import clock_note, sentences
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from crashloop.model import Finding, Judgement
+    from crashloop.report.story import Story
+
+MAX_SAYS = 500
+MAX_FINDINGS = 60
+
+MEANING: dict[Verdict, str] = {
+    Verdict.REPRODUCED: "the outage happened here, as the incident describes it",
+    Verdict.NOT_REPRODUCED: "it was a fair try, and the outage did not happen",
+    Verdict.INCONCLUSIVE: "nothing can be said: something that a judgement needs is missing",
+    Verdict.HARNESS_ERROR: "crashloop itself broke, so this says nothing about the app",
+}
+"""What each verdict means, in one line."""
+
+ROLE_ENDS: dict[str, tuple[Verdict, str]] = {
+    "control": (Verdict.NOT_REPRODUCED, "no fault, so the app must start"),
+    "reproduction": (Verdict.REPRODUCED, "the fault is in place, so the outage must happen"),
+    "remedy": (Verdict.NOT_REPRODUCED, "the same fault, but with the remedy on the app must serve"),
+    "unplugged": (Verdict.INCONCLUSIVE, "a fault that is only planned must prove nothing"),
+}
+"""How each of a proof's runs must end, and why."""
+
+TONES: dict[Verdict, Tone] = {
+    Verdict.REPRODUCED: Tone.REPRODUCED,
+    Verdict.NOT_REPRODUCED: Tone.NOT_REPRODUCED,
+    Verdict.INCONCLUSIVE: Tone.INCONCLUSIVE,
+    Verdict.HARNESS_ERROR: Tone.HARNESS_ERROR,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Where:
+    """Where the evidence is: a folder (or a trace's path), the files in it, what to run again."""
+
+    folder: str
+    files: tuple[str, ...] = ()
+    command: str = ""
+
+
+def title(story: Story) -> Line:
+    """The run in one line: incident, role, transport, scale, seed."""
+    scale = f"x{story.scale:g}" if story.is_scaled else "real time"
+    facts = (story.role, story.transport, scale, f"seed {story.seed}")
+    return line(Span(story.incident, Tone.HEAD), Span("  " + "  ".join(facts), Tone.DIM))
+
+
+def summary(
+    story: Story,
+    judgement: Judgement,
+    *,
+    where: Where | None = None,
+    width: int = 100,
+    glyphs: Glyphs = UNICODE,
+) -> list[Line]:
+    """Everything below the timeline; no line is wider than `width`, but paths and commands."""
+    lines: list[Line] = [line(Span("What happened", Tone.HEAD))]
+    for sentence in sentences(story):
+        lines += paragraph(sentence, width=width, indent=f"  {glyphs.dot} ", hanging="    ")
+    note = clock_note(story)
+    if note:
+        lines += [BLANK, *paragraph(note, width=width, tone=Tone.DIM)]
+    lines += [BLANK, *verdict_lines(story, judgement, width=width)]
+    lines += [BLANK, *evidence(judgement, width=width, glyphs=glyphs)]
+    if where is not None:
+        lines += [BLANK, *_where(where, width=width)]
+    return lines
+
+
+def verdict_lines(story: Story, judgement: Judgement, *, width: int) -> Iterator[Line]:
+    """The verdict with its meaning, its reason, and what the role should have ended with."""
+    verdict = judgement.verdict
+    wanted, why = ROLE_ENDS.get(story.role, (None, ""))
+    tone = Tone.REPRODUCED if verdict is wanted else TONES[verdict]
+    yield line(Span(f" {verdict} ", tone), f"  {MEANING[verdict]}")
+    yield from paragraph(f"because {_reason(judgement)}", width=width)
+    if story.ending.hint and verdict is Verdict.HARNESS_ERROR:
+        yield from paragraph(f"what to do: {story.ending.hint}", width=width)
+    if wanted is not None and story.role != "reproduction":
+        how = "as it must be" if verdict is wanted else f"it must be {wanted}"
+        text = f"{how} for a run as {story.role}: {why}"
+        yield from paragraph(text, width=width, tone=Tone.DIM)
+
+
+def _reason(judgement: Judgement) -> str:
+    if judgement.verdict is not Verdict.REPRODUCED:
+        return clean(judgement.reason, MAX_SAYS)
+    required = [f for f in judgement.findings if f.role == "require"]
+    expected = [f for f in judgement.findings if f.role == "expect"]
+    return (
+        f"all {len(required)} requirements of a fair try are met, and all {len(expected)} signs of "
+        f"the incident are there (signature {clean(judgement.signature, 60)})"
+    )
+
+
+def evidence(judgement: Judgement, *, width: int, glyphs: Glyphs = UNICODE) -> Iterator[Line]:
+    """Every finding: whether it holds, what it says, its check, and its lines of the trace."""
+    heads = {"require": "Was it a fair try?", "expect": "Does it look like the incident?"}
+    for role, head in heads.items():
+        found = [f for f in judgement.findings if f.role == role][:MAX_FINDINGS]
+        if found:
+            yield line(Span(head, Tone.HEAD))
+        for finding in found:
+            yield from _finding(finding, width=width, glyphs=glyphs)
+
+
+def _finding(finding: Finding, *, width: int, glyphs: Glyphs) -> Iterator[Line]:
+    word, mark, tone = {
+        True: ("holds", glyphs.holds, Tone.GOOD),
+        False: ("refuted", glyphs.refuted, Tone.BAD),
+        None: ("saw nothing", glyphs.nothing, Tone.DOUBT),
+    }[finding.holds]
+    head = f"  {mark} {word:12}"
+    seqs = ", ".join(str(n) for n in finding.evidence)
+    source = f"[{clean(finding.check, 60)}{f', seq {seqs}' if seqs else ''}]"
+    room = width - len(head)
+    said = [*paragraph(clean(finding.says, MAX_SAYS), width=room, indent="")] or [line("-")]
+    if sum(len(span.text) for span in said[-1]) + 2 + len(source) <= room:
+        said[-1] = (*said[-1], Span(f"  {source}", Tone.DIM))
+    else:
+        said += paragraph(source, width=room, indent="", tone=Tone.DIM)
+    pad = " " * len(head)
+    for n, one in enumerate(said):
+        yield line(pad if n else Span(head, tone), *one)
+
+
+def _where(where: Where, *, width: int) -> Iterator[Line]:
+    yield line(Span("Evidence  ", Tone.HEAD), clean(where.folder, 1000))
+    if where.files:
+        yield from paragraph(
+            ", ".join(clean(name, 80) for name in where.files[:20]),
+            width=width,
+            indent=" " * 10,
+            tone=Tone.DIM,
+        )
+    if where.command:
+        yield line(Span("Again     ", Tone.HEAD), clean(where.command, 2000))

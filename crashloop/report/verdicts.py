@@ -1,0 +1,90 @@
+"""Several judgements side by side: the four runs of a proof, a trace judged again. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from crashloop.report.clean import clean
+from crashloop.report.glyphs import UNICODE, Glyphs
+from crashloop.report.lines import BLANK, Line, Span, Tone, line, paragraph
+from crashloop.report.summary import ROLE_ENDS, TONES, Where
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from crashloop.model import Judgement, Verdict
+    from crashloop.report.compare import Difference
+
+_ROLE, _VERDICT = 15, 17
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProofRow:
+    """One run of a proof: how it ended and how it had to; `shortfall` is empty where it is ok."""
+
+    role: str
+    verdict: Verdict
+    expected: Verdict
+    shortfall: str
+
+
+def proof_lines(
+    incident: str,
+    rows: Sequence[ProofRow],
+    *,
+    proven: bool,
+    where: Where,
+    width: int,
+    glyphs: Glyphs = UNICODE,
+) -> Iterator[Line]:
+    """The table of a proof, and whether the incident counts as reproduced."""
+    head = f"{'run':{_ROLE}}{'verdict':{_VERDICT}}{'must be':{_VERDICT}}"
+    yield line(Span(head, Tone.HEAD))
+    for row in rows:
+        ok = not row.shortfall
+        mark = f"{glyphs.holds if ok else glyphs.refuted} {'ok' if ok else 'falls short'}"
+        yield line(
+            f"{row.role:{_ROLE}}",
+            f"{row.verdict:{_VERDICT}}",
+            Span(f"{row.expected:{_VERDICT}}", Tone.DIM),
+            Span(mark, Tone.GOOD if ok else Tone.BAD),
+        )
+        why = ROLE_ENDS[row.role][1] if ok else clean(row.shortfall, 500)
+        yield from paragraph(
+            why, width=width, indent=" " * _ROLE, tone=Tone.DIM if ok else Tone.BAD
+        )
+    missing = [role for role in ROLE_ENDS if role not in {row.role for row in rows}]
+    for role in missing:
+        yield line(f"{role:{_ROLE}}", Span("not run: the harness broke before", Tone.BAD))
+    yield BLANK
+    if proven:
+        says = f"{incident} counts as reproduced: all four runs ended as they must"
+        yield line(Span(" PROVEN ", Tone.REPRODUCED), f"  {says}")
+    else:
+        short = len(missing) + sum(bool(row.shortfall) for row in rows)
+        says = f"{short} of {len(ROLE_ENDS)} runs did not end as they must"
+        yield line(Span(" NOT PROVEN ", Tone.HARNESS_ERROR), f"  {says}")
+    yield BLANK
+    yield line(Span("Evidence  ", Tone.HEAD), clean(where.folder, 1000))
+    yield line(Span("Again     ", Tone.HEAD), clean(where.command, 2000))
+
+
+def compared_lines(
+    then: Judgement, now: Judgement, differences: Iterable[Difference], *, width: int
+) -> Iterator[Line]:
+    """How a trace is judged by its own signature and by today's, and where they differ."""
+    yield line(Span("Judged by today's signature", Tone.HEAD))
+    for whose, judgement in (("recorded", then), ("today", now)):
+        yield line(
+            f"  {whose:10}",
+            Span(f" {judgement.verdict} ", TONES[judgement.verdict]),
+            Span(f"  signature {judgement.digest[:12]}", Tone.DIM),
+        )
+    found = list(differences)
+    if not found:
+        yield line("  the two signatures and what they find are the same")
+    for one in found:
+        yield line(Span(f"  {one.what}", Tone.DOUBT))
+        for whose, text in (("recorded", one.recorded), ("today", one.today)):
+            yield from paragraph(f"{whose:9} {text}", width=width, indent="    ", hanging=" " * 14)

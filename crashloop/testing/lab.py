@@ -1,0 +1,186 @@
+"""The fixture's object: runs scenarios for one test, each into a folder of its own."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from crashloop.clock import TimeScale
+from crashloop.errors import CapabilityError, CrashloopError, HarnessError, UsageError
+from crashloop.model import Role, Scenario
+from crashloop.testing.outcome import LabProof, LabRun
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from crashloop.lab import Run, RunOptions
+
+
+class Lab:
+    """The fixture `lab`: runs scenarios for one test.
+
+    `seed` and `scale` are the session's; `artifacts` is the test's own folder, in which every run
+    gets a new folder, never an old one.
+    """
+
+    def __init__(
+        self,
+        *,
+        seed: int,
+        scale: float,
+        artifacts: Path,
+        postgres_bin: Path | None,
+        again: str,
+        on_run: Callable[[Run], None],
+    ) -> None:
+        self.seed = seed
+        self.scale = scale
+        self.artifacts = artifacts
+        self._postgres_bin = postgres_bin
+        self._again = again
+        self._on_run = on_run
+        self._made: list[LabRun | LabProof] = []
+
+    async def run(
+        self,
+        scenario: Scenario | str,
+        *,
+        role: Role | str | None = None,
+        time_scale: float | None = None,
+        **params: Any,
+    ) -> LabRun:
+        """Run a scenario, or an incident by name with its parameters, once.
+
+        `role` is one of a proof's four (default: reproduction); a Scenario brings its own.
+        `time_scale` replaces the session's. Takes a few wall seconds. Skips the test, with the
+        reason, where this machine or engine cannot do what the scenario needs. Raises UsageError
+        for an unknown incident, role or parameter, HarnessError where nothing could be started; a
+        harness that breaks later gives a run with HARNESS_ERROR.
+        """
+        __tracebackhide__ = True
+        from crashloop.lab import run_scenario  # noqa: PLC0415  heavy; most sessions run none
+
+        wanted = _scenario(scenario, role, params)
+        scale = TimeScale(factor=self.scale if time_scale is None else time_scale)
+        _skip_what_cannot_be_scaled(wanted, scale)
+        options = self._options(
+            scale,
+            folder=self._folder(f"{wanted.incident}-{wanted.role}"),
+            command="" if _is_from_library(wanted) else self._again,
+        )
+        try:
+            done = await run_scenario(wanted, options)
+        except CapabilityError as error:
+            pytest.skip(_skip_reason(error))
+        self._on_run(done)
+        run = LabRun(done, again=self._again)
+        self._made.append(run)
+        return run
+
+    async def prove(
+        self, incident: str, *, time_scale: float | None = None, **params: Any
+    ) -> LabProof:
+        """Run the four runs of an incident's proof with one seed; about four times a run's time.
+
+        Skips and raises as `run` does.
+        """
+        __tracebackhide__ = True
+        from crashloop import incidents, proof  # noqa: PLC0415  heavy; most sessions run none
+
+        wanted = incidents.incident(incident)
+        scale = TimeScale(factor=self.scale if time_scale is None else time_scale)
+        _skip_what_cannot_be_scaled(wanted.scenario(**params), scale)
+        options = self._options(scale, folder=self._folder(f"{incident}-proof"))
+        try:
+            done = await proof.prove(
+                wanted, params, options, on_step=lambda step: self._on_run(step.run)
+            )
+        except CapabilityError as error:
+            pytest.skip(_skip_reason(error))
+        proven = LabProof(done, again=self._again)
+        self._made.append(proven)
+        return proven
+
+    def close(self) -> None:
+        """Raise the harness's failure that the test has not expected: such a test must not pass."""
+        __tracebackhide__ = True
+        for made in self._made:
+            failure = made.unanswered_failure()
+            if failure is not None:
+                raise failure
+
+    def _options(self, scale: TimeScale, *, folder: Path, command: str = "") -> RunOptions:
+        from crashloop.lab import RunOptions  # noqa: PLC0415  heavy; most sessions run none
+
+        return RunOptions(
+            scale=scale,
+            seed=self.seed,
+            artifacts=folder,
+            postgres_bin=self._postgres_bin,
+            command=command,
+        )
+
+    def _folder(self, name: str) -> Path:
+        """A new folder `name-N`: evidence of an earlier run is never written over."""
+        for number in itertools.count(1):
+            folder = self.artifacts / f"{name}-{number}"
+            try:
+                folder.mkdir(parents=True)
+            except FileExistsError:
+                continue
+            except OSError as error:
+                raise HarnessError(
+                    f"cannot make the folder {folder}: {error.strerror}",
+                    hint="give a --crashloop-artifacts folder that you may write to",
+                ) from None
+            return folder
+        raise AssertionError
+
+
+def _scenario(
+    scenario: Scenario | str, role: Role | str | None, params: dict[str, Any]
+) -> Scenario:
+    if isinstance(scenario, Scenario):
+        if role is not None or params:
+            given = ", ".join(params) or "role"
+            raise UsageError(
+                f"lab.run got a Scenario and also {given}",
+                hint="a Scenario brings role and parameters; name the incident to choose them",
+            )
+        return scenario
+    from crashloop.incidents import incident  # noqa: PLC0415  heavy; most sessions run none
+
+    try:
+        wanted = Role.REPRODUCTION if role is None else Role(role)
+    except ValueError:
+        raise UsageError(
+            f"unknown role {role!r}", hint=f"choose one of {', '.join(map(str, Role))}"
+        ) from None
+    return incident(scenario).scenario(wanted, **params)
+
+
+def _is_from_library(scenario: Scenario) -> bool:
+    """Whether `crashloop reproduce` makes this very scenario from its name and parameters."""
+    from crashloop.incidents import INCIDENTS  # noqa: PLC0415  heavy; most sessions run none
+
+    known = INCIDENTS.get(scenario.incident)
+    try:
+        return known is not None and known.scenario(scenario.role, **scenario.params) == scenario
+    except UsageError:
+        return False
+
+
+def _skip_what_cannot_be_scaled(scenario: Scenario, scale: TimeScale) -> None:
+    __tracebackhide__ = True
+    if scenario.real_time_only and not scale.is_real_time:
+        pytest.skip(
+            f"crashloop: real time only: {scenario.real_time_only} (run it with "
+            "--crashloop-time-scale 1)"
+        )
+
+
+def _skip_reason(error: CrashloopError) -> str:
+    return f"crashloop: {error.message}" + (f" ({error.hint})" if error.hint else "")

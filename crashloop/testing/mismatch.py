@@ -1,0 +1,69 @@
+"""What a test shows when a run did not end as expected: the evidence, as text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crashloop.errors import HarnessError
+from crashloop.model import Verdict
+
+if TYPE_CHECKING:
+    from crashloop.lab import Run
+    from crashloop.model import Finding
+
+
+class VerdictMismatch(AssertionError):  # noqa: N818  a finding about the app, not an error of ours
+    """A run ended with another verdict than the test expected; its text is the evidence."""
+
+    __module__ = "crashloop.testing"  # where a test imports it from, and what a failure shows
+
+    def __init__(self, message: str, *, expected: Verdict, verdict: Verdict) -> None:
+        super().__init__(message)
+        self.expected = expected
+        self.verdict = verdict
+
+
+def harness_failure(run: Run) -> HarnessError | None:
+    """What the harness said when it broke; None where the verdict is another."""
+    if run.verdict is not Verdict.HARNESS_ERROR:
+        return None
+    event = run.trace.first("harness.failed")
+    data = event.data if event else {}
+    return HarnessError(
+        f"{run.scenario.incident} ({run.scenario.role}): the harness broke: {data.get('message')}",
+        hint=f"{data.get('hint') or 'see the last events'}; trace: {run.trace_path}",
+    )
+
+
+def evidence_lines(run: Run) -> list[str]:
+    """The verdict with its reason, the timeline, the findings against it, and the trace's path."""
+    lines = [f"  {run.judgement.reason}"]
+    event = run.trace.first("harness.failed")
+    if event is not None and event.data.get("hint"):
+        lines.append(f"  {event.data['hint']}")
+    lines += ["", run_timeline(run).rstrip(), ""]
+    against = [finding for finding in run.judgement.findings if not finding.holds]
+    lines += [_line(finding) for finding in against]
+    return [*lines, f"trace: {run.trace_path}"]
+
+
+def _line(finding: Finding) -> str:
+    if finding.holds is None:
+        how = "saw nothing"
+    else:
+        how = "refuted" if finding.role == "expect" else "unmet"
+    seqs = f" (seq {', '.join(map(str, finding.evidence))})" if finding.evidence else ""
+    return f"{how}: {finding.check}: {finding.says}{seqs}"
+
+
+def command_lines(again: str, command: str) -> list[str]:
+    """How to see it again: by pytest, and where the library alone can do it, without."""
+    lines = [f"run again: {again}"]
+    return lines if command == again else [*lines, f"without pytest: {command}"]
+
+
+def run_timeline(run: Run) -> str:
+    """The run's timeline as plain text."""
+    from crashloop.report.text import timeline_text  # noqa: PLC0415  loaded to be shown, only then
+
+    return timeline_text(run.trace)

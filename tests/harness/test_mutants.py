@@ -1,0 +1,343 @@
+"""Broken apps and broken parts of the harness in the real lab: none may pass for the incident.
+
+The runs are the incident's own, made short: a limit of 5 s and one death instead of three. The
+last test shows that this shape is reproduced where nothing is broken.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from mutants import harness_parts
+
+from crashloop import visitor
+from crashloop.clock import TimeScale
+from crashloop.engines import local
+from crashloop.engines.local import LocalEngine
+from crashloop.incidents import incident
+from crashloop.judge import judge
+from crashloop.lab import Run, RunOptions, run_scenario
+from crashloop.model import CheckSpec, Moment, Scenario, Trigger, Verdict
+from crashloop.trace.reader import parse_trace, read_trace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from crashloop.proxy.proxy import FaultProxy
+
+MUTANTS = Path(str(harness_parts.__file__)).parent
+PATIENCE_S = 20.0
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> RunOptions:
+    scale = TimeScale(factor=20.0)
+    return RunOptions(scale=scale, seed=1278, artifacts=tmp_path / "run", patience_s=PATIENCE_S)
+
+
+def incident_with(app: str = "", *, deaths: int = 1) -> Scenario:
+    """The incident with so many deaths, its app replaced by a mutant where one is named."""
+    scenario = incident("issue-1278").scenario(limit_s=5.0, policy=f"on-failure:{deaths}")
+    heal = Trigger(first_of=(Moment(on="process.exited", attempt=deaths),))
+    signature = replace(
+        scenario.signature,
+        expect=tuple(_of_deaths(spec, deaths) for spec in scenario.signature.expect),
+    )
+    under_test = scenario.app
+    if app:
+        settings = {**under_test.settings, "MUTANT_DEATHS": str(deaths)}
+        under_test = replace(
+            under_test, target=f"{app}:app", folder=str(MUTANTS), settings=settings
+        )
+    return replace(
+        scenario,
+        app=under_test,
+        faults=tuple(replace(fault, heal=heal) for fault in scenario.faults),
+        signature=signature,
+    )
+
+
+def _of_deaths(spec: CheckSpec, deaths: int) -> CheckSpec:
+    counts = {name: deaths for name in spec.params if name in {"times", "restarts"}}
+    return replace(spec, params={**spec.params, **counts})
+
+
+def engine_with(proxy: type[FaultProxy]) -> type[LocalEngine]:
+    return type("Engine", (LocalEngine,), {"proxy_class": proxy})
+
+
+def assert_caught(run: Run, verdict: Verdict, check: str, *words: str) -> None:
+    """The verdict, the check that its reason names first, and what the reason says."""
+    reason = run.judgement.reason
+    assert run.verdict is verdict, reason
+    first = reason.split("; besides", 1)[0]
+    assert first.endswith(f"({check})"), reason
+    for word in words:
+        assert word in first, reason
+
+
+APPS: dict[str, tuple[Verdict, str, tuple[str, ...]]] = {
+    "connects_at_the_last_moment": (
+        Verdict.INCONCLUSIVE,
+        "faults_have_receipts",
+        ("attempt 1 only", "does not explain what the phase waited for"),
+    ),
+    "dies_by_a_signal": (
+        Verdict.NOT_REPRODUCED,
+        "exit_code",
+        ("attempt 1 ended with signal SIGKILL, not exit 3",),
+    ),
+    "exits_3_at_import": (
+        Verdict.INCONCLUSIVE,
+        "faults_have_receipts",
+        ("nothing shows that it touched a connection of the app",),
+    ),
+    "exits_with_1": (
+        Verdict.NOT_REPRODUCED,
+        "exit_code",
+        ("attempt 1 ended with exit 1, not exit 3",),
+    ),
+    "goes_around_the_proxy": (
+        Verdict.INCONCLUSIVE,
+        "receipts_not_contradicted",
+        ("attempt 1's connection was held", "the app has another way to Postgres"),
+    ),
+    "ignores_its_limit": (
+        Verdict.NOT_REPRODUCED,
+        "phase_failed",
+        ("ran under a limit of 2.5 s, where the scenario sets 5 s",),
+    ),
+    "lets_another_process_connect": (
+        Verdict.INCONCLUSIVE,
+        "faults_have_receipts",
+        ("no direct receipt", "nothing shows that it touched a connection of the app"),
+    ),
+    "lies_about_its_duration": (
+        Verdict.NOT_REPRODUCED,
+        "phase_failed",
+        ("with TimeoutError", "not at its limit of 5 s"),
+    ),
+    "name_error_in_database": (
+        Verdict.NOT_REPRODUCED,
+        "phase_failed",
+        ("attempt 1 failed with NameError", "not a time-out or a connection error"),
+    ),
+    "name_error_in_dependencies": (
+        Verdict.INCONCLUSIVE,
+        "faults_have_receipts",
+        ("nothing shows that it touched a connection of the app",),
+    ),
+    "opens_its_port_early": (
+        Verdict.NOT_REPRODUCED,
+        "no_port_before_ready",
+        ("attempt 1 opened its port before start-up was complete",),
+    ),
+    "reuses_its_boot_id": (
+        Verdict.INCONCLUSIVE,
+        "restart_loop",
+        ("attempts 1 and 2 have one boot id",),
+    ),
+    "waits_without_connecting": (
+        Verdict.INCONCLUSIVE,
+        "faults_have_receipts",
+        ("no direct receipt", "nothing shows that it touched a connection of the app"),
+    ),
+    "wrong_password": (
+        Verdict.NOT_REPRODUCED,
+        "phase_failed",
+        ("attempt 2 failed with", "[28P01]", "not a time-out or a connection error"),
+    ),
+    "wrong_password_at_once": (
+        Verdict.INCONCLUSIVE,
+        "faults_have_receipts",
+        ("nothing shows that it touched a connection of the app",),
+    ),
+}
+
+
+@pytest.mark.parametrize("app", APPS)
+async def test_a_broken_app_is_caught(app: str, options: RunOptions) -> None:
+    run = await run_scenario(incident_with(app), options)
+    verdict, check, words = APPS[app]
+    assert_caught(run, verdict, check, *words)
+
+
+async def test_an_app_that_swallows_the_error_and_serves_is_caught(
+    options: RunOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(visitor, "STORED_WITHIN_S", 0.2)
+    run = await run_scenario(incident_with("swallows_the_error"), options)
+    assert_caught(
+        run,
+        Verdict.NOT_REPRODUCED,
+        "phase_failed",
+        "phase database never failed; in attempt 1 it completed after 4.",
+    )
+
+
+async def test_an_app_that_logs_failures_and_starts_is_caught(
+    options: RunOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(visitor, "STORED_WITHIN_S", 0.2)
+    run = await run_scenario(incident_with("logs_fake_failures"), options)
+    assert_caught(run, Verdict.NOT_REPRODUCED, "exit_code", "no attempt died by itself")
+
+
+async def test_an_app_that_answers_and_never_stores_is_caught(options: RunOptions) -> None:
+    run = await run_scenario(incident_with("answers_without_storing"), options)
+    assert_caught(
+        run,
+        Verdict.NOT_REPRODUCED,
+        "golden_path",
+        "lists the message, but Postgres has no such row",
+    )
+
+
+async def test_an_app_that_hangs_without_a_limit_is_caught(options: RunOptions) -> None:
+    scenario = replace(incident_with("hangs_for_ever"), deadline_s=20.0)
+    run = await run_scenario(scenario, replace(options, patience_s=1.0))
+    assert_caught(
+        run, Verdict.NOT_REPRODUCED, "phase_failed", "never failed; in attempt 1 it began and did"
+    )
+
+
+async def test_an_app_that_leaves_a_connection_behind_is_caught(
+    options: RunOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "BACKENDS_BOUND_S", 0.3)
+    run = await run_scenario(incident_with("leaves_a_connection"), options)
+    assert_caught(
+        run, Verdict.NOT_REPRODUCED, "no_connection_left", "attempt 2 left 1 connection in Postgres"
+    )
+
+
+async def test_the_full_incident_is_not_taken_from_an_app_that_only_imitates_it(
+    options: RunOptions,
+) -> None:
+    run = await run_scenario(incident_with("waits_without_connecting", deaths=3), options)
+    refuted = [f.check for f in run.judgement.findings if f.role == "expect" and not f.holds]
+    assert refuted == []  # everything that the incident looks like
+    assert_caught(run, Verdict.INCONCLUSIVE, "faults_have_receipts")
+
+
+PROXIES: list[Any] = [
+    pytest.param(
+        harness_parts.IdleProxy, "", "faults_have_receipts", "no direct receipt", id="idle"
+    ),
+    pytest.param(
+        harness_parts.LyingProxy,
+        "",
+        "receipts_not_contradicted",
+        "the receipt is not true",
+        id="lying",
+    ),
+    pytest.param(
+        harness_parts.LyingProxy,
+        "waits_after_connecting",
+        "receipts_not_contradicted",
+        "yet it reached the database meanwhile",
+        id="lying for an app that hangs by itself",
+    ),
+    pytest.param(
+        harness_parts.IdleProxy,
+        "waits_after_connecting",
+        "faults_have_receipts",
+        "no direct receipt",
+        id="idle under an app that hangs by itself",
+    ),
+    pytest.param(
+        harness_parts.StuckProxy,
+        "",
+        "receipts_not_contradicted",
+        "still touched a connection of attempt 2 after it was said to be healed",
+        id="stuck",
+    ),
+]
+
+
+@pytest.mark.parametrize(("proxy", "app", "check", "words"), PROXIES)
+async def test_a_broken_proxy_is_caught(
+    proxy: type[FaultProxy], app: str, check: str, words: str, options: RunOptions
+) -> None:
+    run = await run_scenario(incident_with(app), replace(options, engine=engine_with(proxy)))
+    assert_caught(run, Verdict.INCONCLUSIVE, check, words)
+
+
+ENGINES: list[Any] = [
+    pytest.param(
+        harness_parts.CredulousEngine,
+        "baseline_passed",
+        "was not seen in the proxy",
+        id="credulous",
+    ),
+    pytest.param(
+        harness_parts.DetourEngine, "faults_have_receipts", "no direct receipt", id="detour"
+    ),
+    pytest.param(
+        harness_parts.ForgetfulEngine,
+        "no_connection_left",
+        "connections were not counted after every exit",
+        id="forgetful",
+    ),
+]
+
+
+@pytest.mark.parametrize(("engine", "check", "words"), ENGINES)
+async def test_a_broken_engine_is_caught(
+    engine: type[LocalEngine], check: str, words: str, options: RunOptions
+) -> None:
+    run = await run_scenario(incident_with(), replace(options, engine=engine))
+    assert_caught(run, Verdict.INCONCLUSIVE, check, words)
+
+
+async def test_a_supervisor_that_does_not_restart_is_caught(options: RunOptions) -> None:
+    one_shot = replace(options, supervisor=harness_parts.OneShotSupervisor)
+    run = await run_scenario(incident_with(), one_shot)
+    assert_caught(
+        run, Verdict.NOT_REPRODUCED, "restart_loop", "nothing was started after attempt 1 died"
+    )
+
+
+async def test_a_supervisor_that_ignores_its_back_off_is_caught(options: RunOptions) -> None:
+    scenario = replace(incident_with(), policy=_slow_policy())
+    hasty = replace(options, supervisor=harness_parts.HastySupervisor)
+    run = await run_scenario(scenario, hasty)
+    assert_caught(
+        run, Verdict.NOT_REPRODUCED, "restart_loop", "attempt 2 started", "inside the back-off of 5"
+    )
+
+
+def _slow_policy() -> Any:
+    return incident("issue-1278").scenario(policy="cloud-run-observed").policy
+
+
+async def test_a_heal_that_never_comes_is_caught(options: RunOptions) -> None:
+    scenario = incident_with()
+    never = tuple(replace(fault, heal=Trigger(first_of=())) for fault in scenario.faults)
+    run = await run_scenario(replace(scenario, faults=never), options)
+    assert_caught(
+        run, Verdict.NOT_REPRODUCED, "phase_failed", "phase database failed twice, not once"
+    )
+
+
+async def test_a_sound_run_is_reproduced_and_its_trace_with_lines_cut_out_is_not(
+    options: RunOptions,
+) -> None:
+    run = await run_scenario(incident_with(), options)
+    assert judge(read_trace(run.trace_path)).verdict is Verdict.REPRODUCED
+    lines = run.trace_path.read_bytes().splitlines(keepends=True)
+    middle = len(lines) // 2
+    cuts: dict[str, Callable[[], list[bytes]]] = {
+        "one": lambda: lines[:middle] + lines[middle + 1 :],
+        "many": lambda: lines[: middle - 9] + lines[middle + 9 :],
+        "the end": lambda: lines[:-1],
+        "the second half": lambda: lines[:middle],
+    }
+    for name, cut in cuts.items():
+        judgement = judge(parse_trace(b"".join(cut())))
+        assert judgement.verdict is Verdict.INCONCLUSIVE, name
+        assert "(evidence_complete)" in judgement.reason, name
+        assert "hole" in judgement.reason or "no end" in judgement.reason, name

@@ -1,0 +1,330 @@
+"""Checks of whether each fault really touched what it was meant to touch."""
+
+from typing import Any
+
+import pytest
+from crashloop_cases import Case
+from crashloop_edits import changed, inserted, moved, with_header, without
+from crashloop_traces import (
+    DATABASE,
+    FAULT,
+    HARNESS_PID,
+    REFUSAL,
+    TIME_OUT,
+    WRONG_PASSWORD,
+    control,
+    pid,
+    reproduction,
+)
+
+from crashloop.trace.event import Event, Trace
+
+
+def one(trace: Trace, kind: str, attempt: int | None = None) -> Event:
+    return next(e for e in trace.events if e.kind == kind and attempt in {None, e.attempt})
+
+
+def planned(trace: Trace, **fault: Any) -> Trace:
+    """The same, with another fault in its plan."""
+    scenario = trace.scenario
+    faults = [{**scenario["faults"][0], **fault}]
+    return with_header(trace, scenario={**scenario, "faults": faults})
+
+
+def black_hole(*, of_pid: int) -> Trace:
+    """SYN_SENT sockets of one process in place of held connections."""
+    trace = without(reproduction(), "link.held", "link.released", "link.opened")
+    for attempt in (1, 2, 3):
+        begun = next(
+            e
+            for e in trace.events
+            if e.kind == "phase.started" and e.attempt == attempt and e.data["phase"] == "database"
+        )
+        trace = inserted(
+            trace, begun, "proxy", "gate.syn_seen", attempt=attempt, fault=FAULT,
+            pid=of_pid or pid(attempt),
+        )  # fmt: skip
+    return planned(trace, grade="kernel", kind="black_hole")
+
+
+def refusing(*, errno: int = 111, address: str = DATABASE, checked: str = "refused") -> Trace:
+    """Refusals, with the gate proven shut by the harness's own connect()."""
+    trace = without(reproduction(), "link.held", "link.released")
+    injected = one(trace, "fault.injected")
+    trace = inserted(trace, injected, "proxy", "gate.checked", fault=FAULT, observed=checked)
+    error = [{**REFUSAL[0], "errno": errno}]
+    trace = changed(trace, "phase.failed", error=error, database_address=address)
+    return planned(trace, grade="client", kind="refuse")
+
+
+def failing_after_the_heal() -> Trace:
+    """The fourth attempt, after the heal, fails by itself."""
+    trace = reproduction()
+    done = next(
+        e
+        for e in trace.events
+        if e.kind == "phase.completed" and e.attempt == 4 and e.data["phase"] == "database"
+    )
+    return inserted(
+        trace, done, "app", "phase.failed", attempt=4, **{**done.data, "error": WRONG_PASSWORD}
+    )
+
+
+def completed_while_held(*, hung_up: bool) -> Trace:
+    """Attempt 1's phase completes while its connection is held; the app may hang up itself."""
+    trace = reproduction()
+    failed = one(trace, "phase.failed", 1)
+    if hung_up:
+        after = one(trace, "startup.failed", 1)
+    else:
+        after = one(trace, "link.held", 1)
+    trace = inserted(trace, after, "app", "phase.completed", attempt=1, **failed.data)
+    return without(trace, "phase.failed", attempt=1)
+
+
+def connected_while_held() -> Trace:
+    trace = reproduction()
+    held = one(trace, "link.held", 2)
+    link = held.data["link"]
+    return inserted(trace, held, "proxy", "link.connected", attempt=2, link=link)
+
+
+def bytes_while_held() -> Trace:
+    trace = reproduction()
+    held = one(trace, "link.held", 2)
+    return changed(trace, "link.closed", attempt=2, first_byte_down_ns=held.mono_ns + 1000)
+
+
+def held_after_the_heal() -> Trace:
+    trace = reproduction()
+    opened = one(trace, "link.opened", 4)
+    link = opened.data["link"]
+    return inserted(trace, opened, "proxy", "link.held", attempt=4, link=link, fault=FAULT)
+
+
+CASES = [
+    Case(
+        sentence="every failed attempt was held",
+        check="faults_have_receipts",
+        trace=reproduction,
+        holds=True,
+        says="3 receipts",
+    ),
+    Case(
+        sentence="no fault planned, nothing seen",
+        check="faults_have_receipts",
+        trace=control,
+        holds=None,
+        says="no fault was planned",
+    ),
+    Case(
+        sentence="a plan alone is no receipt",
+        check="faults_have_receipts",
+        trace=lambda: without(reproduction(), "fault.injected"),
+        holds=None,
+        says="was never injected",
+    ),
+    Case(
+        sentence="an injection alone is no receipt",
+        check="faults_have_receipts",
+        trace=lambda: without(reproduction(), "link.held"),
+        holds=None,
+        says="no direct receipt",
+    ),
+    Case(
+        sentence="one attempt's receipt does not cover another",
+        check="faults_have_receipts",
+        trace=lambda: without(reproduction(), "link.held", attempt=2),
+        holds=None,
+        says="attempt 2 failed in phase database without any receipt",
+    ),
+    Case(
+        sentence="another process's connection is no receipt",
+        check="faults_have_receipts",
+        trace=lambda: changed(reproduction(), "link.opened", client_pid=HARNESS_PID),
+        holds=None,
+        says="no direct receipt",
+    ),
+    Case(
+        sentence="a receipt for a link that never opened is none",
+        check="faults_have_receipts",
+        trace=lambda: changed(reproduction(), "link.held", link="db-77"),
+        holds=None,
+        says="no direct receipt",
+    ),
+    Case(
+        sentence="a receipt of another fault is none",
+        check="faults_have_receipts",
+        trace=lambda: changed(reproduction(), "link.held", fault="another"),
+        holds=None,
+        says="no direct receipt",
+    ),
+    Case(
+        sentence="a receipt late in the phase does not explain it",
+        check="faults_have_receipts",
+        trace=lambda: moved(reproduction(), "link.held", 0.9, attempt=3),
+        holds=None,
+        says="touched attempt 3 only 0.902 s into the 1.001 s",
+    ),
+    Case(
+        sentence="a receipt before the phase is none of it",
+        check="faults_have_receipts",
+        trace=lambda: moved(reproduction(), "link.held", -0.1, attempt=3),
+        holds=None,
+        says="attempt 3 failed in phase database without any receipt",
+    ),
+    Case(
+        sentence="a worker behind another server is the app too",
+        check="faults_have_receipts",
+        trace=lambda: changed(
+            changed(reproduction(), "link.opened", attempt=1, client_pid=101),
+            "startup.started",
+            attempt=1,
+            pid=101,
+        ),
+        holds=True,
+        says="3 receipts",
+    ),
+    Case(
+        sentence="over TCP the running attempt is all that is known",
+        check="faults_have_receipts",
+        trace=lambda: changed(reproduction(), "link.opened", client_pid=None),
+        holds=True,
+        says="3 receipts",
+    ),
+    Case(
+        sentence="a failure after the heal needs no receipt",
+        check="faults_have_receipts",
+        trace=failing_after_the_heal,
+        holds=True,
+        says="3 receipts",
+    ),
+    Case(
+        sentence="a failure needs one where nothing was healed",
+        check="faults_have_receipts",
+        trace=lambda: without(failing_after_the_heal(), "fault.healed"),
+        holds=None,
+        says="attempt 4 failed in phase database without any receipt",
+    ),
+    Case(
+        sentence="SYN_SENT sockets of the app are kernel receipts",
+        check="faults_have_receipts",
+        trace=lambda: black_hole(of_pid=0),
+        holds=True,
+        says="3 receipts",
+    ),
+    Case(
+        sentence="SYN_SENT sockets of another process are not",
+        check="faults_have_receipts",
+        trace=lambda: black_hole(of_pid=HARNESS_PID),
+        holds=None,
+        says="no kernel receipt",
+    ),
+    Case(
+        sentence="the app's own refusals at a proven gate are client receipts",
+        check="faults_have_receipts",
+        trace=refusing,
+        holds=True,
+        says="3 receipts",
+    ),
+    Case(
+        sentence="another errno is not",
+        check="faults_have_receipts",
+        trace=lambda: refusing(errno=2),
+        holds=None,
+        says="no client receipt",
+    ),
+    Case(
+        sentence="a refusal at another address is not",
+        check="faults_have_receipts",
+        trace=lambda: refusing(address="tcp:127.0.0.1:5432"),
+        holds=None,
+        says="no client receipt",
+    ),
+    Case(
+        sentence="a refusal at a gate that was not proven shut is not",
+        check="faults_have_receipts",
+        trace=lambda: refusing(checked="accepted"),
+        holds=None,
+        says="no client receipt",
+    ),
+    Case(
+        sentence="nothing contradicts the receipts",
+        check="receipts_not_contradicted",
+        trace=reproduction,
+        holds=True,
+        says="no receipt is contradicted",
+    ),
+    Case(
+        sentence="a phase that completes under a hold contradicts it",
+        check="receipts_not_contradicted",
+        trace=lambda: completed_while_held(hung_up=False),
+        holds=None,
+        says="the receipt is not true, or the app has another way to Postgres",
+    ),
+    Case(
+        sentence="an app that hangs up and goes on does not",
+        check="receipts_not_contradicted",
+        trace=lambda: completed_while_held(hung_up=True),
+        holds=True,
+        says="no receipt is contradicted",
+    ),
+    Case(
+        sentence="a held connection that is connected contradicts it",
+        check="receipts_not_contradicted",
+        trace=connected_while_held,
+        holds=None,
+        says="attempt 2's connection was held, yet it reached the database meanwhile",
+    ),
+    Case(
+        sentence="bytes through a held connection contradict it",
+        check="receipts_not_contradicted",
+        trace=bytes_while_held,
+        holds=None,
+        says="yet it reached the database meanwhile",
+    ),
+    Case(
+        sentence="a fault that goes on after its heal contradicts the heal",
+        check="receipts_not_contradicted",
+        trace=held_after_the_heal,
+        holds=None,
+        says="still touched a connection of attempt 4 after it was said to be healed",
+    ),
+    Case(
+        sentence="no receipt, nothing to contradict",
+        check="receipts_not_contradicted",
+        trace=lambda: without(reproduction(), "link.held"),
+        holds=None,
+        says="there is no receipt",
+    ),
+    Case(
+        sentence="a control run has none",
+        check="no_receipt",
+        trace=control,
+        holds=True,
+        says="not one receipt",
+    ),
+    Case(
+        sentence="a hold in a run without faults is one too many",
+        check="no_receipt",
+        trace=reproduction,
+        holds=False,
+        says="events of a fault in a run without faults",
+    ),
+    Case(
+        sentence="no connection at all, nothing seen",
+        check="no_receipt",
+        trace=lambda: without(control(), "link.opened"),
+        holds=None,
+        says="no connection was seen",
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_the_check_says(case: Case) -> None:
+    case.run()
+
+
+def test_time_outs_are_what_the_synthetic_incident_fails_with() -> None:
+    assert one(reproduction(), "phase.failed").data["error"] == TIME_OUT

@@ -1,0 +1,122 @@
+"""Timers that are never early, and the watch on waiting clients, without a kernel."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import cast
+
+import pytest
+
+from crashloop.proxy.alarm import Alarm
+from crashloop.proxy.syn import ESTABLISHED, SYN_SENT, SocketTable, TcpSocket
+from crashloop.proxy.watch import SynWatch
+
+
+class HastyLoop:
+    """Calls back at once, whatever the delay."""
+
+    def __init__(self) -> None:
+        self.pending: list[Callable[[], None]] = []
+
+    def call_later(self, _: float, callback: Callable[[], None]) -> asyncio.Handle:
+        self.pending.append(callback)
+        return cast("asyncio.Handle", None)
+
+
+def test_an_alarm_waits_again_when_its_loop_calls_early() -> None:
+    loop = HastyLoop()
+    fired: list[int] = []
+    due_ns = time.monotonic_ns() + 2_000_000
+    Alarm(
+        cast("asyncio.AbstractEventLoop", loop), due_ns, lambda: fired.append(time.monotonic_ns())
+    )
+    calls = 0
+    while not fired:
+        loop.pending.pop()()
+        calls += 1
+    assert calls > 1
+    assert fired[0] >= due_ns
+
+
+class Table:
+    """Answers with what a test puts in."""
+
+    def __init__(self) -> None:
+        self.sockets: list[TcpSocket] = []
+
+    def read(self, *states: int) -> list[TcpSocket]:
+        return [each for each in self.sockets if each.state in states]
+
+
+def a_socket(state: int = SYN_SENT, inode: int = 7, port: int = 5432) -> TcpSocket:
+    return TcpSocket(
+        state=state,
+        local_host="127.0.0.1",
+        local_port=40000,
+        remote_host="127.0.0.1",
+        remote_port=port,
+        inode=inode,
+        retransmit_in_s=0.5,
+    )
+
+
+class Watched:
+    def __init__(self, own: frozenset[int] = frozenset()) -> None:
+        self.table = Table()
+        self.events: list[tuple[str, object, object]] = []
+        self.watch = SynWatch(
+            fault_id="hole",
+            table=cast("SocketTable", self.table),
+            host="127.0.0.1",
+            port=5432,
+            own_inodes=lambda: own,
+            pids=tuple,
+            emit=self._emit,
+        )
+
+    def _emit(self, kind: str, data: dict[str, object], /) -> int:
+        self.events.append((kind, data["inode"], data.get("reason")))
+        return len(self.events)
+
+
+def test_a_waiting_client_is_seen_once_and_gone_once() -> None:
+    watched = Watched()
+    watched.table.sockets = [a_socket()]
+    watched.watch.sample()
+    watched.watch.sample()
+    watched.table.sockets = []
+    watched.watch.sample()
+    watched.watch.sample()
+    assert watched.events == [("gate.syn_seen", 7, None), ("gate.syn_gone", 7, "gone")]
+
+
+def test_a_client_that_came_in_since_the_last_sample_does_not_count_as_gone() -> None:
+    watched = Watched()
+    watched.table.sockets = [a_socket()]
+    watched.watch.sample()
+    watched.table.sockets = [a_socket(ESTABLISHED)]
+
+    def admit() -> None:
+        waiting = watched.watch.find(("127.0.0.1", 40000))
+        assert waiting is not None
+        watched.watch.end(waiting, "admitted")
+
+    watched.watch.sample(admit)
+    assert watched.events[-1] == ("gate.syn_gone", 7, "admitted")
+    assert len(watched.events) == 2
+
+
+@pytest.mark.parametrize("other", [a_socket(port=1), a_socket(inode=0), a_socket(inode=99)])
+def test_other_ports_orphans_and_own_knocks_are_no_receipts(other: TcpSocket) -> None:
+    watched = Watched(own=frozenset({99}))
+    watched.table.sockets = [other]
+    watched.watch.sample()
+    assert watched.events == []
+
+
+def test_a_new_socket_on_an_old_port_is_not_taken_for_the_client_that_waited() -> None:
+    watched = Watched()
+    watched.table.sockets = [a_socket()]
+    watched.watch.sample()
+    watched.table.sockets = [a_socket(ESTABLISHED, inode=8)]
+    assert watched.watch.find(("127.0.0.1", 40000)) is None
