@@ -16,15 +16,24 @@ if TYPE_CHECKING:
 
 
 def recorded_signature(trace: Trace) -> Signature:
-    """The signature that the trace's header carries, the one the run was made for."""
+    """The signature that the trace's header carries, the one the run was made for.
+
+    Raises UsageError where there is none, or where it is not the one that the run wrote.
+    """
     data = trace.header.get("signature")
     try:
-        return Signature.from_json(data or {})
+        signature = Signature.from_json(data or {})
     except (KeyError, TypeError, AttributeError):
         raise UsageError(
             "the trace's header has no readable signature, so there is nothing to judge by",
             hint="judge a trace.jsonl that crashloop wrote; its first line holds the signature",
         ) from None
+    if trace.header.get("signature_sha256", digest := signature.digest()) != digest:
+        raise UsageError(
+            "the signature in the trace's header was changed after the run: its digest differs",
+            hint="judge the trace as the run wrote it, or by today's signature",
+        )
+    return signature
 
 
 def judge(trace: Trace, signature: Signature | None = None) -> Judgement:

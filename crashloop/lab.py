@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 import secrets
-import shlex
 import uuid
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crashloop.clock import DEFAULT_SCALE, TimeScale
-from crashloop.cloud_logging import log_entries
+from crashloop.clock import TimeScale
 from crashloop.engines.local import LocalEngine
 from crashloop.errors import CapabilityError, CrashloopError, HarnessError, UsageError
 from crashloop.header import make_header
-from crashloop.incidents import INCIDENTS
 from crashloop.judge import judge
 from crashloop.model import Role
+from crashloop.run import TRACE_FILE, Run, artifacts_folder, rerun_command, write_evidence
 from crashloop.supervisor.loop import Supervisor
 from crashloop.timeline import Injector, Timeline, Unplugged
 from crashloop.trace.event import Trace, ordered
@@ -31,16 +26,12 @@ from crashloop.visitor import Visitor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+    from pathlib import Path
 
     from crashloop.engines.app import AppProcess
-    from crashloop.model import Judgement, Scenario, Verdict
+    from crashloop.model import Scenario
     from crashloop.supervisor.loop import AttemptProcess
     from crashloop.trace.event import Event
-
-ARTIFACTS = "crashloop-artifacts"
-TRACE_FILE = "trace.jsonl"
-VERDICT_FILE = "verdict.json"
-LOG_FILE = "cloud-logging.jsonl"
 
 # Wall seconds on top of the scaled deadline for real work: cold starts on a slow, busy machine.
 PATIENCE_S = 30.0
@@ -64,37 +55,9 @@ class RunOptions:
     supervisor: type[Supervisor] = Supervisor
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """What one run left behind: its scenario, trace, judgement, and the evidence's folder."""
-
-    scenario: Scenario
-    trace: Trace
-    judgement: Judgement
-    artifacts: Path
-    seed: int
-    command: str
-
-    @property
-    def verdict(self) -> Verdict:
-        """The judgement's verdict."""
-        return self.judgement.verdict
-
-    @property
-    def trace_path(self) -> Path:
-        """The file with the trace."""
-        return self.artifacts / TRACE_FILE
-
-
 def new_seed() -> int:
     """A fresh seed; every random draw of a run comes from it."""
     return secrets.randbelow(2**32)
-
-
-def artifacts_folder(name: str) -> Path:
-    """A new name under ./crashloop-artifacts: incident, time, and a few random characters."""
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
-    return Path.cwd() / ARTIFACTS / f"{name}-{stamp}-{secrets.token_hex(3)}"
 
 
 async def run_scenario(scenario: Scenario, options: RunOptions) -> Run:
@@ -277,44 +240,3 @@ def golden_key(seed: int) -> str:
     """The golden path's message key: a UUID drawn from the run's seed."""
     bits = random.Random(seed).getrandbits(128)  # noqa: S311  repeatable, and not a secret
     return str(uuid.UUID(int=bits, version=4))
-
-
-def rerun_command(scenario: Scenario, scale: TimeScale, seed: int) -> str:
-    """The command that makes the same run again; what is the default anyway is left out."""
-    words = ["crashloop", "reproduce", scenario.incident]
-    if scale.is_real_time:
-        words.append("--real-time")
-    elif scale.factor != DEFAULT_SCALE:
-        words += ["--time-scale", f"{scale.factor:g}"]
-    words += ["--seed", str(seed)]
-    if scenario.role is not Role.REPRODUCTION:
-        words += ["--role", str(scenario.role)]
-    parameters = INCIDENTS[scenario.incident].parameters if scenario.incident in INCIDENTS else {}
-    for name, value in scenario.params.items():
-        if name not in parameters or value != parameters[name].default:
-            shown = f"{value:g}" if isinstance(value, float) else value
-            words += ["--param", f"{name}={shown}"]
-    return shlex.join(words)
-
-
-def write_evidence(run: Run) -> None:
-    """Write `verdict.json` (judgement, seed, command) and `cloud-logging.jsonl` (the run's log)."""
-    content = {
-        **run.judgement.to_json(),
-        "incident": run.scenario.incident,
-        "role": str(run.scenario.role),
-        "seed": run.seed,
-        "time_scale": run.trace.scale,
-        "command": run.command,
-        "trace": TRACE_FILE,
-    }
-    log = "".join(json.dumps(entry) + "\n" for entry in log_entries(run.trace))
-    try:
-        (run.artifacts / VERDICT_FILE).write_text(json.dumps(content, indent=2) + "\n")
-        (run.artifacts / LOG_FILE).write_text(log)
-    except OSError as error:
-        raise HarnessError(
-            f"cannot write the verdict into {run.artifacts}: {error.strerror}",
-            hint=f"free some room on that disk; the verdict was {run.verdict}: "
-            f"{run.judgement.reason}",
-        ) from None

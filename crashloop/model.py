@@ -160,11 +160,15 @@ class Signature:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Signature:
         """Read what `to_json` wrote; KeyError or TypeError where it is something else."""
-        return cls(
+        signature = cls(
             name=data["name"],
             require=tuple(CheckSpec(**c) for c in data["require"]),
             expect=tuple(CheckSpec(**c) for c in data["expect"]),
         )
+        for spec in (*signature.require, *signature.expect):
+            if not isinstance(spec.check, str) or not isinstance(spec.params, dict):
+                raise TypeError(f"not a check and its parameters: {spec}")
+        return signature
 
     def digest(self) -> str:
         """SHA-256 over the canonical JSON, in hex."""

@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Any
 from crashloop.checks.exits import no_death
 from crashloop.errors import HarnessError
 from crashloop.judge import judge
-from crashloop.lab import RunOptions, artifacts_folder, new_seed, run_scenario
+from crashloop.lab import RunOptions, new_seed, run_scenario
 from crashloop.model import Role, Verdict
+from crashloop.run import artifacts_folder, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from crashloop.incidents.incident import Incident
-    from crashloop.lab import Run
     from crashloop.model import Judgement, Signature
+    from crashloop.run import Run
 
 PROOF_FILE = "proof.json"
 
@@ -125,7 +126,7 @@ async def prove(
     proof = Proof(incident=incident.name, seed=seed, steps=tuple(steps), artifacts=artifacts)
     path = artifacts / PROOF_FILE
     try:
-        path.write_text(json.dumps(proof.to_json(), indent=2) + "\n", encoding="utf-8")
+        write_whole(path, json.dumps(proof.to_json(), indent=2) + "\n")
     except OSError as error:
         raise HarnessError(
             f"cannot write {path}: {error.strerror}", hint="free some room on that disk"

@@ -24,7 +24,7 @@ from crashloop.testing import Lab, Verdict, VerdictMismatch
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-    from crashloop.lab import Run
+    from crashloop.run import Run
 
 ENGINES = ("local",)
 MAX_SEED = 2**32 - 1

@@ -82,11 +82,11 @@ def receipts_not_contradicted(trace: Trace) -> Result:
     receipts = [r for fault in trace.scenario.get("faults") or [] for r in _receipts(trace, fault)]
     if not receipts:
         return saw_nothing("there is no receipt that anything could contradict")
-    for event in trace.of(*_DIRECT):
+    for event in trace.of("link.held"):
         healed = [e for e in trace.of("fault.healed") if e.data.get("fault") == event.data["fault"]]
         if healed and event.mono_ns > healed[0].mono_ns:
             return saw_nothing(
-                f"fault {event.data['fault']} still touched a connection of attempt "
+                f"fault {event.data['fault']} still held a connection of attempt "
                 f"{event.attempt} after it was said to be healed",
                 [healed[0], event],
             )

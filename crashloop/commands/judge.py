@@ -11,9 +11,9 @@ from crashloop.commands.place import files, print_json, short
 from crashloop.errors import UsageError
 from crashloop.incidents import incident
 from crashloop.model import Role
-from crashloop.report.compare import differences
+from crashloop.report.compare import Comparison, differences
 from crashloop.report.data import judged_again, run_document
-from crashloop.report.lines import BLANK, Line
+from crashloop.report.lines import BLANK
 from crashloop.report.summary import Where
 from crashloop.report.terminal import Terminal
 from crashloop.report.verdicts import compared_lines
@@ -22,7 +22,7 @@ from crashloop.trace.reader import read_trace
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from crashloop.model import Scenario
+    from crashloop.model import Judgement, Scenario
     from crashloop.trace.event import Trace
 
 _MAX_ROLE_CHARS = 40
@@ -35,23 +35,35 @@ def judge(path: Path, *, current: bool, as_json: bool) -> int:
     where the two differ. UsageError for what is not a trace, or an incident unknown today.
     """
     trace = read_trace(path)
-    recorded = now = court.judge(trace)
-    document = run_document(trace, recorded, artifacts=str(path))
+    if current:
+        judgement, compared = _today(trace)
+    else:
+        judgement, compared = court.judge(trace), None
+    document = run_document(trace, judgement, artifacts=str(path))
     terminal = Terminal(sys.stdout)
+    if as_json:
+        print_json(document if compared is None else judged_again(document, compared))
+        return judgement.verdict.exit_status
     found_in = files(path) if path.is_dir() else ()
     where = Where(folder=short(path), files=found_in, command=document["command"])
-    extra: list[Line] = []
-    if current:
-        signature = _scenario_today(trace).signature
-        now = court.judge(trace, signature)
-        found = list(differences(court.recorded_signature(trace), signature, recorded, now))
-        document = judged_again(document, now, found)
-        extra = [BLANK, *compared_lines(recorded, now, found, width=terminal.width)]
-    if as_json:
-        print_json(document)
-    else:
-        terminal.show([*run_page(trace, now, terminal, where), *extra])
-    return now.verdict.exit_status
+    lines = run_page(trace, judgement, terminal, where)
+    if compared is not None:
+        lines += [BLANK, *compared_lines(compared, width=terminal.width)]
+    terminal.show(lines)
+    return judgement.verdict.exit_status
+
+
+def _today(trace: Trace) -> tuple[Judgement, Comparison]:
+    """Today's judgement and how it compares; a recorded signature may be unreadable by now."""
+    signature = _scenario_today(trace).signature
+    today = court.judge(trace, signature)
+    try:
+        recorded_by = court.recorded_signature(trace)
+    except UsageError as error:
+        return today, Comparison(today=today, recorded=None, unreadable=error.message)
+    recorded = court.judge(trace, recorded_by)
+    found = tuple(differences(recorded_by, signature, recorded, today))
+    return today, Comparison(today=today, recorded=recorded, differences=found)
 
 
 def _scenario_today(trace: Trace) -> Scenario:

@@ -10,8 +10,9 @@ from crashloop.clock import TimeScale
 from crashloop.engines.binaries import find_binaries
 from crashloop.errors import UsageError
 from crashloop.incidents import incident
-from crashloop.lab import TRACE_FILE, artifacts_folder, new_seed
+from crashloop.lab import new_seed
 from crashloop.model import Role
+from crashloop.run import TRACE_FILE, artifacts_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

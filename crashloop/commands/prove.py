@@ -11,9 +11,9 @@ from crashloop.commands.order import Order, Plan, settle
 from crashloop.commands.page import step_page
 from crashloop.commands.place import print_json, short
 from crashloop.commands.session import Session
-from crashloop.lab import rerun_command
 from crashloop.report.summary import Where
 from crashloop.report.verdicts import ProofRow, proof_lines
+from crashloop.run import rerun_command
 
 if TYPE_CHECKING:
     from crashloop.model import Role

@@ -8,9 +8,10 @@ from crashloop.commands.order import Order, settle
 from crashloop.commands.page import run_page
 from crashloop.commands.place import files, print_json, short
 from crashloop.commands.session import Session
-from crashloop.lab import Run, rerun_command, run_scenario
+from crashloop.lab import run_scenario
 from crashloop.report.data import run_document
 from crashloop.report.summary import Where
+from crashloop.run import Run, rerun_command
 
 if TYPE_CHECKING:
     from crashloop.model import Role

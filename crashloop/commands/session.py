@@ -10,10 +10,11 @@ from crashloop.commands import interrupt
 from crashloop.commands.place import short
 from crashloop.errors import CrashloopError
 from crashloop.judge import judge
-from crashloop.lab import VERDICT_FILE, Run, RunOptions, write_evidence
+from crashloop.lab import RunOptions
 from crashloop.report.failure import show_failure
 from crashloop.report.live import LiveView, PlainProgress
 from crashloop.report.terminal import Terminal
+from crashloop.run import VERDICT_FILE, Run, write_evidence
 from crashloop.trace.reader import read_trace
 
 if TYPE_CHECKING:

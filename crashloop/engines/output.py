@@ -19,9 +19,7 @@ MAX_TEXT_CHARS = 2000
 EVENT_KINDS = ("startup.", "phase.", "shutdown.", "database.", "chat.")
 
 # Told by the event itself, or too long for it; the attempt's log has them all.
-_DROPPED = frozenset(
-    {"event", "mono_ns", "time", "logging.googleapis.com/labels", "stack_trace"}
-)
+_DROPPED = frozenset({"event", "mono_ns", "time", "logging.googleapis.com/labels", "stack_trace"})
 
 
 class AppOutput:

@@ -25,6 +25,16 @@ class Difference:
     today: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """A trace judged by today's signature beside its own; `unreadable` says why not, if not."""
+
+    today: Judgement
+    recorded: Judgement | None
+    differences: tuple[Difference, ...] = ()
+    unreadable: str = ""
+
+
 def differences(
     recorded: Signature, today: Signature, then: Judgement, now: Judgement
 ) -> Iterator[Difference]:

@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from crashloop.report.clean import clean
+from crashloop.report.clean import clean, number
 from crashloop.report.narrative import sentences
 from crashloop.report.summary import MEANING
 from crashloop.report.telling import story_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from crashloop.model import Judgement
-    from crashloop.report.compare import Difference
+    from crashloop.report.compare import Comparison
     from crashloop.trace.event import Trace
 
 MAX_ATTEMPTS = 200
@@ -30,7 +28,7 @@ def run_document(trace: Trace, judgement: Judgement, *, artifacts: str) -> dict[
         "meaning": MEANING[judgement.verdict],
         "exit_status": judgement.verdict.exit_status,
         "what_happened": list(sentences(story)),
-        "seed": trace.header.get("seed"),
+        "seed": int(seed) if (seed := number(trace.header.get("seed"))) is not None else None,
         "time_scale": story.scale,
         "span_wall_s": round(story.span_s, 6),
         "span_incident_s": round(story.incident_s(story.span_s), 3),
@@ -44,19 +42,13 @@ def run_document(trace: Trace, judgement: Judgement, *, artifacts: str) -> dict[
     }
 
 
-def judged_again(
-    document: dict[str, Any], today: Judgement, differences: Sequence[Difference]
-) -> dict[str, Any]:
-    """`run_document` with today's judgement in front and what differs from the recorded one."""
+def judged_again(document: dict[str, Any], compared: Comparison) -> dict[str, Any]:
+    """`run_document` by today's signature, with the recorded judgement and what differs."""
+    recorded = compared.recorded
     return {
         **document,
-        **today.to_json(),
-        "meaning": MEANING[today.verdict],
-        "exit_status": today.verdict.exit_status,
-        "recorded": {
-            key: document[key] for key in ("verdict", "reason", "signature", "signature_sha256")
-        },
-        "differences": [asdict(d) for d in differences],
+        "recorded": {"error": compared.unreadable} if recorded is None else recorded.to_json(),
+        "differences": [asdict(d) for d in compared.differences],
     }
 
 

@@ -140,10 +140,10 @@ class _Grid:
                 row.put(self._column(fault.end_s), self._glyphs.healed_line, Tone.DIM)
         self._bar(row, attempt.start_s, attempt.end_s, self._glyphs.boot, Tone.BOOT)
         self._mark(self._glyphs.boot, "process alive")
-        for phase in sorted(attempt.phases, key=_weight):
-            self._phase(row, phase)
+        ends = [self._phase(row, phase) for phase in sorted(attempt.phases, key=_weight)]
         self._serving(row, attempt)
-        end = self._column(attempt.end_s)
+        # A phase of a moment takes a column all the same: what ended the attempt stands after it.
+        end = max(self._column(attempt.end_s), *ends, 0)
         if attempt.died:
             row.put(end, f"{self._glyphs.died} {attempt.exit}", Tone.BAD)
             self._mark(self._glyphs.died, "died by itself")
@@ -153,7 +153,8 @@ class _Grid:
             row.put(end, " stopped", Tone.DIM)
         return line(Span(f"{f'attempt {attempt.number}':{LEFT}}", Tone.PLAIN), *row.spans())
 
-    def _phase(self, row: _Row, phase: PhaseSpan) -> None:
+    def _phase(self, row: _Row, phase: PhaseSpan) -> int:
+        """Draw one phase; gives the column after it."""
         glyph = str(getattr(self._glyphs, phase.outcome.value))
         tone, label_tone = _TONES[phase.outcome]
         words = {Outcome.COMPLETED: "phase done", Outcome.CUT: "phase cut short"}
@@ -162,6 +163,7 @@ class _Grid:
         name = f" {phase.name} "
         if len(name) + 2 <= end - start:
             row.put(start + (end - start - len(name)) // 2, name, label_tone)
+        return end
 
     def _serving(self, row: _Row, attempt: AttemptSpan) -> None:
         if attempt.serves_s is not None and attempt.serves_s != attempt.ready_s:

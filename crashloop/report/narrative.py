@@ -108,8 +108,15 @@ def _group(story: Story, group: Sequence[AttemptSpan]) -> str:
     if not first.died:
         return f"{who}: {said}."
     each = " each time" if len(group) > 1 else ""
-    follows = "restarted it" if last.number < story.attempts[-1].number else "did not restart it"
-    return f"{who}: {said}; the process died with {first.exit}{each}, the platform {follows}."
+    return f"{who}: {said}; the process died with {first.exit}{each}, {_follows(story, group)}."
+
+
+def _follows(story: Story, group: Sequence[AttemptSpan]) -> str:
+    if group[-1].number < story.attempts[-1].number:
+        return "the platform restarted it"
+    if len(group) == 1:
+        return "the platform did not restart it"
+    return f"the platform restarted it {_count(len(group) - 1, 'time')} and then no more"
 
 
 def _progress(attempt: AttemptSpan) -> str:

@@ -87,7 +87,12 @@ def verdict_lines(story: Story, judgement: Judgement, *, width: int) -> Iterator
     verdict = judgement.verdict
     wanted, why = ROLE_ENDS.get(story.role, (None, ""))
     tone = Tone.REPRODUCED if verdict is wanted else TONES[verdict]
-    yield line(Span(f" {verdict} ", tone), f"  {MEANING[verdict]}")
+    badge, meaning = f" {verdict} ", MEANING[verdict]
+    if len(badge) + 2 + len(meaning) <= width:
+        yield line(Span(badge, tone), f"  {meaning}")
+    else:
+        yield line(Span(badge, tone))
+        yield from paragraph(meaning, width=width)
     yield from paragraph(f"because {_reason(judgement)}", width=width)
     if story.ending.hint and verdict is Verdict.HARNESS_ERROR:
         yield from paragraph(f"what to do: {story.ending.hint}", width=width)

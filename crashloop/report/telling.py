@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 HTTP_OK = 200
 MAX_PHASES = 60
 MAX_FAULTS = 8
+_MAX_NS = 2**63
 RECEIPTS = ("link.held", "link.delayed", "gate.syn_seen")
 _ENDS = {
     "phase.completed": Outcome.COMPLETED,
@@ -63,7 +65,8 @@ def story_of(trace: Trace) -> Story:
 
 def tell(header: Mapping[str, Any], events: Iterable[Event], *, now_ns: int | None = None) -> Story:
     """The story so far; `now_ns` (CLOCK_MONOTONIC) is where what still goes on ends, for now."""
-    kept = sorted((e for e in events if e.kind in KINDS), key=lambda e: (e.mono_ns, e.seq))
+    told = (e for e in events if e.kind in KINDS and abs(e.mono_ns) <= _MAX_NS)
+    kept = sorted(told, key=lambda e: (e.mono_ns, e.seq))
     begins = [e for e in kept if e.kind in {"process.started", "fault.injected"}]
     origin_ns = (begins or kept)[0].mono_ns if kept else 0
     last_ns = max([now_ns or 0, *(e.mono_ns for e in kept[-1:])])
@@ -82,7 +85,7 @@ def tell(header: Mapping[str, Any], events: Iterable[Event], *, now_ns: int | No
         policy=clean(mapping(scenario.get("policy")).get("name", "?"), 40),
         seed=clean(header.get("seed", "?"), 24),
         scale=scale if scale > 0 else 1.0,
-        command=clean(header.get("command", ""), 2000),
+        command=_command(header.get("command")),
         lab_ready="lab.ready" in kinds,
         baseline="baseline.passed" in kinds,
         attempts=attempts,
@@ -218,6 +221,17 @@ class _Teller:
 
     def _at_s(self, event: Event) -> float:
         return min(max(0.0, (event.mono_ns - self._origin_ns) / NS_PER_S), self.now_s)
+
+
+def _command(value: object) -> str:
+    """The command that runs it again, where it is one of ours; readers paste it into a shell."""
+    text = clean(value, 2000) if isinstance(value, str) else ""
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        return ""
+    is_ours = words[:1] in (["crashloop"], ["pytest"]) and shlex.join(words) == text
+    return text if is_ours else ""
 
 
 def error_words(data: Mapping[str, Any]) -> str:

@@ -11,10 +11,10 @@ from crashloop.report.lines import BLANK, Line, Span, Tone, line, paragraph
 from crashloop.report.summary import ROLE_ENDS, TONES, Where
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from crashloop.model import Judgement, Verdict
-    from crashloop.report.compare import Difference
+    from crashloop.model import Verdict
+    from crashloop.report.compare import Comparison
 
 _ROLE, _VERDICT = 15, 17
 
@@ -70,21 +70,21 @@ def proof_lines(
     yield line(Span("Again     ", Tone.HEAD), clean(where.command, 2000))
 
 
-def compared_lines(
-    then: Judgement, now: Judgement, differences: Iterable[Difference], *, width: int
-) -> Iterator[Line]:
+def compared_lines(compared: Comparison, *, width: int) -> Iterator[Line]:
     """How a trace is judged by its own signature and by today's, and where they differ."""
     yield line(Span("Judged by today's signature", Tone.HEAD))
-    for whose, judgement in (("recorded", then), ("today", now)):
-        yield line(
-            f"  {whose:10}",
-            Span(f" {judgement.verdict} ", TONES[judgement.verdict]),
-            Span(f"  signature {judgement.digest[:12]}", Tone.DIM),
-        )
-    found = list(differences)
-    if not found:
+    for whose, judgement in (("recorded", compared.recorded), ("today", compared.today)):
+        if judgement is not None:
+            yield line(
+                f"  {whose:10}",
+                Span(f" {judgement.verdict} ", TONES[judgement.verdict]),
+                Span(f"  signature {judgement.digest[:12]}", Tone.DIM),
+            )
+    if compared.recorded is None:
+        yield from paragraph(f"not by its own: {compared.unreadable}", width=width)
+    elif not compared.differences:
         yield line("  the two signatures and what they find are the same")
-    for one in found:
+    for one in compared.differences:
         yield line(Span(f"  {one.what}", Tone.DOUBT))
         for whose, text in (("recorded", one.recorded), ("today", one.today)):
             yield from paragraph(f"{whose:9} {text}", width=width, indent="    ", hanging=" " * 14)

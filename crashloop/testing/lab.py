@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from crashloop.lab import Run, RunOptions
+    from crashloop.lab import RunOptions
+    from crashloop.run import Run
 
 
 class Lab:

@@ -8,8 +8,8 @@ from crashloop.errors import HarnessError
 from crashloop.model import Verdict
 
 if TYPE_CHECKING:
-    from crashloop.lab import Run
     from crashloop.model import Finding
+    from crashloop.run import Run
 
 
 class VerdictMismatch(AssertionError):  # noqa: N818  a finding about the app, not an error of ours

@@ -17,9 +17,9 @@ from crashloop.testing.mismatch import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from crashloop.lab import Run
     from crashloop.model import Finding, Scenario
     from crashloop.proof import Proof, Step
+    from crashloop.run import Run
     from crashloop.trace.event import Event, Trace
 
 

@@ -11,10 +11,11 @@ if TYPE_CHECKING:
 MASK = "***"
 _MIN_SECRET_LENGTH = 6
 
-_URL_PASSWORD = re.compile(r"(?P<head>[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s@/]+(?=@)", re.IGNORECASE)
+# Each pattern begins where a run of its characters begins: a search stays linear in the text.
+_URL_PASSWORD = re.compile(r"(?P<head>://[^\s:/@]*:)[^\s@/]+(?=@)")
 _BEARER = re.compile(r"(?P<head>\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{16,}", re.IGNORECASE)
 _ASSIGNED = re.compile(
-    r"(?P<head>\b[\w-]*(?:password|passwd|secret|token|api[_-]?key|private[_-]?key)"
+    r"(?P<head>(?<![\w-])[\w-]*(?:password|passwd|secret|token|api[_-]?key|private[_-]?key)"
     r"[\"']?\s*[=:]\s*[\"']?)(?!\*\*\*)[^\s\"',;&}]+",
     re.IGNORECASE,
 )

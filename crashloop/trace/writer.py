@@ -33,12 +33,12 @@ class TraceWriter:
             path.parent.mkdir(parents=True, exist_ok=True)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
             self._fd = os.open(path, flags, 0o644)
-        except FileExistsError:
-            raise HarnessError(
-                f"there is a trace already: {path}",
-                hint="give another --artifacts folder, or remove the old one",
-            ) from None
         except OSError as error:
+            if isinstance(error, FileExistsError) and path.exists():
+                raise HarnessError(
+                    f"there is a trace already: {path}",
+                    hint="give another --artifacts folder, or remove the old one",
+                ) from None
             raise HarnessError(
                 f"cannot write the trace {path}: {error.strerror}",
                 hint="give an --artifacts folder on a disk with room that you may write to",
@@ -52,7 +52,9 @@ class TraceWriter:
                 f"the trace passed its bound of {MAX_EVENTS} events: {self.path}",
                 hint="something in this run repeats without end; its last lines show what",
             )
-        line = self._redactor.text(json.dumps(record, separators=(",", ":"), ensure_ascii=True))
+        # Value by value: in the line's own text a mask could cover a quote or a backslash of JSON.
+        clean = self._redactor.data(dict(record))
+        line = json.dumps(clean, separators=(",", ":"), ensure_ascii=True)
         payload = line.encode() + b"\n"
         if len(payload) > MAX_LINE_BYTES:
             raise HarnessError(

@@ -19,7 +19,7 @@ from crashloop.engines import local
 from crashloop.engines.local import LocalEngine
 from crashloop.incidents import incident
 from crashloop.judge import judge
-from crashloop.lab import Run, RunOptions, run_scenario
+from crashloop.lab import RunOptions, run_scenario
 from crashloop.model import CheckSpec, Moment, Scenario, Trigger, Verdict
 from crashloop.trace.reader import parse_trace, read_trace
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from crashloop.proxy.proxy import FaultProxy
+    from crashloop.run import Run
 
 MUTANTS = Path(str(harness_parts.__file__)).parent
 PATIENCE_S = 20.0
@@ -252,7 +253,7 @@ PROXIES: list[Any] = [
         harness_parts.StuckProxy,
         "",
         "receipts_not_contradicted",
-        "still touched a connection of attempt 2 after it was said to be healed",
+        "still held a connection of attempt 2 after it was said to be healed",
         id="stuck",
     ),
 ]

@@ -227,7 +227,7 @@ def test_an_upstream_that_never_answers_is_given_up_at_the_limit(run: Run) -> No
                 writer.close()
             filler[1].close()
         assert failed["error"] == "TimeoutError"
-        assert failed["after_s"] >= 0.1
+        assert failed["after_s"] >= 0.099  # uvloop's timers may be 0.86 ms early
 
     run(scenario)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from crashloop.checks.logs import failure_pattern
 from crashloop.cloud_logging import MODELLED
@@ -89,6 +89,6 @@ async def test_the_log_of_a_programming_error_with_the_same_exit_code_is_rejecte
     assert "NameError in phase dependencies, not in database" in result.says
 
 
-def _log(run: LabRun) -> list[dict[str, object]]:
+def _log(run: LabRun) -> list[dict[str, Any]]:
     text = (run.artifacts / "cloud-logging.jsonl").read_text()
     return [json.loads(line) for line in text.splitlines()]

@@ -74,10 +74,7 @@ def completed_while_held(*, hung_up: bool) -> Trace:
     """Attempt 1's phase completes while its connection is held; the app may hang up itself."""
     trace = reproduction()
     failed = one(trace, "phase.failed", 1)
-    if hung_up:
-        after = one(trace, "startup.failed", 1)
-    else:
-        after = one(trace, "link.held", 1)
+    after = one(trace, "startup.failed" if hung_up else "link.held", 1)
     trace = inserted(trace, after, "app", "phase.completed", attempt=1, **failed.data)
     return without(trace, "phase.failed", attempt=1)
 
@@ -288,7 +285,7 @@ CASES = [
         check="receipts_not_contradicted",
         trace=held_after_the_heal,
         holds=None,
-        says="still touched a connection of attempt 4 after it was said to be healed",
+        says="still held a connection of attempt 4 after it was said to be healed",
     ),
     Case(
         sentence="no receipt, nothing to contradict",

@@ -1,0 +1,107 @@
+"""What one run leaves behind: its record, its files, and the command that makes it again."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shlex
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crashloop.clock import DEFAULT_SCALE
+from crashloop.cloud_logging import log_entries
+from crashloop.errors import HarnessError
+from crashloop.incidents import INCIDENTS
+from crashloop.model import Role
+
+if TYPE_CHECKING:
+    from crashloop.clock import TimeScale
+    from crashloop.model import Judgement, Scenario, Verdict
+    from crashloop.trace.event import Trace
+
+ARTIFACTS = "crashloop-artifacts"
+TRACE_FILE = "trace.jsonl"
+VERDICT_FILE = "verdict.json"
+LOG_FILE = "cloud-logging.jsonl"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What one run left behind: its scenario, trace, judgement, and the evidence's folder."""
+
+    scenario: Scenario
+    trace: Trace
+    judgement: Judgement
+    artifacts: Path
+    seed: int
+    command: str
+
+    @property
+    def verdict(self) -> Verdict:
+        """The judgement's verdict."""
+        return self.judgement.verdict
+
+    @property
+    def trace_path(self) -> Path:
+        """The file with the trace."""
+        return self.artifacts / TRACE_FILE
+
+
+def artifacts_folder(name: str) -> Path:
+    """A new name under ./crashloop-artifacts: incident, time, and a few random characters."""
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+    return Path.cwd() / ARTIFACTS / f"{name}-{stamp}-{secrets.token_hex(3)}"
+
+
+def rerun_command(scenario: Scenario, scale: TimeScale, seed: int) -> str:
+    """The command that makes the same run again; what is the default anyway is left out."""
+    words = ["crashloop", "reproduce", scenario.incident]
+    if scale.is_real_time:
+        words.append("--real-time")
+    elif scale.factor != DEFAULT_SCALE:
+        words += ["--time-scale", f"{scale.factor:g}"]
+    words += ["--seed", str(seed)]
+    if scenario.role is not Role.REPRODUCTION:
+        words += ["--role", str(scenario.role)]
+    parameters = INCIDENTS[scenario.incident].parameters if scenario.incident in INCIDENTS else {}
+    for name, value in scenario.params.items():
+        if name not in parameters or value != parameters[name].default:
+            shown = f"{value:g}" if isinstance(value, float) else value
+            words += ["--param", f"{name}={shown}"]
+    return shlex.join(words)
+
+
+def write_evidence(run: Run) -> None:
+    """Write `verdict.json` (judgement, seed, command) and `cloud-logging.jsonl` (the run's log)."""
+    content = {
+        **run.judgement.to_json(),
+        "incident": run.scenario.incident,
+        "role": str(run.scenario.role),
+        "seed": run.seed,
+        "time_scale": run.trace.scale,
+        "command": run.command,
+        "trace": TRACE_FILE,
+    }
+    log = "".join(json.dumps(entry) + "\n" for entry in log_entries(run.trace))
+    try:
+        write_whole(run.artifacts / VERDICT_FILE, json.dumps(content, indent=2) + "\n")
+        write_whole(run.artifacts / LOG_FILE, log)
+    except OSError as error:
+        raise HarnessError(
+            f"cannot write the verdict into {run.artifacts}: {error.strerror}",
+            hint=f"free some room on that disk; the verdict was {run.verdict}: "
+            f"{run.judgement.reason}",
+        ) from None
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file whole or not at all: a full disk leaves no empty verdict behind."""
+    making = path.with_name(f".{path.name}")
+    try:
+        making.write_text(text, encoding="utf-8")
+        making.replace(path)
+    except OSError:
+        making.unlink(missing_ok=True)
+        raise

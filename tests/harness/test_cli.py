@@ -1,0 +1,374 @@
+"""The command as a user meets it: real runs, real signals, full disks, closed pipes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+COMMAND = (sys.executable, "-P", "-m", "crashloop")
+DEADLINE_S = 60.0
+TIDY_WITHIN_S = 5.0
+GONE_WITHIN_S = 15.0
+LOOK_EVERY_S = 0.02
+ESCAPE = "\x1b"
+
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux' /proc and tmpfs")
+
+
+def crashloop(*words: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(
+        [*COMMAND, *words],
+        cwd=folder,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        check=False,
+    )
+
+
+def begun(*words: str, folder: Path, stdout: IO[str] | int = subprocess.PIPE) -> Any:
+    """Start a command; its evidence goes to `run`."""
+    return subprocess.Popen(
+        [*COMMAND, *words, "--artifacts", "run"],
+        cwd=folder,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def events(folder: Path) -> list[dict[str, Any]]:
+    """The whole lines of the trace so far, without its header."""
+    try:
+        lines = (folder / "run" / "trace.jsonl").read_text().split("\n")[1:-1]
+    except OSError:
+        return []
+    return [json.loads(one) for one in lines]
+
+
+def awaited(kind: str, folder: Path) -> dict[str, Any]:
+    """The first event of `kind`, as soon as it is written."""
+    until_s = time.monotonic() + DEADLINE_S
+    while time.monotonic() < until_s:
+        for event in events(folder):
+            if event["kind"] == kind:
+                return event
+        time.sleep(LOOK_EVERY_S)
+    pytest.fail(f"no {kind} within {DEADLINE_S} s; last: {events(folder)[-1:]}")
+
+
+def left_behind(folder: Path) -> list[str]:
+    """Processes and folders of the run that are still there."""
+    found = []
+    for event in events(folder):
+        if event["kind"] in {"process.started", "database.started", "cache.started"}:
+            pid = event["data"]["pid"]
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, 0)
+                found.append(f"{event['kind']} {pid}")
+        if event["kind"] == "workspace.made" and Path(event["data"]["folder"]).exists():
+            found.append(event["data"]["folder"])
+    return found
+
+
+def verdict(folder: Path) -> dict[str, Any]:
+    """The verdict that the run wrote."""
+    written: dict[str, Any] = json.loads((folder / "run" / "verdict.json").read_text())
+    return written
+
+
+@pytest.fixture(scope="module")
+def reproduced(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[subprocess.CompletedProcess[str], Path]:
+    """One reproduction into a pipe, and the folder that it was started in."""
+    folder = tmp_path_factory.mktemp("reproduced")
+    words = ("reproduce", "issue-1278", "--seed", "1278", "--artifacts", "run")
+    return crashloop(*words, folder=folder), folder
+
+
+def test_a_reproduction_ends_with_0_and_tells_the_whole_story(
+    reproduced: tuple[subprocess.CompletedProcess[str], Path],
+) -> None:
+    done, folder = reproduced
+
+    assert done.returncode == 0, done.stderr
+    for attempt in (1, 2, 3):
+        assert f"attempt {attempt} " in done.stdout
+    assert done.stdout.count("✗ exit 3") == 3
+    assert "◆ healed" in done.stdout
+    assert "REPRODUCED" in done.stdout
+    assert "phase database failed after" in done.stdout
+    assert "1 s here is 20 s of the incident" in " ".join(done.stdout.split())
+    assert "Evidence  run" in done.stdout
+    assert "--seed 1278" in done.stdout
+    assert verdict(folder)["verdict"] == "REPRODUCED"
+
+
+def test_into_a_pipe_goes_no_escape_and_progress_goes_to_standard_error(
+    reproduced: tuple[subprocess.CompletedProcess[str], Path],
+) -> None:
+    done, _ = reproduced
+
+    assert ESCAPE not in done.stdout + done.stderr
+    said = done.stderr.splitlines()
+    assert len([one for one in said if one.endswith("died: exit 3")]) == 3
+    assert "healed (process.exited of attempt 3)" in done.stderr
+
+
+def test_its_trace_judged_again_gives_the_same_page(
+    reproduced: tuple[subprocess.CompletedProcess[str], Path],
+) -> None:
+    done, folder = reproduced
+
+    again = crashloop("judge", "run", folder=folder)
+
+    assert (again.returncode, again.stderr) == (0, "")
+    assert again.stdout == done.stdout
+
+
+def test_a_terminal_gets_colours_and_a_dumb_one_or_no_color_gets_none(
+    reproduced: tuple[subprocess.CompletedProcess[str], Path],
+) -> None:
+    _, folder = reproduced
+
+    assert "\x1b[31m" in on_a_terminal("judge", "run", folder=folder)[1]
+    assert "\x1b[31m" not in on_a_terminal("judge", "run", folder=folder, NO_COLOR="1")[1]
+    assert ESCAPE not in on_a_terminal("judge", "run", folder=folder, TERM="dumb")[1]
+
+
+def test_a_stream_that_takes_ascii_only_gets_a_timeline_too(
+    reproduced: tuple[subprocess.CompletedProcess[str], Path],
+) -> None:
+    _, folder = reproduced
+
+    done = crashloop("judge", "run", folder=folder, PYTHONIOENCODING="ascii")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "x exit 3" in done.stdout
+
+
+def test_a_reader_that_goes_away_is_no_error(
+    reproduced: tuple[subprocess.CompletedProcess[str], Path],
+) -> None:
+    _, folder = reproduced
+    process = subprocess.Popen(
+        [*COMMAND, "judge", "run"],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+
+    _, err = process.communicate(timeout=DEADLINE_S)
+
+    assert (process.returncode, err) == (0, "")
+
+
+@linux_only
+def test_a_full_standard_output_is_said_and_is_no_bug(
+    reproduced: tuple[subprocess.CompletedProcess[str], Path],
+) -> None:
+    _, folder = reproduced
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*COMMAND, "judge", "run"],
+            cwd=folder,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=DEADLINE_S,
+            check=False,
+        )
+
+    assert done.returncode == 12
+    assert "No space left on device" in done.stderr
+    assert "bug" not in done.stderr
+
+
+def on_a_terminal(*words: str, folder: Path, **environment: str) -> tuple[int, str]:
+    """Run a command with a terminal as its standard output; its status and what was drawn."""
+    ours, theirs = pty.openpty()
+    env = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100", "LINES": "40", **environment}
+    process = subprocess.Popen(
+        [*COMMAND, *words], cwd=folder, env=env, stdout=theirs, stderr=theirs, stdin=theirs
+    )
+    os.close(theirs)
+    drawn = b""
+    with os.fdopen(ours, "rb", buffering=0) as screen, contextlib.suppress(OSError):
+        while chunk := screen.read(65536):  # Linux raises EIO when the other side is closed
+            drawn += chunk
+    return process.wait(timeout=DEADLINE_S), drawn.decode()
+
+
+def test_on_a_terminal_the_timeline_is_drawn_while_the_run_goes_on(tmp_path: Path) -> None:
+    status, drawn = on_a_terminal("reproduce", "issue-1278", "--role", "unplugged", folder=tmp_path)
+
+    assert status == 11
+    assert "starts its process" in drawn
+    assert drawn.count("incident s") >= 3
+    assert "INCONCLUSIVE" in drawn
+    assert drawn.rindex("\x1b[?25h") > drawn.rindex("\x1b[?25l")  # the cursor is shown again
+
+
+def test_with_json_standard_output_is_one_document_and_nothing_else(tmp_path: Path) -> None:
+    done = crashloop(
+        "reproduce", "issue-1278", "--role", "control", "--json", "--artifacts", "run",
+        folder=tmp_path,
+    )  # fmt: skip
+
+    document = json.loads(done.stdout)
+    assert done.returncode == document["exit_status"] == 10
+    assert document["verdict"] == "NOT_REPRODUCED"
+    assert document["faults"] == []
+    assert len(document["attempts"]) == 1
+    assert "attempt 1 started" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("number", "moment"),
+    [
+        (signal.SIGINT, "workspace.made"),
+        (signal.SIGTERM, "baseline.passed"),
+        (signal.SIGHUP, "phase.started"),
+        (signal.SIGINT, "link.held"),
+    ],
+)
+def test_a_signal_ends_a_run_tidily_within_5_s(
+    tmp_path: Path, number: signal.Signals, moment: str
+) -> None:
+    process = begun("reproduce", "issue-1278", folder=tmp_path)
+    awaited(moment, tmp_path)
+
+    sent_s = time.monotonic()
+    process.send_signal(number)
+    out, err = process.communicate(timeout=DEADLINE_S)
+
+    assert time.monotonic() - sent_s < TIDY_WITHIN_S
+    assert process.returncode == 128 + number
+    assert out == ""
+    assert err.splitlines()[-1] == (
+        f"interrupted by {number.name}; the evidence up to here is in run"
+    )
+    assert "Traceback" not in err
+    assert verdict(tmp_path)["verdict"] == "INCONCLUSIVE"
+    assert left_behind(tmp_path) == []
+
+
+def test_a_second_signal_ends_it_at_once_and_the_watcher_tidies_up(tmp_path: Path) -> None:
+    process = begun("reproduce", "issue-1278", "--json", folder=tmp_path)
+    app = awaited("process.started", tmp_path)
+    awaited("link.held", tmp_path)
+    os.kill(app["data"]["pid"], signal.SIGSTOP)  # so that it cannot end tidily
+
+    process.send_signal(signal.SIGINT)
+    while process.poll() is None:  # signals that come together are one, so again until it heeds
+        process.send_signal(signal.SIGINT)
+        time.sleep(LOOK_EVERY_S)
+    out, err = process.communicate(timeout=DEADLINE_S)
+
+    assert process.returncode == 130
+    assert "what still runs is ended by its watcher" in err
+    assert json.loads(out)["exit_status"] == 130
+    assert verdict(tmp_path)["verdict"] == "INCONCLUSIVE"
+    until_s = time.monotonic() + GONE_WITHIN_S
+    while left_behind(tmp_path) and time.monotonic() < until_s:
+        time.sleep(LOOK_EVERY_S)
+    assert left_behind(tmp_path) == []
+
+
+def test_postgres_killed_in_the_middle_is_a_broken_harness(tmp_path: Path) -> None:
+    process = begun("reproduce", "issue-1278", folder=tmp_path)
+    postgres = awaited("database.started", tmp_path)
+    awaited("phase.started", tmp_path)
+
+    os.kill(postgres["data"]["pid"], signal.SIGKILL)
+    out, _ = process.communicate(timeout=DEADLINE_S)
+
+    assert process.returncode == 12
+    assert "HARNESS_ERROR" in out
+    assert "Postgres died in the middle of the run" in out
+    assert "what to do:" in out
+    assert left_behind(tmp_path) == []
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a disk of 16 kB; only root can make one."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a tmpfs")
+    disk = tmp_path / "tiny"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(disk)],  # noqa: S607
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if mounted.returncode:
+        pytest.skip(f"cannot mount a tmpfs here: {mounted.stderr.strip()}")
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)  # noqa: S607
+
+
+@linux_only
+def test_a_full_disk_is_told_in_words_and_leaves_nothing_running(
+    tmp_path: Path, tiny_disk: Path
+) -> None:
+    (tmp_path / "run").symlink_to(tiny_disk)
+
+    done = crashloop(
+        "reproduce", "issue-1278", "--role", "control", "--artifacts", "run", folder=tmp_path
+    )
+
+    assert done.returncode == 12
+    assert "error: " in done.stderr
+    assert "disk" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert left_behind(tmp_path) == []
+
+
+def test_a_place_that_cannot_take_evidence_is_said_before_anything_starts(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    done = crashloop("reproduce", "issue-1278", "--artifacts", "file/run", folder=tmp_path)
+
+    assert done.returncode == 12
+    assert "cannot write the trace" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_help_does_not_wait_for_what_only_a_run_needs() -> None:
+    heavy = "{'asyncpg', 'httpx', 'rich.live', 'crashloop.lab', 'crashloop.engines.local'}"
+    code = f"import sys, crashloop.cli; sys.exit(bool({heavy} & set(sys.modules)))"
+
+    assert subprocess.run([sys.executable, "-P", "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.slow
+def test_a_proof_ends_with_0_and_a_table_of_four_runs(tmp_path: Path) -> None:
+    done = crashloop("prove", "issue-1278", "--artifacts", "proof", folder=tmp_path)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("✓ ok") == 4
+    assert " PROVEN " in done.stdout
+    assert json.loads((tmp_path / "proof" / "proof.json").read_text())["proven"] is True

@@ -1,0 +1,262 @@
+"""What a user typed wrong is told in words, with exit status 2."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from crashloop_traces import control, reproduction
+
+from crashloop import __version__
+from crashloop.cli import main
+from crashloop.judge import recorded_signature
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from crashloop.trace.event import Trace
+
+
+@pytest.fixture
+def crashloop(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Run the command line here: status, standard output, standard error."""
+
+    monkeypatch.setenv("COLUMNS", "100")
+
+    def run(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["crashloop", *words])
+        status = main()
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    return run
+
+
+def written(trace: Trace, folder: Path) -> Path:
+    """The trace as a file."""
+    path = folder / "trace.jsonl"
+    lines = [trace.header, *(event.to_json() for event in trace.events)]
+    path.write_text("".join(json.dumps(one) + "\n" for one in lines))
+    return path
+
+
+def with_an_older_signature(trace: Trace) -> Trace:
+    """The same trace, as if an older signature without a golden path had been its own."""
+    recorded = recorded_signature(trace)
+    kept = tuple(c for c in recorded.expect if c.check != "golden_path")
+    older = replace(recorded, expect=kept)
+    header = {
+        **trace.header,
+        "signature": older.to_json(),
+        "signature_sha256": older.digest(),
+    }
+    return replace(trace, header=header)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["reproduce", "issue-1279"], "did you mean issue-1278?"),
+        (["prove", "nothing"], "unknown incident 'nothing'"),
+        (["reproduce", "issue-1278", "-p", "depth=1"], "has no parameter 'depth'"),
+        (["prove", "issue-1278", "-p", "depth=1"], "has no parameter 'depth'"),
+        (["reproduce", "issue-1278", "-p", "limit_s"], "is not NAME=VALUE"),
+        (["reproduce", "issue-1278", "-p", "limit_s=0"], "out of bounds"),
+        (["reproduce", "issue-1278", "-p", "limit_s=1", "-p", "limit_s=2"], "given twice"),
+        (["reproduce", "issue-1278", "--time-scale", "0"], "time scale 0"),
+        (["reproduce", "issue-1278", "--time-scale", "nan"], "time scale nan"),
+        (["reproduce", "issue-1278", "--time-scale", "fast"], "--time-scale"),
+        (["reproduce", "issue-1278", "--real-time", "--time-scale", "5"], "exclude each other"),
+        (["reproduce", "issue-1278", "--seed", "-1"], "--seed"),
+        (["reproduce", "issue-1278", "--role", "saviour"], "saviour"),
+        (["reproduce", "issue-1278", "--postgres-bin", "/bin"], "--postgres-bin /bin"),
+        (["reproduce"], "INCIDENT"),
+        (["judge", "/no/such/trace"], "cannot read /no/such/trace"),
+        (["reprodcue"], "reprodcue"),
+        (["incidents", "issue-1"], "unknown incident"),
+    ],
+)
+def test_wrong_usage_is_one_message_and_status_2(
+    crashloop: Callable[..., tuple[int, str, str]], words: list[str], said: str
+) -> None:
+    status, out, err = crashloop(*words)
+
+    assert status == 2
+    assert said in err
+    assert "Traceback" not in err
+    assert out == ""
+
+
+def test_with_json_an_error_is_a_document_too(
+    crashloop: Callable[..., tuple[int, str, str]],
+) -> None:
+    status, out, err = crashloop("reproduce", "issue-1279", "--json")
+
+    assert json.loads(out) == {
+        "error": "unknown incident 'issue-1279'",
+        "hint": "did you mean issue-1278? known: issue-1278",
+        "exit_status": 2,
+    }
+    assert status == 2
+    assert "unknown incident" in err
+
+
+def test_debug_adds_the_traceback(crashloop: Callable[..., tuple[int, str, str]]) -> None:
+    _, _, err = crashloop("reproduce", "issue-1279", "--debug")
+
+    assert "Traceback" in err
+    assert "error: unknown incident" in err
+
+
+def test_a_bug_ends_in_words_and_status_12(
+    crashloop: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def bug(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("of some kind")
+
+    monkeypatch.setattr("crashloop.commands.incidents.show_incidents", bug)
+
+    status, _, err = crashloop("incidents")
+
+    assert status == 12
+    assert "ZeroDivisionError: of some kind" in err
+    assert "run with --debug for the traceback; please report it" in err
+
+
+def test_no_command_shows_the_help(crashloop: Callable[..., tuple[int, str, str]]) -> None:
+    status, out, err = crashloop()
+
+    assert status == 2
+    assert "reproduce" in out
+    assert "no command was given" in err
+
+
+@pytest.mark.parametrize("command", ["incidents", "reproduce", "prove", "judge"])
+def test_every_command_explains_itself_with_examples(
+    crashloop: Callable[..., tuple[int, str, str]], command: str
+) -> None:
+    status, out, _ = crashloop(command, "--help")
+
+    assert status == 0
+    assert f"crashloop {command} " in out
+    assert "Examples:" in out
+
+
+def test_the_version_is_said(crashloop: Callable[..., tuple[int, str, str]]) -> None:
+    assert crashloop("--version") == (0, f"crashloop {__version__}\n", "")
+
+
+def test_incidents_are_listed_and_told(crashloop: Callable[..., tuple[int, str, str]]) -> None:
+    _, listed, _ = crashloop("incidents")
+    _, told, _ = crashloop("incidents", "issue-1278")
+    _, document, _ = crashloop("incidents", "issue-1278", "--json")
+
+    assert "issue-1278" in listed
+    assert "limit_s" in told
+    assert "default 20; 1 to 600" in told
+    assert "Look-alikes" in told
+    parsed = json.loads(document)
+    assert parsed["parameters"]["limit_s"]["high"] == 600.0
+    assert parsed["parameters"]["fault"]["choices"]
+
+
+def test_an_old_trace_is_judged_again_from_its_file_or_its_folder(
+    crashloop: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    path = written(reproduction(), tmp_path)
+
+    for place in (path, tmp_path):
+        status, out, _ = crashloop("judge", str(place))
+        assert status == 0
+        assert "attempt 4" in out
+        assert "REPRODUCED" in out
+
+
+@pytest.mark.parametrize(("trace", "status"), [(reproduction(), 0), (control(), 10)])
+def test_todays_signature_is_that_of_the_traces_own_role(
+    crashloop: Callable[..., tuple[int, str, str]], tmp_path: Path, trace: Trace, status: int
+) -> None:
+    written(trace, tmp_path)
+
+    ended, out, _ = crashloop("judge", str(tmp_path), "--current", "--json")
+
+    document = json.loads(out)
+    assert ended == document["exit_status"] == status
+    assert document["differences"] == []
+    assert document["recorded"]["verdict"] == document["verdict"]
+
+
+def test_a_trace_of_an_older_signature_says_where_todays_differs(
+    crashloop: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    written(with_an_older_signature(reproduction()), tmp_path)
+
+    status, out, _ = crashloop("judge", str(tmp_path), "--current")
+
+    assert status == 0
+    assert "check golden_path" in out
+    assert "recorded  not there" in out
+
+
+def test_a_changed_signature_is_refused_but_todays_can_still_judge(
+    crashloop: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    older = with_an_older_signature(reproduction())
+    header = {**older.header, "signature_sha256": "0" * 64}
+    written(replace(older, header=header), tmp_path)
+
+    refused, _, why = crashloop("judge", str(tmp_path))
+    status, out, _ = crashloop("judge", str(tmp_path), "--current")
+
+    assert refused == 2
+    assert "its digest differs" in why
+    assert status == 0
+    assert "not by its own" in out
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\n", b"\x00\xff\xfe" * 1000, b"[]\n", b"{}\n", b'{"schema": "crashloop.trace/1"}\n',
+     b'{"schema": "crashloop.trace/1", "signature": {"name": 1, "require": [{}], "expect": 3}}\n'],
+)  # fmt: skip
+def test_rubbish_is_no_trace(
+    crashloop: Callable[..., tuple[int, str, str]], tmp_path: Path, content: bytes
+) -> None:
+    path = tmp_path / "trace.jsonl"
+    path.write_bytes(content)
+
+    status, out, err = crashloop("judge", str(path))
+
+    assert (status, out) == (2, "")
+    assert "Traceback" not in err
+
+
+def test_a_torn_last_line_is_inconclusive_and_said(
+    crashloop: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    path = written(reproduction(), tmp_path)
+    path.write_bytes(path.read_bytes()[:-20])
+
+    status, out, _ = crashloop("judge", str(path))
+
+    assert status == 11
+    assert "last line is torn off" in out
+
+
+@pytest.mark.parametrize("command", ["reproduce", "prove"])
+def test_evidence_is_never_written_over(
+    crashloop: Callable[..., tuple[int, str, str]], tmp_path: Path, command: str
+) -> None:
+    before = written(reproduction(), tmp_path).read_bytes()
+
+    status, _, err = crashloop(command, "issue-1278", "--artifacts", str(tmp_path))
+
+    assert status == 2
+    assert "has the evidence of another run already" in err
+    assert (tmp_path / "trace.jsonl").read_bytes() == before

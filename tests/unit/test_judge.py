@@ -1,0 +1,170 @@
+"""From a signature and a trace to a verdict: what decides, and what the reason names."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from crashloop_edits import changed, cut, inserted, tampered, with_header, without
+from crashloop_traces import control, reproduction
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crashloop.errors import UsageError
+from crashloop.incidents import incident
+from crashloop.judge import judge, recorded_signature
+from crashloop.model import CheckSpec, Signature, Verdict
+
+if TYPE_CHECKING:
+    from crashloop.trace.event import Trace
+
+INCIDENT = incident("issue-1278")
+
+
+def test_a_whole_reproduction_is_reproduced_and_the_reason_tells_it_all() -> None:
+    judgement = judge(reproduction())
+    assert judgement.verdict is Verdict.REPRODUCED
+    for words in ("failed 3 times", "exit 3", "restarted it 3 times", "row 1 in Postgres"):
+        assert words in judgement.reason
+    assert judgement.digest == INCIDENT.scenario().signature.digest()
+
+
+def test_a_control_run_is_not_reproduced_and_is_healthy() -> None:
+    trace = control()
+    judgement = judge(trace)
+    assert judgement.verdict is Verdict.NOT_REPRODUCED
+    assert judgement.reason.endswith("(phase_failed)")
+    assert judge(trace, INCIDENT.healthy).verdict is Verdict.REPRODUCED
+
+
+def test_a_requirement_comes_before_what_is_refuted_and_both_are_named() -> None:
+    trace = changed(without(reproduction(), "link.held"), "process.exited", attempt=1, exit_code=1)
+    judgement = judge(trace)
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert "(faults_have_receipts)" in judgement.reason
+    assert "besides, attempt 1 ended with exit 1" in judgement.reason
+
+
+def test_an_expectation_that_saw_nothing_is_inconclusive() -> None:
+    judgement = judge(without(reproduction(), "database.backends"))
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert judgement.reason.endswith("(no_connection_left)")
+
+
+def test_what_is_refuted_comes_before_what_saw_nothing() -> None:
+    trace = without(reproduction(), "database.backends", "golden.row")
+    judgement = judge(trace)
+    assert judgement.verdict is Verdict.NOT_REPRODUCED
+    assert judgement.reason.endswith("(golden_path)")
+
+
+def test_a_harness_that_broke_says_nothing_about_the_incident() -> None:
+    trace = reproduction()
+    last = trace.events[-2]
+    broken = inserted(trace, last, "harness", "harness.failed", message="the disk is full")
+    judgement = judge(broken)
+    assert judgement.verdict is Verdict.HARNESS_ERROR
+    assert judgement.reason == "the harness broke: the disk is full"
+
+
+def test_an_interrupted_run_is_inconclusive_whatever_it_saw() -> None:
+    trace = reproduction()
+    judgement = judge(inserted(trace, trace.events[-2], "harness", "run.interrupted"))
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert "interrupted" in judgement.reason
+
+
+def test_a_signature_that_expects_nothing_reproduces_nothing() -> None:
+    empty = Signature(name="x", require=(), expect=())
+    judgement = judge(reproduction(), empty)
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert judgement.reason == "the signature expects nothing"
+
+
+def test_an_unknown_check_is_named_with_what_to_do() -> None:
+    signature = Signature(name="x", require=(), expect=(CheckSpec(check="moon_phase"),))
+    with pytest.raises(UsageError, match=r"'moon_phase'\n.*or newer"):
+        judge(reproduction(), signature)
+
+
+@pytest.mark.parametrize("header", [None, [], "x", {}, {"name": "x"}, {"name": "x", "require": 3}])
+def test_a_header_without_a_readable_signature_is_a_usage_error(header: object) -> None:
+    with pytest.raises(UsageError, match="no readable signature"):
+        recorded_signature(with_header(reproduction(), signature=header))
+
+
+def test_a_signature_changed_after_the_run_is_a_usage_error() -> None:
+    trace = reproduction()
+    weak = replace(recorded_signature(trace), require=())
+    with pytest.raises(UsageError, match="changed after the run"):
+        judge(with_header(trace, signature=weak.to_json()))
+
+
+def test_a_check_with_wrong_parameters_saw_nothing() -> None:
+    spec = CheckSpec(check="exit_code", params={"number": 3})
+    judgement = judge(reproduction(), Signature(name="x", require=(), expect=(spec,)))
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert "could not read its evidence" in judgement.reason
+
+
+def test_a_limit_of_zero_is_unreadable_evidence_and_no_crash() -> None:
+    trace = changed(control(), "phase.completed", limit_s=0)
+    judgement = judge(trace, INCIDENT.healthy)
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert "scale_is_fair could not read its evidence (ZeroDivisionError" in judgement.reason
+
+
+FORGERIES: dict[str, Trace] = {
+    "an exit code written over another": tampered(
+        changed(reproduction(), "process.exited", attempt=2, exit_code=None, signal="SIGKILL"),
+        "process.exited",
+        attempt=2,
+        exit_code=3,
+    ),
+    "an attempt cut out": cut(
+        reproduction(), *(e.seq for e in reproduction().events if e.attempt == 2)
+    ),
+    "an attempt cut out and the rest numbered anew": without(
+        reproduction(), *{e.kind for e in reproduction().events}, attempt=2
+    ),
+    "the end cut off": cut(reproduction(), len(reproduction().events)),
+    "a requested end called a death": tampered(
+        reproduction(), "process.exited", attempt=4, requested=False
+    ),
+    "another attempt's connection": changed(
+        reproduction(), "link.opened", attempt=2, client_pid=100
+    ),
+}
+
+
+@pytest.mark.parametrize("forgery", FORGERIES)
+def test_an_edited_trace_is_not_reproduced(forgery: str) -> None:
+    assert judge(FORGERIES[forgery]).verdict is not Verdict.REPRODUCED
+
+
+@settings(max_examples=60, deadline=None)
+@given(seqs=st.sets(st.integers(1, len(reproduction().events)), min_size=1, max_size=20))
+def test_a_trace_that_lost_lines_is_never_reproduced(seqs: set[int]) -> None:
+    judgement = judge(cut(reproduction(), *seqs))
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert "(evidence_complete)" in judgement.reason
+
+
+JSON: Any = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_no_value_in_an_event_crashes_the_judge(data: st.DataObject) -> None:
+    trace = reproduction()
+    victim = data.draw(st.sampled_from([e for e in trace.events if e.data]))
+    key = data.draw(st.sampled_from(sorted(victim.data)))
+    value = data.draw(JSON)
+    hostile = tampered(trace, victim.kind, attempt=victim.attempt, **{key: value})
+    assert judge(hostile).reason
+    assert judge(hostile, INCIDENT.healthy).reason

@@ -1,0 +1,104 @@
+"""Restart policies: pure functions from the exits so far to what the platform does next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crashloop.errors import UsageError
+from crashloop.supervisor.policy import Decision, Exit, decide, parse_policy
+
+if TYPE_CHECKING:
+    from crashloop.model import RestartPolicy
+
+ALWAYS = parse_policy("on-failure")
+
+
+def backoffs(policy: RestartPolicy, runs_s: list[float]) -> list[float]:
+    """The pause after each of these lives, in seconds."""
+    exits = [Exit(status=3, run_s=run_s) for run_s in runs_s]
+    return [decide(policy, exits[: n + 1]).backoff_s for n in range(len(exits))]
+
+
+def last(policy: RestartPolicy, *statuses: int) -> Decision:
+    return decide(policy, [Exit(status=status, run_s=1.0) for status in statuses])
+
+
+def test_deaths_after_1_s_are_restarted_ever_later_up_to_60_s() -> None:
+    doubled = [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2]
+    assert backoffs(ALWAYS, [1.0] * 13) == pytest.approx([*doubled, 60.0, 60.0, 60.0])
+
+
+def test_deaths_after_20_s_are_restarted_after_a_tenth_of_a_second_for_ever() -> None:
+    assert backoffs(ALWAYS, [20.0] * 30) == pytest.approx([0.1] * 30)
+
+
+def test_20_s_deaths_come_30_times_in_10_minutes() -> None:
+    life_s = 20.0 + backoffs(ALWAYS, [20.0] * 30)[-1]
+    assert round(600 / life_s) == 30
+
+
+def test_a_life_of_10_s_makes_docker_forget_and_9_9_s_does_not() -> None:
+    assert backoffs(ALWAYS, [1.0, 1.0, 10.0, 1.0]) == pytest.approx([0.1, 0.2, 0.1, 0.2])
+    assert backoffs(ALWAYS, [1.0, 1.0, 9.9, 1.0]) == pytest.approx([0.1, 0.2, 0.4, 0.8])
+
+
+def test_that_it_forgot_is_said() -> None:
+    exits = [Exit(status=3, run_s=1.0), Exit(status=3, run_s=12.0)]
+    assert "starts over" in decide(ALWAYS, exits).reason
+    assert decide(ALWAYS, exits[:1]).reason == "failed"
+
+
+def test_every_restart_counts_towards_n_even_after_long_lives() -> None:
+    policy = parse_policy("on-failure:2")
+    exits = [Exit(status=3, run_s=100.0)] * 3
+    assert [decide(policy, exits[: n + 1]).restart for n in range(3)] == [True, True, False]
+    assert decide(policy, exits).reason == "restarted 2 times, which is the limit"
+
+
+def test_exit_0_is_not_a_failure_and_a_signal_is() -> None:
+    assert not last(ALWAYS, 3, 0).restart
+    assert last(ALWAYS, -9).restart
+    assert last(ALWAYS, 0, 3).restart
+
+
+def test_the_observed_cloud_run_pauses_5_s_whatever_happened() -> None:
+    policy = parse_policy("cloud-run-observed")
+    assert backoffs(policy, [0.5, 20.0, 700.0]) == [5.0, 5.0, 5.0]
+    assert last(policy, 0).restart
+    assert not last(parse_policy("cloud-run-observed:1"), 3, 3).restart
+
+
+@given(runs_s=st.lists(st.floats(0, 1e6), min_size=1, max_size=40))
+def test_docker_never_waits_less_than_100_ms_or_more_than_60_s(runs_s: list[float]) -> None:
+    for backoff_s, run_s in zip(backoffs(ALWAYS, runs_s), runs_s, strict=True):
+        assert 0.1 <= backoff_s <= 60.0
+        assert backoff_s == 0.1 or run_s < 10.0
+
+
+@given(count=st.integers(1, 20), deaths=st.integers(1, 30))
+def test_n_is_the_number_of_restarts(count: int, deaths: int) -> None:
+    policy = parse_policy(f"on-failure:{count}")
+    assert last(policy, *[3] * deaths).restart == (deaths <= count)
+
+
+@pytest.mark.parametrize("text", ["on-failure", "on-failure:6", "cloud-run-observed:999999"])
+def test_a_policy_is_read_by_its_name_with_a_note_of_its_source(text: str) -> None:
+    name, _, count = text.partition(":")
+    policy = parse_policy(f" {text} ")
+    assert (policy.name, policy.max_restarts) == (name, int(count or 0))
+    assert policy.note
+
+
+@pytest.mark.parametrize("text", ["", "always", "on-failure:", "on-failure:-1", "on-failure:x"])
+def test_another_policy_is_refused_with_the_known_ones(text: str) -> None:
+    with pytest.raises(UsageError, match=r"unknown restart policy(?s:.)*on-failure:N"):
+        parse_policy(text)
+
+
+def test_deciding_without_an_exit_is_the_programmers_mistake() -> None:
+    with pytest.raises(AssertionError):
+        decide(ALWAYS, [])

@@ -1,0 +1,146 @@
+"""Secrets never reach a trace: registered ones, passwords in URLs, tokens and keys."""
+
+from __future__ import annotations
+
+import json
+import string
+import time
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crashloop.trace.event import SCHEMA
+from crashloop.trace.reader import read_trace
+from crashloop.trace.recorder import Recorder
+from crashloop.trace.redact import MASK, Redactor
+from crashloop.trace.writer import TraceWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+SECRETS = st.text(string.ascii_letters + string.digits + "-_.~", min_size=6, max_size=30).filter(
+    lambda secret: secret.strip("*-_.~") != ""
+)
+TEXTS = st.text(max_size=40)
+
+
+@given(secret=SECRETS, before=TEXTS, after=TEXTS)
+def test_a_registered_secret_never_survives(secret: str, before: str, after: str) -> None:
+    assert secret not in Redactor([secret]).text(before + secret + after)
+
+
+@given(secret=SECRETS, nested=st.lists(st.sampled_from("dl"), max_size=5))
+def test_it_does_not_survive_at_any_depth(secret: str, nested: list[str]) -> None:
+    value: Any = f"x{secret}y"
+    for shape in nested:
+        value = {secret: value} if shape == "d" else [value, secret]
+    assert secret not in json.dumps(Redactor([secret]).data(value))
+
+
+@given(
+    password=st.text(min_size=1, max_size=20).map(lambda text: quote(text, safe="")),
+    scheme=st.sampled_from(["postgresql", "postgresql+asyncpg", "redis", "https"]),
+    user=st.sampled_from(["app", "", "a-b_c"]),
+    around=st.sampled_from(["{}", '"{}"', "url={}", "could not reach {}: gone", "\t{}\n"]),
+)
+def test_a_password_in_a_url_never_survives(
+    password: str, scheme: str, user: str, around: str
+) -> None:
+    url = f"{scheme}://{user}:{password}@db:5432/app?host=/run"
+    masked = around.format(f"{scheme}://{user}:{MASK}@db:5432/app?host=/run")
+    assert Redactor().text(around.format(url)) == masked
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("Authorization: Bearer abcdefghijklmnop1234", f"Authorization: Bearer {MASK}"),
+        ("authorization: basic dXNlcjpwYXNzd29yZA==", f"authorization: basic {MASK}"),
+        ("PGPASSWORD=hunter22 psql", f"PGPASSWORD={MASK} psql"),
+        ('{"api_key": "k-12345"}', f'{{"api_key": "{MASK}"}}'),
+        ("client-secret: s3cr3t, next", f"client-secret: {MASK}, next"),
+        ("the bearer of news", "the bearer of news"),
+        ("no password here", "no password here"),
+        ("http://db:5432/app", "http://db:5432/app"),
+    ],
+)
+def test_tokens_and_assignments_are_masked_and_words_are_not(text: str, masked: str) -> None:
+    assert Redactor().text(text) == masked
+
+
+@pytest.mark.parametrize(
+    "key", ["password", "db_password", "PGPASSWORD", "token", "api-key", "Authorization"]
+)
+def test_what_stands_under_a_secrets_name_is_masked(key: str) -> None:
+    assert Redactor().data({key: "short", "other": "kept"}) == {key: MASK, "other": "kept"}
+
+
+def test_numbers_and_none_pass_as_they_are() -> None:
+    value = {"count": 3, "share": 0.5, "none": None, "yes": True, "list": [1, "a"]}
+    assert Redactor().data(value) == value
+
+
+def test_a_secret_inside_a_longer_one_leaves_nothing_of_it() -> None:
+    assert Redactor(["secret", "secret-and-more"]).text("secret-and-more") == MASK
+
+
+def test_a_short_word_is_not_taken_for_a_secret() -> None:
+    assert Redactor(["app"]).text("the app starts") == "the app starts"
+
+
+@given(text=TEXTS, secret=SECRETS)
+def test_redacting_twice_changes_nothing(text: str, secret: str) -> None:
+    redactor = Redactor([secret])
+    once = redactor.text(f"{text} postgresql://u:{secret}@h/{text}")
+    assert redactor.text(once) == once
+
+
+@pytest.mark.parametrize(
+    "piece", ["x", "a-", "://", "://a:", "password", "bearer ", "token =", "@"]
+)
+def test_a_long_line_takes_no_longer_than_its_length_asks(piece: str) -> None:
+    line = piece * (256 * 1024 // len(piece))
+    begun_s = time.monotonic()
+    Redactor().text(line)
+    assert time.monotonic() - begun_s < 1.0  # a few hundredths; minutes where it is quadratic
+
+
+@pytest.fixture(scope="module")
+def write(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Any], Path]:
+    """Write one event of a value through recorder and writer; gives the file."""
+
+    def write(secret: str, value: Any) -> Path:
+        path = tmp_path_factory.mktemp("trace") / "trace.jsonl"
+        redactor = Redactor([secret])
+        with TraceWriter(path, {"schema": SCHEMA}, redactor) as file:
+            Recorder(file, redactor).emit("app", "app.output", {"text": value})
+        return path
+
+    return write
+
+
+@given(
+    secret=SECRETS,
+    text=st.text(max_size=30),
+    shape=st.sampled_from(
+        ['{t}password={s}"{t}', '{t}{{"token": "{s}"}}', "{t}://u:{s}@h/", 'secret: "{s}', "{s}\\"]
+    ),
+)
+def test_a_line_is_valid_json_after_both_passes(
+    write: Callable[[str, Any], Path], secret: str, text: str, shape: str
+) -> None:
+    path = write(secret, shape.format(t=text, s=secret))
+    (event,) = read_trace(path).events
+    assert secret not in event.data["text"]
+
+
+def test_a_header_passes_the_redactor_too(tmp_path: Path) -> None:
+    header = {"schema": SCHEMA, "command": "crashloop --url postgresql://u:hunter2hunter2@h/db"}
+    path = tmp_path / "trace.jsonl"
+    TraceWriter(path, header, Redactor()).close()
+    assert "hunter2" not in path.read_text()
+    assert read_trace(path).header["command"].endswith(f"u:{MASK}@h/db")

@@ -1,0 +1,153 @@
+"""Whatever stands in a trace, a report shows it without harm and without breaking."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from crashloop_traces import reproduction
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from crashloop.judge import judge
+from crashloop.model import Finding, Judgement, Verdict
+from crashloop.report.data import run_document
+from crashloop.report.drawing import timeline
+from crashloop.report.lines import plain
+from crashloop.report.progress import Progress
+from crashloop.report.summary import Where, summary
+from crashloop.report.telling import KINDS, story_of
+from crashloop.report.terminal import Terminal
+from crashloop.report.text import summary_text, timeline_text
+from crashloop.trace.event import SOURCES, Event, Trace, ordered
+
+EVIL = "[red]\x1b[2J\x1b]0;owned\x07\nline\x00" + "A" * 100_000
+WHERE = Where(folder="evidence")
+
+JSON: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
+    ),
+    max_leaves=8,
+)
+KEYS = st.sampled_from(
+    ["phase", "limit_s", "duration_s", "error", "fault", "fault_kind", "params", "plugged", "id",
+     "status", "status_code", "exit_code", "signal", "requested", "pid", "how", "message", "hint",
+     "trigger", "why", "reason"]
+)  # fmt: skip
+EVENTS = st.builds(
+    Event,
+    at=st.just("2025-09-15T00:00:00.000000+00:00"),
+    seq=st.integers(0, 2**40),
+    mono_ns=st.integers(-(10**400), 10**400) | st.integers(0, 10**10),
+    source=st.sampled_from(SOURCES),
+    kind=st.sampled_from(sorted(KINDS)),
+    attempt=st.none() | st.integers(-3, 9),
+    data=st.dictionaries(KEYS, JSON, max_size=6),
+)
+HEADERS = st.dictionaries(
+    st.sampled_from(["scenario", "seed", "time_scale", "command"]), JSON, max_size=4
+)
+
+
+def with_evil(event: Event) -> Event:
+    """The same event; every text in it is hostile."""
+    data = {key: EVIL if isinstance(value, str) else value for key, value in event.data.items()}
+    return replace(event, data={**data, "error": [{"type": EVIL, "sqlstate": EVIL}]})
+
+
+def evil_trace() -> Trace:
+    trace = reproduction()
+    header = {**trace.header, "command": EVIL, "seed": EVIL}
+    header["scenario"] = {**trace.header["scenario"], "incident": EVIL, "title": EVIL, "role": EVIL}
+    return Trace(header=header, events=tuple(with_evil(e) for e in trace.events))
+
+
+def evil_judgement() -> Judgement:
+    finding = Finding(check=EVIL, role="expect", holds=False, says=EVIL, evidence=(1,))
+    return Judgement(
+        verdict=Verdict.NOT_REPRODUCED, reason=EVIL, findings=(finding,), signature=EVIL
+    )
+
+
+def test_hostile_text_acts_on_no_terminal_and_floods_none() -> None:
+    story = story_of(evil_trace())
+    stream = io.StringIO()
+
+    Terminal(stream).show(
+        [*timeline(story), *summary(story, evil_judgement(), where=WHERE, width=100)]
+    )
+
+    shown = stream.getvalue()
+    assert not [c for c in shown if ord(c) < 32 and c != "\n"]
+    assert "[red]" in shown
+    assert "owned" not in shown
+    assert len(shown) < 20_000
+
+
+def test_hostile_text_is_as_harmless_in_plain_text() -> None:
+    shown = timeline_text(evil_trace()) + summary_text(evil_trace(), evil_judgement())
+
+    assert "\x1b" not in shown
+    assert len(shown) < 20_000
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        ("crashloop reproduce issue-1278 --param 'policy=a b'", True),
+        ("crashloop reproduce issue-1278; rm -rf .", False),
+        ("crashloop $(id)", False),
+        ("sh -c id", False),
+        ("crashloop 'unfinished", False),
+    ],
+)
+def test_a_foreign_command_is_not_offered_to_be_run_again(command: str, shown: bool) -> None:
+    trace = reproduction()
+
+    story = story_of(replace(trace, header={**trace.header, "command": command}))
+
+    assert story.command == (command if shown else "")
+
+
+def test_a_line_of_progress_stays_one_line() -> None:
+    progress = Progress(scale=20.0)
+
+    lines = [progress.line(event) for event in evil_trace().events]
+
+    said = [one for one in lines if one is not None]
+    assert len(said) > 10
+    assert all("\n" not in one and "\x1b" not in one and len(one) < 1200 for one in said)
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+@given(header=HEADERS, events=st.lists(EVENTS, max_size=12))
+def test_no_trace_breaks_a_report(header: dict[str, Any], events: list[Event]) -> None:
+    trace = Trace(header=header, events=ordered(events))
+    story = story_of(trace)
+    progress = Progress(scale=story.scale)
+
+    text = plain([*timeline(story), *summary(story, evil_judgement(), where=WHERE, width=80)])
+    for event in trace.events:
+        progress.line(replace(event, mono_ns=1))  # a run's own clock is to be believed
+
+    text.encode()
+    json.dumps(run_document(trace, evil_judgement(), artifacts="x"), allow_nan=False)
+
+
+def test_the_document_of_a_run_is_plain_json_with_verdict_and_attempts() -> None:
+    trace = reproduction()
+
+    document = json.loads(json.dumps(run_document(trace, judge(trace), artifacts="evidence")))
+
+    assert document["verdict"] == "REPRODUCED"
+    assert document["exit_status"] == 0
+    assert [a["exit"] for a in document["attempts"]] == ["exit 3"] * 3 + ["SIGTERM"]
+    assert [a["died"] for a in document["attempts"]] == [True, True, True, False]
+    assert document["faults"][0]["healed"] is True
+    assert document["golden_path"]["row"] == "1"
+    assert document["span_incident_s"] == pytest.approx(20 * document["span_wall_s"], abs=0.01)

@@ -1,0 +1,118 @@
+"""The view of a run that goes on: bounded, and never in the run's way."""
+
+from __future__ import annotations
+
+import io
+
+from crashloop_traces import make_event, reproduction
+
+from crashloop.report.live import (
+    MAX_ATTEMPTS_KEPT,
+    MAX_EVENTS_OF_AN_ATTEMPT,
+    Feed,
+    LiveView,
+    PlainProgress,
+    room_s,
+)
+from crashloop.report.progress import MAX_LINES
+from crashloop.report.telling import tell
+from crashloop.report.terminal import Terminal
+
+
+def test_a_feed_keeps_the_latest_attempts_only() -> None:
+    trace = reproduction(deaths=200)
+    feed = Feed()
+
+    for event in trace.events:
+        feed.add(event)
+
+    attempts = {e.attempt for e in feed.events() if e.attempt is not None}
+    assert len(attempts) == MAX_ATTEMPTS_KEPT
+    assert max(attempts) == 201
+    assert tell(trace.header, feed.events()).attempts[-1].ready_s is not None
+
+
+def test_an_attempt_that_repeats_itself_is_bounded_and_its_end_still_seen() -> None:
+    feed = Feed()
+    feed.add(
+        make_event(
+            seq=1, mono_ns=1, source="supervisor", kind="process.started", attempt=1,
+            data={"pid": 1},
+        )
+    )  # fmt: skip
+    for n in range(5000):
+        feed.add(
+            make_event(
+                seq=n, mono_ns=n, source="proxy", kind="link.held", attempt=1, data={"fault": "f"}
+            )
+        )
+    feed.add(
+        make_event(
+            seq=1, mono_ns=6000, source="supervisor", kind="process.exited", attempt=1,
+            data={"exit_code": 3},
+        )
+    )  # fmt: skip
+
+    assert len(feed.events()) == MAX_EVENTS_OF_AN_ATTEMPT + 1
+    assert tell({}, feed.events()).attempts[0].exit == "exit 3"
+
+
+def test_an_axis_grows_in_steps() -> None:
+    steps = {room_s(span_s) for span_s in range(1, 200)}
+
+    assert len(steps) < 8
+    assert all(room_s(span_s) >= span_s for span_s in range(1, 200))
+
+
+def test_progress_is_a_line_for_each_important_event_with_both_clocks() -> None:
+    stream = io.StringIO()
+    with PlainProgress(scale=20.0, stream=stream) as view:
+        for event in reproduction().events:
+            view.on_event(event)
+
+    lines = stream.getvalue().splitlines()
+    assert len([one for one in lines if "died: exit 3" in one]) == 3
+    assert len([one for one in lines if "phase database failed after 20.0 s of 20 s" in one]) == 3
+    assert lines[-1].endswith("golden path: the message is row 1")
+    assert "s here)" in lines[-1]
+    assert len(lines) < 25
+
+
+def test_progress_of_an_endless_loop_is_bounded() -> None:
+    stream = io.StringIO()
+    with PlainProgress(scale=20.0, stream=stream) as view:
+        for event in reproduction(deaths=200).events:
+            view.on_event(event)
+
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == MAX_LINES + 1
+    assert "in the trace only" in lines[-1]
+
+
+def test_a_reader_that_went_away_does_not_end_the_run() -> None:
+    class Gone(io.StringIO):
+        def write(self, _: str) -> int:
+            raise BrokenPipeError
+
+    with PlainProgress(scale=20.0, stream=Gone()) as view:
+        for event in reproduction().events:
+            view.on_event(event)
+
+
+def test_the_live_view_draws_what_it_was_told() -> None:
+    class Screen(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    trace, screen = reproduction(), Screen()
+    terminal = Terminal(screen)
+    with LiveView(trace.header, terminal) as view:
+        for event in trace.events:
+            view.on_event(event)
+
+    assert terminal.is_live == (not terminal.console.is_dumb_terminal)
+    assert "issue-1278" in screen.getvalue()
+
+
+def test_a_pipe_is_never_drawn_to_twice() -> None:
+    assert not Terminal(io.StringIO()).is_live

@@ -1,0 +1,165 @@
+"""The summary: sentences from the events, the verdict with its reason, the evidence."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from crashloop_traces import NAME_ERROR, TraceBuilder, control, reproduction
+
+from crashloop.incidents import incident
+from crashloop.judge import judge
+from crashloop.model import Role, Verdict
+from crashloop.proof import EXPECTED
+from crashloop.report.lines import plain
+from crashloop.report.summary import MEANING, ROLE_ENDS, Where
+from crashloop.report.text import summary_text
+from crashloop.report.verdicts import ProofRow, proof_lines
+
+if TYPE_CHECKING:
+    from crashloop.trace.event import Trace
+
+
+def told(trace: Trace, width: int = 100) -> str:
+    """The summary with its line breaks taken out."""
+    return " ".join(summary_text(trace, judge(trace), width=width).split())
+
+
+def test_a_reproduction_is_told_from_its_events() -> None:
+    text = told(reproduction())
+
+    assert "Before any fault, a query through the proxy to Postgres worked." in text
+    assert (
+        "Attempts 1 to 3: phase database failed after 20.0, 20.0, 20.0 s (its limit: 20 s)" in text
+    )
+    assert "TimeoutError <- CancelledError; the process died with exit 3 each time" in text
+    assert "on: process.exited of attempt 3" in text
+    assert "is row 1 in Postgres" in text
+
+
+def test_the_sentences_follow_the_events_and_are_not_canned() -> None:
+    builder = TraceBuilder(incident("issue-1278").scenario())
+    builder.opening()
+    builder.started(1)
+    builder.phase("init", 1)
+    builder.phase("dependencies", 1, took_s=0.2, error=NAME_ERROR)
+    builder.exited(1)
+    builder.add("supervisor", "restart.gave_up", attempt=1, reason="restarted 0 times")
+
+    text = told(builder.trace())
+
+    assert "Attempt 1: phase dependencies failed after" in text
+    assert "with NameError; the process died with exit 3, the platform did not restart it" in text
+    assert "The platform gave up: restarted 0 times." in text
+    assert "No attempt ever called itself ready." in text
+    assert "The trace has no end" in text
+    assert "database failed" not in text
+
+
+def test_deaths_that_end_a_loop_are_told_apart_from_those_that_were_restarted() -> None:
+    builder = TraceBuilder(incident("issue-1278").scenario())
+    builder.opening()
+    builder.injected()
+    for attempt in (1, 2, 3):
+        builder.death(attempt)
+
+    assert "the platform restarted it 2 times and then no more" in told(builder.trace())
+
+
+def test_the_verdict_comes_with_its_meaning_and_its_reason() -> None:
+    builder = TraceBuilder(incident("issue-1278").scenario())
+    builder.opening()
+    builder.injected()
+    builder.life(1)
+    builder.ending()
+    trace = builder.trace()
+
+    text = told(trace)
+
+    assert f"INCONCLUSIVE {MEANING[Verdict.INCONCLUSIVE]}" in text
+    assert f"because {judge(trace).reason}" in text
+
+
+def test_a_control_run_says_that_it_ended_as_it_must() -> None:
+    text = told(control())
+
+    assert "No fault was put in: this is the control run." in text
+    assert "NOT_REPRODUCED" in text
+    assert "as it must be for a run as control" in text
+
+
+def test_every_finding_is_there_with_its_check_and_its_lines_of_the_trace() -> None:
+    trace = reproduction()
+
+    text = told(trace)
+
+    for finding in judge(trace).findings:
+        seqs = ", ".join(map(str, finding.evidence))
+        assert f"[{finding.check}{f', seq {seqs}' if seqs else ''}]" in text
+
+
+def test_findings_that_hold_are_told_from_those_refuted_and_those_that_saw_nothing() -> None:
+    text = told(control())
+
+    assert "✓ holds" in text
+    assert "✗ refuted" in text
+    assert "? saw nothing" in text
+
+
+def test_a_scaled_run_explains_its_clock_and_a_real_one_does_not() -> None:
+    assert "x20: every limit, delay and back-off is divided by 20" in told(reproduction())
+    assert "is divided by" not in told(reproduction(scale=1.0))
+
+
+def test_a_broken_harness_says_what_to_do() -> None:
+    builder = TraceBuilder(incident("issue-1278").scenario())
+    builder.opening()
+    builder.add("harness", "harness.failed", message="Postgres died", hint="run again")
+    builder.add("harness", "run.finished", how="failed", events=len(builder.events) + 1)
+
+    text = told(builder.trace())
+
+    assert "HARNESS_ERROR" in text
+    assert "because the harness broke: Postgres died" in text
+    assert "what to do: run again" in text
+
+
+def test_a_torn_trace_says_so() -> None:
+    assert "last line is torn off" in told(replace(reproduction(), torn_line=True))
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_no_line_is_wider_than_asked_for_but_paths_and_commands(width: int) -> None:
+    trace = reproduction()
+    where = Where(folder="/evidence", files=("trace.jsonl",), command="crashloop " + "x" * 300)
+
+    lines = summary_text(trace, judge(trace), where=where, width=width).split("\n")
+
+    assert [one for one in lines if len(one) > width] == [f"Again     {where.command}"]
+
+
+def test_the_roles_end_in_the_report_as_they_must_in_a_proof() -> None:
+    assert {role: ends for role, (ends, _) in ROLE_ENDS.items()} == {
+        str(role): verdict for role, verdict in EXPECTED.items()
+    }
+
+
+@pytest.mark.parametrize("short", [None, Role.REMEDY])
+def test_a_proof_is_a_table_with_what_falls_short(short: Role | None) -> None:
+    rows = [
+        ProofRow(
+            role=str(role),
+            verdict=verdict,
+            expected=verdict,
+            shortfall="attempt 1 ended with exit 3" if role is short else "",
+        )
+        for role, verdict in EXPECTED.items()
+    ]
+    where = Where(folder="evidence", command="crashloop prove issue-1278")
+
+    text = plain(proof_lines("issue-1278", rows, proven=short is None, where=where, width=100))
+
+    assert text.count("✓ ok") == (4 if short is None else 3)
+    assert ("NOT PROVEN" in text) is (short is not None)
+    assert ("attempt 1 ended with exit 3" in text) is (short is not None)

@@ -1,0 +1,154 @@
+"""The timeline: rows, bars in proportion, exits, marks, both clocks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from crashloop_traces import TraceBuilder, control, reproduction
+
+from crashloop.incidents import incident
+from crashloop.report.drawing import timeline
+from crashloop.report.glyphs import ASCII, UNICODE, glyphs_for
+from crashloop.report.lines import plain
+from crashloop.report.story import AttemptSpan, Outcome
+from crashloop.report.telling import story_of, tell
+from crashloop.report.text import timeline_text
+
+
+def row(text: str, head: str) -> str:
+    return next(one for one in text.split("\n") if one.startswith(head))
+
+
+def test_each_attempt_has_a_row_that_ends_with_how_it_ended() -> None:
+    drawn = timeline_text(reproduction())
+
+    for attempt in (1, 2, 3):
+        assert "█✗ exit 3" in row(drawn, f"attempt {attempt}")
+    assert row(drawn, "attempt 4").endswith("ready")
+    assert "●" in row(drawn, "attempt 4")
+
+
+def test_the_failed_phase_is_drawn_in_proportion_to_its_time() -> None:
+    drawn = timeline_text(reproduction(), width=120)
+
+    bar = row(drawn, "attempt 1").replace(" database ", "█" * 10)
+    assert bar.count("█") == pytest.approx(2 * bar.count("┄"), rel=0.5)
+
+
+def test_the_fault_is_a_bar_up_to_its_heal() -> None:
+    drawn = timeline_text(reproduction())
+
+    fault = row(drawn, "fault")
+    assert "connector-scaling: hold" in fault
+    assert fault.index("◆ healed") > fault.rindex("▄")
+
+
+def test_the_heal_stands_where_the_last_death_was() -> None:
+    drawn = timeline_text(reproduction())
+
+    assert abs(row(drawn, "fault").index("◆") - row(drawn, "attempt 3").index("✗")) <= 1
+
+
+def test_a_scaled_run_has_both_clocks_and_a_real_one_has_one() -> None:
+    scaled = timeline_text(reproduction())
+    real = timeline_text(reproduction(scale=1.0))
+
+    assert row(scaled, "incident s").split()[:4] == ["incident", "s", "0", "20"]
+    assert row(scaled, "wall s").split()[:4] == ["wall", "s", "0", "1"]
+    assert row(real, "seconds")
+    assert "wall s" not in real
+
+
+def test_a_control_run_has_no_fault_row() -> None:
+    assert not [one for one in timeline_text(control()).split("\n") if one.startswith("fault")]
+
+
+@pytest.mark.parametrize("width", [50, 80, 100, 120, 200])
+def test_no_line_is_wider_than_asked_for(width: int) -> None:
+    assert max(map(len, timeline_text(reproduction(), width=width).split("\n"))) <= width
+
+
+def test_a_failure_of_a_millisecond_is_still_visible() -> None:
+    builder = TraceBuilder(incident("issue-1278").scenario())
+    builder.started(1)
+    builder.phase("init", 1)
+    builder.phase("dependencies", 1, took_s=5.0)
+    builder.phase("database", 1, took_s=0.001, error=[{"type": "ConnectionRefusedError"}])
+    builder.exited(1)
+
+    assert row(timeline_text(builder.trace()), "attempt 1").endswith("█✗ exit 3")
+
+
+def test_the_oldest_attempts_are_folded_and_counted() -> None:
+    drawn = timeline_text(reproduction(deaths=49))
+
+    assert drawn.count("attempt ") <= 21
+    assert "30 earlier attempts are folded" in drawn
+    assert row(drawn, "attempt 31")
+    assert row(drawn, "attempt 50")
+
+
+def test_the_legend_names_what_was_drawn_and_nothing_else() -> None:
+    assert "died" not in timeline_text(control())
+    assert "✗ died by itself" in timeline_text(reproduction())
+
+
+def test_a_story_can_be_told_at_any_moment_of_a_run() -> None:
+    trace = reproduction()
+
+    for count in range(len(trace.events) + 1):
+        story = tell(trace.header, trace.events[:count])
+        assert plain(timeline(story))
+
+
+def test_a_phase_that_goes_on_is_running_and_ends_now() -> None:
+    trace = reproduction()
+    until = next(
+        n for n, e in enumerate(trace.events)
+        if e.kind == "phase.started" and e.data["phase"] == "database"
+    )  # fmt: skip
+    now_ns = trace.events[until].mono_ns + 500_000_000
+
+    story = tell(trace.header, trace.events[: until + 1], now_ns=now_ns)
+
+    phase = story.attempts[0].last_phase
+    assert phase is not None
+    assert phase.outcome is Outcome.RUNNING
+    assert phase.took_s == pytest.approx(0.5)
+
+
+def test_a_phase_whose_process_ended_in_it_was_cut_short() -> None:
+    builder = TraceBuilder(incident("issue-1278").scenario())
+    builder.started(1)
+    builder.say("phase.started", 1, phase="dependencies", limit_s=6.0)
+    builder.exited(1, code=None)
+
+    drawn = timeline_text(builder.trace())
+
+    assert "phase cut short" in drawn
+    assert row(drawn, "attempt 1").endswith("✗ SIGTERM")
+
+
+def test_an_attempt_that_the_harness_stopped_did_not_die() -> None:
+    span = AttemptSpan(number=1, start_s=0, end_s=1, exit="SIGTERM", requested=True)
+
+    assert not span.died
+    assert replace(span, requested=False).died
+
+
+def test_a_stream_that_takes_ascii_only_gets_ascii() -> None:
+    drawn = timeline(story_of(reproduction()), glyphs=glyphs_for("ascii"))
+
+    plain(drawn).encode("ascii")
+    assert glyphs_for("utf-8") is UNICODE
+    assert glyphs_for("latin-1") is ASCII
+
+
+def test_meanings_never_share_a_character() -> None:
+    for glyphs in (UNICODE, ASCII):
+        bars = (
+            glyphs.boot, glyphs.completed, glyphs.failed, glyphs.degraded, glyphs.running,
+            glyphs.cut, glyphs.serving, glyphs.waiting, glyphs.serves, glyphs.ready, glyphs.died,
+        )  # fmt: skip
+        assert len(set(bars)) == len(bars)

@@ -1,0 +1,324 @@
+"""A trace as a file: written line by line, read back, and what is no trace is named."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from crashloop_traces import reproduction
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crashloop.errors import HarnessError, UsageError
+from crashloop.trace import reader, writer
+from crashloop.trace.event import SCHEMA, SOURCES, Event, Trace, ordered
+from crashloop.trace.reader import parse_trace, read_trace
+from crashloop.trace.recorder import Recorder
+from crashloop.trace.redact import Redactor
+from crashloop.trace.writer import TraceWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+HEADER: dict[str, Any] = {"schema": SCHEMA, "seed": 1}
+EVENT: dict[str, Any] = {
+    "seq": 1,
+    "mono_ns": 5,
+    "at": "2025-09-15T00:00:00+00:00",
+    "source": "harness",
+    "kind": "lab.ready",
+    "attempt": None,
+    "data": {},
+}
+
+
+@pytest.fixture
+def redactor() -> Redactor:
+    return Redactor()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "new" / "trace.jsonl"
+
+
+@pytest.fixture
+def recorder(path: Path, redactor: Redactor) -> Iterator[Recorder]:
+    with TraceWriter(path, HEADER, redactor) as file:
+        yield Recorder(file, redactor)
+
+
+def lines(*records: object) -> bytes:
+    return b"".join(json.dumps(record).encode() + b"\n" for record in records)
+
+
+# Written and read back
+
+
+def test_what_is_written_reads_back_the_same(path: Path, redactor: Redactor) -> None:
+    trace = reproduction()
+    with TraceWriter(path, trace.header, redactor) as file:
+        for event in trace.events:
+            file.write(event.to_json())
+    again = read_trace(path)
+    assert again.events == trace.events
+    assert again.header == json.loads(json.dumps(trace.header))
+    assert not again.torn_line
+
+
+def test_a_folder_is_read_by_its_trace(path: Path, redactor: Redactor) -> None:
+    TraceWriter(path, HEADER, redactor).close()
+    assert read_trace(path.parent).header == HEADER
+
+
+def test_every_event_is_on_disk_before_anybody_hears_of_it(path: Path, recorder: Recorder) -> None:
+    seen: list[int] = []
+    recorder.subscribe(lambda _: seen.append(len(read_trace(path).events)))
+    recorder.emit("harness", "a.b")
+    recorder.emit("harness", "c.d")
+    assert seen == [1, 2]
+
+
+events = st.builds(
+    Event,
+    seq=st.integers(1, 9),
+    mono_ns=st.integers(0, 2**63),
+    at=st.text(max_size=5),
+    source=st.sampled_from(SOURCES),
+    kind=st.text(max_size=9),
+    attempt=st.none() | st.integers(1, 9),
+    data=st.dictionaries(st.text(max_size=5), st.text(max_size=5) | st.integers()),
+)
+
+
+@given(event=events)
+def test_any_event_survives_its_line(event: Event) -> None:
+    trace = parse_trace(lines(HEADER, event.to_json()))
+    assert trace.events == (event,)
+
+
+# What is no trace
+
+
+def test_a_torn_last_line_is_left_out_and_said() -> None:
+    trace = parse_trace(lines(HEADER, EVENT) + b'{"seq": 2, "mono')
+    assert trace.torn_line
+    assert [event.seq for event in trace.events] == [1]
+
+
+def test_a_malformed_line_is_named_with_file_and_line() -> None:
+    raw = lines(HEADER, EVENT) + b"{oops}\n" + lines(EVENT)
+    with pytest.raises(UsageError, match=r"runs/trace\.jsonl:3 is not JSON"):
+        parse_trace(raw, name="runs/trace.jsonl")
+
+
+@pytest.mark.parametrize("line", [b"", b"[1]", b"null", b"7", b'"x"', b"\xff\xfe", b"[" * 100_000])
+def test_a_line_that_is_no_object_is_an_error(line: bytes) -> None:
+    with pytest.raises(UsageError, match="trace:2 is not"):
+        parse_trace(lines(HEADER) + line + b"\n")
+
+
+@pytest.mark.parametrize("header", [{}, {"schema": "crashloop.trace/2"}, {"schema": None}])
+def test_a_foreign_schema_is_named(header: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="trace:1 is not a trace of ours: schema is"):
+        parse_trace(lines(header, EVENT))
+
+
+@pytest.mark.parametrize("raw", [b"", b"no end of line"])
+def test_a_file_without_a_whole_line_is_no_trace(raw: bytes) -> None:
+    with pytest.raises(UsageError, match="holds no whole line"):
+        parse_trace(raw)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("seq", "1"),
+        ("seq", True),
+        ("seq", None),
+        ("mono_ns", 1.5),
+        ("at", 3),
+        ("kind", None),
+        ("source", 1),
+        ("data", []),
+        ("attempt", "1"),
+        ("attempt", False),
+        ("source", "nobody"),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_named(key: str, value: object) -> None:
+    with pytest.raises(UsageError, match=f"trace:2 .*{key}"):
+        parse_trace(lines(HEADER, {**EVENT, key: value}))
+
+
+def test_a_missing_file_is_an_error_with_its_name(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"cannot read .*nothing\.jsonl: No such file"):
+        read_trace(tmp_path / "nothing.jsonl")
+
+
+def test_a_huge_file_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "MAX_TRACE_BYTES", 10)
+    path = tmp_path / "trace.jsonl"
+    path.write_bytes(lines(HEADER))
+    with pytest.raises(UsageError, match="a trace stays below 10"):
+        read_trace(path)
+
+
+# The order of events
+
+
+def test_events_are_ordered_by_their_instant_and_then_as_written() -> None:
+    records = [
+        {**EVENT, "seq": 1, "mono_ns": 30},
+        {**EVENT, "seq": 2, "mono_ns": 10},
+        {**EVENT, "seq": 3, "mono_ns": 10},
+    ]
+    trace = parse_trace(lines(HEADER, *records))
+    assert [event.seq for event in trace.events] == [2, 3, 1]
+
+
+@settings(max_examples=40)
+@given(found=st.lists(events, max_size=8))
+def test_order_does_not_depend_on_the_order_of_reading(found: list[Event]) -> None:
+    keys = [(e.mono_ns, e.seq) for e in ordered(found)]
+    assert keys == sorted(keys)
+    assert keys == [(e.mono_ns, e.seq) for e in ordered(found[::-1])]
+
+
+def test_several_kinds_come_in_one_order_of_time() -> None:
+    found = reproduction().of("process.exited", "process.started")
+    assert [e.kind.rsplit(".", 1)[-1] for e in found] == ["started", "exited"] * 4
+    assert list(reproduction().attempts()) == [1, 2, 3, 4]
+
+
+def test_a_trace_is_asked_by_kind_attempt_and_phase() -> None:
+    trace = reproduction()
+    (failed,) = trace.of("phase.failed", attempt=2, phase="database")
+    assert failed.attempt == 2
+    assert trace.first("phase.failed") is not None
+    assert trace.first("no.such.kind") is None
+    assert Trace(header={}, events=()).database_address is None
+
+
+# The writer's bounds
+
+
+def test_a_trace_that_is_there_is_not_written_over(path: Path, redactor: Redactor) -> None:
+    TraceWriter(path, HEADER, redactor).close()
+    with pytest.raises(HarnessError, match=r"there is a trace already(?s:.)*--artifacts"):
+        TraceWriter(path, HEADER, redactor)
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, redactor: Redactor) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(HarnessError, match=r"cannot write the trace .*trace\.jsonl"):
+        TraceWriter(tmp_path / "file" / "trace.jsonl", HEADER, redactor)
+
+
+def test_a_full_disk_is_named_with_what_to_do(
+    recorder: Recorder, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_fd: int, _data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        with pytest.raises(HarnessError, match=r"No space left on device(?s:.)*free some room"):
+            recorder.emit("harness", "a.b")
+    assert recorder.events == []  # never told, as it was never kept
+    recorder.emit("harness", "a.b")
+    assert [e.seq for e in read_trace(path).events] == [1]
+
+
+def test_a_line_that_was_taken_in_part_is_an_error(
+    recorder: Recorder, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.write
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda fd, data: write(fd, data[:7]))
+        with pytest.raises(HarnessError, match="the disk took 7 of"):
+            recorder.emit("harness", "a.b")
+    assert read_trace(path).torn_line
+
+
+def test_an_event_that_is_too_large_is_refused(recorder: Recorder) -> None:
+    with pytest.raises(HarnessError, match="too large for the trace"):
+        recorder.emit("harness", "a.b", {"text": "x" * writer.MAX_LINE_BYTES})
+
+
+def test_a_run_without_end_stops_at_the_bound(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "MAX_EVENTS", 3)
+    for _ in range(3):
+        recorder.emit("harness", "a.b")
+    with pytest.raises(HarnessError, match="passed its bound of 3 events"):
+        recorder.emit("harness", "a.b")
+
+
+def test_closing_twice_does_nothing(path: Path, redactor: Redactor) -> None:
+    file = TraceWriter(path, HEADER, redactor)
+    file.close()
+    file.close()
+
+
+# The recorder
+
+
+def test_events_are_numbered_from_1_and_tell_one_instant_twice(recorder: Recorder) -> None:
+    first = recorder.emit("harness", "a.b", mono_ns=1_000_000_000)
+    second = recorder.emit("app", "c.d", attempt=1, mono_ns=3_500_000_000)
+    assert (first.seq, second.seq) == (1, 2)
+    assert recorder.source("proxy")("e.f", {}) == 3
+    assert _seconds(second.at) - _seconds(first.at) == pytest.approx(2.5, abs=1e-5)
+
+
+def _seconds(at: str) -> float:
+    hours, minutes, seconds = at.split("T")[1].removesuffix("+00:00").split(":")
+    return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+
+
+def test_an_unknown_source_is_the_programmers_mistake(recorder: Recorder) -> None:
+    with pytest.raises(AssertionError):
+        recorder.emit("nobody", "a.b")
+
+
+async def test_waiting_finds_what_has_happened(recorder: Recorder) -> None:
+    event = recorder.emit("harness", "a.b")
+    found = await recorder.wait_for(lambda e: e.kind == "a.b", deadline_s=0.1, awaiting="a.b")
+    assert found is event
+
+
+async def test_waiting_finds_what_will_happen_and_takes_the_first(recorder: Recorder) -> None:
+    waiting = asyncio.create_task(
+        recorder.wait_for(lambda e: e.kind == "a.b", deadline_s=5, awaiting="a.b")
+    )
+    await asyncio.sleep(0)
+    recorder.emit("harness", "c.d")
+    first = recorder.emit("harness", "a.b")
+    recorder.emit("harness", "a.b")
+    assert await waiting is first
+
+
+async def test_waiting_in_vain_says_for_what_and_what_was_seen_last(recorder: Recorder) -> None:
+    recorder.emit("supervisor", "process.exited", attempt=1)
+    with pytest.raises(
+        HarnessError, match=r"waited 0\.01 s for the heal; .* supervisor process\.exited \(seq 1\)"
+    ):
+        await recorder.wait_for(lambda _: False, deadline_s=0.01, awaiting="the heal")
+    with pytest.raises(ValueError, match="list"):
+        recorder.unsubscribe(print)  # nobody is left listening
+
+
+async def test_waiting_from_the_start_in_vain_says_that_nothing_was_seen(
+    recorder: Recorder,
+) -> None:
+    with pytest.raises(HarnessError, match="the last event seen was nothing"):
+        await recorder.wait_for(lambda _: False, deadline_s=0.01, awaiting="anything")
