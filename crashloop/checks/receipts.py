@@ -62,10 +62,10 @@ def faults_have_receipts(trace: Trace) -> Result:
             return saw_nothing(
                 f"attempt {failed.attempt} failed in phase database without any receipt", [failed]
             )
-        if not _explains(touched[0], failed, started_ns):
+        late_ns = _first_touch_ns(touched[0]) - started_ns
+        if late_ns > (failed.mono_ns - started_ns) * FIRST_TOUCH_WITHIN and touched[0] != failed:
             return saw_nothing(
-                f"the fault touched attempt {failed.attempt} only "
-                f"{(touched[0].mono_ns - started_ns) / 1e9:.3f} s into the "
+                f"the fault touched attempt {failed.attempt} only {late_ns / 1e9:.3f} s into the "
                 f"{(failed.mono_ns - started_ns) / 1e9:.3f} s of its phase database: it does not "
                 "explain what the phase waited for",
                 [touched[0], failed],
@@ -157,10 +157,9 @@ def _touches(receipt: Event, failed: Event, started_ns: int) -> bool:
     return receipt is failed or (receipt.attempt == failed.attempt and inside)
 
 
-def _explains(receipt: Event, failed: Event, started_ns: int) -> bool:
-    """Whether the wait can be the fault's: it touched the app in the first half of the phase."""
-    within_ns = (failed.mono_ns - started_ns) * FIRST_TOUCH_WITHIN
-    return receipt is failed or receipt.mono_ns - started_ns <= within_ns
+def _first_touch_ns(receipt: Event) -> int:
+    """When the fault began to act; a delayed chunk is told when it goes on."""
+    return receipt.mono_ns - round(float(receipt.data.get("delay_s") or 0) * 1e9)
 
 
 def phase_start_ns(trace: Trace, ended: Event) -> int:

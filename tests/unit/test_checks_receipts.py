@@ -79,6 +79,18 @@ def completed_while_held(*, hung_up: bool) -> Trace:
     return without(trace, "phase.failed", attempt=1)
 
 
+def delayed() -> Trace:
+    """Chunks delayed by nearly the whole limit in place of held connections."""
+    trace = reproduction()
+    for attempt in (1, 2, 3):
+        held = one(trace, "link.held", attempt)
+        trace = inserted(
+            trace, held, "proxy", "link.delayed", attempt=attempt, link=held.data["link"],
+            fault=FAULT, delay_s=0.95,
+        )  # fmt: skip
+    return moved(without(trace, "link.held"), "link.delayed", 0.96)
+
+
 def connected_while_held() -> Trace:
     trace = reproduction()
     held = one(trace, "link.held", 2)
@@ -162,6 +174,13 @@ CASES = [
         trace=lambda: moved(reproduction(), "link.held", 0.9, attempt=3),
         holds=None,
         says="touched attempt 3 only 0.902 s into the 1.001 s",
+    ),
+    Case(
+        sentence="a chunk that went on late was touched when it came",
+        check="faults_have_receipts",
+        trace=delayed,
+        holds=True,
+        says="3 receipts",
     ),
     Case(
         sentence="a receipt before the phase is none of it",
