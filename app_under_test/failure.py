@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 MAX_LINKS = 10
 MAX_MESSAGE_CHARS = 1000
 MAX_STACK_CHARS = 8000
-_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@\s]+@")
+_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@\s/]+@")
 _TRANSIENT_SQLSTATES = frozenset({"57P03", "53300"})
 _CONNECTION_CLASS = "08"
 

@@ -154,6 +154,9 @@ class Timeline:
             countdown.run()
         elif countdown is not None and event.kind == "process.exited":
             countdown.pause()
+        elif countdown is not None and event.kind == "phase.started":
+            if moment.phase in {None, event.data.get("phase")}:
+                countdown.run()
 
     def _fire(self, pending: _Pending, why: str, cause: int | None) -> None:
         if not pending.fired:

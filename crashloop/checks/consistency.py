@@ -31,6 +31,9 @@ def gap(trace: Trace) -> tuple[str, list[Event]] | None:
     written = finished.data["events"]
     if written != len(numbers):
         return f"the run wrote {written} events, and {len(numbers)} are here", [finished]
+    if truncated := trace.first("app.truncated"):
+        why = truncated.data.get("why")
+        return f"attempt {truncated.attempt}'s output was cut off: {why}", [truncated]
     return None
 
 

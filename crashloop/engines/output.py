@@ -27,7 +27,8 @@ class AppOutput:
 
     A structured line is a JSON object with a known `event` and its own `mono_ns`, which is believed
     only inside the attempt's life. Other lines that arrive together (a traceback) become one
-    `app.output` event; the file has them all.
+    `app.output` event, 200 of them at most; the file has them all. After 20,000 lines nothing is
+    read any more, which an `app.truncated` event says.
     """
 
     def __init__(self, recorder: Recorder, *, attempt: int, path: Path) -> None:
@@ -43,6 +44,8 @@ class AppOutput:
         """Take one line."""
         self._lines += 1
         if self._file is None or self._lines > MAX_LINES:
+            if self._lines == MAX_LINES + 1:
+                self._truncate(f"more than {MAX_LINES} lines")
             return
         text = self._recorder.redactor.text(text[:MAX_LINE_CHARS])
         self._file.write(text + "\n")
@@ -64,14 +67,18 @@ class AppOutput:
 
     def _flush(self) -> None:
         lines, self._others = self._others, []
-        if not lines or self._bursts >= MAX_BURSTS:
+        self._bursts += bool(lines)
+        if not lines or self._bursts > MAX_BURSTS:
             return
-        self._bursts += 1
         text = "\n".join(lines)
         if len(text) > MAX_TEXT_CHARS:
             text = f"{text[: MAX_TEXT_CHARS // 2]}\n...\n{text[-MAX_TEXT_CHARS // 2 :]}"
         data = {"lines": len(lines), "text": text}
         self._recorder.emit("app", "app.output", data, attempt=self._attempt)
+
+    def _truncate(self, why: str) -> None:
+        """Say that what follows is lost: evidence with a hole is not evidence."""
+        self._recorder.emit("app", "app.truncated", {"why": why}, attempt=self._attempt)
 
     def _event(self, entry: dict[str, Any]) -> None:
         now_ns = time.monotonic_ns()

@@ -138,6 +138,17 @@ def session(folder: Path, test: str, *options: str) -> Session:
     return Session(folder=folder, output=done.stdout)
 
 
+def broken_postgres(folder: Path) -> None:
+    """Programs that say a version and then fail: the harness breaks, the user typed nothing wrong."""
+    folder.mkdir()
+    for name in ("postgres", "initdb"):
+        program = folder / name
+        program.write_text(
+            f'#!/bin/sh\n[ "$1" = --version ] && echo "{name} (PostgreSQL) 18.0" && exit 0\nexit 1\n'
+        )
+        program.chmod(0o755)
+
+
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Session:
     folder = tmp_path_factory.mktemp("ran")
@@ -148,7 +159,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Session:
 @pytest.fixture(scope="module")
 def broken(tmp_path_factory: pytest.TempPathFactory) -> Session:
     folder = tmp_path_factory.mktemp("broken")
-    (folder / "no-postgres").mkdir()
+    broken_postgres(folder / "no-postgres")
     return session(folder, BROKEN, "--crashloop-postgres-bin=no-postgres")
 
 
@@ -206,7 +217,7 @@ def test_junit_carries_verdict_seed_trace_and_command_and_workers_share_the_seed
 def test_evidence_of_an_earlier_session_is_not_written_over(ran: Session) -> None:
     trace = ran.folder / "kept/test_outage.py.test_wrong/issue-1278-control-1/trace.jsonl"
     before = trace.read_bytes()
-    (ran.folder / "no-postgres").mkdir()
+    broken_postgres(ran.folder / "no-postgres")
     again = ("-k", "test_wrong", "--crashloop-artifacts=kept", "--crashloop-postgres-bin")
     session(ran.folder, RUNS, *again, "no-postgres")
     assert trace.read_bytes() == before
@@ -218,8 +229,8 @@ def test_a_broken_harness_never_passes_unless_it_was_expected(broken: Session) -
     assert broken.outcomes() == {"failed": 3, "passed": 4, "error": 2}, broken.output
     for test in ("test_looks_at_nothing", "test_swallows_the_mismatch"):
         shown = broken.section(f"ERROR at teardown of {test}")
-        assert "the harness broke: --postgres-bin" in shown
-        assert "name the folder of postgres and initdb" in shown
+        assert "the harness broke: " in shown
+        assert "no-postgres" in shown
         assert "Traceback" not in shown
         assert not re.search(r"\S+\.py:\d+", shown)
 
@@ -229,8 +240,8 @@ def test_an_expectation_of_a_broken_run_shows_the_harness_s_message_and_hint(
 ) -> None:
     shown = broken.section("test_expects_a_verdict")
     assert "ended HARNESS_ERROR, expected REPRODUCED" in shown
-    assert "has no executable postgres and no initdb" in shown
-    assert "name the folder of postgres and initdb" in shown
+    assert "the harness broke: " in shown
+    assert "no-postgres" in shown
     line = BROKEN.splitlines().index("    run.expect(REPRODUCED)") + 1
     assert re.findall(r"\S+\.py:\d+", shown) == [f"test_outage.py:{line}"]
 

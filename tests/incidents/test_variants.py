@@ -75,6 +75,7 @@ async def test_over_tcp_each_limit_of_the_audit_fails_the_same_way(
 
 @linux_only
 @pytest.mark.realtime
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize(
     ("fault", "deaths", "connects_after_s"),
     [("hold", 0, 30.0), ("connect_delay", 0, 35.0), ("black_hole", 1, 30.0)],
@@ -94,6 +95,7 @@ async def test_a_limit_of_60_s_is_bounded_by_the_kernel_s_retransmissions(
 
 
 @pytest.mark.realtime
+@pytest.mark.timeout(400)
 async def test_in_real_time_it_is_the_same_story(lab: Lab) -> None:
     run = await lab.run("issue-1278", time_scale=1)
 

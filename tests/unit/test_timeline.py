@@ -247,6 +247,21 @@ async def test_the_countdown_stands_still_from_an_exit_to_the_next_start_of_the_
     assert injector.done == ["inject f Hold", "heal f"]
 
 
+async def test_a_countdown_from_one_attempt_goes_on_in_the_next(
+    recorder: Recorder, injector: Injections, clock: Clock
+) -> None:
+    of_first = Moment(on="phase.started", phase="database", attempt=1, after_s=90.0)
+    async with running(fault(READY, of_first), injector, recorder) as one:
+        recorder.emit("harness", "lab.ready")
+        await one.settled()
+        phase_started(recorder, 1)
+        exited(recorder, 1)
+        phase_started(recorder, 2)
+        clock.advance(4.6)
+        await one.settled()
+    assert injector.done == ["inject f Hold", "heal f"]
+
+
 async def test_in_real_time_nothing_stands_still(
     recorder: Recorder, injector: Injections, clock: Clock
 ) -> None:
