@@ -154,9 +154,8 @@ class Timeline:
             countdown.run()
         elif countdown is not None and event.kind == "process.exited":
             countdown.pause()
-        elif countdown is not None and event.kind == "phase.started":
-            if moment.phase in {None, event.data.get("phase")}:
-                countdown.run()
+        elif countdown is not None and _is_under_way_again(moment, event):
+            countdown.run()
 
     def _fire(self, pending: _Pending, why: str, cause: int | None) -> None:
         if not pending.fired:
@@ -190,3 +189,8 @@ def _matches(moment: Moment, event: Event) -> bool:
         and (moment.attempt is None or event.attempt == moment.attempt)
         and (moment.phase is None or event.data.get("phase") == moment.phase)
     )
+
+
+def _is_under_way_again(moment: Moment, event: Event) -> bool:
+    """Whether the restart is over: the moment's phase, or any where it names none, has begun."""
+    return event.kind == "phase.started" and moment.phase in {None, event.data.get("phase")}

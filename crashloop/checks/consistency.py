@@ -31,10 +31,15 @@ def gap(trace: Trace) -> tuple[str, list[Event]] | None:
     written = finished.data["events"]
     if written != len(numbers):
         return f"the run wrote {written} events, and {len(numbers)} are here", [finished]
-    if truncated := trace.first("app.truncated"):
-        why = truncated.data.get("why")
-        return f"attempt {truncated.attempt}'s output was cut off: {why}", [truncated]
-    return None
+    return _cut_off(trace)
+
+
+def _cut_off(trace: Trace) -> tuple[str, list[Event]] | None:
+    """An attempt that said more than the harness reads may have said anything."""
+    cut_off = trace.first("app.truncated")
+    if cut_off is None:
+        return None
+    return f"attempt {cut_off.attempt}'s output was cut off: {cut_off.data.get('why')}", [cut_off]
 
 
 def contradiction(trace: Trace) -> tuple[str, list[Event]] | None:

@@ -159,7 +159,12 @@ APPS: dict[str, tuple[Verdict, str, tuple[str, ...]]] = {
 }
 
 
-@pytest.mark.parametrize("app", APPS)
+# What a sceptic would try first runs by default; the rest takes a minute more.
+FIRST = {"exits_with_1", "name_error_in_dependencies", "opens_its_port_early"}
+BROKEN_APPS = [app if app in FIRST else pytest.param(app, marks=pytest.mark.slow) for app in APPS]
+
+
+@pytest.mark.parametrize("app", BROKEN_APPS)
 async def test_a_broken_app_is_caught(app: str, options: RunOptions) -> None:
     run = await run_scenario(incident_with(app), options)
     verdict, check, words = APPS[app]
@@ -179,6 +184,7 @@ async def test_an_app_that_swallows_the_error_and_serves_is_caught(
     )
 
 
+@pytest.mark.slow
 async def test_an_app_that_logs_failures_and_starts_is_caught(
     options: RunOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -187,6 +193,7 @@ async def test_an_app_that_logs_failures_and_starts_is_caught(
     assert_caught(run, Verdict.NOT_REPRODUCED, "exit_code", "no attempt died by itself")
 
 
+@pytest.mark.slow
 async def test_an_app_that_answers_and_never_stores_is_caught(options: RunOptions) -> None:
     run = await run_scenario(incident_with("answers_without_storing"), options)
     assert_caught(
@@ -205,6 +212,7 @@ async def test_an_app_that_hangs_without_a_limit_is_caught(options: RunOptions) 
     )
 
 
+@pytest.mark.slow
 async def test_an_app_that_leaves_a_connection_behind_is_caught(
     options: RunOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -215,6 +223,7 @@ async def test_an_app_that_leaves_a_connection_behind_is_caught(
     )
 
 
+@pytest.mark.slow
 async def test_the_full_incident_is_not_taken_from_an_app_that_only_imitates_it(
     options: RunOptions,
 ) -> None:
@@ -241,6 +250,7 @@ PROXIES: list[Any] = [
         "receipts_not_contradicted",
         "yet it reached the database meanwhile",
         id="lying for an app that hangs by itself",
+        marks=pytest.mark.slow,
     ),
     pytest.param(
         harness_parts.IdleProxy,
@@ -248,6 +258,7 @@ PROXIES: list[Any] = [
         "faults_have_receipts",
         "no direct receipt",
         id="idle under an app that hangs by itself",
+        marks=pytest.mark.slow,
     ),
     pytest.param(
         harness_parts.StuckProxy,
@@ -255,6 +266,7 @@ PROXIES: list[Any] = [
         "receipts_not_contradicted",
         "still held a connection of attempt 2 after it was said to be healed",
         id="stuck",
+        marks=pytest.mark.slow,
     ),
 ]
 
@@ -273,15 +285,21 @@ ENGINES: list[Any] = [
         "baseline_passed",
         "was not seen in the proxy",
         id="credulous",
+        marks=pytest.mark.slow,
     ),
     pytest.param(
-        harness_parts.DetourEngine, "faults_have_receipts", "no direct receipt", id="detour"
+        harness_parts.DetourEngine,
+        "faults_have_receipts",
+        "no direct receipt",
+        id="detour",
+        marks=pytest.mark.slow,
     ),
     pytest.param(
         harness_parts.ForgetfulEngine,
         "no_connection_left",
         "connections were not counted after every exit",
         id="forgetful",
+        marks=pytest.mark.slow,
     ),
 ]
 
@@ -302,6 +320,7 @@ async def test_a_supervisor_that_does_not_restart_is_caught(options: RunOptions)
     )
 
 
+@pytest.mark.slow
 async def test_a_supervisor_that_ignores_its_back_off_is_caught(options: RunOptions) -> None:
     scenario = replace(incident_with(), policy=_slow_policy())
     hasty = replace(options, supervisor=harness_parts.HastySupervisor)
@@ -315,6 +334,7 @@ def _slow_policy() -> Any:
     return incident("issue-1278").scenario(policy="cloud-run-observed").policy
 
 
+@pytest.mark.slow
 async def test_a_heal_that_never_comes_is_caught(options: RunOptions) -> None:
     scenario = incident_with()
     never = tuple(replace(fault, heal=Trigger(first_of=())) for fault in scenario.faults)
@@ -327,7 +347,7 @@ async def test_a_heal_that_never_comes_is_caught(options: RunOptions) -> None:
 async def test_a_sound_run_is_reproduced_and_its_trace_with_lines_cut_out_is_not(
     options: RunOptions,
 ) -> None:
-    run = await run_scenario(incident_with(), options)
+    run = await run_scenario(incident_with(), replace(options, scale=TimeScale(factor=10)))
     assert judge(read_trace(run.trace_path)).verdict is Verdict.REPRODUCED
     lines = run.trace_path.read_bytes().splitlines(keepends=True)
     middle = len(lines) // 2

@@ -139,12 +139,12 @@ def session(folder: Path, test: str, *options: str) -> Session:
 
 
 def broken_postgres(folder: Path) -> None:
-    """Programs that say a version and then fail: the harness breaks, the user typed nothing wrong."""
+    """Programs that say a version and then fail: the harness breaks, nothing typed was wrong."""
     folder.mkdir()
     for name in ("postgres", "initdb"):
         program = folder / name
         program.write_text(
-            f'#!/bin/sh\n[ "$1" = --version ] && echo "{name} (PostgreSQL) 18.0" && exit 0\nexit 1\n'
+            f'#!/bin/sh\n[ "$1" = --version ] || exit 1\necho "{name} (PostgreSQL) 18.0"\n'
         )
         program.chmod(0o755)
 

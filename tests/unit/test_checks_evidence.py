@@ -13,6 +13,13 @@ def torn() -> Trace:
     return Trace(header=trace.header, events=trace.events, torn_line=True)
 
 
+def cut_off() -> Trace:
+    trace = reproduction()
+    start = trace.of("startup.started")[0]
+    why = "more than 20000 lines"
+    return inserted(trace, start, "app", "app.truncated", attempt=1, why=why)
+
+
 def swapped() -> Trace:
     """Two lines of the harness with each other's number."""
     trace = reproduction()
@@ -73,6 +80,13 @@ CASES = [
         trace=lambda: without(reproduction(), "run.finished"),
         holds=None,
         says="no end",
+    ),
+    Case(
+        sentence="an attempt whose output was cut off may have said anything",
+        check="evidence_complete",
+        trace=cut_off,
+        holds=None,
+        says="attempt 1's output was cut off: more than 20000 lines",
     ),
     Case(
         sentence="two lines with each other's number are out of order",
