@@ -6,6 +6,7 @@ Nothing heavy is imported before a command needs it. Exit status: 0 REPRODUCED o
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import sys
@@ -81,7 +82,7 @@ def _examples(*commands: str) -> str:
 
 def _version(*, wanted: bool) -> None:
     if wanted:
-        sys.stdout.write(f"crashloop {__version__}\n")
+        sys.stdout.write(f"crashloop {__version__} from {Path(__file__).parent}\n")
         raise typer.Exit
 
 
@@ -94,7 +95,7 @@ def _root(
             "--version",
             callback=lambda v: _version(wanted=v),
             is_eager=True,
-            help="Say the version.",
+            help="Say the version, and where it is installed.",
         ),
     ] = False,
 ) -> None:
@@ -244,6 +245,15 @@ def main() -> int:
     """Run the command line; returns the exit status. Errors are one message, no traceback."""
     sys.stdout, sys.stderr = _writable(sys.stdout), _writable(sys.stderr)
     words = sys.argv[1:]
+    status = _status(words)
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        return _not_written(words, error)
+    return status
+
+
+def _status(words: list[str]) -> int:
     try:
         status = int(app(words, prog_name="crashloop", standalone_mode=False) or 0)
     except KeyboardInterrupt:
@@ -253,13 +263,21 @@ def main() -> int:
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else HarnessError.exit_status
     except OSError as error:
-        what = f"{error.filename or 'writing the result'}: {error.strerror or error}"
-        return _failed(words, what, "see whether a disk is full or a reader went away", 12)
+        return _not_written(words, error)
     except Exception as error:  # noqa: BLE001  the last frame: a bug must end in words too
         return _unexpected(words, error)
     if status == KEYBOARD_INTERRUPT:  # typer's own translation: a run's end is a SystemExit
         return _failed(words, "interrupted while nothing ran", "", status)
     return status
+
+
+def _not_written(words: list[str], error: OSError) -> int:
+    """Say what could not be written; what is left in the buffer goes nowhere, not into an error."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    what = f"{error.filename or 'writing the result'}: {error.strerror or error}"
+    hint = "see whether a disk is full or a reader went away"
+    return _failed(words, what, hint, HarnessError.exit_status)
 
 
 def _writable(stream: TextIO | None) -> TextIO:

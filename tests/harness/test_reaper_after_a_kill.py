@@ -172,7 +172,8 @@ def test_a_harness_killed_while_it_makes_the_template_leaves_no_half_of_it(
         assert held, "or the test sees nothing"
         harness.kill()
         assert harness.left() == []
-        assert [path.name for path in folder.iterdir()] == [".lock"]
+        # beside the lock there may be the copy of the programs that root's Postgres runs
+        assert {path.name.split("-")[0] for path in folder.iterdir()} <= {".lock", "binaries"}
         assert not held & segments()
     finally:
         shutil.rmtree(folder)

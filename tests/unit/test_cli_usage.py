@@ -149,7 +149,9 @@ def test_every_command_explains_itself_with_examples(
 
 
 def test_the_version_is_said(crashloop: Callable[..., tuple[int, str, str]]) -> None:
-    assert crashloop("--version") == (0, f"crashloop {__version__}\n", "")
+    status, out, err = crashloop("--version")
+    assert (status, err) == (0, "")
+    assert out.startswith(f"crashloop {__version__} from ")
 
 
 def test_incidents_are_listed_and_told(crashloop: Callable[..., tuple[int, str, str]]) -> None:
