@@ -1,7 +1,8 @@
-"""A run as Cloud Logging would hold it: the app's own lines and the platform's, entry by entry.
+"""A run's log as Cloud Logging entries: the app's structured lines, and the platform's exit lines.
 
-The app's entries are what it really logged. The platform's are modelled: no Cloud Run was there, so
-each carries the label `crashloop/modelled`. Shape: LogEntry of logging v2; wording of the exit
+The app's entries are its own structured lines, less their stack traces; other output stands in the
+attempt's log. The platform's are modelled: no Cloud Run was there, so each carries the label
+`crashloop/modelled`. Shape: LogEntry of logging v2; wording of the exit
 line, severity, log name and resource labels as in Cloud Run's own log of issue 1278.
 """
 

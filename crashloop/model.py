@@ -88,8 +88,8 @@ class Trigger:
 class PlannedFault:
     """A fault and when it is injected and healed.
 
-    `kind` names an entry of `crashloop.faults.FAULTS`, `params` its parameters, `grade` and
-    `transports` are what that entry declares, written out so that a trace needs no registry.
+    `kind` names an entry of `crashloop.faults.FAULTS`, `params` its parameters, `grade` is what
+    that entry declares, written out so that a trace needs no registry.
     """
 
     name: str
@@ -221,7 +221,6 @@ class Judgement:
     verdict: Verdict
     reason: str
     findings: tuple[Finding, ...]
-    healthy: bool | None = None
     signature: str = ""
     digest: str = ""
 

@@ -21,14 +21,16 @@ def app_pids(trace: Trace, attempt: int | None) -> set[int]:
 def is_own(trace: Trace, event: Event) -> bool:
     """Whether a link's event is about a connection that this attempt's app opened.
 
-    The proxy must have seen it open. Where the kernel told who opened it (Unix sockets), it must
-    be the app; over TCP the attempt that ran then is all that is known.
+    The proxy must have seen it open, by the app's own process. Only where the engine cannot tell
+    (TCP without Linux' socket table) is the attempt that ran then enough.
     """
     opened = next((e for e in of_link(trace, "link.opened", event)), None)
     if opened is None or event.attempt is None:
         return False
     client = opened.data.get("client_pid")
-    return client is None or client in app_pids(trace, event.attempt)
+    if client is None:
+        return "kernel" not in trace.header.get("engine", {}).get("capabilities", ())
+    return client in app_pids(trace, event.attempt)
 
 
 def of_link(trace: Trace, kind: str, event: Event) -> list[Event]:

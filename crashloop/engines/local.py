@@ -20,7 +20,7 @@ from crashloop.engines.app import AppProcess, app_process, application_name
 from crashloop.engines.binaries import find_binaries
 from crashloop.engines.cache import cache
 from crashloop.engines.output import AppOutput
-from crashloop.engines.ports import free_port
+from crashloop.engines.ports import kept_port
 from crashloop.engines.postgres import postgres
 from crashloop.engines.template import DATABASE, template
 from crashloop.engines.workspace import workspace
@@ -66,9 +66,10 @@ class LocalEngine:
         recorder: Recorder,
         artifacts: Path,
         seed: int,
+        port: int,
     ) -> None:
         self.host = HOST
-        self.port = free_port(HOST)
+        self.port = port
         self.attempt: int | None = None
         self._scenario = scenario
         self._space = space
@@ -115,6 +116,7 @@ class LocalEngine:
                 recorder=recorder,
                 artifacts=artifacts,
                 seed=seed,
+                port=stack.enter_context(kept_port(HOST)),
             )
             await engine._start_servers(stack, postgres_bin)
             await engine._start_proxy(stack)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from crashloop.trace.recorder import Recorder
 
-MAX_LINE_CHARS = 16 * 1024
+MAX_LINE_CHARS = 60 * 1024  # below what the pipe's reader keeps of a line
 MAX_LINES = 20_000
 MAX_BURSTS = 200
 MAX_TEXT_CHARS = 2000
@@ -47,7 +47,10 @@ class AppOutput:
             if self._lines == MAX_LINES + 1:
                 self._truncate(f"more than {MAX_LINES} lines")
             return
-        text = self._recorder.redactor.text(text[:MAX_LINE_CHARS])
+        if len(text) > MAX_LINE_CHARS:
+            self._truncate(f"a line of more than {MAX_LINE_CHARS} characters")
+            text = text[:MAX_LINE_CHARS]
+        text = self._recorder.redactor.text(text)
         self._file.write(text + "\n")
         entry = _structured(text)
         if entry is not None:

@@ -162,8 +162,10 @@ async def _locked(path: Path) -> AsyncIterator[None]:
 
 
 async def _make(workspace: Workspace, binaries: PostgresBinaries, final: Path) -> None:
-    making = final.with_name(f".making-{final.name}")
-    shutil.rmtree(making, ignore_errors=True)  # what a killed run left
+    for left in final.parent.glob(".making-*"):  # by a killed run; the lock is ours
+        shutil.rmtree(left, ignore_errors=True)
+    # The run's own name: a killed run's watcher may be tidying up beside us.
+    making = final.with_name(f".making-{workspace.run_id}-{final.name}")
     account = workspace.account
     workspace.reaper.folder(making)
     try:

@@ -28,7 +28,6 @@ Reason = Literal["healed", "delay", "client closed", "proxy closed"]
 DELAY_RECEIPTS = 3
 """Chunks of a link, fault and direction with an event each; the rest is summed at close."""
 
-_PEER_CREDENTIALS = struct.Struct("3i")
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -47,6 +46,7 @@ class Link:
         targets: Sequence[Target],
         dial_limit_s: float,
         listen: Address,
+        client_pid: int | None,
         scratch: memoryview,
         emit: Emit,
         on_closed: Callable[[Link], None],
@@ -58,6 +58,7 @@ class Link:
         self._targets = targets
         self._dial_limit_s = dial_limit_s
         self._listen = listen
+        self._client_pid = client_pid
         self._scratch = scratch
         self._emit = emit
         self._on_closed = on_closed
@@ -79,7 +80,7 @@ class Link:
         """Begin: held by each (fault, until_ns or None for a heal), or dialled at once."""
         self._emit(
             "link.opened",
-            {"link": self.name, "listen": str(self._listen), "client_pid": self._client_pid()},
+            {"link": self.name, "listen": str(self._listen), "client_pid": self._client_pid},
         )
         for fault_id, until_ns in holds:
             self._hold(fault_id, until_ns)
@@ -149,14 +150,6 @@ class Link:
                     "chunk": chunk,
                 },
             )
-
-    def _client_pid(self) -> int | None:
-        if self._client.family != socket.AF_UNIX or not hasattr(socket, "SO_PEERCRED"):
-            return None
-        size = _PEER_CREDENTIALS.size
-        packed = self._client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
-        pid: int = _PEER_CREDENTIALS.unpack(packed)[0]
-        return pid or None
 
     def _hold(self, fault_id: str, until_ns: int | None) -> None:
         alarm = None

@@ -15,6 +15,7 @@ from crashloop.proxy.faults import BlackHole, ConnectDelay, Hold, Latency, Refus
 from crashloop.proxy.gate_tcp import TcpGate
 from crashloop.proxy.gate_unix import UnixGate
 from crashloop.proxy.link import Link
+from crashloop.proxy.peers import client_pid
 from crashloop.proxy.pipe import SCRATCH_BYTES
 
 if TYPE_CHECKING:
@@ -219,6 +220,7 @@ class FaultProxy:
             targets=self._targets,
             dial_limit_s=self._dial_limit_s,
             listen=self.address,
+            client_pid=client_pid(client, peer, self._watch_pids()),
             scratch=self._scratch,
             emit=self._emit,
             on_closed=self._on_closed,

@@ -35,7 +35,8 @@ class Supervisor:
     """Runs attempts under a restart policy until told to stop or until the policy gives up.
 
     Emits `process.started`, `process.exited` (`exit_code` or `signal`, `run_s` in wall seconds,
-    `run_incident_s`), `restart.scheduled` and `restart.gave_up`.
+    `run_incident_s`: its waits scaled back, its real work as it was), `restart.scheduled` and
+    `restart.gave_up`.
     """
 
     def __init__(
@@ -119,7 +120,7 @@ class Supervisor:
             self._current = None
         exited_ns = time.monotonic_ns()
         run_s = (exited_ns - started_ns) / NS_PER_S
-        incident_s = self._scale.incident_s(run_s)
+        incident_s = self._incident_s(run_s, attempt)
         self._recorder.emit(
             "supervisor",
             "process.exited",
@@ -134,6 +135,20 @@ class Supervisor:
             mono_ns=exited_ns,
         )
         return Exit(status=status, run_s=incident_s)
+
+    def _incident_s(self, run_s: float, attempt: int) -> float:
+        """How long this life would have been in the incident: waits scaled, real work as it is.
+
+        What a failed phase waited is the incident's time; process start and imports are not, and
+        counting them twenty-fold would let every life pass Docker's 10 s.
+        """
+        waited_s = sum(
+            float(event.data.get("duration_s") or 0)
+            for event in self._recorder.events
+            if event.attempt == attempt and event.kind in {"phase.failed", "phase.degraded"}
+        )
+        waited_s = min(max(waited_s, 0.0), run_s)
+        return run_s - waited_s + self._scale.incident_s(waited_s)
 
 
 def _status_fields(status: int) -> dict[str, object]:

@@ -77,8 +77,8 @@ class Trace:
     @property
     def scenario(self) -> Mapping[str, Any]:
         """The scenario as the header holds it; empty where it holds none."""
-        found: Mapping[str, Any] = self.header.get("scenario") or {}
-        return found
+        found = self.header.get("scenario")
+        return found if isinstance(found, dict) else {}
 
     @property
     def database_address(self) -> str | None:

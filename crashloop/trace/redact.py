@@ -14,18 +14,21 @@ _MIN_SECRET_LENGTH = 6
 # Each pattern begins where a run of its characters begins: a search stays linear in the text.
 # Every pattern begins with fixed words and repeats nothing without a bound but the secret itself:
 # text from logs is hostile, and a pattern that looks far from each place of it takes for ever.
+_NAMES = (
+    r"(?:passwo?r?d|passwd|passphrase|secret|token|credential|api[_-]?key|private[_-]?key"
+    r"|access[_-]?key|jwt[_-]?key|_pass\b)"
+)
 _URL_PASSWORD = re.compile(r"(?P<head>://[^\s:/@]{0,256}:)[^\s@/]{1,4096}(?=@)")
+# A password that was not quoted for a URL may hold "/" or "@": up to the last "@" then.
+_URL_ODD_PASSWORD = re.compile(r"(?P<head>://[^\s:/@]{0,256}:)[^\s\"'<>]{1,128}(?=@)")
 _BEARER = re.compile(r"(?P<head>\b(?:bearer|basic)\s{1,8})[A-Za-z0-9._~+/=-]{16,}", re.IGNORECASE)
 _ASSIGNED = re.compile(
-    r"(?P<head>(?:password|passwd|secret|token|api[_-]?key|private[_-]?key)"
-    r"[\"']?\s{0,8}[=:]\s{0,8}[\"']?)(?!\*\*\*)[^\s\"',;&}]+",
+    rf"(?P<head>{_NAMES}[\w-]{{0,32}}[\"']?\s{{0,8}}[=:]\s{{0,8}}[\"']?)"
+    r"(?!\*\*\*)[^\s\"',;&}]+",
     re.IGNORECASE,
 )
-_SECRET_KEY = re.compile(
-    r"(?:^|[_-])(?:password|passwd|pgpassword|secret|token|api[_-]?key|private[_-]?key"
-    r"|authorization)$",
-    re.IGNORECASE,
-)
+_SQL_PASSWORD = re.compile(r"(?P<head>\bpassword\s{1,8}')[^']{1,512}(?=')", re.IGNORECASE)
+_SECRET_KEY = re.compile(rf"{_NAMES}|_pass$|authorization", re.IGNORECASE)
 
 
 class Redactor:
@@ -50,7 +53,7 @@ class Redactor:
         """The text without its secrets; redacting twice changes nothing."""
         for secret in self._secrets:
             text = text.replace(secret, MASK)
-        for pattern in (_URL_PASSWORD, _BEARER, _ASSIGNED):
+        for pattern in (_URL_ODD_PASSWORD, _URL_PASSWORD, _BEARER, _ASSIGNED, _SQL_PASSWORD):
             text = pattern.sub(rf"\g<head>{MASK}", text)
         return text
 
@@ -67,7 +70,7 @@ class Redactor:
     def _mapping(self, mapping: Mapping[Any, Any]) -> dict[str, Any]:
         return {
             self.text(str(key)): MASK
-            if _SECRET_KEY.search(str(key)) and isinstance(value, str | int | float)
+            if _SECRET_KEY.search(str(key)) and value is not None
             else self.data(value)
             for key, value in mapping.items()
         }

@@ -39,9 +39,11 @@ def options(tmp_path: Path) -> RunOptions:
     return RunOptions(scale=scale, seed=1278, artifacts=tmp_path / "run", patience_s=PATIENCE_S)
 
 
-def incident_with(app: str = "", *, deaths: int = 1) -> Scenario:
+def incident_with(app: str = "", *, deaths: int = 1, transport: str = "unix") -> Scenario:
     """The incident with so many deaths, its app replaced by a mutant where one is named."""
-    scenario = incident("issue-1278").scenario(limit_s=5.0, policy=f"on-failure:{deaths}")
+    scenario = incident("issue-1278").scenario(
+        limit_s=5.0, policy=f"on-failure:{deaths}", transport=transport
+    )
     heal = Trigger(first_of=(Moment(on="process.exited", attempt=deaths),))
     signature = replace(
         scenario.signature,
@@ -231,6 +233,15 @@ async def test_the_full_incident_is_not_taken_from_an_app_that_only_imitates_it(
     refuted = [f.check for f in run.judgement.findings if f.role == "expect" and not f.holds]
     assert refuted == []  # everything that the incident looks like
     assert_caught(run, Verdict.INCONCLUSIVE, "faults_have_receipts")
+
+
+@pytest.mark.slow
+async def test_over_tcp_too_another_process_s_connection_is_no_receipt_of_the_app(
+    options: RunOptions,
+) -> None:
+    scenario = incident_with("lets_another_process_connect", transport="tcp")
+    run = await run_scenario(scenario, options)
+    assert_caught(run, Verdict.INCONCLUSIVE, "faults_have_receipts", "no direct receipt")
 
 
 PROXIES: list[Any] = [

@@ -11,7 +11,7 @@ from crashloop.checks.logs import failure_pattern
 from crashloop.cloud_logging import MODELLED
 from crashloop.incidents import incident
 from crashloop.incidents.issue_1278 import TIME_OUTS_AND_CONNECTION_ERRORS
-from crashloop.model import PHASES, AppUnderTest, Verdict
+from crashloop.model import PHASES, Verdict
 
 if TYPE_CHECKING:
     from crashloop.testing import Lab, LabRun
@@ -69,12 +69,7 @@ async def test_the_log_of_a_programming_error_with_the_same_exit_code_is_rejecte
     lab: Lab,
 ) -> None:
     scenario = incident("issue-1278").scenario()
-    mutant = AppUnderTest(
-        target="name_error_in_dependencies:app",
-        folder=str(MUTANTS),
-        timers_s=scenario.app.timers_s,
-        settings=scenario.app.settings,
-    )
+    mutant = replace(scenario.app, target="name_error_in_dependencies:app", folder=str(MUTANTS))
 
     run = await lab.run(replace(scenario, app=mutant))
 

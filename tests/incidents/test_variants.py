@@ -96,6 +96,27 @@ async def test_a_limit_of_60_s_is_bounded_by_the_kernel_s_retransmissions(
     done = run.events("phase.completed", attempt=deaths + 1)
     database = next(e for e in done if e.data["phase"] == "database")
     assert connects_after_s <= database.data["duration_s"] < 60
+    assert bool(run.events("gate.admitted")) == (fault != "hold")
+
+
+@pytest.mark.realtime
+async def test_a_limit_of_60_s_does_not_slow_a_refusal(lab: Lab) -> None:
+    run = await lab.run("issue-1278", transport="tcp", fault="refuse", limit_s=60, time_scale=1)
+
+    _check_view(run, "refuse")
+    assert run.events("phase.failed", attempt=1)[0].data["duration_s"] < 1
+
+
+@pytest.mark.slow
+async def test_latency_beyond_the_limit_is_the_same_story_and_every_chunk_has_its_receipt(
+    lab: Lab,
+) -> None:
+    run = await lab.run("issue-1278", transport="tcp", fault="latency", latency_s=2)
+
+    run.expect(Verdict.REPRODUCED)
+    failed = run.events("phase.failed", attempt=1)[0]
+    assert failed.data["error"][0]["type"].endswith("TimeoutError")
+    assert run.events("link.delayed", attempt=1)
 
 
 @pytest.mark.realtime

@@ -1,0 +1,50 @@
+"""Who opened a connection to the proxy: the process behind the other end of an accepted socket."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from crashloop.errors import CapabilityError
+from crashloop.proxy.syn import ESTABLISHED, SocketTable, owner_pid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from crashloop.proxy.acceptor import Peer
+
+_CREDENTIALS = struct.Struct("3i")  # pid, uid, gid: SO_PEERCRED of unix(7)
+_SOL_LOCAL, _LOCAL_PEERPID = 0, 2  # macOS' sys/un.h
+
+
+def client_pid(client: socket.socket, peer: Peer, pids: Iterable[int]) -> int | None:
+    """The client's process id; None where the kernel does not tell.
+
+    A Unix socket's peer is told for any process. Over TCP it is looked for among `pids` alone, by
+    the socket at the other end (Linux).
+    """
+    if client.family == socket.AF_UNIX:
+        return _of_unix(client)
+    wanted = tuple(pids)
+    if peer is None or not wanted:
+        return None
+    port = client.getsockname()[1]
+    with suppress(CapabilityError, OSError), SocketTable((client.family,)) as table:
+        for entry in table.read(ESTABLISHED):
+            if entry.local_port == peer[1] and entry.remote_port == port and entry.inode:
+                return owner_pid(entry.inode, wanted)
+    return None
+
+
+def _of_unix(client: socket.socket) -> int | None:
+    if hasattr(socket, "SO_PEERCRED"):
+        packed = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        pid: int = _CREDENTIALS.unpack(packed)[0]
+        return pid or None
+    if sys.platform == "darwin":
+        with suppress(OSError):
+            return client.getsockopt(_SOL_LOCAL, _LOCAL_PEERPID)
+    return None
