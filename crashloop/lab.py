@@ -179,6 +179,7 @@ class _Lab:
             background = [
                 group.create_task(timeline.run()),
                 group.create_task(engine.fail_when_broken()),
+                group.create_task(_fail_on_stray_errors()),
             ]
             await engine.baseline()
             await timeline.settled()
@@ -227,6 +228,31 @@ class _Lab:
         await supervising
         await asyncio.gather(*visits)
         return how
+
+
+async def _fail_on_stray_errors() -> None:
+    """Wait for ever; raise what a callback of the loop raised, which asyncio would only log.
+
+    A full disk, met while the app's output arrives, must end the run and not thin out its evidence.
+    """
+    loop = asyncio.get_running_loop()
+    stray: asyncio.Future[None] = loop.create_future()
+    before = loop.get_exception_handler()
+
+    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if isinstance(error, Exception) and not stray.done():
+            stray.set_exception(error)
+        elif before is not None:
+            before(loop, context)
+        else:
+            loop.default_exception_handler(context)
+
+    loop.set_exception_handler(handle)
+    try:
+        await stray
+    finally:
+        loop.set_exception_handler(before)
 
 
 async def _accompany(engine: LocalEngine, visitor: Visitor, app: AppProcess, attempt: int) -> None:

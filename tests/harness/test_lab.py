@@ -1,0 +1,45 @@
+"""One run's own accidents: it ends, says why, and never calls thin evidence a verdict."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+from typing import TYPE_CHECKING
+
+from crashloop.incidents import incident
+from crashloop.lab import RunOptions, run_scenario
+from crashloop.model import Role, Verdict
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from crashloop.trace.event import Event
+
+
+async def test_an_error_while_the_apps_output_arrives_ends_the_run(tmp_path: Path) -> None:
+    def full_disk(event: Event) -> None:
+        if event.kind == "startup.started":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    options = RunOptions(artifacts=tmp_path / "run", on_event=full_disk)
+    run = await run_scenario(incident("issue-1278").scenario(Role.CONTROL), options)
+
+    assert run.verdict is Verdict.HARNESS_ERROR
+    assert "No space left on device" in run.judgement.reason
+
+
+async def test_a_postgres_that_is_killed_ends_the_run_and_is_named(tmp_path: Path) -> None:
+    pids: list[int] = []
+
+    def kill(event: Event) -> None:
+        if event.kind == "database.started":
+            pids.append(event.data["pid"])
+        if event.kind == "process.started":
+            os.kill(pids[0], signal.SIGKILL)
+
+    options = RunOptions(artifacts=tmp_path / "run", on_event=kill)
+    run = await run_scenario(incident("issue-1278").scenario(Role.CONTROL), options)
+
+    assert run.verdict is Verdict.HARNESS_ERROR
+    assert "Postgres died in the middle of the run" in run.judgement.reason
