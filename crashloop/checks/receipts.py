@@ -94,9 +94,9 @@ def receipts_not_contradicted(trace: Trace) -> Result:
     for event in trace.of("link.held"):
         until_ns = _hold_end_ns(trace, event)
         for completed in trace.of("phase.completed", attempt=event.attempt, phase="database"):
-            margin_ns = min(HANG_UP_NS, (until_ns - event.mono_ns) // 4)
-            inside = event.mono_ns < completed.mono_ns < until_ns - margin_ns
-            if inside and not _other_link(trace, event):
+            inside = event.mono_ns < completed.mono_ns < until_ns
+            outlived = inside and _outlives(trace, completed, until_ns, until_ns - event.mono_ns)
+            if outlived and not _other_link(trace, event):
                 return saw_nothing(
                     f"a receipt says that attempt {event.attempt}'s connection was held, yet its "
                     "phase database completed meanwhile: the receipt is not true, or the app has "
@@ -180,6 +180,16 @@ def _last_heal_ns(trace: Trace) -> int:
 def _hold_end_ns(trace: Trace, held: Event) -> int:
     ends = [*of_link(trace, "link.released", held), *of_link(trace, "link.closed", held)]
     return min((e.mono_ns for e in ends), default=_FAR_FUTURE_NS)
+
+
+def _outlives(trace: Trace, completed: Event, until_ns: int, held_ns: int) -> bool:
+    """Whether a hold went on after the phase's end by more than a hang-up needs to be noticed.
+
+    Once the harness has seen the port open, it has also seen any hang-up that came before.
+    """
+    margin_ns = min(HANG_UP_NS, held_ns // 4)
+    opened = trace.of("port.opened", attempt=completed.attempt)
+    return completed.mono_ns < until_ns - margin_ns or any(e.mono_ns < until_ns for e in opened)
 
 
 def _other_link(trace: Trace, held: Event) -> bool:
