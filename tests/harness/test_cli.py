@@ -231,6 +231,7 @@ def test_on_a_terminal_the_timeline_is_drawn_while_the_run_goes_on(tmp_path: Pat
 def test_with_json_standard_output_is_one_document_and_nothing_else(tmp_path: Path) -> None:
     done = crashloop(
         "reproduce", "issue-1278", "--role", "control", "--json", "--artifacts", "run",
+        "--time-scale", "4",
         folder=tmp_path,
     )  # fmt: skip
 

@@ -153,7 +153,9 @@ def broken_postgres(folder: Path) -> None:
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Session:
     folder = tmp_path_factory.mktemp("ran")
     options = ("--seed=theirs", "-n", "2", "-rfs", "--junitxml=junit.xml")
-    return session(folder, RUNS, *options, "--crashloop-artifacts=kept")
+    # A control run waits for nothing, so a lower scale costs no time and stays fair when it is busy
+    ours = ("--crashloop-artifacts=kept", "--crashloop-time-scale=4")
+    return session(folder, RUNS, *options, *ours)
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize("name", INCIDENTS)
 async def test_the_four_runs_end_as_they_must(lab: Lab, name: str) -> None:
-    proof = await lab.prove(name)
+    proof = await lab.prove(name, time_scale=10)  # fair on a busy machine, too
 
     assert proof.proven, [(step.role, step.shortfall) for step in proof.steps]
     by_role = {step.role: step for step in proof.steps}
