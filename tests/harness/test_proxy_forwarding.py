@@ -353,7 +353,9 @@ def test_without_descriptors_clients_wait_their_turn_and_none_is_lost(run: Run, 
         assert answers == [b"%03d" % number for number in range(60)]
         events = json.loads(out)
         assert events.count("link.closed") == events.count("link.opened") == 60
-        assert events.count("gate.starved") == events.count("gate.fed") >= 1
+        starved, fed = events.count("gate.starved"), events.count("gate.fed")
+        assert starved >= 1
+        assert 0 <= starved - fed <= 1, "only the last one may have had nobody left to feed"
         assert "link.failed" not in events
 
     run(scenario)
