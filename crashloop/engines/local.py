@@ -282,6 +282,7 @@ class LocalEngine:
                 upstream=upstream,
                 emit=self._on_proxy_event,
                 name="db",
+                seed=self._seed,
                 watch_pids=self._watched,
             )
         )

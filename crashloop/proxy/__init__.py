@@ -3,16 +3,37 @@
 from __future__ import annotations
 
 from crashloop.proxy.address import Address
-from crashloop.proxy.faults import BlackHole, ConnectDelay, Fault, Hold, Latency, Refuse
+from crashloop.proxy.faults import (
+    AcceptClose,
+    Bandwidth,
+    BlackHole,
+    ConnectDelay,
+    Fault,
+    Hold,
+    Latency,
+    LimitData,
+    Refuse,
+    ResetPeer,
+    Slicer,
+    SlowClose,
+    Timeout,
+)
 from crashloop.proxy.proxy import FaultProxy
 
 __all__ = [
+    "AcceptClose",
     "Address",
+    "Bandwidth",
     "BlackHole",
     "ConnectDelay",
     "Fault",
     "FaultProxy",
     "Hold",
     "Latency",
+    "LimitData",
     "Refuse",
+    "ResetPeer",
+    "Slicer",
+    "SlowClose",
+    "Timeout",
 ]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import socket
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from crashloop.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Transport = Literal["tcp", "unix"]
 
@@ -105,12 +109,31 @@ def resolve(address: Address) -> tuple[Target, ...]:
     if address.path:
         return (Target(family=socket.AF_UNIX, sockaddr=address.path),)
     try:
-        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+        return _targets(socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM))
     except OSError as error:
         raise UsageError(
             f"The host of {address} cannot be resolved: {error}.",
             hint="Give an IP address, or a name that this machine knows.",
         ) from error
+
+
+def fixed_targets(address: Address) -> tuple[Target, ...] | None:
+    """The targets of an address that needs no look-up: a path, or an IP address; else None."""
+    if not address.path:
+        try:
+            ipaddress.ip_address(address.host)
+        except ValueError:
+            return None
+    return resolve(address)
+
+
+async def targets_of(address: Address) -> tuple[Target, ...]:
+    """Look a host's name up without blocking the loop; raises OSError."""
+    loop = asyncio.get_running_loop()
+    return _targets(await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM))
+
+
+def _targets(found: Iterable[tuple[Any, ...]]) -> tuple[Target, ...]:
     targets = dict.fromkeys(
         Target(family=family, sockaddr=(str(sockaddr[0]), int(sockaddr[1])))
         for family, _, _, _, sockaddr in found

@@ -2,33 +2,49 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import socket
 import struct
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from crashloop.proxy.alarm import Alarm
-from crashloop.proxy.delay import Delay
-from crashloop.proxy.dial import dial
+from crashloop.proxy.dialer import Dialer
 from crashloop.proxy.pipe import Pipe
+from crashloop.proxy.toxics.stage import Stage
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Sequence
 
     from crashloop.proxy.address import Address, Target
+    from crashloop.proxy.alarm import Alarm, Alarms
     from crashloop.proxy.events import Emit
-    from crashloop.proxy.faults import Latency
+    from crashloop.proxy.faults import Direction, LinkFault
+    from crashloop.proxy.toxics.chunk import End
 
 Side = Literal["client", "upstream", "proxy"]
 Reason = Literal["healed", "delay", "client closed", "proxy closed"]
 
-DELAY_RECEIPTS = 3
-"""Chunks of a link, fault and direction with an event each; the rest is summed at close."""
+RECEIPTS = 3
+"""Chunks of a link and toxic with an event each; the rest is summed at close."""
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+class Path(NamedTuple):
+    """What all links of a proxy share."""
+
+    loop: asyncio.AbstractEventLoop
+    alarms: Alarms
+    scratch: memoryview
+    listen: Address
+    upstream: Address
+    targets: tuple[Target, ...] | None
+    dial_limit_s: float
+    seed: int
+    emit: Emit
+    on_closed: Callable[[Link], None]
 
 
 class Link:
@@ -41,52 +57,50 @@ class Link:
         self,
         *,
         name: str,
+        path: Path,
         client: socket.socket,
         upstream: socket.socket,
-        targets: Sequence[Target],
-        dial_limit_s: float,
-        listen: Address,
         client_pid: int | None,
-        scratch: memoryview,
-        emit: Emit,
-        on_closed: Callable[[Link], None],
     ) -> None:
-        self._loop = asyncio.get_running_loop()
         self.name = name
+        self._path = path
         self._client = client
         self._upstream = upstream
-        self._targets = targets
-        self._dial_limit_s = dial_limit_s
-        self._listen = listen
         self._client_pid = client_pid
-        self._scratch = scratch
-        self._emit = emit
-        self._on_closed = on_closed
+        self._emit = path.emit
         self._holds: dict[str, tuple[int, Alarm | None]] = {}
-        self._delays: list[Delay] = []
+        self._stages: list[tuple[Direction, Stage]] = []
         self._opened_ns = time.monotonic_ns()
         self._dial_ns = 0
         self._by: Side | None = None
+        self._fault: str | None = None
         self._closed = False
         self._joined = False
-        self.dialling: asyncio.Task[socket.socket] | None = None
+        self._dialer: Dialer | None = None
         self._up = self._pipe(client)
         self._down = self._pipe(upstream)
 
     def _pipe(self, source: socket.socket) -> Pipe:
-        return Pipe(loop=self._loop, source=source, scratch=self._scratch, owner=self)
+        path = self._path
+        return Pipe(
+            loop=path.loop, alarms=path.alarms, source=source, scratch=path.scratch, owner=self
+        )
 
     def open(self, holds: Sequence[tuple[str, int | None]] = ()) -> None:
         """Begin: held by each (fault, until_ns or None for a heal), or dialled at once."""
-        self._emit(
-            "link.opened",
-            {"link": self.name, "listen": str(self._listen), "client_pid": self._client_pid},
-        )
+        self._announce()
         for fault_id, until_ns in holds:
             self._hold(fault_id, until_ns)
         if not self._holds:
             self._dial()
         self._up.start()
+
+    def turn_away(self, fault_id: str, *, reset: bool) -> None:
+        """Close at once instead of opening."""
+        self._announce()
+        self._emit("link.turned_away", {"link": self.name, "fault": fault_id, "reset": reset})
+        self._fault = fault_id
+        self.cut(reset=reset)
 
     def release(self, fault_id: str, reason: Reason) -> None:
         """End one fault's hold, if there is one; the last to end lets the link through."""
@@ -103,22 +117,47 @@ class Link:
         if not self._holds and reason in {"healed", "delay"}:
             self._dial()
 
-    def delay(self, fault_id: str, fault: Latency) -> None:
-        """Delay the chunks of the fault's direction from now on."""
-        delay = Delay(fault_id=fault_id, fault=fault, link=self.name)
-        self._delays.append(delay)
-        (self._up if fault.direction == "upstream" else self._down).add_stage(delay)
+    def add(self, fault_id: str, fault: LinkFault) -> None:
+        """Let a toxic work on the chunks of its direction from now on."""
+        stage = Stage(
+            fault_id=fault_id,
+            fault=fault,
+            seed=f"{self._path.seed}/{self.name}/{fault_id}",
+            now_ns=time.monotonic_ns(),
+        )
+        self._stages.append((fault.direction, stage))
+        self._pipe_of(fault.direction).add(stage)
 
-    def undelay(self, fault_id: str) -> None:
-        """End one fault's delay; what it alone kept back goes at once."""
-        for pipe in (self._up, self._down):
-            if not self._closed:
-                pipe.remove_stage(fault_id)
+    def change(self, fault_id: str, fault: LinkFault) -> None:
+        """Go on with other parameters of a toxic."""
+        if not self._closed:
+            self._pipe_of(fault.direction).change(fault_id, fault)
 
-    def cut(self) -> None:
-        """Reset both sides now, from the proxy's own will."""
+    def remove(self, fault_id: str, fault: LinkFault) -> None:
+        """Take a toxic out; what it alone kept back goes at once."""
+        if not self._closed:
+            self._pipe_of(fault.direction).remove(fault_id)
+
+    def cut(self, *, reset: bool) -> None:
+        """Close both sides now, from the proxy's own will."""
         self._by = self._by or "proxy"
-        self._close(reset=True, reason="proxy closed")
+        self._close(reset=reset, reason="proxy closed")
+
+    def traffic(self) -> tuple[int, int, int, int]:
+        """Bytes so far: received and sent upstream, received and sent downstream."""
+        up, down = self._up, self._down
+        return up.received_bytes, up.moved_bytes, down.received_bytes, down.moved_bytes
+
+    def snapshot(self) -> dict[str, object]:
+        """What is known of the link now."""
+        return {
+            "link": self.name,
+            "client_pid": self._client_pid,
+            "opened_ns": self._opened_ns,
+            "connected": self._joined,
+            "held_by": list(self._holds),
+            **self._bytes(),
+        }
 
     def source_ended(self, pipe: Pipe, *, reset: bool) -> None:
         """Note who ended first; a held client that leaves is gone at once."""
@@ -130,66 +169,96 @@ class Link:
         """Note that the receiver left."""
         self._by = self._by or ("upstream" if pipe is self._up else "client")
 
-    def pipe_done(self, pipe: Pipe, *, reset: bool) -> None:
+    def pipe_done(self, pipe: Pipe, end: End) -> None:
         """Close when nothing can move any more."""
-        assert pipe.done
-        if reset or (self._up.done and self._down.done):
-            self._close(reset=reset, reason="client closed")
+        stage = pipe.closed_by
+        if stage is not None and self._fault is None:
+            self._fault = stage.fault_id
+            self._by = self._by or "proxy"
+        other = self._down if pipe is self._up else self._up
+        if end == "reset" or other.done:
+            self._close(reset=end == "reset", reason="client closed")
+        elif end == "close":
+            other.cut_source()
+            if not other.done:
+                (self._upstream if pipe is self._up else self._client).close()
 
-    def chunk_delayed(self, pipe: Pipe, delay: Delay, delayed_ns: int) -> None:
+    def chunk_delayed(self, pipe: Pipe, stage: Stage, waited_ns: int) -> None:
         """Emit the first few receipts of a delay; the rest is summed at close."""
-        chunk = delay.count(delayed_ns)
-        if chunk <= DELAY_RECEIPTS:
+        if stage.chunks <= RECEIPTS:
             self._emit(
                 "link.delayed",
                 {
                     "link": self.name,
-                    "fault": delay.fault_id,
-                    "delay_s": delayed_ns / 1e9,
-                    "direction": "upstream" if pipe is self._up else "downstream",
-                    "chunk": chunk,
+                    "fault": stage.fault_id,
+                    "delay_s": waited_ns / 1e9,
+                    "direction": self._direction(pipe),
+                    "chunk": stage.chunks,
                 },
             )
+
+    def bytes_dropped(self, pipe: Pipe, stage: Stage, size_bytes: int) -> None:
+        """Emit the first receipt of a toxic that drops; the rest is summed at close."""
+        if stage.dropped_bytes == size_bytes:
+            self._emit(
+                "link.dropped",
+                {
+                    "link": self.name,
+                    "fault": stage.fault_id,
+                    "direction": self._direction(pipe),
+                    "bytes": size_bytes,
+                },
+            )
+
+    def _direction(self, pipe: Pipe) -> Direction:
+        return "upstream" if pipe is self._up else "downstream"
+
+    def _pipe_of(self, direction: Direction) -> Pipe:
+        return self._up if direction == "upstream" else self._down
+
+    def _announce(self) -> None:
+        listen = str(self._path.listen)
+        self._emit(
+            "link.opened", {"link": self.name, "listen": listen, "client_pid": self._client_pid}
+        )
 
     def _hold(self, fault_id: str, until_ns: int | None) -> None:
         alarm = None
         if until_ns is not None:
-            alarm = Alarm(self._loop, until_ns, lambda: self.release(fault_id, "delay"))
+            alarm = self._path.alarms.at(until_ns, lambda: self.release(fault_id, "delay"))
         self._holds[fault_id] = (time.monotonic_ns(), alarm)
         self._emit("link.held", {"link": self.name, "fault": fault_id})
 
     def _dial(self) -> None:
         self._dial_ns = time.monotonic_ns()
-        dialling = dial(self._upstream, self._targets, self._dial_limit_s)
-        self.dialling = self._loop.create_task(dialling, name=f"dial {self.name}")
-        self.dialling.add_done_callback(self._on_dialled)
+        self._dialer = Dialer(
+            loop=self._path.loop,
+            first=self._upstream,
+            address=self._path.upstream,
+            targets=self._path.targets,
+            limit_s=self._path.dial_limit_s,
+            done=self._on_dialled,
+        )
+        self._dialer.begin()
 
-    def _on_dialled(self, dialling: asyncio.Task[socket.socket]) -> None:
-        error = None if dialling.cancelled() else dialling.exception()
-        if dialling.cancelled() or error is not None or self._closed:
-            self._upstream.close()
-            if error is None and not dialling.cancelled():
-                dialling.result().close()
-        if self._closed:
-            return
-        if error is not None or dialling.cancelled():
+    def _on_dialled(self, upstream: socket.socket | None, error: OSError | None) -> None:
+        self._dialer = None
+        if upstream is None:
             self._fail(error)
             return
-        upstream = dialling.result()
-        if upstream is not self._upstream:
-            self._upstream = upstream
-            stages, self._down = self._down.stages, self._pipe(upstream)
-            for stage in stages:
-                self._down.add_stage(stage)
+        self._upstream = upstream
+        self._down.read_from(upstream)
         self._joined = True
         self._emit("link.connected", {"link": self.name})
         self._down.connect(self._client)
         self._down.start()
         self._up.connect(self._upstream)
 
-    def _fail(self, error: BaseException | None) -> None:
-        number = error.errno if isinstance(error, OSError) else None
+    def _fail(self, error: OSError | None) -> None:
+        number = error.errno if error is not None else None
         name = errno.errorcode.get(number or 0) or type(error).__name__
+        if isinstance(error, TimeoutError):
+            name = "TimeoutError"
         self._emit(
             "link.failed",
             {
@@ -209,36 +278,50 @@ class Link:
             self.release(fault_id, reason)
         self._up.stop()
         self._down.stop()
-        dialling = self.dialling is not None and not self.dialling.done()
-        if dialling:
-            assert self.dialling is not None
-            self.dialling.cancel()
-        for sock in (self._client,) if dialling else (self._client, self._upstream):
+        if self._dialer is not None:
+            self._dialer.cancel()
+            self._dialer = None
+        for sock in (self._client, self._upstream):
             if reset and sock.family != socket.AF_UNIX:
-                with suppress(OSError):  # already closed by a failed dial
+                with suppress(OSError):  # closed already, by a failed dial or a toxic
                     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
             sock.close()
-        self._emit("link.closed", self._summary())
-        self._on_closed(self)
+        self._emit("link.closed", self._summary(reset=reset))
+        self._path.on_closed(self)
 
-    def _summary(self) -> dict[str, object]:
+    def _bytes(self) -> dict[str, object]:
+        return {
+            "bytes_up": self._up.moved_bytes,
+            "bytes_down": self._down.moved_bytes,
+            "received_up": self._up.received_bytes,
+            "received_down": self._down.received_bytes,
+        }
+
+    def _summary(self, *, reset: bool) -> dict[str, object]:
+        fault = {} if self._fault is None else {"fault": self._fault}
         return {
             "link": self.name,
             "opened_ns": self._opened_ns,
             "closed_ns": time.monotonic_ns(),
-            "bytes_up": self._up.moved_bytes,
-            "bytes_down": self._down.moved_bytes,
+            **self._bytes(),
             "by": self._by or "proxy",
+            "reset": reset,
+            **fault,
             "first_byte_up_ns": self._up.first_byte_ns,
             "first_byte_down_ns": self._down.first_byte_ns,
             "delays": [
                 {
-                    "fault": delay.fault_id,
-                    "direction": delay.direction,
-                    "chunks": delay.chunks,
-                    "delay_s": delay.delayed_ns / 1e9,
+                    "fault": stage.fault_id,
+                    "direction": direction,
+                    "chunks": stage.chunks,
+                    "delay_s": stage.delayed_ns / 1e9,
                 }
-                for delay in self._delays
-                if delay.chunks
+                for direction, stage in self._stages
+                if stage.chunks
+            ],
+            "dropped": [
+                {"fault": stage.fault_id, "direction": direction, "bytes": stage.dropped_bytes}
+                for direction, stage in self._stages
+                if stage.dropped_bytes
             ],
         }

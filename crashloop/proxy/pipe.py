@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import socket
 import time
-from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
-from crashloop.proxy.alarm import Alarm
-from crashloop.proxy.delay import Chunk, Delay
+from crashloop.proxy.toxics.chain import Chain
+from crashloop.proxy.toxics.chunk import CHUNK_BYTES, Chunk
 
 if TYPE_CHECKING:
     import asyncio
 
+    from crashloop.proxy.alarm import Alarm, Alarms
+    from crashloop.proxy.faults import LinkFault
+    from crashloop.proxy.toxics.chunk import End
+    from crashloop.proxy.toxics.stage import Stage
+
 SCRATCH_BYTES = 256 * 1024
 """Size of the read buffer that all pipes of a proxy share."""
-CHUNK_BYTES = 32 * 1024
-"""Largest chunk that a stage sees; Toxiproxy's own."""
-QUEUE_BYTES = 1024 * 1024
-QUEUE_CHUNKS = 4096
+_SENDS_AT_ONCE = 64
 
 
 class PipeOwner(Protocol):
@@ -31,73 +32,89 @@ class PipeOwner(Protocol):
     def sink_failed(self, pipe: Pipe) -> None:
         """The sink takes no more; what was queued for it is dropped."""
 
-    def pipe_done(self, pipe: Pipe, *, reset: bool) -> None:
-        """Nothing will move on this pipe again."""
+    def pipe_done(self, pipe: Pipe, end: End) -> None:
+        """Nothing will move on this pipe again; the end has come to the sink."""
 
-    def chunk_delayed(self, pipe: Pipe, delay: Delay, delayed_ns: int) -> None:
-        """A stage has held one chunk for that long."""
+    def chunk_delayed(self, pipe: Pipe, stage: Stage, waited_ns: int) -> None:
+        """A toxic has held one chunk for that long."""
+
+    def bytes_dropped(self, pipe: Pipe, stage: Stage, size_bytes: int) -> None:
+        """A toxic has dropped bytes."""
 
 
 class Pipe:
     """Reads `source` from `start()` on and writes to the sink from `connect()` on.
 
-    While there is no sink, or the sink is slower, at most about QUEUE_BYTES are kept and then the
-    source is not read. The end of the source is passed on as a half-close after the last byte.
+    The source is read only while the toxics, or without any the way out, have room. The end of
+    the source is passed on as a half-close after the last byte.
     """
 
     def __init__(
         self,
         *,
         loop: asyncio.AbstractEventLoop,
+        alarms: Alarms,
         source: socket.socket,
         scratch: memoryview,
         owner: PipeOwner,
     ) -> None:
         self._loop = loop
+        self._alarms = alarms
         self._source = source
         self._sink: socket.socket | None = None
         self._scratch = scratch
         self._owner = owner
-        self.stages: tuple[Delay, ...] = ()
-        self._queue: deque[Chunk] = deque()
-        self._queued_bytes = 0
-        self._last_due_ns = 0
-        self._reading = self._writing = False
-        self._ended = self._reset = False
+        self._chain = Chain(self)
+        self._started = self._reading = self._writing = self._resting = False
+        self._ended = False
         self._alarm: Alarm | None = None
         self.done = False
+        self.received_bytes = 0
         self.moved_bytes = 0
         self.first_byte_ns: int | None = None
 
+    @property
+    def closed_by(self) -> Stage | None:
+        """The toxic that closed the connection here, if one did."""
+        return self._chain.closed_by
+
     def start(self) -> None:
         """Begin to read the source."""
-        if not (self._reading or self._ended or self.done):
-            self._reading = True
-            self._loop.add_reader(self._source, self._on_readable)
+        if not self.done:
+            self._started = True
+            self._read_while_there_is_room()
+
+    def read_from(self, source: socket.socket) -> None:
+        """Take another source, before the start."""
+        assert not self._started, "a source is changed before the start"
+        self._source = source
 
     def connect(self, sink: socket.socket) -> None:
         """Begin to write; what was read before goes first."""
         self._sink = sink
-        self._flush()
+        if not self._chain.is_empty:
+            self._pump()
 
-    def add_stage(self, stage: Delay) -> None:
-        """Apply a stage to the chunks read from now on."""
-        self.stages = (*self.stages, stage)
+    def add(self, stage: Stage) -> None:
+        """Put a toxic at the end of the chain, for the bytes that come to it from now on."""
+        self._chain.add(stage)
+        self._pump()
 
-    def remove_stage(self, fault_id: str) -> None:
-        """Take a fault's stage out; chunks that it alone delays go at once, in order."""
-        self.stages = tuple(stage for stage in self.stages if stage.fault_id != fault_id)
-        now_ns = time.monotonic_ns()
-        not_before_ns = 0
-        for chunk in self._queue:
-            for stage, share_ns in chunk.shares:
-                if stage.fault_id == fault_id:
-                    delayed_ns = min(share_ns, now_ns - chunk.arrived_ns)
-                    self._owner.chunk_delayed(self, stage, delayed_ns)
-            chunk.shares = [share for share in chunk.shares if share[0].fault_id != fault_id]
-            not_before_ns = chunk.schedule(not_before_ns)
-        self._last_due_ns = not_before_ns
-        self._flush()
+    def change(self, fault_id: str, fault: LinkFault) -> None:
+        """Begin a toxic anew with other parameters."""
+        self._chain.change(fault_id, fault, time.monotonic_ns())
+        self._pump()
+
+    def remove(self, fault_id: str) -> None:
+        """Take a toxic out; what it alone held goes at once, in order."""
+        self._chain.remove(fault_id, time.monotonic_ns())
+        self._pump()
+
+    def cut_source(self) -> None:
+        """Read no more; what is under way is still written, then the sink is closed."""
+        if not (self._ended or self.done):
+            self._end("close")
+            self._pump()
 
     def stop(self) -> None:
         """Stop for good and drop what is queued; the sockets stay the owner's."""
@@ -107,7 +124,22 @@ class Pipe:
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
-        self._queue.clear()
+
+    def delayed(self, stage: Stage, waited_ns: int) -> None:
+        """Pass a toxic's word on to the owner."""
+        self._owner.chunk_delayed(self, stage, waited_ns)
+
+    def dropped(self, stage: Stage, size_bytes: int) -> None:
+        """Pass a toxic's word on to the owner."""
+        self._owner.bytes_dropped(self, stage, size_bytes)
+
+    def _read_while_there_is_room(self) -> None:
+        wanted = self._started and not self._ended and self._chain.has_room
+        if wanted and not self._reading:
+            self._reading = True
+            self._loop.add_reader(self._source, self._on_readable)
+        elif not wanted:
+            self._pause_reading()
 
     def _pause_reading(self) -> None:
         if self._reading:
@@ -119,23 +151,24 @@ class Pipe:
             return
         self._writing = wanted
         if wanted:
-            self._loop.add_writer(self._sink, self._flush)
+            self._loop.add_writer(self._sink, self._pump)
         else:
             self._loop.remove_writer(self._sink)
 
     def _on_readable(self) -> None:
-        direct = self._sink is not None and not self.stages and not self._queue
+        direct = self._sink is not None and self._chain.is_empty
         scratch = self._scratch if direct else self._scratch[:CHUNK_BYTES]
         try:
             size = self._source.recv_into(scratch)
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
-            self._end(reset=True)
+            self._source_ended(reset=True)
             return
         if not size:
-            self._end(reset=False)
+            self._source_ended(reset=False)
             return
+        self.received_bytes += size
         sent = 0
         if direct:
             assert self._sink is not None
@@ -149,86 +182,93 @@ class Pipe:
             self._count(sent)
             if sent == size:
                 return
-        self._enqueue(scratch[sent:size])
-        self._flush()
+        now_ns = time.monotonic_ns()
+        self._chain.put(Chunk(memoryview(bytes(scratch[sent:size])), now_ns, now_ns))
+        self._pump()
 
-    def _enqueue(self, data: memoryview) -> None:
-        chunk = Chunk(data=memoryview(bytes(data)), arrived_ns=time.monotonic_ns())
-        chunk.shares = [(stage, stage.draw_ns()) for stage in self.stages]
-        self._last_due_ns = chunk.schedule(self._last_due_ns)
-        self._queue.append(chunk)
-        self._queued_bytes += len(data)
-        if self._queued_bytes >= QUEUE_BYTES or len(self._queue) >= QUEUE_CHUNKS:
-            self._pause_reading()
+    def _source_ended(self, *, reset: bool) -> None:
+        self._end("reset" if reset else "end")
+        self._owner.source_ended(self, reset=reset)
+        self._pump()
 
-    def _flush(self) -> None:
-        if self.done or self._sink is None:
+    def _end(self, end: End) -> None:
+        self._pause_reading()
+        self._ended = True
+        self._chain.put(Chunk.ending(end, time.monotonic_ns()))
+
+    def _pump(self) -> None:
+        """Move what may move: through the toxics, out to the sink, and in from the source."""
+        if self.done:
             return
-        while self._queue:
-            chunk = self._queue[0]
-            now_ns = time.monotonic_ns()
-            if chunk.due_ns > now_ns:
-                self._await_sink(wanted=False)
-                self._wake_at(chunk.due_ns)
-                return
+        self._chain.advance(time.monotonic_ns())
+        if self._sink is not None and not self._send():
+            return
+        self._wake_at(self._chain.due_ns)
+        if self._chain.closed_by is not None:
+            self._ended = True
+        self._read_while_there_is_room()
+
+    def _send(self) -> bool:
+        """Write until the outbox is empty or the sink is full; says whether the pipe lives on."""
+        assert self._sink is not None
+        outbox = self._chain.outbox
+        for _ in range(_SENDS_AT_ONCE):
+            if not outbox.chunks:
+                break
+            chunk = outbox.chunks[0]
+            if chunk.end is not None:
+                self._finish(chunk.end)
+                return False
             try:
                 sent = self._sink.send(chunk.data)
             except (BlockingIOError, InterruptedError):
                 sent = 0
             except OSError:
                 self._fail()
-                return
+                return False
             self._count(sent)
-            self._queued_bytes -= sent
-            if sent < len(chunk.data):
-                chunk.data = chunk.data[sent:]
+            if not outbox.take(sent):
                 self._await_sink(wanted=True)
-                return
-            self._queue.popleft()
-            self._receipt(chunk, now_ns)
+                return True
+            if not outbox.chunks and self._chain.stages:
+                self._chain.advance(time.monotonic_ns())
         self._await_sink(wanted=False)
-        if self._ended:
-            self._finish()
-        else:
-            self.start()
+        if outbox.chunks and not self._resting:
+            self._resting = True
+            self._loop.call_soon(self._go_on)
+        return True
 
-    def _receipt(self, chunk: Chunk, now_ns: int) -> None:
-        waited_ns = now_ns - chunk.arrived_ns
-        for stage, share_ns in chunk.shares:
-            alone = len(chunk.shares) == 1
-            self._owner.chunk_delayed(self, stage, waited_ns if alone else share_ns)
+    def _go_on(self) -> None:
+        self._resting = False
+        self._pump()
 
-    def _wake_at(self, due_ns: int) -> None:
+    def _wake_at(self, due_ns: int | None) -> None:
         if self._alarm is not None:
             if self._alarm.due_ns == due_ns:
                 return
             self._alarm.cancel()
-        self._alarm = Alarm(self._loop, due_ns, self._on_alarm)
+            self._alarm = None
+        if due_ns is not None:
+            self._alarm = self._alarms.at(due_ns, self._on_alarm)
 
     def _on_alarm(self) -> None:
         self._alarm = None
-        self._flush()
+        self._pump()
 
     def _count(self, sent: int) -> None:
         if sent and self.first_byte_ns is None:
             self.first_byte_ns = time.monotonic_ns()
         self.moved_bytes += sent
 
-    def _end(self, *, reset: bool) -> None:
-        self._pause_reading()
-        self._ended, self._reset = True, reset
-        self._owner.source_ended(self, reset=reset)
-        self._flush()
-
     def _fail(self) -> None:
         self.stop()
         self._owner.sink_failed(self)
-        self._owner.pipe_done(self, reset=False)
+        self._owner.pipe_done(self, "end")
 
-    def _finish(self) -> None:
+    def _finish(self, end: End) -> None:
         self.stop()
-        if not self._reset:
+        if end == "end":
             assert self._sink is not None
             with suppress(OSError):  # the sink may be gone already: then it needs no half-close
                 self._sink.shutdown(socket.SHUT_WR)
-        self._owner.pipe_done(self, reset=self._reset)
+        self._owner.pipe_done(self, end)

@@ -3,30 +3,48 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import socket
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from crashloop.errors import CapabilityError, HarnessError, UsageError
-from crashloop.proxy.address import Address, resolve
+from crashloop.proxy.address import Address, fixed_targets
+from crashloop.proxy.alarm import Alarms
 from crashloop.proxy.blockade import Arrival, Blockade
 from crashloop.proxy.dial import open_socket
-from crashloop.proxy.faults import BlackHole, ConnectDelay, Hold, Latency, Refuse
+from crashloop.proxy.faults import AcceptClose, BlackHole, ConnectDelay, Hold, Refuse
 from crashloop.proxy.gate_tcp import TcpGate
 from crashloop.proxy.gate_unix import UnixGate
-from crashloop.proxy.link import Link
+from crashloop.proxy.link import Link, Path
 from crashloop.proxy.peers import client_pid
 from crashloop.proxy.pipe import SCRATCH_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from crashloop.proxy.acceptor import Peer
     from crashloop.proxy.address import AddressLike, Target
     from crashloop.proxy.events import Emit
-    from crashloop.proxy.faults import Fault
+    from crashloop.proxy.faults import Direction, Fault, GateFault
 
 _REFUSAL_LIMIT_S = 0.25
+
+
+@dataclass(slots=True, kw_only=True)
+class _Injected:
+    """A fault that is on, and how many of its connections are still to come; None: all."""
+
+    fault: Fault
+    left: int | None
+
+    def comes(self) -> bool:
+        """Count a connection that comes; says whether the fault takes it."""
+        if self.left is None:
+            return True
+        self.left -= 1
+        return self.left >= 0
 
 
 class FaultProxy:
@@ -35,10 +53,11 @@ class FaultProxy:
     An async context manager on the running loop (asyncio or uvloop); the body runs while it
     listens, and leaving it closes every link. `emit` gets each event at the instant it happens.
     `watch_pids` names the processes to which a waiting SYN may belong. `name` begins the name of
-    each link, so give every proxy of one trace its own. `dial_limit_s` bounds one upstream
-    connect, in wall seconds.
+    each link, so give every proxy of one trace its own. `seed` decides every draw: toxicity,
+    jitter, sizes. `dial_limit_s` bounds one upstream connect, in wall seconds; an upstream host
+    is looked up for each connection.
 
-    Raises UsageError for an address that cannot be used, and for an unknown upstream host.
+    Raises UsageError for an address that cannot be used.
     """
 
     def __init__(
@@ -48,22 +67,28 @@ class FaultProxy:
         upstream: AddressLike,
         emit: Emit,
         name: str = "proxy",
+        seed: int = 0,
         dial_limit_s: float = 5,
         watch_pids: Callable[[], Iterable[int]] = tuple,
     ) -> None:
         self.name = name
         self.upstream = Address.of(upstream)
+        self.enabled = False
         self._listen = Address.of(listen)
         self._emit = emit
+        self._seed = seed
         self._dial_limit_s = dial_limit_s
         self._watch_pids = watch_pids
-        self._scratch = memoryview(bytearray(SCRATCH_BYTES))
-        self._targets: tuple[Target, ...] = ()
+        self._targets: tuple[Target, ...] | None = None
+        self._alarms: Alarms | None = None
+        self._path: Path | None = None
         self._gate: TcpGate | UnixGate | None = None
         self._links: dict[str, Link] = {}
         self._opened = 0
-        self._faults: dict[str, Fault] = {}
+        self._past_bytes = (0, 0, 0, 0)
+        self._faults: dict[str, _Injected] = {}
         self._blockade: Blockade | None = None
+        self._shut_by: str | None = None
         self._changing = asyncio.Lock()
 
     @property
@@ -76,23 +101,69 @@ class FaultProxy:
         """Connections that are open now."""
         return len(self._links)
 
+    @property
+    def faults(self) -> Mapping[str, Fault]:
+        """The faults that are on, in the order of their injection."""
+        return {fault_id: injected.fault for fault_id, injected in self._faults.items()}
+
     async def __aenter__(self) -> Self:
-        assert self._gate is None, "a proxy is entered once"
-        self._targets = await asyncio.to_thread(resolve, self.upstream)
-        gate = UnixGate if self._listen.path else TcpGate
-        self._gate = gate(address=self._listen, admit=self._admit, emit=self._emit)
-        self._gate.start()
+        await self.start()
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Listen, and forward what comes."""
+        assert self._gate is None, "a proxy is started once"
+        loop = asyncio.get_running_loop()
+        self._targets = fixed_targets(self.upstream)
+        gate = UnixGate if self._listen.path else TcpGate
+        self._gate = gate(address=self._listen, admit=self._admit, emit=self._emit)
+        self._alarms = Alarms(loop)
+        self._path = Path(
+            loop=loop,
+            alarms=self._alarms,
+            scratch=memoryview(bytearray(SCRATCH_BYTES)),
+            listen=self._gate.address,
+            upstream=self.upstream,
+            targets=self._targets,
+            dial_limit_s=self._dial_limit_s,
+            seed=self._seed,
+            emit=self._emit,
+            on_closed=self._on_closed,
+        )
+        self._gate.start()
+        self.enabled = True
+
+    async def stop(self) -> None:
+        """Close every link and give the address back."""
         assert self._gate is not None
-        if self._blockade is not None:
-            await self._blockade.stop()
-        self._gate.close()
-        dialling = [link.dialling for link in self._links.values() if link.dialling is not None]
-        for link in tuple(self._links.values()):
-            link.cut()
-        await asyncio.gather(*dialling, return_exceptions=True)
+        assert self._alarms is not None
+        async with self._changing:
+            self.enabled = False
+            if self._blockade is not None:
+                await self._blockade.stop()
+            self._gate.close()
+            self._cut_all(reset=True)
+            self._alarms.close()
+
+    async def disable(self) -> None:
+        """Close the open links in order and refuse new ones; the address stays ours."""
+        async with self._changing:
+            if self.enabled:
+                self.enabled = False
+                await self._open_gate()
+                self._gate_now.refuse()
+                self._cut_all(reset=False)
+
+    async def enable(self) -> None:
+        """Accept again; a fault of the gate that is on works again."""
+        async with self._changing:
+            if not self.enabled:
+                self._gate_now.reopen()
+                self.enabled = True
+                await self._shut_gate()
 
     async def inject(self, fault_id: str, fault: Fault) -> None:
         """Turn a fault on; it works, and where possible is proven to work, at the return.
@@ -103,17 +174,44 @@ class FaultProxy:
         """
         async with self._changing:
             self._require_possible(fault_id, fault)
+            left = None if isinstance(fault, BlackHole | ConnectDelay) else fault.connections
+            self._faults[fault_id] = _Injected(fault=fault, left=left)
             match fault:
-                case Hold():
+                case Hold() | AcceptClose():
                     pass
-                case Latency():
-                    for link in tuple(self._links.values()):
-                        link.delay(fault_id, fault)
-                case Refuse():
-                    await self._refuse(fault_id)
-                case BlackHole() | ConnectDelay():
-                    await self._block(fault_id, fault)
-            self._faults[fault_id] = fault
+                case Refuse() | BlackHole() | ConnectDelay():
+                    try:
+                        await self._shut_gate()
+                    except BaseException:
+                        del self._faults[fault_id]
+                        raise
+                case _:
+                    if left is None:
+                        for link in tuple(self._links.values()):
+                            link.add(fault_id, fault)
+
+    async def change(self, fault_id: str, fault: Fault) -> None:
+        """Go on with other parameters of a link fault, on open links too.
+
+        What a toxic has in hand goes on at once, and its dice are rolled anew. Other faults are
+        healed and injected again. Raises as `heal` and `inject` do, and UsageError for another
+        type or direction.
+        """
+        known = self._known(fault_id).fault
+        if type(known) is not type(fault) or _direction(known) != _direction(fault):
+            raise UsageError(
+                f"{fault_id!r} is a {known!r} and cannot become a {fault!r}.",
+                hint="Heal it and inject another.",
+            )
+        if isinstance(fault, Hold | AcceptClose | Refuse | BlackHole | ConnectDelay):
+            await self.heal(fault_id)
+            await self.inject(fault_id, fault)
+            return
+        async with self._changing:
+            self._known(fault_id).fault = fault
+            self._known(fault_id).left = fault.connections
+            for link in tuple(self._links.values()):
+                link.change(fault_id, fault)
 
     async def heal(self, fault_id: str) -> None:
         """Turn a fault off; what it held goes on at once.
@@ -122,24 +220,44 @@ class FaultProxy:
         to its end fails; the fault is off then, too.
         """
         async with self._changing:
-            fault = self._faults.pop(fault_id, None)
-            match fault:
-                case None:
-                    raise UsageError(
-                        f"The proxy {self.name} has no fault {fault_id!r} to heal.",
-                        hint=f"On are: {', '.join(self._faults) or 'none'}.",
-                    )
-                case Hold():
-                    self._release(fault_id)
-                case Latency():
-                    for link in tuple(self._links.values()):
-                        link.undelay(fault_id)
-                case Refuse():
-                    await self._accept_again(fault_id)
-                case BlackHole() | ConnectDelay():
-                    assert self._blockade is not None
-                    await self._blockade.heal()
-                    self._release(fault_id)
+            fault = self._known(fault_id).fault
+            try:
+                match fault:
+                    case Hold():
+                        self._release(fault_id)
+                    case AcceptClose():
+                        pass
+                    case Refuse() | BlackHole() | ConnectDelay():
+                        await self._open_gate()
+                        self._release(fault_id)
+                    case _:
+                        for link in tuple(self._links.values()):
+                            link.remove(fault_id, fault)
+            finally:
+                del self._faults[fault_id]
+
+    def snapshot(self) -> list[dict[str, object]]:
+        """What is known of each open link now: its name, age, bytes, and what holds it."""
+        return [link.snapshot() for link in self._links.values()]
+
+    def traffic(self) -> dict[Direction, tuple[int, int]]:
+        """Bytes received and sent since the start, those of open links included."""
+        totals = [self._past_bytes, *(link.traffic() for link in self._links.values())]
+        up_in, up_out, down_in, down_out = (sum(column) for column in zip(*totals, strict=True))
+        return {"upstream": (up_in, up_out), "downstream": (down_in, down_out)}
+
+    @property
+    def _gate_now(self) -> TcpGate | UnixGate:
+        assert self._gate is not None, "the proxy has been started"
+        return self._gate
+
+    def _known(self, fault_id: str) -> _Injected:
+        if fault_id not in self._faults:
+            raise UsageError(
+                f"The proxy {self.name} has no fault {fault_id!r}.",
+                hint=f"On are: {', '.join(self._faults) or 'none'}.",
+            )
+        return self._faults[fault_id]
 
     def _require_possible(self, fault_id: str, fault: Fault) -> None:
         kind = type(fault).__name__
@@ -152,36 +270,61 @@ class FaultProxy:
             )
         if fault_id in self._faults:
             raise UsageError(f"The proxy {self.name} has a fault {fault_id!r} already.")
-        on_gate = [each for each, other in self._faults.items() if _is_on_gate(other)]
-        if _is_on_gate(fault) and on_gate:
+        on_gate = self._on_gate()
+        if on_gate is not None and isinstance(fault, Refuse | BlackHole | ConnectDelay):
             raise UsageError(
                 f"{kind} {fault_id!r} cannot be injected: {on_gate[0]!r} has the gate.",
                 hint=f"Heal {on_gate[0]!r} first.",
             )
 
+    def _on_gate(self) -> tuple[str, GateFault] | None:
+        for fault_id, injected in self._faults.items():
+            if isinstance(injected.fault, Refuse | BlackHole | ConnectDelay):
+                return fault_id, injected.fault
+        return None
+
+    async def _shut_gate(self) -> None:
+        """Let the fault of the gate work, if one is on and the proxy enabled."""
+        on_gate = self._on_gate()
+        if on_gate is None or not self.enabled:
+            return
+        fault_id, fault = on_gate
+        if isinstance(fault, Refuse):
+            await self._refuse(fault_id)
+        else:
+            await self._block(fault_id, fault)
+        self._shut_by = fault_id
+
+    async def _open_gate(self) -> None:
+        """End the work of the gate's fault, if one is working."""
+        fault_id, self._shut_by = self._shut_by, None
+        if fault_id is None:
+            return
+        if isinstance(self._faults[fault_id].fault, Refuse):
+            await self._accept_again(fault_id)
+        else:
+            assert self._blockade is not None
+            await self._blockade.heal()
+
     async def _refuse(self, fault_id: str) -> None:
-        assert self._gate is not None
-        self._gate.refuse()
+        self._gate_now.refuse()
         self._emit("gate.closed", {"fault": fault_id, "mode": "refuse"})
-        for link in tuple(self._links.values()):
-            link.cut()
+        self._cut_all(reset=True)
         try:
             await self._check_refusal(fault_id)
         except BaseException:
-            self._gate.reopen()
+            self._gate_now.reopen()
             raise
 
     async def _accept_again(self, fault_id: str) -> None:
-        assert self._gate is not None
         try:
             await self._check_refusal(fault_id)
         finally:
-            self._gate.reopen()
+            self._gate_now.reopen()
             self._emit("gate.opened", {"fault": fault_id})
 
     async def _check_refusal(self, fault_id: str) -> None:
-        assert self._gate is not None
-        seen = await self._gate.observe(_REFUSAL_LIMIT_S)
+        seen = await self._gate_now.observe(_REFUSAL_LIMIT_S)
         self._emit("gate.checked", {"fault": fault_id, "observed": seen})
         if seen != "refused":
             raise HarnessError(
@@ -206,8 +349,13 @@ class FaultProxy:
         for link in tuple(self._links.values()):
             link.release(fault_id, "healed")
 
+    def _cut_all(self, *, reset: bool) -> None:
+        for link in tuple(self._links.values()):
+            link.cut(reset=reset)
+
     def _admit(self, client: socket.socket, peer: Peer) -> None:
-        upstream = open_socket(self._targets[0].family)
+        assert self._path is not None
+        upstream = open_socket(self._targets[0].family if self._targets else socket.AF_INET)
         client.setblocking(False)
         if peer is not None:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -215,39 +363,55 @@ class FaultProxy:
         self._opened += 1
         link = Link(
             name=f"{self.name}-{self._opened}",
+            path=self._path,
             client=client,
             upstream=upstream,
-            targets=self._targets,
-            dial_limit_s=self._dial_limit_s,
-            listen=self.address,
             client_pid=client_pid(client, peer, self._watch_pids()),
-            scratch=self._scratch,
-            emit=self._emit,
-            on_closed=self._on_closed,
         )
         self._links[link.name] = link
-        for fault_id, fault in self._faults.items():
-            if isinstance(fault, Latency):
-                link.delay(fault_id, fault)
-        link.open(self._holds(arrival))
+        self._open(link, arrival)
         if arrival.awaited is not None:
             assert self._blockade is not None
             self._blockade.admit(link.name, arrival.awaited)
 
-    def _holds(self, arrival: Arrival) -> list[tuple[str, int | None]]:
+    def _open(self, link: Link, arrival: Arrival) -> None:
+        """Open a link under the faults that take it, or turn it away."""
         now_ns = time.monotonic_ns()
         holds: list[tuple[str, int | None]] = [arrival.hold] if arrival.hold else []
-        for fault_id, fault in self._faults.items():
-            if isinstance(fault, Hold):
-                until = None if fault.delay_s is None else now_ns + round(fault.delay_s * 1e9)
-                holds.append((fault_id, until))
-        return holds
+        for fault_id, injected in self._faults.items():
+            match injected.fault:
+                case Refuse() | BlackHole() | ConnectDelay():
+                    pass
+                case fault if not injected.comes():
+                    del fault
+                case Hold() as fault if self._takes(link, fault_id, fault):
+                    until = None if fault.delay_s is None else now_ns + round(fault.delay_s * 1e9)
+                    holds.append((fault_id, until))
+                case AcceptClose() as fault if self._takes(link, fault_id, fault):
+                    link.turn_away(fault_id, reset=fault.reset)
+                    return
+                case Hold() | AcceptClose():
+                    pass
+                case fault:
+                    link.add(fault_id, fault)
+        link.open(holds)
+
+    def _takes(self, link: Link, fault_id: str, fault: Hold | AcceptClose) -> bool:
+        if fault.toxicity >= 1:
+            return True
+        dice = random.Random(f"{self._seed}/{link.name}/{fault_id}")  # noqa: S311  a fault's dice
+        return dice.random() < fault.toxicity
 
     def _on_closed(self, link: Link) -> None:
         del self._links[link.name]
+        past = zip(self._past_bytes, link.traffic(), strict=True)
+        up_in, up_out, down_in, down_out = (before + more for before, more in past)
+        self._past_bytes = (up_in, up_out, down_in, down_out)
         if self._gate is not None:
             self._gate.feed()
 
 
-def _is_on_gate(fault: Fault) -> bool:
-    return isinstance(fault, Refuse | BlackHole | ConnectDelay)
+def _direction(fault: Fault) -> Direction | None:
+    if isinstance(fault, Hold | AcceptClose | Refuse | BlackHole | ConnectDelay):
+        return None
+    return fault.direction

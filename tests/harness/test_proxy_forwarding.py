@@ -306,7 +306,7 @@ def test_an_address_in_use_is_refused_and_left_alone(
 
 
 STARVED = """
-import asyncio, json, resource, socket, sys
+import asyncio, concurrent.futures.thread, json, resource, socket, sys
 from crashloop.proxy import FaultProxy
 
 async def main() -> None:

@@ -1,4 +1,4 @@
-"""Fault records of the built-in proxy, and the stage that delays chunks."""
+"""Fault records of the built-in proxy."""
 
 import math
 from collections.abc import Callable
@@ -6,8 +6,18 @@ from collections.abc import Callable
 import pytest
 
 from crashloop.errors import UsageError
-from crashloop.proxy import BlackHole, ConnectDelay, Fault, Hold, Latency, Refuse
-from crashloop.proxy.delay import Chunk, Delay
+from crashloop.proxy import (
+    AcceptClose,
+    Bandwidth,
+    BlackHole,
+    ConnectDelay,
+    Fault,
+    Hold,
+    Latency,
+    LimitData,
+    Refuse,
+    Slicer,
+)
 
 
 @pytest.mark.parametrize(
@@ -35,21 +45,19 @@ def test_each_fault_declares_who_proves_it_and_where_it_works() -> None:
     assert Hold.transports == Latency.transports == Refuse.transports == {"tcp", "unix"}
 
 
-def test_jitter_stays_in_its_range_and_repeats_with_its_seed() -> None:
-    def draws(seed: int, link: str) -> list[int]:
-        fault = Latency(latency_s=0.01, jitter_s=0.02, seed=seed)
-        delay = Delay(fault_id="f", fault=fault, link=link)
-        return [delay.draw_ns() for _ in range(200)]
-
-    assert draws(1, "a") == draws(1, "a")
-    assert draws(1, "a") != draws(2, "a")
-    assert draws(1, "a") != draws(1, "b")
-    assert min(draws(1, "a")) == 0
-    assert 25_000_000 < max(draws(1, "a")) <= 30_000_000
-
-
-def test_a_chunk_is_never_due_before_the_one_ahead_of_it() -> None:
-    delay = Delay(fault_id="f", fault=Latency(latency_s=0), link="a")
-    chunk = Chunk(data=memoryview(b"x"), arrived_ns=100, shares=[(delay, 5), (delay, 7)])
-    assert chunk.schedule(0) == 112
-    assert chunk.schedule(300) == 300
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: Latency(latency_s=1, toxicity=1.5), "share"),
+        (lambda: Hold(toxicity=math.nan), "share"),
+        (lambda: AcceptClose(connections=0), "whole number"),
+        (lambda: Refuse(connections=-1), "whole number"),
+        (lambda: Bandwidth(rate_bytes_s=-1), "whole number"),
+        (lambda: LimitData(limit_bytes=-1), "whole number"),
+        (lambda: Slicer(average_bytes=0), "whole number"),
+        (lambda: Slicer(average_bytes=5, variation_bytes=6), "less than no bytes"),
+    ],
+)
+def test_parameters_without_a_meaning_are_refused(make: Callable[[], Fault], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        make()

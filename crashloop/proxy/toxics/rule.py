@@ -1,0 +1,72 @@
+"""The shape of a toxic: a generator of steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable, Generator
+
+    from crashloop.proxy.toxics.chunk import Chunk
+
+
+class Take(NamedTuple):
+    """Step: answer with the next chunk; with None when `until_ns` comes first."""
+
+    until_ns: int | None = None
+
+
+class Wait(NamedTuple):
+    """Step: go on at `until_ns` or later; None: never by itself."""
+
+    until_ns: int | None
+
+
+class Give(NamedTuple):
+    """Step: pass a chunk on; `rest` of what was taken stays in hand."""
+
+    chunk: Chunk
+    rest: Chunk | None = None
+
+
+class Drop(NamedTuple):
+    """Step: lose what is in hand."""
+
+
+class Close(NamedTuple):
+    """Step: end the stream here; the last one of a toxic."""
+
+    reset: bool = False
+
+
+Step = Take | Wait | Give | Drop | Close
+
+
+class Carrier(Protocol):
+    """What a toxic may ask of the stage that carries it out."""
+
+    now_ns: int
+    passed_bytes: int
+
+    @property
+    def dice(self) -> random.Random:
+        """Random numbers of this fault on this link, from the proxy's seed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A toxic: `steps(fault, stage)` begins it on one direction of one link.
+
+    It does no I/O and never asks for the time: the stage says what time it is. Ends pass by
+    themselves unless the rule `takes_end`. `holds_chunks` may wait before it: one, as before an
+    unbuffered channel, or 1024 before a latency, as in Toxiproxy. `delays`: what it passes on has
+    waited for its sake. `closes_on_heal`: the link cannot go on afterwards.
+    """
+
+    steps: Callable[[Any, Carrier], Generator[Step, Chunk | None, None]]
+    holds_chunks: int = 1
+    takes_end: bool = False
+    delays: bool = False
+    closes_on_heal: bool = False

@@ -1,0 +1,216 @@
+"""One toxic on one direction of one link: carries out its steps as time and room allow."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from typing import TYPE_CHECKING, Protocol
+
+from crashloop.proxy.toxics import RULES
+from crashloop.proxy.toxics.chunk import Chunk, End
+from crashloop.proxy.toxics.rule import Close, Drop, Give, Rule, Step, Take, Wait
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from crashloop.proxy.faults import LinkFault
+    from crashloop.proxy.toxics.rule import Carrier
+
+INBOX_BYTES = 16 * 1024 * 1024
+"""What may wait before one toxic at most: 100 ms of latency at 160 MB/s."""
+
+
+class Target(Protocol):
+    """Where a stage puts what it gives: the next stage, or the way out."""
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more chunk may come."""
+
+    def put(self, chunk: Chunk) -> None:
+        """Take it."""
+
+
+class Witness(Protocol):
+    """Hears what toxics do to chunks."""
+
+    def delayed(self, stage: Stage, waited_ns: int) -> None:
+        """A toxic that delays has passed a chunk on."""
+
+    def dropped(self, stage: Stage, size_bytes: int) -> None:
+        """A toxic has dropped bytes."""
+
+
+class Stage:
+    """Carries out one toxic; pure: its caller says what time it is.
+
+    `active` says whether the dice took this link; `end` how the stream ended here, if it did,
+    and `closed` whether by this toxic; `due_ns` when time alone allows more, or None.
+    """
+
+    __slots__ = (
+        "_dice",
+        "_rule",
+        "_seed",
+        "_step",
+        "_steps",
+        "active",
+        "chunks",
+        "closed",
+        "delayed_ns",
+        "dropped_bytes",
+        "due_ns",
+        "end",
+        "fault",
+        "fault_id",
+        "hand",
+        "inbox",
+        "inbox_bytes",
+        "now_ns",
+        "passed_bytes",
+    )
+
+    def __init__(self, *, fault_id: str, fault: LinkFault, seed: str, now_ns: int) -> None:
+        self.fault_id = fault_id
+        self.inbox: deque[Chunk] = deque()
+        self.inbox_bytes = 0
+        self.hand: Chunk | None = None
+        self.end: End | None = None
+        self.closed = False
+        self.due_ns: int | None = None
+        self.passed_bytes = 0
+        self.dropped_bytes = 0
+        self.chunks = 0
+        self.delayed_ns = 0
+        self._seed = seed
+        self._dice: random.Random | None = None
+        self.begin(fault, now_ns)
+
+    @property
+    def dice(self) -> random.Random:
+        """The stage's own random numbers: the same for the same seed, link and fault."""
+        if self._dice is None:
+            self._dice = random.Random(self._seed)  # noqa: S311  a fault's dice, not a secret
+        return self._dice
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more chunk may come in."""
+        return len(self.inbox) < self._rule.holds_chunks and self.inbox_bytes < INBOX_BYTES
+
+    @property
+    def closes_on_heal(self) -> bool:
+        """Whether the link cannot go on without this toxic."""
+        return self.active and self._rule.closes_on_heal
+
+    def begin(self, fault: LinkFault, now_ns: int) -> None:
+        """Roll the dice and start the toxic; what waits in the inbox is taken by it."""
+        self.fault = fault
+        self.now_ns = now_ns
+        self.active = fault.toxicity >= 1 or self.dice.random() < fault.toxicity
+        self._rule = RULES[type(fault)] if self.active else _SPARED
+        self._steps: Generator[Step, Chunk | None, None] = self._rule.steps(fault, self)
+        self._step = next(self._steps)
+
+    def put(self, chunk: Chunk) -> None:
+        """Take a chunk in."""
+        self.inbox.append(chunk)
+        self.inbox_bytes += len(chunk.data)
+
+    def advance(self, now_ns: int, target: Target, witness: Witness) -> bool:
+        """Carry out what this time and the target's room allow; says whether anything moved."""
+        moved = False
+        self.now_ns = now_ns
+        self.due_ns = None
+        while self.end is None and self._may_go(target):
+            moved |= type(self._step) is not Wait
+            answer = self._carry_out(target, witness)
+            if self.end is None:
+                self._step = self._steps.send(answer)
+        return moved
+
+    def release(self, now_ns: int, target: Target, witness: Witness) -> None:
+        """Stop the toxic and pass on what it has in hand, whether there is room or not."""
+        self.now_ns = now_ns
+        self._steps.close()
+        if self.hand is not None:
+            self._pass(self.hand, target, witness)
+
+    def flush(self, now_ns: int, target: Target, witness: Witness) -> None:
+        """Stop the toxic for good and pass on all that is here, in order."""
+        self.release(now_ns, target, witness)
+        while self.inbox:
+            self._pass(self._take(), target, witness)
+
+    def close(self, target: Target, witness: Witness, *, reset: bool = False) -> None:
+        """End the stream here and now; what is in hand is dropped."""
+        self.closed = True
+        self._drop(witness)
+        self._pass(Chunk.ending("reset" if reset else "close", self.now_ns), target, witness)
+
+    def _may_go(self, target: Target) -> bool:
+        match self._step:
+            case Take(until_ns):
+                self.due_ns = None if self.inbox else until_ns
+                return bool(self.inbox) or (until_ns is not None and self.now_ns >= until_ns)
+            case Wait(until_ns):
+                self.due_ns = until_ns
+                return until_ns is not None and self.now_ns >= until_ns
+            case Give(chunk, _):
+                self.due_ns = None
+                return target.has_room or chunk.end is not None
+        return True
+
+    def _carry_out(self, target: Target, witness: Witness) -> Chunk | None:
+        match self._step:
+            case Take() if self.inbox:
+                chunk = self._take()
+                if chunk.end is None or self._rule.takes_end:
+                    return chunk
+                self._pass(chunk, target, witness)
+            case Give(chunk, rest):
+                self._pass(chunk, target, witness)
+                self.hand = rest
+            case Drop():
+                self._drop(witness)
+            case Close(reset):
+                self.close(target, witness, reset=reset)
+        return None
+
+    def _take(self) -> Chunk:
+        chunk = self.inbox.popleft()
+        self.inbox_bytes -= len(chunk.data)
+        self.hand = chunk
+        return chunk
+
+    def _pass(self, chunk: Chunk, target: Target, witness: Witness) -> None:
+        self.hand = None
+        if chunk.end is not None:
+            self.end = chunk.end
+            self.due_ns = None
+        else:
+            waited_ns = self.now_ns - chunk.entered_ns
+            self.passed_bytes += len(chunk.data)
+            if self._rule.delays:
+                self.chunks += 1
+                self.delayed_ns += waited_ns
+                witness.delayed(self, waited_ns)
+        chunk.entered_ns = self.now_ns
+        target.put(chunk)
+
+    def _drop(self, witness: Witness) -> None:
+        if self.hand is not None and self.hand.data:
+            self.dropped_bytes += len(self.hand.data)
+            witness.dropped(self, len(self.hand.data))
+        self.hand = None
+
+
+def _pass_on(fault: LinkFault, stage: Carrier) -> Generator[Step, Chunk | None, None]:
+    del fault, stage
+    while True:
+        chunk = yield Take()
+        assert chunk is not None
+        yield Give(chunk)
+
+
+_SPARED = Rule(steps=_pass_on)
