@@ -220,6 +220,49 @@ def judge(
     raise typer.Exit(command.judge(trace, current=current, as_json=as_json))
 
 
+@app.command(
+    epilog=_examples(
+        "crashloop proxy",
+        "crashloop proxy --api 127.0.0.1:0 --seed 7 --config toxiproxy.json",
+        "crashloop proxy --until-stdin-closes --events events.jsonl",
+        """curl -d '{"name":"db","upstream":":5432"}' localhost:8474/proxies""",
+        """curl -d '{"type":"hold"}' localhost:8474/proxies/db/toxics""",
+    )
+)
+def proxy(
+    *,
+    api: Annotated[
+        str,
+        typer.Option("--api", metavar="HOST:PORT", help="Where the API listens; port 0: any."),
+    ] = "127.0.0.1:8474",
+    seed: Seed = None,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", metavar="FILE", help="Proxies and toxics, in Toxiproxy's JSON."),
+    ] = None,
+    events: Annotated[
+        str | None,
+        typer.Option("--events", metavar="FILE", help="Write every event there; - is stdout."),
+    ] = None,
+    until_stdin_closes: Annotated[
+        bool, typer.Option("--until-stdin-closes", help="End when whoever started it has gone.")
+    ] = False,
+    debug: Debug = False,
+) -> None:
+    """Serve Toxiproxy's API with a fault proxy that can also hold, refuse, and swallow SYNs."""
+    del debug
+    from crashloop.commands import proxy as command  # noqa: PLC0415  heavy: only when asked for
+
+    typed = command.ProxyOrder(
+        api=api,
+        seed=seed,
+        config=config,
+        events=events,
+        until_stdin_closes=until_stdin_closes,
+    )
+    raise typer.Exit(command.proxy(typed))
+
+
 def _params(given: list[str] | None) -> dict[str, str]:
     params: dict[str, str] = {}
     for one in given or []:

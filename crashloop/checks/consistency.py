@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from crashloop.trace.event import Event, Trace
 
-# Sources whose events are written at their own instant; an app's line may arrive late.
-_WRITTEN_AT_ONCE = frozenset({"harness", "proxy", "database", "cache"})
+# Sources whose events are written in the order of their instants: the harness's own at once, the
+# proxy's as they arrive from its process. An app's line may overtake another.
+_IN_ORDER = (frozenset({"harness", "database", "cache"}), frozenset({"proxy"}))
 
 # `run_s` is rounded to microseconds.
 _ROUNDING_S = 1e-5
@@ -48,12 +49,13 @@ def contradiction(trace: Trace) -> tuple[str, list[Event]] | None:
 
 
 def _order(trace: Trace) -> tuple[str, list[Event]] | None:
-    """Events that are written at once stand in the order of their instants."""
+    """Events that one process writes stand in the order of their instants."""
     by_seq = sorted(trace.events, key=lambda e: e.seq)
-    for before, after in pairwise([e for e in by_seq if e.source in _WRITTEN_AT_ONCE]):
-        if before.mono_ns > after.mono_ns:
-            what = f"seq {after.seq} was written after seq {before.seq}, yet is said to be earlier"
-            return what, [before, after]
+    for sources in _IN_ORDER:
+        for before, after in pairwise([e for e in by_seq if e.source in sources]):
+            if before.mono_ns > after.mono_ns:
+                late = f"seq {after.seq} was written after seq {before.seq}"
+                return f"{late}, yet is said to be earlier", [before, after]
     return None
 
 

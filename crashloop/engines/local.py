@@ -22,19 +22,20 @@ from crashloop.engines.cache import cache
 from crashloop.engines.output import AppOutput
 from crashloop.engines.ports import kept_port
 from crashloop.engines.postgres import postgres
+from crashloop.engines.proxy_process import proxy_process
 from crashloop.engines.template import DATABASE, template
 from crashloop.engines.workspace import workspace
 from crashloop.errors import CapabilityError, HarnessError
 from crashloop.model import Grade, Transport
 from crashloop.proxy.address import Address
-from crashloop.proxy.proxy import FaultProxy
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from crashloop.clock import TimeScale
     from crashloop.engines.cache import CacheServer
     from crashloop.engines.postgres import PostgresServer
+    from crashloop.engines.proxy_process import ProxyProcess
     from crashloop.engines.workspace import Workspace
     from crashloop.model import Scenario
     from crashloop.trace.recorder import Recorder
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 INSTANCE = "lab:local:postgres"  # the shape of Cloud SQL's PROJECT:REGION:INSTANCE
 SOCKET = ".s.PGSQL.5432"
+PROXY = "db"
 BASELINE_TIMEOUT_S = 10.0
 BACKENDS_BOUND_S = 2.0
 BACKENDS_LOOK_EVERY_S = 0.02
@@ -55,7 +57,6 @@ class LocalEngine:
     """
 
     name = "local"
-    proxy_class: type[FaultProxy] = FaultProxy
 
     def __init__(
         self,
@@ -79,7 +80,8 @@ class LocalEngine:
         self._seed = seed
         self._attempts_of_links: dict[str, int | None] = {}
         self._children: list[AppProcess] = []
-        self.proxy: FaultProxy
+        self._starts: list[tuple[int, int]] = []
+        self.proxy: ProxyProcess
         self._server: PostgresServer
         self._cache: CacheServer
         self._control: asyncpg.Connection[Any]
@@ -119,7 +121,6 @@ class LocalEngine:
                 port=stack.enter_context(kept_port(HOST)),
             )
             await engine._start_servers(stack, postgres_bin)
-            await engine._start_proxy(stack)
             stack.push_async_callback(engine._stop_attempts)
             recorder.emit(
                 "harness",
@@ -160,6 +161,7 @@ class LocalEngine:
                 hint="see postgres.log in the artifacts",
             ) from error
         assert value == 1
+        await self.proxy.settle()
         links = sorted(set(self._attempts_of_links) - before)
         self._recorder.emit(
             "harness", "baseline.passed", {"link": links[0] if links else None, "query": "select 1"}
@@ -168,6 +170,7 @@ class LocalEngine:
     async def start_app(self, attempt: int) -> AppProcess:
         """Start one attempt: a real uvicorn in a process of its own."""
         self.attempt = attempt
+        self._starts.append((time.monotonic_ns(), attempt))
         timers = {
             name: f"{self._scale.wall_s(seconds):.6f}"
             for name, seconds in self._scenario.app.timers_s.items()
@@ -188,6 +191,7 @@ class LocalEngine:
             ),
         )
         self._children.append(started)
+        await self.proxy.watch(child.pid for child in self._children if not child.ended.is_set())
         return started
 
     async def count_backends(self, attempt: int) -> None:
@@ -211,19 +215,24 @@ class LocalEngine:
         return None if identity is None else {"key": key, "id": identity}
 
     async def fail_when_broken(self) -> None:
-        """Wait for ever; HarnessError as soon as Postgres or the cache dies by itself."""
-        database = asyncio.create_task(self._server.died.wait())
-        store = asyncio.create_task(self._cache.died.wait())
+        """Wait for ever; HarnessError as soon as Postgres, cache or proxy dies by itself."""
+        servers = {
+            "Postgres died": self._server.died,
+            f"the cache ({self._cache.kind}) died": self._cache.died,
+            "the fault proxy": self.proxy.died,
+        }
+        waits = [asyncio.create_task(died.wait()) for died in servers.values()]
         try:
-            await asyncio.wait({database, store}, return_when=asyncio.FIRST_COMPLETED)
-            who = "Postgres" if self._server.died.is_set() else f"the cache ({self._cache.kind})"
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            who = next(name for name, died in servers.items() if died.is_set())
+            how = f" {self.proxy.why}" if self.proxy.died.is_set() else ""
             raise HarnessError(
-                f"{who} died in the middle of the run",
+                f"{who}{how} in the middle of the run",
                 hint="nothing of this run counts; see its log in the artifacts and run again",
             )
         finally:
-            database.cancel()
-            store.cancel()
+            for wait in waits:
+                wait.cancel()
 
     async def _ask(self, query: str, argument: str) -> Any:
         try:
@@ -260,13 +269,22 @@ class LocalEngine:
                     cache(self._space, emit=emit_cache, evidence=self._artifacts)
                 )
             )
+            fault_proxy = group.create_task(self._start_proxy(stack))
         self._server, self._cache = database.result(), store.result()
+        self.proxy = fault_proxy.result()
         self._control = await asyncpg.connect(
             self._server.control_dsn, database=DATABASE, timeout=BASELINE_TIMEOUT_S
         )
         stack.push_async_callback(self._control.close, timeout=BASELINE_TIMEOUT_S)
+        await self._put_proxy_in_between()
 
-    async def _start_proxy(self, stack: contextlib.AsyncExitStack) -> None:
+    async def _start_proxy(self, stack: contextlib.AsyncExitStack) -> ProxyProcess:
+        return await stack.enter_async_context(
+            proxy_process(self._space, name=PROXY, seed=self._seed, emit=self._on_proxy_event)
+        )
+
+    async def _put_proxy_in_between(self) -> None:
+        """Let the proxy stand between the app's path and Postgres."""
         if self._scenario.transport is Transport.UNIX:
             folder = self._space.part("cloudsql") / INSTANCE
             folder.mkdir(mode=0o700)
@@ -276,32 +294,20 @@ class LocalEngine:
         else:
             listen = Address(host=HOST, port=0)
             upstream = Address(host=HOST, port=self._server.port)
-        self.proxy = await stack.enter_async_context(
-            self.proxy_class(
-                listen=listen,
-                upstream=upstream,
-                emit=self._on_proxy_event,
-                name="db",
-                seed=self._seed,
-                watch_pids=self._watched,
-            )
-        )
+        await self.proxy.listen(listen, upstream)
 
     async def _stop_attempts(self) -> None:
         for child in self._children:
             await process.finish(child.stop())
 
-    def _watched(self) -> Iterable[int]:
-        return [child.pid for child in self._children if not child.ended.is_set()]
-
-    def _on_proxy_event(self, kind: str, data: dict[str, object]) -> int:
+    def _on_proxy_event(self, kind: str, data: Mapping[str, Any], mono_ns: int) -> None:
         """Give a proxy event its attempt: the one that was running when its link was opened."""
+        begun = [attempt for started_ns, attempt in self._starts if started_ns <= mono_ns]
+        attempt = begun[-1] if begun else None
         link = data.get("link")
         if isinstance(link, str):
-            attempt = self._attempts_of_links.setdefault(link, self.attempt)
-        else:
-            attempt = self.attempt
-        return self._recorder.emit("proxy", kind, data, attempt=attempt).seq
+            attempt = self._attempts_of_links.setdefault(link, attempt)
+        self._recorder.emit("proxy", kind, data, attempt=attempt, mono_ns=mono_ns)
 
     def _target(self) -> dict[str, Any]:
         address = self.proxy.address

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from crashloop.proxy.address import Address, Target
 
 _BACKLOG_RETRY_S = 0.005
-_IN_PROGRESS = frozenset({errno.EINPROGRESS, errno.EINTR})
+_IN_PROGRESS = frozenset({errno.EINPROGRESS, errno.EALREADY, errno.EINTR})
 
 
 class Dialer:
@@ -48,8 +48,8 @@ class Dialer:
         self._limit_s = limit_s
         self._done: Callable[[socket.socket | None, OSError | None], None] | None = done
         self._next = 0
-        self._waiting = False
-        self._timers: list[asyncio.TimerHandle] = []
+        self._waiting = self._limited = False
+        self._timers: list[asyncio.Handle] = []
         self._looking: asyncio.Task[tuple[Target, ...]] | None = None
 
     def begin(self) -> None:
@@ -68,7 +68,8 @@ class Dialer:
         self._socket.close()
 
     def _limit(self) -> None:
-        if not self._timers:
+        if not self._limited:
+            self._limited = True
             self._timers.append(self._loop.call_later(self._limit_s, self._on_limit))
 
     def _on_limit(self) -> None:
@@ -95,6 +96,9 @@ class Dialer:
                 self._fail(error)
                 return
         code = self._socket.connect_ex(target.sockaddr)
+        if code in _IN_PROGRESS:
+            # Over loopback the connection stands by now; asking again saves a turn of the loop.
+            code = self._socket.connect_ex(target.sockaddr)
         if code == 0:
             self._succeed()
         elif code in _IN_PROGRESS:
@@ -106,7 +110,8 @@ class Dialer:
             self._limit()
             self._timers.append(self._loop.call_later(_BACKLOG_RETRY_S, self._try))
         else:
-            self._refused(code)
+            # Not at once: the client's own connect() is to succeed before it sees a reset.
+            self._timers.append(self._loop.call_soon(self._refused, code))
 
     def _on_writable(self) -> None:
         self._stop_waiting()

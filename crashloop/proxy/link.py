@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from crashloop.proxy.address import Address, Target
     from crashloop.proxy.alarm import Alarm, Alarms
+    from crashloop.proxy.awake import Awake
     from crashloop.proxy.events import Emit
     from crashloop.proxy.faults import Direction, LinkFault
     from crashloop.proxy.toxics.chunk import End
@@ -37,6 +38,7 @@ class Path(NamedTuple):
 
     loop: asyncio.AbstractEventLoop
     alarms: Alarms
+    awake: Awake | None
     scratch: memoryview
     listen: Address
     upstream: Address
@@ -68,7 +70,7 @@ class Link:
         self._upstream = upstream
         self._client_pid = client_pid
         self._emit = path.emit
-        self._holds: dict[str, tuple[int, Alarm | None]] = {}
+        self._holds: dict[str, Alarm | None] = {}
         self._stages: list[tuple[Direction, Stage]] = []
         self._opened_ns = time.monotonic_ns()
         self._dial_ns = 0
@@ -83,7 +85,12 @@ class Link:
     def _pipe(self, source: socket.socket) -> Pipe:
         path = self._path
         return Pipe(
-            loop=path.loop, alarms=path.alarms, source=source, scratch=path.scratch, owner=self
+            loop=path.loop,
+            alarms=path.alarms,
+            awake=path.awake,
+            source=source,
+            scratch=path.scratch,
+            owner=self,
         )
 
     def open(self, holds: Sequence[tuple[str, int | None]] = ()) -> None:
@@ -106,10 +113,10 @@ class Link:
         """End one fault's hold, if there is one; the last to end lets the link through."""
         if fault_id not in self._holds:
             return
-        since_ns, alarm = self._holds.pop(fault_id)
+        alarm = self._holds.pop(fault_id)
         if alarm is not None:
             alarm.cancel()
-        held_s = (time.monotonic_ns() - since_ns) / 1e9
+        held_s = (time.monotonic_ns() - self._opened_ns) / 1e9
         self._emit(
             "link.released",
             {"link": self.name, "fault": fault_id, "held_s": held_s, "reason": reason},
@@ -169,6 +176,10 @@ class Link:
         """Note that the receiver left."""
         self._by = self._by or ("upstream" if pipe is self._up else "client")
 
+    def needs_half_close(self, pipe: Pipe) -> bool:
+        """Whether the other direction still moves; else closing the sockets says it all."""
+        return not (self._down if pipe is self._up else self._up).done
+
     def pipe_done(self, pipe: Pipe, end: End) -> None:
         """Close when nothing can move any more."""
         stage = pipe.closed_by
@@ -226,7 +237,7 @@ class Link:
         alarm = None
         if until_ns is not None:
             alarm = self._path.alarms.at(until_ns, lambda: self.release(fault_id, "delay"))
-        self._holds[fault_id] = (time.monotonic_ns(), alarm)
+        self._holds[fault_id] = alarm
         self._emit("link.held", {"link": self.name, "fault": fault_id})
 
     def _dial(self) -> None:
@@ -288,6 +299,8 @@ class Link:
             sock.close()
         self._emit("link.closed", self._summary(reset=reset))
         self._path.on_closed(self)
+        self._up.forget()
+        self._down.forget()
 
     def _bytes(self) -> dict[str, object]:
         return {

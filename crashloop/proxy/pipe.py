@@ -7,6 +7,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
+from crashloop.proxy.awake import SMALL_BYTES
 from crashloop.proxy.toxics.chain import Chain
 from crashloop.proxy.toxics.chunk import CHUNK_BYTES, Chunk
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from crashloop.proxy.alarm import Alarm, Alarms
+    from crashloop.proxy.awake import Awake
     from crashloop.proxy.faults import LinkFault
     from crashloop.proxy.toxics.chunk import End
     from crashloop.proxy.toxics.stage import Stage
@@ -31,6 +33,9 @@ class PipeOwner(Protocol):
 
     def sink_failed(self, pipe: Pipe) -> None:
         """The sink takes no more; what was queued for it is dropped."""
+
+    def needs_half_close(self, pipe: Pipe) -> bool:
+        """Whether the sink stays open although this pipe has come to its end."""
 
     def pipe_done(self, pipe: Pipe, end: End) -> None:
         """Nothing will move on this pipe again; the end has come to the sink."""
@@ -56,6 +61,7 @@ class Pipe:
         alarms: Alarms,
         source: socket.socket,
         scratch: memoryview,
+        awake: Awake | None,
         owner: PipeOwner,
     ) -> None:
         self._loop = loop
@@ -63,6 +69,7 @@ class Pipe:
         self._source = source
         self._sink: socket.socket | None = None
         self._scratch = scratch
+        self._awake = awake
         self._owner = owner
         self._chain = Chain(self)
         self._started = self._reading = self._writing = self._resting = False
@@ -125,6 +132,12 @@ class Pipe:
             self._alarm.cancel()
             self._alarm = None
 
+    def forget(self) -> None:
+        """Let go of the owner, so that a closed link is no work for the garbage collector."""
+        assert self.done, "an owner is forgotten when nothing moves any more"
+        del self._owner
+        self._chain.forget()
+
     def delayed(self, stage: Stage, waited_ns: int) -> None:
         """Pass a toxic's word on to the owner."""
         self._owner.chunk_delayed(self, stage, waited_ns)
@@ -181,6 +194,8 @@ class Pipe:
                 return
             self._count(sent)
             if sent == size:
+                if self._awake is not None and size < SMALL_BYTES:
+                    self._awake.stay()
                 return
         now_ns = time.monotonic_ns()
         self._chain.put(Chunk(memoryview(bytes(scratch[sent:size])), now_ns, now_ns))
@@ -267,7 +282,7 @@ class Pipe:
 
     def _finish(self, end: End) -> None:
         self.stop()
-        if end == "end":
+        if end == "end" and self._owner.needs_half_close(self):
             assert self._sink is not None
             with suppress(OSError):  # the sink may be gone already: then it needs no half-close
                 self._sink.shutdown(socket.SHUT_WR)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from crashloop.proxy.acceptor import Peer
     from crashloop.proxy.address import AddressLike, Target
+    from crashloop.proxy.awake import Awake
     from crashloop.proxy.events import Emit
     from crashloop.proxy.faults import Direction, Fault, GateFault
 
@@ -55,7 +56,7 @@ class FaultProxy:
     `watch_pids` names the processes to which a waiting SYN may belong. `name` begins the name of
     each link, so give every proxy of one trace its own. `seed` decides every draw: toxicity,
     jitter, sizes. `dial_limit_s` bounds one upstream connect, in wall seconds; an upstream host
-    is looked up for each connection.
+    is looked up for each connection. `awake` shortens round trips at the price of processor time.
 
     Raises UsageError for an address that cannot be used.
     """
@@ -70,6 +71,7 @@ class FaultProxy:
         seed: int = 0,
         dial_limit_s: float = 5,
         watch_pids: Callable[[], Iterable[int]] = tuple,
+        awake: Awake | None = None,
     ) -> None:
         self.name = name
         self.upstream = Address.of(upstream)
@@ -79,6 +81,7 @@ class FaultProxy:
         self._seed = seed
         self._dial_limit_s = dial_limit_s
         self._watch_pids = watch_pids
+        self._awake = awake
         self._targets: tuple[Target, ...] | None = None
         self._alarms: Alarms | None = None
         self._path: Path | None = None
@@ -124,6 +127,7 @@ class FaultProxy:
         self._path = Path(
             loop=loop,
             alarms=self._alarms,
+            awake=self._awake,
             scratch=memoryview(bytearray(SCRATCH_BYTES)),
             listen=self._gate.address,
             upstream=self.upstream,

@@ -16,7 +16,6 @@ from mutants import harness_parts
 from crashloop import visitor
 from crashloop.clock import TimeScale
 from crashloop.engines import local
-from crashloop.engines.local import LocalEngine
 from crashloop.incidents import incident
 from crashloop.judge import judge
 from crashloop.lab import RunOptions, run_scenario
@@ -26,6 +25,7 @@ from crashloop.trace.reader import parse_trace, read_trace
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from crashloop.engines.local import LocalEngine
     from crashloop.proxy.proxy import FaultProxy
     from crashloop.run import Run
 
@@ -66,10 +66,6 @@ def incident_with(app: str = "", *, deaths: int = 1, transport: str = "unix") ->
 def _of_deaths(spec: CheckSpec, deaths: int) -> CheckSpec:
     counts = {name: deaths for name in spec.params if name in {"times", "restarts"}}
     return replace(spec, params={**spec.params, **counts})
-
-
-def engine_with(proxy: type[FaultProxy]) -> type[LocalEngine]:
-    return type("Engine", (LocalEngine,), {"proxy_class": proxy})
 
 
 def assert_caught(run: Run, verdict: Verdict, check: str, *words: str) -> None:
@@ -286,7 +282,9 @@ PROXIES: list[Any] = [
 async def test_a_broken_proxy_is_caught(
     proxy: type[FaultProxy], app: str, check: str, words: str, options: RunOptions
 ) -> None:
-    run = await run_scenario(incident_with(app), replace(options, engine=engine_with(proxy)))
+    run = await run_scenario(
+        incident_with(app), replace(options, engine=harness_parts.engine_with(proxy))
+    )
     assert_caught(run, Verdict.INCONCLUSIVE, check, words)
 
 

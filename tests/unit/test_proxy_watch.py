@@ -1,41 +1,81 @@
 """Timers that are never early, and the watch on waiting clients, without a kernel."""
 
 import asyncio
+import sys
 import time
 from collections.abc import Callable
 from typing import cast
 
 import pytest
 
-from crashloop.proxy.alarm import Alarm
+from crashloop.proxy.alarm import Alarms
 from crashloop.proxy.syn import ESTABLISHED, SYN_SENT, SocketTable, TcpSocket
 from crashloop.proxy.watch import SynWatch
 
 
 class HastyLoop:
-    """Calls back at once, whatever the delay."""
+    """Says at once that the time has come, whatever it was told."""
 
     def __init__(self) -> None:
         self.pending: list[Callable[[], None]] = []
 
-    def call_later(self, _: float, callback: Callable[[], None]) -> asyncio.Handle:
+    def add_reader(self, _: int, callback: Callable[[], None]) -> None:
         self.pending.append(callback)
-        return cast("asyncio.Handle", None)
+
+    def remove_reader(self, _: int) -> None:
+        self.pending.clear()
+
+    def call_later(self, _: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
+        self.pending.append(callback)
+        return cast("asyncio.TimerHandle", self)
+
+    def cancel(self) -> None:
+        pass
 
 
-def test_an_alarm_waits_again_when_its_loop_calls_early() -> None:
+@pytest.mark.parametrize("has_timerfd", [True, False])
+def test_an_alarm_waits_again_when_its_loop_calls_early(
+    monkeypatch: pytest.MonkeyPatch, *, has_timerfd: bool
+) -> None:
+    if not has_timerfd:
+        monkeypatch.setattr(sys, "platform", "darwin")
     loop = HastyLoop()
     fired: list[int] = []
     due_ns = time.monotonic_ns() + 2_000_000
-    Alarm(
-        cast("asyncio.AbstractEventLoop", loop), due_ns, lambda: fired.append(time.monotonic_ns())
-    )
+    alarms = Alarms(cast("asyncio.AbstractEventLoop", loop))
+    alarms.at(due_ns, lambda: fired.append(time.monotonic_ns()))
     calls = 0
     while not fired:
-        loop.pending.pop()()
+        loop.pending[-1]()
         calls += 1
+    alarms.close()
     assert calls > 1
     assert fired[0] >= due_ns
+
+
+def test_alarms_that_are_set_while_others_ring_ring_in_their_order() -> None:
+    async def scenario() -> list[str]:
+        rung: list[str] = []
+        done = asyncio.Event()
+        alarms = Alarms(asyncio.get_running_loop())
+        now_ns = time.monotonic_ns()
+
+        def ring_first() -> None:
+            rung.append("first")
+            alarms.at(now_ns + 30_000_000, ring_last)
+
+        def ring_last() -> None:
+            rung.append("third")
+            done.set()
+
+        alarms.at(now_ns + 20_000_000, lambda: rung.append("second"))
+        alarms.at(now_ns + 40_000_000, lambda: rung.append("never")).cancel()
+        alarms.at(now_ns + 10_000_000, ring_first)
+        await asyncio.wait_for(done.wait(), 5)
+        alarms.close()
+        return rung
+
+    assert asyncio.run(scenario()) == ["first", "second", "third"]
 
 
 class Table:

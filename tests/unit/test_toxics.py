@@ -167,6 +167,18 @@ def test_slow_close_delays_the_end_and_nothing_else() -> None:
     assert line.end == "end"
 
 
+def test_a_changed_slow_close_delays_the_end_anew() -> None:
+    line = Line(SlowClose(delay_s=10))
+    line.finish()
+    line.until(S)
+    line.chain.change("f0", SlowClose(delay_s=0.5), line.now_ns)
+    line.settle()
+    line.until(1499 * MS)
+    assert line.end is None
+    line.until(1500 * MS)
+    assert line.end == "end"
+
+
 def test_timeout_drops_data_and_closes_after_the_last_of_it() -> None:
     line = Line(Timeout(timeout_s=0.1))
     line.put(b"lost")

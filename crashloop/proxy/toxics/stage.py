@@ -130,11 +130,19 @@ class Stage:
         return moved
 
     def release(self, now_ns: int, target: Target, witness: Witness) -> None:
-        """Stop the toxic and pass on what it has in hand, whether there is room or not."""
+        """Stop the toxic and pass on what it has in hand, whether there is room or not.
+
+        An end in hand goes back to the inbox: who delays it begins anew, as Toxiproxy's does.
+        """
         self.now_ns = now_ns
         self._steps.close()
-        if self.hand is not None:
+        if self.hand is None:
+            return
+        if self.hand.end is None:
             self._pass(self.hand, target, witness)
+        else:
+            self.inbox.appendleft(self.hand)
+            self.hand = None
 
     def flush(self, now_ns: int, target: Target, witness: Witness) -> None:
         """Stop the toxic for good and pass on all that is here, in order."""

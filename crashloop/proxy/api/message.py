@@ -1,0 +1,85 @@
+"""One request and its answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from crashloop.proxy.api.jsontext import dumps
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping
+
+    from crashloop.proxy.api.error import ApiError
+
+JSON = "application/json"
+PLAIN = "text/plain; charset=utf-8"
+LINES = "application/x-ndjson"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A whole request. `path` is still percent-encoded; names of headers are in lower case."""
+
+    method: str
+    path: str
+    query: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+    @classmethod
+    def to(cls, target: str, *, method: str, headers: Mapping[str, str]) -> Request:
+        """A request without its body; `target` as in the request line, absolute or not."""
+        scheme, found, rest = target.partition("://")
+        if found and scheme.lower() in {"http", "https"}:
+            target = "/" + rest.partition("/")[2]
+        path, _, query = target.partition("?")
+        return cls(method=method, path=path, query=query, headers=headers)
+
+    def argument(self, name: str) -> str | None:
+        """The last value of this name in the query; None where it is not there."""
+        found = None
+        for pair in self.query.split("&"):
+            key, _, value = pair.partition("=")
+            if unquote(key) == name:
+                found = unquote(value)
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """An answer with a body at once, or with `stream`, whose parts are sent as they come."""
+
+    status: int = 200
+    body: bytes = b""
+    content_type: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    stream: AsyncGenerator[bytes] | None = None
+
+
+def json_response(document: object, *, status: int = 200) -> Response:
+    """A document as Toxiproxy sends it."""
+    return Response(status=status, body=dumps(document), content_type=JSON)
+
+
+def plain_error(text: str, *, status: int) -> Response:
+    """A line of text, as Go's http.Error sends it."""
+    return Response(
+        status=status,
+        body=text.encode() + b"\n",
+        content_type=PLAIN,
+        headers=(("X-Content-Type-Options", "nosniff"),),
+    )
+
+
+def refusal(status: int) -> Response:
+    """What Go's server answers to what is not HTTP."""
+    body = f"{status} {HTTPStatus(status).phrase}".encode()
+    return Response(status=status, body=body, content_type=PLAIN)
+
+
+def error_response(error: ApiError) -> Response:
+    """An error as Toxiproxy sends it: JSON in a text of its own, with a newline."""
+    return plain_error(dumps(error.document()).decode(), status=error.status)

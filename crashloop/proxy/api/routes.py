@@ -1,0 +1,279 @@
+"""Which path and method does what."""
+
+from __future__ import annotations
+
+import os
+import re
+import traceback
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from crashloop.proxy.api.decode import Number, first_value, items, mismatch, read_members
+from crashloop.proxy.api.error import ApiError
+from crashloop.proxy.api.jsontext import mended
+from crashloop.proxy.api.message import (
+    LINES,
+    Response,
+    error_response,
+    json_response,
+    plain_error,
+    refusal,
+)
+from crashloop.proxy.api.metrics import CONTENT_TYPE, exposition
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+
+    from crashloop.proxy.api.collection import Collection
+    from crashloop.proxy.api.journal import Journal
+    from crashloop.proxy.api.message import Request
+
+    Handler = Callable[[Request, list[str]], Awaitable[Response]]
+
+TOXIPROXY_VERSION = "2.12.0"
+"""Whose API this is; clients ask for 2.x."""
+
+MAX_EVENT_READERS = 64
+MAX_PIDS = 4096
+
+_BAD_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")
+_DIGITS = re.compile(r"[0-9]{1,19}")
+_MAX_PID = 2**22
+_ANY = "*"
+
+
+class Routes:
+    """Answers requests; never raises, except when it is cancelled.
+
+    `watched` holds the processes whose SYNs the proxies look for.
+    """
+
+    def __init__(
+        self, *, collection: Collection, journal: Journal, report: Callable[[str], None]
+    ) -> None:
+        self.watched: tuple[int, ...] = ()
+        self._collection = collection
+        self._journal = journal
+        self._report = report
+        self._readers = 0
+        self._answered = 0
+        self._prefix = os.urandom(6).hex()
+        self._routes: dict[tuple[str, ...], dict[str, Handler]] = {
+            ("proxies",): {"GET": self._index, "POST": self._create},
+            ("proxies", _ANY): {
+                "GET": self._show,
+                "POST": self._update,
+                "PATCH": self._update,
+                "DELETE": self._delete,
+            },
+            ("proxies", _ANY, "toxics"): {"GET": self._toxics, "POST": self._add_toxic},
+            ("proxies", _ANY, "toxics", _ANY): {
+                "GET": self._toxic,
+                "POST": self._change_toxic,
+                "PATCH": self._change_toxic,
+                "DELETE": self._remove_toxic,
+            },
+            ("proxies", _ANY, "links"): {"GET": self._links},
+            ("populate",): {"POST": self._populate},
+            ("reset",): {"POST": self._reset},
+            ("version",): {"GET": self._version},
+            ("metrics",): {_ANY: self._metrics},
+            ("events",): {"GET": self._events},
+            ("watch",): {"POST": self._watch},
+            ("openapi.json",): {"GET": self._openapi},
+        }
+
+    async def answer(self, request: Request) -> Response:
+        """The answer to one request."""
+        if not request.path.startswith("/") or _BAD_ESCAPE.search(request.path):
+            return refusal(400)
+        clean = _cleaned(request.path)
+        if clean != request.path:
+            query = f"?{request.query}" if request.query else ""
+            return Response(status=301, headers=(("Location", clean + query),))
+        methods, names = self._matching(clean)
+        if methods is None:
+            return plain_error("404 page not found", status=404)
+        handler = methods.get(request.method) or methods.get(_ANY)
+        if handler is None:
+            return Response(status=405, headers=(("Allow", ", ".join(methods)),))
+        response = await self._guarded(handler, request, names)
+        return self._numbered(response)
+
+    def sequenced(self) -> tuple[str, str]:
+        """The header that every response carries: the number of the newest event."""
+        return "X-Crashloop-Seq", str(self._journal.newest)
+
+    async def _guarded(self, handler: Handler, request: Request, names: list[str]) -> Response:
+        if request.headers.get("user-agent", "").startswith("Mozilla/"):
+            return plain_error("User agent not allowed", status=403)
+        try:
+            return await handler(request, names)
+        except ApiError as error:
+            return error_response(error)
+        except Exception as error:  # noqa: BLE001  the last frame: a bug is answered and told too
+            self._report(traceback.format_exc())
+            told = f"internal error: {type(error).__name__}: {error}"
+            return error_response(ApiError(told, 500))
+
+    def _numbered(self, response: Response) -> Response:
+        self._answered += 1
+        number = f"{self._prefix}{self._answered:08x}"
+        return Response(
+            status=response.status,
+            body=response.body,
+            content_type=response.content_type,
+            headers=(*response.headers, ("X-Toxiproxy-Request-Id", number)),
+            stream=response.stream,
+        )
+
+    def _matching(self, path: str) -> tuple[dict[str, Handler] | None, list[str]]:
+        given = [unquote(one, errors="replace") for one in path.split("/")[1:]]
+        for pattern, methods in self._routes.items():
+            if len(pattern) == len(given):
+                pairs = list(zip(pattern, given, strict=True))
+                if all(want in (have, _ANY) and have for want, have in pairs):
+                    return methods, [have for want, have in pairs if want == _ANY]
+        return None, []
+
+    async def _index(self, request: Request, names: list[str]) -> Response:
+        del request, names
+        return json_response(self._collection.documents())
+
+    async def _create(self, request: Request, names: list[str]) -> Response:
+        del names
+        entry = await self._collection.create(request.body)
+        return json_response(entry.document(), status=201)
+
+    async def _show(self, request: Request, names: list[str]) -> Response:
+        del request
+        return json_response(self._collection.get(names[0]).document())
+
+    async def _update(self, request: Request, names: list[str]) -> Response:
+        entry = await self._collection.update(names[0], request.body)
+        return json_response(entry.document())
+
+    async def _delete(self, request: Request, names: list[str]) -> Response:
+        del request
+        await self._collection.remove(names[0])
+        return Response(status=204)
+
+    async def _toxics(self, request: Request, names: list[str]) -> Response:
+        del request
+        entry = self._collection.get(names[0])
+        return json_response([toxic.document() for toxic in entry.in_order()])
+
+    async def _add_toxic(self, request: Request, names: list[str]) -> Response:
+        toxic = await self._collection.add_toxic(names[0], request.body)
+        return json_response(toxic.document())
+
+    async def _toxic(self, request: Request, names: list[str]) -> Response:
+        del request
+        return json_response(self._collection.get(names[0]).toxic(names[1]).document())
+
+    async def _change_toxic(self, request: Request, names: list[str]) -> Response:
+        toxic = await self._collection.change_toxic(names[0], names[1], request.body)
+        return json_response(toxic.document())
+
+    async def _remove_toxic(self, request: Request, names: list[str]) -> Response:
+        del request
+        await self._collection.remove_toxic(names[0], names[1])
+        return Response(status=204)
+
+    async def _links(self, request: Request, names: list[str]) -> Response:
+        del request
+        plane = self._collection.get(names[0]).plane
+        return json_response([] if plane is None else plane.snapshot())
+
+    async def _populate(self, request: Request, names: list[str]) -> Response:
+        del names
+        entries, error = await self._collection.populate(request.body)
+        proxies = {"proxies": [entry.document() for entry in entries] or None}
+        if error is None:
+            return json_response(proxies, status=201)
+        return json_response({**error.document(), **proxies}, status=error.status)
+
+    async def _reset(self, request: Request, names: list[str]) -> Response:
+        del request, names
+        await self._collection.reset()
+        return Response(status=204)
+
+    async def _version(self, request: Request, names: list[str]) -> Response:
+        del request, names
+        text = f'{{"version": "{TOXIPROXY_VERSION}"}}\n'
+        return Response(body=text.encode(), content_type="application/json;charset=utf-8")
+
+    async def _metrics(self, request: Request, names: list[str]) -> Response:
+        del request, names
+        text = exposition(self._collection.entries.values(), self._journal)
+        return Response(body=mended(text).encode(), content_type=CONTENT_TYPE)
+
+    async def _events(self, request: Request, names: list[str]) -> Response:
+        del names
+        newest = self._journal.newest
+        since = request.argument("since") or "0"
+        until = request.argument("until")
+        if not _DIGITS.fullmatch(since):
+            raise ApiError(f"since={since} is not the number of an event")
+        if int(since) > newest:
+            raise ApiError(
+                f"since={since} lies ahead: the newest event is {newest}; "
+                "was the proxy started again?"
+            )
+        if until not in {None, "now"}:
+            raise ApiError(f"until={until} is not possible: only until=now")
+        if self._readers >= MAX_EVENT_READERS:
+            raise ApiError(f"{MAX_EVENT_READERS} readers are reading events already", 503)
+        lines = self._journal.read(since=int(since), until=None if until is None else newest)
+        return Response(content_type=LINES, stream=self._counted(lines))
+
+    async def _counted(self, lines: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+        self._readers += 1
+        try:
+            async with aclosing(lines):
+                async for line in lines:
+                    yield line
+        finally:
+            self._readers -= 1
+
+    async def _watch(self, request: Request, names: list[str]) -> Response:
+        del names
+        found = read_members(
+            first_value(request.body), {"pids": items("[]int")}, struct="Watch", go_type="Watch"
+        )
+        if "pids" not in found:
+            raise ApiError("missing required field: pids")
+        pids = [_pid(one) for one in found["pids"][: MAX_PIDS + 1]]
+        if len(pids) > MAX_PIDS:
+            raise ApiError(f"pids has {MAX_PIDS} entries at most")
+        self.watched = tuple(dict.fromkeys(pids))
+        return json_response({"pids": list(self.watched)})
+
+    async def _openapi(self, request: Request, names: list[str]) -> Response:
+        del request, names
+        from crashloop.proxy.api.openapi import document  # noqa: PLC0415  only when asked for
+
+        return json_response(document())
+
+
+def _pid(value: object) -> int:
+    if not isinstance(value, Number) or not _DIGITS.fullmatch(value):
+        mismatch(value, "struct field Watch.pids", "int", with_text=True)
+    if not 1 <= int(value) <= _MAX_PID:
+        raise ApiError(f"{value} in pids is not the number of a process")
+    return int(value)
+
+
+def _cleaned(path: str) -> str:
+    """The path as Go's path.Clean gives it, with a slash at its end kept."""
+    if "//" not in path and "/." not in path:
+        return path
+    kept: list[str] = []
+    for part in path.split("/"):
+        if part == "..":
+            del kept[-1:]
+        elif part not in {"", "."}:
+            kept.append(part)
+    clean = "/" + "/".join(kept)
+    return clean + "/" if path.endswith("/") and kept else clean

@@ -1,0 +1,283 @@
+"""What connections see differently, on purpose; each test shows both behaviours."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from toxiproxy_server import running
+
+from tests.contract.api import LOOPBACK, Api, unique
+from tests.contract.wire import ATTEMPTS, GRAIN_S, STREAMS, Wire, least, until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from toxiproxy_server import Kind
+
+    from tests.contract.api import Proxy
+    from tests.contract.wire import Stream
+
+FOR_EVER_MS = 60_000
+
+
+@pytest.mark.difference("half-close")
+@pytest.mark.parametrize("stream", STREAMS)
+def test_an_answer_to_an_end_that_stopped_writing(
+    kind: Kind, wire: Wire, proxy: Proxy, stream: Stream
+) -> None:
+    asker, answerer = wire.link(proxy).ends(stream)
+    asker.send(b"question")
+    asker.end_writing()
+    assert answerer.rest() == (b"question", "end")
+    with suppress(ConnectionError):
+        answerer.send(b"answer")
+    answerer.close()
+    assert asker.rest() == {"toxiproxy": (b"", "end"), "built-in": (b"answer", "end")}[kind]
+
+
+@pytest.mark.difference("refused-upstream")
+@pytest.mark.parametrize("upstream", ["refusing", "no address"])
+def test_an_upstream_that_refuses(
+    kind: Kind, api: Api, wire: Wire, nowhere: str, upstream: str
+) -> None:
+    proxy = api.create(upstream=nowhere if upstream == "refusing" else upstream)
+    assert wire.attempt(proxy) == {"toxiproxy": "end", "built-in": "reset"}[kind]
+
+
+@pytest.mark.difference("disabled-keeps-port")
+def test_the_port_of_a_disabled_proxy(kind: Kind, proxy: Proxy) -> None:
+    address = proxy.address
+    proxy.update(enabled=False)
+    with socket.socket() as other:
+        taken = True
+        with suppress(OSError):
+            other.bind(address)
+            taken = False
+    assert taken == {"toxiproxy": False, "built-in": True}[kind]
+
+
+@pytest.mark.difference("failed-update")
+def test_a_proxy_after_an_update_that_failed(kind: Kind, wire: Wire, proxy: Proxy) -> None:
+    before = proxy.show()
+    link = wire.link(proxy)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        assert proxy.api.patch(proxy.path, {"listen": listen}).status == 500
+    if kind == "toxiproxy":
+        assert proxy.show() == {**before, "listen": listen, "enabled": False}
+        assert link.client.ending() == "end"
+    else:
+        assert proxy.show() == before
+        link.server.send(b"goes on")
+        assert link.client.receive(7) == b"goes on"
+        wire.link(proxy)
+
+
+@pytest.mark.difference("no-host")
+def test_a_listen_address_without_a_host(kind: Kind, api: Api) -> None:
+    """Shown without opening any: a taken port of another loopback address is in the way."""
+    with socket.socket() as blocker:
+        try:
+            blocker.bind(("127.0.0.2", 0))
+        except OSError as error:
+            pytest.skip(f"127.0.0.2 is no loopback address here: {error}")
+        blocker.listen()
+        port = blocker.getsockname()[1]
+        body = {"name": unique(), "listen": f":{port}", "upstream": "127.0.0.1:9"}
+        answer = api.post("/proxies", body)
+        if kind == "toxiproxy":
+            in_use = f"listen tcp :{port}: bind: address already in use"
+            assert answer.expect(500) == {"error": in_use, "status": 500}
+        else:
+            assert answer.expect(201)["listen"] == f"127.0.0.1:{port}"
+
+
+@pytest.mark.difference("later-latency")
+def test_a_second_latency_for_a_chunk_that_waited(kind: Kind, wire: Wire, proxy: Proxy) -> None:
+    """A is sent at 0 ms, B at 90: Toxiproxy has B at 300, 210 after it left."""
+    proxy.add("latency", name="first", latency=120)
+    proxy.add("latency", name="second", latency=120)
+    link = wire.link(proxy)
+
+    def b_took_s() -> float:
+        link.server.send(b"A")
+        time.sleep(0.090)
+        start = time.perf_counter()
+        link.server.send(b"B")
+        return link.client.arrivals(2)[-1][0] - start
+
+    if kind == "toxiproxy":
+        assert least(b_took_s, below=0.230) < 0.230
+    else:
+        assert b_took_s() >= 0.240 - GRAIN_S
+
+
+@pytest.mark.difference("others-left-alone")
+def test_what_a_toxic_holds_when_another_comes_and_goes(
+    kind: Kind, wire: Wire, proxy: Proxy
+) -> None:
+    proxy.add("latency", latency=FOR_EVER_MS)
+    link = wire.link(proxy)
+    link.server.send(b"held")
+    assert link.client.is_quiet()
+
+    def released() -> bool:
+        proxy.add("limit_data", bytes=1 << 40).remove()
+        return not link.client.is_quiet(0.05)
+
+    if kind == "toxiproxy":
+        until(released, "the chunk, as another toxic came or went")
+    else:
+        assert not any(released() for _ in range(3))
+
+
+@pytest.mark.difference("reset-of-open-links")
+def test_reset_peer_on_a_connection_that_was_open(kind: Kind, wire: Wire, proxy: Proxy) -> None:
+    link = wire.link(proxy)
+    link.server.send(b"before")
+    assert link.client.receive(6) == b"before"
+    proxy.add("reset_peer", timeout=0)
+    link.server.send(b"x")
+    assert link.client.ending() == {"toxiproxy": "end", "built-in": "reset"}[kind]
+
+
+@pytest.mark.difference("removal-while-waiting")
+def test_the_removal_of_a_reset_peer_that_waits(kind: Kind, wire: Wire, proxy: Proxy) -> None:
+    wait_ms = {"toxiproxy": 800, "built-in": FOR_EVER_MS}[kind]
+
+    def removal_s() -> float:
+        toxic = proxy.add("reset_peer", timeout=wait_ms)
+        wire.link(proxy).server.send(b"x")
+        time.sleep(0.1)
+        start = time.perf_counter()
+        toxic.remove()
+        return time.perf_counter() - start
+
+    if kind == "toxiproxy":
+        assert any(removal_s() > 0.3 for _ in range(ATTEMPTS))
+    else:
+        assert removal_s() < FOR_EVER_MS / 2000
+
+
+@pytest.mark.difference("meaningless-attributes")
+def test_data_that_comes_to_a_negative_rate(kind: Kind, wire: Wire, tmp_path: Path) -> None:
+    """On a server of its own, as Toxiproxy's does not outlive it."""
+    with running(kind, tmp_path) as server, httpx.Client(base_url=server.url) as http:
+        body = {"name": "db", "listen": LOOPBACK, "upstream": wire.upstream}
+        made = http.post("/proxies", json=body).raise_for_status().json()
+        toxic = {"type": "bandwidth", "attributes": {"rate": -1}}
+        answer = http.post("/proxies/db/toxics", json=toxic)
+        assert answer.status_code == {"toxiproxy": 200, "built-in": 400}[kind]
+        host, _, port = made["listen"].rpartition(":")
+        client = wire.keep(socket.create_connection((host, int(port))))
+        wire.accept().send(b"data")
+        if kind == "toxiproxy":
+            client.rest()
+            with pytest.raises(httpx.TransportError):
+                http.get("/version")
+            assert "panic: runtime error: slice bounds out of range" in server.log.read_text()
+        else:
+            assert client.receive(4) == b"data"
+
+
+@pytest.mark.difference("unix-sockets")
+def test_unix_sockets(kind: Kind, api: Api, short_folder: Path) -> None:
+    path = short_folder / "proxy"
+    with socket.socket(socket.AF_UNIX) as upstream:
+        upstream.bind(str(short_folder / "up"))
+        upstream.listen()
+        upstream.settimeout(10)
+        to = f"unix:{short_folder / 'up'}"
+        body = {"name": unique(), "listen": f"unix:{path}", "upstream": to}
+        answer = api.post("/proxies", body)
+        if kind == "toxiproxy":
+            answer.expect(500)
+            return
+        made = answer.expect(201)
+        assert (made["listen"], made["upstream"]) == (f"unix:{path}", to)
+        with Wire() as wire, socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))
+            client.sendall(b"over a file")
+            assert wire.keep(upstream.accept()[0]).receive(11) == b"over a file"
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A folder for Unix sockets, whose paths have 107 bytes at most."""
+    folder = Path(tempfile.mkdtemp(prefix="wire"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.mark.difference("connect-faults")
+@pytest.mark.parametrize(
+    "kind_of_toxic", ["hold", "accept_close", "refuse", "black_hole", "connect_delay"]
+)
+def test_a_toxic_of_connecting(kind: Kind, proxy: Proxy, kind_of_toxic: str) -> None:
+    answer = proxy.api.post(f"{proxy.path}/toxics", {"type": kind_of_toxic})
+    if kind == "toxiproxy":
+        assert answer.expect(400) == {"error": "invalid toxic type", "status": 400}
+    elif answer.status == 501:
+        pytest.skip(f"not on this machine: {answer.json['error']}")
+    else:
+        assert answer.expect(200)["type"] == kind_of_toxic
+        assert [toxic["type"] for toxic in proxy.show()["toxics"]] == [kind_of_toxic]
+
+
+@pytest.mark.difference("connect-faults")
+def test_a_held_connection(kind: Kind, wire: Wire, proxy: Proxy) -> None:
+    if kind == "toxiproxy":
+        body = {"type": "hold", "attributes": {"delay": 0}}
+        assert proxy.api.post(f"{proxy.path}/toxics", body).status == 400
+        return
+    toxic = proxy.add("hold")
+    client = wire.connect(proxy)
+    client.send(b"waits")
+    assert client.is_quiet()
+    toxic.remove()
+    assert wire.accept().receive(5) == b"waits"
+
+
+@pytest.mark.difference("first-connections")
+def test_the_first_connections_and_then_recovery(kind: Kind, wire: Wire, proxy: Proxy) -> None:
+    proxy.add("limit_data", "upstream", bytes=0, connections=2)
+    passed = []
+    for _ in range(4):
+        link = wire.link(proxy)
+        link.client.send(b"x")
+        link.client.end_writing()
+        passed.append(link.server.rest()[0] == b"x")
+    assert passed == {"toxiproxy": [False] * 4, "built-in": [False, False, True, True]}[kind]
+
+
+@pytest.mark.difference("seed")
+def test_a_seed_given_twice(kind: Kind, tmp_path: Path) -> None:
+    """Of 30 connections each, all draws alike by chance: once in a billion runs."""
+    option = {"toxiproxy": ["-seed", "7"], "built-in": []}[kind]
+
+    def draws(wire: Wire) -> list[bool]:
+        with running(kind, tmp_path, *option) as server, Api(server.url) as api:
+            body = {"name": "drawn", "listen": LOOPBACK, "upstream": wire.upstream}
+            api.post("/proxies", body).expect(201)
+            proxy = api.proxy("drawn")
+            proxy.add("limit_data", "upstream", toxicity=0.5, bytes=0)
+            taken = []
+            for _ in range(30):
+                link = wire.link(proxy)
+                link.client.send(b"x")
+                link.client.end_writing()
+                taken.append(link.server.rest()[0] == b"")
+            return taken
+
+    with Wire() as wire:
+        first, second = draws(wire), draws(wire)
+    assert set(first) == {True, False}
+    assert (first == second) == {"toxiproxy": False, "built-in": True}[kind]

@@ -1,0 +1,500 @@
+"""The API over real sockets: Toxiproxy's answers, and clients that misbehave."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import socket
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from crashloop.proxy.api.collection import Collection
+from crashloop.proxy.api.connection import MAX_BODY_BYTES, Limits
+from crashloop.proxy.api.journal import Journal
+from crashloop.proxy.api.routes import MAX_EVENT_READERS, Routes
+from crashloop.proxy.api.server import ApiServer
+from crashloop.proxy.proxy import FaultProxy
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from crashloop.proxy.address import Address
+    from crashloop.proxy.api.plane import Plane
+    from crashloop.proxy.events import Emit
+
+DEADLINE_S = 5
+SHORT = Limits(request_s=0.05, idle_s=0.05, answer_s=0.2, linger_s=0.2)
+
+
+class Api:
+    """A server of this test's own, and how to ask it."""
+
+    def __init__(self, *, limits: Limits | None = None, max_connections: int = 256) -> None:
+        self.reports: list[str] = []
+        self.journal = Journal()
+        self.collection = Collection(make=plane, journal=self.journal)
+        self.routes = Routes(
+            collection=self.collection, journal=self.journal, report=self.reports.append
+        )
+        self.server = ApiServer(self.routes, limits=limits, max_connections=max_connections)
+        self.port = 0
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection to the API."""
+        return await asyncio.open_connection("127.0.0.1", self.port)
+
+    async def raw(self, data: bytes) -> bytes:
+        """Send, and read all until the end."""
+        reader, writer = await self.connect()
+        writer.write(data)
+        answer = b""
+        with suppress(ConnectionResetError):
+            answer = await reader.read()
+        writer.close()
+        return answer
+
+    async def ask(
+        self, method: str, path: str, body: object = None, **headers: str
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers and body of one answer."""
+        text = body if isinstance(body, bytes) else json.dumps(body).encode()
+        lines = [f"{method} {path} HTTP/1.1", "Host: x", "Connection: close"]
+        lines += [f"{key.replace('_', '-')}: {value}" for key, value in headers.items()]
+        if body is not None:
+            lines.append(f"Content-Length: {len(text)}")
+        head = "\r\n".join(lines) + "\r\n\r\n"
+        answer = await self.raw(head.encode() + (text if body is not None else b""))
+        return answered(answer)
+
+
+def answered(answer: bytes) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers in lower case, and body."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    first, *rest = head.decode().split("\r\n")
+    headers = dict(line.split(": ", 1) for line in rest)
+    return int(first.split()[1]), {key.lower(): value for key, value in headers.items()}, body
+
+
+def plane(*, name: str, listen: Address, upstream: Address, emit: Emit) -> Plane:
+    """The real data plane."""
+    return FaultProxy(name=name, listen=listen, upstream=upstream, emit=emit)
+
+
+@asynccontextmanager
+async def serving(
+    *, limits: Limits | None = None, max_connections: int = 256
+) -> AsyncIterator[Api]:
+    """An API that serves meanwhile."""
+    api = Api(limits=limits, max_connections=max_connections)
+    async with asyncio.timeout(DEADLINE_S):
+        api.port = (await api.server.start("127.0.0.1:0")).port
+        try:
+            yield api
+        finally:
+            await api.collection.close()
+            api.journal.close()
+            await api.server.stop()
+    assert api.server._connections == set()
+    assert api.reports == []
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Give the loop to others until the condition holds; the test's deadline ends it."""
+    while not condition():  # noqa: ASYNC110  sockets tell nobody when the peer has been seen
+        await asyncio.sleep(0.001)
+
+
+DB = {"name": "db", "listen": "127.0.0.1:0", "upstream": "127.0.0.1:9"}
+
+
+async def test_a_proxy_goes_the_whole_way_of_its_life() -> None:
+    async with serving() as api:
+        status, headers, body = await api.ask("POST", "/proxies", DB)
+        assert (status, headers["content-type"]) == (201, "application/json")
+        port = api.collection.get("db").listen.rpartition(":")[2]
+        assert body.decode() == (
+            f'{{"name":"db","listen":"127.0.0.1:{port}","upstream":"127.0.0.1:9",'
+            '"enabled":true,"Logger":{},"toxics":[]}'
+        )
+        assert await api.ask("GET", "/proxies/db") == (200, anything(), body)
+        status, _, body = await api.ask("POST", "/proxies/db/toxics", {"type": "latency"})
+        assert body == (
+            b'{"attributes":{"latency":0,"jitter":0},"name":"latency_downstream",'
+            b'"type":"latency","stream":"downstream","toxicity":1}'
+        )
+        assert await api.ask("GET", "/proxies/db/toxics/latency_downstream") == (
+            200,
+            anything(),
+            body,
+        )
+        assert (await api.ask("GET", "/proxies/db/toxics"))[2] == b"[" + body + b"]"
+        change = {"attributes": {"latency": 5}}
+        for method in ("POST", "PATCH"):
+            status, _, _ = await api.ask(method, "/proxies/db/toxics/latency_downstream", change)
+            assert status == 200
+        assert (await api.ask("GET", "/proxies/db/links"))[2] == b"[]"
+        assert (await api.ask("DELETE", "/proxies/db/toxics/latency_downstream"))[0] == 204
+        assert (await api.ask("PATCH", "/proxies/db", {"enabled": False}))[0] == 200
+        assert (await api.ask("POST", "/reset"))[0] == 204
+        assert api.collection.get("db").enabled
+        status, headers, body = await api.ask("DELETE", "/proxies/db")
+        assert (status, body, "content-length" in headers) == (204, b"", False)
+        assert (await api.ask("GET", "/proxies"))[2] == b"{}"
+
+
+def anything() -> Any:
+    """Equal to whatever it is compared with."""
+
+    class Anything:
+        def __eq__(self, other: object) -> bool:
+            return True
+
+        __hash__ = None  # type: ignore[assignment]
+
+    return Anything()
+
+
+async def test_errors_have_toxiproxys_form() -> None:
+    async with serving() as api:
+        status, headers, body = await api.ask("GET", "/proxies/nix")
+        assert (status, body) == (404, b'{"error":"proxy not found","status":404}\n')
+        assert headers["content-type"] == "text/plain; charset=utf-8"
+        assert headers["x-content-type-options"] == "nosniff"
+        assert len(headers["x-toxiproxy-request-id"]) == 20
+        status, headers, body = await api.ask("POST", "/populate", [{"name": "a"}])
+        assert (status, headers["content-type"]) == (400, "application/json")
+        assert body == (
+            b'{"error":"missing required field: upstream at proxy 1","status":400,"proxies":null}'
+        )
+        assert (await api.ask("POST", "/populate", []))[2] == b'{"proxies":null}'
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/nix", 404),
+        ("GET", "/proxies/", 404),
+        ("GET", "/proxies/a/", 404),
+        ("PUT", "/proxies", 405),
+        ("HEAD", "/proxies", 405),
+        ("GET", "/reset", 405),
+        ("GET", "//proxies", 301),
+        ("POST", "/x/../proxies?q=1", 301),
+        ("GET", "/proxies/%zz", 400),
+        ("GET", "*", 400),
+    ],
+)
+async def test_other_paths_and_methods_are_answered_as_by_toxiproxy(
+    method: str, path: str, status: int
+) -> None:
+    async with serving() as api:
+        found, headers, body = await api.ask(method, path)
+        assert found == status
+        assert "x-crashloop-seq" in headers
+        if status == 404:
+            assert body == b"404 page not found\n"
+        if status == 405:
+            assert (body, bool(headers["allow"])) == (b"", True)
+        if status == 301:
+            assert headers["location"] == path.replace("//", "/").replace("/x/..", "")
+
+
+async def test_browsers_are_turned_away() -> None:
+    async with serving() as api:
+        status, _, body = await api.ask("GET", "/proxies", User_Agent="Mozilla/5.0 (X11)")
+        assert (status, body) == (403, b"User agent not allowed\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("a b", "/proxies/a%20b"),
+        ("x/y", "/proxies/x%2Fy"),
+        ("..", "/proxies/%2e%2e"),
+        ("é", "/proxies/%C3%A9"),
+        ("\U0001f40d", "/proxies/\U0001f40d"),
+        ("a\n\x1b[31m", "/proxies/a%0A%1B%5B31m"),
+        ("toxics", "/proxies/toxics"),
+    ],
+)
+async def test_a_name_may_be_anything(name: str, path: str) -> None:
+    async with serving() as api:
+        assert (await api.ask("POST", "/proxies", {**DB, "name": name}))[0] == 201
+        status, _, body = await api.ask("GET", path)
+        assert (status, json.loads(body)["name"]) == (200, name)
+        toxic = {"type": "noop", "name": name}
+        assert (await api.ask("POST", f"{path}/toxics", toxic))[0] == 200
+        toxic_path = f"{path}/toxics/{path.rpartition('/')[2]}"
+        assert (await api.ask("DELETE", toxic_path))[0] == 204
+        assert (await api.ask("DELETE", path))[0] == 204
+
+
+async def test_one_connection_takes_many_requests_also_ahead_of_their_answers() -> None:
+    async with serving() as api:
+        reader, writer = await api.connect()
+        body = json.dumps(DB).encode()
+        create = b"POST /proxies HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body)
+        show = b"GET /proxies/db HTTP/1.1\r\nHost: x\r\n\r\n"
+        writer.write((create + body + show) * 3 + b"GET /version HTTP/1.0\r\n\r\n")
+        answers = await reader.read()
+        statuses = [int(found) for found in re.findall(rb"HTTP/1.1 ([0-9]+)", answers)]
+        assert statuses == [201, 200, 409, 200, 409, 200, 200]
+        writer.close()
+
+
+async def test_a_request_may_come_byte_by_byte_and_in_chunks() -> None:
+    async with serving() as api:
+        reader, writer = await api.connect()
+        chunked = b"POST /populate HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+        for byte in chunked + b"Connection: close\r\n\r\n1\r\n[\r\n1\r\n]\r\n0\r\n\r\n":
+            writer.write(bytes([byte]))
+            await asyncio.sleep(0)
+        assert b'{"proxies":null}' in await reader.read()
+        writer.close()
+
+
+async def test_a_client_that_asks_whether_to_go_on_is_told_to() -> None:
+    async with serving() as api:
+        reader, writer = await api.connect()
+        writer.write(
+            b"POST /populate HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
+            b"Connection: close\r\nContent-Length: 2\r\n\r\n"
+        )
+        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        writer.write(b"[]")
+        assert (await reader.read()).startswith(b"HTTP/1.1 201")
+        writer.close()
+
+
+async def test_a_head_request_gets_no_body() -> None:
+    async with serving() as api:
+        status, headers, body = await api.ask("HEAD", "/metrics")
+        assert (status, body) == (200, b"")
+        assert int(headers["content-length"]) > 100
+
+
+async def test_a_body_that_is_too_large_is_answered_413() -> None:
+    async with serving() as api:
+        status, _, body = await api.ask("POST", "/proxies", b" " * (MAX_BODY_BYTES + 1))
+        assert (status, json.loads(body)["status"]) == (413, 413)
+        size = b"%x\r\n" % (MAX_BODY_BYTES + 1)
+        head = b"POST /proxies HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        answer = await api.raw(head + size + b" " * (MAX_BODY_BYTES + 1) + b"\r\n0\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 413")
+        status, _, _ = await api.ask("POST", "/proxies", b" " * MAX_BODY_BYTES)
+        assert status == 400
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (b"junk\r\n\r\n", 400),
+        (b"GET /version HTTP/1.1\r\n\r\n", 400),
+        (b"GET /version HTTP/1.1\r\nHost: x\r\nA: " + b"a" * 200_000, 431),
+        (b"POST /proxies HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n", 400),
+        (b"POST /proxies HTTP/1.1\r\nHost: x\r\nContent-Length: " + b"9" * 20 + b"\r\n\r\n", 413),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400),
+    ],
+)
+async def test_what_is_not_http_is_answered_and_cut(data: bytes, status: int) -> None:
+    async with serving() as api:
+        assert answered(await api.raw(data))[0] == status
+
+
+async def test_a_client_that_never_sends_its_request_is_cut() -> None:
+    async with serving(limits=SHORT) as api:
+        assert await api.raw(b"") == b""
+        assert (await api.raw(b"GET /version HT")).startswith(b"HTTP/1.1 408")
+        head = b"POST /proxies HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"
+        answer = await api.raw(head + b'{"name"')
+        assert answer.startswith(b"HTTP/1.1 408")
+        assert b"the request did not come within 0.05 s" in answer
+
+
+async def test_a_client_that_asks_nothing_more_is_cut() -> None:
+    async with serving(limits=SHORT) as api:
+        answer = await api.raw(b"GET /version HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 200")
+
+
+async def test_a_client_that_never_reads_its_answer_is_cut() -> None:
+    async with serving(limits=SHORT) as api:
+        for number in range(300):
+            name = f"{number}-{'x' * 1900}"
+            disabled = {**DB, "name": name, "enabled": False}
+            await api.collection.create(json.dumps(disabled).encode())
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.setblocking(False)
+            await asyncio.get_running_loop().sock_connect(client, ("127.0.0.1", api.port))
+            request = b"GET /proxies HTTP/1.1\r\nHost: x\r\n\r\n" * 20
+            await asyncio.get_running_loop().sock_sendall(client, request)
+            await until(lambda: len(api.server._connections) == 1)
+            await until(lambda: not api.server._connections)
+
+
+async def test_clients_beyond_the_limit_are_told_so() -> None:
+    async with serving(max_connections=2) as api:
+        first = await api.connect()
+        second = await api.connect()
+        await until(lambda: len(api.server._connections) == 2)
+        status, _, body = answered(await api.raw(b""))
+        assert (status, json.loads(body)["error"]) == (503, "too many connections to the API")
+        for _, writer in (first, second):
+            writer.close()
+        await until(lambda: not api.server._connections)
+        assert (await api.ask("GET", "/version"))[0] == 200
+
+
+async def test_events_stream_as_they_happen_and_their_reader_may_leave() -> None:
+    async with serving() as api:
+        reader, writer = await api.connect()
+        writer.write(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b"200" in await reader.readuntil(b"\r\n\r\n")
+        _, headers, _ = await api.ask("POST", "/proxies", DB)
+        assert headers["x-crashloop-seq"] == "1"
+        event = json.loads((await reader.readuntil(b"}}\n")).partition(b"\r\n")[2])
+        assert (event["seq"], event["kind"], event["proxy"]) == (1, "proxy.created", "db")
+        assert api.routes._readers == 1
+        writer.close()
+        await until(lambda: api.routes._readers == 0)
+        assert api.journal._waiting == []
+
+
+async def test_events_end_at_the_newest_when_asked_to() -> None:
+    async with serving() as api:
+        for _ in range(3):
+            api.journal.emit("x", "", {"text": "<\u2028\x1b"})
+        _, headers, body = await api.ask("GET", "/events?since=1&until=now")
+        assert headers["content-type"] == "application/x-ndjson"
+        lines = [line for line in body.split(b"\r\n") if line.startswith(b"{")]
+        events = [json.loads(one) for line in lines for one in line.splitlines()]
+        assert [event["seq"] for event in events] == [2, 3]
+        assert (await api.ask("GET", "/events?since=3&until=now"))[0] == 200
+        for wrong in ("since=4", "since=-1", "since=x", "until=never"):
+            assert (await api.ask("GET", f"/events?{wrong}"))[0] == 400
+
+
+async def test_a_reader_of_events_that_does_not_read_costs_nothing() -> None:
+    async with serving() as api:
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.setblocking(False)
+            loop = asyncio.get_running_loop()
+            await loop.sock_connect(client, ("127.0.0.1", api.port))
+            await loop.sock_sendall(client, b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
+            await until(lambda: api.routes._readers == 1)
+            api.journal._max_events = 100
+            for _ in range(200):
+                for _ in range(200):
+                    api.journal.emit("x", "", {"text": "y" * 500})
+                await asyncio.sleep(0)
+            (connection,) = api.server._connections
+            assert connection._transport.get_write_buffer_size() < 1_000_000
+            told = b""
+            while b"events.missed" not in told:
+                told = told[-20:] + await loop.sock_recv(client, 65536)
+
+
+async def test_readers_of_events_are_limited() -> None:
+    async with serving() as api:
+        api.routes._readers = MAX_EVENT_READERS
+        status, _, body = await api.ask("GET", "/events")
+        assert (status, b"readers" in body) == (503, True)
+
+
+async def test_metrics_are_live_and_their_labels_are_escaped() -> None:
+    async with serving() as api:
+        upstream = await asyncio.start_server(echo, "127.0.0.1", 0)
+        async with upstream:
+            port = upstream.sockets[0].getsockname()[1]
+            proxy = {"name": 'a"b\\c\nd', "upstream": f"127.0.0.1:{port}"}
+            _, _, body = await api.ask("POST", "/proxies", proxy)
+            listen = json.loads(body)["listen"]
+            reader, writer = await asyncio.open_connection(*listen.split(":"))
+            writer.write(b"hello")
+            await reader.readexactly(5)
+            _, _, page = await api.ask("GET", "/metrics")
+            labels = f'listener="{listen}",proxy="a\\"b\\\\c\\nd",upstream="127.0.0.1:{port}"'
+            for direction in ("upstream", "downstream"):
+                for name in ("received", "sent"):
+                    line = f'{name}_bytes_total{{direction="{direction}",{labels}}} 5\n'
+                    assert f"toxiproxy_proxy_{line}" in page.decode()
+            assert 'crashloop_proxy_open_links{proxy="a\\"b\\\\c\\nd"} 1\n' in page.decode()
+            writer.close()
+
+
+async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Send back what comes."""
+    with suppress(ConnectionError):
+        while data := await reader.read(1000):
+            writer.write(data)
+    writer.close()
+
+
+async def test_the_processes_to_watch_are_set() -> None:
+    async with serving() as api:
+        assert (await api.ask("POST", "/watch", {"pids": [7, 9, 7]}))[2] == b'{"pids":[7,9]}'
+        assert api.routes.watched == (7, 9)
+        for wrong in ({}, {"pids": [0]}, {"pids": ["7"]}, {"pids": 7}, {"pids": [1.5]}):
+            assert (await api.ask("POST", "/watch", wrong))[0] == 400
+        assert api.routes.watched == (7, 9)
+
+
+async def test_a_bug_is_answered_500_and_told() -> None:
+    async with serving() as api:
+
+        def broken() -> dict[str, object]:
+            raise ZeroDivisionError("x\ny")
+
+        api.collection.documents = broken  # type: ignore[method-assign]
+        status, _, body = await api.ask("GET", "/proxies")
+        assert (status, json.loads(body)["status"]) == (500, 500)
+        assert "ZeroDivisionError" in api.reports.pop()
+
+
+async def test_stopping_lets_an_answer_out_and_ends_the_rest() -> None:
+    async with serving() as api:
+        reader, writer = await api.connect()
+        writer.write(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
+        await reader.readuntil(b"\r\n\r\n")
+        idle, idle_writer = await api.connect()
+        await until(lambda: len(api.server._connections) == 2)
+        api.journal.emit("last", "", {})
+        api.journal.close()
+        await api.server.stop()
+        assert b'"last"' in await reader.read()
+        assert await idle.read() == b""
+        for one in (writer, idle_writer):
+            one.close()
+
+
+async def test_the_version_is_toxiproxys() -> None:
+    async with serving() as api:
+        _, headers, body = await api.ask("GET", "/version")
+        assert headers["content-type"] == "application/json;charset=utf-8"
+        assert json.loads(body)["version"] == "2.12.0"
+
+
+async def test_the_description_of_the_api_names_every_route_and_only_known_parts() -> None:
+    async with serving() as api:
+        _, _, body = await api.ask("GET", "/openapi.json")
+        page = json.loads(body)
+        described = {
+            (path.replace("{proxy}", "*").replace("{toxic}", "*"), method.upper())
+            for path, item in page["paths"].items()
+            for method in item
+            if method != "parameters"
+        }
+        served = {
+            ("/" + "/".join(pattern), "GET" if method == "*" else method)
+            for pattern, methods in api.routes._routes.items()
+            for method in methods
+        }
+        assert described == served
+        references = set(json.dumps(page).split('"#/components/schemas/')[1:])
+        named = {reference.partition('"')[0] for reference in references}
+        assert named <= set(page["components"]["schemas"])
