@@ -20,7 +20,7 @@ _STARVED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _GONE = frozenset({errno.ECONNABORTED, errno.EPROTO, errno.EINTR})
 
 Peer = tuple[str, int] | None
-"""A TCP client's host and port; None for a Unix client."""
+"""A TCP client's IP address (IPv4 in its own form) and port; None for a Unix client."""
 
 
 class Acceptor:
@@ -63,9 +63,12 @@ class Acceptor:
                 self._loop.remove_reader(self._listener)
 
     def drain(self) -> None:
-        """Accept all that the kernel's queue holds at this instant."""
-        while self._accept_one():
-            pass
+        """Accept all that the kernel's queue holds at this instant; none after `close()`."""
+        if self._listener.fileno() < 0:
+            return
+        for _ in range(BACKLOG + 1):
+            if not self._accept_one():
+                return
 
     def feed(self) -> None:
         """Try again after a lack of descriptors; harmless otherwise."""
@@ -116,7 +119,8 @@ class Acceptor:
                 self._starve(error)
                 return False
             raise
-        return self._hand_over(client, (str(name[0]), int(name[1])) if name else None)
+        peer = (str(name[0]).removeprefix("::ffff:"), int(name[1])) if name else None
+        return self._hand_over(client, peer)
 
     def _hand_over(self, client: socket.socket, peer: Peer) -> bool:
         try:

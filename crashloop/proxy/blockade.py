@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crashloop.errors import HarnessError
 from crashloop.proxy.faults import ConnectDelay
+from crashloop.proxy.steering import MOST_SOURCES
 from crashloop.proxy.syn import SocketTable
 from crashloop.proxy.watch import PERIOD_S, SynWatch
 
@@ -20,29 +21,22 @@ if TYPE_CHECKING:
     from crashloop.proxy.events import Emit
     from crashloop.proxy.faults import BlackHole
     from crashloop.proxy.gate_tcp import TcpGate
+    from crashloop.proxy.steering import Source
     from crashloop.proxy.watch import Waiting
 
 PROBE_LIMIT_S = 0.05
 """How long the self-probe waits; over loopback an open port answers within 1 ms."""
 
-_OPEN_AHEAD_S = 0.04
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrival:
-    """What a new connection is to a blockade: awaited, or early and to be held (fault, until)."""
-
-    awaited: Waiting | None = None
-    hold: tuple[str, int] | None = None
+_FAMILIES = (socket.AF_INET, socket.AF_INET6)
+"""A socket of either may reach either gate: `[::]` takes IPv4, and IPv6 sockets can speak it."""
 
 
 class Blockade:
     """One BlackHole or ConnectDelay on one gate, from `begin()` to `heal()`; then it watches on.
 
-    A connect delay opens the gate for a client whose time has come, only shortly before that
-    client's kernel sends its SYN again (`gate.ajar`), and shuts it afterwards (`gate.shut`). The
-    kernel cannot be told whom to let in, so another client may slip through meanwhile: it is held
-    for the rest of its delay.
+    A connect delay lets in each client by its own address and port once its time has come
+    (`gate.ajar`), so it connects with its kernel's next SYN, and nobody else with it. It knows the
+    clients of this network namespace alone: to others it is a black hole until the heal.
 
     After the heal the watch goes on until each client has come in or given up.
     """
@@ -64,11 +58,11 @@ class Blockade:
         self._gate = gate
         self._emit = emit
         self._stack = ExitStack()
-        self._changing = asyncio.Lock()
         self._admitted = asyncio.Event()
         self._watching: asyncio.Task[None] | None = None
         self._stands = False
-        self._table = SocketTable((gate.family,))
+        self._let_in: frozenset[Source] = frozenset()
+        self._table = SocketTable(_FAMILIES)
         self._watch = SynWatch(
             fault_id=fault_id,
             table=self._table,
@@ -82,8 +76,8 @@ class Blockade:
     async def begin(self) -> None:
         """Shut the gate, start to watch, and prove by an own connect() that nobody answers.
 
-        Raises CapabilityError where SYNs cannot be watched and HarnessError when the proof fails;
-        the gate is open again then.
+        Raises CapabilityError where SYNs cannot be dropped or watched and HarnessError when the
+        proof fails; the gate is open again then.
         """
         self._stack.enter_context(self._table)
         try:
@@ -94,8 +88,7 @@ class Blockade:
             await self._prove()
         except BaseException:
             await self.stop()
-            if self._gate.is_shut:
-                self._gate.unshut()
+            self._gate.unshut()
             raise
 
     async def heal(self) -> None:
@@ -103,15 +96,14 @@ class Blockade:
 
         Raises what ended the watch, if something did: the receipts are incomplete then.
         """
-        async with self._changing:
-            self._watch.sample(None if self._gate.is_shut else self._gate.drain)
-            now_ns = time.monotonic_ns()
-            for waiting in self._watch.waiting.values():
-                waiting.released_ns = waiting.released_ns or now_ns
-            self._stands = False
-            if self._gate.is_shut:
-                self._gate.unshut()
-            self._emit("gate.opened", {"fault": self._fault_id})
+        if self._watching is None or not self._watching.done():
+            self._watch.sample(self._gate.drain)
+        now_ns = time.monotonic_ns()
+        for waiting in self._watch.waiting.values():
+            waiting.released_ns = waiting.released_ns or now_ns
+        self._stands = False
+        self._gate.unshut()
+        self._emit("gate.opened", {"fault": self._fault_id})
         if self._watching is not None and self._watching.done():
             self._watching.result()
 
@@ -126,18 +118,12 @@ class Blockade:
             self._watch.end(waiting, "unwatched")
         self._stack.close()
 
-    def meet(self, peer: Peer) -> Arrival:
-        """Say what a connection from this host and port is to the blockade."""
+    def meet(self, peer: Peer) -> Waiting | None:
+        """The released client that a connection from this host and port is, if it is one."""
         waiting = self._watch.find(peer) if self._watch.waiting else None
         if waiting is not None and waiting.released_ns is not None:
-            return Arrival(awaited=waiting)
-        if self._delay_ns is None or not self._stands:
-            return Arrival()
-        since_ns = time.monotonic_ns()
-        if waiting is not None:
-            since_ns = waiting.first_ns
-            self._watch.end(waiting, "early")
-        return Arrival(hold=(self._fault_id, since_ns + self._delay_ns))
+            return waiting
+        return None
 
     def admit(self, link: str, waiting: Waiting) -> None:
         """Give the receipt for a client that was let in."""
@@ -169,31 +155,36 @@ class Blockade:
     async def _run(self) -> None:
         try:
             while self._stands or self._watch.waiting:
-                async with self._changing:
-                    await self._step()
+                self._step()
                 self._admitted.clear()
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(PERIOD_S):
+                    async with asyncio.timeout(self._pause_s()):
                         await self._admitted.wait()
         finally:
             self._stack.close()
 
-    async def _step(self) -> None:
-        self._watch.sample(None if self._gate.is_shut else self._gate.drain)
-        if not self._stands:
+    def _step(self) -> None:
+        self._watch.sample(self._gate.drain)
+        if not self._stands or self._delay_ns is None:
             return
         now_ns = time.monotonic_ns()
         for waiting in self._watch.waiting.values():
-            due = self._delay_ns is not None and now_ns >= waiting.first_ns + self._delay_ns
-            if due and waiting.released_ns is None:
+            if waiting.released_ns is None and waiting.first_ns + self._delay_ns <= now_ns:
                 waiting.released_ns = now_ns
-        opens = any(
-            waiting.released_ns is not None and waiting.retransmit_in_s <= _OPEN_AHEAD_S
+                self._emit("gate.ajar", {"fault": self._fault_id, **waiting.identity()})
+        released = [each for each in self._watch.waiting.values() if each.released_ns is not None]
+        released.sort(key=lambda waiting: waiting.retransmit_in_s)
+        let_in = frozenset((each.host, each.port) for each in released[:MOST_SOURCES])
+        if let_in != self._let_in:
+            self._gate.let_in(let_in)
+            self._let_in = let_in
+
+    def _pause_s(self) -> float:
+        """How long the watch may rest: not beyond the next client's time."""
+        now_ns = time.monotonic_ns()
+        due_s = [
+            (waiting.first_ns + self._delay_ns - now_ns) / 1e9
             for waiting in self._watch.waiting.values()
-        )
-        if opens and self._gate.is_shut:
-            self._gate.unshut()
-            self._emit("gate.ajar", {"fault": self._fault_id})
-        elif not opens and not self._gate.is_shut:
-            await self._gate.shut()
-            self._emit("gate.shut", {"fault": self._fault_id})
+            if self._delay_ns is not None and waiting.released_ns is None
+        ]
+        return max(0, min([PERIOD_S, *due_s]))

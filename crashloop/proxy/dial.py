@@ -9,8 +9,6 @@ import socket
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from crashloop.proxy.address import Target
 
 _BACKLOG_RETRY_S = 0.005
@@ -24,32 +22,6 @@ def open_socket(family: socket.AddressFamily) -> socket.socket:
     if family != socket.AF_UNIX:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock
-
-
-async def dial(first: socket.socket, targets: Sequence[Target], limit_s: float) -> socket.socket:
-    """Connect to the first target that answers and return the socket.
-
-    `first` is an open socket of the first target's family and becomes this function's: it is
-    returned or closed. Raises OSError with the last target's error, TimeoutError past `limit_s`.
-    """
-    sock = first
-    try:
-        async with asyncio.timeout(limit_s):
-            for number, target in enumerate(targets, 1):
-                if sock is not first or number > 1:
-                    sock.close()
-                    sock = open_socket(target.family)
-                try:
-                    await connect(sock, target)
-                except OSError:
-                    if number == len(targets):
-                        raise
-                else:
-                    return sock
-    except BaseException:
-        sock.close()
-        raise
-    raise AssertionError("an address resolves to one target at least")
 
 
 async def connect(sock: socket.socket, target: Target) -> None:

@@ -6,34 +6,29 @@ import asyncio
 import errno
 import os
 import socket
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from crashloop.errors import HarnessError, UsageError
 from crashloop.proxy.acceptor import BACKLOG, Acceptor
 from crashloop.proxy.address import Address, resolve
-from crashloop.proxy.dial import connect, observe, open_socket
+from crashloop.proxy.dial import observe, open_socket
+from crashloop.proxy.sink import Sink
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from crashloop.proxy.acceptor import Peer
     from crashloop.proxy.events import Emit
-
-_FILL_ATTEMPTS = 50
-_FILL_LIMIT_S = 0.02
-_TCP_ESTABLISHED = b"\x01"
+    from crashloop.proxy.steering import Source
 
 
 class TcpGate:
     """Listens on `address` (port 0: the kernel chooses) from construction to `close()`.
 
-    A second socket, the keeper, is bound to the port and never listens: while the gate refuses,
-    the kernel answers RST and the port cannot become anybody else's, except a process of the same
-    user that asks for SO_REUSEPORT (the self-probe at the heal would find it).
-
-    To shut the gate the accept queue is cut to one place and filled with a connection of ours, so
-    the kernel drops every SYN as for an overloaded server; that needs no right.
+    `[::]` takes IPv4 as well. A second socket, the keeper, is bound to the port and never listens:
+    while the gate refuses, the kernel answers RST and the port cannot become anybody else's, except
+    a process of the same user that asks for SO_REUSEPORT (the self-probe at the heal would find
+    it). To shut the gate its SYNs are steered to a full listener; see `sink`.
     """
 
     def __init__(
@@ -46,33 +41,31 @@ class TcpGate:
         self._loop = asyncio.get_running_loop()
         self._admit = admit
         self._emit = emit
-        self._own_ports: set[int] = set()
         self._probe: socket.socket | None = None
-        self._filler: socket.socket | None = None
+        self._probe_port: int | None = None
+        self._sink: Sink | None = None
         self._keeper, host = _reserve(address)
         self.address = Address(host=host, port=self._keeper.getsockname()[1])
         self._target = resolve(self.address.dialable())[0]
         try:
-            self._listener = self._listen()
+            self._listener = self._listen(BACKLOG)
         except OSError as error:
             self._keeper.close()
             raise _in_use(address, error) from error
         self._acceptor = self._accept()
 
     @property
-    def family(self) -> socket.AddressFamily:
-        """AF_INET or AF_INET6."""
-        return self._target.family
-
-    @property
     def is_shut(self) -> bool:
         """Whether SYNs are being dropped."""
-        return self._filler is not None
+        return self._sink is not None
 
     def own_inodes(self) -> frozenset[int]:
         """The sockets with which the gate itself knocks at the port."""
-        mine = (self._filler, self._probe)
-        return frozenset(os.fstat(sock.fileno()).st_ino for sock in mine if sock is not None)
+        return frozenset() if self._probe is None else frozenset({_inode(self._probe)})
+
+    def is_own(self, port: int) -> bool:
+        """Whether the gate itself knocks from this port just now."""
+        return port == self._probe_port
 
     def start(self) -> None:
         """Accept from now on."""
@@ -83,89 +76,90 @@ class TcpGate:
         self._acceptor.feed()
 
     def drain(self) -> None:
-        """Admit all who are connected at this instant; not while the gate is shut."""
-        assert not self.is_shut, "the gate's own filler is in the queue"
+        """Admit all who are connected at this instant."""
         self._acceptor.drain()
 
     def refuse(self) -> None:
         """Answer RST from now on; clients still in the accept queue are reset."""
+        assert not self.is_shut, "a gate that is shut is opened first"
         self._acceptor.close()
 
     def reopen(self) -> None:
-        """Accept again after `refuse()`, on the same port."""
-        self._listener = self._listen()
+        """Accept again after `refuse()`, on the same port.
+
+        Raises HarnessError when the port has become somebody else's.
+        """
+        try:
+            self._listener = self._listen(BACKLOG)
+        except OSError as error:
+            raise HarnessError(
+                f"{self.address} cannot be listened on again: {error.strerror}.",
+                hint="Does another process of this user listen on this port?",
+            ) from error
         self._acceptor = self._accept()
         self._acceptor.resume()
 
     async def shut(self) -> None:
-        """Drop SYNs from the return on. Who connects before the gate is full is admitted.
+        """Drop every SYN from the return on. Who has connected by then is admitted.
 
-        Raises HarnessError when the queue cannot be filled.
+        Raises CapabilityError where the kernel cannot, HarnessError when the port is shared; the
+        gate is open then.
         """
-        self._acceptor.pause()
-        for _ in range(_FILL_ATTEMPTS):
-            self._acceptor.drain()
-            self._listener.listen(0)
-            filler = open_socket(self.family)
-            try:
-                if await self._fills(filler):
-                    self._filler = filler
-                    return
-            except BaseException:
-                filler.close()
-                raise
-            filler.close()
-        self.unshut()
-        raise HarnessError(
-            f"The accept queue of {self.address} could not be filled in {_FILL_ATTEMPTS} attempts.",
-            hint="Something connects to it all the time; start the fault before the load.",
+        assert not self.is_shut, "the gate is shut once"
+        sink = Sink(
+            address=self.address,
+            target=self._target,
+            listener=self._listener,
+            listen=self._listen,
         )
+        await sink.open()
+        self._sink = sink
+        self._acceptor.drain()
+
+    def let_in(self, sources: Collection[Source]) -> None:
+        """While the gate is shut, take the SYNs of these sources and of nobody else."""
+        assert self._sink is not None, "only a gate that is shut lets in"
+        self._sink.let_in(sources)
 
     def unshut(self) -> None:
         """Take SYNs again; who waits comes in with its kernel's next retransmission."""
-        self._listener.listen(BACKLOG)
-        if self._filler is not None:
-            self._filler.close()
-            self._filler = None
-        self._acceptor.drain()
-        self._own_ports.clear()
-        self._acceptor.resume()
+        if self._sink is not None:
+            self._sink.close()
+            self._sink = None
 
-    async def observe(self, limit_s: float) -> str:
-        """Knock at the port as a client would and say what that sees; see `dial.observe`."""
-        with open_socket(self.family) as probe:
-            self._probe = probe
+    async def observe(self, limit_s: float, then: Callable[[], None] | None = None) -> str:
+        """Knock at the port as a client would and say what that sees; see `dial.observe`.
+
+        `then` is called as soon as that is known, while `is_own` still tells the knock.
+        """
+        seen = ""
+        with open_socket(self._target.family) as probe:
+            probe.bind(("", 0))
+            self._probe, self._probe_port = probe, probe.getsockname()[1]
             try:
                 seen = await observe(probe, self._target, limit_s)
+                if then is not None:
+                    then()
                 if seen == "connected":
-                    self._own_ports.add(probe.getsockname()[1])
+                    self._acceptor.drain()
             finally:
-                self._probe = None
+                self._probe = self._probe_port = None
         return seen
 
     def close(self) -> None:
         """Give the port back."""
+        self.unshut()
         self._acceptor.close()
-        if self._filler is not None:
-            self._filler.close()
-            self._filler = None
         self._keeper.close()
 
-    async def _fills(self, filler: socket.socket) -> bool:
-        with suppress(TimeoutError, ConnectionError):
-            async with asyncio.timeout(_FILL_LIMIT_S):
-                await connect(filler, self._target)
-        self._own_ports.add(filler.getsockname()[1])
-        state = filler.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
-        return state == _TCP_ESTABLISHED
-
-    def _listen(self) -> socket.socket:
+    def _listen(self, backlog: int) -> socket.socket:
         listener = open_socket(self._keeper.family)
         try:
+            _take_both_families(listener)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((self.address.host, self.address.port))
-            listener.listen(BACKLOG)
+            listener.listen(backlog)
         except OSError:
             listener.close()
             raise
@@ -177,8 +171,7 @@ class TcpGate:
         )
 
     def _on_accept(self, client: socket.socket, peer: Peer) -> None:
-        if peer is not None and peer[1] in self._own_ports:
-            self._own_ports.discard(peer[1])
+        if peer is not None and self.is_own(peer[1]):
             client.close()
             return
         self._admit(client, peer)
@@ -188,6 +181,7 @@ def _reserve(address: Address) -> tuple[socket.socket, str]:
     target = resolve(address)[0]
     for remains_of_earlier_runs in (False, True):
         keeper = socket.socket(target.family, socket.SOCK_STREAM)
+        _take_both_families(keeper)
         if remains_of_earlier_runs:
             keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -201,6 +195,15 @@ def _reserve(address: Address) -> tuple[socket.socket, str]:
             keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             return keeper, str(target.sockaddr[0])
     raise AssertionError("the second attempt returns or raises")
+
+
+def _take_both_families(sock: socket.socket) -> None:
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+
+
+def _inode(sock: socket.socket) -> int:
+    return os.fstat(sock.fileno()).st_ino
 
 
 def _in_use(address: Address, error: OSError) -> UsageError:

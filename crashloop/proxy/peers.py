@@ -8,8 +8,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from crashloop.errors import CapabilityError
-from crashloop.proxy.syn import ESTABLISHED, SocketTable, owner_pid
+from crashloop.proxy.syn import find_connected, owner_pid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,11 +30,11 @@ def client_pid(client: socket.socket, peer: Peer, pids: Iterable[int]) -> int | 
     wanted = tuple(pids)
     if peer is None or not wanted:
         return None
-    port = client.getsockname()[1]
-    with suppress(CapabilityError, OSError), SocketTable((client.family,)) as table:
-        for entry in table.read(ESTABLISHED):
-            if entry.local_port == peer[1] and entry.remote_port == port and entry.inode:
-                return owner_pid(entry.inode, wanted)
+    host, port = client.getsockname()[:2]
+    with suppress(OSError):
+        found = find_connected(peer, (host.removeprefix("::ffff:"), port))
+        if found is not None and found.inode:
+            return owner_pid(found.inode, wanted)
     return None
 
 

@@ -6,13 +6,13 @@ import asyncio
 import random
 import socket
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
-from crashloop.errors import CapabilityError, HarnessError, UsageError
+from crashloop.errors import CapabilityError, UsageError
 from crashloop.proxy.address import Address, fixed_targets
 from crashloop.proxy.alarm import Alarms
-from crashloop.proxy.blockade import Arrival, Blockade
+from crashloop.proxy.blockade import Blockade
 from crashloop.proxy.dial import open_socket
 from crashloop.proxy.faults import AcceptClose, BlackHole, ConnectDelay, Hold, Refuse
 from crashloop.proxy.gate_tcp import TcpGate
@@ -20,6 +20,7 @@ from crashloop.proxy.gate_unix import UnixGate
 from crashloop.proxy.link import Link, Path
 from crashloop.proxy.peers import client_pid
 from crashloop.proxy.pipe import SCRATCH_BYTES
+from crashloop.proxy.refusal import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from crashloop.proxy.awake import Awake
     from crashloop.proxy.events import Emit
     from crashloop.proxy.faults import Direction, Fault, GateFault
-
-_REFUSAL_LIMIT_S = 0.25
 
 
 @dataclass(slots=True, kw_only=True)
@@ -91,6 +90,7 @@ class FaultProxy:
         self._past_bytes = (0, 0, 0, 0)
         self._faults: dict[str, _Injected] = {}
         self._blockade: Blockade | None = None
+        self._refusal: Refusal | None = None
         self._shut_by: str | None = None
         self._changing = asyncio.Lock()
 
@@ -148,6 +148,8 @@ class FaultProxy:
             self.enabled = False
             if self._blockade is not None:
                 await self._blockade.stop()
+            if self._refusal is not None:
+                await self._refusal.stop()
             self._gate.close()
             self._cut_all(reset=True)
             self._alarms.close()
@@ -293,10 +295,19 @@ class FaultProxy:
         if on_gate is None or not self.enabled:
             return
         fault_id, fault = on_gate
-        if isinstance(fault, Refuse):
-            await self._refuse(fault_id)
-        else:
+        if not isinstance(fault, Refuse):
             await self._block(fault_id, fault)
+        elif (left := self._faults[fault_id].left) != 0:
+            self._refusal = Refusal(
+                fault_id=fault_id,
+                fault=replace(fault, connections=left),
+                gate=self._gate_now,
+                cut=lambda: self._cut_all(reset=True),
+                emit=self._emit,
+            )
+            await self._refusal.begin()
+        else:
+            return
         self._shut_by = fault_id
 
     async def _open_gate(self) -> None:
@@ -304,37 +315,15 @@ class FaultProxy:
         fault_id, self._shut_by = self._shut_by, None
         if fault_id is None:
             return
-        if isinstance(self._faults[fault_id].fault, Refuse):
-            await self._accept_again(fault_id)
+        injected = self._faults[fault_id]
+        if isinstance(injected.fault, Refuse):
+            assert self._refusal is not None
+            await self._refusal.heal()
+            if injected.left is not None:
+                injected.left = max(0, injected.left - self._refusal.refused)
         else:
             assert self._blockade is not None
             await self._blockade.heal()
-
-    async def _refuse(self, fault_id: str) -> None:
-        self._gate_now.refuse()
-        self._emit("gate.closed", {"fault": fault_id, "mode": "refuse"})
-        self._cut_all(reset=True)
-        try:
-            await self._check_refusal(fault_id)
-        except BaseException:
-            self._gate_now.reopen()
-            raise
-
-    async def _accept_again(self, fault_id: str) -> None:
-        try:
-            await self._check_refusal(fault_id)
-        finally:
-            self._gate_now.reopen()
-            self._emit("gate.opened", {"fault": fault_id})
-
-    async def _check_refusal(self, fault_id: str) -> None:
-        seen = await self._gate_now.observe(_REFUSAL_LIMIT_S)
-        self._emit("gate.checked", {"fault": fault_id, "observed": seen})
-        if seen != "refused":
-            raise HarnessError(
-                f"{self.address} should refuse, but an own connect() saw: {seen}.",
-                hint="Does another process listen on this address?",
-            )
 
     async def _block(self, fault_id: str, fault: BlackHole | ConnectDelay) -> None:
         assert isinstance(self._gate, TcpGate)
@@ -363,7 +352,7 @@ class FaultProxy:
         client.setblocking(False)
         if peer is not None:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        arrival = Arrival() if self._blockade is None else self._blockade.meet(peer)
+        awaited = None if self._blockade is None else self._blockade.meet(peer)
         self._opened += 1
         link = Link(
             name=f"{self.name}-{self._opened}",
@@ -373,15 +362,15 @@ class FaultProxy:
             client_pid=client_pid(client, peer, self._watch_pids()),
         )
         self._links[link.name] = link
-        self._open(link, arrival)
-        if arrival.awaited is not None:
+        self._open(link)
+        if awaited is not None:
             assert self._blockade is not None
-            self._blockade.admit(link.name, arrival.awaited)
+            self._blockade.admit(link.name, awaited)
 
-    def _open(self, link: Link, arrival: Arrival) -> None:
+    def _open(self, link: Link) -> None:
         """Open a link under the faults that take it, or turn it away."""
         now_ns = time.monotonic_ns()
-        holds: list[tuple[str, int | None]] = [arrival.hold] if arrival.hold else []
+        holds: list[tuple[str, int | None]] = []
         for fault_id, injected in self._faults.items():
             match injected.fault:
                 case Refuse() | BlackHole() | ConnectDelay():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import socket
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -19,21 +21,32 @@ if TYPE_CHECKING:
 PERIOD_S = 0.015
 """Time between two samples; a connect() given up within it can go unseen."""
 
-# gone: gave up, closed or died; early: slipped through before its time.
-GoneReason = Literal["gone", "admitted", "early", "unwatched"]
+_FIRST_RETRANSMISSION_S = 1
+"""After the first SYN: RFC 6298, and Linux' TCP_TIMEOUT_INIT."""
+
+# gone: gave up, closed or died.
+GoneReason = Literal["gone", "admitted", "unwatched"]
 
 
 @dataclass(slots=True, kw_only=True)
 class Waiting:
-    """A client in SYN_SENT towards the gate; instants of the monotonic clock, in ns."""
+    """A client in SYN_SENT towards the gate; instants of the monotonic clock, in ns.
+
+    `first_ns` is when it sent its first SYN, to within a tick of the kernel's clock.
+    """
 
     inode: int
     pid: int | None
+    host: str
     port: int
     first_ns: int
     last_ns: int
     retransmit_in_s: float
     released_ns: int | None = None
+
+    def identity(self) -> dict[str, object]:
+        """Which socket of which process."""
+        return {"inode": self.inode, "pid": self.pid}
 
 
 class SynWatch:
@@ -57,6 +70,7 @@ class SynWatch:
         self._own_inodes = own_inodes
         self._pids = pids
         self._emit = emit
+        self._sampled_ns = time.monotonic_ns()
         self.waiting: dict[int, Waiting] = {}
 
     def sample(self, admit: Callable[[], None] | None = None) -> None:
@@ -78,6 +92,7 @@ class SynWatch:
             else:
                 known.last_ns = now_ns
                 known.retransmit_in_s = entry.retransmit_in_s or 0
+        self._sampled_ns = now_ns
         if admit is not None:
             admit()
         for waiting in [each for each in self.waiting.values() if each.inode not in found]:
@@ -92,7 +107,7 @@ class SynWatch:
     def find(self, peer: Peer) -> Waiting | None:
         """The waiting client that just connected from this host and port, if it is one."""
         for waiting in self.waiting.values():
-            if peer is not None and waiting.port == peer[1] and self._still_theirs(waiting):
+            if peer == (waiting.host, waiting.port) and self._still_theirs(waiting):
                 return waiting
         return None
 
@@ -105,25 +120,46 @@ class SynWatch:
         return waiting.inode in inodes or inodes <= {0}
 
     def _is_ours(self, entry: TcpSocket) -> bool:
-        return entry.remote_port == self._port and self._host in {"", entry.remote_host}
+        if entry.remote_port != self._port:
+            return False
+        return entry.remote_host == self._host if self._host else is_local(entry.remote_host)
 
     def _begin(self, entry: TcpSocket, now_ns: int) -> None:
         waiting = Waiting(
             inode=entry.inode,
             pid=owner_pid(entry.inode, self._pids()),
+            host=entry.local_host,
             port=entry.local_port,
-            first_ns=now_ns,
+            first_ns=self._sent_ns(entry, now_ns),
             last_ns=now_ns,
             retransmit_in_s=entry.retransmit_in_s or 0,
         )
         self.waiting[waiting.inode] = waiting
         self._emit("gate.syn_seen", self._data(waiting))
 
+    def _sent_ns(self, entry: TcpSocket, now_ns: int) -> int:
+        """When a socket that is new in this sample sent its first SYN: by its timer if it can."""
+        if entry.retransmissions or entry.retransmit_in_s is None:
+            return now_ns
+        ago_ns = round((_FIRST_RETRANSMISSION_S - entry.retransmit_in_s) * 1e9)
+        return min(now_ns, max(self._sampled_ns, now_ns - ago_ns))
+
     def _data(self, waiting: Waiting) -> dict[str, object]:
         return {
             "fault": self._fault_id,
-            "inode": waiting.inode,
-            "pid": waiting.pid,
+            **waiting.identity(),
             "first_ns": waiting.first_ns,
             "last_ns": waiting.last_ns,
         }
+
+
+@functools.lru_cache(maxsize=256)
+def is_local(host: str) -> bool:
+    """Whether this IP address is one of this machine's own."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((host, 0))
+        except OSError:
+            return False
+    return True

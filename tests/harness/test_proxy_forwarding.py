@@ -7,64 +7,15 @@ import random
 import socket
 import subprocess
 import sys
-import tempfile
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvloop
+from proxied import LOOPBACK, Recorder, Run
 
 from crashloop.errors import UsageError
 from crashloop.proxy import Address, FaultProxy, Latency
-
-Run = Callable[[Callable[[], Coroutine[Any, Any, None]]], None]
-LIMIT_S = 20
-LOOPBACK = ("127.0.0.1", 0)
-
-
-class Recorder:
-    """Keeps events and lets a test wait for one."""
-
-    def __init__(self) -> None:
-        self.events: list[tuple[str, dict[str, Any]]] = []
-        self._news = asyncio.Event()
-
-    def __call__(self, kind: str, data: dict[str, object], /) -> int:
-        json.dumps(data)
-        self.events.append((kind, dict(data)))
-        self._news.set()
-        return len(self.events)
-
-    def of(self, kind: str) -> list[dict[str, Any]]:
-        return [data for each, data in self.events if each == kind]
-
-    async def wait(self, kind: str, count: int = 1) -> list[dict[str, Any]]:
-        async with asyncio.timeout(LIMIT_S):
-            while len(self.of(kind)) < count:
-                self._news.clear()
-                await self._news.wait()
-        return self.of(kind)
-
-
-@pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
-def run(request: pytest.FixtureRequest) -> Run:
-    def runs(scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        async def bounded() -> None:
-            async with asyncio.timeout(LIMIT_S):
-                await scenario()
-
-        with asyncio.Runner(loop_factory=request.param) as runner:
-            runner.run(bounded())
-
-    return runs
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="cl-", dir="/tmp") as name:
-        yield Path(name)
-
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]
 

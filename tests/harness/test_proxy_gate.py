@@ -1,125 +1,24 @@
-"""Hold, latency, refusal, black hole and connect delay, with real sockets and their receipts."""
+"""Hold, latency and refusal at the gate, with real sockets and their receipts."""
 
 import asyncio
 import contextlib
-import json
-import os
 import socket
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import uvloop
+from proxied import Client, Run, kernel, proxied
 
 from crashloop.errors import CapabilityError, UsageError
 from crashloop.proxy import (
+    AcceptClose,
     Address,
     BlackHole,
     ConnectDelay,
-    FaultProxy,
     Hold,
     Latency,
     Refuse,
 )
-
-Run = Callable[[Callable[[], Coroutine[Any, Any, None]]], None]
-LIMIT_S = 20
-LOOPBACK = ("127.0.0.1", 0)
-kernel = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="kernel receipts: Linux")
-
-
-class Recorder:
-    """Keeps events, lets a test wait for one, and has the processes to watch."""
-
-    def __init__(self) -> None:
-        self.events: list[tuple[str, dict[str, Any]]] = []
-        self.pids = [os.getpid()]
-        self._news = asyncio.Event()
-
-    def __call__(self, kind: str, data: dict[str, object], /) -> int:
-        json.dumps(data)
-        self.events.append((kind, dict(data)))
-        self._news.set()
-        return len(self.events)
-
-    def of(self, kind: str) -> list[dict[str, Any]]:
-        return [data for each, data in self.events if each == kind]
-
-    async def wait(self, kind: str, count: int = 1) -> list[dict[str, Any]]:
-        async with asyncio.timeout(LIMIT_S):
-            while len(self.of(kind)) < count:
-                self._news.clear()
-                await self._news.wait()
-        return self.of(kind)
-
-
-@pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
-def run(request: pytest.FixtureRequest) -> Run:
-    def runs(scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        async def bounded() -> None:
-            async with asyncio.timeout(LIMIT_S):
-                await scenario()
-
-        with asyncio.Runner(loop_factory=request.param) as runner:
-            runner.run(bounded())
-
-    return runs
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="cl-", dir="/tmp") as name:
-        yield Path(name)
-
-
-@contextlib.asynccontextmanager
-async def proxied(
-    listen: str | tuple[str, int] = LOOPBACK,
-) -> AsyncIterator[tuple[FaultProxy, Recorder]]:
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError):
-            while data := await reader.read(65536):
-                writer.write(data)
-        writer.close()
-
-    server = await asyncio.start_server(serve, *LOOPBACK)
-    upstream = server.sockets[0].getsockname()
-    recorder = Recorder()
-    try:
-        async with FaultProxy(
-            listen=listen, upstream=upstream, emit=recorder, watch_pids=lambda: recorder.pids
-        ) as proxy:
-            yield proxy, recorder
-    finally:
-        server.close()
-
-
-class Client:
-    """One connection to a proxy."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self.writer = writer
-
-    @classmethod
-    async def reach(cls, address: Address) -> "Client":
-        if address.path:
-            return cls(*await asyncio.open_unix_connection(address.path))
-        return cls(*await asyncio.open_connection(address.host, address.port))
-
-    async def ask(self, question: bytes) -> bytes:
-        self.writer.write(question)
-        return await self.reader.readexactly(len(question))
-
-
-@pytest.fixture(params=["tcp", "unix"])
-def listen(request: pytest.FixtureRequest, folder: Path) -> str | tuple[str, int]:
-    return str(folder / "in") if request.param == "unix" else LOOPBACK
 
 
 def test_held_clients_are_released_together_at_the_heal_once_each(
@@ -252,154 +151,6 @@ def _assert_taken(address: Address) -> None:
                 thief.bind((address.host, address.port))
 
 
-CONNECT = """
-import socket, sys, time
-s = socket.socket()
-s.settimeout(float(sys.argv[2]))
-try:
-    s.connect(("127.0.0.1", int(sys.argv[1])))
-    s.sendall(b"x")
-    print("served" if s.recv(1) == b"x" else "closed")
-except TimeoutError:
-    print("timeout")
-"""
-
-
-async def knock(
-    proxy: FaultProxy, recorder: Recorder, limit_s: float
-) -> asyncio.subprocess.Process:
-    child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-S", "-c", CONNECT, str(proxy.address.port), str(limit_s)),
-        stdout=subprocess.PIPE,
-    )
-    recorder.pids.append(child.pid)
-    return child
-
-
-@kernel
-def test_a_black_hole_drops_the_syn_of_a_child_names_it_and_spares_open_links(run: Run) -> None:
-    async def scenario() -> None:
-        async with proxied() as (proxy, recorder):
-            client = await Client.reach(proxy.address)
-            await client.ask(b"open")
-            await proxy.inject("hole", BlackHole())
-            child = await knock(proxy, recorder, 0.4)
-            (seen,) = await recorder.wait("gate.syn_seen")
-            assert await client.ask(b"untouched") == b"untouched"
-            (gone,) = await recorder.wait("gate.syn_gone")
-            out, _ = await child.communicate()
-            await proxy.heal("hole")
-            client.writer.close()
-        assert out == b"timeout\n"
-        assert (seen["fault"], seen["pid"]) == ("hole", child.pid)
-        assert (gone["inode"], gone["reason"]) == (seen["inode"], "gone")
-        assert 0.3 < (gone["last_ns"] - gone["first_ns"]) / 1e9 < 0.5
-        assert recorder.of("gate.checked") == [{"fault": "hole", "observed": "no answer"}]
-        assert len(recorder.of("link.opened")) == 1
-
-    run(scenario)
-
-
-@kernel
-def test_after_a_black_hole_a_waiting_client_comes_in_by_its_retransmission(run: Run) -> None:
-    async def scenario() -> None:
-        async with proxied() as (proxy, recorder):
-            await proxy.inject("hole", BlackHole())
-            child = await knock(proxy, recorder, 10)
-            await recorder.wait("gate.syn_seen")
-            await proxy.heal("hole")
-            (admitted,) = await recorder.wait("gate.admitted")
-            out, _ = await child.communicate()
-            ordinary = await Client.reach(proxy.address)
-            assert await ordinary.ask(b"x") == b"x"
-            ordinary.writer.close()
-        assert out == b"served\n"
-        assert admitted["pid"] == child.pid
-        assert admitted["released_ns"] < admitted["connected_ns"]
-        assert admitted["waited_s"] > 0.5
-        assert [each["reason"] for each in recorder.of("gate.syn_gone")] == ["admitted"]
-        assert recorder.of("link.opened")[0]["link"] == admitted["link"]
-
-    run(scenario)
-
-
-@kernel
-def test_a_connect_delay_lets_each_client_in_after_its_time_and_shuts_again(run: Run) -> None:
-    async def scenario() -> None:
-        async with proxied() as (proxy, recorder):
-            await proxy.inject("late", ConnectDelay(delay_s=0.3))
-            for number in (1, 2):
-                begun = time.monotonic()
-                client = await Client.reach(proxy.address)
-                assert time.monotonic() - begun >= 0.3
-                assert await client.ask(b"x") == b"x"
-                client.writer.close()
-                await recorder.wait("gate.shut", number)
-            await proxy.heal("late")
-            begun = time.monotonic()
-            client = await Client.reach(proxy.address)
-            assert time.monotonic() - begun < 0.3
-            client.writer.close()
-        admitted = recorder.of("gate.admitted")
-        assert len(admitted) == 2
-        assert all(each["waited_s"] >= 0.3 for each in admitted)
-        assert all(each["released_ns"] < each["connected_ns"] for each in admitted)
-        assert recorder.of("link.held") == []
-
-    run(scenario)
-
-
-@kernel
-def test_a_client_that_slips_through_a_connect_delay_is_held_for_its_time(run: Run) -> None:
-    async def scenario() -> None:
-        async with proxied() as (proxy, recorder):
-            await proxy.inject("late", ConnectDelay(delay_s=0.5))
-            assert proxy._gate is not None
-            proxy._gate.unshut()  # type: ignore[union-attr]
-            begun = time.monotonic()
-            client = await Client.reach(proxy.address)
-            assert await client.ask(b"x") == b"x"
-            assert time.monotonic() - begun >= 0.5
-            client.writer.close()
-            await proxy.heal("late")
-        (released,) = recorder.of("link.released")
-        assert released["reason"] == "delay"
-
-    run(scenario)
-
-
-@kernel
-def test_nothing_opens_for_a_client_that_gave_up_before_its_time(run: Run) -> None:
-    async def scenario() -> None:
-        async with proxied() as (proxy, recorder):
-            await proxy.inject("late", ConnectDelay(delay_s=0.6))
-            child = await knock(proxy, recorder, 0.2)
-            await recorder.wait("gate.syn_gone")
-            await child.communicate()
-            probe = await asyncio.open_connection(proxy.address.host, proxy.address.port)
-            probe[1].close()
-        assert len(recorder.of("gate.admitted")) == 1
-        assert recorder.of("gate.syn_gone")[0]["reason"] == "gone"
-
-    run(scenario)
-
-
-@kernel
-def test_clients_that_race_the_shutting_gate_are_served_or_wait(run: Run) -> None:
-    async def scenario() -> None:
-        async with proxied() as (proxy, recorder):
-            clients = [asyncio.create_task(Client.reach(proxy.address)) for _ in range(20)]
-            await proxy.inject("hole", BlackHole())
-            await asyncio.sleep(0)
-            await proxy.heal("hole")
-            for client in await asyncio.gather(*clients):
-                assert await client.ask(b"x") == b"x"
-                client.writer.close()
-        assert len(recorder.of("link.opened")) == 20
-
-    run(scenario)
-
-
 def test_a_black_hole_on_a_unix_socket_is_declined_and_a_hold_advised(
     run: Run, folder: Path
 ) -> None:
@@ -449,5 +200,94 @@ def test_leaving_the_proxy_with_faults_on_leaves_nothing_behind(run: Run) -> Non
         held.writer.close()
         left = asyncio.all_tasks() - {asyncio.current_task()}
         assert not [task for task in left if "serve" not in repr(task)]
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_the_first_connections_are_closed_at_once_and_later_ones_served(
+    run: Run, listen: str | tuple[str, int], *, reset: bool
+) -> None:
+    async def turned_away(address: Address) -> str:
+        try:
+            client = await Client.reach(address)
+            with contextlib.closing(client.writer):
+                return "end" if await client.reader.read(1) == b"" else "data"
+        except ConnectionResetError:
+            return "reset"
+
+    async def scenario() -> None:
+        async with proxied(listen) as (proxy, recorder):
+            await proxy.inject("first", AcceptClose(connections=2, reset=reset))
+            seen = [await turned_away(proxy.address) for _ in range(2)]
+            client = await Client.reach(proxy.address)
+            assert await client.ask(b"x") == b"x"
+            client.writer.close()
+            await recorder.wait("link.closed", 3)
+        assert seen == ["reset" if reset and not proxy.address.path else "end"] * 2
+        assert [each["reset"] for each in recorder.of("link.turned_away")] == [reset] * 2
+        closed = recorder.of("link.closed")
+        assert [each.get("fault") for each in closed] == ["first", "first", None]
+
+    run(scenario)
+
+
+def test_only_the_first_connections_are_held_and_open_ones_never(run: Run) -> None:
+    async def scenario() -> None:
+        async with proxied() as (proxy, recorder):
+            before = await Client.reach(proxy.address)
+            await before.ask(b"open")
+            await proxy.inject("first", Hold(connections=1))
+            await proxy.inject("slow", Latency(latency_s=60, connections=1))
+            held = await Client.reach(proxy.address)
+            after = await Client.reach(proxy.address)
+            assert await after.ask(b"x") == await before.ask(b"x") == b"x"
+            for client in (before, held, after):
+                client.writer.close()
+        assert len(recorder.of("link.held")) == 1
+
+    run(scenario)
+
+
+def test_the_same_seed_decides_the_same_for_the_same_connections_and_another_does_not(
+    run: Run,
+) -> None:
+    async def decisions(seed: int) -> list[bool]:
+        async with proxied(seed=seed) as (proxy, recorder):
+            await proxy.inject("some", AcceptClose(toxicity=0.5))
+            for _ in range(30):
+                client = await Client.reach(proxy.address)
+                client.writer.close()
+            closed = await recorder.wait("link.closed", 30)
+        return ["fault" in each for each in sorted(closed, key=lambda each: each["opened_ns"])]
+
+    async def scenario() -> None:
+        first = await decisions(1)
+        assert first == await decisions(1)
+        assert first != await decisions(2)
+        assert 5 < sum(first) < 25
+
+    run(scenario)
+
+
+def test_a_disabled_proxy_ends_its_links_in_order_refuses_and_keeps_its_address(
+    run: Run, listen: str | tuple[str, int]
+) -> None:
+    async def scenario() -> None:
+        async with proxied(listen) as (proxy, recorder):
+            client = await Client.reach(proxy.address)
+            await client.ask(b"open")
+            await proxy.disable()
+            assert await client.reader.read(1) == b""
+            client.writer.close()
+            with pytest.raises(ConnectionRefusedError):
+                await Client.reach(proxy.address)
+            if not proxy.address.path:
+                _assert_taken(proxy.address)
+            await proxy.enable()
+            again = await Client.reach(proxy.address)
+            assert await again.ask(b"back") == b"back"
+            again.writer.close()
+        assert recorder.of("link.closed")[0]["reset"] is False
 
     run(scenario)
