@@ -46,6 +46,7 @@ class Path(NamedTuple):
     dial_limit_s: float
     seed: int
     emit: Emit
+    on_refused: Callable[[], None]
     on_closed: Callable[[Link], None]
 
 
@@ -280,6 +281,8 @@ class Link:
         )
         self._by = "upstream"
         self._close(reset=True, reason="proxy closed")
+        if isinstance(error, ConnectionRefusedError | FileNotFoundError):
+            self._path.on_refused()
 
     def _close(self, *, reset: bool, reason: Reason) -> None:
         if self._closed:

@@ -6,21 +6,20 @@ import asyncio
 import random
 import socket
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from crashloop.errors import CapabilityError, UsageError
 from crashloop.proxy.address import Address, fixed_targets
 from crashloop.proxy.alarm import Alarms
-from crashloop.proxy.blockade import Blockade
 from crashloop.proxy.dial import open_socket
 from crashloop.proxy.faults import AcceptClose, BlackHole, ConnectDelay, Hold, Refuse
 from crashloop.proxy.gate_tcp import TcpGate
 from crashloop.proxy.gate_unix import UnixGate
+from crashloop.proxy.gatekeeper import Gatekeeper
 from crashloop.proxy.link import Link, Path
 from crashloop.proxy.peers import client_pid
 from crashloop.proxy.pipe import SCRATCH_BYTES
-from crashloop.proxy.refusal import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from crashloop.proxy.address import AddressLike, Target
     from crashloop.proxy.awake import Awake
     from crashloop.proxy.events import Emit
-    from crashloop.proxy.faults import Direction, Fault, GateFault
+    from crashloop.proxy.faults import Direction, Fault
 
 
 @dataclass(slots=True, kw_only=True)
@@ -89,9 +88,7 @@ class FaultProxy:
         self._opened = 0
         self._past_bytes = (0, 0, 0, 0)
         self._faults: dict[str, _Injected] = {}
-        self._blockade: Blockade | None = None
-        self._refusal: Refusal | None = None
-        self._shut_by: str | None = None
+        self._keeper: Gatekeeper | None = None
         self._changing = asyncio.Lock()
 
     @property
@@ -135,7 +132,15 @@ class FaultProxy:
             dial_limit_s=self._dial_limit_s,
             seed=self._seed,
             emit=self._emit,
+            on_refused=self._on_refused,
             on_closed=self._on_closed,
+        )
+        self._keeper = Gatekeeper(
+            gate=self._gate,
+            targets=self._targets,
+            pids=self._watch_pids,
+            cut=lambda: self._cut_all(reset=True),
+            emit=self._emit,
         )
         self._gate.start()
         self.enabled = True
@@ -146,10 +151,7 @@ class FaultProxy:
         assert self._alarms is not None
         async with self._changing:
             self.enabled = False
-            if self._blockade is not None:
-                await self._blockade.stop()
-            if self._refusal is not None:
-                await self._refusal.stop()
+            await self._gatekeeper.stop()
             self._gate.close()
             self._cut_all(reset=True)
             self._alarms.close()
@@ -159,17 +161,15 @@ class FaultProxy:
         async with self._changing:
             if self.enabled:
                 self.enabled = False
-                await self._open_gate()
-                self._gate_now.refuse()
+                await self._gatekeeper.enable(on=False)
                 self._cut_all(reset=False)
 
     async def enable(self) -> None:
         """Accept again; a fault of the gate that is on works again."""
         async with self._changing:
             if not self.enabled:
-                self._gate_now.reopen()
+                await self._gatekeeper.enable(on=True)
                 self.enabled = True
-                await self._shut_gate()
 
     async def inject(self, fault_id: str, fault: Fault) -> None:
         """Turn a fault on; it works, and where possible is proven to work, at the return.
@@ -181,20 +181,16 @@ class FaultProxy:
         async with self._changing:
             self._require_possible(fault_id, fault)
             left = None if isinstance(fault, BlackHole | ConnectDelay) else fault.connections
-            self._faults[fault_id] = _Injected(fault=fault, left=left)
             match fault:
                 case Hold() | AcceptClose():
                     pass
                 case Refuse() | BlackHole() | ConnectDelay():
-                    try:
-                        await self._shut_gate()
-                    except BaseException:
-                        del self._faults[fault_id]
-                        raise
+                    await self._gatekeeper.put(fault_id, fault)
                 case _:
                     if left is None:
                         for link in tuple(self._links.values()):
                             link.add(fault_id, fault)
+            self._faults[fault_id] = _Injected(fault=fault, left=left)
 
     async def change(self, fault_id: str, fault: Fault) -> None:
         """Go on with other parameters of a link fault, on open links too.
@@ -230,12 +226,12 @@ class FaultProxy:
             try:
                 match fault:
                     case Hold():
-                        self._release(fault_id)
+                        for link in tuple(self._links.values()):
+                            link.release(fault_id, "healed")
                     case AcceptClose():
                         pass
                     case Refuse() | BlackHole() | ConnectDelay():
-                        await self._open_gate()
-                        self._release(fault_id)
+                        await self._gatekeeper.take()
                     case _:
                         for link in tuple(self._links.values()):
                             link.remove(fault_id, fault)
@@ -253,9 +249,9 @@ class FaultProxy:
         return {"upstream": (up_in, up_out), "downstream": (down_in, down_out)}
 
     @property
-    def _gate_now(self) -> TcpGate | UnixGate:
-        assert self._gate is not None, "the proxy has been started"
-        return self._gate
+    def _gatekeeper(self) -> Gatekeeper:
+        assert self._keeper is not None, "the proxy has been started"
+        return self._keeper
 
     def _known(self, fault_id: str) -> _Injected:
         if fault_id not in self._faults:
@@ -276,71 +272,12 @@ class FaultProxy:
             )
         if fault_id in self._faults:
             raise UsageError(f"The proxy {self.name} has a fault {fault_id!r} already.")
-        on_gate = self._on_gate()
+        on_gate = self._gatekeeper.fault_id
         if on_gate is not None and isinstance(fault, Refuse | BlackHole | ConnectDelay):
             raise UsageError(
-                f"{kind} {fault_id!r} cannot be injected: {on_gate[0]!r} has the gate.",
-                hint=f"Heal {on_gate[0]!r} first.",
+                f"{kind} {fault_id!r} cannot be injected: {on_gate!r} has the gate.",
+                hint=f"Heal {on_gate!r} first.",
             )
-
-    def _on_gate(self) -> tuple[str, GateFault] | None:
-        for fault_id, injected in self._faults.items():
-            if isinstance(injected.fault, Refuse | BlackHole | ConnectDelay):
-                return fault_id, injected.fault
-        return None
-
-    async def _shut_gate(self) -> None:
-        """Let the fault of the gate work, if one is on and the proxy enabled."""
-        on_gate = self._on_gate()
-        if on_gate is None or not self.enabled:
-            return
-        fault_id, fault = on_gate
-        if not isinstance(fault, Refuse):
-            await self._block(fault_id, fault)
-        elif (left := self._faults[fault_id].left) != 0:
-            self._refusal = Refusal(
-                fault_id=fault_id,
-                fault=replace(fault, connections=left),
-                gate=self._gate_now,
-                cut=lambda: self._cut_all(reset=True),
-                emit=self._emit,
-            )
-            await self._refusal.begin()
-        else:
-            return
-        self._shut_by = fault_id
-
-    async def _open_gate(self) -> None:
-        """End the work of the gate's fault, if one is working."""
-        fault_id, self._shut_by = self._shut_by, None
-        if fault_id is None:
-            return
-        injected = self._faults[fault_id]
-        if isinstance(injected.fault, Refuse):
-            assert self._refusal is not None
-            await self._refusal.heal()
-            if injected.left is not None:
-                injected.left = max(0, injected.left - self._refusal.refused)
-        else:
-            assert self._blockade is not None
-            await self._blockade.heal()
-
-    async def _block(self, fault_id: str, fault: BlackHole | ConnectDelay) -> None:
-        assert isinstance(self._gate, TcpGate)
-        if self._blockade is not None:
-            await self._blockade.stop()
-        self._blockade = Blockade(
-            fault_id=fault_id,
-            fault=fault,
-            gate=self._gate,
-            pids=self._watch_pids,
-            emit=self._emit,
-        )
-        await self._blockade.begin()
-
-    def _release(self, fault_id: str) -> None:
-        for link in tuple(self._links.values()):
-            link.release(fault_id, "healed")
 
     def _cut_all(self, *, reset: bool) -> None:
         for link in tuple(self._links.values()):
@@ -352,7 +289,7 @@ class FaultProxy:
         client.setblocking(False)
         if peer is not None:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        awaited = None if self._blockade is None else self._blockade.meet(peer)
+        awaited = self._gatekeeper.meet(peer)
         self._opened += 1
         link = Link(
             name=f"{self.name}-{self._opened}",
@@ -364,8 +301,7 @@ class FaultProxy:
         self._links[link.name] = link
         self._open(link)
         if awaited is not None:
-            assert self._blockade is not None
-            self._blockade.admit(link.name, awaited)
+            self._gatekeeper.admit(link.name, awaited)
 
     def _open(self, link: Link) -> None:
         """Open a link under the faults that take it, or turn it away."""
@@ -394,6 +330,9 @@ class FaultProxy:
             return True
         dice = random.Random(f"{self._seed}/{link.name}/{fault_id}")  # noqa: S311  a fault's dice
         return dice.random() < fault.toxicity
+
+    def _on_refused(self) -> None:
+        self._gatekeeper.upstream_refused()
 
     def _on_closed(self, link: Link) -> None:
         del self._links[link.name]

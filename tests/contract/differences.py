@@ -39,7 +39,7 @@ DIFFERENCES = (
         id="refused-upstream",
         topic="Connections",
         toxiproxy="An upstream that refuses shows as an orderly end without data.",
-        ours="It shows as a reset.",
+        ours="It shows as a reset; then the proxy refuses, too, until the upstream is back.",
         why="A client tells a dead server from one that said nothing (its issue 265).",
     ),
     Difference(

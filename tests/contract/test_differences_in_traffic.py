@@ -52,6 +52,23 @@ def test_an_upstream_that_refuses(
     assert wire.attempt(proxy) == {"toxiproxy": "end", "built-in": "reset"}[kind]
 
 
+@pytest.mark.difference("refused-upstream")
+def test_the_next_clients_of_an_upstream_that_refuses(
+    kind: Kind, api: Api, wire: Wire, nowhere: str
+) -> None:
+    proxy = api.create(upstream=nowhere)
+
+    def is_refused() -> bool:
+        try:
+            wire.attempt(proxy)
+        except ConnectionRefusedError:
+            return True
+        return False
+
+    is_refused()
+    assert any(is_refused() for _ in range(50)) == {"toxiproxy": False, "built-in": True}[kind]
+
+
 @pytest.mark.difference("disabled-keeps-port")
 def test_the_port_of_a_disabled_proxy(kind: Kind, proxy: Proxy) -> None:
     address = proxy.address

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from proxied import Client, Run, kernel, proxied
+from proxied import Client, Recorder, Run, kernel, proxied
 
 from crashloop.errors import CapabilityError, UsageError
 from crashloop.proxy import (
@@ -15,6 +15,7 @@ from crashloop.proxy import (
     Address,
     BlackHole,
     ConnectDelay,
+    FaultProxy,
     Hold,
     Latency,
     Refuse,
@@ -289,5 +290,39 @@ def test_a_disabled_proxy_ends_its_links_in_order_refuses_and_keeps_its_address(
             assert await again.ask(b"back") == b"back"
             again.writer.close()
         assert recorder.of("link.closed")[0]["reset"] is False
+
+    run(scenario)
+
+
+def test_an_upstream_that_refuses_is_refused_by_the_proxy_too_until_it_is_back(
+    run: Run, listen: str | tuple[str, int]
+) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            writer.write(await reader.read(1))
+        writer.close()
+
+    async def scenario() -> None:
+        recorder = Recorder()
+        with socket.socket() as kept:
+            kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            kept.bind(("127.0.0.1", 0))
+            upstream = kept.getsockname()
+            async with FaultProxy(listen=listen, upstream=upstream, emit=recorder) as proxy:
+                with contextlib.suppress(ConnectionResetError):
+                    first = await Client.reach(proxy.address)
+                    with contextlib.closing(first.writer):
+                        assert await first.reader.read(1) == b""
+                await recorder.wait("gate.closed")
+                with pytest.raises(ConnectionRefusedError):
+                    await Client.reach(proxy.address)
+                server = await asyncio.start_server(serve, *upstream, reuse_port=True)
+                await recorder.wait("gate.opened")
+                client = await Client.reach(proxy.address)
+                assert await client.ask(b"x") == b"x"
+                client.writer.close()
+                server.close()
+        assert recorder.of("link.failed")[0]["error"] == "ECONNREFUSED"
+        assert recorder.of("gate.closed") == [{"mode": "upstream refuses"}]
 
     run(scenario)
