@@ -30,6 +30,9 @@ Reason = Literal["healed", "delay", "client closed", "proxy closed"]
 RECEIPTS = 3
 """Chunks of a link and toxic with an event each; the rest is summed at close."""
 
+SETTLING_NS = 2_000_000
+"""What a client that polls gets to see its connect() succeed; over loopback it takes 0.1 ms."""
+
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -108,7 +111,11 @@ class Link:
         self._announce()
         self._emit("link.turned_away", {"link": self.name, "fault": fault_id, "reset": reset})
         self._fault = fault_id
-        self.cut(reset=reset)
+        self._by = "proxy"
+        if reset:
+            self._reset_when_settled()
+        else:
+            self._close(reset=False, reason="proxy closed")
 
     def release(self, fault_id: str, reason: Reason) -> None:
         """End one fault's hold, if there is one; the last to end lets the link through."""
@@ -280,9 +287,15 @@ class Link:
             },
         )
         self._by = "upstream"
-        self._close(reset=True, reason="proxy closed")
+        self._reset_when_settled()
         if isinstance(error, ConnectionRefusedError | FileNotFoundError):
             self._path.on_refused()
+
+    def _reset_when_settled(self) -> None:
+        """Reset, but not so soon that the client's connect() reports it instead of succeeding."""
+        self._path.alarms.at(
+            self._opened_ns + SETTLING_NS, lambda: self._close(reset=True, reason="proxy closed")
+        )
 
     def _close(self, *, reset: bool, reason: Reason) -> None:
         if self._closed:
