@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 import socket
 import struct
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from crashloop.proxy.dialer import Dialer
+from crashloop.proxy.link_events import LinkEvents, moved
 from crashloop.proxy.pipe import Pipe
 from crashloop.proxy.toxics.stage import Stage
 
@@ -22,13 +22,8 @@ if TYPE_CHECKING:
     from crashloop.proxy.awake import Awake
     from crashloop.proxy.events import Emit
     from crashloop.proxy.faults import Direction, LinkFault
+    from crashloop.proxy.link_events import Reason
     from crashloop.proxy.toxics.chunk import End
-
-Side = Literal["client", "upstream", "proxy"]
-Reason = Literal["healed", "delay", "client closed", "proxy closed"]
-
-RECEIPTS = 3
-"""Chunks of a link and toxic with an event each; the rest is summed at close."""
 
 SETTLING_NS = 2_000_000
 """What a client that polls gets to see its connect() succeed; over loopback it takes 0.1 ms."""
@@ -72,14 +67,8 @@ class Link:
         self._path = path
         self._client = client
         self._upstream = upstream
-        self._client_pid = client_pid
-        self._emit = path.emit
+        self._tell = LinkEvents(name=name, emit=path.emit, client_pid=client_pid)
         self._holds: dict[str, Alarm | None] = {}
-        self._stages: list[tuple[Direction, Stage]] = []
-        self._opened_ns = time.monotonic_ns()
-        self._dial_ns = 0
-        self._by: Side | None = None
-        self._fault: str | None = None
         self._closed = False
         self._joined = False
         self._dialer: Dialer | None = None
@@ -99,7 +88,7 @@ class Link:
 
     def open(self, holds: Sequence[tuple[str, int | None]] = ()) -> None:
         """Begin: held by each (fault, until_ns or None for a heal), or dialled at once."""
-        self._announce()
+        self._tell.opened(self._path.listen)
         for fault_id, until_ns in holds:
             self._hold(fault_id, until_ns)
         if not self._holds:
@@ -108,10 +97,8 @@ class Link:
 
     def turn_away(self, fault_id: str, *, reset: bool) -> None:
         """Close at once instead of opening."""
-        self._announce()
-        self._emit("link.turned_away", {"link": self.name, "fault": fault_id, "reset": reset})
-        self._fault = fault_id
-        self._by = "proxy"
+        self._tell.opened(self._path.listen)
+        self._tell.turned_away(fault_id, reset=reset)
         if reset:
             self._reset_when_settled()
         else:
@@ -124,11 +111,7 @@ class Link:
         alarm = self._holds.pop(fault_id)
         if alarm is not None:
             alarm.cancel()
-        held_s = (time.monotonic_ns() - self._opened_ns) / 1e9
-        self._emit(
-            "link.released",
-            {"link": self.name, "fault": fault_id, "held_s": held_s, "reason": reason},
-        )
+        self._tell.released(fault_id, reason)
         if not self._holds and reason in {"healed", "delay"}:
             self._dial()
 
@@ -140,7 +123,7 @@ class Link:
             seed=f"{self._path.seed}/{self.name}/{fault_id}",
             now_ns=time.monotonic_ns(),
         )
-        self._stages.append((fault.direction, stage))
+        self._tell.gained(fault.direction, stage)
         self._pipe_of(fault.direction).add(stage)
 
     def change(self, fault_id: str, fault: LinkFault) -> None:
@@ -155,7 +138,7 @@ class Link:
 
     def cut(self, *, reset: bool) -> None:
         """Close both sides now, from the proxy's own will."""
-        self._by = self._by or "proxy"
+        self._tell.by = self._tell.by or "proxy"
         self._close(reset=reset, reason="proxy closed")
 
     def traffic(self) -> tuple[int, int, int, int]:
@@ -167,22 +150,22 @@ class Link:
         """What is known of the link now."""
         return {
             "link": self.name,
-            "client_pid": self._client_pid,
-            "opened_ns": self._opened_ns,
+            "client_pid": self._tell.client_pid,
+            "opened_ns": self._tell.opened_ns,
             "connected": self._joined,
             "held_by": list(self._holds),
-            **self._bytes(),
+            **moved(self._up, self._down),
         }
 
     def source_ended(self, pipe: Pipe, *, reset: bool) -> None:
         """Note who ended first; a held client that leaves is gone at once."""
-        self._by = self._by or ("client" if pipe is self._up else "upstream")
+        self._tell.by = self._tell.by or ("client" if pipe is self._up else "upstream")
         if self._holds or (reset and not self._joined):
             self._close(reset=reset, reason="client closed")
 
     def sink_failed(self, pipe: Pipe) -> None:
         """Note that the receiver left."""
-        self._by = self._by or ("upstream" if pipe is self._up else "client")
+        self._tell.by = self._tell.by or ("upstream" if pipe is self._up else "client")
 
     def needs_half_close(self, pipe: Pipe) -> bool:
         """Whether the other direction still moves; else closing the sockets says it all."""
@@ -191,9 +174,9 @@ class Link:
     def pipe_done(self, pipe: Pipe, end: End) -> None:
         """Close when nothing can move any more."""
         stage = pipe.closed_by
-        if stage is not None and self._fault is None:
-            self._fault = stage.fault_id
-            self._by = self._by or "proxy"
+        if stage is not None and self._tell.fault is None:
+            self._tell.fault = stage.fault_id
+            self._tell.by = self._tell.by or "proxy"
         other = self._down if pipe is self._up else self._up
         if end == "reset" or other.done:
             self._close(reset=end == "reset", reason="client closed")
@@ -203,31 +186,12 @@ class Link:
                 (self._upstream if pipe is self._up else self._client).close()
 
     def chunk_delayed(self, pipe: Pipe, stage: Stage, waited_ns: int) -> None:
-        """Emit the first few receipts of a delay; the rest is summed at close."""
-        if stage.chunks <= RECEIPTS:
-            self._emit(
-                "link.delayed",
-                {
-                    "link": self.name,
-                    "fault": stage.fault_id,
-                    "delay_s": waited_ns / 1e9,
-                    "direction": self._direction(pipe),
-                    "chunk": stage.chunks,
-                },
-            )
+        """Tell of it."""
+        self._tell.delayed(self._direction(pipe), stage, waited_ns)
 
     def bytes_dropped(self, pipe: Pipe, stage: Stage, size_bytes: int) -> None:
-        """Emit the first receipt of a toxic that drops; the rest is summed at close."""
-        if stage.dropped_bytes == size_bytes:
-            self._emit(
-                "link.dropped",
-                {
-                    "link": self.name,
-                    "fault": stage.fault_id,
-                    "direction": self._direction(pipe),
-                    "bytes": size_bytes,
-                },
-            )
+        """Tell of it."""
+        self._tell.dropped(self._direction(pipe), stage, size_bytes)
 
     def _direction(self, pipe: Pipe) -> Direction:
         return "upstream" if pipe is self._up else "downstream"
@@ -235,21 +199,15 @@ class Link:
     def _pipe_of(self, direction: Direction) -> Pipe:
         return self._up if direction == "upstream" else self._down
 
-    def _announce(self) -> None:
-        listen = str(self._path.listen)
-        self._emit(
-            "link.opened", {"link": self.name, "listen": listen, "client_pid": self._client_pid}
-        )
-
     def _hold(self, fault_id: str, until_ns: int | None) -> None:
         alarm = None
         if until_ns is not None:
             alarm = self._path.alarms.at(until_ns, lambda: self.release(fault_id, "delay"))
         self._holds[fault_id] = alarm
-        self._emit("link.held", {"link": self.name, "fault": fault_id})
+        self._tell.held(fault_id)
 
     def _dial(self) -> None:
-        self._dial_ns = time.monotonic_ns()
+        self._tell.dialled()
         self._dialer = Dialer(
             loop=self._path.loop,
             first=self._upstream,
@@ -268,25 +226,13 @@ class Link:
         self._upstream = upstream
         self._down.read_from(upstream)
         self._joined = True
-        self._emit("link.connected", {"link": self.name})
+        self._tell.connected()
         self._down.connect(self._client)
         self._down.start()
         self._up.connect(self._upstream)
 
     def _fail(self, error: OSError | None) -> None:
-        number = error.errno if error is not None else None
-        name = errno.errorcode.get(number or 0) or type(error).__name__
-        if isinstance(error, TimeoutError):
-            name = "TimeoutError"
-        self._emit(
-            "link.failed",
-            {
-                "link": self.name,
-                "error": name,
-                "after_s": (time.monotonic_ns() - self._dial_ns) / 1e9,
-            },
-        )
-        self._by = "upstream"
+        self._tell.failed(error)
         self._reset_when_settled()
         if isinstance(error, ConnectionRefusedError | FileNotFoundError):
             self._path.on_refused()
@@ -294,7 +240,8 @@ class Link:
     def _reset_when_settled(self) -> None:
         """Reset, but not so soon that the client's connect() reports it instead of succeeding."""
         self._path.alarms.at(
-            self._opened_ns + SETTLING_NS, lambda: self._close(reset=True, reason="proxy closed")
+            self._tell.opened_ns + SETTLING_NS,
+            lambda: self._close(reset=True, reason="proxy closed"),
         )
 
     def _close(self, *, reset: bool, reason: Reason) -> None:
@@ -313,44 +260,7 @@ class Link:
                 with suppress(OSError):  # closed already, by a failed dial or a toxic
                     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
             sock.close()
-        self._emit("link.closed", self._summary(reset=reset))
+        self._tell.closed(self._up, self._down, reset=reset)
         self._path.on_closed(self)
         self._up.forget()
         self._down.forget()
-
-    def _bytes(self) -> dict[str, object]:
-        return {
-            "bytes_up": self._up.moved_bytes,
-            "bytes_down": self._down.moved_bytes,
-            "received_up": self._up.received_bytes,
-            "received_down": self._down.received_bytes,
-        }
-
-    def _summary(self, *, reset: bool) -> dict[str, object]:
-        fault = {} if self._fault is None else {"fault": self._fault}
-        return {
-            "link": self.name,
-            "opened_ns": self._opened_ns,
-            "closed_ns": time.monotonic_ns(),
-            **self._bytes(),
-            "by": self._by or "proxy",
-            "reset": reset,
-            **fault,
-            "first_byte_up_ns": self._up.first_byte_ns,
-            "first_byte_down_ns": self._down.first_byte_ns,
-            "delays": [
-                {
-                    "fault": stage.fault_id,
-                    "direction": direction,
-                    "chunks": stage.chunks,
-                    "delay_s": stage.delayed_ns / 1e9,
-                }
-                for direction, stage in self._stages
-                if stage.chunks
-            ],
-            "dropped": [
-                {"fault": stage.fault_id, "direction": direction, "bytes": stage.dropped_bytes}
-                for direction, stage in self._stages
-                if stage.dropped_bytes
-            ],
-        }

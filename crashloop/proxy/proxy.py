@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import socket
-import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from crashloop.errors import CapabilityError, UsageError
 from crashloop.proxy.address import Address, fixed_targets
 from crashloop.proxy.alarm import Alarms
+from crashloop.proxy.board import Board
 from crashloop.proxy.dial import open_socket
 from crashloop.proxy.faults import AcceptClose, BlackHole, ConnectDelay, Hold, Refuse
 from crashloop.proxy.gate_tcp import TcpGate
@@ -29,21 +27,6 @@ if TYPE_CHECKING:
     from crashloop.proxy.awake import Awake
     from crashloop.proxy.events import Emit
     from crashloop.proxy.faults import Direction, Fault
-
-
-@dataclass(slots=True, kw_only=True)
-class _Injected:
-    """A fault that is on, and how many of its connections are still to come; None: all."""
-
-    fault: Fault
-    left: int | None
-
-    def comes(self) -> bool:
-        """Count a connection that comes; says whether the fault takes it."""
-        if self.left is None:
-            return True
-        self.left -= 1
-        return self.left >= 0
 
 
 class FaultProxy:
@@ -87,7 +70,7 @@ class FaultProxy:
         self._links: dict[str, Link] = {}
         self._opened = 0
         self._past_bytes = (0, 0, 0, 0)
-        self._faults: dict[str, _Injected] = {}
+        self._board = Board(name=name, seed=seed)
         self._keeper: Gatekeeper | None = None
         self._changing = asyncio.Lock()
 
@@ -104,7 +87,7 @@ class FaultProxy:
     @property
     def faults(self) -> Mapping[str, Fault]:
         """The faults that are on, in the order of their injection."""
-        return {fault_id: injected.fault for fault_id, injected in self._faults.items()}
+        return self._board.faults
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -180,17 +163,16 @@ class FaultProxy:
         """
         async with self._changing:
             self._require_possible(fault_id, fault)
-            left = None if isinstance(fault, BlackHole | ConnectDelay) else fault.connections
             match fault:
                 case Hold() | AcceptClose():
                     pass
                 case Refuse() | BlackHole() | ConnectDelay():
                     await self._gatekeeper.put(fault_id, fault)
                 case _:
-                    if left is None:
+                    if fault.connections is None:
                         for link in tuple(self._links.values()):
                             link.add(fault_id, fault)
-            self._faults[fault_id] = _Injected(fault=fault, left=left)
+            self._board.put(fault_id, fault)
 
     async def change(self, fault_id: str, fault: Fault) -> None:
         """Go on with other parameters of a link fault, on open links too.
@@ -199,7 +181,7 @@ class FaultProxy:
         healed and injected again. Raises as `heal` and `inject` do, and UsageError for another
         type or direction.
         """
-        known = self._known(fault_id).fault
+        known = self._board.known(fault_id)
         if type(known) is not type(fault) or _direction(known) != _direction(fault):
             raise UsageError(
                 f"{fault_id!r} is a {known!r} and cannot become a {fault!r}.",
@@ -210,8 +192,7 @@ class FaultProxy:
             await self.inject(fault_id, fault)
             return
         async with self._changing:
-            self._known(fault_id).fault = fault
-            self._known(fault_id).left = fault.connections
+            self._board.put(fault_id, fault)
             for link in tuple(self._links.values()):
                 link.change(fault_id, fault)
 
@@ -222,7 +203,7 @@ class FaultProxy:
         to its end fails; the fault is off then, too.
         """
         async with self._changing:
-            fault = self._known(fault_id).fault
+            fault = self._board.known(fault_id)
             try:
                 match fault:
                     case Hold():
@@ -236,7 +217,7 @@ class FaultProxy:
                         for link in tuple(self._links.values()):
                             link.remove(fault_id, fault)
             finally:
-                del self._faults[fault_id]
+                self._board.remove(fault_id)
 
     def snapshot(self) -> list[dict[str, object]]:
         """What is known of each open link now: its name, age, bytes, and what holds it."""
@@ -253,14 +234,6 @@ class FaultProxy:
         assert self._keeper is not None, "the proxy has been started"
         return self._keeper
 
-    def _known(self, fault_id: str) -> _Injected:
-        if fault_id not in self._faults:
-            raise UsageError(
-                f"The proxy {self.name} has no fault {fault_id!r}.",
-                hint=f"On are: {', '.join(self._faults) or 'none'}.",
-            )
-        return self._faults[fault_id]
-
     def _require_possible(self, fault_id: str, fault: Fault) -> None:
         kind = type(fault).__name__
         transport = self.address.transport
@@ -270,8 +243,7 @@ class FaultProxy:
                 "to drop, and a full backlog fails at once instead of waiting.",
                 hint="Use Hold: behind a Unix socket a dead path shows as accepted, then silent.",
             )
-        if fault_id in self._faults:
-            raise UsageError(f"The proxy {self.name} has a fault {fault_id!r} already.")
+        self._board.require_free(fault_id)
         on_gate = self._gatekeeper.fault_id
         if on_gate is not None and isinstance(fault, Refuse | BlackHole | ConnectDelay):
             raise UsageError(
@@ -299,37 +271,9 @@ class FaultProxy:
             client_pid=client_pid(client, peer, self._watch_pids()),
         )
         self._links[link.name] = link
-        self._open(link)
+        self._board.meet(link)
         if awaited is not None:
             self._gatekeeper.admit(link.name, awaited)
-
-    def _open(self, link: Link) -> None:
-        """Open a link under the faults that take it, or turn it away."""
-        now_ns = time.monotonic_ns()
-        holds: list[tuple[str, int | None]] = []
-        for fault_id, injected in self._faults.items():
-            match injected.fault:
-                case Refuse() | BlackHole() | ConnectDelay():
-                    pass
-                case fault if not injected.comes():
-                    del fault
-                case Hold() as fault if self._takes(link, fault_id, fault):
-                    until = None if fault.delay_s is None else now_ns + round(fault.delay_s * 1e9)
-                    holds.append((fault_id, until))
-                case AcceptClose() as fault if self._takes(link, fault_id, fault):
-                    link.turn_away(fault_id, reset=fault.reset)
-                    return
-                case Hold() | AcceptClose():
-                    pass
-                case fault:
-                    link.add(fault_id, fault)
-        link.open(holds)
-
-    def _takes(self, link: Link, fault_id: str, fault: Hold | AcceptClose) -> bool:
-        if fault.toxicity >= 1:
-            return True
-        dice = random.Random(f"{self._seed}/{link.name}/{fault_id}")  # noqa: S311  a fault's dice
-        return dice.random() < fault.toxicity
 
     def _on_refused(self) -> None:
         self._gatekeeper.upstream_refused()

@@ -1,0 +1,99 @@
+"""The faults that are on at a proxy, and which of the connections that come each of them takes."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from crashloop.clock import NS_PER_S
+from crashloop.errors import UsageError
+from crashloop.proxy.faults import AcceptClose, BlackHole, ConnectDelay, Hold, Refuse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from crashloop.proxy.faults import Fault
+    from crashloop.proxy.link import Link
+
+
+@dataclass(slots=True, kw_only=True)
+class _Injected:
+    """A fault, and how many of its connections are still to come; None: all."""
+
+    fault: Fault
+    left: int | None
+
+    def comes(self) -> bool:
+        """Count a connection that comes; says whether the fault takes it."""
+        if self.left is None:
+            return True
+        self.left -= 1
+        return self.left >= 0
+
+
+class Board:
+    """Faults by their names, in the order of their injection. `name` is the proxy's."""
+
+    def __init__(self, *, name: str, seed: int) -> None:
+        self._name = name
+        self._seed = seed
+        self._injected: dict[str, _Injected] = {}
+
+    @property
+    def faults(self) -> Mapping[str, Fault]:
+        """All of them."""
+        return {fault_id: injected.fault for fault_id, injected in self._injected.items()}
+
+    def put(self, fault_id: str, fault: Fault) -> None:
+        """Take it on, or take it on anew."""
+        left = None if isinstance(fault, BlackHole | ConnectDelay) else fault.connections
+        self._injected[fault_id] = _Injected(fault=fault, left=left)
+
+    def remove(self, fault_id: str) -> None:
+        """Forget it."""
+        del self._injected[fault_id]
+
+    def known(self, fault_id: str) -> Fault:
+        """The fault of this name; UsageError."""
+        if fault_id not in self._injected:
+            raise UsageError(
+                f"The proxy {self._name} has no fault {fault_id!r}.",
+                hint=f"On are: {', '.join(self._injected) or 'none'}.",
+            )
+        return self._injected[fault_id].fault
+
+    def require_free(self, fault_id: str) -> None:
+        """Raise UsageError where the name is taken."""
+        if fault_id in self._injected:
+            raise UsageError(f"The proxy {self._name} has a fault {fault_id!r} already.")
+
+    def meet(self, link: Link) -> None:
+        """Open a link under the faults that take it, or turn it away."""
+        now_ns = time.monotonic_ns()
+        holds: list[tuple[str, int | None]] = []
+        for fault_id, injected in self._injected.items():
+            match injected.fault:
+                case Refuse() | BlackHole() | ConnectDelay():
+                    pass
+                case fault if not injected.comes():
+                    del fault
+                case Hold() as fault if self._takes(link, fault_id, fault):
+                    delay_s = fault.delay_s
+                    until = None if delay_s is None else now_ns + round(delay_s * NS_PER_S)
+                    holds.append((fault_id, until))
+                case AcceptClose() as fault if self._takes(link, fault_id, fault):
+                    link.turn_away(fault_id, reset=fault.reset)
+                    return
+                case Hold() | AcceptClose():
+                    pass
+                case fault:
+                    link.add(fault_id, fault)
+        link.open(holds)
+
+    def _takes(self, link: Link, fault_id: str, fault: Hold | AcceptClose) -> bool:
+        if fault.toxicity >= 1:
+            return True
+        dice = random.Random(f"{self._seed}/{link.name}/{fault_id}")  # noqa: S311  a fault's dice
+        return dice.random() < fault.toxicity

@@ -1,0 +1,138 @@
+"""What one link tells: an event at each turn of its life, and all its sums at the end."""
+
+from __future__ import annotations
+
+import errno
+import time
+from typing import TYPE_CHECKING, Literal
+
+from crashloop.clock import NS_PER_S
+
+if TYPE_CHECKING:
+    from crashloop.proxy.address import Address
+    from crashloop.proxy.events import Emit
+    from crashloop.proxy.faults import Direction
+    from crashloop.proxy.pipe import Pipe
+    from crashloop.proxy.toxics.stage import Stage
+
+Side = Literal["client", "upstream", "proxy"]
+Reason = Literal["healed", "delay", "client closed", "proxy closed"]
+
+RECEIPTS = 3
+"""Chunks of a link and toxic with an event each; the rest is summed at close."""
+
+
+class LinkEvents:
+    """The receipts of the link `name`; instants are of the monotonic clock.
+
+    `by` is who ended the link first, and `fault` the one that closed it, once that is known.
+    """
+
+    def __init__(self, *, name: str, emit: Emit, client_pid: int | None) -> None:
+        self.opened_ns = time.monotonic_ns()
+        self.client_pid = client_pid
+        self.by: Side | None = None
+        self.fault: str | None = None
+        self._name = name
+        self._emit = emit
+        self._stages: list[tuple[Direction, Stage]] = []
+        self._dialled_ns = 0
+
+    def opened(self, listen: Address) -> None:
+        """A client was accepted."""
+        self._tell("link.opened", listen=str(listen), client_pid=self.client_pid)
+
+    def turned_away(self, fault_id: str, *, reset: bool) -> None:
+        """It is closed at once."""
+        self.by, self.fault = "proxy", fault_id
+        self._tell("link.turned_away", fault=fault_id, reset=reset)
+
+    def held(self, fault_id: str) -> None:
+        """A fault keeps it silent."""
+        self._tell("link.held", fault=fault_id)
+
+    def released(self, fault_id: str, reason: Reason) -> None:
+        """The fault lets go of it."""
+        held_s = (time.monotonic_ns() - self.opened_ns) / NS_PER_S
+        self._tell("link.released", fault=fault_id, held_s=held_s, reason=reason)
+
+    def dialled(self) -> None:
+        """The way to the upstream begins; no event of its own."""
+        self._dialled_ns = time.monotonic_ns()
+
+    def connected(self) -> None:
+        """The upstream was reached."""
+        self._tell("link.connected")
+
+    def failed(self, error: OSError | None) -> None:
+        """The upstream was not reached."""
+        self.by = "upstream"
+        number = error.errno if error is not None else None
+        name = errno.errorcode.get(number or 0) or type(error).__name__
+        if isinstance(error, TimeoutError):
+            name = "TimeoutError"
+        after_s = (time.monotonic_ns() - self._dialled_ns) / NS_PER_S
+        self._tell("link.failed", error=name, after_s=after_s)
+
+    def gained(self, direction: Direction, stage: Stage) -> None:
+        """A toxic works on it from now on; its sums are told at the end."""
+        self._stages.append((direction, stage))
+
+    def delayed(self, direction: Direction, stage: Stage, waited_ns: int) -> None:
+        """A toxic has held a chunk; the first few are told."""
+        if stage.chunks <= RECEIPTS:
+            self._tell(
+                "link.delayed",
+                fault=stage.fault_id,
+                delay_s=waited_ns / NS_PER_S,
+                direction=direction,
+                chunk=stage.chunks,
+            )
+
+    def dropped(self, direction: Direction, stage: Stage, size_bytes: int) -> None:
+        """A toxic has dropped bytes; the first time is told."""
+        if stage.dropped_bytes == size_bytes:
+            self._tell("link.dropped", fault=stage.fault_id, direction=direction, bytes=size_bytes)
+
+    def closed(self, up: Pipe, down: Pipe, *, reset: bool) -> None:
+        """It is over."""
+        fault = {} if self.fault is None else {"fault": self.fault}
+        self._tell(
+            "link.closed",
+            opened_ns=self.opened_ns,
+            closed_ns=time.monotonic_ns(),
+            **moved(up, down),
+            by=self.by or "proxy",
+            reset=reset,
+            **fault,
+            first_byte_up_ns=up.first_byte_ns,
+            first_byte_down_ns=down.first_byte_ns,
+            delays=[
+                {
+                    "fault": stage.fault_id,
+                    "direction": direction,
+                    "chunks": stage.chunks,
+                    "delay_s": stage.delayed_ns / NS_PER_S,
+                }
+                for direction, stage in self._stages
+                if stage.chunks
+            ],
+            dropped=[
+                {"fault": stage.fault_id, "direction": direction, "bytes": stage.dropped_bytes}
+                for direction, stage in self._stages
+                if stage.dropped_bytes
+            ],
+        )
+
+    def _tell(self, kind: str, **data: object) -> None:
+        self._emit(kind, {"link": self._name, **data})
+
+
+def moved(up: Pipe, down: Pipe) -> dict[str, int]:
+    """The bytes of both directions so far: sent on, and received."""
+    return {
+        "bytes_up": up.moved_bytes,
+        "bytes_down": down.moved_bytes,
+        "received_up": up.received_bytes,
+        "received_down": down.received_bytes,
+    }
