@@ -1,0 +1,137 @@
+"""The proxy's API under attack: what its own page allows, and rubbish on its socket."""
+
+from __future__ import annotations
+
+import random
+import socket
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from proxy_vitals import answers_at_once, eventually, vitals
+from toxiproxy_server import running_built_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from toxiproxy_server import ProxyServer
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads the process in /proc")
+
+ANSWER_S = 5
+GROWTH_BYTES = 30 * 1024 * 1024
+LISTEN_FAULTS = ("listen ", "lookup ", "address ")
+"""How Toxiproxy's own 500 begins: an address that cannot be listened on."""
+
+
+@pytest.fixture
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProxyServer]:
+    with running_built_in(tmp_path_factory.mktemp("proxy")) as server:
+        yield server
+        assert "proxy.error" not in _events(server)
+
+
+def _events(server: ProxyServer) -> str:
+    return httpx.get(
+        f"{server.url}/events", params={"until": "now"}, timeout=ANSWER_S, trust_env=False
+    ).text
+
+
+def _port(server: ProxyServer) -> int:
+    return int(server.url.rpartition(":")[2])
+
+
+def test_no_request_that_the_page_describes_breaks_the_server(server: ProxyServer) -> None:
+    page = schemathesis.openapi.from_url(f"{server.url}/openapi.json")
+    operations: list[Any] = [found.ok() for found in page.get_all_operations()]  # type: ignore[union-attr]
+    assert len(operations) > 12
+    for operation in operations:
+        if operation.path == "/events":  # goes on for ever
+            continue
+
+        @settings(
+            max_examples=15, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+        )
+        @given(case=operation.as_strategy())
+        def attack(case: Any) -> None:
+            answer = case.call(timeout=ANSWER_S)
+            own = answer.status_code == httpx.codes.INTERNAL_SERVER_ERROR and answer.json()[
+                "error"
+            ].startswith(LISTEN_FAULTS)
+            assert answer.status_code < httpx.codes.INTERNAL_SERVER_ERROR or own, answer.text
+
+        attack()
+    answers_at_once(server.url)
+
+
+def _rubbish(dice: random.Random) -> Iterator[bytes]:
+    head = b"POST /proxies HTTP/1.1\r\nHost: x\r\n"
+    yield dice.randbytes(4000)
+    yield b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\n\r\n"
+    yield b"GET / HTTP/1.1\r\n" + b"X-A: " + b"b" * 200_000 + b"\r\n\r\n"
+    yield b"GET / HTTP/1.1\r\n" + b"".join(b"X-%d: y\r\n" % n for n in range(5000)) + b"\r\n"
+    yield head + b"Content-Length: -5\r\n\r\n"
+    yield head + b"Content-Length: 99999999999999999999\r\n\r\n{}"
+    yield head + b"Content-Length: 2097152\r\n\r\n" + b" " * 2_097_152
+    yield head + b"Content-Length: 100\r\n\r\n{"
+    yield head + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n"
+    yield head + b"Transfer-Encoding: chunked\r\n\r\nffffffff\r\n{}"
+    yield head + b"Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n"
+    nested = b"[" * 200_000
+    yield head + b"Content-Length: %d\r\n\r\n" % len(nested) + nested
+    yield b"GET /version HTTP/1.1\r\nHost: x\r\n\r\n" * 200
+    yield b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + dice.randbytes(500)
+    yield b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+    yield b"GET /events HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n"
+    yield b"\r\n" * 10_000
+    yield b"G"
+
+
+def _throw(port: int, data: bytes, *, read: bool) -> bytes:
+    """Send it and go away, perhaps after a look at the answer."""
+    seen = b""
+    with socket.create_connection(("127.0.0.1", port), ANSWER_S) as client, suppress(OSError):
+        client.sendall(data)
+        client.shutdown(socket.SHUT_WR)
+        client.settimeout(0.05 if data == b"G" or b"/events" in data else ANSWER_S)
+        while read and (more := client.recv(65536)):
+            seen += more
+    return seen
+
+
+def test_rubbish_on_the_socket_is_answered_or_dropped_and_leaves_nothing(
+    server: ProxyServer,
+) -> None:
+    dice = random.Random(20261124)  # noqa: S311  a test's seed
+    for data in _rubbish(dice):  # warms up what is allocated once
+        _throw(_port(server), data, read=True)
+    eventually(lambda: vitals(server.pid).descriptors < 40, "connections are closed")
+    before = vitals(server.pid)
+
+    for _ in range(10):
+        for data in _rubbish(dice):
+            cut = dice.randrange(len(data)) if dice.random() < 0.3 else len(data)
+            answer = _throw(_port(server), data[:cut], read=dice.random() < 0.8)
+            assert b"HTTP/1.1 50" not in answer, (data[:80], answer[:200])
+        answers_at_once(server.url)
+
+    eventually(
+        lambda: vitals(server.pid).descriptors <= before.descriptors, "connections are closed"
+    )
+    assert vitals(server.pid).memory_bytes < before.memory_bytes + GROWTH_BYTES
+
+
+def test_clients_that_only_connect_keep_nobody_out_for_long(server: ProxyServer) -> None:
+    before = vitals(server.pid)
+    for _ in range(20):
+        silent = [socket.create_connection(("127.0.0.1", _port(server))) for _ in range(100)]
+        for client in silent:
+            client.close()
+    answers_at_once(server.url)
+    eventually(
+        lambda: vitals(server.pid).descriptors <= before.descriptors + 1, "connections are closed"
+    )
