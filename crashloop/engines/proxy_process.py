@@ -10,8 +10,10 @@ import os
 import re
 import signal
 import sys
+import time
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from crashloop.clock import NS_PER_S
 from crashloop.engines.process import Process, describe_exit, finish, start, terminate
 from crashloop.errors import HarnessError
 from crashloop.proxy.control import Control, ProxyState
@@ -52,6 +54,7 @@ class ProxyProcess:
         self.address: Address
         self._name = name
         self._process = process
+        self._begun_ns = time.monotonic_ns()
         self._emit = emit
         self._control: Control
         self._seq = 0
@@ -69,6 +72,8 @@ class ProxyProcess:
         found = re.search(r"http://[^ ,]+", line)
         assert found is not None, line
         self._control = Control(found[0])
+        facts = {"pid": self._process.pid, "api": found[0], "start_s": self._since_start_s()}
+        self._emit("proxy.started", facts, time.monotonic_ns())
 
     async def listen(self, listen: Address, upstream: Address) -> None:
         """Forward from `listen` to `upstream` from now on."""
@@ -96,6 +101,9 @@ class ProxyProcess:
         """End it, and hear its last events."""
         self._stopping = True
         await terminate(self._process, *STOP_STEPS)
+
+    def _since_start_s(self) -> float:
+        return round((time.monotonic_ns() - self._begun_ns) / NS_PER_S, 4)
 
     async def _call(self, what: Callable[..., T], *arguments: Any) -> T:
         done = await asyncio.to_thread(what, *arguments)

@@ -7,6 +7,8 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
+import pytest
+
 from crashloop.incidents import incident
 from crashloop.lab import RunOptions, run_scenario
 from crashloop.model import Role, Verdict
@@ -29,11 +31,21 @@ async def test_an_error_while_the_apps_output_arrives_ends_the_run(tmp_path: Pat
     assert "No space left on device" in run.judgement.reason
 
 
-async def test_a_postgres_that_is_killed_ends_the_run_and_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("started", "told"),
+    [
+        ("database.started", "Postgres died in the middle of the run"),
+        ("cache.started", "died in the middle of the run"),
+        ("proxy.started", "the fault proxy was ended by SIGKILL"),
+    ],
+)
+async def test_a_server_that_is_killed_ends_the_run_and_is_named(
+    tmp_path: Path, started: str, told: str
+) -> None:
     pids: list[int] = []
 
     def kill(event: Event) -> None:
-        if event.kind == "database.started":
+        if event.kind == started:
             pids.append(event.data["pid"])
         if event.kind == "process.started":
             os.kill(pids[0], signal.SIGKILL)
@@ -42,4 +54,4 @@ async def test_a_postgres_that_is_killed_ends_the_run_and_is_named(tmp_path: Pat
     run = await run_scenario(incident("issue-1278").scenario(Role.CONTROL), options)
 
     assert run.verdict is Verdict.HARNESS_ERROR
-    assert "Postgres died in the middle of the run" in run.judgement.reason
+    assert told in run.judgement.reason
