@@ -217,6 +217,8 @@ class Entry:
         try:
             return await endpoint.listening(self.settings.listen)
         except ApiError as error:
+            if self.settings.listen.startswith(endpoint.UNIX):
+                raise
             raise ApiError(f"listen tcp: {error.message}", error.status) from error
 
     async def _started(
