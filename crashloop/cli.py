@@ -16,6 +16,7 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from crashloop import __version__
+from crashloop.engines.catalogue import LOCAL
 from crashloop.errors import CrashloopError, HarnessError, UsageError
 from crashloop.model import Role
 
@@ -67,6 +68,14 @@ Artifacts = Annotated[
 PostgresBin = Annotated[
     Path | None,
     typer.Option("--postgres-bin", metavar="DIR", help="Folder with postgres and initdb to use."),
+]
+EngineName = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        metavar="NAME",
+        help="What it runs on: local, or docker with containers and Docker's own restarts.",
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 NoLive = Annotated[
@@ -121,6 +130,7 @@ def incidents(
         "crashloop reproduce issue-1278",
         "crashloop reproduce issue-1278 -p limit_s=25 -p transport=tcp",
         "crashloop reproduce issue-1278 --role remedy --seed 7",
+        "crashloop reproduce issue-1278 --engine docker",
         "crashloop reproduce issue-1278 --real-time --json > run.json",
     )
 )
@@ -136,6 +146,7 @@ def reproduce(
         Role, typer.Option("--role", help="Which of a proof's four runs to make.")
     ] = Role.REPRODUCTION,
     postgres_bin: PostgresBin = None,
+    engine: EngineName = LOCAL,
     as_json: AsJson = False,
     no_live: NoLive = False,
     debug: Debug = False,
@@ -152,6 +163,7 @@ def reproduce(
         seed=seed,
         artifacts=artifacts,
         postgres_bin=postgres_bin,
+        engine=engine,
         as_json=as_json,
         no_live=no_live,
     )
@@ -173,6 +185,7 @@ def prove(
     seed: Seed = None,
     artifacts: Artifacts = None,
     postgres_bin: PostgresBin = None,
+    engine: EngineName = LOCAL,
     as_json: AsJson = False,
     no_live: NoLive = False,
     debug: Debug = False,
@@ -189,6 +202,7 @@ def prove(
         seed=seed,
         artifacts=artifacts,
         postgres_bin=postgres_bin,
+        engine=engine,
         as_json=as_json,
         no_live=no_live,
     )

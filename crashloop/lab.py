@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 from crashloop.clock import TimeScale
 from crashloop.engines.local import LocalEngine
 from crashloop.errors import CapabilityError, CrashloopError, HarnessError, UsageError
+from crashloop.faults.injector import Unplugged
 from crashloop.header import make_header
 from crashloop.judge import judge
 from crashloop.model import Role
 from crashloop.run import TRACE_FILE, Run, artifacts_folder, rerun_command, write_evidence
 from crashloop.supervisor.loop import Supervisor
-from crashloop.timeline import Injector, Timeline, Unplugged
+from crashloop.timeline import Timeline
 from crashloop.trace.event import Trace, ordered
 from crashloop.trace.recorder import Recorder
 from crashloop.trace.redact import Redactor
@@ -28,9 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from pathlib import Path
 
-    from crashloop.engines.app import AppProcess
+    from crashloop.engines.base import Attempt, Engine
+    from crashloop.faults.injector import Injector
     from crashloop.model import Scenario
-    from crashloop.supervisor.loop import AttemptProcess
     from crashloop.trace.event import Event
 
 # Wall seconds on top of the scaled deadline for real work: cold starts on a slow, busy machine.
@@ -51,7 +52,7 @@ class RunOptions:
     command: str = ""
     patience_s: float = PATIENCE_S
     on_event: Callable[[Event], None] | None = None
-    engine: type[LocalEngine] = LocalEngine
+    engine: type[Engine] = LocalEngine
     supervisor: type[Supervisor] = Supervisor
 
 
@@ -75,7 +76,9 @@ async def run_scenario(scenario: Scenario, options: RunOptions) -> Run:
         )
     seed = new_seed() if options.seed is None else options.seed
     artifacts = options.artifacts or artifacts_folder(scenario.incident)
-    command = options.command or rerun_command(scenario, options.scale, seed)
+    command = options.command or rerun_command(
+        scenario, options.scale, seed, engine=options.engine.name
+    )
     run_id = secrets.token_hex(6)
     redactor = Redactor()
     header = make_header(
@@ -189,43 +192,32 @@ class _Lab:
             await timeline.heal_all("the run ended")
         return how
 
-    async def _attempts(self, engine: LocalEngine, group: asyncio.TaskGroup) -> str:
+    async def _attempts(self, engine: Engine, group: asyncio.TaskGroup) -> str:
         visitor = Visitor(
-            host=engine.host,
-            port=engine.port,
-            key=golden_key(self._seed),
-            recorder=self._recorder,
-            read_row=engine.read_row,
+            key=golden_key(self._seed), recorder=self._recorder, read_row=engine.read_row
         )
         visits: list[asyncio.Task[None]] = []
 
-        async def start(attempt: int) -> AttemptProcess:
-            app = await engine.start_app(attempt)
-            visits.append(group.create_task(_accompany(engine, visitor, app, attempt)))
-            return app
+        def on_attempt(attempt: Attempt) -> None:
+            visits.append(group.create_task(_accompany(engine, visitor, attempt)))
 
-        supervisor = self._options.supervisor(
-            policy=self._scenario.policy,
-            scale=self._options.scale,
-            recorder=self._recorder,
-            start=start,
-        )
-        supervising = group.create_task(supervisor.run())
+        platform = engine.platform(on_attempt, supervisor=self._options.supervisor)
+        restarting = group.create_task(platform.run())
         visited = group.create_task(visitor.finished.wait())
         deadline_s = self._options.scale.wall_s(self._scenario.deadline_s)
         await asyncio.wait(
-            {visited, supervising},
+            {visited, restarting},
             timeout=deadline_s + self._options.patience_s,
             return_when=asyncio.FIRST_COMPLETED,
         )
         how = "the deadline passed"
         if visited.done():
             how = "the golden path ended"
-        elif supervising.done():
+        elif restarting.done():
             how = "the platform gave up"
         visited.cancel()
-        await supervisor.stop()
-        await supervising
+        await platform.stop()
+        await restarting
         await asyncio.gather(*visits)
         return how
 
@@ -255,11 +247,11 @@ async def _fail_on_stray_errors() -> None:
         loop.set_exception_handler(before)
 
 
-async def _accompany(engine: LocalEngine, visitor: Visitor, app: AppProcess, attempt: int) -> None:
+async def _accompany(engine: Engine, visitor: Visitor, attempt: Attempt) -> None:
     """Visit one attempt while it lives, then count what it left behind."""
-    await visitor.visit(attempt, app.ended)
-    await app.ended.wait()
-    await engine.count_backends(attempt)
+    await visitor.visit(attempt)
+    await attempt.ended.wait()
+    await engine.count_backends(attempt.number)
 
 
 def golden_key(seed: int) -> str:

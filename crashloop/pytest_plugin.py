@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from crashloop.clock import DEFAULT_SCALE, TimeScale
+from crashloop.engines.catalogue import ENGINES, LOCAL
 from crashloop.errors import CrashloopError
 from crashloop.testing import Lab, Verdict, VerdictMismatch
 
@@ -26,14 +27,13 @@ if TYPE_CHECKING:
 
     from crashloop.run import Run
 
-ENGINES = ("local",)
 MAX_SEED = 2**32 - 1
 MAX_NAME_LENGTH = 80
 PACKAGE = Path(__file__).parent
 SEED_INPUT = "crashloop_seed"
 
 _OPTIONS = {
-    "engine": ("ENGINE", "what scenarios run on: local (the default)"),
+    "engine": ("ENGINE", "what scenarios run on: local (the default) or docker"),
     "time-scale": ("N", f"run N times faster than the incident (default {DEFAULT_SCALE:g})"),
     "seed": ("SEED", "the seed of every run, 0 to 2**32-1 (default: a new one, in the header)"),
     "artifacts": ("DIR", "keep each test's evidence in DIR/TEST (default: pytest's own tmp_path)"),
@@ -154,6 +154,7 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
         scale=settings.scale,
         artifacts=settings.artifacts / name if settings.artifacts else factory.mktemp(name),
         postgres_bin=settings.postgres_bin,
+        engine=settings.engine,
         again=_command(item, settings),
         on_run=lambda run: item.user_properties.extend(_properties(run)),
     )
@@ -168,7 +169,7 @@ def _read_settings(config: pytest.Config) -> Settings:
     if engine not in {"", *ENGINES}:
         raise _usage(config, "engine", f"choose one of {', '.join(ENGINES)}")
     return Settings(
-        engine=engine or ENGINES[0],
+        engine=engine or LOCAL,
         scale=_scale(config),
         seed=_seed(config),
         artifacts=_path(config, "artifacts"),
@@ -265,6 +266,8 @@ def _command(item: pytest.Item, settings: Settings) -> str:
     words = ["pytest", item.nodeid, "--crashloop-seed", str(settings.seed)]
     if settings.scale != DEFAULT_SCALE:
         words += ["--crashloop-time-scale", f"{settings.scale:g}"]
+    if settings.engine != LOCAL:
+        words += ["--crashloop-engine", settings.engine]
     if settings.postgres_bin is not None:
         words += ["--crashloop-postgres-bin", str(settings.postgres_bin)]
     return shlex.join(words)

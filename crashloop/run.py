@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from crashloop.clock import DEFAULT_SCALE
 from crashloop.cloud_logging import log_entries
+from crashloop.engines.catalogue import LOCAL
 from crashloop.errors import HarnessError
 from crashloop.incidents import INCIDENTS
 from crashloop.model import Role
@@ -55,7 +56,7 @@ def artifacts_folder(name: str) -> Path:
     return Path.cwd() / ARTIFACTS / f"{name}-{stamp}-{secrets.token_hex(3)}"
 
 
-def rerun_command(scenario: Scenario, scale: TimeScale, seed: int) -> str:
+def rerun_command(scenario: Scenario, scale: TimeScale, seed: int, *, engine: str = LOCAL) -> str:
     """The command that makes the same run again; what is the default anyway is left out."""
     words = ["crashloop", "reproduce", scenario.incident]
     if scale.is_real_time:
@@ -63,6 +64,8 @@ def rerun_command(scenario: Scenario, scale: TimeScale, seed: int) -> str:
     elif scale.factor != DEFAULT_SCALE:
         words += ["--time-scale", f"{scale.factor:g}"]
     words += ["--seed", str(seed)]
+    if engine != LOCAL:
+        words += ["--engine", engine]
     if scenario.role is not Role.REPRODUCTION:
         words += ["--role", str(scenario.role)]
     parameters = INCIDENTS[scenario.incident].parameters if scenario.incident in INCIDENTS else {}

@@ -6,38 +6,19 @@ import asyncio
 import time
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from crashloop.clock import NS_PER_S, TimeScale
 from crashloop.faults import build
+from crashloop.faults.injector import Unplugged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from crashloop.faults.injector import Injector
     from crashloop.model import Moment, PlannedFault, Trigger
-    from crashloop.proxy.faults import Fault
     from crashloop.trace.event import Event
     from crashloop.trace.recorder import Recorder
-
-
-class Injector(Protocol):
-    """What really puts a fault in and takes it out: the fault proxy, or nothing when unplugged."""
-
-    async def inject(self, fault_id: str, fault: Fault) -> None:
-        """Put the fault in; it acts when this returns."""
-
-    async def heal(self, fault_id: str) -> None:
-        """Take it out; what it held is released when this returns."""
-
-
-class Unplugged:
-    """An injector that does nothing: the proof run that shows a plan alone reproduces nothing."""
-
-    async def inject(self, fault_id: str, fault: Fault) -> None:
-        """Do nothing."""
-
-    async def heal(self, fault_id: str) -> None:
-        """Do nothing."""
 
 
 @dataclass(slots=True, kw_only=True)

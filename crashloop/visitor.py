@@ -15,6 +15,7 @@ from websockets.exceptions import WebSocketException
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from crashloop.engines.base import Attempt
     from crashloop.trace.recorder import Recorder
 
 LOOK_EVERY_S = 0.02
@@ -28,7 +29,7 @@ STORED_WITHIN_S = 5.0
 
 
 class Visitor:
-    """Visits one address again and again; one golden path for the whole run.
+    """Visits every attempt at its address; one golden path for the whole run.
 
     Emits `port.opened`, `port.watched`, `probe.answered` (at each change), and for the golden path
     `golden.answered`, `golden.listed`, `golden.row`, or `golden.failed`. Wall times throughout:
@@ -38,16 +39,11 @@ class Visitor:
     def __init__(
         self,
         *,
-        host: str,
-        port: int,
         key: str,
         recorder: Recorder,
         read_row: Callable[[str], Awaitable[dict[str, Any] | None]],
     ) -> None:
         self.finished = asyncio.Event()
-        self._address = (host, port)
-        self._http = f"http://{host}:{port}"
-        self._chat = f"ws://{host}:{port}/ws/chat"
         self._key = key
         self._recorder = recorder
         self._read_row = read_row
@@ -55,33 +51,39 @@ class Visitor:
         self._confirmed = False
         self._waiting_since_ns = 0
 
-    async def visit(self, attempt: int, ended: asyncio.Event) -> None:
-        """Accompany one attempt until it has `ended`."""
+    async def visit(self, one: Attempt) -> None:
+        """Accompany one attempt until it has ended."""
+        attempt, ended = one.number, one.ended
         probes = 0
         opened = False
         try:
             while not ended.is_set() and not opened:
-                opened = _accepts(self._address)
+                opened = _accepts(one.address)
                 probes += 1
                 if opened:
                     self._recorder.emit(
-                        "harness", "port.opened", {"port": self._address[1]}, attempt=attempt
+                        "harness", "port.opened", {"port": one.address[1]}, attempt=attempt
                     )
                 else:
                     await _pause(ended, LOOK_EVERY_S)
             if opened:
-                await self._use(attempt, ended)
+                await self._use(one)
         finally:
             self._recorder.emit(
                 "harness", "port.watched", {"probes": probes, "opened": opened}, attempt=attempt
             )
 
-    async def _use(self, attempt: int, ended: asyncio.Event) -> None:
+    async def _use(self, one: Attempt) -> None:
+        attempt, ended = one.number, one.ended
+        host, port = one.address
         last: dict[str, Any] = {}
         # Plain HTTP to loopback: no certificates to load, no proxy of the user's to go through.
         transport = httpx.AsyncHTTPTransport(verify=False, trust_env=False)
         async with httpx.AsyncClient(
-            base_url=self._http, timeout=REQUEST_TIMEOUT_S, transport=transport, trust_env=False
+            base_url=f"http://{host}:{port}",
+            timeout=REQUEST_TIMEOUT_S,
+            transport=transport,
+            trust_env=False,
         ) as client:
             while not ended.is_set() and not self.finished.is_set():
                 answer = await self._readiness(client)
@@ -89,7 +91,7 @@ class Visitor:
                     last = answer
                     self._recorder.emit("harness", "probe.answered", answer, attempt=attempt)
                 if answer.get("status_code") == HTTP_OK:
-                    await self._walk(client, attempt, is_ready=_has_database(answer))
+                    await self._walk(client, one, is_ready=_has_database(answer))
                 if not self.finished.is_set():
                     await _pause(ended, ASK_EVERY_S)
 
@@ -105,17 +107,18 @@ class Visitor:
             "phases": body.get("phases") if isinstance(body.get("phases"), dict) else {},
         }
 
-    async def _walk(self, client: httpx.AsyncClient, attempt: int, *, is_ready: bool) -> None:
+    async def _walk(self, client: httpx.AsyncClient, one: Attempt, *, is_ready: bool) -> None:
         """One step of the golden path: send the message once, then look for it.
 
         The path ends when its row was read and the app calls itself ready, in either order.
         """
+        attempt = one.number
         if self._confirmed:
             self._finish_when_ready(attempt, is_ready=is_ready)
             return
         try:
             if not self._answered:
-                await self._send(attempt)
+                await self._send(one)
                 self._answered = True
                 self._waiting_since_ns = 0
             listed = await self._listed(client)
@@ -130,11 +133,12 @@ class Visitor:
         elif is_ready and self._is_late():
             self._fail(attempt, f"{why}, {STORED_WITHIN_S:g} s after it called itself ready")
 
-    async def _send(self, attempt: int) -> None:
-        message = {"text": f"hello from attempt {attempt}", "key": self._key}
+    async def _send(self, one: Attempt) -> None:
+        host, port = one.address
+        message = {"text": f"hello from attempt {one.number}", "key": self._key}
         async with (
             asyncio.timeout(REQUEST_TIMEOUT_S),
-            connect(self._chat, proxy=None, compression=None) as chat,
+            connect(f"ws://{host}:{port}/ws/chat", proxy=None, compression=None) as chat,
         ):
             await chat.send(json.dumps(message))
             answer = json.loads(await chat.recv())
@@ -149,7 +153,7 @@ class Visitor:
                 "stored": answer.get("stored"),
                 "reply": str(answer.get("reply"))[:200],
             },
-            attempt=attempt,
+            attempt=one.number,
         )
 
     async def _listed(self, client: httpx.AsyncClient) -> dict[str, Any] | None:

@@ -30,7 +30,8 @@ def exit_code(trace: Trace, *, code: int, times: int) -> Result:
 def restart_loop(trace: Trace, *, restarts: int) -> Result:
     """Each of the first `restarts` deaths was followed by a new process, not before its back-off.
 
-    New means: another pid than the one before, and a boot_id of its own in the app's log.
+    New means: another pid than the one before, and a boot_id of its own in the app's log. A
+    platform that restarts by itself has no back-off of ours: its own count of restarts shows it.
     """
     exits = _deaths(trace)
     if len(exits) < restarts:
@@ -77,6 +78,10 @@ def _no_restart(trace: Trace, died: Event) -> Result | None:
     scheduled = trace.first("restart.scheduled", attempt=attempt)
     if started is None:
         return refuted(f"nothing was started after attempt {attempt} died", [died])
+    if died.data["pid"] == started.data["pid"]:
+        return refuted(f"attempt {attempt + 1} has the pid of the one before", [died, started])
+    if started.source == "platform":
+        return _miscounted(died, started)
     if scheduled is None:
         return saw_nothing(f"no restart was scheduled after attempt {attempt}", [died, started])
     pause_s = (started.mono_ns - died.mono_ns) / 1e9 * trace.scale
@@ -87,8 +92,19 @@ def _no_restart(trace: Trace, died: Event) -> Result | None:
             f"inside the back-off of {backoff_s:g} s",
             [died, scheduled, started],
         )
-    if died.data["pid"] == started.data["pid"]:
-        return refuted(f"attempt {attempt + 1} has the pid of the one before", [died, started])
+    return None
+
+
+def _miscounted(died: Event, started: Event) -> Result | None:
+    """Why the platform's own count does not show this restart; None where it does."""
+    count, container = started.data.get("restart_count"), started.data.get("container")
+    if count != died.attempt:
+        return saw_nothing(
+            f"the platform counts {count} restarts at the start of attempt {started.attempt}",
+            [died, started],
+        )
+    if container != died.data.get("container"):
+        return refuted(f"attempt {started.attempt} is another container", [died, started])
     return None
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from crashloop.clock import TimeScale
 from crashloop.engines.binaries import find_binaries
+from crashloop.engines.catalogue import LOCAL, engine_named
 from crashloop.errors import UsageError
 from crashloop.incidents import incident
 from crashloop.lab import new_seed
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    from crashloop.engines.base import Engine
     from crashloop.incidents.incident import Incident
 
 
@@ -32,6 +34,7 @@ class Order:
     seed: int | None = None
     artifacts: Path | None = None
     postgres_bin: Path | None = None
+    engine: str = LOCAL
     as_json: bool = False
     no_live: bool = False
 
@@ -45,6 +48,7 @@ class Plan:
     scale: TimeScale
     seed: int
     artifacts: Path
+    engine: type[Engine]
 
     @property
     def suffix(self) -> str:
@@ -55,13 +59,18 @@ class Plan:
 
 
 def settle(order: Order, *, folder_name: str) -> Plan:
-    """Check the order; UsageError for an unknown incident, scale, Postgres, or a used folder.
+    """Check the order; UsageError for what is unknown or cannot be, and for a used folder.
 
     `folder_name` begins the name of a new folder where none was given.
     """
     chosen = incident(order.incident)
     scale = TimeScale() if order.scale is None else TimeScale(factor=order.scale)
     if order.postgres_bin is not None:
+        if order.engine != LOCAL:
+            raise UsageError(
+                f"--postgres-bin and --engine {order.engine} exclude each other",
+                hint="there the image brings Postgres: CRASHLOOP_DOCKER_POSTGRES_IMAGE names it",
+            )
         find_binaries(order.postgres_bin)
     return Plan(
         order=order,
@@ -69,6 +78,7 @@ def settle(order: Order, *, folder_name: str) -> Plan:
         scale=scale,
         seed=new_seed() if order.seed is None else order.seed,
         artifacts=_fresh(order.artifacts) if order.artifacts else artifacts_folder(folder_name),
+        engine=engine_named(order.engine),
     )
 
 

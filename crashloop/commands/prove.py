@@ -77,5 +77,7 @@ def _row(step: proof.Step) -> ProofRow:
 def _command(plan: Plan) -> str:
     """The command that makes the same proof again; UsageError for a bad parameter."""
     scenario = plan.incident.scenario(**plan.order.params)
-    _, _, *rest = shlex.split(rerun_command(scenario, plan.scale, plan.seed))
+    _, _, *rest = shlex.split(
+        rerun_command(scenario, plan.scale, plan.seed, engine=plan.order.engine)
+    )
     return shlex.join(["crashloop", "prove", *rest]) + plan.suffix

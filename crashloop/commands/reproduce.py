@@ -22,7 +22,8 @@ def reproduce(order: Order, role: Role) -> int:
     plan = settle(order, folder_name=order.incident)
     scenario = plan.incident.scenario(role, **order.params)
     session = Session(plan)
-    command = rerun_command(scenario, plan.scale, plan.seed) + plan.suffix
+    command = rerun_command(scenario, plan.scale, plan.seed, engine=plan.order.engine)
+    command += plan.suffix
 
     async def work() -> Run:
         with session.view(scenario):

@@ -48,6 +48,7 @@ class Session:
             postgres_bin=plan.order.postgres_bin,
             command=command,
             on_event=self._on_event,
+            engine=plan.engine,
         )
 
     @contextlib.contextmanager

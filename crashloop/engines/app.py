@@ -23,8 +23,17 @@ GRACEFUL_SHUTDOWN_S = 2
 class AppProcess:
     """One attempt: a uvicorn process. `ended` is set when it has exited and said its last line."""
 
-    def __init__(self, child: process.Process, output: AppOutput) -> None:
+    def __init__(
+        self,
+        child: process.Process,
+        output: AppOutput,
+        *,
+        number: int,
+        address: tuple[str, int],
+    ) -> None:
         self.pid = child.pid
+        self.number = number
+        self.address = address
         self.ended = asyncio.Event()
         self._child = child
         self._output = output
@@ -78,7 +87,7 @@ def app_process(
         folder=folder,
     )
     child.listen(output.line)
-    return AppProcess(child, output)
+    return AppProcess(child, output, number=attempt, address=address)
 
 
 def application_name(attempt: int) -> str:

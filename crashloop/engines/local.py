@@ -11,7 +11,7 @@ import contextlib
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import asyncpg
 
@@ -33,11 +33,13 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from crashloop.clock import TimeScale
+    from crashloop.engines.base import Attempt, Platform
     from crashloop.engines.cache import CacheServer
     from crashloop.engines.postgres import PostgresServer
     from crashloop.engines.proxy_process import ProxyProcess
     from crashloop.engines.workspace import Workspace
     from crashloop.model import Scenario
+    from crashloop.supervisor.loop import Supervisor
     from crashloop.trace.recorder import Recorder
 
 HOST = "127.0.0.1"
@@ -52,11 +54,11 @@ BACKENDS_LOOK_EVERY_S = 0.02
 class LocalEngine:
     """What a scenario runs on here. Made by `open`, which also takes it all down again.
 
-    `host` and `port` are the app's address, `proxy` stands between app and Postgres, and
-    `database_address` is the only way to Postgres that the app is told.
+    `proxy` stands between app and Postgres, and its address is the only way to Postgres that the
+    app is told.
     """
 
-    name = "local"
+    name: ClassVar[str] = "local"
 
     def __init__(
         self,
@@ -69,9 +71,7 @@ class LocalEngine:
         seed: int,
         port: int,
     ) -> None:
-        self.host = HOST
-        self.port = port
-        self.attempt: int | None = None
+        self._app_address = (HOST, port)
         self._scenario = scenario
         self._space = space
         self._scale = scale
@@ -127,7 +127,7 @@ class LocalEngine:
                 "lab.ready",
                 {
                     "database_address": str(engine.proxy.address),
-                    "app_address": f"{engine.host}:{engine.port}",
+                    "app_address": f"{HOST}:{engine._app_address[1]}",
                     "took_s": round((time.monotonic_ns() - begun_ns) / 1e9, 4),
                 },
             )
@@ -167,9 +167,25 @@ class LocalEngine:
             "harness", "baseline.passed", {"link": links[0] if links else None, "query": "select 1"}
         )
 
+    def platform(
+        self, on_attempt: Callable[[Attempt], None], *, supervisor: type[Supervisor]
+    ) -> Platform:
+        """A supervisor of ours that starts the app as a child, again and again."""
+
+        async def start(attempt: int) -> AppProcess:
+            app = await self.start_app(attempt)
+            on_attempt(app)
+            return app
+
+        return supervisor(
+            policy=self._scenario.policy,
+            scale=self._scale,
+            recorder=self._recorder,
+            start=start,
+        )
+
     async def start_app(self, attempt: int) -> AppProcess:
         """Start one attempt: a real uvicorn in a process of its own."""
-        self.attempt = attempt
         self._starts.append((time.monotonic_ns(), attempt))
         timers = {
             name: f"{self._scale.wall_s(seconds):.6f}"
@@ -179,7 +195,7 @@ class LocalEngine:
             self._scenario.app,
             space=self._space,
             attempt=attempt,
-            address=(self.host, self.port),
+            address=self._app_address,
             environment={
                 **timers,
                 "APP_DATABASE_URL": self._database_url(),

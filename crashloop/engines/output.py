@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 MAX_LINE_CHARS = 60 * 1024  # below what the pipe's reader keeps of a line
 MAX_LINES = 20_000
 MAX_BURSTS = 200
+BURST_S = 0.02  # what a traceback's lines may lie apart, one write after the other
 MAX_TEXT_CHARS = 2000
 EVENT_KINDS = ("startup.", "phase.", "shutdown.", "database.", "chat.")
 
@@ -26,22 +27,25 @@ class AppOutput:
     """Reads one attempt's lines: redacts them, keeps them in a file, makes events of them.
 
     A structured line is a JSON object with a known `event` and its own `mono_ns`, which is believed
-    only inside the attempt's life. Other lines that arrive together (a traceback) become one
-    `app.output` event, 200 of them at most; the file has them all. After 20,000 lines nothing is
-    read any more, which an `app.truncated` event says.
+    only inside the attempt's life; that begins at `started_ns` (default: now). Other lines that
+    arrive together (a traceback) become one `app.output` event, 200 of them at most; the file has
+    them all. After 20,000 lines nothing is read any more, which an `app.truncated` event says.
     """
 
-    def __init__(self, recorder: Recorder, *, attempt: int, path: Path) -> None:
+    def __init__(
+        self, recorder: Recorder, *, attempt: int, path: Path, started_ns: int | None = None
+    ) -> None:
         self._recorder = recorder
         self._attempt = attempt
-        self._started_ns = time.monotonic_ns()
+        self._started_ns = time.monotonic_ns() if started_ns is None else started_ns
         self._lines = 0
         self._bursts = 0
         self._others: list[str] = []
+        self._at_ns: int | None = None
         self._file: IO[str] | None = path.open("w", encoding="utf-8", buffering=1)
 
-    def line(self, text: str) -> None:
-        """Take one line."""
+    def line(self, text: str, at_ns: int | None = None) -> None:
+        """Take one line, said at `at_ns` of the monotonic clock (default: now)."""
         self._lines += 1
         if self._file is None or self._lines > MAX_LINES:
             if self._lines == MAX_LINES + 1:
@@ -55,11 +59,12 @@ class AppOutput:
         entry = _structured(text)
         if entry is not None:
             self._flush()
-            self._event(entry)
+            self._event(entry, at_ns)
             return
         if not self._others:
-            asyncio.get_running_loop().call_soon(self._flush)
+            asyncio.get_running_loop().call_later(BURST_S, self._flush)
         self._others.append(text)
+        self._at_ns = at_ns
 
     def close(self) -> None:
         """No line comes any more."""
@@ -77,16 +82,16 @@ class AppOutput:
         if len(text) > MAX_TEXT_CHARS:
             text = f"{text[: MAX_TEXT_CHARS // 2]}\n...\n{text[-MAX_TEXT_CHARS // 2 :]}"
         data = {"lines": len(lines), "text": text}
-        self._recorder.emit("app", "app.output", data, attempt=self._attempt)
+        self._recorder.emit("app", "app.output", data, attempt=self._attempt, mono_ns=self._at_ns)
 
     def _truncate(self, why: str) -> None:
         """Say that what follows is lost: evidence with a hole is not evidence."""
         self._recorder.emit("app", "app.truncated", {"why": why}, attempt=self._attempt)
 
-    def _event(self, entry: dict[str, Any]) -> None:
-        now_ns = time.monotonic_ns()
+    def _event(self, entry: dict[str, Any], at_ns: int | None) -> None:
+        heard_ns = time.monotonic_ns() if at_ns is None else at_ns
         said_ns = entry["mono_ns"]
-        instant_ns = said_ns if self._started_ns <= said_ns <= now_ns else now_ns
+        instant_ns = said_ns if self._started_ns <= said_ns <= heard_ns else heard_ns
         self._recorder.emit(
             "app",
             entry["event"],

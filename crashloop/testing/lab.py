@@ -34,6 +34,7 @@ class Lab:
         scale: float,
         artifacts: Path,
         postgres_bin: Path | None,
+        engine: str,
         again: str,
         on_run: Callable[[Run], None],
     ) -> None:
@@ -41,6 +42,7 @@ class Lab:
         self.scale = scale
         self.artifacts = artifacts
         self._postgres_bin = postgres_bin
+        self._engine = engine
         self._again = again
         self._on_run = on_run
         self._made: list[LabRun | LabProof] = []
@@ -114,6 +116,7 @@ class Lab:
                 raise failure
 
     def _options(self, scale: TimeScale, *, folder: Path, command: str = "") -> RunOptions:
+        from crashloop.engines.catalogue import engine_named  # noqa: PLC0415  likewise
         from crashloop.lab import RunOptions  # noqa: PLC0415  heavy; most sessions run none
 
         return RunOptions(
@@ -122,6 +125,7 @@ class Lab:
             artifacts=folder,
             postgres_bin=self._postgres_bin,
             command=command,
+            engine=engine_named(self._engine),
         )
 
     def _folder(self, name: str) -> Path:

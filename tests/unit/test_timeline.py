@@ -13,8 +13,9 @@ import pytest
 from crashloop import timeline
 from crashloop.clock import TimeScale
 from crashloop.errors import HarnessError
+from crashloop.faults.injector import Unplugged
 from crashloop.model import Grade, Moment, PlannedFault, Trigger
-from crashloop.timeline import Timeline, Unplugged
+from crashloop.timeline import Timeline
 from crashloop.trace.event import SCHEMA
 from crashloop.trace.recorder import Recorder
 from crashloop.trace.redact import Redactor
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
+    from crashloop.faults.injector import Injector
     from crashloop.proxy.faults import Fault
-    from crashloop.timeline import Injector
     from crashloop.trace.event import Event
 
 

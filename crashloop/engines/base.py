@@ -1,0 +1,98 @@
+"""The port of an engine: what a lab asks of whatever a scenario runs on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
+
+    from crashloop.clock import TimeScale
+    from crashloop.faults.injector import Injector
+    from crashloop.model import Scenario
+    from crashloop.supervisor.loop import Supervisor
+    from crashloop.trace.recorder import Recorder
+
+
+class Attempt(Protocol):
+    """One process life of the app: its number from 1, and where it would listen.
+
+    `ended` is set when it has exited and said its last line.
+    """
+
+    @property
+    def number(self) -> int:
+        """Which life of the run it is, from 1."""
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port at which the harness reaches it."""
+
+    @property
+    def ended(self) -> asyncio.Event:
+        """Set when it has exited and said its last line."""
+
+
+class Platform(Protocol):
+    """What starts the app and starts it again: a supervisor of ours, or Docker itself."""
+
+    async def run(self) -> None:
+        """Return when it restarts no more: the policy gave up, or `stop` was called."""
+
+    async def stop(self) -> None:
+        """End the running attempt, if any, and restart no more."""
+
+
+class Engine(Protocol):
+    """What a scenario runs on. Made by `open`, which also takes everything down again."""
+
+    name: ClassVar[str]
+
+    @property
+    def proxy(self) -> Injector:
+        """What stands between the app and Postgres, and makes faults."""
+
+    @classmethod
+    def capabilities(cls) -> tuple[str, ...]:
+        """What a scenario may rely on here."""
+
+    @classmethod
+    def open(
+        cls,
+        scenario: Scenario,
+        *,
+        seed: int,
+        scale: TimeScale,
+        recorder: Recorder,
+        artifacts: Path,
+        postgres_bin: Path | None,
+    ) -> AbstractAsyncContextManager[Engine]:
+        """Start database, cache and proxy; end everything on leaving, attempts included.
+
+        Raises CapabilityError where this machine or engine cannot run the scenario, HarnessError
+        where something did not start.
+        """
+
+    async def baseline(self) -> None:
+        """Prove the path before any fault by a query along it; emits `baseline.passed`."""
+
+    def platform(
+        self, on_attempt: Callable[[Attempt], None], *, supervisor: type[Supervisor]
+    ) -> Platform:
+        """What runs attempts under the scenario's restart policy.
+
+        `on_attempt` is called with each as it starts. `supervisor` is ours, for an engine whose
+        platform does not restart by itself.
+        """
+
+    async def count_backends(self, attempt: int) -> None:
+        """Count what an ended attempt left in Postgres; emits `database.backends`."""
+
+    async def read_row(self, key: str) -> dict[str, Any] | None:
+        """The stored chat message with this key, from Postgres itself, past proxy and app."""
+
+    async def fail_when_broken(self) -> None:
+        """Wait for ever; HarnessError as soon as a server of the lab dies by itself."""

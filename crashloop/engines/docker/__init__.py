@@ -1,0 +1,1 @@
+"""The Docker engine: the app as a container under Docker's own restart policy."""

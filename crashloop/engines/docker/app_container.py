@@ -1,0 +1,78 @@
+"""The app as a container: made before the run, started and started again by Docker."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crashloop.engines.app import GRACEFUL_SHUTDOWN_S
+from crashloop.engines.docker.capability import docker_policy
+from crashloop.engines.docker.context import pack, package_files
+from crashloop.engines.docker.daemon import told
+from crashloop.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from crashloop.engines.docker.project import Project
+    from crashloop.model import Scenario
+
+ROLE_NAME = "app"
+PORT = 8080
+APPLICATION_NAME = "app-attempt"
+FOREIGN_FOLDER = "/srv/under-test"
+OWN_FOLDER = "/srv"
+
+
+def app_container(
+    project: Project,
+    image: str,
+    scenario: Scenario,
+    *,
+    network: Any,
+    environment: Mapping[str, str],
+    volumes: Mapping[str, str],
+) -> str:
+    """Make the container and give its id; it is not started. Blocking.
+
+    `volumes` are name -> folder, and are read-only. An app of the scenario's own folder is copied
+    in, so that a daemon elsewhere needs nothing of this machine's disk.
+    """
+    app = scenario.app
+    folder = FOREIGN_FOLDER if app.folder else OWN_FOLDER
+    container = project.container(ROLE_NAME, image, network=network)
+    with told("the app's container could not be made"):
+        made = container.get_docker_client().create(
+            image,
+            name=project.name(ROLE_NAME),
+            command=[
+                *("uvicorn", app.target, "--host", "0.0.0.0", "--port", str(PORT)),  # noqa: S104  its own network
+                *("--app-dir", folder, "--no-use-colors"),
+                *("--timeout-graceful-shutdown", str(GRACEFUL_SHUTDOWN_S)),
+            ],
+            environment={
+                **app.settings,
+                **environment,
+                "APP_APPLICATION_NAME": APPLICATION_NAME,
+                "PORT": str(PORT),
+            },
+            labels=container._kwargs["labels"],  # noqa: SLF001  its container's own
+            network=network.name,
+            volumes={name: {"bind": where, "mode": "ro"} for name, where in volumes.items()},
+            restart_policy=docker_policy(scenario.policy),
+            detach=True,
+        )
+        if app.folder:
+            archive = pack(_foreign(app.folder))
+            project.daemon.api.put_archive(made.id, OWN_FOLDER, archive)
+    return str(made.id)
+
+
+def _foreign(folder: str) -> dict[str, Path]:
+    """The files of an app of the user's own."""
+    found = package_files(Path(folder))
+    if not found:
+        raise UsageError(
+            f"the app's folder {folder} has no files", hint="name the folder to import"
+        )
+    return {f"{Path(FOREIGN_FOLDER).name}/{name}": path for name, path in found.items()}

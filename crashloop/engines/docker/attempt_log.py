@@ -1,0 +1,99 @@
+"""The log of one attempt: the part of a container's log between two of its deaths."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from crashloop.clock import NS_PER_S
+from crashloop.engines.docker.events import mono_ns
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from crashloop.engines.docker.daemon import Daemon
+
+END_BOUND_S = 5.0
+_SECONDS_LENGTH = len("2026-01-01T00:00:00")
+
+
+class AttemptLog:
+    """Follows a container's log from `since_ns` until the container dies.
+
+    Docker keeps one log for all lives of a container, each line with its instant, and ends a
+    reader that follows when the container ends. Lines up to `since_ns`, the death before, are
+    passed over. `on_line` is called in the loop with each line and its instant on the monotonic
+    clock; `lines` counts them.
+    """
+
+    def __init__(
+        self, daemon: Daemon, container: str, *, since_ns: int, on_line: Callable[[str, int], None]
+    ) -> None:
+        self.lines = 0
+        self._daemon = daemon
+        self._container = container
+        self._since_ns = since_ns
+        self._on_line = on_line
+        self._loop = asyncio.get_running_loop()
+        self._over = asyncio.Event()
+        self._thread = threading.Thread(target=self._follow, daemon=True, name="docker logs")
+        self._thread.start()
+
+    async def ended(self) -> bool:
+        """Wait until every line has arrived; False when that takes longer than 5 s."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(END_BOUND_S):
+                await self._over.wait()
+        return self._over.is_set()
+
+    def _follow(self) -> None:
+        since = {"since": self._since_ns / NS_PER_S} if self._since_ns else {}
+        try:
+            frames = self._daemon.api.logs(
+                self._container, stream=True, follow=True, timestamps=True, **since
+            )
+            for instant_ns, line in whole_lines(frames):
+                if instant_ns > self._since_ns:
+                    self._call(self._take, line, mono_ns(instant_ns))
+        except Exception:  # noqa: BLE001, S110  whatever the SDK raises of a broken stream
+            pass  # the lines are counted against the whole log at the end of the run
+        self._call(self._over.set)
+
+    def _take(self, line: str, at_ns: int) -> None:
+        self.lines += 1
+        self._on_line(line, at_ns)
+
+    def _call(self, what: Callable[..., object], *arguments: Any) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(what, *arguments)
+
+
+def whole_lines(frames: Iterable[bytes]) -> Iterator[tuple[int, str]]:
+    """The lines of a log with timestamps, each with the instant of its beginning in ns.
+
+    Docker cuts a line of more than 16 KiB into frames, and each frame has a timestamp of its own.
+    """
+    begun_ns, parts = 0, b""
+    for frame in frames:
+        stamp, _, content = frame.partition(b" ")
+        if not parts:
+            begun_ns = nanoseconds(stamp.decode("ascii", errors="replace"))
+        parts += content
+        if parts.endswith(b"\n"):
+            yield begun_ns, parts[:-1].decode(errors="replace").rstrip("\r")
+            parts = b""
+    if parts:
+        yield begun_ns, parts.decode(errors="replace")
+
+
+def nanoseconds(stamp: str) -> int:
+    """An RFC 3339 instant with up to nine digits of a second, in ns since 1970; 0 for rubbish."""
+    try:
+        seconds = datetime.fromisoformat(stamp[:_SECONDS_LENGTH]).replace(tzinfo=UTC).timestamp()
+        fraction = stamp[_SECONDS_LENGTH + 1 :].rstrip("Z")
+        return int(seconds) * NS_PER_S + int((fraction + "0" * 9)[:9] or 0)
+    except ValueError:
+        return 0

@@ -1,0 +1,81 @@
+"""Build contexts: one tar of exactly the files that an image is made of, and its digest."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import io
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from crashloop.errors import CapabilityError
+
+HERE = Path(__file__).parent
+_LEFT_OUT = {"__pycache__"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """A tar with a Dockerfile, and the SHA-256 over its files' names and contents, in hex."""
+
+    tar: bytes
+    dockerfile: str
+    digest: str
+
+
+def app_context(wheels: Path | None) -> Context:
+    """The sample app, with its own Dockerfile."""
+    folder = package_folder("app_under_test")
+    files = {f"app_under_test/{name}": path for name, path in package_files(folder).items()}
+    return _context(files, "app_under_test/Dockerfile", wheels)
+
+
+def sidecar_context(wheels: Path | None) -> Context:
+    """Crashloop itself, for the proxy that stands beside the app."""
+    folder = package_folder("crashloop")
+    files = {f"crashloop/{name}": path for name, path in package_files(folder).items()}
+    return _context(files, "crashloop/engines/docker/Dockerfile", wheels)
+
+
+def package_folder(name: str) -> Path:
+    """Where an installed package lies, found without importing it."""
+    found = importlib.util.find_spec(name)
+    if found is None or found.origin is None:
+        raise CapabilityError(
+            f"the package {name} is not installed beside crashloop, so its image cannot be built",
+            hint="install crashloop whole, or name an image of yours: CRASHLOOP_DOCKER_APP_IMAGE",
+        )
+    return Path(found.origin).parent
+
+
+def pack(files: dict[str, Path]) -> bytes:
+    """A tar of `files` (name -> path): everybody may read them, and no time is in it."""
+    raw = io.BytesIO()
+    with tarfile.open(fileobj=raw, mode="w") as tar:
+        for name, path in sorted(files.items()):
+            content = path.read_bytes()
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(content), 0o644
+            tar.addfile(entry, io.BytesIO(content))
+    return raw.getvalue()
+
+
+def package_files(folder: Path) -> dict[str, Path]:
+    """The files below `folder` by their names in it, less what Python makes by itself."""
+    return {
+        str(path.relative_to(folder)): path
+        for path in folder.rglob("*")
+        if path.is_file() and not _LEFT_OUT.intersection(path.parts)
+    }
+
+
+def _context(files: dict[str, Path], dockerfile: str, wheels: Path | None) -> Context:
+    if wheels is not None:
+        files |= {f"wheels/{path.name}": path for path in wheels.glob("*.whl")}
+    digest = hashlib.sha256()
+    for name, path in sorted(files.items()):
+        # A wheel is named by its version; reading 60 MB of them at every start is not needed.
+        content = name.encode() if path.suffix == ".whl" else path.read_bytes()
+        digest.update(f"{name}\0{len(content)}\0".encode() + content)
+    return Context(tar=pack(files), dockerfile=dockerfile, digest=digest.hexdigest())

@@ -1,0 +1,112 @@
+"""Postgres as a container, and the harness's own connection to it, past every proxy."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+from crashloop.clock import NS_PER_S
+from crashloop.engines.template import DATABASE, ROLE, SUPERUSER
+from crashloop.errors import HarnessError
+
+if TYPE_CHECKING:
+    from crashloop.engines.docker.project import Project
+
+PORT = 5432
+READY_BOUND_S = 60.0
+ASK_EVERY_S = 0.02
+QUERY_BOUND_S = 10.0
+ROLE_NAME = "postgres"
+# What a server says that has not opened its port, or is still starting up behind it
+_NOT_YET = (OSError, asyncpg.CannotConnectNowError, asyncpg.ConnectionDoesNotExistError)
+
+_SETTINGS = ("-c", "log_connections=on", "-c", "log_disconnections=on", "-c", "log_timezone=UTC")
+
+
+class Database:
+    """The run's Postgres, by the official image's contract; made by `start`, used after `ready`.
+
+    The app gets a role of its own, which owns its database and is nothing more.
+    """
+
+    def __init__(self, project: Project, image: str) -> None:
+        self.address = ""
+        self.app_password = secrets.token_hex(16)
+        self.superuser_password = secrets.token_hex(16)
+        self.start_s = 0.0
+        self._project = project
+        self._image = image
+        self._begun_ns = time.monotonic_ns()
+        self._connection: asyncpg.Connection[Any]
+        self._asking = asyncio.Lock()
+
+    def start(self, network: Any) -> None:
+        """Start the container on `network`. Blocking."""
+        container = self._project.container(
+            ROLE_NAME,
+            self._image,
+            network=network,
+            command=["postgres", *_SETTINGS],
+            environment={
+                "POSTGRES_USER": SUPERUSER,
+                "POSTGRES_PASSWORD": self.superuser_password,
+                "POSTGRES_DB": DATABASE,
+            },
+        )
+        self.address = self._project.start(container, network)
+
+    async def ready(self) -> None:
+        """Wait until it answers, and give the app its role and its database."""
+        self._connection = await self._connect()
+        # The password is of hexadecimal digits, and DDL takes no parameters.
+        await self._connection.execute(f"CREATE ROLE {ROLE} LOGIN PASSWORD '{self.app_password}'")
+        await self._connection.execute(f"ALTER DATABASE {DATABASE} OWNER TO {ROLE}")
+        self.start_s = round((time.monotonic_ns() - self._begun_ns) / NS_PER_S, 4)
+
+    async def version(self) -> str:
+        """The server's version, such as "18.1"."""
+        return str(await self._connection.fetchval("show server_version"))
+
+    async def ask(self, query: str, *arguments: object) -> Any:
+        """One value, past every proxy; None where the app has made no table yet."""
+        try:
+            async with self._asking:
+                return await self._connection.fetchval(query, *arguments, timeout=QUERY_BOUND_S)
+        except asyncpg.UndefinedTableError:
+            return None
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise HarnessError(
+                f"Postgres did not answer the harness: {type(error).__name__}: {error}",
+                hint="see postgres.log in the artifacts",
+            ) from error
+
+    def close(self) -> None:
+        """Drop the connection; the container goes with its project."""
+        if hasattr(self, "_connection"):
+            self._connection.terminate()
+
+    async def _connect(self) -> asyncpg.Connection[Any]:
+        until_s = time.monotonic() + READY_BOUND_S
+        while True:
+            try:
+                return await asyncpg.connect(
+                    host=self.address,
+                    port=PORT,
+                    user=SUPERUSER,
+                    password=self.superuser_password,
+                    database=DATABASE,
+                    timeout=QUERY_BOUND_S,
+                )
+            except (*_NOT_YET, TimeoutError) as error:
+                if time.monotonic() > until_s:
+                    raise HarnessError(
+                        f"Postgres ({self._image}) did not answer at {self.address}:{PORT} within "
+                        f"{READY_BOUND_S:g} s: {type(error).__name__}: {error}",
+                        hint="see postgres.log in the artifacts",
+                    ) from error
+                # A server in another network namespace gives no event when it is ready.
+                await asyncio.sleep(ASK_EVERY_S)

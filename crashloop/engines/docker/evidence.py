@@ -1,0 +1,37 @@
+"""What a run on Docker leaves in its artifacts: every container's log and state."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from crashloop.engines.docker.daemon import told
+from crashloop.engines.docker.project import ROLE_LABEL, RUN_LABEL
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from crashloop.engines.docker.project import Project
+    from crashloop.trace.redact import Redactor
+
+MAX_LOG_LINES = 20_000
+
+
+def save(project: Project, artifacts: Path, redactor: Redactor) -> dict[str, int]:
+    """Save every container's log and state, before anything is removed; gives lines by role.
+
+    Blocking. Secrets are masked. Files: ROLE.log, and `containers.json` as `docker inspect` has it.
+    """
+    api = project.daemon.api
+    lines: dict[str, int] = {}
+    states: dict[str, Any] = {}
+    with told("the containers' logs could not be saved"):
+        for each in api.containers(all=True, filters={"label": f"{RUN_LABEL}={project.run_id}"}):
+            role = each["Labels"].get(ROLE_LABEL, each["Id"][:12])
+            states[role] = redactor.data(api.inspect_container(each["Id"]))
+            log = api.logs(each["Id"], stdout=True, stderr=True, tail=MAX_LOG_LINES)
+            text = redactor.text(log.decode(errors="replace"))
+            lines[role] = len(text.splitlines())
+            (artifacts / f"{role}.log").write_text(text, encoding="utf-8")
+    (artifacts / "containers.json").write_text(json.dumps(states, indent=1) + "\n")
+    return lines

@@ -1,0 +1,165 @@
+"""The app's way to Postgres: the side-car's socket, then Toxiproxy; over TCP Toxiproxy alone."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from crashloop.engines.docker import database as postgres
+from crashloop.engines.docker.conversation import Conversation
+from crashloop.engines.docker.daemon import told
+from crashloop.engines.docker.sidecar import API_PORT, Sidecar, answering
+from crashloop.engines.template import DATABASE, ROLE
+from crashloop.errors import HarnessError
+from crashloop.model import Transport
+from crashloop.proxy.address import Address
+from crashloop.proxy.control import ProxyState
+
+if TYPE_CHECKING:
+    from crashloop.engines.docker.database import Database
+    from crashloop.engines.docker.images import Ready
+    from crashloop.engines.docker.project import Project
+    from crashloop.engines.remote_proxy import EmitAt
+    from crashloop.proxy.control import Control
+
+PROXY = "db"
+SIDECAR = "sidecar"
+TOXIPROXY = "toxiproxy"
+PORT = 5432
+SOCKETS = "/cloudsql"
+INSTANCE = "lab:local:postgres"  # the shape of Cloud SQL's PROJECT:REGION:INSTANCE
+SOCKET = ".s.PGSQL.5432"
+BASELINE_BOUND_S = 30.0
+QUERY_BOUND_S = 10.0
+CLOCKS = 5
+
+
+class DatabasePath:
+    """Side-car and Toxiproxy. Started by `start`, put in order by `connect`, closed by `close`."""
+
+    def __init__(
+        self, project: Project, images: Ready, *, transport: Transport, seed: int, emit: EmitAt
+    ) -> None:
+        self.sidecar = Sidecar(name=PROXY, emit=emit, daemon=project.daemon)
+        self.toxiproxy: Control
+        self.toxiproxy_id = ""
+        self._project = project
+        self._images = images
+        self._transport = transport
+        self._seed = seed
+        self._sockets = ""
+        self._sidecar_address = ""
+        self._toxiproxy_address = ""
+        self._probe: Conversation
+
+    @property
+    def address(self) -> Address:
+        """The only way to Postgres that the app is told."""
+        if self._transport is Transport.UNIX:
+            return Address(path=f"{SOCKETS}/{INSTANCE}/{SOCKET}")
+        return Address(host=self._project.name(TOXIPROXY), port=PORT)
+
+    @property
+    def volumes(self) -> dict[str, str]:
+        """The volume with the socket, for the app."""
+        return {self._sockets: SOCKETS} if self._transport is Transport.UNIX else {}
+
+    def database_url(self, password: str) -> str:
+        """SQLAlchemy's URL of the path, for the app."""
+        credentials = f"postgresql+asyncpg://{ROLE}:{password}"
+        if self._transport is Transport.UNIX:
+            return f"{credentials}@/{DATABASE}?host={SOCKETS}/{INSTANCE}"
+        return f"{credentials}@{self.address.host}:{PORT}/{DATABASE}"
+
+    def make_volume(self) -> None:
+        """Make the volume for the socket. Blocking."""
+        self._sockets = self._project.volume("cloudsql")
+
+    def start_sidecar(self, front: Any) -> None:
+        """Start the side-car and, in it, what asks along the app's path. Blocking."""
+        folder = f"{SOCKETS}/{INSTANCE}"
+        container = self._project.container(
+            SIDECAR,
+            self._images.sidecar,
+            network=front,
+            command=[
+                *("sh", "-c", 'mkdir -p "$1" && shift && exec "$@"', "sh", folder),
+                *("python", "-m", "crashloop", "proxy", "--api", f"0.0.0.0:{API_PORT}"),
+                *("--seed", str(self._seed)),
+            ],
+            # A socket's kernel tells the process at its other end, by the ids that this one sees.
+            pid_mode="host",
+        )
+        container.with_volume_mapping(self._sockets, SOCKETS, "rw")
+        self._sidecar_address = self._project.start(container, front)
+        self._sidecar_id = container.get_container_id()
+
+    def start_toxiproxy(self, front: Any, back: Any) -> None:
+        """Start Toxiproxy on both networks. Blocking."""
+        container = self._project.container(TOXIPROXY, self._images.toxiproxy, network=front)
+        self._toxiproxy_address = self._project.start(container, front)
+        self.toxiproxy_id = container.get_container_id()
+        with told("Toxiproxy could not be put on the network of Postgres"):
+            back.connect(self.toxiproxy_id)
+
+    async def begin(self) -> None:
+        """Wait until both proxies answer, and start the program that asks in the side-car."""
+        daemon = self._project.daemon
+        self._probe = await asyncio.to_thread(self._start_probe)
+        self._probe.begin()
+        self.toxiproxy, _ = await asyncio.gather(
+            answering(self._toxiproxy_address, daemon), self.sidecar.begin(self._sidecar_address)
+        )
+
+    async def connect(self, database: Database) -> None:
+        """Put both in order, before Postgres."""
+        upstream = f"{database.address}:{postgres.PORT}"
+        wanted = ProxyState(name=PROXY, listen=f"0.0.0.0:{PORT}", upstream=upstream)
+        await asyncio.to_thread(self.toxiproxy.create, wanted)
+        if self._transport is Transport.UNIX:
+            behind = Address(host=self._toxiproxy_address, port=PORT)
+            await self.sidecar.listen(self.address, behind)
+
+    async def query(self, database: Database) -> None:
+        """`select 1` from the side-car, as the app will ask; HarnessError where it fails."""
+        path = self.address
+        host, port = (f"{SOCKETS}/{INSTANCE}", PORT) if path.path else (path.host, path.port)
+        target = {
+            "host": host,
+            "port": port,
+            "user": ROLE,
+            "database": DATABASE,
+            "password": database.app_password,
+        }
+        answer = await self._probe.ask(
+            {"do": "query", "target": target, "timeout_s": QUERY_BOUND_S},
+            deadline_s=BASELINE_BOUND_S,
+        )
+        if answer.get("value") != 1:
+            raise HarnessError(
+                f"the path to Postgres did not work before any fault: {answer.get('error')}",
+                hint="see toxiproxy.log, sidecar.log and postgres.log in the artifacts",
+            )
+        if self._transport is Transport.UNIX:
+            await self.sidecar.settle()
+
+    async def clocks(self) -> dict[str, Any]:
+        """The clocks of the containers' machine, and its boot id."""
+        answer: dict[str, Any] = await self._probe.ask(
+            {"do": "clocks"}, deadline_s=BASELINE_BOUND_S
+        )
+        return answer
+
+    def close(self) -> None:
+        """Hang up; the containers go with their project."""
+        self.sidecar.stopping()
+        if hasattr(self, "_probe"):
+            self._probe.close()
+
+    def _start_probe(self) -> Conversation:
+        api = self._project.daemon.api
+        command = ["python", "-m", "crashloop.engines.docker.probe"]
+        with told("the harness's program in the side-car could not be started"):
+            made = api.exec_create(self._sidecar_id, command, stdin=True)
+            socket = api.exec_start(made["Id"], socket=True)
+        return Conversation(socket, name="the harness's program in the side-car")

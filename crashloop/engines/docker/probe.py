@@ -1,0 +1,52 @@
+"""What runs inside the side-car for the harness: a query along the app's own path, and the clocks.
+
+Reads questions from standard input and answers each in a line, until its input ends. Only the
+standard library and asyncpg: it must be ready when Postgres is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
+async def query(question: dict[str, Any]) -> dict[str, Any]:
+    """Connect as the app will, and ask `select 1`."""
+    timeout_s = float(question["timeout_s"])
+    try:
+        connection = await asyncpg.connect(timeout=timeout_s, **question["target"])
+        try:
+            value = await connection.fetchval("select 1", timeout=timeout_s)
+        finally:
+            await connection.close(timeout=timeout_s)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        return {"error": f"{type(error).__name__}: {error}"}
+    return {"value": value}
+
+
+async def clocks(question: dict[str, Any]) -> dict[str, Any]:
+    """This machine's clocks, and which machine it is."""
+    del question
+    return {"boot_id": BOOT_ID, "mono_ns": time.monotonic_ns(), "unix_ns": time.time_ns()}
+
+
+async def main() -> None:
+    """Answer until the input ends."""
+    known = {"query": query, "clocks": clocks}
+    loop = asyncio.get_running_loop()
+    while line := await loop.run_in_executor(None, sys.stdin.readline):
+        question = json.loads(line)
+        answer = await known[question["do"]](question)
+        print(json.dumps({"answer": answer}), flush=True)  # noqa: T201  its only voice
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,110 @@
+"""A fault proxy in a process of its own: told by its API, heard by its events."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from crashloop.errors import HarnessError
+from crashloop.proxy.control import ProxyState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from crashloop.proxy.address import Address
+    from crashloop.proxy.control import Control
+    from crashloop.proxy.faults import Fault
+
+T = TypeVar("T")
+
+EVENTS_BOUND_S = 10.0
+
+
+class EmitAt(Protocol):
+    """Takes an event of the proxy with the instant at which it happened."""
+
+    def __call__(self, kind: str, data: Mapping[str, Any], mono_ns: int, /) -> None:
+        """Record it; `mono_ns` is of the monotonic clock, which all processes share."""
+
+
+class RemoteProxy:
+    """One proxy of a `crashloop proxy` that runs elsewhere.
+
+    Every call returns when the proxy has done it and all its events up to then are recorded, which
+    `hear` is given as they arrive. `died` is set when it ends or fails without having been told
+    to, and `why` says how. Raises HarnessError when the proxy does not answer, and what the
+    fault's injection raises.
+    """
+
+    def __init__(self, *, name: str, emit: EmitAt) -> None:
+        self.died = asyncio.Event()
+        self.why = ""
+        self.address: Address
+        self._name = name
+        self._emit = emit
+        self._control: Control
+        self._seq = 0
+        self._news = asyncio.Event()
+
+    async def listen(self, listen: Address, upstream: Address) -> None:
+        """Forward from `listen` to `upstream` from now on."""
+        wanted = ProxyState(name=self._name, listen=_text(listen), upstream=_text(upstream))
+        state = await self._call(self._control.create, wanted)
+        self.address = state.address
+
+    async def inject(self, fault_id: str, fault: Fault) -> None:
+        """Turn a fault on; it works at the return."""
+        await self._call(self._control.proxy(self._name).inject, fault_id, fault)
+
+    async def heal(self, fault_id: str) -> None:
+        """Turn a fault off; what it held has been released at the return."""
+        await self._call(self._control.proxy(self._name).heal, fault_id)
+
+    async def watch(self, pids: Iterable[int]) -> None:
+        """Say whose waiting connects are ours."""
+        await self._call(self._control.watch, list(pids))
+
+    async def settle(self) -> None:
+        """Wait until all that has happened so far is recorded."""
+        await self._call(self._control.version)
+
+    def hear(self, event: Mapping[str, Any]) -> None:
+        """Take the proxy's next event, as `GET /events` has it; in the run's loop."""
+        kind, data = event["kind"], event["data"]
+        if kind in {"events.missed", "proxy.error"}:
+            self.fail(f"failed: {kind} {json.dumps(data)[:500]}")
+            return
+        self._seq = event["seq"]
+        self._emit(kind, data, event["mono_ns"])
+        self._news.set()
+
+    def fail(self, why: str) -> None:
+        """It is of no use any more."""
+        self.why = self.why or why
+        self.died.set()
+        self._news.set()
+
+    async def _call(self, what: Callable[..., T], *arguments: Any) -> T:
+        done = await asyncio.to_thread(what, *arguments)
+        await self._heard(self._control.last_seq or 0)
+        return done
+
+    async def _heard(self, seq: int) -> None:
+        try:
+            async with asyncio.timeout(EVENTS_BOUND_S):
+                while self._seq < seq and not self.died.is_set():
+                    self._news.clear()
+                    await self._news.wait()
+        except TimeoutError:
+            raise HarnessError(
+                f"the fault proxy's event {seq} did not arrive within {EVENTS_BOUND_S:g} s; "
+                f"the last one was {self._seq}",
+                hint="nothing of this run counts; run it again on a less busy machine",
+            ) from None
+        if self.died.is_set():
+            raise HarnessError(f"the fault proxy {self.why}", hint="nothing of this run counts")
+
+
+def _text(address: Address) -> str:
+    return str(address).removeprefix("tcp:")
