@@ -226,7 +226,7 @@ class Link:
         self._upstream = upstream
         self._down.read_from(upstream)
         self._joined = True
-        self._tell.connected()
+        self._tell.connected(upstream)
         self._down.connect(self._client)
         self._down.start()
         self._up.connect(self._upstream)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Literal
 from crashloop.clock import NS_PER_S
 
 if TYPE_CHECKING:
+    import socket
+
     from crashloop.proxy.address import Address
     from crashloop.proxy.events import Emit
     from crashloop.proxy.faults import Direction
@@ -60,9 +62,11 @@ class LinkEvents:
         """The way to the upstream begins; no event of its own."""
         self._dialled_ns = time.monotonic_ns()
 
-    def connected(self) -> None:
-        """The upstream was reached."""
-        self._tell("link.connected")
+    def connected(self, upstream: socket.socket) -> None:
+        """The upstream was reached; `via` is this end's own address, where that is TCP."""
+        name = upstream.getsockname()
+        via = {"via": f"{name[0]}:{name[1]}"} if isinstance(name, tuple) else {}
+        self._tell("link.connected", **via)
 
     def failed(self, error: OSError | None) -> None:
         """The upstream was not reached."""

@@ -17,22 +17,25 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from crashloop.clock import NS_PER_S
 from crashloop.engines.docker import app_container as app
 from crashloop.engines.docker import evidence
-from crashloop.engines.docker.capability import ENGINE_CAPABILITIES, require_possible
+from crashloop.engines.docker.capability import ENGINE_CAPABILITIES, makers, require_possible
 from crashloop.engines.docker.daemon import connect, require_reachable
 from crashloop.engines.docker.database import Database
 from crashloop.engines.docker.events import Events
-from crashloop.engines.docker.faults import Faults, ToxiproxyFaults
+from crashloop.engines.docker.faults import Faults
 from crashloop.engines.docker.images import ready
-from crashloop.engines.docker.path import DatabasePath
+from crashloop.engines.docker.path import PORT, PROXY, DatabasePath
+from crashloop.engines.docker.path_events import PathEvents
 from crashloop.engines.docker.platform import DockerPlatform
 from crashloop.engines.docker.project import Project, boot_id
 from crashloop.engines.docker.settings import Images
 from crashloop.engines.docker.watchdog import Watchdog
+from crashloop.engines.docker.witness import ToxiproxyFaults, Witness
 from crashloop.engines.process import finish
 from crashloop.errors import HarnessError
+from crashloop.model import Transport
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from crashloop.clock import TimeScale
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
     from crashloop.engines.docker.daemon import Daemon
     from crashloop.engines.docker.events import ContainerEvent
     from crashloop.engines.docker.images import Ready
+    from crashloop.engines.docker.platform import ContainerAttempt
     from crashloop.faults.injector import Injector
     from crashloop.model import Scenario
     from crashloop.supervisor.loop import Supervisor
@@ -80,18 +84,23 @@ class DockerEngine:
         self._artifacts = artifacts
         self._project = project
         self._images = images
+        self._events = PathEvents(scenario.transport, recorder, self._attempts)
         self._database = Database(project, images.postgres)
         self._path = DatabasePath(
             project,
             images,
             transport=scenario.transport,
             seed=seed,
-            emit=self._on_proxy_event,
+            emit=self._events.on_sidecar,
+        )
+        self._witness = (
+            Witness(project, images.sidecar, port=PORT, on_seen=self._events.on_witness)
+            if scenario.transport is Transport.TCP or "toxiproxy" in makers(scenario)
+            else None
         )
         self._app_id = ""
         self._platform: DockerPlatform | None = None
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._links: dict[str, int | None] = {}
         self._ending = False
         for secret in (self._database.app_password, self._database.superuser_password):
             recorder.redactor.add(secret)
@@ -160,9 +169,11 @@ class DockerEngine:
 
     async def baseline(self) -> None:
         """Prove the path before any fault: a query from the side-car, as the app will ask it."""
-        before = set(self._links)
+        before = set(self._events.links)
         await self._path.query(self._database)
-        links = sorted(set(self._links) - before)
+        if self._witness is not None:
+            await self._witness.settle()
+        links = sorted(set(self._events.links) - before)
         data = {"link": links[-1] if links else None, "query": "select 1"}
         self._recorder.emit("harness", "baseline.passed", data)
 
@@ -225,6 +236,8 @@ class DockerEngine:
         """Start all servers at once; the app's container is made meanwhile."""
         project, path, database = self._project, self._path, self._database
         stack.callback(path.close)
+        if self._witness is not None:
+            stack.callback(self._witness.close)
         stack.callback(database.close)
         events = await _blocking(
             Events.of, daemon, project.run_id, self._on_event, self._on_events_end
@@ -246,6 +259,8 @@ class DockerEngine:
             await _together(
                 lambda: path.start_toxiproxy(front, back), lambda: path.start_sidecar(front)
             )
+            if self._witness is not None:
+                await _blocking(self._witness.start, path.toxiproxy_id)
             await path.begin()
 
         async with asyncio.TaskGroup() as group:
@@ -253,13 +268,15 @@ class DockerEngine:
             group.create_task(proxies())
             group.create_task(_blocking(project.start, cache))
             group.create_task(_blocking(self._make_app, front))
+        if self._witness is not None:
+            await self._witness.begin(shuts="gate" in makers(self._scenario))
         await path.connect(database)
         await self._same_machine()
-        makers: dict[Maker, Injector] = {
-            "sidecar": path.sidecar,
-            "toxiproxy": ToxiproxyFaults(path.toxiproxy),
-        }
-        self.proxy = Faults(self._scenario.transport, makers)
+        by_maker: dict[Maker, Injector] = {"sidecar": path.sidecar}
+        if self._witness is not None:
+            by_maker["toxiproxy"] = ToxiproxyFaults(path.toxiproxy, PROXY, self._witness)
+            by_maker["gate"] = self._witness
+        self.proxy = Faults(self._scenario.transport, by_maker)
 
     def _make_app(self, front: Any) -> None:
         timers = {
@@ -329,15 +346,8 @@ class DockerEngine:
             self._broken.set_exception(HarnessError(why, hint=hint))
             self._broken.exception()  # noted: nobody may be waiting for it any more
 
-    def _on_proxy_event(self, kind: str, data: Mapping[str, Any], mono_ns: int) -> None:
-        """Give a proxy event its attempt: the one that was running when its link was opened."""
-        attempts = self._platform.attempts if self._platform is not None else []
-        begun = [each.number for each in attempts if each.started_ns <= mono_ns]
-        attempt = begun[-1] if begun else None
-        link = data.get("link")
-        if isinstance(link, str):
-            attempt = self._links.setdefault(link, attempt)
-        self._recorder.emit("proxy", kind, data, attempt=attempt, mono_ns=mono_ns)
+    def _attempts(self) -> list[ContainerAttempt]:
+        return self._platform.attempts if self._platform is not None else []
 
 
 async def _blocking(work: Callable[..., T], *arguments: Any) -> T:

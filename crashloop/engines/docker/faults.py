@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from crashloop.engines.docker.capability import MAKERS
-from crashloop.engines.docker.path import PROXY
 from crashloop.proxy.api import wire
 
 if TYPE_CHECKING:
@@ -15,23 +13,7 @@ if TYPE_CHECKING:
     from crashloop.engines.docker.capability import Maker
     from crashloop.faults.injector import Injector
     from crashloop.model import Transport
-    from crashloop.proxy.control import Control
     from crashloop.proxy.faults import Fault
-
-
-class ToxiproxyFaults:
-    """Toxics of a real Toxiproxy."""
-
-    def __init__(self, control: Control) -> None:
-        self._control = control
-
-    async def inject(self, fault_id: str, fault: Fault) -> None:
-        """Add the toxic."""
-        await asyncio.to_thread(self._control.proxy(PROXY).inject, fault_id, fault)
-
-    async def heal(self, fault_id: str) -> None:
-        """Remove it."""
-        await asyncio.to_thread(self._control.proxy(PROXY).heal, fault_id)
 
 
 class Faults:

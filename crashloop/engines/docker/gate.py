@@ -1,0 +1,157 @@
+"""What runs in Toxiproxy's network namespace: sees its segments, and shuts its port in the kernel.
+
+Reads questions from standard input and answers each in a line; every other line that it writes is
+something seen: `{"kind", "mono_ns", "data"}`. Ends with its input. Sees all segments with
+CAP_NET_RAW; shuts the port by iptables with CAP_NET_ADMIN.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from crashloop.engines.docker.packets import Links, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_ALL_PACKETS = 3  # ETH_P_ALL: a socket for one protocol is not given what goes out
+_IPV4 = 0x0800
+_OUTGOING = 4  # PACKET_OUTGOING
+_LOOPBACK = "lo"
+_MAX_PACKET_BYTES = 65_535
+_BUFFER_BYTES = 4 * 1024 * 1024
+CHECK_S = 0.25
+COMMAND_BOUND_S = 5.0
+
+RULES = {
+    "refuse": ("-j", "REJECT", "--reject-with", "tcp-reset"),
+    "black_hole": ("--syn", "-j", "DROP"),
+}
+"""What the kernel does with segments to the port: reset every one, or drop each SYN unseen."""
+
+
+class Gate:
+    """The port `port` of this network namespace."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._links = Links(port=port)
+        self._rules: dict[str, list[str]] = {}
+        self._socket = socket.socket(
+            socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ALL_PACKETS)
+        )
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
+        self._socket.setblocking(False)
+
+    def begin(self) -> None:
+        """See segments from now on, in the running loop."""
+        asyncio.get_running_loop().add_reader(self._socket.fileno(), self._read)
+
+    async def answer(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        """What is asked: `able`, `shut`, `open` or `settle`."""
+        match question["do"]:
+            case "able":
+                return self._able()
+            case "shut":
+                return await self._shut(str(question["fault"]), str(question["how"]))
+            case "open":
+                return self._open(str(question["fault"]))
+        self._read()
+        return {}
+
+    def _read(self) -> None:
+        """All segments that have arrived by now."""
+        while True:
+            try:
+                packet, address = self._socket.recvfrom(_MAX_PACKET_BYTES)
+            except BlockingIOError:
+                return
+            now_ns = time.monotonic_ns()
+            if address[0] == _LOOPBACK or address[1] != _IPV4:
+                continue
+            segment = parse(packet, outgoing=address[2] == _OUTGOING)
+            if segment is None:
+                continue
+            for seen in self._links.take(segment, now_ns):
+                tell(seen.kind, seen.data, now_ns)
+
+    def _able(self) -> dict[str, Any]:
+        """Whether the kernel lets us shut the port here."""
+        if shutil.which("iptables") is None:
+            return {"error": "there is no iptables in the side-car's image"}
+        done = self._iptables(["-S", "INPUT"])
+        return {} if done.returncode == 0 else {"error": done.stderr.strip()[:300]}
+
+    async def _shut(self, fault: str, how: str) -> dict[str, Any]:
+        rule = ["INPUT", "-p", "tcp", "--dport", str(self._port), *RULES[how]]
+        done = self._iptables(["-I", *rule])
+        if done.returncode:
+            return {"error": done.stderr.strip()[:300]}
+        self._rules[fault] = rule
+        tell("gate.closed", {"fault": fault, "mode": how}, time.monotonic_ns())
+        observed = await self._connect()
+        tell("gate.checked", {"fault": fault, "observed": observed}, time.monotonic_ns())
+        return {"observed": observed}
+
+    def _open(self, fault: str) -> dict[str, Any]:
+        done = self._iptables(["-D", *self._rules.pop(fault)])
+        if done.returncode:
+            return {"error": done.stderr.strip()[:300]}
+        self._read()
+        tell("gate.opened", {"fault": fault}, time.monotonic_ns())
+        return {}
+
+    async def _connect(self) -> str:
+        """What a connect() of our own to the port sees."""
+        try:
+            async with asyncio.timeout(CHECK_S):
+                _, writer = await asyncio.open_connection("127.0.0.1", self._port)
+        except ConnectionRefusedError:
+            return "refused"
+        except TimeoutError:
+            return "no answer"
+        except OSError as error:
+            return type(error).__name__
+        writer.close()
+        return "accepted"
+
+    @staticmethod
+    def _iptables(arguments: list[str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(  # noqa: S603  fixed words, a port, and our own rules
+            ["iptables", "-w", "2", *arguments],  # noqa: S607  the image's own
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=COMMAND_BOUND_S,
+        )
+
+
+def tell(kind: str, data: Mapping[str, object], mono_ns: int) -> None:
+    """Write a line about something seen."""
+    say({"kind": kind, "mono_ns": mono_ns, "data": data})
+
+
+def say(line: Mapping[str, object]) -> None:
+    """Write a line."""
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+
+
+async def main(port: int) -> None:
+    """See and answer until the input ends."""
+    gate = Gate(port)
+    gate.begin()
+    loop = asyncio.get_running_loop()
+    while line := await loop.run_in_executor(None, sys.stdin.readline):
+        say({"answer": await gate.answer(json.loads(line))})
+
+
+if __name__ == "__main__":
+    asyncio.run(main(int(sys.argv[1])))

@@ -1,0 +1,222 @@
+"""TCP segments as a network namespace shows them, and what they say about links through Toxiproxy.
+
+Pure: bytes and instants in, events out. Both legs of a link use one port: the app's leg comes in to
+it, Toxiproxy's own leg goes out to the database's.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from socket import inet_ntoa
+from typing import TYPE_CHECKING
+
+from crashloop.clock import NS_PER_S
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+End = tuple[str, int]
+
+FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
+RECEIPTS = 3
+"""Chunks of a link that are told one by one, as the built-in proxy does."""
+MAX_LINKS = 10_000
+
+_TCP = 6
+_IPV4 = 4
+_SEQUENCE_SPACE = 2**32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """One TCP segment; `size_bytes` is its payload's."""
+
+    source: End
+    target: End
+    flags: int
+    sequence: int
+    size_bytes: int
+    outgoing: bool
+
+
+def parse(packet: bytes, *, outgoing: bool) -> Segment | None:
+    """Read an IPv4 packet from its header on; None where it is no TCP."""
+    if len(packet) < 20 or packet[0] >> 4 != _IPV4 or packet[9] != _TCP:  # noqa: PLR2004  RFC 791
+        return None
+    start = (packet[0] & 0x0F) * 4
+    tcp = packet[start:]
+    if len(tcp) < 20:  # noqa: PLR2004  RFC 9293
+        return None
+    total = int.from_bytes(packet[2:4]) or len(packet)  # 0: an offloaded segment
+    header = (tcp[12] >> 4) * 4
+    return Segment(
+        source=(inet_ntoa(packet[12:16]), int.from_bytes(tcp[0:2])),
+        target=(inet_ntoa(packet[16:20]), int.from_bytes(tcp[2:4])),
+        flags=tcp[13],
+        sequence=int.from_bytes(tcp[4:8]),
+        size_bytes=max(0, total - start - header),
+        outgoing=outgoing,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """Something that segments show, with its facts."""
+
+    kind: str
+    data: dict[str, object]
+
+
+@dataclass(slots=True, kw_only=True)
+class _Leg:
+    """One direction of one connection: how many bytes have been seen of it."""
+
+    first: int = 0
+    bytes_seen: int = 0
+
+    def take(self, segment: Segment) -> int:
+        """Count a segment, a repeated one once; gives the bytes that are new."""
+        end = (segment.sequence - self.first - 1) % _SEQUENCE_SPACE + segment.size_bytes
+        new = max(0, end - self.bytes_seen) if segment.size_bytes else 0
+        self.bytes_seen += new
+        return new
+
+
+@dataclass(slots=True, kw_only=True)
+class _Link:
+    name: str
+    client: End
+    syn_ns: int
+    syns: int = 1
+    answered: bool = False
+    opened: bool = False
+    back: End | None = None
+    up: _Leg = field(default_factory=_Leg)
+    down: _Leg = field(default_factory=_Leg)
+    upstream: _Leg = field(default_factory=_Leg)
+    chunks: deque[tuple[int, int]] = field(default_factory=deque)  # (offset, arrived_ns)
+    told: int = 0
+
+
+class Links:
+    """The links through Toxiproxy's port `port`, told by their segments.
+
+    Kinds: `syn` (a client's first), `refused`, `opened`, `connected`, `passed` (a chunk of the
+    database has gone on to the client, or never did, after `delay_s`), `closed`.
+    """
+
+    def __init__(self, *, port: int) -> None:
+        self._port = port
+        self._links: dict[End, _Link] = {}
+        self._by_back: dict[End, _Link] = {}
+        self._undialled: deque[_Link] = deque()
+        self._count = 0
+
+    def take(self, segment: Segment, mono_ns: int) -> Iterator[Seen]:
+        """What this segment shows, seen at `mono_ns`."""
+        if segment.outgoing:
+            if segment.source[1] == self._port:
+                yield from self._to_client(segment, mono_ns)
+            elif segment.target[1] == self._port:
+                yield from self._to_database(segment)
+        elif segment.target[1] == self._port:
+            yield from self._from_client(segment, mono_ns)
+        elif segment.source[1] == self._port:
+            yield from self._from_database(segment, mono_ns)
+
+    def _from_client(self, segment: Segment, mono_ns: int) -> Iterator[Seen]:
+        link = self._links.get(segment.source)
+        if segment.flags & SYN:
+            if link is not None:
+                link.syns += 1
+                return
+            self._count += 1
+            link = _Link(name=f"toxi-{self._count}", client=segment.source, syn_ns=mono_ns)
+            link.up.first = segment.sequence
+            if len(self._links) < MAX_LINKS:
+                self._links[segment.source] = link
+            yield self._seen("syn", link)
+            return
+        if link is None:
+            return
+        if link.answered and not link.opened:
+            link.opened = True
+            self._undialled.append(link)
+            yield self._seen("opened", link)
+        link.up.take(segment)
+        if segment.flags & (FIN | RST):
+            yield from self._close(link, "client", segment, mono_ns)
+
+    def _to_client(self, segment: Segment, mono_ns: int) -> Iterator[Seen]:
+        link = self._links.get(segment.target)
+        if link is None:
+            return
+        if segment.flags & SYN:
+            link.answered = True
+            link.down.first = segment.sequence
+            return
+        if segment.flags & RST and not link.answered:
+            del self._links[link.client]
+            yield self._seen("refused", link)
+            return
+        if link.down.take(segment):
+            yield from self._passed(link, mono_ns)
+        if segment.flags & (FIN | RST):
+            yield from self._close(link, "proxy", segment, mono_ns)
+
+    def _to_database(self, segment: Segment) -> Iterator[Seen]:
+        """Toxiproxy dials for one client after the other, in the order in which they came."""
+        is_dial = segment.flags & SYN and segment.source not in self._by_back
+        if is_dial and self._undialled:
+            link = self._undialled.popleft()
+            link.back = segment.source
+            self._by_back[segment.source] = link
+        yield from ()
+
+    def _from_database(self, segment: Segment, mono_ns: int) -> Iterator[Seen]:
+        link = self._by_back.get(segment.target)
+        if link is None:
+            return
+        if segment.flags & SYN:
+            link.upstream.first = segment.sequence
+            yield self._seen("connected", link)
+            return
+        before = link.upstream.bytes_seen
+        if link.upstream.take(segment) and link.told + len(link.chunks) < RECEIPTS:
+            link.chunks.append((before, mono_ns))
+
+    def _passed(self, link: _Link, mono_ns: int) -> Iterator[Seen]:
+        """The chunks that have begun to go on to the client."""
+        while link.chunks and link.chunks[0][0] < link.down.bytes_seen:
+            _, arrived_ns = link.chunks.popleft()
+            yield self._told(link, arrived_ns, mono_ns, delivered=True)
+
+    def _told(self, link: _Link, arrived_ns: int, mono_ns: int, *, delivered: bool) -> Seen:
+        link.told += 1
+        delay_s = (mono_ns - arrived_ns) / NS_PER_S
+        return self._seen("passed", link, chunk=link.told, delay_s=delay_s, delivered=delivered)
+
+    def _close(self, link: _Link, by: str, segment: Segment, mono_ns: int) -> Iterator[Seen]:
+        """The first end of a link that is let go of; what it still waits for never comes."""
+        while link.chunks:
+            _, arrived_ns = link.chunks.popleft()
+            yield self._told(link, arrived_ns, mono_ns, delivered=False)
+        del self._links[link.client]
+        if link.back is not None:
+            del self._by_back[link.back]
+        elif link in self._undialled:
+            self._undialled.remove(link)
+        yield self._seen(
+            "closed",
+            link,
+            bytes_up=link.up.bytes_seen,
+            bytes_down=link.down.bytes_seen,
+            by=by,
+            reset=bool(segment.flags & RST),
+        )
+
+    @staticmethod
+    def _seen(kind: str, link: _Link, **data: object) -> Seen:
+        client = f"{link.client[0]}:{link.client[1]}"
+        return Seen(kind=kind, data={"link": link.name, "client": client, **data})
