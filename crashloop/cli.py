@@ -277,6 +277,38 @@ def proxy(
     raise typer.Exit(command.proxy(typed))
 
 
+@app.command(
+    epilog=_examples(
+        "crashloop sweep --dry-run",
+        "crashloop sweep",
+        "crashloop sweep --images --json",
+    )
+)
+def sweep(
+    *,
+    images: Annotated[
+        bool, typer.Option("--images", help="Also the images that crashloop built, if not in use.")
+    ] = False,
+    everything: Annotated[
+        bool,
+        typer.Option("--all", help="Also runs of another machine, or of an owner not readable."),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be removed, and remove nothing.")
+    ] = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Remove what killed runs of the Docker engine have left behind; a run that goes on stays."""
+    del debug
+    from crashloop.commands import sweep as command  # noqa: PLC0415  heavy: only when asked for
+
+    typed = command.SweepOrder(
+        images=images, everything=everything, dry_run=dry_run, as_json=as_json
+    )
+    raise typer.Exit(command.sweep(typed))
+
+
 def _params(given: list[str] | None) -> dict[str, str]:
     params: dict[str, str] = {}
     for one in given or []:

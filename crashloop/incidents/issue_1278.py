@@ -78,7 +78,8 @@ PARAMETERS: dict[str, Parameter] = {
         default=1, low=1, high=20, says="connections opened at once in phase database"
     ),
     "policy": Parameter(
-        default="on-failure:6", says="restart policy: on-failure[:N] or cloud-run-observed[:N]"
+        default="on-failure:6",
+        says="restart policy: on-failure[:N], always, unless-stopped or cloud-run-observed[:N]",
     ),
 }
 

@@ -24,7 +24,7 @@ DOCKER_RESET_AFTER_S = 10.0
 # 6.1 s of them from an exit to the next start's first log line, interpreter imports included.
 CLOUD_RUN_OBSERVED_PAUSE_S = 5.0
 
-_NAME = re.compile(r"(?P<name>on-failure|cloud-run-observed)(?::(?P<count>[0-9]{1,6}))?")
+_NAME = re.compile(r"(?P<name>[a-z-]+)(?::(?P<count>[0-9]{1,6}))?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,21 +46,36 @@ class Decision:
 
 def docker_on_failure(policy: RestartPolicy, exits: Sequence[Exit]) -> Decision:
     """Docker's `on-failure[:N]`: a zero exit ends it; every restart counts towards N."""
+    if exits[-1].status == 0:
+        return Decision(restart=False, backoff_s=0.0, reason="exit 0 is not a failure")
+    restarts = len(exits) - 1
+    if policy.max_restarts and restarts >= policy.max_restarts:
+        return Decision(
+            restart=False, backoff_s=0.0, reason=f"restarted {restarts} times, which is the limit"
+        )
+    return _docker_restart(exits)
+
+
+def docker_always(policy: RestartPolicy, exits: Sequence[Exit]) -> Decision:
+    """Docker's `always` and `unless-stopped`: whatever the exit code, and without limit.
+
+    They differ only in what a restart of the daemon does with a container that was stopped by hand.
+    """
+    del policy  # neither takes a count
+    return _docker_restart(exits)
+
+
+def _docker_restart(exits: Sequence[Exit]) -> Decision:
+    """A restart after Docker's back-off, which is one for all its policies."""
     backoff_s = 0.0
     for one in exits:
         if one.run_s >= DOCKER_RESET_AFTER_S or backoff_s == 0.0:
             backoff_s = DOCKER_FIRST_BACKOFF_S
         else:
             backoff_s = min(backoff_s * 2, DOCKER_MAX_BACKOFF_S)
-    restarts = len(exits) - 1
-    if exits[-1].status == 0:
-        return Decision(restart=False, backoff_s=0.0, reason="exit 0 is not a failure")
-    if policy.max_restarts and restarts >= policy.max_restarts:
-        return Decision(
-            restart=False, backoff_s=0.0, reason=f"restarted {restarts} times, which is the limit"
-        )
-    forgot = len(exits) > 1 and exits[-1].run_s >= DOCKER_RESET_AFTER_S
-    reason = "ran 10 s or more: back-off starts over" if forgot else "failed"
+    reason = "failed" if exits[-1].status else "ended, which this policy restarts as well"
+    if len(exits) > 1 and exits[-1].run_s >= DOCKER_RESET_AFTER_S:
+        reason = "ran 10 s or more: back-off starts over"
     return Decision(restart=True, backoff_s=backoff_s, reason=reason)
 
 
@@ -78,24 +93,40 @@ def cloud_run_observed(policy: RestartPolicy, exits: Sequence[Exit]) -> Decision
 
 POLICIES: dict[str, Callable[[RestartPolicy, Sequence[Exit]], Decision]] = {
     "on-failure": docker_on_failure,
+    "always": docker_always,
+    "unless-stopped": docker_always,
     "cloud-run-observed": cloud_run_observed,
 }
 
+_COUNTED = ("on-failure", "cloud-run-observed")
+
+_DOCKERS_NOTE = "Docker: 100 ms, doubled up to 60 s, forgotten after a run of 10 s"
 _NOTES = {
-    "on-failure": "Docker: 100 ms, doubled up to 60 s, forgotten after a run of 10 s",
+    "on-failure": _DOCKERS_NOTE,
+    "always": f"{_DOCKERS_NOTE}; exit 0 is restarted, too",
+    "unless-stopped": f"{_DOCKERS_NOTE}; exit 0 is restarted, too",
     "cloud-run-observed": "observed in one service's public logs; Cloud Run publishes no back-off",
 }
 
 
 def parse_policy(text: str) -> RestartPolicy:
-    """Read `on-failure`, `on-failure:6` or `cloud-run-observed`; UsageError for anything else."""
+    """Read a name of `POLICIES`, with a count (`on-failure:6`) where the policy takes one.
+
+    UsageError for anything else.
+    """
     match = _NAME.fullmatch(text.strip())
-    if match is None:
+    if match is None or match["name"] not in POLICIES:
         raise UsageError(
             f"unknown restart policy {text!r}",
-            hint="known: on-failure, on-failure:N, cloud-run-observed, cloud-run-observed:N",
+            hint="known: on-failure, on-failure:N, always, unless-stopped, cloud-run-observed, "
+            "cloud-run-observed:N",
         )
     name = match["name"]
+    if match["count"] is not None and name not in _COUNTED:
+        raise UsageError(
+            f"restart policy {text!r}: {name} takes no count, it restarts without limit",
+            hint=f"use {name} alone, or on-failure:N for at most N restarts",
+        )
     return RestartPolicy(name=name, max_restarts=int(match["count"] or 0), note=_NOTES[name])
 
 

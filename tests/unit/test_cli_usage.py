@@ -137,7 +137,7 @@ def test_no_command_shows_the_help(crashloop: Callable[..., tuple[int, str, str]
     assert "no command was given" in err
 
 
-@pytest.mark.parametrize("command", ["incidents", "reproduce", "prove", "judge"])
+@pytest.mark.parametrize("command", ["incidents", "reproduce", "prove", "judge", "proxy", "sweep"])
 def test_every_command_explains_itself_with_examples(
     crashloop: Callable[..., tuple[int, str, str]], command: str
 ) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crashloop.engines import reaper
 from crashloop.engines.docker.daemon import told
+from crashloop.errors import HarnessError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from crashloop.engines.docker.daemon import Daemon
 
@@ -19,6 +21,9 @@ RUN_LABEL = "org.crashloop.run"
 OWNER_LABEL = "org.crashloop.owner"
 ROLE_LABEL = "org.crashloop.role"
 STOP_SIGNAL_BOUND_S = 3
+GONE_BOUND_S = 10
+
+_PID = re.compile("[0-9]{1,10}")
 
 
 class Project:
@@ -98,19 +103,19 @@ class Project:
         return remove_labelled(self.daemon.client, f"{RUN_LABEL}={self.run_id}")
 
 
-def owner() -> str:
-    """Who a run belongs to: this process by its machine, id and start, as ids come again."""
-    pid = os.getpid()
-    return f"{boot_id()}:{pid}:{reaper.identity(pid)}"
+def owner(pid: int | None = None) -> str:
+    """Who a run belongs to: a process (default: this one) by its machine, id and start."""
+    pid = os.getpid() if pid is None else pid
+    return f"{_here()}/{pid}/{reaper.identity(pid)}"
 
 
 def is_alive(text: str) -> bool | None:
-    """Whether a label's owner still lives; None when it is on another machine, or unreadable."""
-    boot, _, rest = text.partition(":")
-    pid, _, started = rest.partition(":")
-    if not pid.isdigit() or not started:
-        return None
-    if boot != boot_id():
+    """Whether a label's owner still lives; None for one elsewhere, or a label that is none.
+
+    Elsewhere is another machine, or another namespace of process ids: a container's on this one.
+    """
+    here, pid, started = (*text.split("/", 2), "", "")[:3]
+    if here != _here() or not _PID.fullmatch(pid) or not started:
         return None
     return reaper.identity(int(pid)) == started
 
@@ -118,43 +123,63 @@ def is_alive(text: str) -> bool | None:
 def remove_labelled(client: Any, label: str) -> list[str]:
     """Remove the containers, then the networks and volumes that carry `label`; says which.
 
-    All containers at once: the daemon takes its time for each. What somebody else removes
-    meanwhile is no error; what cannot be removed is a HarnessError at the end.
+    All of a kind at once, as the daemon takes its time for each. What somebody else removes
+    meanwhile is no error. What cannot be removed keeps nothing else: HarnessError at the end.
     """
     filters = {"label": label}
     removed: list[str] = []
+    errors: list[HarnessError] = []
+
+    def remove(kind: str, things: list[tuple[str, str]], how: Callable[[str], None]) -> None:
+        def one(thing: tuple[str, str]) -> None:
+            name, identity = thing
+            try:
+                with told(f"the {kind} {name} could not be removed"):
+                    if _gone(how, identity):
+                        removed.append(f"{kind} {name}")
+            except HarnessError as error:
+                errors.append(error)
+
+        list(pool.map(one, things))
+
     with told("what is left of a run could not be listed"), ThreadPoolExecutor(16) as pool:
-        containers = client.api.containers(all=True, filters=filters)
-        names = [
-            each["Names"][0].lstrip("/") if each["Names"] else each["Id"] for each in containers
-        ]
-        done = pool.map(lambda each: _remove_container(client, each["Id"]), containers)
-        removed += [f"container {name}" for name, gone in zip(names, done, strict=True) if gone]
-        networks = client.api.networks(filters=filters)
-        volumes = client.api.volumes(filters=filters).get("Volumes") or []
-        gone = pool.map(lambda each: _gone(client.api.remove_network, each["Id"]), networks)
-        removed += [f"network {n['Name']}" for n, was in zip(networks, gone, strict=True) if was]
-        gone = pool.map(lambda each: _gone(client.api.remove_volume, each["Name"]), volumes)
-        removed += [f"volume {v['Name']}" for v, was in zip(volumes, gone, strict=True) if was]
+        api = client.api
+        containers = [(_name(c), c["Id"]) for c in api.containers(all=True, filters=filters)]
+        remove("container", containers, lambda one: _remove_container(client, one))
+        networks = [(n["Name"], n["Id"]) for n in api.networks(filters=filters)]
+        remove("network", networks, api.remove_network)
+        found = api.volumes(filters=filters).get("Volumes") or []
+        remove("volume", [(v["Name"], v["Name"]) for v in found], api.remove_volume)
+    if errors:
+        raise errors[0]
     return removed
 
 
-def _remove_container(client: Any, identity: str) -> bool:
-    return _gone(client.api.remove_container, identity, force=True, v=True)
+def _name(container: dict[str, Any]) -> str:
+    names = container["Names"]
+    return str(names[0]).lstrip("/") if names else str(container["Id"])
 
 
-def _gone(remove: Any, identity: str, **options: Any) -> bool:
-    """Remove it; False when it was gone already, or is being removed by somebody else."""
+def _remove_container(client: Any, identity: str) -> None:
+    """Remove it; where somebody else is about to, wait until it is gone: its network goes next."""
     import docker.errors  # noqa: PLC0415  an extra
 
     try:
-        remove(identity, **options)
+        client.api.remove_container(identity, force=True, v=True)
+    except docker.errors.APIError as error:
+        if "already in progress" not in str(error):
+            raise
+        client.api.wait(identity, condition="removed", timeout=GONE_BOUND_S)
+
+
+def _gone(remove: Callable[[str], None], identity: str) -> bool:
+    """Remove it; False when it was gone already."""
+    import docker.errors  # noqa: PLC0415  an extra
+
+    try:
+        remove(identity)
     except docker.errors.NotFound:
         return False
-    except docker.errors.APIError as error:
-        if "already in progress" in str(error):
-            return False
-        raise
     return True
 
 
@@ -171,3 +196,11 @@ def boot_id() -> str:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:
         return f"{os.uname().nodename}"
+
+
+def _here() -> str:
+    """This machine and the namespace in which a process id means something."""
+    try:
+        return f"{boot_id()}:{Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return boot_id()

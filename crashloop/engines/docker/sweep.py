@@ -205,10 +205,7 @@ def _liveliest(labels: Iterable[str], lives: Callable[[str], bool | None]) -> Ow
 
 
 def _owner(label: str, lives: Callable[[str], bool | None]) -> Owner:
-    try:
-        alive = lives(label)
-    except ValueError:  # a number that is none, or too long to be one
-        alive = None
+    alive = lives(label)
     if alive is None:
         return Owner.UNKNOWN
     return Owner.ALIVE if alive else Owner.DEAD

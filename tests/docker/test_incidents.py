@@ -1,0 +1,32 @@
+"""The proof of each incident on Docker: four runs, each ending as it must."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from crashloop.clock import TimeScale
+from crashloop.incidents import INCIDENTS, incident
+from crashloop.lab import RunOptions
+from crashloop.proof import prove
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from crashloop.engines.docker.engine import DockerEngine
+
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(180)]
+
+
+@pytest.mark.parametrize("name", INCIDENTS)
+async def test_the_four_runs_end_as_they_must(
+    name: str, docker_engine: type[DockerEngine], tmp_path: Path
+) -> None:
+    options = RunOptions(
+        engine=docker_engine, scale=TimeScale(factor=10), seed=1278, artifacts=tmp_path / "proof"
+    )
+
+    proof = await prove(incident(name), {}, options)
+
+    assert proof.proven, [(step.role, step.shortfall) for step in proof.steps]

@@ -1,0 +1,122 @@
+"""Docker's own restart policies, in real time, beside the model that the local engine goes by.
+
+Eight lives end at once, refused by the database, so that the back-off doubles from 0.1 to 12.8 s.
+The ninth waits in silence for its limit of 12 s, longer than the 10 s that make Docker forget; the
+tenth serves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from restart_gaps import overhead_s, restart_gaps, unlike_the_model
+from tool_cache import cache_folder, locked
+
+from crashloop.clock import TimeScale
+from crashloop.engines.local import LocalEngine
+from crashloop.faults import fault_kind
+from crashloop.incidents import incident
+from crashloop.lab import RunOptions, run_scenario
+from crashloop.model import Moment, Scenario, Trigger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from restart_gaps import Gap
+
+    from crashloop.engines.base import Engine
+    from crashloop.trace.event import Trace
+
+SHORT_LIVES = 8
+LONG_LIFE_S = 12
+BACKOFFS_S = [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 0.1]
+DEADLINE_S = 240.0
+SEED = 1278
+
+TEST_BOUND_S = 240
+
+
+@pytest.fixture
+def alone() -> Iterator[None]:
+    """No other of these tests runs: their restarts would come at the same instants."""
+    folder = cache_folder("restart-policies")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with locked(folder, 3 * TEST_BOUND_S):
+        yield
+
+
+@pytest.mark.docker
+@pytest.mark.realtime
+@pytest.mark.timeout(TEST_BOUND_S, func_only=True)
+@pytest.mark.usefixtures("alone")
+@pytest.mark.parametrize("policy", ["on-failure:20", "always", "unless-stopped"])
+async def test_docker_restarts_when_the_model_says_and_the_app_tells_the_same_story(
+    policy: str,
+    docker_engine: type[Engine],
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
+) -> None:
+    scenario = dying_young_then_old(policy)
+
+    modelled = await run(scenario, LocalEngine, tmp_path / "local")
+    dockers = await run(scenario, docker_engine, tmp_path / "docker")
+
+    at_model, at_docker = (restart_gaps(trace, scenario.policy) for trace in (modelled, dockers))
+    measured_s = overhead_s(at_docker)
+    record_property("docker_overhead_s", round(measured_s, 3))
+    show(policy, at_model, at_docker)
+    assert [gap.backoff_s for gap in at_docker] == pytest.approx(BACKOFFS_S)
+    assert unlike_the_model(at_model, overhead_s=0.0) == []
+    assert unlike_the_model(at_docker, overhead_s=measured_s) == []
+    counts = [event.data["restart_count"] for event in dockers.of("process.started")]
+    assert counts == list(range(SHORT_LIVES + 2))
+    assert story(dockers) == story(modelled) == [(3, "database")] * 9 + [(None, "finalize")]
+
+
+def dying_young_then_old(policy: str) -> Scenario:
+    """The incident, its database refusing at first, then silent for one life."""
+    scenario = incident("issue-1278").scenario(limit_s=LONG_LIFE_S, policy=policy)
+    (silent,) = scenario.faults
+    young, old = (after_attempt(number) for number in (SHORT_LIVES, SHORT_LIVES + 1))
+    refusing = replace(
+        silent,
+        name="database-refuses",
+        kind="refuse",
+        params={},
+        grade=fault_kind("refuse").grade,
+        heal=young,
+    )
+    faults = (refusing, replace(silent, name="database-silent", inject=young, heal=old))
+    return replace(scenario, faults=faults, deadline_s=DEADLINE_S)
+
+
+def after_attempt(number: int) -> Trigger:
+    return Trigger(first_of=(Moment(on="process.exited", attempt=number),))
+
+
+async def run(scenario: Scenario, engine: type[Engine], artifacts: Path) -> Trace:
+    options = RunOptions(scale=TimeScale(factor=1), seed=SEED, artifacts=artifacts, engine=engine)
+    done = await run_scenario(scenario, options)
+    assert not done.trace.of("harness.failed"), done.judgement.reason
+    return done.trace
+
+
+def story(trace: Trace) -> list[tuple[int | None, Any]]:
+    """Each life's exit code, None for the one that was ended, and the last phase it told of."""
+    codes = {
+        event.attempt: event.data["exit_code"]
+        for event in trace.of("process.exited")
+        if not event.data["requested"]
+    }
+    kinds = ("phase.started", "phase.completed", "phase.failed", "phase.degraded")
+    last = {event.attempt: event.data["phase"] for event in trace.of(*kinds)}
+    return [(codes.get(attempt), last.get(attempt)) for attempt in trace.attempts()]
+
+
+def show(policy: str, at_model: list[Gap], at_docker: list[Gap]) -> None:
+    print(f"{policy}: Docker's own part of a restart is {overhead_s(at_docker):.3f} s")  # noqa: T201
+    for local, docker in zip(at_model, at_docker, strict=True):
+        print(f"  back-off {docker.backoff_s:g} s; local {local}; Docker {docker}")  # noqa: T201
