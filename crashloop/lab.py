@@ -23,7 +23,6 @@ from crashloop.trace.event import Trace, ordered
 from crashloop.trace.recorder import Recorder
 from crashloop.trace.redact import Redactor
 from crashloop.trace.writer import TraceWriter
-from crashloop.visitor import Visitor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from crashloop.faults.injector import Injector
     from crashloop.model import Scenario
     from crashloop.trace.event import Event
+    from crashloop.visitor import Visitor
 
 # Wall seconds on top of the scaled deadline for real work: cold starts on a slow, busy machine.
 PATIENCE_S = 30.0
@@ -162,6 +162,7 @@ class _Lab:
     async def execute(self) -> str:
         """Run everything; says in words why the run ended."""
         options = self._options
+        self._recorder.subscribe(self._load_meanwhile)
         engine_open = options.engine.open(
             self._scenario,
             seed=self._seed,
@@ -192,8 +193,14 @@ class _Lab:
             await timeline.heal_all("the run ended")
         return how
 
+    def _load_meanwhile(self, event: Event) -> None:
+        """Load the visitor while the engine's servers start, of which the first event tells."""
+        del event
+        self._recorder.unsubscribe(self._load_meanwhile)
+        asyncio.get_running_loop().run_in_executor(None, _load_visitor)
+
     async def _attempts(self, engine: Engine, group: asyncio.TaskGroup) -> str:
-        visitor = Visitor(
+        visitor = _load_visitor()(
             key=golden_key(self._seed), recorder=self._recorder, read_row=engine.read_row
         )
         visits: list[asyncio.Task[None]] = []
@@ -245,6 +252,13 @@ async def _fail_on_stray_errors() -> None:
         await stray
     finally:
         loop.set_exception_handler(before)
+
+
+def _load_visitor() -> type[Visitor]:
+    """The visitor's class, whose imports take 0.2 s."""
+    from crashloop.visitor import Visitor  # noqa: PLC0415  see `_load_meanwhile`
+
+    return Visitor
 
 
 async def _accompany(engine: Engine, visitor: Visitor, attempt: Attempt) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
-from typing import TYPE_CHECKING
+import warnings
 
 import pytest
 
@@ -11,19 +12,30 @@ from crashloop.engines.docker.daemon import connect
 from crashloop.engines.docker.engine import DockerEngine
 from crashloop.errors import CapabilityError
 
-if TYPE_CHECKING:
-    from crashloop.engines.base import Engine
-
 REQUIRE_VARIABLE = "CRASHLOOP_REQUIRE"
 
 
 @pytest.fixture(scope="session")
-def docker_engine() -> type[Engine]:
+def docker_engine() -> type[DockerEngine]:
     """The engine; else the test is skipped, or failed where docker is required."""
+    missing = _what_is_missing()
+    if not missing:
+        return DockerEngine
+    if "docker" in {name.strip() for name in os.environ.get(REQUIRE_VARIABLE, "").split(",")}:
+        pytest.fail(f"{REQUIRE_VARIABLE} asks for docker, but {missing}", pytrace=False)
+    pytest.skip(missing)
+
+
+def _what_is_missing() -> str:
+    """Why no run on Docker is possible here; empty where one is."""
     try:
         connect().close()
     except CapabilityError as error:
-        if "docker" in {name.strip() for name in os.environ.get(REQUIRE_VARIABLE, "").split(",")}:
-            pytest.fail(f"{REQUIRE_VARIABLE} asks for docker, but {error}", pytrace=False)
-        pytest.skip(error.message)
-    return DockerEngine
+        why = error.message
+    else:
+        return ""
+    with warnings.catch_warnings():
+        # The SDK leaves the socket open with which it has reached nobody.
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+    return why

@@ -28,14 +28,11 @@ async def test_both_engines_tell_the_same_story(
     local = await run_on("local", case, tmp_path / "local")
     docker = await run_on(docker_engine.name, case, tmp_path / "docker")
 
-    assert row(case, {"local": told_by(local), "docker": told_by(docker)}) in (
-        (ROOT / PAGE).read_text().splitlines()
-    ), f"the page has another story; make it again: {COMMAND}"
-    if isinstance(local, str) or isinstance(docker, str):
-        assert isinstance(local, str) != isinstance(docker, str), "one of them can do it"
-        return
     one, other = told_by(local), told_by(docker)
-    assert not isinstance(one, str)
-    assert not isinstance(other, str)
-    assert differences(one, other) == []
-    assert time_differences(times_of(local.trace), times_of(docker.trace)) == []
+    if not isinstance(one, str) and not isinstance(other, str):
+        assert differences(one, other) == []
+    assert row(case, {"local": one, "docker": other}) in (ROOT / PAGE).read_text().splitlines(), (
+        f"the page has another story; make it again: {COMMAND}"
+    )
+    if not isinstance(local, str) and not isinstance(docker, str):
+        assert time_differences(times_of(local.trace), times_of(docker.trace)) == []

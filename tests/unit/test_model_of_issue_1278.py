@@ -106,7 +106,7 @@ def test_the_scenario_remembers_its_parameters() -> None:
         ({"warm_connections": 21}, "out of bounds"),
         ({"fault": "flood"}, r"fault=flood is not possible\n.*hold, black_hole"),
         ({"transport": "udp"}, r"choose one of unix, tcp"),
-        ({"policy": "always"}, "unknown restart policy 'always'"),
+        ({"policy": "sometimes"}, "unknown restart policy 'sometimes'"),
     ],
 )
 def test_a_wrong_parameter_is_named_with_what_is_allowed(

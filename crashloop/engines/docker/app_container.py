@@ -65,6 +65,7 @@ def app_container(
         if app.folder:
             archive = pack(_foreign(app.folder))
             project.daemon.api.put_archive(made.id, OWN_FOLDER, archive)
+        container.get_docker_client().client.close()
     return str(made.id)
 
 

@@ -17,11 +17,15 @@ _LEFT_OUT = {"__pycache__"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """A tar with a Dockerfile, and the SHA-256 over its files' names and contents, in hex."""
+    """Files with a Dockerfile among them, and the SHA-256 over names and contents, in hex."""
 
-    tar: bytes
+    files: dict[str, Path]
     dockerfile: str
     digest: str
+
+    def tar(self) -> bytes:
+        """All of them in a tar."""
+        return pack(self.files)
 
 
 def app_context(wheels: Path | None) -> Context:
@@ -78,4 +82,4 @@ def _context(files: dict[str, Path], dockerfile: str, wheels: Path | None) -> Co
         # A wheel is named by its version; reading 60 MB of them at every start is not needed.
         content = name.encode() if path.suffix == ".whl" else path.read_bytes()
         digest.update(f"{name}\0{len(content)}\0".encode() + content)
-    return Context(tar=pack(files), dockerfile=dockerfile, digest=digest.hexdigest())
+    return Context(files=files, dockerfile=dockerfile, digest=digest.hexdigest())

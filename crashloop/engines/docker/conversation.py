@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 STDOUT = 1
 TAIL_LINES = 12
+CLOSE_BOUND_S = 2.0
 
 
 class Conversation:
@@ -27,20 +29,21 @@ class Conversation:
     """
 
     def __init__(
-        self, socket: Any, *, name: str, on_line: Callable[[Mapping[str, Any]], None] | None = None
+        self, stream: Any, *, name: str, on_line: Callable[[Mapping[str, Any]], None] | None = None
     ) -> None:
         self.name = name
-        self._socket = socket
+        self._socket = stream
         self._on_line = on_line
         self._loop: asyncio.AbstractEventLoop
         self._questions: deque[asyncio.Future[Any]] = deque()
         self._words: deque[str] = deque(maxlen=TAIL_LINES)
-        self._over = False
+        self._thread: threading.Thread | None = None
 
     def begin(self) -> None:
         """Listen from now on, in the running loop."""
         self._loop = asyncio.get_running_loop()
-        threading.Thread(target=self._read, daemon=True, name=self.name).start()
+        self._thread = threading.Thread(target=self._read, daemon=True, name=self.name)
+        self._thread.start()
 
     async def ask(self, question: Mapping[str, Any], *, deadline_s: float) -> Any:
         """Its answer; HarnessError when it gives none within `deadline_s`, or an error of its own.
@@ -51,7 +54,7 @@ class Conversation:
         self._questions.append(answer)
         line = (json.dumps(question) + "\n").encode()
         with told(f"{self.name} could not be asked"):
-            await asyncio.to_thread(_send, self._socket, line)
+            await asyncio.to_thread(_real(self._socket).sendall, line)
         try:
             async with asyncio.timeout(deadline_s):
                 return await answer
@@ -63,11 +66,13 @@ class Conversation:
 
     def close(self) -> None:
         """Hang up, which ends the program."""
-        self._over = True
         with contextlib.suppress(OSError):
-            _shut(self._socket)
-        with contextlib.suppress(OSError):
-            self._socket.close()
+            _real(self._socket).shutdown(socket.SHUT_RDWR)
+        if self._thread is not None:
+            self._thread.join(CLOSE_BOUND_S)
+        for each in (self._socket, _real(self._socket)):
+            with contextlib.suppress(OSError):
+                each.close()
 
     def _read(self) -> None:
         from docker.utils.socket import frames_iter  # noqa: PLC0415  an extra
@@ -105,7 +110,6 @@ class Conversation:
                 question.set_result(said["answer"])
 
     def _end(self) -> None:
-        self._over = True
         while self._questions:
             question = self._questions.popleft()
             if not question.done():
@@ -120,12 +124,6 @@ class Conversation:
         return "\n".join(f"    {line}" for line in self._words) or "    (nothing)"
 
 
-def _send(socket: Any, data: bytes) -> None:
+def _real(reader: Any) -> Any:
     """The SDK gives a reader over the real socket; only that one can be written to."""
-    getattr(socket, "_sock", socket).sendall(data)
-
-
-def _shut(socket: Any) -> None:
-    import socket as module  # noqa: PLC0415  the name is taken
-
-    getattr(socket, "_sock", socket).shutdown(module.SHUT_RDWR)
+    return getattr(reader, "_sock", reader)

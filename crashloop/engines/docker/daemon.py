@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -56,16 +57,20 @@ def connect() -> Daemon:
     daemon answers, or it is one whose containers or restarts are not what a run needs.
     """
     try:
-        import docker  # noqa: PLC0415  an extra, and 0.2 s of imports
-        import testcontainers.core.container  # noqa: F401, PLC0415  likewise
+        import docker  # noqa: PLC0415  an extra, and 0.3 s of imports
+
+        importlib.util.find_spec("testcontainers.core.container")
     except ImportError as error:
         raise CapabilityError(
             f"the Docker engine needs the package {error.name}", hint=f"install it: {INSTALL}"
         ) from None
+    client = None
     try:
         client = docker.from_env(timeout=ANSWER_BOUND_S)
         version, info = client.version(), client.info()
     except (docker.errors.DockerException, OSError) as error:
+        if client is not None:
+            client.close()
         raise CapabilityError(
             f"no Docker daemon answers at {_where()}: {_root_of(error)}",
             hint="start Docker, or name its socket with DOCKER_HOST; the local engine needs none: "

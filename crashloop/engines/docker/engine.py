@@ -244,32 +244,16 @@ class DockerEngine:
         )
         events.begin()
         stack.callback(events.close)
-        front, back, _ = await _together(
-            lambda: project.network("front"), lambda: project.network("back"), path.make_volume
-        )
-        cache = project.container(
-            CACHE, self._images.cache, network=front, command=["redis-server", "--save", ""]
-        )
+        back = await _blocking(project.network, "back")
 
         async def postgres() -> None:
             await _blocking(database.start, back)
             await database.ready()
 
-        async def proxies() -> None:
-            await _together(
-                lambda: path.start_toxiproxy(front, back), lambda: path.start_sidecar(front)
-            )
-            if self._witness is not None:
-                await _blocking(self._witness.start, path.toxiproxy_id)
-            await path.begin()
-
         async with asyncio.TaskGroup() as group:
+            # Postgres takes longest by far: nothing of it waits for anything else.
             group.create_task(postgres())
-            group.create_task(proxies())
-            group.create_task(_blocking(project.start, cache))
-            group.create_task(_blocking(self._make_app, front))
-        if self._witness is not None:
-            await self._witness.begin(shuts="gate" in makers(self._scenario))
+            group.create_task(self._start_others(back))
         await path.connect(database)
         await self._same_machine()
         by_maker: dict[Maker, Injector] = {"sidecar": path.sidecar}
@@ -277,6 +261,29 @@ class DockerEngine:
             by_maker["toxiproxy"] = ToxiproxyFaults(path.toxiproxy, PROXY, self._witness)
             by_maker["gate"] = self._witness
         self.proxy = Faults(self._scenario.transport, by_maker)
+
+    async def _start_others(self, back: Any) -> None:
+        """Both proxies and the cache; and the app's container, which is made and not started."""
+        project, path, witness = self._project, self._path, self._witness
+        front, _ = await _together(lambda: project.network("front"), path.make_volume)
+
+        async def proxies() -> None:
+            await _together(
+                lambda: path.start_toxiproxy(front, back), lambda: path.start_sidecar(front)
+            )
+            if witness is not None:
+                await _blocking(witness.start, path.toxiproxy_id)
+            await path.begin()
+            if witness is not None:
+                await witness.begin(shuts="gate" in makers(self._scenario))
+
+        cache = project.container(
+            CACHE, self._images.cache, network=front, command=["redis-server", "--save", ""]
+        )
+        async with asyncio.TaskGroup() as group:
+            group.create_task(proxies())
+            group.create_task(_blocking(project.start, cache))
+            group.create_task(_blocking(self._make_app, front))
 
     def _make_app(self, front: Any) -> None:
         timers = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from crashloop.engines.docker.daemon import told
@@ -23,15 +24,18 @@ def save(project: Project, artifacts: Path, redactor: Redactor) -> dict[str, int
     Blocking. Secrets are masked. Files: ROLE.log, and `containers.json` as `docker inspect` has it.
     """
     api = project.daemon.api
-    lines: dict[str, int] = {}
-    states: dict[str, Any] = {}
-    with told("the containers' logs could not be saved"):
-        for each in api.containers(all=True, filters={"label": f"{RUN_LABEL}={project.run_id}"}):
-            role = each["Labels"].get(ROLE_LABEL, each["Id"][:12])
-            states[role] = redactor.data(api.inspect_container(each["Id"]))
-            log = api.logs(each["Id"], stdout=True, stderr=True, tail=MAX_LOG_LINES)
-            text = redactor.text(log.decode(errors="replace"))
-            lines[role] = len(text.splitlines())
-            (artifacts / f"{role}.log").write_text(text, encoding="utf-8")
-    (artifacts / "containers.json").write_text(json.dumps(states, indent=1) + "\n")
-    return lines
+
+    def save_one(each: dict[str, Any]) -> tuple[str, Any, int]:
+        role = str(each["Labels"].get(ROLE_LABEL, each["Id"][:12]))
+        state = redactor.data(api.inspect_container(each["Id"]))
+        log = api.logs(each["Id"], stdout=True, stderr=True, tail=MAX_LOG_LINES)
+        text = redactor.text(log.decode(errors="replace"))
+        (artifacts / f"{role}.log").write_text(text, encoding="utf-8")
+        return role, state, len(text.splitlines())
+
+    with told("the containers' logs could not be saved"), ThreadPoolExecutor(8) as pool:
+        filters = {"label": f"{RUN_LABEL}={project.run_id}"}
+        saved = list(pool.map(save_one, api.containers(all=True, filters=filters)))
+        states = {role: state for role, state, _ in saved}
+        (artifacts / "containers.json").write_text(json.dumps(states, indent=1) + "\n")
+    return {role: lines for role, _, lines in saved}

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import io
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from crashloop.engines.account import unprivileged_account
 from crashloop.engines.docker.context import app_context, sidecar_context
@@ -117,7 +118,7 @@ def _build(
     said: list[str] = []
     with told(f"the image {tag} could not be built"):
         for step in daemon.api.build(
-            fileobj=_readable(context.tar),
+            fileobj=io.BytesIO(context.tar()),
             custom_context=True,
             dockerfile=context.dockerfile,
             tag=tag,
@@ -136,12 +137,6 @@ def _build(
                     hint="see the lines above; without a package index, name a folder of wheels "
                     "with CRASHLOOP_DOCKER_WHEELS",
                 )
-
-
-def _readable(content: bytes) -> Any:
-    import io  # noqa: PLC0415  needed only for a build
-
-    return io.BytesIO(content)
 
 
 @contextlib.contextmanager

@@ -83,7 +83,10 @@ class Project:
     def start(self, container: Any, network: Any = None) -> str:
         """Make and start it; gives its address on `network`, if one is given."""
         with told(f"the container {container._name} could not be started"):  # noqa: SLF001  no API
-            container.start()
+            try:
+                container.start()
+            finally:
+                container.get_docker_client().client.close()  # each has a client of its own
         if network is None:
             return ""
         return self.address(container.get_container_id(), network)
