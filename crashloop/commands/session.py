@@ -59,6 +59,7 @@ class Session:
             "scenario": scenario.to_json(),
             "seed": plan.seed,
             "time_scale": plan.scale.factor,
+            "engine": {"name": plan.engine.name},
         }
         view: LiveView | PlainProgress
         if self.terminal.is_live and not order.no_live and not order.as_json:

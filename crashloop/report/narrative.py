@@ -25,7 +25,7 @@ def sentences(story: Story) -> Iterator[str]:
     else:
         yield "The path through the proxy to Postgres was not shown to work before the first fault."
     for fault in story.faults:
-        yield _fault(fault)
+        yield _fault(story, fault)
     if not story.faults and story.role == "control":
         yield "No fault was put in: this is the control run."
     said = [*_attempts(story), *_heals(story)]
@@ -40,14 +40,19 @@ def clock_note(story: Story) -> str:
     if not story.is_scaled:
         return ""
     factor = f"{story.scale:g}"
+    divided = "every limit, delay and back-off is"
+    work = "starting a process, imports, queries"
+    if story.is_on_docker:
+        divided = "every limit and delay, but not Docker's own back-off, is"
+        work = "starting a container, imports, queries"
     return (
-        f"x{factor}: every limit, delay and back-off is divided by {factor}, so 1 s here is "
-        f"{factor} s of the incident. Real work (starting a process, imports, queries) takes as "
+        f"x{factor}: {divided} divided by {factor}, so 1 s here is "
+        f"{factor} s of the incident. Real work ({work}) takes as "
         f"long as ever and so looks {factor} times longer on the incident's clock."
     )
 
 
-def _fault(fault: FaultSpan) -> str:
+def _fault(story: Story, fault: FaultSpan) -> str:
     if not fault.plugged:
         return (
             f"The fault {fault.name} ({fault.says}) was planned, but the injector was unplugged: "
@@ -59,8 +64,14 @@ def _fault(fault: FaultSpan) -> str:
     if not fault.receipts:
         return f"{put_in} Nothing shows that it touched a connection of the app."
     times = "once" if fault.receipts == 1 else f"{fault.receipts} times"
-    seen_by = "by a SYN_SENT socket of the app" if fault.grade == "kernel" else "by the proxy"
-    return f"{put_in} It touched the app {times}, witnessed {seen_by}."
+    return f"{put_in} It touched the app {times}, witnessed by {_witness(story, fault)}."
+
+
+def _witness(story: Story, fault: FaultSpan) -> str:
+    """Who saw it."""
+    if story.is_on_docker and fault.kind != "hold":
+        return "the segments at Toxiproxy's port"
+    return "a SYN_SENT socket of the app" if fault.grade == "kernel" else "the proxy"
 
 
 def _heals(story: Story) -> Iterator[tuple[float, str]]:
@@ -112,11 +123,12 @@ def _group(story: Story, group: Sequence[AttemptSpan]) -> str:
 
 
 def _follows(story: Story, group: Sequence[AttemptSpan]) -> str:
+    who = "Docker" if story.is_on_docker else "the platform"
     if group[-1].number < story.attempts[-1].number:
-        return "the platform restarted it"
+        return f"{who} restarted it"
     if len(group) == 1:
-        return "the platform did not restart it"
-    return f"the platform restarted it {_count(len(group) - 1, 'time')} and then no more"
+        return f"{who} did not restart it"
+    return f"{who} restarted it {_count(len(group) - 1, 'time')} and then no more"
 
 
 def _progress(attempt: AttemptSpan) -> str:

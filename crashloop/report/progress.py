@@ -86,6 +86,7 @@ def _answered(event: Event, _: float) -> str | None:
 
 
 _SAYINGS: dict[str, Callable[[Event, float], str | None]] = {
+    "image.missing": lambda e, _: f"{clean(e.data.get('what', '?'))}; needed once",
     "lab.ready": lambda _event, _scale: "Postgres, cache and proxy are up",
     "baseline.passed": lambda _event, _scale: "the path to Postgres works",
     "fault.injected": _injected,

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 def status(story: Story) -> str:
     """What goes on now."""
+    if not story.lab_ready and story.making:
+        return f"{story.making}; needed once"
     if not story.lab_ready:
         return "Postgres, cache and proxy are starting"
     if not story.attempts:

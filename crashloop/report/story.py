@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 NS_PER_S = 1e9
+LOCAL = "local"
+DOCKER = "docker"
 
 
 class Outcome(StrEnum):
@@ -106,7 +108,10 @@ class Ending:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Story:
-    """A run as far as its events tell; `span_s` is how long it went on, `lab_s` the set-up."""
+    """A run as far as its events tell; `span_s` is how long it went on.
+
+    `making` is the image that is being pulled or built, if one is.
+    """
 
     incident: str
     title: str
@@ -120,9 +125,16 @@ class Story:
     baseline: bool
     attempts: tuple[AttemptSpan, ...]
     faults: tuple[FaultSpan, ...]
+    engine: str = LOCAL
+    making: str = ""
     golden: Golden = field(default_factory=Golden)
     ending: Ending = field(default_factory=Ending)
     span_s: float = 0.0
+
+    @property
+    def is_on_docker(self) -> bool:
+        """Whether Docker itself restarted the app."""
+        return self.engine == DOCKER
 
     @property
     def is_scaled(self) -> bool:

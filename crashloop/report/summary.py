@@ -10,6 +10,7 @@ from crashloop.report.clean import clean
 from crashloop.report.glyphs import UNICODE, Glyphs
 from crashloop.report.lines import BLANK, Line, Span, Tone, line, paragraph
 from crashloop.report.narrative import clock_note, sentences
+from crashloop.report.story import LOCAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,9 +55,10 @@ class Where:
 
 
 def title(story: Story) -> Line:
-    """The run in one line: incident, role, transport, scale, seed."""
+    """The run in one line: incident, role, engine if not local, transport, scale, seed."""
     scale = f"x{story.scale:g}" if story.is_scaled else "real time"
-    facts = (story.role, story.transport, scale, f"seed {story.seed}")
+    engine = (story.engine,) if story.engine != LOCAL else ()
+    facts = (story.role, *engine, story.transport, scale, f"seed {story.seed}")
     return line(Span(story.incident, Tone.HEAD), Span("  " + "  ".join(facts), Tone.DIM))
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from crashloop.report.clean import clean, label, listing, mapping, number
 from crashloop.report.story import (
+    LOCAL,
     NS_PER_S,
     AttemptSpan,
     Ending,
@@ -38,6 +39,7 @@ KINDS = frozenset(
         *_ENDS,
         *RECEIPTS,
         "phase.started",
+        "image.missing",
         "lab.ready",
         "baseline.passed",
         "process.started",
@@ -82,10 +84,12 @@ def tell(header: Mapping[str, Any], events: Iterable[Event], *, now_ns: int | No
         title=clean(scenario.get("title", "")),
         role=clean(scenario.get("role", "?"), 20),
         transport=clean(scenario.get("transport", "?"), 20),
+        engine=clean(mapping(header.get("engine")).get("name", LOCAL), 20),
         policy=clean(mapping(scenario.get("policy")).get("name", "?"), 40),
         seed=clean(header.get("seed", "?"), 24),
         scale=scale if scale > 0 else 1.0,
         command=_command(header.get("command")),
+        making=clean(teller.making(), 120),
         lab_ready="lab.ready" in kinds,
         baseline="baseline.passed" in kinds,
         attempts=attempts,
@@ -106,6 +110,11 @@ class _Teller:
             self._by_kind.setdefault(event.kind, []).append(event)
             if event.attempt is not None:
                 self._of_attempt.setdefault(event.attempt, []).append(event)
+
+    def making(self) -> object:
+        """What is pulled or built, where that is the latest thing that happened."""
+        missing = self._by_kind.get("image.missing", [])
+        return missing[-1].data.get("what", "") if missing else ""
 
     def attempts(self) -> tuple[AttemptSpan, ...]:
         numbers = dict.fromkeys(e.attempt for e in self._by_kind.get("process.started", ()))

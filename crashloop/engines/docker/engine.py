@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from crashloop.clock import NS_PER_S
 from crashloop.engines.docker import app_container as app
-from crashloop.engines.docker import evidence
+from crashloop.engines.docker import evidence, ryuk
 from crashloop.engines.docker.capability import ENGINE_CAPABILITIES, makers, require_possible
 from crashloop.engines.docker.daemon import connect, require_reachable
 from crashloop.engines.docker.database import Database
@@ -134,6 +134,7 @@ class DockerEngine:
                 lambda what: recorder.emit("harness", "image.missing", {"what": what})
             )
             images = await asyncio.to_thread(ready, daemon, wanted, say=say)
+            watcher = await asyncio.to_thread(ryuk.settle, daemon, say=say)
             run_id = secrets.token_hex(6)
             stack.enter_context(Watchdog(run_id))
             project = Project(daemon, run_id)
@@ -155,6 +156,7 @@ class DockerEngine:
                     "database_address": str(engine._path.address),
                     "run": run_id,
                     "daemon": daemon.facts.to_json(),
+                    "ryuk": watcher,
                     "images": {
                         "postgres": images.postgres,
                         "toxiproxy": images.toxiproxy,

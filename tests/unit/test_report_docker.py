@@ -1,0 +1,77 @@
+"""A run on Docker is told as one: who restarted, what was not scaled, who witnessed."""
+
+from __future__ import annotations
+
+import pytest
+from crashloop_edits import with_header
+from crashloop_traces import make_event, reproduction
+
+from crashloop.judge import judge
+from crashloop.report.lines import plain
+from crashloop.report.progress import Progress
+from crashloop.report.status import status
+from crashloop.report.summary import title
+from crashloop.report.telling import story_of, tell
+from crashloop.report.text import summary_text
+from crashloop.trace.event import Event, Trace
+
+DOCKER = {"name": "docker", "capabilities": []}
+
+
+def event(seq: int, kind: str, **data: str) -> Event:
+    return make_event(
+        seq=seq, mono_ns=seq, source="harness", kind=kind, attempt=None, data=dict(data)
+    )
+
+
+def told(trace: Trace) -> str:
+    return " ".join(summary_text(trace, judge(trace), width=100).split())
+
+
+def on_docker(**params: str) -> Trace:
+    return with_header(reproduction(**params), engine=DOCKER)
+
+
+def test_docker_is_said_to_have_restarted_the_app() -> None:
+    assert "died with exit 3 each time, Docker restarted it." in told(on_docker())
+    assert "died with exit 3 each time, the platform restarted it." in told(reproduction())
+
+
+def test_dockers_own_back_off_is_not_said_to_be_scaled() -> None:
+    text = told(on_docker())
+
+    assert "x20: every limit and delay, but not Docker's own back-off, is divided by 20" in text
+    assert "every limit, delay and back-off" not in text
+
+
+def test_the_engine_stands_in_the_title_unless_it_is_the_default_one() -> None:
+    assert "reproduction  docker  unix  x20" in plain([title(story_of(on_docker()))])
+    assert "reproduction  unix  x20" in plain([title(story_of(reproduction()))])
+
+
+@pytest.mark.parametrize(
+    ("fault", "witness"),
+    [("hold", "the proxy"), ("black_hole", "the segments at Toxiproxy's port")],
+)
+def test_the_witness_is_whoever_saw_the_fault_there(fault: str, witness: str) -> None:
+    transport = "unix" if fault == "hold" else "tcp"
+
+    assert f"witnessed by {witness}." in told(on_docker(fault=fault, transport=transport))
+
+
+def test_an_image_that_is_built_is_said_while_it_is_and_not_afterwards() -> None:
+    building = event(1, "image.missing", what="building crashloop/app:1 from x")
+    ready = event(2, "lab.ready")
+
+    assert status(tell({}, [building])) == "building crashloop/app:1 from x; needed once"
+    assert "building" not in status(tell({}, [building, ready]))
+    assert "building crashloop/app:1" in str(Progress(scale=1).line(building))
+
+
+def test_a_trace_without_an_engine_is_taken_for_a_local_one() -> None:
+    trace = reproduction()
+    bare = Trace(
+        header={k: v for k, v in trace.header.items() if k != "engine"}, events=trace.events
+    )
+
+    assert not story_of(bare).is_on_docker
