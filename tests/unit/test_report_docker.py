@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from crashloop_edits import with_header
 from crashloop_traces import make_event, reproduction
@@ -28,7 +30,7 @@ def told(trace: Trace) -> str:
     return " ".join(summary_text(trace, judge(trace), width=100).split())
 
 
-def on_docker(**params: str) -> Trace:
+def on_docker(**params: Any) -> Trace:
     return with_header(reproduction(**params), engine=DOCKER)
 
 
