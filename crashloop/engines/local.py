@@ -19,6 +19,7 @@ from crashloop.engines import process
 from crashloop.engines.app import AppProcess, app_process, application_name
 from crashloop.engines.binaries import find_binaries
 from crashloop.engines.cache import cache
+from crashloop.engines.inspector import inspector
 from crashloop.engines.output import AppOutput
 from crashloop.engines.ports import kept_port
 from crashloop.engines.postgres import postgres
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from crashloop.clock import TimeScale
     from crashloop.engines.base import Attempt, Platform
     from crashloop.engines.cache import CacheServer
+    from crashloop.engines.inspector import Inspector
     from crashloop.engines.postgres import PostgresServer
     from crashloop.engines.proxy_process import ProxyProcess
     from crashloop.engines.workspace import Workspace
@@ -47,8 +49,6 @@ INSTANCE = "lab:local:postgres"  # the shape of Cloud SQL's PROJECT:REGION:INSTA
 SOCKET = ".s.PGSQL.5432"
 PROXY = "db"
 BASELINE_TIMEOUT_S = 10.0
-BACKENDS_BOUND_S = 2.0
-BACKENDS_LOOK_EVERY_S = 0.02
 
 
 class LocalEngine:
@@ -84,7 +84,7 @@ class LocalEngine:
         self.proxy: ProxyProcess
         self._server: PostgresServer
         self._cache: CacheServer
-        self._control: asyncpg.Connection[Any]
+        self._inspector: Inspector
 
     @classmethod
     def capabilities(cls) -> tuple[str, ...]:
@@ -211,24 +211,14 @@ class LocalEngine:
         return started
 
     async def count_backends(self, attempt: int) -> None:
-        """Count what an ended attempt left in Postgres; emits `database.backends`.
-
-        A closed socket needs a moment to be noticed: looks until none is left, 2 s at most.
-        """
+        """Count what an ended attempt left in Postgres; emits `database.backends`."""
         query = "select count(*) from pg_stat_activity where application_name = $1"
-        until_ns = time.monotonic_ns() + int(BACKENDS_BOUND_S * 1e9)
-        while True:
-            count = await self._ask(query, application_name(attempt))
-            if not count or time.monotonic_ns() > until_ns:
-                break
-            await asyncio.sleep(BACKENDS_LOOK_EVERY_S)
+        count = await self._inspector.what_stays(query, application_name(attempt))
         self._recorder.emit("database", "database.backends", {"count": count}, attempt=attempt)
 
     async def read_row(self, key: str) -> dict[str, Any] | None:
         """The stored chat message with this key, from Postgres itself, past proxy and app."""
-        query = "select id from messages where client_id = $1::text::uuid"
-        identity = await self._ask(query, key)
-        return None if identity is None else {"key": key, "id": identity}
+        return await self._inspector.message(key)
 
     async def fail_when_broken(self) -> None:
         """Wait for ever; HarnessError as soon as Postgres, cache or proxy dies by itself."""
@@ -250,22 +240,9 @@ class LocalEngine:
             for wait in waits:
                 wait.cancel()
 
-    async def _ask(self, query: str, argument: str) -> Any:
-        try:
-            async with self._asking:
-                return await self._control.fetchval(query, argument, timeout=BASELINE_TIMEOUT_S)
-        except asyncpg.UndefinedTableError:
-            return None
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise HarnessError(
-                f"Postgres did not answer the harness: {type(error).__name__}: {error}",
-                hint="see postgres.log in the artifacts",
-            ) from error
-
     async def _start_servers(
         self, stack: contextlib.AsyncExitStack, postgres_bin: Path | None
     ) -> None:
-        self._asking = asyncio.Lock()
         emit_database = _silent(self._recorder.source("database"))
         emit_cache = _silent(self._recorder.source("cache"))
 
@@ -288,10 +265,10 @@ class LocalEngine:
             fault_proxy = group.create_task(self._start_proxy(stack))
         self._server, self._cache = database.result(), store.result()
         self.proxy = fault_proxy.result()
-        self._control = await asyncpg.connect(
+        connection = await asyncpg.connect(
             self._server.control_dsn, database=DATABASE, timeout=BASELINE_TIMEOUT_S
         )
-        stack.push_async_callback(self._control.close, timeout=BASELINE_TIMEOUT_S)
+        self._inspector = await stack.enter_async_context(inspector(connection))
         await self._put_proxy_in_between()
 
     async def _start_proxy(self, stack: contextlib.AsyncExitStack) -> ProxyProcess:

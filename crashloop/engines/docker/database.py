@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from crashloop.clock import NS_PER_S
+from crashloop.engines.inspector import QUERY_BOUND_S, Inspector
 from crashloop.engines.template import DATABASE, ROLE, SUPERUSER
 from crashloop.errors import HarnessError
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 PORT = 5432
 READY_BOUND_S = 60.0
 ASK_EVERY_S = 0.02
-QUERY_BOUND_S = 10.0
 ROLE_NAME = "postgres"
 # What a server says that has not opened its port, or is still starting up behind it
 _NOT_YET = (OSError, asyncpg.CannotConnectNowError, asyncpg.ConnectionDoesNotExistError)
@@ -42,7 +42,6 @@ class Database:
         self._image = image
         self._begun_ns = time.monotonic_ns()
         self._connection: asyncpg.Connection[Any]
-        self._asking = asyncio.Lock()
 
     def start(self, network: Any) -> None:
         """Start the container on `network`. Blocking."""
@@ -59,30 +58,14 @@ class Database:
         )
         self.address = self._project.start(container, network)
 
-    async def ready(self) -> None:
-        """Wait until it answers, and give the app its role and its database."""
+    async def ready(self) -> Inspector:
+        """Wait until it answers, give the app its role and database; gives a look into it."""
         self._connection = await self._connect()
         # The password is of hexadecimal digits, and DDL takes no parameters.
         await self._connection.execute(f"CREATE ROLE {ROLE} LOGIN PASSWORD '{self.app_password}'")
         await self._connection.execute(f"ALTER DATABASE {DATABASE} OWNER TO {ROLE}")
         self.start_s = round((time.monotonic_ns() - self._begun_ns) / NS_PER_S, 4)
-
-    async def version(self) -> str:
-        """The server's version, such as "18.1"."""
-        return str(await self._connection.fetchval("show server_version"))
-
-    async def ask(self, query: str, *arguments: object) -> Any:
-        """One value, past every proxy; None where the app has made no table yet."""
-        try:
-            async with self._asking:
-                return await self._connection.fetchval(query, *arguments, timeout=QUERY_BOUND_S)
-        except asyncpg.UndefinedTableError:
-            return None
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise HarnessError(
-                f"Postgres did not answer the harness: {type(error).__name__}: {error}",
-                hint="see postgres.log in the artifacts",
-            ) from error
+        return Inspector(self._connection)
 
     def close(self) -> None:
         """Drop the connection; the container goes with its project."""

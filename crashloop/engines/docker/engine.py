@@ -12,27 +12,24 @@ import asyncio
 import contextlib
 import secrets
 import time
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from crashloop.clock import NS_PER_S
 from crashloop.engines.docker import app_container as app
 from crashloop.engines.docker import evidence, ryuk
-from crashloop.engines.docker.capability import ENGINE_CAPABILITIES, makers, require_possible
-from crashloop.engines.docker.daemon import connect, require_reachable
-from crashloop.engines.docker.database import Database
+from crashloop.engines.docker.capability import ENGINE_CAPABILITIES, require_possible
+from crashloop.engines.docker.daemon import connect
 from crashloop.engines.docker.events import Events
-from crashloop.engines.docker.faults import Faults
 from crashloop.engines.docker.images import ready
-from crashloop.engines.docker.path import PORT, PROXY, DatabasePath
 from crashloop.engines.docker.path_events import PathEvents
 from crashloop.engines.docker.platform import DockerPlatform
-from crashloop.engines.docker.project import Project, boot_id
+from crashloop.engines.docker.project import Project
+from crashloop.engines.docker.servers import ROLES, Servers
 from crashloop.engines.docker.settings import Images
+from crashloop.engines.docker.threads import blocking, from_thread
 from crashloop.engines.docker.watchdog import Watchdog
-from crashloop.engines.docker.witness import ToxiproxyFaults, Witness
 from crashloop.engines.process import finish
 from crashloop.errors import HarnessError
-from crashloop.model import Transport
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -40,7 +37,6 @@ if TYPE_CHECKING:
 
     from crashloop.clock import TimeScale
     from crashloop.engines.base import Attempt, Platform
-    from crashloop.engines.docker.capability import Maker
     from crashloop.engines.docker.daemon import Daemon
     from crashloop.engines.docker.events import ContainerEvent
     from crashloop.engines.docker.images import Ready
@@ -49,15 +45,6 @@ if TYPE_CHECKING:
     from crashloop.model import Scenario
     from crashloop.supervisor.loop import Supervisor
     from crashloop.trace.recorder import Recorder
-
-T = TypeVar("T")
-
-CACHE = "cache"
-CACHE_PORT = 6379
-BACKENDS_BOUND_S = 2.0
-BACKENDS_LOOK_EVERY_S = 0.02
-# Servers that a run cannot do without, by their containers' roles
-SERVERS = ("postgres", "toxiproxy", "sidecar", "cache", "gate")
 
 
 class DockerEngine:
@@ -78,31 +65,17 @@ class DockerEngine:
     ) -> None:
         self.proxy: Injector
         self._scenario = scenario
-        self._seed = seed
         self._scale = scale
         self._recorder = recorder
         self._artifacts = artifacts
         self._project = project
-        self._images = images
         self._events = PathEvents(scenario.transport, recorder, self._attempts)
-        self._database = Database(project, images.postgres)
-        self._path = DatabasePath(
-            project,
-            images,
-            transport=scenario.transport,
-            seed=seed,
-            emit=self._events.on_sidecar,
-        )
-        self._witness = (
-            Witness(project, images.sidecar, port=PORT, on_seen=self._events.on_witness)
-            if scenario.transport is Transport.TCP or "toxiproxy" in makers(scenario)
-            else None
-        )
-        self._app_id = ""
+        self._servers = Servers(project, images, scenario, seed=seed, events=self._events)
         self._platform: DockerPlatform | None = None
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._ending = False
-        for secret in (self._database.app_password, self._database.superuser_password):
+        database = self._servers.database
+        for secret in (database.app_password, database.superuser_password):
             recorder.redactor.add(secret)
 
     @classmethod
@@ -127,10 +100,10 @@ class DockerEngine:
         require_possible(scenario)
         begun_ns = time.monotonic_ns()
         async with contextlib.AsyncExitStack() as stack:
-            daemon = await _blocking(connect)
+            daemon = await blocking(connect)
             stack.callback(daemon.close)
             wanted = Images.from_environment()
-            say = _from_thread(
+            say = from_thread(
                 lambda what: recorder.emit("harness", "image.missing", {"what": what})
             )
             images = await asyncio.to_thread(ready, daemon, wanted, say=say)
@@ -153,7 +126,7 @@ class DockerEngine:
                 "harness",
                 "lab.ready",
                 {
-                    "database_address": str(engine._path.address),
+                    "database_address": str(engine._servers.path.address),
                     "run": run_id,
                     "daemon": daemon.facts.to_json(),
                     "ryuk": watcher,
@@ -172,9 +145,8 @@ class DockerEngine:
     async def baseline(self) -> None:
         """Prove the path before any fault: a query from the side-car, as the app will ask it."""
         before = set(self._events.links)
-        await self._path.query(self._database)
-        if self._witness is not None:
-            await self._witness.settle()
+        await self._servers.path.query(self._servers.database)
+        await self._servers.settle()
         links = sorted(set(self._events.links) - before)
         data = {"link": links[-1] if links else None, "query": "select 1"}
         self._recorder.emit("harness", "baseline.passed", data)
@@ -186,7 +158,7 @@ class DockerEngine:
         del supervisor
         self._platform = DockerPlatform(
             daemon=self._project.daemon,
-            container=self._app_id,
+            container=self._servers.app_id,
             port=app.PORT,
             policy=self._scenario.policy,
             recorder=self._recorder,
@@ -199,8 +171,7 @@ class DockerEngine:
         """Count what an ended attempt left in Postgres; emits `database.backends`.
 
         Every life of the container has one name in Postgres, so those count that were there when
-        this one died. A closed socket needs a moment to be noticed: looks until none is left, 2 s
-        at most.
+        this one died.
         """
         assert self._platform is not None
         query = (
@@ -208,23 +179,16 @@ class DockerEngine:
             " where application_name = $1 and backend_start <= to_timestamp($2)"
         )
         died_s = self._platform.attempts[attempt - 1].died_ns / NS_PER_S
-        until_ns = time.monotonic_ns() + int(BACKENDS_BOUND_S * NS_PER_S)
-        while True:
-            count = await self._database.ask(query, app.APPLICATION_NAME, died_s)
-            if not count or time.monotonic_ns() > until_ns:
-                break
-            await asyncio.sleep(BACKENDS_LOOK_EVERY_S)
+        count = await self._servers.inspector.what_stays(query, app.APPLICATION_NAME, died_s)
         self._recorder.emit("database", "database.backends", {"count": count}, attempt=attempt)
 
     async def read_row(self, key: str) -> dict[str, Any] | None:
         """The stored chat message with this key, from Postgres itself, past proxies and app."""
-        query = "select id from messages where client_id = $1::text::uuid"
-        identity = await self._database.ask(query, key)
-        return None if identity is None else {"key": key, "id": identity}
+        return await self._servers.inspector.message(key)
 
     async def fail_when_broken(self) -> None:
         """Wait for ever; HarnessError when a container of the lab dies or is removed by others."""
-        sidecar = self._path.sidecar
+        sidecar = self._servers.path.sidecar
         async with asyncio.TaskGroup() as group:
             watching = group.create_task(sidecar.died.wait())
             watching.add_done_callback(
@@ -235,89 +199,25 @@ class DockerEngine:
             await self._broken
 
     async def _start(self, stack: contextlib.AsyncExitStack, daemon: Daemon) -> None:
-        """Start all servers at once; the app's container is made meanwhile."""
-        project, path, database = self._project, self._path, self._database
-        stack.callback(path.close)
-        if self._witness is not None:
-            stack.callback(self._witness.close)
-        stack.callback(database.close)
-        events = await _blocking(
-            Events.of, daemon, project.run_id, self._on_event, self._on_events_end
+        """Hear Docker's events from before the first container on; start all but the app."""
+        stack.callback(self._servers.close)
+        events = await blocking(
+            Events.of, daemon, self._project.run_id, self._on_event, self._on_events_end
         )
         events.begin()
         stack.callback(events.close)
-        back = await _blocking(project.network, "back")
-
-        async def postgres() -> None:
-            await _blocking(database.start, back)
-            await database.ready()
-
-        async with asyncio.TaskGroup() as group:
-            # Postgres takes longest by far: nothing of it waits for anything else.
-            group.create_task(postgres())
-            group.create_task(self._start_others(back))
-        await path.connect(database)
-        await self._same_machine()
-        by_maker: dict[Maker, Injector] = {"sidecar": path.sidecar}
-        if self._witness is not None:
-            by_maker["toxiproxy"] = ToxiproxyFaults(path.toxiproxy, PROXY, self._witness)
-            by_maker["gate"] = self._witness
-        self.proxy = Faults(self._scenario.transport, by_maker)
-
-    async def _start_others(self, back: Any) -> None:
-        """Both proxies and the cache; and the app's container, which is made and not started."""
-        project, path, witness = self._project, self._path, self._witness
-        front, _ = await _together(lambda: project.network("front"), path.make_volume)
-
-        async def proxies() -> None:
-            await _together(
-                lambda: path.start_toxiproxy(front, back), lambda: path.start_sidecar(front)
-            )
-            if witness is not None:
-                await _blocking(witness.start, path.toxiproxy_id)
-            await path.begin()
-            if witness is not None:
-                await witness.begin(shuts="gate" in makers(self._scenario))
-
-        cache = project.container(
-            CACHE, self._images.cache, network=front, command=["redis-server", "--save", ""]
+        await self._servers.start(
+            {
+                name: f"{self._scale.wall_s(seconds):.6f}"
+                for name, seconds in self._scenario.app.timers_s.items()
+            }
         )
-        async with asyncio.TaskGroup() as group:
-            group.create_task(proxies())
-            group.create_task(_blocking(project.start, cache))
-            group.create_task(_blocking(self._make_app, front))
-
-    def _make_app(self, front: Any) -> None:
-        timers = {
-            name: f"{self._scale.wall_s(seconds):.6f}"
-            for name, seconds in self._scenario.app.timers_s.items()
-        }
-        self._app_id = app.app_container(
-            self._project,
-            self._images.app,
-            self._scenario,
-            network=front,
-            environment={
-                **timers,
-                "APP_DATABASE_URL": self._path.database_url(self._database.app_password),
-                "APP_CACHE_URL": f"redis://{self._project.name(CACHE)}:{CACHE_PORT}/0",
-                "APP_JITTER_SEED": str(self._seed),
-            },
-            volumes=self._path.volumes,
-        )
-
-    async def _same_machine(self) -> None:
-        """CapabilityError where the containers have another kernel, and so other clocks."""
-        theirs = (await self._path.clocks())["boot_id"]
-        if theirs != boot_id():
-            raise require_reachable(
-                self._project.daemon.facts, "they run on another machine, by a clock of their own"
-            )
+        self.proxy = self._servers.injector
 
     async def _end(self) -> None:
         """Save the logs, then remove everything at once."""
         self._ending = True
-        self._path.sidecar.stopping()
+        self._servers.path.sidecar.stopping()
         try:
             await finish(
                 asyncio.to_thread(
@@ -340,7 +240,7 @@ class DockerEngine:
             }
             kind = f"container.{event.action}"
             self._recorder.emit("platform", kind, data, mono_ns=event.mono_ns)
-        gone = event.action == "destroy" or (event.action == "die" and event.role in SERVERS)
+        gone = event.action == "destroy" or (event.action == "die" and event.role in ROLES)
         if gone and not self._ending:
             what = "was removed by somebody else" if event.action == "destroy" else "died"
             self._break(f"the container {event.role} {what} in the middle of the run")
@@ -357,27 +257,3 @@ class DockerEngine:
 
     def _attempts(self) -> list[ContainerAttempt]:
         return self._platform.attempts if self._platform is not None else []
-
-
-async def _blocking(work: Callable[..., T], *arguments: Any) -> T:
-    """Run it in a thread, and to its end: what a cancelled call still makes would be left."""
-    return await finish(asyncio.to_thread(work, *arguments))
-
-
-async def _together(*works: Callable[[], Any]) -> list[Any]:
-    """Run all at once, each in a thread; raises what the first of them raises, all ended."""
-    done = await asyncio.gather(*(_blocking(work) for work in works), return_exceptions=True)
-    for each in done:
-        if isinstance(each, BaseException):
-            raise each
-    return done
-
-
-def _from_thread(call: Callable[[str], Any]) -> Callable[[str], None]:
-    """The same, callable from a thread, done in the running loop."""
-    loop = asyncio.get_running_loop()
-
-    def later(what: str) -> None:
-        loop.call_soon_threadsafe(call, what)
-
-    return later

@@ -1,0 +1,73 @@
+"""The harness's own look into Postgres, past every proxy."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+from crashloop.clock import NS_PER_S
+from crashloop.errors import HarnessError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+QUERY_BOUND_S = 10.0
+GONE_BOUND_S = 2.0
+LOOK_EVERY_S = 0.02
+
+MESSAGE = "select id from messages where client_id = $1::text::uuid"
+
+
+class Inspector:
+    """Asks Postgres one question at a time, over a connection of its own.
+
+    Raises HarnessError where Postgres does not answer.
+    """
+
+    def __init__(self, connection: asyncpg.Connection[Any]) -> None:
+        self._connection = connection
+        self._asking = asyncio.Lock()
+
+    async def ask(self, query: str, *arguments: object) -> Any:
+        """One value; None where the app has made no table yet."""
+        try:
+            async with self._asking:
+                return await self._connection.fetchval(query, *arguments, timeout=QUERY_BOUND_S)
+        except asyncpg.UndefinedTableError:
+            return None
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise HarnessError(
+                f"Postgres did not answer the harness: {type(error).__name__}: {error}",
+                hint="see postgres.log in the artifacts",
+            ) from error
+
+    async def what_stays(self, query: str, *arguments: object) -> int:
+        """How many `query` counts when there are none any more, or after 2 s.
+
+        A closed socket needs a moment to be noticed by Postgres, which tells nobody.
+        """
+        until_ns = time.monotonic_ns() + int(GONE_BOUND_S * NS_PER_S)
+        while True:
+            count = int(await self.ask(query, *arguments))
+            if not count or time.monotonic_ns() > until_ns:
+                return count
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def message(self, key: str) -> dict[str, Any] | None:
+        """The stored chat message with this key, or None."""
+        identity = await self.ask(MESSAGE, key)
+        return None if identity is None else {"key": key, "id": identity}
+
+
+@contextlib.asynccontextmanager
+async def inspector(connection: asyncpg.Connection[Any]) -> AsyncIterator[Inspector]:
+    """An inspector over `connection`, which is closed on leaving."""
+    try:
+        yield Inspector(connection)
+    finally:
+        with contextlib.suppress(OSError, TimeoutError, asyncpg.InterfaceError):
+            await connection.close(timeout=QUERY_BOUND_S)
