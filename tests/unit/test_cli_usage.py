@@ -76,6 +76,11 @@ def with_an_older_signature(trace: Trace) -> Trace:
         (["reproduce", "issue-1278", "--seed", "-1"], "--seed"),
         (["reproduce", "issue-1278", "--role", "saviour"], "saviour"),
         (["reproduce", "issue-1278", "--postgres-bin", "/bin"], "--postgres-bin /bin"),
+        (["reproduce", "issue-1278", "--engine", "moon"], "choose one of local, docker"),
+        (
+            ["prove", "issue-1278", "--engine", "docker", "--postgres-bin", "/bin"],
+            "--postgres-bin and --engine docker exclude each other",
+        ),
         (["reproduce"], "INCIDENT"),
         (["judge", "/no/such/trace"], "cannot read /no/such/trace"),
         (["reprodcue"], "reprodcue"),
