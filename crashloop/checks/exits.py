@@ -78,8 +78,8 @@ def _no_restart(trace: Trace, died: Event) -> Result | None:
     scheduled = trace.first("restart.scheduled", attempt=attempt)
     if started is None:
         return refuted(f"nothing was started after attempt {attempt} died", [died])
-    if died.data["pid"] == started.data["pid"]:
-        return refuted(f"attempt {attempt + 1} has the pid of the one before", [died, started])
+    if found := _one_process(died, started):
+        return found
     if started.source == "platform":
         return _miscounted(died, started)
     if scheduled is None:
@@ -92,6 +92,20 @@ def _no_restart(trace: Trace, died: Event) -> Result | None:
             f"inside the back-off of {backoff_s:g} s",
             [died, scheduled, started],
         )
+    return None
+
+
+def _one_process(died: Event, started: Event) -> Result | None:
+    """Why the two are not known to be two processes; None where they are."""
+    pids = died.data["pid"], started.data["pid"]
+    if None in pids:
+        return saw_nothing(
+            f"attempts {died.attempt} and {started.attempt} cannot be told apart: one was over "
+            "before its process was looked at",
+            [died, started],
+        )
+    if pids[0] == pids[1]:
+        return refuted(f"attempt {started.attempt} has the pid of the one before", [died, started])
     return None
 
 

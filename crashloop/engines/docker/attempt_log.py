@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from crashloop.clock import NS_PER_S
 from crashloop.engines.docker.events import mono_ns
+from crashloop.errors import HarnessError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from crashloop.engines.docker.daemon import Daemon
 
 END_BOUND_S = 5.0
+_DATE_LENGTH = len("2026-01-01")
 _SECONDS_LENGTH = len("2026-01-01T00:00:00")
 
 
@@ -39,15 +42,22 @@ class AttemptLog:
         self._on_line = on_line
         self._loop = asyncio.get_running_loop()
         self._over = asyncio.Event()
+        self._broken = ""
         self._thread = threading.Thread(target=self._follow, daemon=True, name="docker logs")
         self._thread.start()
 
-    async def ended(self) -> bool:
-        """Wait until every line has arrived; False when that takes longer than 5 s."""
+    async def ended(self) -> None:
+        """Wait until every line has arrived; HarnessError where they do not, or not within 5 s."""
+        why = f"it went on for {END_BOUND_S:g} s after the container's end"
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(END_BOUND_S):
                 await self._over.wait()
-        return self._over.is_set()
+            why = self._broken
+        if why:
+            raise HarnessError(
+                f"Docker did not give the log of {self._container[:12]} to its end: {why}",
+                hint="nothing of this run counts; see whether the daemon is well: docker info",
+            )
 
     def _follow(self) -> None:
         since = {"since": self._since_ns / NS_PER_S} if self._since_ns else {}
@@ -56,10 +66,11 @@ class AttemptLog:
                 self._container, stream=True, follow=True, timestamps=True, **since
             )
             for instant_ns, line in whole_lines(frames):
-                if instant_ns > self._since_ns:
-                    self._call(self._take, line, mono_ns(instant_ns))
-        except Exception:  # noqa: BLE001, S110  whatever the SDK raises of a broken stream
-            pass  # the lines are counted against the whole log at the end of the run
+                if instant_ns > self._since_ns or not instant_ns:
+                    at_ns = mono_ns(instant_ns) if instant_ns else time.monotonic_ns()
+                    self._call(self._take, line, at_ns)
+        except Exception as error:  # noqa: BLE001  whatever the SDK raises of a broken stream
+            self._broken = f"{type(error).__name__}: {error}"
         self._call(self._over.set)
 
     def _take(self, line: str, at_ns: int) -> None:
@@ -86,11 +97,13 @@ def whole_lines(frames: Iterable[bytes]) -> Iterator[tuple[int, str]]:
             yield begun_ns, parts[:-1].decode(errors="replace").rstrip("\r")
             parts = b""
     if parts:
-        yield begun_ns, parts.decode(errors="replace")
+        yield begun_ns, parts.decode(errors="replace").rstrip("\r")
 
 
 def nanoseconds(stamp: str) -> int:
     """An RFC 3339 instant with up to nine digits of a second, in ns since 1970; 0 for rubbish."""
+    if stamp[_DATE_LENGTH : _DATE_LENGTH + 1] != "T":
+        return 0
     try:
         seconds = datetime.fromisoformat(stamp[:_SECONDS_LENGTH]).replace(tzinfo=UTC).timestamp()
         fraction = stamp[_SECONDS_LENGTH + 1 :].rstrip("Z")

@@ -28,9 +28,15 @@ Over TCP the app's connection goes straight to Toxiproxy, which accepts every on
 nobody there can hold one; a delay of connect() has to know when a client sent its first SYN.
 """
 
+_NO_SYN = "a Unix socket's kernel knows no SYN to drop"
 _WHY_NOT = {
-    "hold": "Toxiproxy accepts every connection at once and cannot hold one",
-    "connect_delay": "it would have to act in the network namespace of the app's own container",
+    (Transport.UNIX, "black_hole"): _NO_SYN,
+    (Transport.UNIX, "connect_delay"): _NO_SYN,
+    (Transport.TCP, "hold"): "Toxiproxy accepts every connection at once and cannot hold one",
+    (
+        Transport.TCP,
+        "connect_delay",
+    ): "it would have to act in the network namespace of the app's own container",
 }
 
 DOCKERS_POLICIES = ("on-failure", "always", "unless-stopped")
@@ -40,10 +46,10 @@ def require_possible(scenario: Scenario) -> None:
     """CapabilityError for a fault that nobody makes here, or a policy that is not Docker's."""
     for fault in scenario.faults:
         if (scenario.transport, fault.kind) not in MAKERS:
-            why = _WHY_NOT.get(fault.kind, "there is no such fault")
+            why = _WHY_NOT.get((scenario.transport, fault.kind), "there is no such fault")
             raise CapabilityError(
                 f"the Docker engine has no fault {fault.kind} over {scenario.transport}: {why}",
-                hint=f"use transport=unix, or --engine local; here are: {_offered()}",
+                hint=f"use --engine local, or one of these: {_offered()}",
             )
     docker_policy(scenario.policy)
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 STDOUT = 1
 TAIL_LINES = 12
 CLOSE_BOUND_S = 2.0
+MAX_LINE_BYTES = 64 * 1024
 
 
 class Conversation:
@@ -38,6 +39,8 @@ class Conversation:
         self._questions: deque[asyncio.Future[Any]] = deque()
         self._words: deque[str] = deque(maxlen=TAIL_LINES)
         self._thread: threading.Thread | None = None
+        self._ended = False
+        self._closed = False
 
     def begin(self) -> None:
         """Listen from now on, in the running loop."""
@@ -50,11 +53,13 @@ class Conversation:
 
         Questions may be asked before it has started: it reads them when it does.
         """
+        if self._ended:
+            raise self._gone()
         answer: asyncio.Future[Any] = self._loop.create_future()
-        self._questions.append(answer)
-        line = (json.dumps(question) + "\n").encode()
+        # A short line, so that the socket takes it at once: order of questions is that of answers.
         with told(f"{self.name} could not be asked"):
-            await asyncio.to_thread(_real(self._socket).sendall, line)
+            _real(self._socket).sendall((json.dumps(question) + "\n").encode())
+        self._questions.append(answer)
         try:
             async with asyncio.timeout(deadline_s):
                 return await answer
@@ -65,7 +70,10 @@ class Conversation:
             ) from None
 
     def close(self) -> None:
-        """Hang up, which ends the program."""
+        """Hang up, which ends the program; calling it again does nothing."""
+        if self._closed:
+            return
+        self._closed = True
         with contextlib.suppress(OSError):
             _real(self._socket).shutdown(socket.SHUT_RDWR)
         if self._thread is not None:
@@ -84,10 +92,13 @@ class Conversation:
                     self._words.extend(data.decode(errors="replace").splitlines())
                     continue
                 *lines, rest = (rest + data).split(b"\n")
+                rest = rest[-MAX_LINE_BYTES:]
                 for line in lines:
                     self._call(self._hear, line)
         except (OSError, ValueError):
             pass  # hung up
+        if rest:
+            self._words.append(rest.decode(errors="replace"))
         self._call(self._end)
 
     def _call(self, what: Callable[..., None], *arguments: Any) -> None:
@@ -97,7 +108,9 @@ class Conversation:
     def _hear(self, line: bytes) -> None:
         try:
             said = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
+            said = None
+        if not isinstance(said, dict):
             self._words.append(line.decode(errors="replace"))
             return
         if "answer" not in said:
@@ -110,15 +123,17 @@ class Conversation:
                 question.set_result(said["answer"])
 
     def _end(self) -> None:
+        self._ended = True
         while self._questions:
             question = self._questions.popleft()
             if not question.done():
-                question.set_exception(
-                    HarnessError(
-                        f"{self.name} ended and gave no answer; it said:\n{self._tail()}",
-                        hint="the lines above are its own words",
-                    )
-                )
+                question.set_exception(self._gone())
+
+    def _gone(self) -> HarnessError:
+        return HarnessError(
+            f"{self.name} ended and gave no answer; it said:\n{self._tail()}",
+            hint="the lines above are its own words",
+        )
 
     def _tail(self) -> str:
         return "\n".join(f"    {line}" for line in self._words) or "    (nothing)"

@@ -8,12 +8,13 @@ import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from crashloop.errors import CapabilityError, CrashloopError, HarnessError
+from crashloop.errors import CapabilityError, HarnessError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ANSWER_BOUND_S = 60
+MAX_CAUSES = 10
 INSTALL = "pip install 'crashloop[docker]'"
 
 
@@ -59,7 +60,8 @@ def connect() -> Daemon:
     try:
         import docker  # noqa: PLC0415  an extra, and 0.3 s of imports
 
-        importlib.util.find_spec("testcontainers.core.container")
+        if importlib.util.find_spec("testcontainers.core.container") is None:
+            raise ModuleNotFoundError(name="testcontainers")
     except ImportError as error:
         raise CapabilityError(
             f"the Docker engine needs the package {error.name}", hint=f"install it: {INSTALL}"
@@ -68,7 +70,7 @@ def connect() -> Daemon:
     try:
         client = docker.from_env(timeout=ANSWER_BOUND_S)
         version, info = client.version(), client.info()
-    except (docker.errors.DockerException, OSError) as error:
+    except (docker.errors.DockerException, OSError, ValueError) as error:
         if client is not None:
             client.close()
         raise CapabilityError(
@@ -128,13 +130,11 @@ def require_reachable(facts: Facts, error: str) -> CapabilityError:
 def told(what: str, *, hint: str = "") -> Iterator[None]:
     """Turn the SDK's errors into HarnessError: `what` could not be done, and why."""
     import docker.errors  # noqa: PLC0415  an extra
-    import requests  # noqa: PLC0415  likewise
+    import urllib3.exceptions  # noqa: PLC0415  of the SDK's own
 
     try:
         yield
-    except CrashloopError:
-        raise
-    except (docker.errors.DockerException, requests.RequestException, OSError) as error:
+    except (docker.errors.DockerException, urllib3.exceptions.HTTPError, OSError) as error:
         why = _root_of(error)
         raise HarnessError(f"{what}: {why}", hint=hint or hint_for(why)) from error
 
@@ -165,10 +165,11 @@ def _root_of(error: BaseException) -> str:
         )
         return str(text).strip()[:600]
     inner: BaseException = error
-    seen = 0
-    while (inner.__cause__ or inner.__context__) and seen < 10:  # noqa: PLR2004  a bound
-        inner = inner.__cause__ or inner.__context__ or inner
-        seen += 1
+    for _ in range(MAX_CAUSES):
+        cause = inner.__cause__ or inner.__context__
+        if cause is None or hasattr(cause, "explanation"):  # an answer, and not why this failed
+            break
+        inner = cause
     return f"{getattr(inner, 'strerror', None) or inner}".strip()[:600] or type(error).__name__
 
 

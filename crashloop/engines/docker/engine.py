@@ -28,7 +28,6 @@ from crashloop.engines.docker.servers import ROLES, Servers
 from crashloop.engines.docker.settings import Images
 from crashloop.engines.docker.threads import blocking, from_thread
 from crashloop.engines.docker.watchdog import Watchdog
-from crashloop.engines.process import finish
 from crashloop.errors import HarnessError
 
 if TYPE_CHECKING:
@@ -219,13 +218,18 @@ class DockerEngine:
         self._ending = True
         self._servers.path.sidecar.stopping()
         try:
-            await finish(
-                asyncio.to_thread(
-                    evidence.save, self._project, self._artifacts, self._recorder.redactor
-                )
-            )
+            save, redactor = evidence.save, self._recorder.redactor
+            lines = await blocking(save, self._project, self._artifacts, redactor)
+            self._count_lines(lines.get(app.ROLE_NAME, 0))
         finally:
-            await finish(asyncio.to_thread(self._project.remove))
+            await blocking(self._project.remove)
+
+    def _count_lines(self, whole: int) -> None:
+        """Say so where the attempts' logs are not the whole of the container's."""
+        heard = sum(each.log.lines for each in self._attempts())
+        if heard < whole <= evidence.MAX_LOG_LINES:
+            why = f"Docker's log has {whole} lines, of which {heard} were heard"
+            self._recorder.emit("app", "app.truncated", {"why": why}, attempt=len(self._attempts()))
 
     def _on_event(self, event: ContainerEvent) -> None:
         if event.role == app.ROLE_NAME and event.action in {"start", "die"}:

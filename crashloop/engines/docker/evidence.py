@@ -19,7 +19,7 @@ MAX_LOG_LINES = 20_000
 
 
 def save(project: Project, artifacts: Path, redactor: Redactor) -> dict[str, int]:
-    """Save every container's log and state, before anything is removed; gives lines by role.
+    """Save every container's log and state, before anything is removed; gives its lines by role.
 
     Blocking. Secrets are masked. Files: ROLE.log, and `containers.json` as `docker inspect` has it.
     """
@@ -31,7 +31,7 @@ def save(project: Project, artifacts: Path, redactor: Redactor) -> dict[str, int
         log = api.logs(each["Id"], stdout=True, stderr=True, tail=MAX_LOG_LINES)
         text = redactor.text(log.decode(errors="replace"))
         (artifacts / f"{role}.log").write_text(text, encoding="utf-8")
-        return role, state, len(text.splitlines())
+        return role, state, log.count(b"\n") + (not log.endswith(b"\n") and bool(log))
 
     with told("the containers' logs could not be saved"), ThreadPoolExecutor(8) as pool:
         filters = {"label": f"{RUN_LABEL}={project.run_id}"}

@@ -87,10 +87,9 @@ class _Leg:
 class _Link:
     name: str
     client: End
-    syn_ns: int
-    syns: int = 1
     answered: bool = False
     opened: bool = False
+    closed: bool = False
     back: End | None = None
     up: _Leg = field(default_factory=_Leg)
     down: _Leg = field(default_factory=_Leg)
@@ -128,11 +127,12 @@ class Links:
     def _from_client(self, segment: Segment, mono_ns: int) -> Iterator[Seen]:
         link = self._links.get(segment.source)
         if segment.flags & SYN:
+            if link is not None and link.up.first == segment.sequence:
+                return  # the same one, sent again
             if link is not None:
-                link.syns += 1
-                return
+                self._forget(link)  # its port is used anew, and nobody has seen it end
             self._count += 1
-            link = _Link(name=f"toxi-{self._count}", client=segment.source, syn_ns=mono_ns)
+            link = _Link(name=f"toxi-{self._count}", client=segment.source)
             link.up.first = segment.sequence
             if len(self._links) < MAX_LINKS:
                 self._links[segment.source] = link
@@ -166,12 +166,13 @@ class Links:
             yield from self._close(link, "proxy", segment, mono_ns)
 
     def _to_database(self, segment: Segment) -> Iterator[Seen]:
-        """Toxiproxy dials for one client after the other, in the order in which they came."""
+        """Toxiproxy dials for one client after the other, in their order, gone or not."""
         is_dial = segment.flags & SYN and segment.source not in self._by_back
         if is_dial and self._undialled:
             link = self._undialled.popleft()
-            link.back = segment.source
-            self._by_back[segment.source] = link
+            if not link.closed:
+                link.back = segment.source
+                self._by_back[segment.source] = link
         yield from ()
 
     def _from_database(self, segment: Segment, mono_ns: int) -> Iterator[Seen]:
@@ -202,11 +203,7 @@ class Links:
         while link.chunks:
             _, arrived_ns = link.chunks.popleft()
             yield self._told(link, arrived_ns, mono_ns, delivered=False)
-        del self._links[link.client]
-        if link.back is not None:
-            del self._by_back[link.back]
-        elif link in self._undialled:
-            self._undialled.remove(link)
+        self._forget(link)
         yield self._seen(
             "closed",
             link,
@@ -215,6 +212,12 @@ class Links:
             by=by,
             reset=bool(segment.flags & RST),
         )
+
+    def _forget(self, link: _Link) -> None:
+        link.closed = True
+        del self._links[link.client]
+        if link.back is not None:
+            del self._by_back[link.back]
 
     @staticmethod
     def _seen(kind: str, link: _Link, **data: object) -> Seen:

@@ -31,7 +31,6 @@ INSTANCE = "lab:local:postgres"  # the shape of Cloud SQL's PROJECT:REGION:INSTA
 SOCKET = ".s.PGSQL.5432"
 BASELINE_BOUND_S = 30.0
 QUERY_BOUND_S = 10.0
-CLOCKS = 5
 
 
 class DatabasePath:
@@ -43,6 +42,7 @@ class DatabasePath:
         self.sidecar = Sidecar(name=PROXY, emit=emit, daemon=project.daemon)
         self.toxiproxy: Control
         self.toxiproxy_id = ""
+        self._sidecar_id = ""
         self._project = project
         self._images = images
         self._transport = transport

@@ -1,0 +1,233 @@
+"""The log of one life of a container, read from Docker's frames."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crashloop.engines.docker import attempt_log
+from crashloop.engines.docker.attempt_log import AttemptLog, nanoseconds, whole_lines
+from crashloop.errors import HarnessError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from crashloop.engines.docker.daemon import Daemon
+
+NOON_NS = 1_767_268_800_000_000_000  # 2026-01-01T12:00:00Z
+FRAME = 16 * 1024
+
+
+def frame(content: bytes, *, fraction: str = "000000000") -> bytes:
+    return f"2026-01-01T12:00:00.{fraction}Z ".encode() + content
+
+
+def test_each_line_has_its_instant() -> None:
+    frames = [frame(b"one\n", fraction="000000001"), frame(b"two\n", fraction="000000002")]
+
+    assert list(whole_lines(frames)) == [(NOON_NS + 1, "one"), (NOON_NS + 2, "two")]
+
+
+def test_a_long_line_is_whole_again_with_the_instant_of_its_beginning() -> None:
+    text = "x" * (2 * FRAME) + "end"
+    frames = [
+        frame(text[:FRAME].encode(), fraction="1"),
+        frame(text[FRAME : 2 * FRAME].encode(), fraction="2"),
+        frame(text[2 * FRAME :].encode() + b"\n", fraction="3"),
+        frame(b"next\n", fraction="4"),
+    ]
+
+    assert list(whole_lines(frames)) == [
+        (NOON_NS + 100_000_000, text),
+        (NOON_NS + 400_000_000, "next"),
+    ]
+
+
+def test_a_letter_that_is_cut_by_a_frame_is_whole_again() -> None:
+    raw = "é".encode()
+
+    ((_, line),) = whole_lines([frame(raw[:1]), frame(raw[1:] + b"\n")])
+
+    assert line == "é"
+
+
+def test_a_torn_last_line_is_given_as_far_as_it_came() -> None:
+    lines = list(whole_lines([frame(b"whole\n"), frame(b"to", fraction="5"), frame(b"rn")]))
+
+    assert lines == [(NOON_NS, "whole"), (NOON_NS + 500_000_000, "torn")]
+
+
+def test_a_carriage_return_at_a_lines_end_is_no_part_of_it() -> None:
+    ((_, line),) = whole_lines([frame(b"a\rb\r\n")])
+
+    assert line == "a\rb"
+
+
+def test_an_empty_line_is_a_line() -> None:
+    assert list(whole_lines([frame(b"\n"), frame(b"x\n")])) == [(NOON_NS, ""), (NOON_NS, "x")]
+
+
+def test_bytes_that_are_no_text_are_replaced() -> None:
+    ((_, line),) = whole_lines([frame(b"a\xffb\n")])
+
+    assert line == "a\ufffdb"
+
+
+def test_a_line_with_a_rubbish_instant_is_still_a_line() -> None:
+    assert list(whole_lines([b"rubbish said\n", b"\xff\xfe x\n"])) == [(0, "said"), (0, "x")]
+
+
+def test_no_frames_are_no_lines() -> None:
+    assert list(whole_lines([])) == []
+
+
+@given(
+    lines=st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\r\n")), max_size=6),
+    cut=st.integers(1, 9),
+)
+def test_however_lines_are_cut_into_frames_they_are_the_same(lines: list[str], cut: int) -> None:
+    frames = []
+    for line in lines:
+        raw = line.encode() + b"\n"
+        frames += [frame(raw[at : at + cut]) for at in range(0, len(raw), cut)]
+
+    assert [line for _, line in whole_lines(frames)] == lines
+
+
+@pytest.mark.parametrize(
+    ("stamp", "after_ns"),
+    [
+        ("2026-01-01T12:00:00Z", 0),
+        ("2026-01-01T12:00:00.5Z", 500_000_000),
+        ("2026-01-01T12:00:00.000000001Z", 1),
+        ("2026-01-01T12:00:00.123456789Z", 123_456_789),
+        ("2026-01-01T12:00:01.999999999Z", 1_999_999_999),
+    ],
+)
+def test_an_instant_is_read_to_the_nanosecond(stamp: str, after_ns: int) -> None:
+    assert nanoseconds(stamp) == NOON_NS + after_ns
+
+
+@pytest.mark.parametrize(
+    "stamp", ["", "rubbish", "2026-13-01T12:00:00Z", "2026-01-01T12:00:00.xZ", "99999999999"]
+)
+def test_an_instant_that_is_rubbish_is_the_beginning_of_time(stamp: str) -> None:
+    assert nanoseconds(stamp) == 0
+
+
+@given(stamp=st.text(max_size=40))
+def test_no_text_breaks_the_reader_of_instants(stamp: str) -> None:
+    assert isinstance(nanoseconds(stamp), int)
+
+
+# Following a container's log
+
+
+class Api:
+    """Gives one log, and notes how it was asked for."""
+
+    def __init__(self, frames: Iterable[bytes]) -> None:
+        self.asked: dict[str, Any] = {}
+        self._frames = frames
+
+    def logs(self, container: str, **options: Any) -> Iterable[bytes]:
+        self.asked = {"container": container, **options}
+        return self._frames
+
+
+def follow(api: Api, on_line: Callable[[str, int], None], *, since_ns: int = 0) -> AttemptLog:
+    daemon = cast("Daemon", SimpleNamespace(api=api))
+    return AttemptLog(daemon, "app", since_ns=since_ns, on_line=on_line)
+
+
+async def test_lines_up_to_the_death_before_are_passed_over() -> None:
+    frames = [frame(f"{n}\n".encode(), fraction=f"00000000{n}") for n in (1, 2, 3)]
+    said: list[str] = []
+
+    log = follow(Api(frames), lambda line, _: said.append(line), since_ns=NOON_NS + 2)
+
+    await log.ended()
+    assert (said, log.lines) == (["3"], 1)
+
+
+async def test_the_first_lifes_log_is_asked_for_from_its_beginning() -> None:
+    api = Api([])
+
+    await follow(api, lambda *_: None).ended()
+
+    assert api.asked == {"container": "app", "stream": True, "follow": True, "timestamps": True}
+
+
+async def test_a_later_lifes_log_is_asked_for_since_the_death_before() -> None:
+    api = Api([])
+
+    await follow(api, lambda *_: None, since_ns=1_500_000_000).ended()
+
+    assert api.asked["since"] == 1.5
+
+
+async def test_a_line_is_told_at_its_own_instant_on_the_monotonic_clock(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(attempt_log, "mono_ns", lambda time_ns: time_ns - NOON_NS)
+    instants: list[int] = []
+
+    await follow(
+        Api([frame(b"x\n", fraction="5")]), lambda _, at_ns: instants.append(at_ns)
+    ).ended()
+
+    assert instants == [500_000_000]
+
+
+async def test_lines_are_told_in_the_loops_own_thread() -> None:
+    threads: list[threading.Thread] = []
+
+    await follow(
+        Api([frame(b"x\n")]), lambda *_: threads.append(threading.current_thread())
+    ).ended()
+
+    assert threads == [threading.current_thread()]
+
+
+async def test_a_log_that_goes_on_past_its_bound_has_not_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(attempt_log, "END_BOUND_S", 0.01)
+    go_on = threading.Event()
+
+    def frames() -> Iterator[bytes]:
+        go_on.wait(10)
+        yield frame(b"late\n")
+
+    late = asyncio.Event()
+    log = follow(Api(frames()), lambda *_: late.set())
+
+    with pytest.raises(HarnessError, match="after the container's end"):
+        await log.ended()
+    go_on.set()
+    await late.wait()
+
+
+async def test_a_log_that_breaks_is_an_error_and_not_taken_for_a_whole_one() -> None:
+    def frames() -> Iterator[bytes]:
+        yield frame(b"one\n")
+        raise ConnectionResetError("by the daemon")
+
+    log = follow(Api(frames()), lambda *_: None)
+
+    with pytest.raises(HarnessError, match="ConnectionResetError: by the daemon"):
+        await log.ended()
+
+
+async def test_a_line_without_a_readable_instant_is_not_lost() -> None:
+    said: list[str] = []
+
+    await follow(Api([b"yesterday x\n"]), lambda line, _: said.append(line), since_ns=5).ended()
+
+    assert said == ["x"]

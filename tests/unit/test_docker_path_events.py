@@ -1,0 +1,286 @@
+"""What side-car and witness tell, as events of the trace, each with its attempt."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from docker_cases import NS_PER_S, recorder
+
+from crashloop.engines.docker.path_events import PathEvents
+from crashloop.model import Transport
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from crashloop.engines.docker.platform import ContainerAttempt
+    from crashloop.trace.event import Event
+
+APP = "172.18.0.5"
+CLIENT = f"{APP}:40000"
+VIA = "172.18.0.9:33000"
+
+
+class Path:
+    """A path over `transport` with attempts that a test lists; `told` is what was recorded."""
+
+    def __init__(self, transport: Transport) -> None:
+        self.attempts: list[ContainerAttempt] = []
+        self._recorder = recorder()
+        self.events = PathEvents(transport, self._recorder, lambda: self.attempts)
+
+    def begins(self, number: int, *, at_s: float, host: str = APP, pid: int | None = None) -> None:
+        life = SimpleNamespace(
+            number=number, address=(host, 8080), pid=pid, started_ns=round(at_s * NS_PER_S)
+        )
+        self.attempts.append(cast("ContainerAttempt", life))
+
+    def witness(self, kind: str, *, at_s: float, **data: Any) -> None:
+        self.events.on_witness(kind, {"link": "toxi-1", "client": CLIENT, **data}, _ns(at_s))
+
+    def sidecar(self, kind: str, *, at_s: float, **data: Any) -> None:
+        self.events.on_sidecar(kind, data, _ns(at_s))
+
+    @property
+    def told(self) -> list[Event]:
+        return self._recorder.events
+
+    @property
+    def briefly(self) -> list[tuple[str, int | None]]:
+        return [(event.kind, event.attempt) for event in self.told]
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        (event,) = self.told
+        return event.data
+
+
+def _ns(at_s: float) -> int:
+    return round(at_s * NS_PER_S)
+
+
+@pytest.fixture
+def tcp() -> Path:
+    return Path(Transport.TCP)
+
+
+@pytest.fixture
+def unix() -> Path:
+    return Path(Transport.UNIX)
+
+
+# Over TCP a link is Toxiproxy's
+
+
+def test_a_link_belongs_to_the_attempt_that_runs_at_its_containers_address(tcp: Path) -> None:
+    tcp.begins(1, at_s=1, pid=11)
+    tcp.begins(2, at_s=5, pid=22)
+
+    tcp.witness("opened", at_s=6)
+
+    assert tcp.briefly == [("link.opened", 2)]
+    assert (tcp.data["client_pid"], tcp.data["client"]) == (22, CLIENT)
+
+
+def test_a_link_of_a_moment_ago_belongs_to_the_attempt_of_then(tcp: Path) -> None:
+    tcp.begins(1, at_s=1, pid=11)
+    tcp.begins(2, at_s=5, pid=22)
+
+    tcp.witness("opened", at_s=4)
+
+    assert (tcp.briefly, tcp.data["client_pid"]) == ([("link.opened", 1)], 11)
+
+
+def test_a_links_instant_is_when_it_was_seen(tcp: Path) -> None:
+    tcp.witness("opened", at_s=4)
+
+    assert tcp.told[0].mono_ns == _ns(4)
+
+
+def test_a_link_stays_its_attempts_own_to_its_end(tcp: Path) -> None:
+    tcp.begins(1, at_s=1)
+    tcp.witness("opened", at_s=2)
+    tcp.witness("connected", at_s=3)
+    tcp.begins(2, at_s=5)
+
+    tcp.witness("closed", at_s=6, bytes_up=1, bytes_down=2, by="client", reset=False)
+
+    assert tcp.briefly == [("link.opened", 1), ("link.connected", 1), ("link.closed", 1)]
+
+
+def test_only_the_opening_of_a_link_names_a_process(tcp: Path) -> None:
+    tcp.begins(1, at_s=1, pid=11)
+
+    tcp.witness("connected", at_s=2)
+
+    assert "client_pid" not in tcp.data
+
+
+def test_the_baselines_link_belongs_to_no_attempt(tcp: Path) -> None:
+    tcp.witness("opened", at_s=1)
+    tcp.begins(1, at_s=2)
+    tcp.witness("closed", at_s=3)
+
+    assert tcp.briefly == [("link.opened", None), ("link.closed", None)]
+    assert tcp.events.links == {"toxi-1": None}
+
+
+def test_another_containers_link_belongs_to_no_attempt_and_to_no_process(tcp: Path) -> None:
+    tcp.begins(1, at_s=1, host="172.18.0.77", pid=11)
+
+    tcp.witness("opened", at_s=2)
+
+    assert (tcp.briefly, tcp.data["client_pid"]) == ([("link.opened", None)], None)
+
+
+@pytest.mark.parametrize("host", ["172.18.0.50", "172.18.0", ""])
+def test_an_address_that_begins_alike_is_another_one(tcp: Path, host: str) -> None:
+    tcp.begins(1, at_s=1, host=host, pid=11)
+
+    tcp.witness("opened", at_s=2)
+
+    assert tcp.briefly == [("link.opened", None)]
+
+
+@pytest.mark.parametrize(("seen", "kind"), [("syn", "gate.syn_seen"), ("refused", "gate.refused")])
+def test_who_knocks_at_a_port_that_a_fault_has_shut_is_told_with_its_process(
+    tcp: Path, seen: str, kind: str
+) -> None:
+    tcp.begins(1, at_s=1, pid=11)
+
+    tcp.witness(seen, at_s=2, fault="gone")
+
+    assert tcp.briefly == [(kind, 1)]
+    assert (tcp.data["pid"], tcp.data["fault"]) == (11, "gone")
+
+
+@pytest.mark.parametrize("seen", ["syn", "refused"])
+def test_who_knocks_at_an_open_port_is_nothing_to_tell(tcp: Path, seen: str) -> None:
+    tcp.begins(1, at_s=1, pid=11)
+
+    tcp.witness(seen, at_s=2, fault="")
+
+    assert tcp.told == []
+
+
+def test_a_delayed_chunk_is_told_of_its_link_and_attempt(tcp: Path) -> None:
+    tcp.begins(1, at_s=1)
+    tcp.witness("opened", at_s=2)
+
+    tcp.witness("passed", at_s=3, fault="slow", delay_s=0.5, chunk=1, delivered=True)
+
+    assert tcp.briefly == [("link.opened", 1), ("link.delayed", 1)]
+    assert tcp.told[1].data == {
+        "link": "toxi-1",
+        "client": CLIENT,
+        "fault": "slow",
+        "delay_s": 0.5,
+        "chunk": 1,
+        "delivered": True,
+        "direction": "downstream",
+    }
+    assert tcp.told[1].source == "platform"
+
+
+@pytest.mark.parametrize("transport", Transport)
+def test_a_chunk_that_no_fault_delayed_is_nothing_to_tell(transport: Transport) -> None:
+    path = Path(transport)
+    path.sidecar("link.connected", at_s=1, link="db-1", via=CLIENT)
+    before = len(path.told)
+
+    path.witness("passed", at_s=2, fault="", delay_s=0.001)
+
+    assert len(path.told) == before
+
+
+@pytest.mark.parametrize("transport", Transport)
+def test_what_the_gate_did_is_told_on_every_transport(transport: Transport) -> None:
+    path = Path(transport)
+
+    path.events.on_witness("gate.closed", {"fault": "gone", "mode": "refuse"}, 7)
+
+    assert path.briefly == [("gate.closed", None)]
+    assert path.told[0].mono_ns == 7
+
+
+# Over the Unix socket it is the side-car's
+
+
+def test_the_sidecars_own_words_are_the_proxys_and_of_the_attempt_of_then(unix: Path) -> None:
+    unix.begins(1, at_s=1)
+
+    unix.sidecar("link.opened", at_s=2, link="db-1")
+    unix.begins(2, at_s=3)
+    unix.sidecar("link.closed", at_s=4, link="db-1")
+
+    assert unix.briefly == [("link.opened", 1), ("link.closed", 1)]
+    assert {event.source for event in unix.told} == {"proxy"}
+
+
+def test_the_sidecars_baseline_link_belongs_to_no_attempt(unix: Path) -> None:
+    unix.sidecar("link.opened", at_s=1, link="db-1")
+    unix.begins(1, at_s=2)
+
+    unix.sidecar("link.closed", at_s=3, link="db-1")
+
+    assert unix.briefly == [("link.opened", None), ("link.closed", None)]
+
+
+def test_what_the_sidecar_says_of_no_link_is_of_the_attempt_of_then(unix: Path) -> None:
+    unix.begins(1, at_s=1)
+
+    unix.sidecar("gate.refused", at_s=2)
+
+    assert unix.briefly == [("gate.refused", 1)]
+
+
+@pytest.mark.parametrize("seen", ["opened", "connected", "closed", "syn", "refused"])
+def test_toxiproxys_own_links_are_not_told_a_second_time(unix: Path, seen: str) -> None:
+    unix.witness(seen, at_s=1, fault="slow")
+
+    assert unix.told == []
+
+
+def test_a_delayed_chunk_is_told_of_the_link_that_the_sidecar_dialled_for(unix: Path) -> None:
+    unix.begins(1, at_s=1)
+    unix.sidecar("link.connected", at_s=2, link="db-7", via=VIA)
+
+    unix.witness("passed", at_s=3, client=VIA, fault="slow", delay_s=0.5)
+
+    assert unix.briefly == [("link.connected", 1), ("link.delayed", 1)]
+    assert unix.told[1].data["link"] == "db-7"
+
+
+def test_a_witness_that_is_earlier_than_the_sidecars_word_is_heard_all_the_same(
+    unix: Path,
+) -> None:
+    unix.begins(1, at_s=1)
+    for chunk, at_s in ((1, 3.0), (2, 3.5)):
+        unix.witness("passed", at_s=at_s, client=VIA, fault="slow", delay_s=0.5, chunk=chunk)
+    assert unix.told == []
+
+    unix.sidecar("link.connected", at_s=2, link="db-7", via=VIA)
+
+    delayed = [event for event in unix.told if event.kind == "link.delayed"]
+    assert [(e.data["chunk"], e.mono_ns, e.attempt) for e in delayed] == [
+        (1, _ns(3.0), 1),
+        (2, _ns(3.5), 1),
+    ]
+
+
+def test_an_early_witness_is_told_once(unix: Path) -> None:
+    unix.witness("passed", at_s=1, client=VIA, fault="slow", delay_s=0.5)
+
+    for _ in range(2):
+        unix.sidecar("link.connected", at_s=2, link="db-7", via=VIA)
+
+    assert [event.kind for event in unix.told].count("link.delayed") == 1
+
+
+def test_a_witness_of_somebody_elses_connection_waits_for_its_own(unix: Path) -> None:
+    unix.witness("passed", at_s=1, client=VIA, fault="slow", delay_s=0.5)
+
+    unix.sidecar("link.connected", at_s=2, link="db-7", via="172.18.0.9:33001")
+
+    assert "link.delayed" not in dict(unix.briefly)

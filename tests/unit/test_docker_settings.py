@@ -1,0 +1,72 @@
+"""Which images a run uses, by its environment."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING
+
+import pytest
+
+from crashloop.engines.docker.settings import Images
+from crashloop.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NAMES = [field.name for field in fields(Images)]
+
+
+def variable(name: str) -> str:
+    return f"CRASHLOOP_DOCKER_{name.upper()}"
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "wheels"])
+def test_every_variable_overrides_its_own_field_and_no_other(name: str) -> None:
+    images = Images.from_environment({variable(name): "given"})
+
+    changed = {each for each in NAMES if getattr(images, each) != getattr(Images(), each)}
+    assert changed == {name}
+    assert getattr(images, name) == "given"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_variable_that_is_empty_overrides_nothing(name: str) -> None:
+    assert Images.from_environment({variable(name): ""}) == Images()
+
+
+def test_without_variables_every_image_is_our_choice() -> None:
+    images = Images.from_environment({"PATH": "/bin", "POSTGRES_IMAGE": "postgres:1"})
+
+    assert images == Images()
+    assert (images.app_image, images.sidecar_image) == ("", "")  # built
+
+
+def test_the_environment_of_the_process_is_read_where_no_other_is_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CRASHLOOP_DOCKER_CACHE_IMAGE", "valkey:9")
+
+    assert Images.from_environment().cache_image == "valkey:9"
+
+
+def test_a_folder_with_a_wheel_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "x-1-py3-none-any.whl").touch()
+
+    assert Images.from_environment({variable("wheels"): str(tmp_path)}).wheels == str(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["", "x-1.tar.gz"])
+def test_a_folder_without_wheels_is_named_with_its_variable(tmp_path: Path, content: str) -> None:
+    if content:
+        (tmp_path / content).touch()
+
+    with pytest.raises(UsageError) as wrong:
+        Images.from_environment({variable("wheels"): str(tmp_path)})
+
+    assert f"CRASHLOOP_DOCKER_WHEELS={tmp_path}" in wrong.value.message
+    assert "pip download" in wrong.value.hint
+
+
+def test_a_folder_that_is_not_there_has_no_wheels(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is no folder with wheels"):
+        Images.from_environment({variable("wheels"): str(tmp_path / "missing")})
