@@ -22,9 +22,12 @@ _LEFT_OUT = pytest.StashKey[dict[str, int]]()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_LEFT_OUT] = {}
+    # A script's background job ignores Ctrl-C, and what nohup starts a hang-up: so would every
+    # command that the tests start.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        # A script's background job ignores Ctrl-C, and so would every command that the tests start.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -105,8 +105,9 @@ def test_dockers_own_daemon_is_usable() -> None:
     require_usable(facts_of(VERSION, INFO))
 
 
-def test_docker_desktop_is_usable_until_its_containers_cannot_be_reached() -> None:
-    require_usable(facts_of(VERSION, {**INFO, "OperatingSystem": "Docker Desktop"}))
+def test_docker_desktop_is_refused_because_its_containers_cannot_be_reached() -> None:
+    with pytest.raises(CapabilityError, match="they run in its virtual machine"):
+        require_usable(facts_of(VERSION, {**INFO, "OperatingSystem": "Docker Desktop"}))
 
 
 def test_podman_is_refused_because_it_restarts_by_other_rules() -> None:

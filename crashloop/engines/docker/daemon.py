@@ -108,6 +108,8 @@ def require_usable(facts: Facts) -> None:
             "of its own, and Docker's are the subject here",
             hint="point DOCKER_HOST at a Docker daemon, or use --engine local",
         )
+    if "docker desktop" in facts.system.lower():
+        raise require_reachable(facts, "they run in its virtual machine")
     if facts.rootless:
         raise CapabilityError(
             f"the Docker daemon at {_where()} is rootless: the addresses of its containers cannot "

@@ -24,7 +24,7 @@ from crashloop.engines.docker.images import ready
 from crashloop.engines.docker.path_events import PathEvents
 from crashloop.engines.docker.platform import DockerPlatform
 from crashloop.engines.docker.project import Project
-from crashloop.engines.docker.servers import ROLES, Servers
+from crashloop.engines.docker.servers import Servers
 from crashloop.engines.docker.settings import Images
 from crashloop.engines.docker.threads import blocking, from_thread
 from crashloop.engines.docker.watchdog import Watchdog
@@ -119,7 +119,7 @@ class DockerEngine:
                 project=project,
                 images=images,
             )
-            stack.push_async_callback(engine._end)
+            stack.push_async_exit(engine._end)
             await engine._start(stack, daemon)
             recorder.emit(
                 "harness",
@@ -213,16 +213,20 @@ class DockerEngine:
         )
         self.proxy = self._servers.injector
 
-    async def _end(self) -> None:
-        """Save the logs, then remove everything at once."""
+    async def _end(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Save the logs, then remove everything at once; what went wrong before goes first."""
         self._ending = True
         self._servers.path.sidecar.stopping()
         try:
             save, redactor = evidence.save, self._recorder.redactor
             lines = await blocking(save, self._project, self._artifacts, redactor)
             self._count_lines(lines.get(app.ROLE_NAME, 0))
-        finally:
             await blocking(self._project.remove)
+        except HarnessError:
+            with contextlib.suppress(HarnessError):
+                await blocking(self._project.remove)
+            if kind is None:
+                raise
 
     def _count_lines(self, whole: int) -> None:
         """Say so where the attempts' logs are not the whole of the container's."""
@@ -244,10 +248,25 @@ class DockerEngine:
             }
             kind = f"container.{event.action}"
             self._recorder.emit("platform", kind, data, mono_ns=event.mono_ns)
-        gone = event.action == "destroy" or (event.action == "die" and event.role in ROLES)
-        if gone and not self._ending:
-            what = "was removed by somebody else" if event.action == "destroy" else "died"
+        if not self._ending and (what := self._interference(event)):
             self._break(f"the container {event.role} {what} in the middle of the run")
+
+    def _interference(self, event: ContainerEvent) -> str:
+        """What somebody else did to a container, or a server's own death; empty for all else.
+
+        Docker's restarts kill nothing, and our own stop of the app is known.
+        """
+        is_app = event.role == app.ROLE_NAME
+        if is_app and self._platform is not None and self._platform.is_stopping:
+            return ""
+        if event.action == "die" and not is_app:
+            return "died"
+        told = {
+            "destroy": "was removed by somebody else",
+            "kill": "was sent a signal by somebody else",
+            "pause": "was paused by somebody else",
+        }
+        return told.get(event.action, "")
 
     def _on_events_end(self, why: str) -> None:
         if not self._ending:

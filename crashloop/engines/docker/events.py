@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from crashloop.engines.docker.daemon import Daemon
 
-ACTIONS = ("start", "die", "restart", "oom", "destroy")
+ACTIONS = ("start", "die", "restart", "kill", "pause", "oom", "destroy")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

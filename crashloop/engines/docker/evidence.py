@@ -21,12 +21,21 @@ MAX_LOG_LINES = 20_000
 def save(project: Project, artifacts: Path, redactor: Redactor) -> dict[str, int]:
     """Save every container's log and state, before anything is removed; gives its lines by role.
 
-    Blocking. Secrets are masked. Files: ROLE.log, and `containers.json` as `docker inspect` has it.
+    Blocking. Secrets are masked. A container that is gone meanwhile keeps no other's log. Files:
+    ROLE.log, and `containers.json` as `docker inspect` has it.
     """
+    import docker.errors  # noqa: PLC0415  an extra
+
     api = project.daemon.api
 
     def save_one(each: dict[str, Any]) -> tuple[str, Any, int]:
         role = str(each["Labels"].get(ROLE_LABEL, each["Id"][:12]))
+        try:
+            return save_that(role, each)
+        except docker.errors.APIError as error:  # it has just been removed
+            return role, {"not_saved": str(error)}, 0
+
+    def save_that(role: str, each: dict[str, Any]) -> tuple[str, Any, int]:
         state = redactor.data(api.inspect_container(each["Id"]))
         log = api.logs(each["Id"], stdout=True, stderr=True, tail=MAX_LOG_LINES)
         text = redactor.text(log.decode(errors="replace"))

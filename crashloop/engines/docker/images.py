@@ -48,15 +48,13 @@ def ready(daemon: Daemon, images: Images, *, say: Callable[[str], None]) -> Read
     Raises CapabilityError where one can be neither pulled nor built, with the daemon's own words.
     """
     wheels = Path(images.wheels) if images.wheels else None
-    for image in (images.postgres_image, images.toxiproxy_image, images.cache_image):
-        _pulled(daemon, image, say)
+    for name in ("postgres_image", "toxiproxy_image", "cache_image", "app_image", "sidecar_image"):
+        if getattr(images, name):
+            _pulled(daemon, images, name, say)
     app = images.app_image or _built(daemon, images, "app", app_context(wheels), say)
     sidecar = images.sidecar_image or _built(
         daemon, images, "sidecar", sidecar_context(wheels), say
     )
-    for image in (images.app_image, images.sidecar_image):
-        if image:
-            _pulled(daemon, image, say)
     return Ready(
         postgres=images.postgres_image,
         toxiproxy=images.toxiproxy_image,
@@ -66,8 +64,9 @@ def ready(daemon: Daemon, images: Images, *, say: Callable[[str], None]) -> Read
     )
 
 
-def _pulled(daemon: Daemon, image: str, say: Callable[[str], None]) -> str:
-    """The image's id; pulled first where it is missing."""
+def _pulled(daemon: Daemon, images: Images, name: str, say: Callable[[str], None]) -> str:
+    """The id of the image in the field `name`; pulled first where it is missing."""
+    image = str(getattr(images, name))
     found = _find(daemon, image)
     if found:
         return found
@@ -78,8 +77,8 @@ def _pulled(daemon: Daemon, image: str, say: Callable[[str], None]) -> str:
     except HarnessError as error:
         raise CapabilityError(
             error.message,
-            hint="see whether its registry can be reached from here, or name another image: "
-            "CRASHLOOP_DOCKER_{POSTGRES,TOXIPROXY,CACHE,BASE}_IMAGE",
+            hint="see whether its registry can be reached from here, or name another image with "
+            f"{images.variable(name)}",
         ) from error
 
 
@@ -87,7 +86,7 @@ def _built(
     daemon: Daemon, images: Images, name: str, context: Context, say: Callable[[str], None]
 ) -> str:
     """The tag of an image of ours; built first where no image has this very content."""
-    base = _pulled(daemon, images.base_image, say)
+    base = _pulled(daemon, images, "base_image", say)
     arguments = {"BASE": images.base_image, "PIP_OPTIONS": images.pip_options}
     if images.wheels:
         arguments["PIP_OPTIONS"] = "--no-index --find-links /wheels"
@@ -98,7 +97,7 @@ def _built(
     with _alone(tag):
         if not _find(daemon, tag):
             say(f"building {tag} from {images.base_image}")
-            _build(daemon, tag, content, context, arguments)
+            _build(daemon, tag, content, context, arguments, hint=_build_hint(images))
     return tag
 
 
@@ -112,8 +111,21 @@ def _find(daemon: Daemon, image: str) -> str | None:
             return None
 
 
+def _build_hint(images: Images) -> str:
+    variable = images.variable("wheels")
+    if images.wheels:
+        return f"the folder {variable}={images.wheels} has not all the wheels that are needed"
+    return f"see the lines above; without a package index, name a folder of wheels with {variable}"
+
+
 def _build(
-    daemon: Daemon, tag: str, content: str, context: Context, arguments: dict[str, str]
+    daemon: Daemon,
+    tag: str,
+    content: str,
+    context: Context,
+    arguments: dict[str, str],
+    *,
+    hint: str,
 ) -> None:
     said: list[str] = []
     with told(f"the image {tag} could not be built"):
@@ -134,8 +146,7 @@ def _build(
                 tail = "\n".join(f"    {line}" for line in said[-TAIL_LINES:])
                 raise CapabilityError(
                     f"the image {tag} could not be built: {step['error']}; its last lines:\n{tail}",
-                    hint="see the lines above; without a package index, name a folder of wheels "
-                    "with CRASHLOOP_DOCKER_WHEELS",
+                    hint=hint,
                 )
 
 

@@ -67,6 +67,7 @@ class DockerPlatform:
         on_attempt: Callable[[Attempt], None],
     ) -> None:
         self.attempts: list[ContainerAttempt] = []
+        self.is_stopping = False
         self._daemon = daemon
         self._container = container
         self._port = port
@@ -77,7 +78,6 @@ class DockerPlatform:
         self._events: asyncio.Queue[ContainerEvent | None] = asyncio.Queue()
         self._exits: list[Exit] = []
         self._died_ns = 0
-        self._stopping = False
 
     def take(self, event: ContainerEvent) -> None:
         """Take the next event of the app's container."""
@@ -97,12 +97,12 @@ class DockerPlatform:
                 await self._started(event)
             elif event.action == "die":
                 await self._died(event)
-                if self._stopping or await self._gave_up():
+                if self.is_stopping or await self._gave_up():
                     return
 
     async def stop(self) -> None:
         """SIGTERM, then SIGKILL after 3 s; Docker does not restart what was stopped."""
-        self._stopping = True
+        self.is_stopping = True
         with told("the app's container could not be stopped"):
             await asyncio.to_thread(
                 self._daemon.api.stop, self._container, timeout=STOP_SIGNAL_BOUND_S
@@ -168,7 +168,7 @@ class DockerPlatform:
                 "restart_count": attempt.restart_count,
                 "container": event.container[:12],
                 "time_ns": event.time_ns,
-                "requested": self._stopping,
+                "requested": self.is_stopping,
             },
             attempt=attempt.number,
             mono_ns=event.mono_ns,

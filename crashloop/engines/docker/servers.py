@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 CACHE = "cache"
 CACHE_PORT = 6379
-ROLES = ("postgres", "toxiproxy", "sidecar", "cache", "gate")
-"""The containers, by their roles, that a run cannot do without."""
 
 
 class Servers:

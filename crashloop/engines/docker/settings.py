@@ -32,10 +32,15 @@ class Images:
     wheels: str = ""
     pip_options: str = ""
 
+    @staticmethod
+    def variable(name: str) -> str:
+        """The variable that overrides the field `name`."""
+        return PREFIX + name.upper()
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Images:
         """Read the variables; UsageError where the folder of wheels has none."""
-        names = {field.name: PREFIX + field.name.upper() for field in fields(cls)}
+        names = {field.name: cls.variable(field.name) for field in fields(cls)}
         given = {name: environment[key] for name, key in names.items() if environment.get(key)}
         images = cls(**given)
         if images.wheels and not any(Path(images.wheels).glob("*.whl")):

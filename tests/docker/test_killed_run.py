@@ -1,0 +1,248 @@
+"""A run on Docker that is killed or interrupted: nothing of it is left, and others go on."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from crashloop.engines.docker.daemon import connect
+from crashloop.engines.docker.project import OWNER_LABEL, RUN_LABEL, owner
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = [
+    pytest.mark.docker,
+    pytest.mark.timeout(150),
+    pytest.mark.skipif(sys.platform != "linux", reason="processes are found by /proc/*/environ"),
+]
+
+COMMAND = (sys.executable, "-P", "-m", "crashloop", "reproduce", "issue-1278")
+DEADLINE_S = 60.0
+GONE_WITHIN_S = 15.0
+LOOK_EVERY_S = 0.05
+MARK = "CRASHLOOP_TEST_MARK"
+# Kinds of events that lie all over a run's life, and how many of that kind are waited for: none at
+# all, then from the first server to the removal of everything.
+MILESTONES = (
+    ("", 0),
+    ("", 0),
+    ("container.start", 1),
+    ("container.start", 3),
+    ("proxy.started", 1),
+    ("lab.ready", 1),
+    ("process.started", 1),
+    ("process.exited", 2),
+    ("process.started", 4),
+    ("process.exited", 4),
+)
+JITTER_S = 0.3  # the removal at the end takes about twice as long
+NOT_BEFORE_S = 0.3
+# The kills that a second run is watched beside
+WITH_ANOTHER = {5, 9}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """A run on its way in `folder`; its processes carry `mark`, its things the label of `owner`."""
+
+    process: subprocess.Popen[str]
+    folder: Path
+    owner: str
+    mark: str
+
+    def events(self) -> list[dict[str, Any]]:
+        """The whole lines of its trace so far, without the header."""
+        try:
+            lines = (self.folder / "run" / "trace.jsonl").read_text().split("\n")[1:-1]
+        except OSError:
+            return []
+        return [json.loads(line) for line in lines]
+
+    def await_event(self, kind: str, count: int = 1) -> None:
+        """Return as soon as so many events of `kind` are written."""
+        until_s = time.monotonic() + DEADLINE_S
+        while sum(event["kind"] == kind for event in self.events()) < count:
+            if self.process.poll() is not None or time.monotonic() > until_s:
+                pytest.fail(f"no {kind} number {count}; last: {self.events()[-1:]}")
+            time.sleep(LOOK_EVERY_S / 2)
+
+    def verdict(self) -> str:
+        """The verdict that it wrote."""
+        return str(json.loads((self.folder / "run" / "verdict.json").read_text())["verdict"])
+
+    def processes(self) -> list[str]:
+        """Those of its processes that live, the watchdog included."""
+        mark = f"{MARK}={self.mark}".encode()
+        found = []
+        for each in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if mark in (each / "environ").read_bytes().split(b"\0"):
+                    words = (each / "cmdline").read_bytes().decode(errors="replace").split("\0")
+                    found.append(f"process {each.name}: {' '.join(words)}".strip())
+        return found
+
+
+class Bystander:
+    """What the daemon has of a run, seen by a client of our own."""
+
+    def __init__(self, client: Any) -> None:
+        self._api = client.api
+        self.killed: list[str] = []
+
+    def things(self, owned_by: str) -> list[str]:
+        """Containers, networks and volumes of this owner, and of its runs."""
+        filters = {"label": f"{OWNER_LABEL}={owned_by}"}
+        api = self._api
+        found = [
+            ("container", one["Names"][0]) for one in api.containers(all=True, filters=filters)
+        ]
+        found += [("network", one["Name"]) for one in api.networks(filters=filters)]
+        found += [("volume", one["Name"]) for one in api.volumes(filters=filters)["Volumes"] or []]
+        return [" ".join(one) for one in found]
+
+    def all_of_runs(self) -> bool:
+        """Whether everything with an owner has its run's label too, so that nothing is missed."""
+        api = self._api
+        filters = {"label": OWNER_LABEL}
+        things = [*api.containers(all=True, filters=filters), *api.networks(filters=filters)]
+        things += api.volumes(filters=filters)["Volumes"] or []
+        return all(RUN_LABEL in thing["Labels"] for thing in things)
+
+
+@pytest.fixture(scope="module")
+def bystander(docker_engine: object) -> Iterator[Bystander]:
+    """Looks again at the end of the module: nothing of a killed run has come up later."""
+    del docker_engine
+    with contextlib.closing(connect()) as daemon:
+        seen = Bystander(daemon.client)
+        yield seen
+        assert [thing for owned_by in seen.killed for thing in seen.things(owned_by)] == []
+
+
+@pytest.fixture
+def begin(tmp_path: Path) -> Iterator[Any]:
+    """Starts runs; those that still go on at the end are ended."""
+    with contextlib.ExitStack() as stack:
+
+        def begin(name: str, *words: str) -> Begun:
+            folder = tmp_path / name
+            folder.mkdir()
+            mark = uuid.uuid4().hex
+            process = stack.enter_context(
+                subprocess.Popen(
+                    [*COMMAND, "--engine", "docker", "--artifacts", "run", *words],
+                    cwd=folder,
+                    env={**os.environ, MARK: mark},
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                )
+            )
+            stack.callback(process.terminate)
+            return Begun(process=process, folder=folder, owner=owner(process.pid), mark=mark)
+
+        yield begin
+
+
+def left_of(run: Begun, bystander: Bystander) -> list[str]:
+    """What is left of a run that has ended, as soon as it is nothing, or after 15 s."""
+    until_s = time.monotonic() + GONE_WITHIN_S
+    while True:
+        # The processes first: nobody but the watchdog makes or removes anything any more.
+        left = run.processes() + bystander.things(run.owner)
+        if not left or time.monotonic() > until_s:
+            return left
+        time.sleep(LOOK_EVERY_S)  # neither a process of others nor a network gives an event
+
+
+@pytest.mark.parametrize("moment", range(len(MILESTONES)))
+def test_nothing_of_a_killed_run_is_left_after_15_s_and_a_run_beside_it_is_not_disturbed(
+    moment: int, begin: Any, bystander: Bystander
+) -> None:
+    kind, count = MILESTONES[moment]
+    after_s = random.Random(moment).uniform(0, JITTER_S)  # noqa: S311  repeatable moments
+    other = begin("other") if moment in WITH_ANOTHER else None
+    victim = begin("victim")
+    if kind:
+        victim.await_event(kind, count)
+    else:
+        after_s = NOT_BEFORE_S + 4 * after_s
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        victim.process.wait(after_s)
+
+    victim.process.kill()
+
+    out, err = victim.process.communicate(timeout=DEADLINE_S)
+    assert victim.process.returncode == -signal.SIGKILL, f"or nothing was killed: {out}{err}"
+    bystander.killed.append(victim.owner)
+    assert bystander.all_of_runs()
+    assert left_of(victim, bystander) == [], f"killed {after_s:.2f} s after {count} {kind}"
+    if other is not None:
+        out, err = other.process.communicate(timeout=DEADLINE_S)
+        assert (other.process.returncode, other.verdict()) == (0, "REPRODUCED"), out + err
+        assert left_of(other, bystander) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [
+        (signal.SIGINT, "container.start"),
+        (signal.SIGTERM, "link.held"),
+        (signal.SIGINT, "process.exited"),
+    ],
+)
+def test_a_signal_ends_a_run_tidily_with_its_evidence_and_nothing_left(
+    number: signal.Signals, kind: str, begin: Any, bystander: Bystander
+) -> None:
+    run = begin("run")
+    run.await_event(kind)
+    assert bystander.things(run.owner) != [], "or nothing could be left"
+
+    run.process.send_signal(number)
+    out, err = run.process.communicate(timeout=DEADLINE_S)
+
+    assert (run.process.returncode, out) == (128 + number, "")
+    assert err.splitlines()[-1] == (
+        f"interrupted by {number.name}; the evidence up to here is in run"
+    )
+    assert "Traceback" not in err
+    assert bystander.things(run.owner) == []
+    assert left_of(run, bystander) == [], "its watchdog looks once more"
+    assert run.verdict() == "INCONCLUSIVE"
+    kinds = [event["kind"] for event in run.events()]
+    assert kinds[-2:] == ["run.interrupted", "run.finished"]
+    assert (run.folder / "run" / "postgres.log").exists()
+    if kind != "container.start":
+        assert (run.folder / "run" / "attempt-1.log").read_text()
+        assert "app" in json.loads((run.folder / "run" / "containers.json").read_text())
+
+
+def test_a_second_signal_ends_a_run_at_once_and_its_watchdog_tidies_up(
+    begin: Any, bystander: Bystander
+) -> None:
+    run = begin("run")
+    run.await_event("link.held")
+
+    while run.process.poll() is None:  # signals that come together are one, so again until it heeds
+        run.process.send_signal(signal.SIGINT)
+        time.sleep(LOOK_EVERY_S)
+    _, err = run.process.communicate(timeout=DEADLINE_S)
+
+    assert run.process.returncode == 128 + signal.SIGINT
+    assert "interrupted by SIGINT; the evidence up to here is in run" in err
+    assert "Traceback" not in err
+    assert run.verdict() == "INCONCLUSIVE"
+    assert left_of(run, bystander) == []
