@@ -29,6 +29,9 @@ class HastyLoop:
         self.pending.append(callback)
         return cast("asyncio.TimerHandle", self)
 
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        self.pending.append(callback)
+
     def cancel(self) -> None:
         pass
 
