@@ -10,6 +10,8 @@ import pytest
 from tests.contract.wire import ATTEMPTS, GRAIN_S, STREAMS, least, pattern
 
 if TYPE_CHECKING:
+    from toxiproxy_server import Kind
+
     from tests.contract.api import Proxy
     from tests.contract.wire import End, Stream, Wire
 
@@ -211,11 +213,15 @@ def test_latencies_of_both_directions_add_up_in_a_round_trip(wire: Wire, proxy: 
     assert time.perf_counter() - start >= 0.090 - 2 * GRAIN_S
 
 
-def test_two_latencies_add_up_for_a_single_chunk(wire: Wire, proxy: Proxy) -> None:
+def test_two_latencies_add_up_for_a_single_chunk(kind: Kind, wire: Wire, proxy: Proxy) -> None:
+    """Toxiproxy takes off the second what the first was late to begin with on a busy machine."""
     proxy.add("latency", name="one", latency=50)
     proxy.add("latency", name="two", latency=60)
     link = wire.link(proxy)
-    assert passage_s(link.server, link.client) >= 0.110 - GRAIN_S
+    bound_s = 0.110 - GRAIN_S
+    tries = ATTEMPTS if kind == "toxiproxy" else 1
+    took_s = [passage_s(link.server, link.client) for _ in range(tries)]
+    assert max(took_s) >= bound_s
 
 
 def test_latency_then_bandwidth_takes_both_times(wire: Wire, proxy: Proxy) -> None:
