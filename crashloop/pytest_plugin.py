@@ -168,6 +168,8 @@ def _read_settings(config: pytest.Config) -> Settings:
     engine, _ = _value(config, "engine")
     if engine not in {"", *ENGINES}:
         raise _usage(config, "engine", f"choose one of {', '.join(ENGINES)}")
+    if engine not in {"", LOCAL} and _value(config, "postgres-bin")[0]:
+        raise _usage(config, "postgres-bin", f"with engine {engine} the image brings Postgres")
     return Settings(
         engine=engine or LOCAL,
         scale=_scale(config),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import socket
 import time
@@ -56,28 +57,31 @@ class Visitor:
         attempt, ended = one.number, one.ended
         probes = 0
         opened = False
+        if one.address is None:  # over before anybody knew where it was: nobody looked
+            await ended.wait()
         try:
-            while not ended.is_set() and not opened:
-                opened = _accepts(one.address)
-                probes += 1
+            while one.address is not None and not ended.is_set() and not opened:
+                answer = _knock(one.address)
+                opened = answer == 0
+                probes += answer in {0, errno.ECONNREFUSED}
                 if opened:
                     self._recorder.emit(
                         "harness", "port.opened", {"port": one.address[1]}, attempt=attempt
                     )
                 else:
                     await _pause(ended, LOOK_EVERY_S)
-            if opened:
-                await self._use(one)
+            if opened and one.address is not None:
+                await self._use(one, one.address)
         finally:
             self._recorder.emit(
                 "harness", "port.watched", {"probes": probes, "opened": opened}, attempt=attempt
             )
 
-    async def _use(self, one: Attempt) -> None:
+    async def _use(self, one: Attempt, address: tuple[str, int]) -> None:
         attempt, ended = one.number, one.ended
-        host, port = one.address
+        host, port = address
         last: dict[str, Any] = {}
-        # Plain HTTP to loopback: no certificates to load, no proxy of the user's to go through.
+        # Plain HTTP to the app itself: no certificates to load, no proxy of the user's in between.
         transport = httpx.AsyncHTTPTransport(verify=False, trust_env=False)
         async with httpx.AsyncClient(
             base_url=f"http://{host}:{port}",
@@ -91,7 +95,8 @@ class Visitor:
                     last = answer
                     self._recorder.emit("harness", "probe.answered", answer, attempt=attempt)
                 if answer.get("status_code") == HTTP_OK:
-                    await self._walk(client, one, is_ready=_has_database(answer))
+                    is_ready = _has_database(answer)
+                    await self._walk(client, attempt, address, is_ready=is_ready)
                 if not self.finished.is_set():
                     await _pause(ended, ASK_EVERY_S)
 
@@ -107,18 +112,24 @@ class Visitor:
             "phases": body.get("phases") if isinstance(body.get("phases"), dict) else {},
         }
 
-    async def _walk(self, client: httpx.AsyncClient, one: Attempt, *, is_ready: bool) -> None:
+    async def _walk(
+        self,
+        client: httpx.AsyncClient,
+        attempt: int,
+        address: tuple[str, int],
+        *,
+        is_ready: bool,
+    ) -> None:
         """One step of the golden path: send the message once, then look for it.
 
         The path ends when its row was read and the app calls itself ready, in either order.
         """
-        attempt = one.number
         if self._confirmed:
             self._finish_when_ready(attempt, is_ready=is_ready)
             return
         try:
             if not self._answered:
-                await self._send(one)
+                await self._send(attempt, address)
                 self._answered = True
                 self._waiting_since_ns = 0
             listed = await self._listed(client)
@@ -133,9 +144,9 @@ class Visitor:
         elif is_ready and self._is_late():
             self._fail(attempt, f"{why}, {STORED_WITHIN_S:g} s after it called itself ready")
 
-    async def _send(self, one: Attempt) -> None:
-        host, port = one.address
-        message = {"text": f"hello from attempt {one.number}", "key": self._key}
+    async def _send(self, attempt: int, address: tuple[str, int]) -> None:
+        host, port = address
+        message = {"text": f"hello from attempt {attempt}", "key": self._key}
         async with (
             asyncio.timeout(REQUEST_TIMEOUT_S),
             connect(f"ws://{host}:{port}/ws/chat", proxy=None, compression=None) as chat,
@@ -153,7 +164,7 @@ class Visitor:
                 "stored": answer.get("stored"),
                 "reply": str(answer.get("reply"))[:200],
             },
-            attempt=one.number,
+            attempt=attempt,
         )
 
     async def _listed(self, client: httpx.AsyncClient) -> dict[str, Any] | None:
@@ -198,11 +209,14 @@ def _has_database(answer: dict[str, Any]) -> bool:
     return answer.get("status") == "ready" or answer["phases"].get("database") == "complete"
 
 
-def _accepts(address: tuple[str, int]) -> bool:
-    """Whether somebody listens there; loopback answers at once, either way."""
+def _knock(address: tuple[str, int]) -> int:
+    """What connect() says there: 0 where somebody listens, ECONNREFUSED where nobody does.
+
+    Anything else (no answer in 20 ms, no way there) says nothing about the port.
+    """
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.settimeout(LOOK_EVERY_S)
-        return probe.connect_ex(address) == 0
+        return probe.connect_ex(address)
 
 
 def _json(response: httpx.Response) -> dict[str, Any]:

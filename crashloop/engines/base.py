@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Attempt(Protocol):
-    """One process life of the app: its number from 1, and where it would listen.
+    """One process life of the app: its number from 1, and where it would listen, if known.
 
     `ended` is set when it has exited and said its last line.
     """
@@ -28,8 +28,8 @@ class Attempt(Protocol):
         """Which life of the run it is, from 1."""
 
     @property
-    def address(self) -> tuple[str, int]:
-        """Host and port at which the harness reaches it."""
+    def address(self) -> tuple[str, int] | None:
+        """Host and port at which the harness reaches it; None where nobody came to know."""
 
     @property
     def ended(self) -> asyncio.Event:

@@ -214,7 +214,7 @@ def test_a_package_that_is_missing_is_named_with_the_command_that_installs_it(
     with pytest.raises(CapabilityError, match=f"needs the package {package}") as missing:
         connect()
 
-    assert "pip install 'crashloop[docker]'" in missing.value.hint
+    assert "pip install 'docker>=7.1' 'testcontainers>=4.15'" in missing.value.hint
 
 
 # Errors in words

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from docker_cases import CONTAINER
 
-from crashloop.engines.docker.events import Events, mono_ns, read_event, wall_s
+from crashloop.engines.docker.events import Events, read_event
+from crashloop.engines.docker.instants import mono_ns
 from crashloop.errors import HarnessError
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from crashloop.engines.docker.events import ContainerEvent
 
 NS_PER_S = 1_000_000_000
+UNIX_NS = 1_757_894_400 * NS_PER_S
 
 
 def said(action: str = "die", *, time_ns: int = 1, **attributes: str) -> dict[str, Any]:
@@ -74,13 +76,20 @@ def test_the_same_span_lies_between_two_instants_on_both_clocks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clocks = SimpleNamespace(monotonic_ns=lambda: 100, time_ns=lambda: 5000)
-    monkeypatch.setattr("crashloop.engines.docker.events.time", clocks)
+    monkeypatch.setattr("crashloop.engines.docker.instants.time", clocks)
 
     assert [mono_ns(5000), mono_ns(4990), mono_ns(5003)] == [100, 90, 103]
 
 
-def test_the_api_is_told_an_instant_in_seconds() -> None:
-    assert wall_s(1_500_000_000) == 1.5
+def test_a_thread_switch_between_the_two_clocks_moves_no_instant(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mono = iter([0, 9_000_000, *range(10_000_000, 10_000_008)])
+    wall = iter([4_000_000, *range(10_000_000, 10_000_004)])
+    clocks = SimpleNamespace(monotonic_ns=lambda: next(mono), time_ns=lambda: next(wall) + UNIX_NS)
+    monkeypatch.setattr("crashloop.engines.docker.instants.time", clocks)
+
+    assert abs(mono_ns(UNIX_NS + 10_000_000) - 10_000_000) < 10
 
 
 # The stream

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -93,7 +94,7 @@ async def test_a_container_that_came_back_before_it_was_looked_at_has_no_pid(
 
     await lab.platform.run()
 
-    assert lab.facts("process.started", "pid", "address")[0] == (None, "127.0.0.1:0")
+    assert lab.facts("process.started", "pid", "address")[0] == (None, None)
     assert lab.facts("process.exited", "pid")[0] == (None,)
 
 
@@ -124,7 +125,7 @@ async def test_a_container_that_is_on_no_network_has_no_address(lab: DockerLab) 
 
     await lab.platform.run()
 
-    assert lab.facts("process.started", "pid", "address")[0] == (11, "127.0.0.1:0")
+    assert lab.facts("process.started", "pid", "address")[0] == (11, None)
 
 
 async def test_each_life_has_the_part_of_the_log_that_it_said(
@@ -233,18 +234,23 @@ async def test_a_stop_before_the_first_life_ends_the_run(lab: DockerLab) -> None
     assert lab.told == []
 
 
-async def test_a_stop_in_the_middle_of_a_life_ends_it_and_was_asked_for(lab: DockerLab) -> None:
+@pytest.mark.parametrize(("died_s", "asked_for"), [(2.0, True), (1.4, False)])
+async def test_a_death_was_asked_for_if_it_came_after_the_stop(
+    lab: DockerLab, monkeypatch: pytest.MonkeyPatch, died_s: float, *, asked_for: bool
+) -> None:
     lab.api.runs()
     lab.happens("start", at_s=1)
     running = asyncio.create_task(lab.platform.run())
     await lab.life_begun(1)
+    stopped_ns = round(1.5 * NS_PER_S)
+    monkeypatch.setattr(platform, "time", SimpleNamespace(monotonic_ns=lambda: stopped_ns))
 
     await lab.platform.stop()
     assert not running.done()
-    lab.happens("die", at_s=2, exit_code=0)
+    lab.happens("die", at_s=died_s, exit_code=0)
     await running
 
-    assert lab.only("process.exited")["requested"] is True
+    assert lab.only("process.exited")["requested"] is asked_for
     assert "restart.gave_up" not in {event.kind for event in lab.told}
 
 

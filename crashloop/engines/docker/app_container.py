@@ -40,9 +40,8 @@ def app_container(
     """
     app = scenario.app
     folder = FOREIGN_FOLDER if app.folder else OWN_FOLDER
-    container = project.container(ROLE_NAME, image, network=network)
     with told("the app's container could not be made"):
-        made = container.get_docker_client().create(
+        made = project.daemon.client.containers.create(
             image,
             name=project.name(ROLE_NAME),
             command=[
@@ -56,7 +55,7 @@ def app_container(
                 "APP_APPLICATION_NAME": APPLICATION_NAME,
                 "PORT": str(PORT),
             },
-            labels=container._kwargs["labels"],  # noqa: SLF001  its container's own
+            labels=project.labels_of(ROLE_NAME),
             network=network.name,
             volumes={name: {"bind": where, "mode": "ro"} for name, where in volumes.items()},
             restart_policy=docker_policy(scenario.policy),
@@ -65,7 +64,6 @@ def app_container(
         if app.folder:
             archive = pack(_foreign(app.folder))
             project.daemon.api.put_archive(made.id, OWN_FOLDER, archive)
-        container.get_docker_client().client.close()
     return str(made.id)
 
 

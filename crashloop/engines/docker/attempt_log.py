@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from crashloop.clock import NS_PER_S
-from crashloop.engines.docker.events import mono_ns
+from crashloop.engines.docker.instants import mono_ns
 from crashloop.errors import HarnessError
 
 if TYPE_CHECKING:

@@ -9,15 +9,20 @@ import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from crashloop.errors import CapabilityError
+from crashloop.errors import CapabilityError, UsageError
 
 HERE = Path(__file__).parent
-_LEFT_OUT = {"__pycache__"}
+# A folder of sources: neither what makes it, nor what was installed into it, nor its secrets
+_LEFT_OUT = {"__pycache__", "node_modules", "venv"}
+MAX_FOLDER_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """Files with a Dockerfile among them, and the SHA-256 over names and contents, in hex."""
+    """Files with a Dockerfile among them, and the SHA-256 over their names and contents, in hex.
+
+    A wheel counts by its name, which has its version.
+    """
 
     files: dict[str, Path]
     dockerfile: str
@@ -66,12 +71,26 @@ def pack(files: dict[str, Path]) -> bytes:
 
 
 def package_files(folder: Path) -> dict[str, Path]:
-    """The files below `folder` by their names in it, less what Python makes by itself."""
-    return {
-        str(path.relative_to(folder)): path
-        for path in folder.rglob("*")
-        if path.is_file() and not _LEFT_OUT.intersection(path.parts)
-    }
+    """The files below `folder` by their names in it: sources alone.
+
+    Left out are hidden files and folders, virtual environments, and what Python makes by itself.
+    UsageError for more than 64 MiB.
+    """
+    found: dict[str, Path] = {}
+    size_bytes = 0
+    for path in folder.rglob("*"):
+        parts = path.relative_to(folder).parts
+        hidden = any(part.startswith(".") for part in parts)
+        if hidden or _LEFT_OUT.intersection(parts) or not path.is_file():
+            continue
+        found[str(path.relative_to(folder))] = path
+        size_bytes += path.stat().st_size
+        if size_bytes > MAX_FOLDER_BYTES:
+            raise UsageError(
+                f"the folder {folder} has more than {MAX_FOLDER_BYTES // 1024**2} MiB of files",
+                hint="name the folder with the app's sources alone",
+            )
+    return found
 
 
 def _context(files: dict[str, Path], dockerfile: str, wheels: Path | None) -> Context:
@@ -79,7 +98,6 @@ def _context(files: dict[str, Path], dockerfile: str, wheels: Path | None) -> Co
         files |= {f"wheels/{path.name}": path for path in wheels.glob("*.whl")}
     digest = hashlib.sha256()
     for name, path in sorted(files.items()):
-        # A wheel is named by its version; reading 60 MB of them at every start is not needed.
         content = name.encode() if path.suffix == ".whl" else path.read_bytes()
         digest.update(f"{name}\0{len(content)}\0".encode() + content)
     return Context(files=files, dockerfile=dockerfile, digest=digest.hexdigest())

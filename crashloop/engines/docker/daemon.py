@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
 ANSWER_BOUND_S = 60
 MAX_CAUSES = 10
-INSTALL = "pip install 'crashloop[docker]'"
+INSTALL = "pip install 'docker>=7.1' 'testcontainers>=4.15'"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,20 +51,24 @@ class Daemon:
 
 
 def connect() -> Daemon:
-    """The daemon that DOCKER_HOST names, else the one of this machine.
+    """The daemon that Testcontainers uses; DOCKER_HOST names it afterwards, for everybody.
+
+    That is the one of its properties file, else DOCKER_HOST's, else the current Docker context's,
+    else the one of this machine.
 
     Raises CapabilityError, in one sentence with what to do, where the SDK is not installed, no
     daemon answers, or it is one whose containers or restarts are not what a run needs.
     """
     try:
         import docker  # noqa: PLC0415  an extra, and 0.3 s of imports
-
-        if importlib.util.find_spec("testcontainers.core.container") is None:
-            raise ModuleNotFoundError(name="testcontainers")
+        from testcontainers.core.docker_client import get_docker_host  # noqa: PLC0415  likewise
     except ImportError as error:
         raise CapabilityError(
             f"the Docker engine needs the package {error.name}", hint=f"install it: {INSTALL}"
         ) from None
+    # Testcontainers may know of another daemon (its properties, a Docker context): one for all.
+    if host := get_docker_host():
+        os.environ["DOCKER_HOST"] = host
     client = None
     try:
         client = docker.from_env(timeout=ANSWER_BOUND_S)

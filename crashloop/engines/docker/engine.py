@@ -31,7 +31,7 @@ from crashloop.engines.docker.watchdog import Watchdog
 from crashloop.errors import HarnessError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Coroutine
     from pathlib import Path
 
     from crashloop.clock import TimeScale
@@ -205,13 +205,31 @@ class DockerEngine:
         )
         events.begin()
         stack.callback(events.close)
-        await self._servers.start(
-            {
-                name: f"{self._scale.wall_s(seconds):.6f}"
-                for name, seconds in self._scenario.app.timers_s.items()
-            }
-        )
+        timers = {
+            name: f"{self._scale.wall_s(seconds):.6f}"
+            for name, seconds in self._scenario.app.timers_s.items()
+        }
+        await self._unless_broken(self._servers.start(timers))
         self.proxy = self._servers.injector
+        stack.push_async_exit(self._settle)
+
+    async def _unless_broken(self, work: Coroutine[Any, Any, None]) -> None:
+        """Await `work`, but no longer than the lab is whole."""
+        starting = asyncio.ensure_future(work)
+        try:
+            await asyncio.wait({starting, self._broken}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if not starting.done():
+                starting.cancel()
+                await asyncio.wait({starting})
+        if self._broken.done() and (starting.cancelled() or starting.exception()):
+            self._broken.result()
+        starting.result()
+
+    async def _settle(self, kind: type[BaseException] | None, *_: object) -> None:
+        """At the end of a run that went well, wait for what the path has still to tell."""
+        if kind is None:
+            await self._servers.settle()
 
     async def _end(self, kind: type[BaseException] | None, *_: object) -> None:
         """Save the logs, then remove everything at once; what went wrong before goes first."""
@@ -221,12 +239,14 @@ class DockerEngine:
             save, redactor = evidence.save, self._recorder.redactor
             lines = await blocking(save, self._project, self._artifacts, redactor)
             self._count_lines(lines.get(app.ROLE_NAME, 0))
-            await blocking(self._project.remove)
         except HarnessError:
-            with contextlib.suppress(HarnessError):
-                await blocking(self._project.remove)
             if kind is None:
                 raise
+        finally:
+            self._events.closed = True
+            if self._platform is not None:
+                self._platform.close()
+            await blocking(self._project.remove)
 
     def _count_lines(self, whole: int) -> None:
         """Say so where the attempts' logs are not the whole of the container's."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from crashloop.clock import NS_PER_S
 from crashloop.engines.docker.daemon import told
+from crashloop.engines.docker.instants import mono_ns
 from crashloop.engines.docker.project import ROLE_LABEL, RUN_LABEL
 
 if TYPE_CHECKING:
@@ -104,13 +103,3 @@ def read_event(event: dict[str, Any]) -> ContainerEvent:
         mono_ns=mono_ns(event["timeNano"]),
         exit_code=None if code is None else int(code),
     )
-
-
-def mono_ns(time_ns: int) -> int:
-    """An instant of a moment ago, told by the wall clock, on the monotonic clock."""
-    return time.monotonic_ns() - (time.time_ns() - time_ns)
-
-
-def wall_s(time_ns: int) -> float:
-    """The API's own form of an instant."""
-    return time_ns / NS_PER_S

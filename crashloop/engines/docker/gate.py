@@ -8,14 +8,18 @@ CAP_NET_RAW; shuts the port by iptables with CAP_NET_ADMIN.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from crashloop.clock import NS_PER_S
+from crashloop.engines.docker.instants import mono_ns
 from crashloop.engines.docker.packets import Links, parse
 
 if TYPE_CHECKING:
@@ -26,7 +30,13 @@ _IPV4 = 0x0800
 _OUTGOING = 4  # PACKET_OUTGOING
 _LOOPBACK = "lo"
 _MAX_PACKET_BYTES = 65_535
+_MORE_BYTES = 128
 _BUFFER_BYTES = 4 * 1024 * 1024
+# Not in Python's socket module; the kernel's own numbers
+_SO_RCVBUFFORCE = 33
+_SO_TIMESTAMPNS = 35
+_SOL_PACKET = 263
+_STATISTICS = 6
 CHECK_S = 0.25
 COMMAND_BOUND_S = 5.0
 
@@ -44,10 +54,14 @@ class Gate:
         self._port = port
         self._links = Links(port=port)
         self._rules: dict[str, list[str]] = {}
+        self._shut_by = ""
+        self._lost = 0
         self._socket = socket.socket(
             socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ALL_PACKETS)
         )
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
+        with contextlib.suppress(PermissionError):  # without NET_ADMIN: the system's own size
+            self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER_BYTES)
+        self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         self._socket.setblocking(False)
 
     def begin(self) -> None:
@@ -64,23 +78,25 @@ class Gate:
             case "open":
                 return self._open(str(question["fault"]))
         self._read()
-        return {}
+        self._lost += struct.unpack("II", self._socket.getsockopt(_SOL_PACKET, _STATISTICS, 8))[1]
+        return {"lost": self._lost + self._links.lost}
 
     def _read(self) -> None:
         """All segments that have arrived by now."""
         while True:
             try:
-                packet, address = self._socket.recvfrom(_MAX_PACKET_BYTES)
+                packet, more, _, address = self._socket.recvmsg(_MAX_PACKET_BYTES, _MORE_BYTES)
             except BlockingIOError:
                 return
-            now_ns = time.monotonic_ns()
+            at_ns = _instant_ns(more)
             if address[0] == _LOOPBACK or address[1] != _IPV4:
                 continue
             segment = parse(packet, outgoing=address[2] == _OUTGOING)
             if segment is None:
                 continue
-            for seen in self._links.take(segment, now_ns):
-                tell(seen.kind, seen.data, now_ns)
+            for seen in self._links.take(segment, at_ns):
+                shut = {"fault": self._shut_by} if seen.kind in {"syn", "refused"} else {}
+                tell(seen.kind, {**seen.data, **shut}, at_ns)
 
     def _able(self) -> dict[str, Any]:
         """Whether the kernel lets us shut the port here."""
@@ -94,17 +110,19 @@ class Gate:
         done = self._iptables(["-I", *rule])
         if done.returncode:
             return {"error": done.stderr.strip()[:300]}
-        self._rules[fault] = rule
+        self._read()  # what came before the rule, or while it was made, is no receipt
+        self._rules[fault], self._shut_by = rule, fault
         tell("gate.closed", {"fault": fault, "mode": how}, time.monotonic_ns())
         observed = await self._connect()
         tell("gate.checked", {"fault": fault, "observed": observed}, time.monotonic_ns())
         return {"observed": observed}
 
     def _open(self, fault: str) -> dict[str, Any]:
+        self._read()
+        self._shut_by = ""  # what comes while the rule goes is no receipt either
         done = self._iptables(["-D", *self._rules.pop(fault)])
         if done.returncode:
             return {"error": done.stderr.strip()[:300]}
-        self._read()
         tell("gate.opened", {"fault": fault}, time.monotonic_ns())
         return {}
 
@@ -131,6 +149,15 @@ class Gate:
             check=False,
             timeout=COMMAND_BOUND_S,
         )
+
+
+def _instant_ns(more: list[tuple[int, int, bytes]]) -> int:
+    """When the kernel saw a segment, on the monotonic clock; now, where it does not say."""
+    for level, kind, data in more:
+        if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS:
+            seconds, nanoseconds = struct.unpack("qq", data[:16])
+            return mono_ns(seconds * NS_PER_S + nanoseconds)
+    return time.monotonic_ns()
 
 
 def tell(kind: str, data: Mapping[str, object], mono_ns: int) -> None:

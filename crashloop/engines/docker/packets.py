@@ -102,10 +102,12 @@ class Links:
     """The links through Toxiproxy's port `port`, told by their segments.
 
     Kinds: `syn` (a client's first), `refused`, `opened`, `connected`, `passed` (a chunk of the
-    database has gone on to the client, or never did, after `delay_s`), `closed`.
+    database has gone on to the client, or never did, after `delay_s`), `closed`. `lost` counts
+    links that were too many to follow.
     """
 
     def __init__(self, *, port: int) -> None:
+        self.lost = 0
         self._port = port
         self._links: dict[End, _Link] = {}
         self._by_back: dict[End, _Link] = {}
@@ -118,7 +120,7 @@ class Links:
             if segment.source[1] == self._port:
                 yield from self._to_client(segment, mono_ns)
             elif segment.target[1] == self._port:
-                yield from self._to_database(segment)
+                self._to_database(segment)
         elif segment.target[1] == self._port:
             yield from self._from_client(segment, mono_ns)
         elif segment.source[1] == self._port:
@@ -136,6 +138,8 @@ class Links:
             link.up.first = segment.sequence
             if len(self._links) < MAX_LINKS:
                 self._links[segment.source] = link
+            else:
+                self.lost += 1
             yield self._seen("syn", link)
             return
         if link is None:
@@ -165,7 +169,7 @@ class Links:
         if segment.flags & (FIN | RST):
             yield from self._close(link, "proxy", segment, mono_ns)
 
-    def _to_database(self, segment: Segment) -> Iterator[Seen]:
+    def _to_database(self, segment: Segment) -> None:
         """Toxiproxy dials for one client after the other, in their order, gone or not."""
         is_dial = segment.flags & SYN and segment.source not in self._by_back
         if is_dial and self._undialled:
@@ -173,7 +177,6 @@ class Links:
             if not link.closed:
                 link.back = segment.source
                 self._by_back[segment.source] = link
-        yield from ()
 
     def _from_database(self, segment: Segment, mono_ns: int) -> Iterator[Seen]:
         link = self._by_back.get(segment.target)

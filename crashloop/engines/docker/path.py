@@ -143,12 +143,10 @@ class DatabasePath:
         if self._transport is Transport.UNIX:
             await self.sidecar.settle()
 
-    async def clocks(self) -> dict[str, Any]:
-        """The clocks of the containers' machine, and its boot id."""
-        answer: dict[str, Any] = await self._probe.ask(
-            {"do": "clocks"}, deadline_s=BASELINE_BOUND_S
-        )
-        return answer
+    async def machine(self) -> str:
+        """The boot id of the containers' machine: whose clocks they have."""
+        answer = await self._probe.ask({"do": "machine"}, deadline_s=BASELINE_BOUND_S)
+        return str(answer["boot_id"])
 
     def close(self) -> None:
         """Hang up; the containers go with their project."""

@@ -21,7 +21,8 @@ class PathEvents:
 
     Over TCP a link is Toxiproxy's, known by the client's address, which is the app's container's.
     Over the Unix socket it is the side-car's, and a chunk that Toxiproxy delayed is told of that
-    link: by the address from which the side-car dialled it (`via`).
+    link: by the address from which the side-car dialled it (`via`). Nothing is recorded once it is
+    `closed`.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class PathEvents:
         attempts: Callable[[], Sequence[ContainerAttempt]],
     ) -> None:
         self.links: dict[str, int | None] = {}
+        self.closed = False
         self._transport = transport
         self._recorder = recorder
         self._attempts = attempts
@@ -39,12 +41,16 @@ class PathEvents:
 
     def on_sidecar(self, kind: str, data: Mapping[str, Any], mono_ns: int) -> None:
         """Take an event of the side-car's proxy."""
-        attempt = self._attempt_at(mono_ns)
+        if self.closed:
+            return
+        attempt = self._attempt_with(data.get("client_pid")) or self._attempt_at(mono_ns)
         link = data.get("link")
         number = attempt.number if attempt else None
         if isinstance(link, str):
             number = self.links.setdefault(link, number)
         self._recorder.emit("proxy", kind, data, attempt=number, mono_ns=mono_ns)
+        if kind == "link.closed":
+            self._by_via = {via: name for via, name in self._by_via.items() if name != link}
         if kind == "link.connected" and isinstance(link, str) and "via" in data:
             self._by_via[data["via"]] = link
             for delayed, at_ns in self._early.pop(data["via"], ()):
@@ -52,6 +58,8 @@ class PathEvents:
 
     def on_witness(self, kind: str, data: Mapping[str, Any], mono_ns: int) -> None:
         """Take something that Toxiproxy's port showed."""
+        if self.closed:
+            return
         if kind.startswith("gate."):
             self._emit(kind, data, mono_ns)
         elif kind == "passed":
@@ -93,6 +101,10 @@ class PathEvents:
         # Not the proxy's own word: two tellers' lines may overtake each other.
         self._recorder.emit("platform", kind, data, attempt=attempt, mono_ns=mono_ns)
 
+    def _attempt_with(self, pid: object) -> ContainerAttempt | None:
+        """The attempt whose process it is."""
+        return next((a for a in self._attempts() if pid is not None and a.pid == pid), None)
+
     def _attempt_at(self, mono_ns: int) -> ContainerAttempt | None:
         """The attempt that ran last then."""
         begun = [each for each in self._attempts() if each.started_ns <= mono_ns]
@@ -102,4 +114,5 @@ class PathEvents:
         """The attempt whose container has this address; None for anybody else's."""
         attempt = self._attempt_at(mono_ns)
         host, _, _ = client.rpartition(":")
-        return attempt if attempt is not None and attempt.address[0] == host else None
+        is_its = attempt is not None and attempt.address is not None and attempt.address[0] == host
+        return attempt if is_its else None

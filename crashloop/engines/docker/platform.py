@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -27,18 +28,18 @@ if TYPE_CHECKING:
 # How long after a death for which the model sees no restart Docker is asked whether it agrees.
 SETTLED_S = 5.0
 ASK_EVERY_S = 0.05
-NOWHERE = ("127.0.0.1", 0)  # port 0 refuses everybody
 
 
 @dataclass(slots=True, kw_only=True)
 class ContainerAttempt:
     """One life of the app's container; `died_ns` is of the wall clock, 0 while it lives.
 
-    `pid` and `restart_count` are Docker's word; None where this life was over before it was asked.
+    `address`, `pid` and `restart_count` are Docker's word; None where this life was over before it
+    was asked.
     """
 
     number: int
-    address: tuple[str, int]
+    address: tuple[str, int] | None
     pid: int | None
     restart_count: int | None
     started_ns: int
@@ -68,6 +69,7 @@ class DockerPlatform:
     ) -> None:
         self.attempts: list[ContainerAttempt] = []
         self.is_stopping = False
+        self._stopped_ns = 0
         self._daemon = daemon
         self._container = container
         self._port = port
@@ -102,6 +104,7 @@ class DockerPlatform:
 
     async def stop(self) -> None:
         """SIGTERM, then SIGKILL after 3 s; Docker does not restart what was stopped."""
+        self._stopped_ns = time.monotonic_ns()
         self.is_stopping = True
         with told("the app's container could not be stopped"):
             await asyncio.to_thread(
@@ -109,6 +112,11 @@ class DockerPlatform:
             )
         if not self._is_up:
             self._events.put_nowait(None)
+
+    def close(self) -> None:
+        """Hear no more of a life that goes on after the run, as it may when the run has failed."""
+        for attempt in self.attempts:
+            attempt.output.close()
 
     @property
     def _is_up(self) -> bool:
@@ -127,7 +135,7 @@ class DockerPlatform:
         is_this = seen["RestartCount"] == number - 1 and seen["State"]["Running"]
         attempt = ContainerAttempt(
             number=number,
-            address=_address(seen, self._port) if is_this else NOWHERE,
+            address=_address(seen, self._port) if is_this else None,
             pid=int(seen["State"]["Pid"]) if is_this else None,
             restart_count=int(seen["RestartCount"]) if is_this else None,
             started_ns=event.mono_ns,
@@ -144,7 +152,7 @@ class DockerPlatform:
                 "pid": attempt.pid,
                 "restart_count": attempt.restart_count,
                 "container": event.container[:12],
-                "address": f"{attempt.address[0]}:{attempt.address[1]}",
+                "address": "{}:{}".format(*attempt.address) if attempt.address else None,
                 "time_ns": event.time_ns,
             },
             attempt=number,
@@ -168,7 +176,7 @@ class DockerPlatform:
                 "restart_count": attempt.restart_count,
                 "container": event.container[:12],
                 "time_ns": event.time_ns,
-                "requested": self.is_stopping,
+                "requested": self.is_stopping and event.mono_ns >= self._stopped_ns,
             },
             attempt=attempt.number,
             mono_ns=event.mono_ns,
@@ -208,7 +216,7 @@ class DockerPlatform:
         return found
 
 
-def _address(seen: dict[str, Any], port: int) -> tuple[str, int]:
+def _address(seen: dict[str, Any], port: int) -> tuple[str, int] | None:
     """Where it is on the one network that it is on; it may be another address in every life."""
     networks = seen["NetworkSettings"]["Networks"].values()
-    return next(((str(n["IPAddress"]), port) for n in networks if n["IPAddress"]), NOWHERE)
+    return next(((str(n["IPAddress"]), port) for n in networks if n["IPAddress"]), None)

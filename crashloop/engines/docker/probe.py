@@ -1,4 +1,4 @@
-"""What runs inside the side-car for the harness: a query along the app's own path, and the clocks.
+"""What runs inside the side-car for the harness: a query along the app's own path.
 
 Reads questions from standard input and answers each in a line, until its input ends. Only the
 standard library and asyncpg: it must be ready when Postgres is.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -32,15 +31,15 @@ async def query(question: dict[str, Any]) -> dict[str, Any]:
     return {"value": value}
 
 
-async def clocks(question: dict[str, Any]) -> dict[str, Any]:
-    """This machine's clocks, and which machine it is."""
+async def machine(question: dict[str, Any]) -> dict[str, Any]:
+    """Which machine it is, since it was started."""
     del question
-    return {"boot_id": BOOT_ID, "mono_ns": time.monotonic_ns(), "unix_ns": time.time_ns()}
+    return {"boot_id": BOOT_ID}
 
 
 async def main() -> None:
     """Answer until the input ends."""
-    known = {"query": query, "clocks": clocks}
+    known = {"query": query, "machine": machine}
     loop = asyncio.get_running_loop()
     while line := await loop.run_in_executor(None, sys.stdin.readline):
         question = json.loads(line)

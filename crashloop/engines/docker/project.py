@@ -40,7 +40,7 @@ class Project:
             return self.daemon.client.networks.create(
                 self.name(role),
                 internal=True,
-                labels={**_session_labels(), **self.labels, ROLE_LABEL: role},
+                labels=self.labels_of(role),
             )
 
     def volume(self, role: str) -> str:
@@ -48,7 +48,7 @@ class Project:
         with told(f"the volume {role} could not be made"):
             made = self.daemon.client.volumes.create(
                 self.name(role),
-                labels={**_session_labels(), **self.labels, ROLE_LABEL: role},
+                labels=self.labels_of(role),
             )
         return str(made.name)
 
@@ -96,6 +96,10 @@ class Project:
         with told("a container could not be looked at"):
             seen = self.daemon.api.inspect_container(container)
         return str(seen["NetworkSettings"]["Networks"][network.name]["IPAddress"])
+
+    def labels_of(self, role: str) -> dict[str, str]:
+        """What a thing of the run carries, Ryuk's label included, where Ryuk runs."""
+        return {**_session_labels(), **self.labels, ROLE_LABEL: role}
 
     def name(self, role: str) -> str:
         """A container's name, by which the others on its network find it."""

@@ -1,7 +1,12 @@
-"""Ryuk, Testcontainers' own watchdog: beside ours where its image can be had."""
+"""Ryuk, Testcontainers' own watchdog, beside ours: only where it was asked for.
+
+It has the daemon's socket, asks for no password, and Testcontainers publishes its port on every
+address of the machine; our own watchdog listens nowhere.
+"""
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -13,21 +18,25 @@ if TYPE_CHECKING:
 
     from crashloop.engines.docker.daemon import Daemon
 
+VARIABLE = "TESTCONTAINERS_RYUK_DISABLED"
 _STARTING = threading.Lock()
 
 
 def settle(daemon: Daemon, *, say: Callable[[str], None]) -> str:
     """Start Ryuk once for this process, or tell Testcontainers to go without; blocking.
 
-    Gives the image that runs, or why none does: TESTCONTAINERS_RYUK_DISABLED, or an image that is
-    not here and cannot be pulled, or that does not start. Our own watchdog does not depend on it.
+    It is asked for by TESTCONTAINERS_RYUK_DISABLED=false. Gives the image that runs, or why none
+    does: not asked for, or an image that is not here and cannot be pulled, or that does not start.
+    Our own watchdog does not depend on it.
     """
     from testcontainers.core.config import testcontainers_config as settings  # noqa: PLC0415  an extra
     from testcontainers.core.container import Reaper  # noqa: PLC0415  an extra
 
     with _STARTING:
+        if os.environ.get(VARIABLE, "").lower() != "false":
+            settings.ryuk_disabled = True
         if settings.ryuk_disabled:
-            return "disabled"
+            return "not asked for"
         try:
             with told(f"{settings.ryuk_image} cannot be had"):
                 _pull_if_missing(daemon.client, settings.ryuk_image, say)

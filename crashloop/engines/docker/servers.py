@@ -78,7 +78,7 @@ class Servers:
             group.create_task(self._start_database(back))
             group.create_task(self._start_others(back, timers))
         await self.path.connect(self.database)
-        if (await self.path.clocks())["boot_id"] != boot_id():
+        if await self.path.machine() != boot_id():
             raise require_reachable(
                 self._project.daemon.facts, "they run on another machine, by a clock of their own"
             )
