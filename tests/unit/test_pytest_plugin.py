@@ -161,10 +161,19 @@ def test_ini_keys_are_the_defaults_of_the_options(pytester: pytest.Pytester) -> 
     result.assert_outcomes(passed=1)
 
 
+def test_a_postgres_of_the_users_own_is_not_passed_over_on_docker(
+    pytester: pytest.Pytester,
+) -> None:
+    result = pytester.runpytest_inprocess("--crashloop-engine=docker", "--crashloop-postgres-bin=.")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "with engine docker the image brings Postgres" in result.stderr.str()
+
+
 @pytest.mark.parametrize(
     ("option", "says"),
     [
-        ("--crashloop-engine=moon", "choose one of local"),
+        ("--crashloop-engine=moon", "choose one of local, docker"),
         ("--crashloop-time-scale=fast", "give a number from 1 (real time) to 1000"),
         ("--crashloop-time-scale=0.5", "give a number from 1 (real time) to 1000"),
         ("--crashloop-time-scale=nan", "give a number from 1 (real time) to 1000"),
