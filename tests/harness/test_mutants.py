@@ -15,7 +15,7 @@ from mutants import harness_parts
 
 from crashloop import visitor
 from crashloop.clock import TimeScale
-from crashloop.engines import local
+from crashloop.engines import inspector
 from crashloop.incidents import incident
 from crashloop.judge import judge
 from crashloop.lab import RunOptions, run_scenario
@@ -214,7 +214,7 @@ async def test_an_app_that_hangs_without_a_limit_is_caught(options: RunOptions) 
 async def test_an_app_that_leaves_a_connection_behind_is_caught(
     options: RunOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local, "BACKENDS_BOUND_S", 0.3)
+    monkeypatch.setattr(inspector, "GONE_BOUND_S", 0.3)
     run = await run_scenario(incident_with("leaves_a_connection"), options)
     assert_caught(
         run, Verdict.NOT_REPRODUCED, "no_connection_left", "attempt 2 left 1 connection in Postgres"
