@@ -236,16 +236,16 @@ class DockerEngine:
         self._ending = True
         self._servers.path.sidecar.stopping()
         try:
+            if self._platform is not None:
+                self._platform.close()
             save, redactor = evidence.save, self._recorder.redactor
             lines = await blocking(save, self._project, self._artifacts, redactor)
             self._count_lines(lines.get(app.ROLE_NAME, 0))
-        except HarnessError:
+        except (HarnessError, OSError):
             if kind is None:
                 raise
         finally:
             self._events.closed = True
-            if self._platform is not None:
-                self._platform.close()
             await blocking(self._project.remove)
 
     def _count_lines(self, whole: int) -> None:
