@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from crashloop.clock import NS_PER_S
 from crashloop.engines.inspector import QUERY_BOUND_S, Inspector
 from crashloop.engines.template import DATABASE, ROLE, SUPERUSER
 from crashloop.errors import HarnessError
@@ -37,10 +36,8 @@ class Database:
         self.address = ""
         self.app_password = secrets.token_hex(16)
         self.superuser_password = secrets.token_hex(16)
-        self.start_s = 0.0
         self._project = project
         self._image = image
-        self._begun_ns = time.monotonic_ns()
         self._connection: asyncpg.Connection[Any]
 
     def start(self, network: Any) -> None:
@@ -64,7 +61,6 @@ class Database:
         # The password is of hexadecimal digits, and DDL takes no parameters.
         await self._connection.execute(f"CREATE ROLE {ROLE} LOGIN PASSWORD '{self.app_password}'")
         await self._connection.execute(f"ALTER DATABASE {DATABASE} OWNER TO {ROLE}")
-        self.start_s = round((time.monotonic_ns() - self._begun_ns) / NS_PER_S, 4)
         return Inspector(self._connection)
 
     def close(self) -> None:

@@ -9,6 +9,7 @@ from crashloop.engines.docker import database as postgres
 from crashloop.engines.docker.conversation import Conversation
 from crashloop.engines.docker.daemon import told
 from crashloop.engines.docker.sidecar import API_PORT, Sidecar, answering
+from crashloop.engines.inspector import QUERY_BOUND_S
 from crashloop.engines.template import DATABASE, ROLE
 from crashloop.errors import HarnessError
 from crashloop.model import Transport
@@ -30,7 +31,6 @@ SOCKETS = "/cloudsql"
 INSTANCE = "lab:local:postgres"  # the shape of Cloud SQL's PROJECT:REGION:INSTANCE
 SOCKET = ".s.PGSQL.5432"
 BASELINE_BOUND_S = 30.0
-QUERY_BOUND_S = 10.0
 
 
 class DatabasePath:

@@ -55,12 +55,6 @@ class Watchdog:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(DONE_BOUND_S)
 
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-        assert self._process is not None
-        return self._process.pid
-
 
 def sweep(run_id: str) -> None:
     """Remove everything of the run until nothing comes up any more."""
