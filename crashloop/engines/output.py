@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import json
 import time
 from typing import IO, TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
     from crashloop.trace.recorder import Recorder
 
-MAX_LINE_CHARS = 60 * 1024  # below what the pipe's reader keeps of a line
+MAX_LINE_CHARS = 60 * 1024
 MAX_LINES = 20_000
 MAX_BURSTS = 200
 BURST_S = 0.02  # what a traceback's lines may lie apart, one write after the other
@@ -21,6 +22,30 @@ EVENT_KINDS = ("startup.", "phase.", "shutdown.", "database.", "chat.")
 
 # Told by the event itself, or too long for it; the attempt's log has them all.
 _DROPPED = frozenset({"event", "mono_ns", "time", "logging.googleapis.com/labels", "stack_trace"})
+
+
+class LineReader:
+    """Splits a stream of UTF-8 bytes into lines, in bounded memory.
+
+    Of a longer line the first MAX_LINE_CHARS + 1 characters are kept: one more than a line may
+    have, so that whoever takes it can see that it was cut.
+    """
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        self._rest = ""
+
+    def feed(self, data: bytes) -> list[str]:
+        """Take the stream's next bytes; returns the lines that end in them, without line ends."""
+        lines = (self._rest + self._decoder.decode(data)).split("\n")
+        *whole, self._rest = [line[: MAX_LINE_CHARS + 1] for line in lines]
+        return [line.removesuffix("\r") for line in whole]
+
+    def end(self) -> list[str]:
+        """The last line, where the stream ended without a line end."""
+        rest = self._rest + self._decoder.decode(b"", final=True)
+        self._rest = ""
+        return [rest] if rest else []
 
 
 class AppOutput:

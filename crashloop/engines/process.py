@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 from crashloop.engines import reaper as watcher
 from crashloop.engines.account import clean_environment
 from crashloop.engines.advice import hint_for
+from crashloop.engines.output import LineReader
 from crashloop.errors import HarnessError
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 TAIL_LINES = 40
-MAX_LINE_BYTES = 64 * 1024
 READ_BYTES = 64 * 1024
 GRACE_S = 3.0
 KILL_BOUND_S = 1.0
@@ -55,7 +55,7 @@ class Process:
         self._reaper = reaper
         self._log = log.open("ab", buffering=0) if log else None
         self._lines: deque[str] = deque(maxlen=TAIL_LINES)
-        self._rest = b""
+        self._reader = LineReader()
         self._listeners: list[Callable[[str], None]] = []
         self._closed = asyncio.Event()
 
@@ -106,13 +106,13 @@ class Process:
         if self._log:
             with contextlib.suppress(OSError):  # a full disk must not stop the child's output
                 self._log.write(data)
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        self._rest = self._rest[-MAX_LINE_BYTES:]
+        self._say(self._reader.feed(data))
+
+    def _say(self, lines: list[str]) -> None:
         for line in lines:
-            text = line.decode(errors="replace")
-            self._lines.append(text)
+            self._lines.append(line)
             for listener in tuple(self._listeners):
-                listener(text)
+                listener(line)
 
     def close_output(self) -> None:
         """Stop following the output: what is written later is lost."""
@@ -121,8 +121,7 @@ class Process:
         assert self._popen.stdout is not None
         self.exited.get_loop().remove_reader(self._popen.stdout.fileno())
         self._popen.stdout.close()
-        if self._rest:
-            self._keep(b"\n")
+        self._say(self._reader.end())
         if self._log:
             self._log.close()
         self._closed.set()

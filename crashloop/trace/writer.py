@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from crashloop.trace.redact import Redactor
 
 MAX_EVENTS = 200_000
-MAX_LINE_BYTES = 256 * 1024
+MAX_LINE_BYTES = 1024 * 1024
 
 
 class TraceWriter:
