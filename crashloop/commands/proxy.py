@@ -24,7 +24,7 @@ from crashloop.proxy.api.journal import Journal
 from crashloop.proxy.api.parent import on_end_of_input
 from crashloop.proxy.api.routes import Routes
 from crashloop.proxy.api.server import ApiServer
-from crashloop.proxy.awake import Awake
+from crashloop.proxy.link.busy_poll import BusyPoll
 from crashloop.proxy.proxy import FaultProxy
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class _Process:
         self._seed = int.from_bytes(os.urandom(4)) if order.seed is None else order.seed
         self._config = config
         self._reports = 0
-        self._awake: Awake | None = None
+        self._busy_poll: BusyPoll | None = None
         self._stopping = asyncio.Event()
         self._signalled = False
         self._writing: asyncio.Task[None] | None = None
@@ -95,7 +95,7 @@ class _Process:
     async def run(self) -> None:
         """Serve until told to stop, then tidy up."""
         loop = asyncio.get_running_loop()
-        self._awake = Awake(loop)
+        self._busy_poll = BusyPoll(loop)
         loop.set_exception_handler(self._on_exception)
         for number in _SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:
@@ -161,7 +161,7 @@ class _Process:
             name=name,
             seed=self._seed,
             watch_pids=lambda: self.routes.watched,
-            awake=self._awake,
+            busy_poll=self._busy_poll,
         )
 
     def _on_signal(self, number: signal.Signals) -> None:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 Transport = Literal["tcp", "unix"]
 
+Endpoint = tuple[str, int]
+"""An IP address (IPv4 in its own form) and a port."""
+
 LONGEST_UNIX_PATH_BYTES = 103
 """One less than the smallest `sun_path` of the supported kernels (104 on macOS, 108 on Linux)."""
 

@@ -7,26 +7,25 @@ import socket
 from typing import TYPE_CHECKING, Self
 
 from crashloop.errors import CapabilityError, UsageError
+from crashloop.proxy.active_faults import ActiveFaults
 from crashloop.proxy.address import Address, fixed_targets
-from crashloop.proxy.alarm import Alarms
-from crashloop.proxy.board import Board
-from crashloop.proxy.dial import open_socket
+from crashloop.proxy.connect import open_socket
 from crashloop.proxy.faults import AcceptClose, BlackHole, ConnectDelay, Hold, Refuse
-from crashloop.proxy.gate_tcp import TcpGate
-from crashloop.proxy.gate_unix import UnixGate
-from crashloop.proxy.gatekeeper import Gatekeeper
-from crashloop.proxy.link import Link, Path
-from crashloop.proxy.peers import client_pid
-from crashloop.proxy.pipe import SCRATCH_BYTES
+from crashloop.proxy.gate.arbiter import GateArbiter
+from crashloop.proxy.gate.tcp import TcpGate
+from crashloop.proxy.gate.unix import UnixGate
+from crashloop.proxy.kernel.peer import client_pid
+from crashloop.proxy.link.link import Link, Path
+from crashloop.proxy.link.pipe import SCRATCH_BYTES
+from crashloop.proxy.link.timers import Timers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from crashloop.proxy.acceptor import Peer
-    from crashloop.proxy.address import AddressLike, Target
-    from crashloop.proxy.awake import Awake
+    from crashloop.proxy.address import AddressLike, Endpoint, Target
     from crashloop.proxy.events import Emit
     from crashloop.proxy.faults import Direction, Fault
+    from crashloop.proxy.link.busy_poll import BusyPoll
 
 
 class FaultProxy:
@@ -37,7 +36,7 @@ class FaultProxy:
     `watch_pids` names the processes to which a waiting SYN may belong. `name` begins the name of
     each link, so give every proxy of one trace its own. `seed` decides every draw: toxicity,
     jitter, sizes. `dial_limit_s` bounds one upstream connect, in wall seconds; an upstream host
-    is looked up for each connection. `awake` shortens round trips at the price of processor time.
+    is looked up for each connection. `busy_poll` shortens round trips and costs processor time.
 
     Raises UsageError for an address that cannot be used.
     """
@@ -52,7 +51,7 @@ class FaultProxy:
         seed: int = 0,
         dial_limit_s: float = 5,
         watch_pids: Callable[[], Iterable[int]] = tuple,
-        awake: Awake | None = None,
+        busy_poll: BusyPoll | None = None,
     ) -> None:
         self.name = name
         self.upstream = Address.of(upstream)
@@ -62,16 +61,16 @@ class FaultProxy:
         self._seed = seed
         self._dial_limit_s = dial_limit_s
         self._watch_pids = watch_pids
-        self._awake = awake
+        self._busy_poll = busy_poll
         self._targets: tuple[Target, ...] | None = None
-        self._alarms: Alarms | None = None
+        self._timers: Timers | None = None
         self._path: Path | None = None
         self._gate: TcpGate | UnixGate | None = None
         self._links: dict[str, Link] = {}
         self._opened = 0
         self._past_bytes = (0, 0, 0, 0)
-        self._board = Board(name=name, seed=seed)
-        self._keeper: Gatekeeper | None = None
+        self._active = ActiveFaults(name=name, seed=seed)
+        self._started_arbiter: GateArbiter | None = None
         self._changing = asyncio.Lock()
 
     @property
@@ -87,7 +86,7 @@ class FaultProxy:
     @property
     def faults(self) -> Mapping[str, Fault]:
         """The faults that are on, in the order of their injection."""
-        return self._board.faults
+        return self._active.faults
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -103,11 +102,11 @@ class FaultProxy:
         self._targets = fixed_targets(self.upstream)
         gate = UnixGate if self._listen.path else TcpGate
         self._gate = gate(address=self._listen, admit=self._admit, emit=self._emit)
-        self._alarms = Alarms(loop)
+        self._timers = Timers(loop)
         self._path = Path(
             loop=loop,
-            alarms=self._alarms,
-            awake=self._awake,
+            timers=self._timers,
+            busy_poll=self._busy_poll,
             scratch=memoryview(bytearray(SCRATCH_BYTES)),
             listen=self._gate.address,
             upstream=self.upstream,
@@ -118,7 +117,7 @@ class FaultProxy:
             on_refused=self._on_refused,
             on_closed=self._on_closed,
         )
-        self._keeper = Gatekeeper(
+        self._started_arbiter = GateArbiter(
             gate=self._gate,
             targets=self._targets,
             pids=self._watch_pids,
@@ -131,27 +130,27 @@ class FaultProxy:
     async def stop(self) -> None:
         """Close every link and give the address back."""
         assert self._gate is not None
-        assert self._alarms is not None
+        assert self._timers is not None
         async with self._changing:
             self.enabled = False
-            await self._gatekeeper.stop()
+            await self._arbiter.stop()
             self._gate.close()
             self._cut_all(reset=True)
-            self._alarms.close()
+            self._timers.close()
 
     async def disable(self) -> None:
         """Close the open links in order and refuse new ones; the address stays ours."""
         async with self._changing:
             if self.enabled:
                 self.enabled = False
-                await self._gatekeeper.enable(on=False)
+                await self._arbiter.enable(on=False)
                 self._cut_all(reset=False)
 
     async def enable(self) -> None:
         """Accept again; a fault of the gate that is on works again."""
         async with self._changing:
             if not self.enabled:
-                await self._gatekeeper.enable(on=True)
+                await self._arbiter.enable(on=True)
                 self.enabled = True
 
     async def inject(self, fault_id: str, fault: Fault) -> None:
@@ -167,12 +166,12 @@ class FaultProxy:
                 case Hold() | AcceptClose():
                     pass
                 case Refuse() | BlackHole() | ConnectDelay():
-                    await self._gatekeeper.put(fault_id, fault)
+                    await self._arbiter.put(fault_id, fault)
                 case _:
                     if fault.connections is None:
                         for link in tuple(self._links.values()):
                             link.add(fault_id, fault)
-            self._board.put(fault_id, fault)
+            self._active.put(fault_id, fault)
 
     async def change(self, fault_id: str, fault: Fault) -> None:
         """Go on with other parameters of a link fault, on open links too.
@@ -181,7 +180,7 @@ class FaultProxy:
         healed and injected again. Raises as `heal` and `inject` do, and UsageError for another
         type or direction.
         """
-        known = self._board.known(fault_id)
+        known = self._active.known(fault_id)
         if type(known) is not type(fault) or _direction(known) != _direction(fault):
             raise UsageError(
                 f"{fault_id!r} is a {known!r} and cannot become a {fault!r}.",
@@ -192,7 +191,7 @@ class FaultProxy:
             await self.inject(fault_id, fault)
             return
         async with self._changing:
-            self._board.put(fault_id, fault)
+            self._active.put(fault_id, fault)
             for link in tuple(self._links.values()):
                 link.change(fault_id, fault)
 
@@ -203,7 +202,7 @@ class FaultProxy:
         to its end fails; the fault is off then, too.
         """
         async with self._changing:
-            fault = self._board.known(fault_id)
+            fault = self._active.known(fault_id)
             try:
                 match fault:
                     case Hold():
@@ -212,12 +211,12 @@ class FaultProxy:
                     case AcceptClose():
                         pass
                     case Refuse() | BlackHole() | ConnectDelay():
-                        await self._gatekeeper.take()
+                        await self._arbiter.take()
                     case _:
                         for link in tuple(self._links.values()):
                             link.remove(fault_id, fault)
             finally:
-                self._board.remove(fault_id)
+                self._active.remove(fault_id)
 
     def snapshot(self) -> list[dict[str, object]]:
         """What is known of each open link now: its name, age, bytes, and what holds it."""
@@ -230,9 +229,9 @@ class FaultProxy:
         return {"upstream": (up_in, up_out), "downstream": (down_in, down_out)}
 
     @property
-    def _gatekeeper(self) -> Gatekeeper:
-        assert self._keeper is not None, "the proxy has been started"
-        return self._keeper
+    def _arbiter(self) -> GateArbiter:
+        assert self._started_arbiter is not None, "the proxy has been started"
+        return self._started_arbiter
 
     def _require_possible(self, fault_id: str, fault: Fault) -> None:
         kind = type(fault).__name__
@@ -243,8 +242,8 @@ class FaultProxy:
                 "to drop, and a full backlog fails at once instead of waiting.",
                 hint="Use Hold: behind a Unix socket a dead path shows as accepted, then silent.",
             )
-        self._board.require_free(fault_id)
-        on_gate = self._gatekeeper.fault_id
+        self._active.require_free(fault_id)
+        on_gate = self._arbiter.fault_id
         if on_gate is not None and isinstance(fault, Refuse | BlackHole | ConnectDelay):
             raise UsageError(
                 f"{kind} {fault_id!r} cannot be injected: {on_gate!r} has the gate.",
@@ -255,13 +254,13 @@ class FaultProxy:
         for link in tuple(self._links.values()):
             link.cut(reset=reset)
 
-    def _admit(self, client: socket.socket, peer: Peer) -> None:
+    def _admit(self, client: socket.socket, peer: Endpoint | None) -> None:
         assert self._path is not None
         upstream = open_socket(self._targets[0].family if self._targets else socket.AF_INET)
         client.setblocking(False)
         if peer is not None:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        awaited = self._gatekeeper.meet(peer)
+        awaited = self._arbiter.meet(peer)
         self._opened += 1
         link = Link(
             name=f"{self.name}-{self._opened}",
@@ -271,12 +270,12 @@ class FaultProxy:
             client_pid=client_pid(client, peer, self._watch_pids()),
         )
         self._links[link.name] = link
-        self._board.meet(link)
+        self._active.meet(link)
         if awaited is not None:
-            self._gatekeeper.admit(link.name, awaited)
+            self._arbiter.admit(link.name, awaited)
 
     def _on_refused(self) -> None:
-        self._gatekeeper.upstream_refused()
+        self._arbiter.upstream_refused()
 
     def _on_closed(self, link: Link) -> None:
         del self._links[link.name]

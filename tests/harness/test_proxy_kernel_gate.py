@@ -177,7 +177,7 @@ def test_refusals_that_nobody_can_count_are_declined_with_an_alternative(
         async with proxied(listen) as (proxy, _):
             with monkeypatch.context() as patch:
                 if isinstance(listen, tuple):
-                    patch.setattr("crashloop.proxy.refusals.socket.socket", declined)
+                    patch.setattr("crashloop.proxy.kernel.rst_tap.socket.socket", declined)
                 with pytest.raises(CapabilityError, match="accept_close"):
                     await proxy.inject("first", Refuse(connections=1))
             client = await Client.reach(proxy.address)

@@ -8,18 +8,19 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from crashloop.proxy.syn import find_connected, owner_pid
+from crashloop.proxy.kernel.sock_diag import find_connected, owner_pid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from crashloop.proxy.acceptor import Peer
+    from crashloop.proxy.address import Endpoint
+
 
 _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid: SO_PEERCRED of unix(7)
 _SOL_LOCAL, _LOCAL_PEERPID = 0, 2  # macOS' sys/un.h
 
 
-def client_pid(client: socket.socket, peer: Peer, pids: Iterable[int]) -> int | None:
+def client_pid(client: socket.socket, peer: Endpoint | None, pids: Iterable[int]) -> int | None:
     """The client's process id; None where the kernel does not tell.
 
     A Unix socket's peer is told for any process. Over TCP it is looked for among `pids` alone, by

@@ -8,21 +8,20 @@ import sys
 from typing import TYPE_CHECKING
 
 from crashloop.errors import CapabilityError, HarnessError
-from crashloop.proxy.dial import connect, open_socket
-from crashloop.proxy.steering import FULL, OPEN, steer
+from crashloop.proxy.connect import connect, open_socket
+from crashloop.proxy.kernel.steering import FULL, OPEN, steer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from crashloop.proxy.address import Address, Target
-    from crashloop.proxy.steering import Source
+    from crashloop.proxy.address import Address, Endpoint, Target
 
 _FILL_LIMIT_S = 1
 _QUEUED_OFFSET, _QUEUED_BYTES = 24, 4
 """`tcpi_unacked` of linux/tcp.h's tcp_info: for a listener, the clients in its accept queue."""
 
 
-class Sink:
+class SynDrop:
     """Drops the SYNs to a port, except of the sources that are let in.
 
     The accept queue of a second listener on the port, made by `listen(backlog)`, takes one
@@ -79,7 +78,7 @@ class Sink:
                 hint="Does another process share this port by SO_REUSEPORT?",
             )
 
-    def let_in(self, sources: Collection[Source]) -> None:
+    def let_in(self, sources: Collection[Endpoint]) -> None:
         """Take the SYNs of these sources, at most MOST_SOURCES, and drop all others."""
         steer(self._listener, sources, to=OPEN, others=FULL)
 

@@ -7,16 +7,16 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
-from crashloop.proxy.awake import SMALL_BYTES
+from crashloop.proxy.link.busy_poll import SMALL_BYTES
 from crashloop.proxy.toxics.chain import Chain
 from crashloop.proxy.toxics.chunk import CHUNK_BYTES, Chunk
 
 if TYPE_CHECKING:
     import asyncio
 
-    from crashloop.proxy.alarm import Alarm, Alarms
-    from crashloop.proxy.awake import Awake
     from crashloop.proxy.faults import LinkFault
+    from crashloop.proxy.link.busy_poll import BusyPoll
+    from crashloop.proxy.link.timers import Timer, Timers
     from crashloop.proxy.toxics.chunk import End
     from crashloop.proxy.toxics.stage import Stage
 
@@ -58,23 +58,23 @@ class Pipe:
         self,
         *,
         loop: asyncio.AbstractEventLoop,
-        alarms: Alarms,
+        timers: Timers,
         source: socket.socket,
         scratch: memoryview,
-        awake: Awake | None,
+        busy_poll: BusyPoll | None,
         owner: PipeOwner,
     ) -> None:
         self._loop = loop
-        self._alarms = alarms
+        self._timers = timers
         self._source = source
         self._sink: socket.socket | None = None
         self._scratch = scratch
-        self._awake = awake
+        self._busy_poll = busy_poll
         self._owner = owner
         self._chain = Chain(self)
         self._started = self._reading = self._writing = self._resting = False
         self._ended = False
-        self._alarm: Alarm | None = None
+        self._timer: Timer | None = None
         self.done = False
         self.received_bytes = 0
         self.moved_bytes = 0
@@ -128,9 +128,9 @@ class Pipe:
         self.done = True
         self._pause_reading()
         self._await_sink(wanted=False)
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def forget(self) -> None:
         """Let go of the owner, so that a closed link is no work for the garbage collector."""
@@ -194,8 +194,8 @@ class Pipe:
                 return
             self._count(sent)
             if sent == size:
-                if self._awake is not None and size < SMALL_BYTES:
-                    self._awake.stay()
+                if self._busy_poll is not None and size < SMALL_BYTES:
+                    self._busy_poll.stay()
                 return
         now_ns = time.monotonic_ns()
         self._chain.put(Chunk(memoryview(bytes(scratch[sent:size])), now_ns, now_ns))
@@ -258,16 +258,16 @@ class Pipe:
         self._pump()
 
     def _wake_at(self, due_ns: int | None) -> None:
-        if self._alarm is not None:
-            if self._alarm.due_ns == due_ns:
+        if self._timer is not None:
+            if self._timer.due_ns == due_ns:
                 return
-            self._alarm.cancel()
-            self._alarm = None
+            self._timer.cancel()
+            self._timer = None
         if due_ns is not None:
-            self._alarm = self._alarms.at(due_ns, self._on_alarm)
+            self._timer = self._timers.at(due_ns, self._on_timer)
 
-    def _on_alarm(self) -> None:
-        self._alarm = None
+    def _on_timer(self) -> None:
+        self._timer = None
         self._pump()
 
     def _count(self, sent: int) -> None:

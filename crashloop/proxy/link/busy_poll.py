@@ -17,7 +17,7 @@ _PAUSE_NS = 50_000_000
 _TRUST = 8
 
 
-class Awake:
+class BusyPoll:
     """Keeps the loop turning for up to 50 us after a small chunk, while that pays.
 
     It pays where the answer comes within that time; trust is won by answers and lost without, and

@@ -8,7 +8,7 @@ from socket import SO_ERROR, SOL_SOCKET
 from typing import TYPE_CHECKING
 
 from crashloop.proxy.address import targets_of
-from crashloop.proxy.dial import open_socket
+from crashloop.proxy.connect import open_socket
 
 if TYPE_CHECKING:
     import asyncio

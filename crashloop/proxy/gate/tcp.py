@@ -9,33 +9,32 @@ import socket
 from typing import TYPE_CHECKING
 
 from crashloop.errors import HarnessError, UsageError
-from crashloop.proxy.acceptor import BACKLOG, Acceptor
 from crashloop.proxy.address import Address, resolve
-from crashloop.proxy.dial import observe, open_socket
-from crashloop.proxy.sink import Sink
+from crashloop.proxy.connect import observe, open_socket
+from crashloop.proxy.gate.acceptor import BACKLOG, Acceptor
+from crashloop.proxy.kernel.syn_drop import SynDrop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from crashloop.proxy.acceptor import Peer
+    from crashloop.proxy.address import Endpoint
     from crashloop.proxy.events import Emit
-    from crashloop.proxy.steering import Source
 
 
 class TcpGate:
     """Listens on `address` (port 0: the kernel chooses) from construction to `close()`.
 
-    `[::]` takes IPv4 as well. A second socket, the keeper, is bound to the port and never listens:
-    while the gate refuses, the kernel answers RST and the port cannot become anybody else's, except
-    a process of the same user that asks for SO_REUSEPORT (the self-probe at the heal would find
-    it). To shut the gate its SYNs are steered to a full listener; see `sink`.
+    `[::]` takes IPv4 as well. A second socket, the reservation, is bound to the port and never
+    listens: while the gate refuses, the kernel answers RST and nobody else can take the port,
+    except a process of the same user that asks for SO_REUSEPORT (the self-probe at the heal finds
+    it). To shut the gate, its SYNs are steered to a full listener; see `kernel.syn_drop`.
     """
 
     def __init__(
         self,
         *,
         address: Address,
-        admit: Callable[[socket.socket, Peer], None],
+        admit: Callable[[socket.socket, Endpoint | None], None],
         emit: Emit,
     ) -> None:
         self._loop = asyncio.get_running_loop()
@@ -43,21 +42,21 @@ class TcpGate:
         self._emit = emit
         self._probe: socket.socket | None = None
         self._probe_port: int | None = None
-        self._sink: Sink | None = None
-        self._keeper, host = _reserve(address)
-        self.address = Address(host=host, port=self._keeper.getsockname()[1])
+        self._syn_drop: SynDrop | None = None
+        self._reservation, host = _reserve(address)
+        self.address = Address(host=host, port=self._reservation.getsockname()[1])
         self._target = resolve(self.address.dialable())[0]
         try:
             self._listener = self._listen(BACKLOG)
         except OSError as error:
-            self._keeper.close()
+            self._reservation.close()
             raise _in_use(address, error) from error
         self._acceptor = self._accept()
 
     @property
     def is_shut(self) -> bool:
         """Whether SYNs are being dropped."""
-        return self._sink is not None
+        return self._syn_drop is not None
 
     def own_inodes(self) -> frozenset[int]:
         """The sockets with which the gate itself knocks at the port."""
@@ -106,26 +105,26 @@ class TcpGate:
         gate is open then.
         """
         assert not self.is_shut, "the gate is shut once"
-        sink = Sink(
+        drop = SynDrop(
             address=self.address,
             target=self._target,
             listener=self._listener,
             listen=self._listen,
         )
-        await sink.open()
-        self._sink = sink
+        await drop.open()
+        self._syn_drop = drop
         self._acceptor.drain()
 
-    def let_in(self, sources: Collection[Source]) -> None:
+    def let_in(self, sources: Collection[Endpoint]) -> None:
         """While the gate is shut, take the SYNs of these sources and of nobody else."""
-        assert self._sink is not None, "only a gate that is shut lets in"
-        self._sink.let_in(sources)
+        assert self._syn_drop is not None, "only a gate that is shut lets in"
+        self._syn_drop.let_in(sources)
 
     def unshut(self) -> None:
         """Take SYNs again; who waits comes in with its kernel's next retransmission."""
-        if self._sink is not None:
-            self._sink.close()
-            self._sink = None
+        if self._syn_drop is not None:
+            self._syn_drop.close()
+            self._syn_drop = None
 
     async def observe(self, limit_s: float, then: Callable[[], None] | None = None) -> str:
         """Knock at the port as a client would and say what that sees; see `dial.observe`.
@@ -150,10 +149,10 @@ class TcpGate:
         """Give the port back."""
         self.unshut()
         self._acceptor.close()
-        self._keeper.close()
+        self._reservation.close()
 
     def _listen(self, backlog: int) -> socket.socket:
-        listener = open_socket(self._keeper.family)
+        listener = open_socket(self._reservation.family)
         try:
             _take_both_families(listener)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
@@ -170,7 +169,7 @@ class TcpGate:
             loop=self._loop, listener=self._listener, admit=self._on_accept, emit=self._emit
         )
 
-    def _on_accept(self, client: socket.socket, peer: Peer) -> None:
+    def _on_accept(self, client: socket.socket, peer: Endpoint | None) -> None:
         if peer is not None and self.is_own(peer[1]):
             client.close()
             return
@@ -180,20 +179,20 @@ class TcpGate:
 def _reserve(address: Address) -> tuple[socket.socket, str]:
     target = resolve(address)[0]
     for remains_of_earlier_runs in (False, True):
-        keeper = socket.socket(target.family, socket.SOCK_STREAM)
-        _take_both_families(keeper)
+        reservation = socket.socket(target.family, socket.SOCK_STREAM)
+        _take_both_families(reservation)
         if remains_of_earlier_runs:
-            keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            keeper.bind(target.sockaddr)
+            reservation.bind(target.sockaddr)
         except OSError as error:
-            keeper.close()
+            reservation.close()
             if error.errno != errno.EADDRINUSE or remains_of_earlier_runs:
                 raise _in_use(address, error) from error
         else:
-            # Set after the bind: the keeper found the port free, the listener may join it.
-            keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            return keeper, str(target.sockaddr[0])
+            # Set after the bind: the reservation found the port free, the listener may join it.
+            reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            return reservation, str(target.sockaddr[0])
     raise AssertionError("the second attempt returns or raises")
 
 

@@ -11,16 +11,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crashloop.proxy import bpf
+from crashloop.proxy.kernel import bpf
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Collection, Iterator
 
-    from crashloop.proxy.bpf import Instruction
-
-Source = tuple[str, int]
-"""A client's IP address and port."""
+    from crashloop.proxy.address import Endpoint
+    from crashloop.proxy.kernel.bpf import Instruction
 
 OPEN, FULL = 0, 1
 MOST_SOURCES = 1000
@@ -32,7 +30,7 @@ _SYN, _SYN_ACK = 0x02, 0x12
 
 
 def steer(
-    listener: socket.socket, sources: Collection[Source] = (), *, to: int, others: int
+    listener: socket.socket, sources: Collection[Endpoint] = (), *, to: int, others: int
 ) -> None:
     """Send each SYN of the sources to one listener of the group and every other SYN elsewhere.
 
@@ -42,7 +40,7 @@ def steer(
     bpf.load(listener, _SO_ATTACH_REUSEPORT_CBPF, list(program(sources, to=to, others=others)))
 
 
-def program(sources: Collection[Source], *, to: int, others: int) -> Iterator[Instruction]:
+def program(sources: Collection[Endpoint], *, to: int, others: int) -> Iterator[Instruction]:
     """The program behind `steer`; the kernel starts it behind the TCP header."""
     assert len(sources) <= MOST_SOURCES, "one program cannot name that many"
     yield (bpf.LOAD_BYTE, 0, 0, bpf.NETWORK)

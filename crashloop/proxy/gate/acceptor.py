@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
+    from crashloop.proxy.address import Endpoint
     from crashloop.proxy.events import Emit
 
 BACKLOG = 1024
@@ -18,9 +19,6 @@ _BATCH = 64
 _STARVED_RETRY_S = 0.5
 _STARVED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _GONE = frozenset({errno.ECONNABORTED, errno.EPROTO, errno.EINTR})
-
-Peer = tuple[str, int] | None
-"""A TCP client's IP address (IPv4 in its own form) and port; None for a Unix client."""
 
 
 class Acceptor:
@@ -36,14 +34,14 @@ class Acceptor:
         *,
         loop: asyncio.AbstractEventLoop,
         listener: socket.socket,
-        admit: Callable[[socket.socket, Peer], None],
+        admit: Callable[[socket.socket, Endpoint | None], None],
         emit: Emit,
     ) -> None:
         self._loop = loop
         self._listener = listener
         self._admit = admit
         self._emit = emit
-        self._parked: tuple[socket.socket, Peer] | None = None
+        self._parked: tuple[socket.socket, Endpoint | None] | None = None
         self._wanted = False
         self._starved_ns: int | None = None
         self._retry: asyncio.TimerHandle | None = None
@@ -122,7 +120,7 @@ class Acceptor:
         peer = (str(name[0]).removeprefix("::ffff:"), int(name[1])) if name else None
         return self._hand_over(client, peer)
 
-    def _hand_over(self, client: socket.socket, peer: Peer) -> bool:
+    def _hand_over(self, client: socket.socket, peer: Endpoint | None) -> bool:
         try:
             self._admit(client, peer)
         except OSError as error:

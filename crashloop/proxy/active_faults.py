@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from crashloop.proxy.faults import Fault
-    from crashloop.proxy.link import Link
+    from crashloop.proxy.link.link import Link
 
 
 @dataclass(slots=True, kw_only=True)
@@ -33,7 +33,7 @@ class _Injected:
         return self.left >= 0
 
 
-class Board:
+class ActiveFaults:
     """Faults by their names, in the order of their injection. `name` is the proxy's."""
 
     def __init__(self, *, name: str, seed: int) -> None:

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from crashloop.errors import CapabilityError, HarnessError
 from crashloop.proxy.address import Address
-from crashloop.proxy.gate_tcp import TcpGate
-from crashloop.proxy.refusals import RefusalTap
+from crashloop.proxy.gate.tcp import TcpGate
+from crashloop.proxy.kernel.rst_tap import RstTap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from crashloop.proxy.events import Emit
     from crashloop.proxy.faults import Refuse
-    from crashloop.proxy.gate_unix import UnixGate
+    from crashloop.proxy.gate.unix import UnixGate
 
 NAMED = 1000
 """Refused clients with an event each; further ones are only counted."""
@@ -23,7 +23,7 @@ NAMED = 1000
 _PROBE_LIMIT_S = 0.25
 
 
-class Refusal:
+class ActiveRefuse:
     """One Refuse on one gate, from `begin()` to `heal()`.
 
     Over TCP and with CAP_NET_RAW each refused client is an event, `gate.refused`. With
@@ -45,7 +45,7 @@ class Refusal:
         self._gate = gate
         self._cut = cut
         self._emit = emit
-        self._tap: RefusalTap | None = None
+        self._tap: RstTap | None = None
         self._refuses = False
         self.refused = 0
 
@@ -91,7 +91,7 @@ class Refusal:
             tap, self._tap = self._tap, None
             await tap.close()
 
-    def _open_tap(self) -> RefusalTap | None:
+    def _open_tap(self) -> RstTap | None:
         if not isinstance(self._gate, TcpGate):
             if self._limit is not None:
                 raise CapabilityError(
@@ -101,7 +101,7 @@ class Refusal:
                 )
             return None
         try:
-            return RefusalTap(
+            return RstTap(
                 loop=asyncio.get_running_loop(),
                 address=self._gate.address,
                 on_refusals=self._on_refusals,

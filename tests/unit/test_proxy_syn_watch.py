@@ -8,9 +8,9 @@ from typing import cast
 
 import pytest
 
-from crashloop.proxy.alarm import Alarms
-from crashloop.proxy.syn import ESTABLISHED, SYN_SENT, SocketTable, TcpSocket
-from crashloop.proxy.watch import SynWatch
+from crashloop.proxy.kernel.sock_diag import ESTABLISHED, SYN_SENT, SocketTable, TcpSocket
+from crashloop.proxy.kernel.syn_watch import SynWatch
+from crashloop.proxy.link.timers import Timers
 
 
 class HastyLoop:
@@ -45,13 +45,13 @@ def test_an_alarm_waits_again_when_its_loop_calls_early(
     loop = HastyLoop()
     fired: list[int] = []
     due_ns = time.monotonic_ns() + 2_000_000
-    alarms = Alarms(cast("asyncio.AbstractEventLoop", loop))
-    alarms.at(due_ns, lambda: fired.append(time.monotonic_ns()))
+    timers = Timers(cast("asyncio.AbstractEventLoop", loop))
+    timers.at(due_ns, lambda: fired.append(time.monotonic_ns()))
     calls = 0
     while not fired:
         loop.pending[-1]()
         calls += 1
-    alarms.close()
+    timers.close()
     assert calls > 1
     assert fired[0] >= due_ns
 
@@ -60,22 +60,22 @@ def test_alarms_that_are_set_while_others_ring_ring_in_their_order() -> None:
     async def scenario() -> list[str]:
         rung: list[str] = []
         done = asyncio.Event()
-        alarms = Alarms(asyncio.get_running_loop())
+        timers = Timers(asyncio.get_running_loop())
         now_ns = time.monotonic_ns()
 
         def ring_first() -> None:
             rung.append("first")
-            alarms.at(now_ns + 30_000_000, ring_last)
+            timers.at(now_ns + 30_000_000, ring_last)
 
         def ring_last() -> None:
             rung.append("third")
             done.set()
 
-        alarms.at(now_ns + 20_000_000, lambda: rung.append("second"))
-        alarms.at(now_ns + 40_000_000, lambda: rung.append("never")).cancel()
-        alarms.at(now_ns + 10_000_000, ring_first)
+        timers.at(now_ns + 20_000_000, lambda: rung.append("second"))
+        timers.at(now_ns + 40_000_000, lambda: rung.append("never")).cancel()
+        timers.at(now_ns + 10_000_000, ring_first)
         await asyncio.wait_for(done.wait(), 5)
-        alarms.close()
+        timers.close()
         return rung
 
     assert asyncio.run(scenario()) == ["first", "second", "third"]

@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crashloop.errors import HarnessError, UsageError
-from crashloop.proxy.acceptor import BACKLOG, Acceptor
 from crashloop.proxy.address import resolve
-from crashloop.proxy.dial import observe, open_socket
+from crashloop.proxy.connect import observe, open_socket
+from crashloop.proxy.gate.acceptor import BACKLOG, Acceptor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from crashloop.proxy.acceptor import Peer
-    from crashloop.proxy.address import Address
+    from crashloop.proxy.address import Address, Endpoint
     from crashloop.proxy.events import Emit
 
 
@@ -33,7 +32,7 @@ class UnixGate:
         self,
         *,
         address: Address,
-        admit: Callable[[socket.socket, Peer], None],
+        admit: Callable[[socket.socket, Endpoint | None], None],
         emit: Emit,
     ) -> None:
         self._loop = asyncio.get_running_loop()

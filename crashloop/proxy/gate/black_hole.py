@@ -10,19 +10,18 @@ from typing import TYPE_CHECKING
 
 from crashloop.errors import HarnessError
 from crashloop.proxy.faults import ConnectDelay
-from crashloop.proxy.steering import MOST_SOURCES
-from crashloop.proxy.syn import SocketTable
-from crashloop.proxy.watch import PERIOD_S, SynWatch
+from crashloop.proxy.kernel.sock_diag import SocketTable
+from crashloop.proxy.kernel.steering import MOST_SOURCES
+from crashloop.proxy.kernel.syn_watch import PERIOD_S, SynWatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from crashloop.proxy.acceptor import Peer
+    from crashloop.proxy.address import Endpoint
     from crashloop.proxy.events import Emit
     from crashloop.proxy.faults import BlackHole
-    from crashloop.proxy.gate_tcp import TcpGate
-    from crashloop.proxy.steering import Source
-    from crashloop.proxy.watch import Waiting
+    from crashloop.proxy.gate.tcp import TcpGate
+    from crashloop.proxy.kernel.syn_watch import Waiting
 
 PROBE_LIMIT_S = 0.05
 """How long the self-probe waits; over loopback an open port answers within 1 ms."""
@@ -31,7 +30,7 @@ _FAMILIES = (socket.AF_INET, socket.AF_INET6)
 """A socket of either may reach either gate: `[::]` takes IPv4, and IPv6 sockets can speak it."""
 
 
-class Blockade:
+class ActiveBlackHole:
     """One BlackHole or ConnectDelay on one gate, from `begin()` to `heal()`; then it watches on.
 
     A connect delay lets in each client by its own address and port once its time has come
@@ -61,7 +60,7 @@ class Blockade:
         self._admitted = asyncio.Event()
         self._watching: asyncio.Task[None] | None = None
         self._stands = False
-        self._let_in: frozenset[Source] = frozenset()
+        self._let_in: frozenset[Endpoint] = frozenset()
         self._table = SocketTable(_FAMILIES)
         self._watch = SynWatch(
             fault_id=fault_id,
@@ -118,7 +117,7 @@ class Blockade:
             self._watch.end(waiting, "unwatched")
         self._stack.close()
 
-    def meet(self, peer: Peer) -> Waiting | None:
+    def meet(self, peer: Endpoint | None) -> Waiting | None:
         """The released client that a connection from this host and port is, if it is one."""
         waiting = self._watch.find(peer) if self._watch.waiting else None
         if waiting is not None and waiting.released_ns is not None:

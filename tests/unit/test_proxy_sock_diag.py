@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from crashloop.proxy.syn import (
+from crashloop.proxy.kernel.sock_diag import (
     ESTABLISHED,
     SYN_SENT,
     SocketTable,

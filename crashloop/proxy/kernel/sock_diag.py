@@ -21,8 +21,7 @@ from crashloop.errors import CapabilityError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-Endpoint = tuple[str, int]
-"""An IP address and a port."""
+    from crashloop.proxy.address import Endpoint
 
 ESTABLISHED = 1
 SYN_SENT = 2

@@ -10,16 +10,15 @@ import sys
 from typing import TYPE_CHECKING
 
 from crashloop.errors import CapabilityError
-from crashloop.proxy import bpf
 from crashloop.proxy.address import is_wildcard
+from crashloop.proxy.kernel import bpf
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterator
 
-    from crashloop.proxy.address import Address
-    from crashloop.proxy.bpf import Instruction
-    from crashloop.proxy.syn import Endpoint
+    from crashloop.proxy.address import Address, Endpoint
+    from crashloop.proxy.kernel.bpf import Instruction
 
 LOOPBACK_INTERFACE = "lo"
 _RECEIVE_BUFFER_BYTES = 8 << 20
@@ -40,7 +39,7 @@ _SNAPSHOT_BYTES = 128
 _REMEMBERED = 1024
 
 
-class RefusalTap:
+class RstTap:
     """Sees each RST with which the kernel answers a SYN to one port of this machine.
 
     Only such a RST has ACK and a sequence number of zero (RFC 9293, 3.5.2), so resets of

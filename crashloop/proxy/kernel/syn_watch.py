@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from crashloop.proxy.address import is_wildcard
-from crashloop.proxy.syn import ESTABLISHED, SYN_SENT, owner_pid
+from crashloop.proxy.kernel.sock_diag import ESTABLISHED, SYN_SENT, owner_pid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from crashloop.proxy.acceptor import Peer
+    from crashloop.proxy.address import Endpoint
     from crashloop.proxy.events import Emit
-    from crashloop.proxy.syn import SocketTable, TcpSocket
+    from crashloop.proxy.kernel.sock_diag import SocketTable, TcpSocket
 
 PERIOD_S = 0.015
 """Time between two samples; a connect() given up within it can go unseen."""
@@ -104,7 +104,7 @@ class SynWatch:
             data = self._data(waiting)
             self._emit("gate.syn_gone", {**data, "reason": reason})
 
-    def find(self, peer: Peer) -> Waiting | None:
+    def find(self, peer: Endpoint | None) -> Waiting | None:
         """The waiting client that just connected from this host and port, if it is one."""
         for waiting in self.waiting.values():
             if peer == (waiting.host, waiting.port) and self._still_theirs(waiting):

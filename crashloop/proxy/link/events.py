@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from crashloop.proxy.address import Address
     from crashloop.proxy.events import Emit
     from crashloop.proxy.faults import Direction
-    from crashloop.proxy.pipe import Pipe
+    from crashloop.proxy.link.pipe import Pipe
     from crashloop.proxy.toxics.stage import Stage
 
 Side = Literal["client", "upstream", "proxy"]

@@ -8,9 +8,9 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from crashloop.proxy.dialer import Dialer
-from crashloop.proxy.link_events import LinkEvents, moved
-from crashloop.proxy.pipe import Pipe
+from crashloop.proxy.link.dialer import Dialer
+from crashloop.proxy.link.events import LinkEvents, moved
+from crashloop.proxy.link.pipe import Pipe
 from crashloop.proxy.toxics.stage import Stage
 
 if TYPE_CHECKING:
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from crashloop.proxy.address import Address, Target
-    from crashloop.proxy.alarm import Alarm, Alarms
-    from crashloop.proxy.awake import Awake
     from crashloop.proxy.events import Emit
     from crashloop.proxy.faults import Direction, LinkFault
-    from crashloop.proxy.link_events import Reason
+    from crashloop.proxy.link.busy_poll import BusyPoll
+    from crashloop.proxy.link.events import Reason
+    from crashloop.proxy.link.timers import Timer, Timers
     from crashloop.proxy.toxics.chunk import End
 
 SETTLING_NS = 2_000_000
@@ -35,8 +35,8 @@ class Path(NamedTuple):
     """What all links of a proxy share."""
 
     loop: asyncio.AbstractEventLoop
-    alarms: Alarms
-    awake: Awake | None
+    timers: Timers
+    busy_poll: BusyPoll | None
     scratch: memoryview
     listen: Address
     upstream: Address
@@ -67,8 +67,8 @@ class Link:
         self._path = path
         self._client = client
         self._upstream = upstream
-        self._tell = LinkEvents(name=name, emit=path.emit, client_pid=client_pid)
-        self._holds: dict[str, Alarm | None] = {}
+        self._events = LinkEvents(name=name, emit=path.emit, client_pid=client_pid)
+        self._holds: dict[str, Timer | None] = {}
         self._closed = False
         self._joined = False
         self._dialer: Dialer | None = None
@@ -79,8 +79,8 @@ class Link:
         path = self._path
         return Pipe(
             loop=path.loop,
-            alarms=path.alarms,
-            awake=path.awake,
+            timers=path.timers,
+            busy_poll=path.busy_poll,
             source=source,
             scratch=path.scratch,
             owner=self,
@@ -88,7 +88,7 @@ class Link:
 
     def open(self, holds: Sequence[tuple[str, int | None]] = ()) -> None:
         """Begin: held by each (fault, until_ns or None for a heal), or dialled at once."""
-        self._tell.opened(self._path.listen)
+        self._events.opened(self._path.listen)
         for fault_id, until_ns in holds:
             self._hold(fault_id, until_ns)
         if not self._holds:
@@ -97,8 +97,8 @@ class Link:
 
     def turn_away(self, fault_id: str, *, reset: bool) -> None:
         """Close at once instead of opening."""
-        self._tell.opened(self._path.listen)
-        self._tell.turned_away(fault_id, reset=reset)
+        self._events.opened(self._path.listen)
+        self._events.turned_away(fault_id, reset=reset)
         if reset:
             self._reset_when_settled()
         else:
@@ -108,10 +108,10 @@ class Link:
         """End one fault's hold, if there is one; the last to end lets the link through."""
         if fault_id not in self._holds:
             return
-        alarm = self._holds.pop(fault_id)
-        if alarm is not None:
-            alarm.cancel()
-        self._tell.released(fault_id, reason)
+        timer = self._holds.pop(fault_id)
+        if timer is not None:
+            timer.cancel()
+        self._events.released(fault_id, reason)
         if not self._holds and reason in {"healed", "delay"}:
             self._dial()
 
@@ -123,7 +123,7 @@ class Link:
             seed=f"{self._path.seed}/{self.name}/{fault_id}",
             now_ns=time.monotonic_ns(),
         )
-        self._tell.gained(fault.direction, stage)
+        self._events.gained(fault.direction, stage)
         self._pipe_of(fault.direction).add(stage)
 
     def change(self, fault_id: str, fault: LinkFault) -> None:
@@ -138,7 +138,7 @@ class Link:
 
     def cut(self, *, reset: bool) -> None:
         """Close both sides now, from the proxy's own will."""
-        self._tell.by = self._tell.by or "proxy"
+        self._events.by = self._events.by or "proxy"
         self._close(reset=reset, reason="proxy closed")
 
     def traffic(self) -> tuple[int, int, int, int]:
@@ -150,8 +150,8 @@ class Link:
         """What is known of the link now."""
         return {
             "link": self.name,
-            "client_pid": self._tell.client_pid,
-            "opened_ns": self._tell.opened_ns,
+            "client_pid": self._events.client_pid,
+            "opened_ns": self._events.opened_ns,
             "connected": self._joined,
             "held_by": list(self._holds),
             **moved(self._up, self._down),
@@ -159,13 +159,13 @@ class Link:
 
     def source_ended(self, pipe: Pipe, *, reset: bool) -> None:
         """Note who ended first; a held client that leaves is gone at once."""
-        self._tell.by = self._tell.by or ("client" if pipe is self._up else "upstream")
+        self._events.by = self._events.by or ("client" if pipe is self._up else "upstream")
         if self._holds or (reset and not self._joined):
             self._close(reset=reset, reason="client closed")
 
     def sink_failed(self, pipe: Pipe) -> None:
         """Note that the receiver left."""
-        self._tell.by = self._tell.by or ("upstream" if pipe is self._up else "client")
+        self._events.by = self._events.by or ("upstream" if pipe is self._up else "client")
 
     def needs_half_close(self, pipe: Pipe) -> bool:
         """Whether the other direction still moves; else closing the sockets says it all."""
@@ -174,9 +174,9 @@ class Link:
     def pipe_done(self, pipe: Pipe, end: End) -> None:
         """Close when nothing can move any more."""
         stage = pipe.closed_by
-        if stage is not None and self._tell.fault is None:
-            self._tell.fault = stage.fault_id
-            self._tell.by = self._tell.by or "proxy"
+        if stage is not None and self._events.fault is None:
+            self._events.fault = stage.fault_id
+            self._events.by = self._events.by or "proxy"
         other = self._down if pipe is self._up else self._up
         if end == "reset" or other.done:
             self._close(reset=end == "reset", reason="client closed")
@@ -187,11 +187,11 @@ class Link:
 
     def chunk_delayed(self, pipe: Pipe, stage: Stage, waited_ns: int) -> None:
         """Tell of it."""
-        self._tell.delayed(self._direction(pipe), stage, waited_ns)
+        self._events.delayed(self._direction(pipe), stage, waited_ns)
 
     def bytes_dropped(self, pipe: Pipe, stage: Stage, size_bytes: int) -> None:
         """Tell of it."""
-        self._tell.dropped(self._direction(pipe), stage, size_bytes)
+        self._events.dropped(self._direction(pipe), stage, size_bytes)
 
     def _direction(self, pipe: Pipe) -> Direction:
         return "upstream" if pipe is self._up else "downstream"
@@ -200,14 +200,14 @@ class Link:
         return self._up if direction == "upstream" else self._down
 
     def _hold(self, fault_id: str, until_ns: int | None) -> None:
-        alarm = None
+        timer = None
         if until_ns is not None:
-            alarm = self._path.alarms.at(until_ns, lambda: self.release(fault_id, "delay"))
-        self._holds[fault_id] = alarm
-        self._tell.held(fault_id)
+            timer = self._path.timers.at(until_ns, lambda: self.release(fault_id, "delay"))
+        self._holds[fault_id] = timer
+        self._events.held(fault_id)
 
     def _dial(self) -> None:
-        self._tell.dialled()
+        self._events.dialled()
         self._dialer = Dialer(
             loop=self._path.loop,
             first=self._upstream,
@@ -226,21 +226,21 @@ class Link:
         self._upstream = upstream
         self._down.read_from(upstream)
         self._joined = True
-        self._tell.connected(upstream)
+        self._events.connected(upstream)
         self._down.connect(self._client)
         self._down.start()
         self._up.connect(self._upstream)
 
     def _fail(self, error: OSError | None) -> None:
-        self._tell.failed(error)
+        self._events.failed(error)
         self._reset_when_settled()
         if isinstance(error, ConnectionRefusedError | FileNotFoundError):
             self._path.on_refused()
 
     def _reset_when_settled(self) -> None:
         """Reset, but not so soon that the client's connect() reports it instead of succeeding."""
-        self._path.alarms.at(
-            self._tell.opened_ns + SETTLING_NS,
+        self._path.timers.at(
+            self._events.opened_ns + SETTLING_NS,
             lambda: self._close(reset=True, reason="proxy closed"),
         )
 
@@ -260,7 +260,7 @@ class Link:
                 with suppress(OSError):  # closed already, by a failed dial or a toxic
                     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
             sock.close()
-        self._tell.closed(self._up, self._down, reset=reset)
+        self._events.closed(self._up, self._down, reset=reset)
         self._path.on_closed(self)
         self._up.forget()
         self._down.forget()

@@ -6,21 +6,20 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from crashloop.proxy.blockade import Blockade
-from crashloop.proxy.dial import connect, open_socket
+from crashloop.proxy.connect import connect, open_socket
 from crashloop.proxy.faults import Refuse
-from crashloop.proxy.gate_tcp import TcpGate
-from crashloop.proxy.refusal import Refusal
+from crashloop.proxy.gate.black_hole import ActiveBlackHole
+from crashloop.proxy.gate.refuse import ActiveRefuse
+from crashloop.proxy.gate.tcp import TcpGate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from crashloop.proxy.acceptor import Peer
-    from crashloop.proxy.address import Target
+    from crashloop.proxy.address import Endpoint, Target
     from crashloop.proxy.events import Emit
     from crashloop.proxy.faults import GateFault
-    from crashloop.proxy.gate_unix import UnixGate
-    from crashloop.proxy.watch import Waiting
+    from crashloop.proxy.gate.unix import UnixGate
+    from crashloop.proxy.kernel.syn_watch import Waiting
 
 _UPSTREAM_LOOKS = (0.02, 0.25)
 """Seconds between two looks at an upstream that refuses, in its first 10 s and later."""
@@ -31,7 +30,7 @@ _REFUSALS = (ConnectionRefusedError, FileNotFoundError)
 """What a dead server looks like; over a Unix socket its file may be gone."""
 
 
-class Work(Protocol):
+class GateWork(Protocol):
     """Something that has the gate."""
 
     async def begin(self) -> None:
@@ -66,7 +65,7 @@ class Closed:
         """Nothing runs."""
 
 
-class Gatekeeper:
+class GateArbiter:
     """Whoever comes first in this order has the gate: disabled, a fault, an upstream that refuses.
 
     An upstream that refuses shows to the client at hand as a reset, for it has been accepted; from
@@ -93,9 +92,9 @@ class Gatekeeper:
         self._left: int | None = None
         self._upstream_refuses = False
         self._looking: asyncio.Task[None] | None = None
-        self._work: Work | None = None
+        self._work: GateWork | None = None
         self._doing: object = None
-        self._blockade: Blockade | None = None
+        self._black_hole: ActiveBlackHole | None = None
         self._changing = asyncio.Lock()
 
     @property
@@ -129,21 +128,21 @@ class Gatekeeper:
         if self._targets is not None and self._looking is None:
             self._looking = asyncio.create_task(self._look(self._targets), name="look upstream")
 
-    def meet(self, peer: Peer) -> Waiting | None:
+    def meet(self, peer: Endpoint | None) -> Waiting | None:
         """The client of a black hole or delay that a connection is, if it is one."""
-        return None if self._blockade is None else self._blockade.meet(peer)
+        return None if self._black_hole is None else self._black_hole.meet(peer)
 
     def admit(self, link: str, waiting: Waiting) -> None:
         """Give the receipt for a client that was let in."""
-        assert self._blockade is not None
-        self._blockade.admit(link, waiting)
+        assert self._black_hole is not None
+        self._black_hole.admit(link, waiting)
 
     async def stop(self) -> None:
         """Stop all work; the gate stays as it is."""
         if self._looking is not None:
             self._looking.cancel()
             await asyncio.gather(self._looking, return_exceptions=True)
-        for work in (self._work, self._blockade):
+        for work in (self._work, self._black_hole):
             if work is not None:
                 await work.stop()
 
@@ -169,18 +168,18 @@ class Gatekeeper:
             return self._fault
         return "upstream refuses" if self._upstream_refuses else None
 
-    async def _end(self, work: Work) -> None:
+    async def _end(self, work: GateWork) -> None:
         await work.heal()
-        if isinstance(work, Refusal) and self._left is not None:
+        if isinstance(work, ActiveRefuse) and self._left is not None:
             self._left = max(0, self._left - work.refused)
 
-    async def _make(self, wanted: object) -> Work:
+    async def _make(self, wanted: object) -> GateWork:
         if wanted != self._fault:
             return Closed(self._gate, self._emit, str(wanted))
         assert self._fault is not None
         fault_id, fault = self._fault
         if isinstance(fault, Refuse):
-            return Refusal(
+            return ActiveRefuse(
                 fault_id=fault_id,
                 fault=replace(fault, connections=self._left),
                 gate=self._gate,
@@ -188,12 +187,12 @@ class Gatekeeper:
                 emit=self._emit,
             )
         assert isinstance(self._gate, TcpGate)
-        if self._blockade is not None:
-            await self._blockade.stop()
-        self._blockade = Blockade(
+        if self._black_hole is not None:
+            await self._black_hole.stop()
+        self._black_hole = ActiveBlackHole(
             fault_id=fault_id, fault=fault, gate=self._gate, pids=self._pids, emit=self._emit
         )
-        return self._blockade
+        return self._black_hole
 
     async def _look(self, targets: tuple[Target, ...]) -> None:
         """Refuse as the upstream does, until it takes a connection, or fails in another way."""

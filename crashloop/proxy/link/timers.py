@@ -26,13 +26,13 @@ _LEAD_NS = 250_000
 _TIDY_FROM = 64
 
 
-class Alarm:
+class Timer:
     """One call to come."""
 
-    __slots__ = ("_alarms", "callback", "due_ns")
+    __slots__ = ("_timers", "callback", "due_ns")
 
-    def __init__(self, alarms: Alarms, due_ns: int, callback: Callable[[], None]) -> None:
-        self._alarms = alarms
+    def __init__(self, timers: Timers, due_ns: int, callback: Callable[[], None]) -> None:
+        self._timers = timers
         self.due_ns = due_ns
         self.callback: Callable[[], None] | None = callback
 
@@ -40,37 +40,37 @@ class Alarm:
         """Forget the call; harmless after it has happened."""
         if self.callback is not None:
             self.callback = None
-            self._alarms.forgotten()
+            self._timers.forgotten()
 
 
-class Alarms:
+class Timers:
     """Calls back once each, at `due_ns` of the monotonic clock or later, on the running loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._heap: list[tuple[int, int, Alarm]] = []
+        self._heap: list[tuple[int, int, Timer]] = []
         self._numbers = itertools.count()
         self._forgotten = 0
         self._loop = loop
-        self._bell = _bell(loop, self._ring)
+        self._wake_up = _wake_up(loop, self._ring)
         self._set_ns: int | None = None
         self._ringing = False
         self._turning = False
 
-    def at(self, due_ns: int, callback: Callable[[], None]) -> Alarm:
+    def at(self, due_ns: int, callback: Callable[[], None]) -> Timer:
         """Call back at `due_ns`."""
-        alarm = Alarm(self, due_ns, callback)
-        heapq.heappush(self._heap, (due_ns, next(self._numbers), alarm))
+        timer = Timer(self, due_ns, callback)
+        heapq.heappush(self._heap, (due_ns, next(self._numbers), timer))
         if not self._ringing:
             self._set()
-        return alarm
+        return timer
 
     def close(self) -> None:
         """Forget every call."""
         self._heap.clear()
-        self._bell.close()
+        self._wake_up.close()
 
     def forgotten(self) -> None:
-        """Count a cancelled alarm; when most are, they are swept out of the heap."""
+        """Count a cancelled timer; when most are, they are swept out of the heap."""
         self._forgotten += 1
         if self._forgotten > max(_TIDY_FROM, len(self._heap) // 2):
             self._heap = [entry for entry in self._heap if entry[2].callback is not None]
@@ -78,7 +78,7 @@ class Alarms:
             self._forgotten = 0
 
     def _set(self) -> None:
-        """See to it that the bell rings for the first alarm, or stay awake where it is near."""
+        """See to it that the wake-up is set for the first timer, or stay awake where it is near."""
         if not self._heap or self._turning:
             return
         due_ns = self._heap[0][0]
@@ -87,7 +87,7 @@ class Alarms:
             self._loop.call_soon(self._turn)
         elif due_ns != self._set_ns:
             self._set_ns = due_ns
-            self._bell.set(due_ns - _LEAD_NS)
+            self._wake_up.set(due_ns - _LEAD_NS)
 
     def _turn(self) -> None:
         self._turning = False
@@ -98,8 +98,8 @@ class Alarms:
         self._ringing = True
         try:
             while self._heap and self._heap[0][0] <= time.monotonic_ns():
-                alarm = heapq.heappop(self._heap)[2]
-                callback, alarm.callback = alarm.callback, None
+                timer = heapq.heappop(self._heap)[2]
+                callback, timer.callback = timer.callback, None
                 if callback is None:
                     self._forgotten -= 1
                 else:
@@ -109,7 +109,7 @@ class Alarms:
             self._set()
 
 
-class Bell(Protocol):
+class WakeUp(Protocol):
     """Rings once at about the instant it was last set to; early does no harm."""
 
     def set(self, due_ns: int) -> None:
@@ -156,10 +156,10 @@ class _TimerFd:
 
 
 if sys.platform == "linux":
-    from crashloop.proxy.timerfd import timerfd_create, timerfd_set
+    from crashloop.proxy.kernel.timerfd import timerfd_create, timerfd_set
 
 
-def _bell(loop: asyncio.AbstractEventLoop, ring: Callable[[], None]) -> Bell:
+def _wake_up(loop: asyncio.AbstractEventLoop, ring: Callable[[], None]) -> WakeUp:
     if sys.platform == "linux":
         with suppress(OSError):  # no descriptor left, or a sandbox without timerfd
             return _TimerFd(loop, ring)

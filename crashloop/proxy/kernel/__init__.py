@@ -1,0 +1,1 @@
+"""The kernel's own interfaces: dropped SYNs, seen RSTs, socket diagnostics, precise timers."""
