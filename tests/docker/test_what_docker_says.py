@@ -162,6 +162,13 @@ def test_every_line_of_the_app_is_in_the_log_of_exactly_one_attempt(heard: Heard
     assert len(list(heard.artifacts.glob("attempt-*.log"))) == len(logs)
 
 
+def test_each_life_has_a_name_of_its_own_in_postgres(heard: Heard) -> None:
+    log = (heard.artifacts / "postgres.log").read_text()
+
+    assert f"application_name=app-attempt-{DEATHS + 1}" in log
+    assert "application_name=app-attempt-1" not in log, "its connections never arrived"
+
+
 def test_the_proxies_are_the_only_way_to_postgres_and_no_port_is_published(heard: Heard) -> None:
     assert heard.knocks.pop("toxiproxy") == "open", "or the test's own knocking does not work"
     assert set(heard.knocks) == {"address", "name"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import tracemalloc
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crashloop.engines.docker import attempt_log
-from crashloop.engines.docker.attempt_log import AttemptLog, nanoseconds, whole_lines
+from crashloop.engines.docker.attempt_log import AttemptLog, lines_of, nanoseconds
+from crashloop.engines.output import MAX_LINE_CHARS
 from crashloop.errors import HarnessError
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ def frame(content: bytes, *, fraction: str = "000000000") -> bytes:
 def test_each_line_has_its_instant() -> None:
     frames = [frame(b"one\n", fraction="000000001"), frame(b"two\n", fraction="000000002")]
 
-    assert list(whole_lines(frames)) == [(NOON_NS + 1, "one"), (NOON_NS + 2, "two")]
+    assert list(lines_of(frames)) == [(NOON_NS + 1, "one"), (NOON_NS + 2, "two")]
 
 
 def test_a_long_line_is_whole_again_with_the_instant_of_its_beginning() -> None:
@@ -43,48 +45,72 @@ def test_a_long_line_is_whole_again_with_the_instant_of_its_beginning() -> None:
         frame(b"next\n", fraction="4"),
     ]
 
-    assert list(whole_lines(frames)) == [
+    assert list(lines_of(frames)) == [
         (NOON_NS + 100_000_000, text),
         (NOON_NS + 400_000_000, "next"),
     ]
 
 
+@pytest.mark.parametrize("letter", ["x", "\u6f22"])
+def test_a_line_beyond_the_bound_keeps_its_beginning_and_shows_that_it_was_cut(letter: str) -> None:
+    raw = ("head" + letter * MAX_LINE_CHARS + "tail").encode() + b"\n"
+    frames = [frame(raw[at : at + FRAME]) for at in range(0, len(raw), FRAME)]
+
+    long, after = lines_of([*frames, frame(b"next\n", fraction="1")])
+
+    assert long[1] == "head" + letter * (MAX_LINE_CHARS - 3)
+    assert after == (NOON_NS + 100_000_000, "next")
+
+
+def test_a_line_that_never_ends_takes_no_more_memory_than_the_bound() -> None:
+    endless = (frame(b"x" * FRAME) for _ in range(500))
+    tracemalloc.start()
+    try:
+        ((_, line),) = lines_of(endless)
+        _, most_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert len(line) == MAX_LINE_CHARS + 1
+    assert most_bytes < 20 * MAX_LINE_CHARS
+
+
 def test_a_letter_that_is_cut_by_a_frame_is_whole_again() -> None:
     raw = "é".encode()
 
-    ((_, line),) = whole_lines([frame(raw[:1]), frame(raw[1:] + b"\n")])
+    ((_, line),) = lines_of([frame(raw[:1]), frame(raw[1:] + b"\n")])
 
     assert line == "é"
 
 
 def test_a_torn_last_line_is_given_as_far_as_it_came() -> None:
-    lines = list(whole_lines([frame(b"whole\n"), frame(b"to", fraction="5"), frame(b"rn")]))
+    lines = list(lines_of([frame(b"whole\n"), frame(b"to", fraction="5"), frame(b"rn")]))
 
     assert lines == [(NOON_NS, "whole"), (NOON_NS + 500_000_000, "torn")]
 
 
 def test_a_carriage_return_at_a_lines_end_is_no_part_of_it() -> None:
-    ((_, line),) = whole_lines([frame(b"a\rb\r\n")])
+    ((_, line),) = lines_of([frame(b"a\rb\r\n")])
 
     assert line == "a\rb"
 
 
 def test_an_empty_line_is_a_line() -> None:
-    assert list(whole_lines([frame(b"\n"), frame(b"x\n")])) == [(NOON_NS, ""), (NOON_NS, "x")]
+    assert list(lines_of([frame(b"\n"), frame(b"x\n")])) == [(NOON_NS, ""), (NOON_NS, "x")]
 
 
 def test_bytes_that_are_no_text_are_replaced() -> None:
-    ((_, line),) = whole_lines([frame(b"a\xffb\n")])
+    ((_, line),) = lines_of([frame(b"a\xffb\n")])
 
     assert line == "a\ufffdb"
 
 
 def test_a_line_with_a_rubbish_instant_is_still_a_line() -> None:
-    assert list(whole_lines([b"rubbish said\n", b"\xff\xfe x\n"])) == [(0, "said"), (0, "x")]
+    assert list(lines_of([b"rubbish said\n", b"\xff\xfe x\n"])) == [(0, "said"), (0, "x")]
 
 
 def test_no_frames_are_no_lines() -> None:
-    assert list(whole_lines([])) == []
+    assert list(lines_of([])) == []
 
 
 @given(
@@ -97,7 +123,7 @@ def test_however_lines_are_cut_into_frames_they_are_the_same(lines: list[str], c
         raw = line.encode() + b"\n"
         frames += [frame(raw[at : at + cut]) for at in range(0, len(raw), cut)]
 
-    assert [line for _, line in whole_lines(frames)] == lines
+    assert [line for _, line in lines_of(frames)] == lines
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,16 @@ if TYPE_CHECKING:
 
 ROLE_NAME = "app"
 PORT = 8080
-APPLICATION_NAME = "app-attempt"
+# A restart keeps the container's environment, so a file counts its lives: each has its own name in
+# Postgres and its own jitter, as on the local engine.
+ENTRY = """\
+set -e
+count="${TMPDIR:-/tmp}/crashloop-attempt"
+n=$(($(cat "$count" 2>/dev/null || echo 0) + 1))
+echo "$n" >"$count"
+export APP_JITTER_SEED=$((APP_JITTER_SEED + n)) APP_APPLICATION_NAME="app-attempt-$n"
+exec "$@"
+"""
 FOREIGN_FOLDER = "/srv/under-test"
 OWN_FOLDER = "/srv"
 
@@ -45,16 +54,12 @@ def app_container(
             image,
             name=project.name(ROLE_NAME),
             command=[
+                *("sh", "-c", ENTRY, "sh"),
                 *("uvicorn", app.target, "--host", "0.0.0.0", "--port", str(PORT)),  # noqa: S104  its own network
                 *("--app-dir", folder, "--no-use-colors"),
                 *("--timeout-graceful-shutdown", str(GRACEFUL_SHUTDOWN_S)),
             ],
-            environment={
-                **app.settings,
-                **environment,
-                "APP_APPLICATION_NAME": APPLICATION_NAME,
-                "PORT": str(PORT),
-            },
+            environment={**app.settings, **environment, "PORT": str(PORT)},
             labels=project.labels_of(ROLE_NAME),
             network=network.name,
             volumes={name: {"bind": where, "mode": "ro"} for name, where in volumes.items()},

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from crashloop.clock import NS_PER_S
 from crashloop.engines.docker.instants import mono_ns
+from crashloop.engines.output import LineReader
 from crashloop.errors import HarnessError
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class AttemptLog:
             frames = self._daemon.api.logs(
                 self._container, stream=True, follow=True, timestamps=True, **since
             )
-            for instant_ns, line in whole_lines(frames):
+            for instant_ns, line in lines_of(frames):
                 if instant_ns > self._since_ns or not instant_ns:
                     at_ns = mono_ns(instant_ns) if instant_ns else time.monotonic_ns()
                     self._call(self._take, line, at_ns)
@@ -82,22 +83,23 @@ class AttemptLog:
             self._loop.call_soon_threadsafe(what, *arguments)
 
 
-def whole_lines(frames: Iterable[bytes]) -> Iterator[tuple[int, str]]:
-    """The lines of a log with timestamps, each with the instant of its beginning in ns.
+def lines_of(frames: Iterable[bytes]) -> Iterator[tuple[int, str]]:
+    """Read the lines of a log with timestamps, each with the instant of its beginning in ns.
 
     Docker cuts a line of more than 16 KiB into frames, and each frame has a timestamp of its own.
+    A longer line than LineReader keeps is cut there.
     """
-    begun_ns, parts = 0, b""
+    reader = LineReader()
+    begun_ns, is_inside = 0, False
     for frame in frames:
         stamp, _, content = frame.partition(b" ")
-        if not parts:
+        if not is_inside:
             begun_ns = nanoseconds(stamp.decode("ascii", errors="replace"))
-        parts += content
-        if parts.endswith(b"\n"):
-            yield begun_ns, parts[:-1].decode(errors="replace").rstrip("\r")
-            parts = b""
-    if parts:
-        yield begun_ns, parts.decode(errors="replace").rstrip("\r")
+        for line in reader.feed(content):
+            yield begun_ns, line
+        is_inside = not content.endswith(b"\n")
+    for line in reader.end():
+        yield begun_ns, line
 
 
 def nanoseconds(stamp: str) -> int:

@@ -15,6 +15,7 @@ import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from crashloop.clock import NS_PER_S
+from crashloop.engines.app import application_name
 from crashloop.engines.docker import app_container as app
 from crashloop.engines.docker import evidence, ryuk
 from crashloop.engines.docker.capability import ENGINE_CAPABILITIES, require_possible
@@ -167,18 +168,9 @@ class DockerEngine:
         return self._platform
 
     async def count_backends(self, attempt: int) -> None:
-        """Count what an ended attempt left in Postgres; emits `database.backends`.
-
-        Every life of the container has one name in Postgres, so those count that were there when
-        this one died.
-        """
-        assert self._platform is not None
-        query = (
-            "select count(*) from pg_stat_activity"
-            " where application_name = $1 and backend_start <= to_timestamp($2)"
-        )
-        died_s = self._platform.attempts[attempt - 1].died_ns / NS_PER_S
-        count = await self._servers.inspector.what_stays(query, app.APPLICATION_NAME, died_s)
+        """Count what an ended attempt left in Postgres; emits `database.backends`."""
+        query = "select count(*) from pg_stat_activity where application_name = $1"
+        count = await self._servers.inspector.what_stays(query, application_name(attempt))
         self._recorder.emit("database", "database.backends", {"count": count}, attempt=attempt)
 
     async def read_row(self, key: str) -> dict[str, Any] | None:

@@ -32,7 +32,7 @@ ASK_EVERY_S = 0.05
 
 @dataclass(slots=True, kw_only=True)
 class ContainerAttempt:
-    """One life of the app's container; `died_ns` is of the wall clock, 0 while it lives.
+    """One life of the app's container.
 
     `address`, `pid` and `restart_count` are Docker's word; None where this life was over before it
     was asked.
@@ -45,7 +45,6 @@ class ContainerAttempt:
     started_ns: int
     log: AttemptLog
     output: AppOutput
-    died_ns: int = 0
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -164,7 +163,7 @@ class DockerPlatform:
         attempt = self.attempts[-1]
         await attempt.log.ended()
         attempt.output.close()
-        self._died_ns = attempt.died_ns = event.time_ns
+        self._died_ns = event.time_ns
         run_s = (event.mono_ns - attempt.started_ns) / NS_PER_S
         self._recorder.emit(
             "platform",
