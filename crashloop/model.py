@@ -88,8 +88,8 @@ class Trigger:
 class PlannedFault:
     """A fault and when it is injected and healed.
 
-    `kind` names an entry of `crashloop.faults.FAULTS`, `params` its parameters, `grade` is what
-    that entry declares, written out so that a trace needs no registry.
+    `kind` names one of `crashloop.proxy.faults.KINDS`, `params` are its fields, `grade` is what
+    that kind declares, written out so that a trace needs no registry.
     """
 
     name: str

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from crashloop.clock import NS_PER_S
 from crashloop.errors import UsageError
-from crashloop.proxy.faults import AcceptClose, BlackHole, ConnectDelay, Hold, Refuse
+from crashloop.proxy.faults import AcceptClose, ArrivalFault, ConnectionFault, Hold, LinkFault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,7 +48,7 @@ class ActiveFaults:
 
     def put(self, fault_id: str, fault: Fault) -> None:
         """Take it on, or take it on anew."""
-        left = None if isinstance(fault, BlackHole | ConnectDelay) else fault.connections
+        left = fault.connections if isinstance(fault, ConnectionFault) else None
         self._injected[fault_id] = _Injected(fault=fault, left=left)
 
     def remove(self, fault_id: str) -> None:
@@ -75,24 +75,19 @@ class ActiveFaults:
         holds: list[tuple[str, int | None]] = []
         for fault_id, injected in self._injected.items():
             match injected.fault:
-                case Refuse() | BlackHole() | ConnectDelay():
+                case ConnectionFault() if not injected.comes():
                     pass
-                case fault if not injected.comes():
-                    del fault
                 case Hold() as fault if self._takes(link, fault_id, fault):
-                    delay_s = fault.delay_s
-                    until = None if delay_s is None else now_ns + round(delay_s * NS_PER_S)
-                    holds.append((fault_id, until))
+                    until_ns = now_ns + round(fault.delay_s * NS_PER_S) if fault.delay_s else None
+                    holds.append((fault_id, until_ns))
                 case AcceptClose() as fault if self._takes(link, fault_id, fault):
                     link.turn_away(fault_id, reset=fault.reset)
                     return
-                case Hold() | AcceptClose():
-                    pass
-                case fault:
+                case LinkFault() as fault:
                     link.add(fault_id, fault)
         link.open(holds)
 
-    def _takes(self, link: Link, fault_id: str, fault: Hold | AcceptClose) -> bool:
+    def _takes(self, link: Link, fault_id: str, fault: ArrivalFault) -> bool:
         if fault.toxicity >= 1:
             return True
         dice = random.Random(f"{self._seed}/{link.name}/{fault_id}")  # noqa: S311  a fault's dice

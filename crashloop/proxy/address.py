@@ -6,14 +6,13 @@ import asyncio
 import ipaddress
 import socket
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from crashloop.errors import UsageError
+from crashloop.model import Transport
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-Transport = Literal["tcp", "unix"]
 
 Endpoint = tuple[str, int]
 """An IP address (IPv4 in its own form) and a port."""
@@ -60,7 +59,7 @@ class Address:
     @property
     def transport(self) -> Transport:
         """The kind of socket behind this address."""
-        return "unix" if self.path else "tcp"
+        return Transport.UNIX if self.path else Transport.TCP
 
     @classmethod
     def parse(cls, text: str) -> Address:

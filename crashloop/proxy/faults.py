@@ -1,241 +1,290 @@
-"""The faults of the built-in proxy, as records. All seconds are wall seconds.
+"""The faults of the built-in proxy, each declared once. All seconds are wall seconds.
 
-A *connect* fault acts on what a client's connect() sees, a *link* fault on the bytes of one
-direction; the link faults are Toxiproxy's toxics under their own names.
+A *gate* fault acts on what a client's connect() sees, an *arrival* fault on a connection that was
+just accepted, a *link* fault on the bytes of one direction; the link faults are Toxiproxy's toxics
+under their own names. `attributes`, `encode` and `decode` give a fault's form in the API.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from crashloop.errors import UsageError
+from crashloop.model import Grade, Transport
+from crashloop.proxy.attribute import count, flag, microseconds, milliseconds, rate
 
 if TYPE_CHECKING:
-    from crashloop.proxy.address import Transport
+    from collections.abc import Mapping
 
-Grade = Literal["direct", "kernel", "client"]
-"""Who proves that the fault touched a connection: the proxy, the kernel, or the client."""
+    from crashloop.proxy.attribute import Attribute, Scalar
 
 Direction = Literal["upstream", "downstream"]
 """Which way bytes go: towards the server, or towards the client."""
 
-_BOTH: frozenset[Transport] = frozenset({"tcp", "unix"})
-_TCP: frozenset[Transport] = frozenset({"tcp"})
-
-
-def _reject(fault: object, problem: str, hint: str) -> None:
-    raise UsageError(f"{type(fault).__name__} got {problem}.", hint=hint)
-
-
-def _require_seconds(fault: object, **seconds: float | None) -> None:
-    for name, value in seconds.items():
-        if value is not None and not (math.isfinite(value) and value >= 0):
-            _reject(fault, f"{name}={value!r}", "Give wall seconds, zero or more.")
-
-
-def _require_counts(fault: object, least: int, **counts: int | None) -> None:
-    for name, value in counts.items():
-        if value is not None and value < least:
-            _reject(fault, f"{name}={value!r}", f"Give a whole number, {least} or more.")
+_CONNECTIONS = count("connections", "only the first so many connections that come", least=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Some:
-    """Which connections a fault takes.
+class Fault:
+    """One kind of fault: its name, what it does, who proves that it acted, and where it can act.
 
-    `toxicity` is the share of them, 0 to 1, drawn once for each from the proxy's seed.
-    `connections` N: only the first N that come after the injection, none that is open already.
+    Raises UsageError for parameters without a meaning.
+    """
+
+    kind: ClassVar[str]
+    says: ClassVar[str]
+    grade: ClassVar[Grade] = Grade.DIRECT
+    transports: ClassVar[frozenset[Transport]] = frozenset(Transport)
+
+    def __post_init__(self) -> None:
+        for name, attribute in attributes(type(self)).items():
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value >= attribute.least):
+                amount = "wall seconds" if attribute.unit == "s" else "a whole number"
+                self._reject(f"{name}={value!r}", f"Give {amount}, {attribute.least} or more.")
+
+    def _reject(self, problem: str, hint: str) -> None:
+        raise UsageError(f"{type(self).__name__} got {problem}.", hint=hint)
+
+
+class GateFault(Fault):
+    """A fault of the gate as a whole; one at a time."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionFault(Fault):
+    """A fault of single connections.
+
+    `toxicity` is the share of them that it takes, 0 to 1, drawn once for each from the proxy's
+    seed. `connections` N: only the first N that come after the injection, none that is open.
     """
 
     toxicity: float = 1
-    connections: int | None = None
+    connections: int | None = field(default=None, metadata=_CONNECTIONS)
 
     def __post_init__(self) -> None:
+        Fault.__post_init__(self)
         if not 0 <= self.toxicity <= 1:
-            _reject(self, f"toxicity={self.toxicity!r}", "Give a share, 0 to 1.")
-        _require_counts(self, 1, connections=self.connections)
+            self._reject(f"toxicity={self.toxicity!r}", "Give a share, 0 to 1.")
+
+
+class ArrivalFault(ConnectionFault):
+    """A fault of a connection that was just accepted."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hold(_Some):
-    """New connections are accepted and then silent, each for `delay_s` or until heal.
-
-    The upstream is not dialled meanwhile. What the client sends is kept (up to the proxy's
-    bound) and forwarded after the release. Connections that were open before are not touched.
-    """
-
-    grade: ClassVar[Grade] = "direct"
-    transports: ClassVar[frozenset[Transport]] = _BOTH
-
-    delay_s: float | None = None
-
-    def __post_init__(self) -> None:
-        _Some.__post_init__(self)
-        _require_seconds(self, delay_s=self.delay_s)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AcceptClose(_Some):
-    """New connections are accepted and closed at once: reset with `reset`, else an orderly end.
-
-    The upstream is never dialled. A Unix socket knows no reset: the client reads the end there.
-    """
-
-    grade: ClassVar[Grade] = "direct"
-    transports: ClassVar[frozenset[Transport]] = _BOTH
-
-    reset: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refuse:
-    """Open connections are reset and new ones refused; the port, or the file, stays ours.
-
-    `connections` N: the gate opens again after the Nth refusal. Only the network shows a refused
-    SYN to user space, so counting needs TCP on Linux and the right to read raw packets.
-    """
-
-    grade: ClassVar[Grade] = "client"
-    transports: ClassVar[frozenset[Transport]] = _BOTH
-    mode: ClassVar[Literal["refuse"]] = "refuse"
-
-    connections: int | None = None
-
-    def __post_init__(self) -> None:
-        _require_counts(self, 1, connections=self.connections)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BlackHole:
-    """No connect() finishes: the kernel drops every SYN. Open connections are not touched."""
-
-    grade: ClassVar[Grade] = "kernel"
-    transports: ClassVar[frozenset[Transport]] = _TCP
-    mode: ClassVar[Literal["black hole"]] = "black hole"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConnectDelay:
-    """A connect() finishes at its first SYN retransmission later than `delay_s`.
-
-    Retransmissions are the kernel's and cannot be scaled; on Linux 6.5 and later they come 1, 2,
-    3, 4, 5, 7, 11, 19 and 35 s after the first SYN (tcp_syn_linear_timeouts=4).
-    """
-
-    grade: ClassVar[Grade] = "kernel"
-    transports: ClassVar[frozenset[Transport]] = _TCP
-    mode: ClassVar[Literal["connect delay"]] = "connect delay"
-
-    delay_s: float
-
-    def __post_init__(self) -> None:
-        _require_seconds(self, delay_s=self.delay_s)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _OnLink(_Some):
-    grade: ClassVar[Grade] = "direct"
-    transports: ClassVar[frozenset[Transport]] = _BOTH
+class LinkFault(ConnectionFault):
+    """A fault of the bytes of one direction."""
 
     direction: Direction = "downstream"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Latency(_OnLink):
+class Latency(LinkFault):
     """Every chunk is delayed by `latency_s` +- `jitter_s` from its arrival; order is kept."""
 
-    latency_s: float
-    jitter_s: float = 0
+    kind = "latency"
+    says = "Every chunk is late by latency +/- jitter."
 
-    def __post_init__(self) -> None:
-        _OnLink.__post_init__(self)
-        _require_seconds(self, latency_s=self.latency_s, jitter_s=self.jitter_s)
+    latency_s: float = field(metadata=milliseconds("latency", "delay of every chunk"))
+    jitter_s: float = field(default=0, metadata=milliseconds("jitter", "how much more or less"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bandwidth(_OnLink):
+class Bandwidth(LinkFault):
     """At most `rate_bytes_s` pass; zero lets nothing pass. Large chunks go in 100 ms pieces."""
 
-    rate_bytes_s: int
+    kind = "bandwidth"
+    says = "Only so much passes each second; 0 lets nothing pass."
 
-    def __post_init__(self) -> None:
-        _OnLink.__post_init__(self)
-        _require_counts(self, 0, rate_bytes_s=self.rate_bytes_s)
+    rate_bytes_s: int = field(metadata=rate("rate"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SlowClose(_OnLink):
+class SlowClose(LinkFault):
     """The end of the stream is passed on `delay_s` late."""
 
-    delay_s: float
+    kind = "slow_close"
+    says = "The end of the stream is passed on late."
 
-    def __post_init__(self) -> None:
-        _OnLink.__post_init__(self)
-        _require_seconds(self, delay_s=self.delay_s)
+    delay_s: float = field(metadata=milliseconds("delay", "how late"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Timeout(_OnLink):
+class Timeout(LinkFault):
     """All data is dropped, and the connection closed after `timeout_s` without any; 0: never.
 
-    The heal closes the connections it dropped data of: they could not go on.
+    The heal closes the connections that lost data: they cannot continue.
     """
 
-    timeout_s: float
+    kind = "timeout"
+    says = "All data is dropped, and the connection closed after the time; 0: never."
 
-    def __post_init__(self) -> None:
-        _OnLink.__post_init__(self)
-        _require_seconds(self, timeout_s=self.timeout_s)
+    timeout_s: float = field(metadata=milliseconds("timeout", "time without data; 0: never"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ResetPeer(_OnLink):
+class ResetPeer(LinkFault):
     """`timeout_s` after the first data, or the end, both sides are reset; nothing is passed on."""
 
-    timeout_s: float
+    kind = "reset_peer"
+    says = "Both sides are reset after the time."
 
-    def __post_init__(self) -> None:
-        _OnLink.__post_init__(self)
-        _require_seconds(self, timeout_s=self.timeout_s)
+    timeout_s: float = field(metadata=milliseconds("timeout", "time after the first data"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Slicer(_OnLink):
+class Slicer(LinkFault):
     """Chunks are cut into slices of `average_bytes` +- `variation_bytes`, `delay_s` after each."""
 
-    average_bytes: int
-    variation_bytes: int = 0
-    delay_s: float = 0
+    kind = "slicer"
+    says = "Chunks are cut into slices."
+
+    average_bytes: int = field(
+        metadata=count("average_size", "bytes of a slice, on average", least=1)
+    )
+    variation_bytes: int = field(default=0, metadata=count("size_variation", "bytes more or less"))
+    delay_s: float = field(default=0, metadata=microseconds("delay", "time after each slice"))
 
     def __post_init__(self) -> None:
-        _OnLink.__post_init__(self)
-        _require_counts(self, 1, average_bytes=self.average_bytes)
-        _require_counts(self, 0, variation_bytes=self.variation_bytes)
-        _require_seconds(self, delay_s=self.delay_s)
+        LinkFault.__post_init__(self)
         if self.variation_bytes > self.average_bytes:
-            _reject(
-                self,
+            self._reject(
                 f"variation_bytes={self.variation_bytes} with average_bytes={self.average_bytes}",
                 "A slice would have less than no bytes: vary by the average at most.",
             )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LimitData(_OnLink):
+class LimitData(LinkFault):
     """The connection is closed when `limit_bytes` have passed."""
 
-    limit_bytes: int
+    kind = "limit_data"
+    says = "The connection is closed when so many bytes have passed."
 
-    def __post_init__(self) -> None:
-        _OnLink.__post_init__(self)
-        _require_counts(self, 0, limit_bytes=self.limit_bytes)
+    limit_bytes: int = field(metadata=count("bytes", "bytes that pass"))
 
 
-GateFault = Refuse | BlackHole | ConnectDelay
-"""Faults of the gate as a whole; one at a time."""
-ArrivalFault = Hold | AcceptClose
-"""Faults of a connection that was just accepted."""
-LinkFault = Latency | Bandwidth | SlowClose | Timeout | ResetPeer | Slicer | LimitData
-Fault = GateFault | ArrivalFault | LinkFault
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold(ArrivalFault):
+    """New connections are accepted and then silent, each for `delay_s`; 0: until the heal.
+
+    The upstream is not dialled meanwhile. What the client sends is kept (up to the proxy's
+    bound) and forwarded after the release. Connections that were open before are not touched.
+    """
+
+    kind = "hold"
+    says = "New connections are accepted and then silent; the upstream is not dialled meanwhile."
+
+    delay_s: float = field(
+        default=0, metadata=milliseconds("delay", "how long; 0: until the toxic is removed")
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptClose(ArrivalFault):
+    """New connections are accepted and closed at once: reset with `reset`, else an orderly end.
+
+    The upstream is never dialled. A Unix socket knows no reset: the client reads the end there.
+    """
+
+    kind = "accept_close"
+    says = "New connections are accepted and closed at once."
+
+    reset: bool = field(default=False, metadata=flag("reset", "by a reset, not an orderly end"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refuse(GateFault):
+    """Open connections are reset and new ones refused; the port, or the file, stays ours.
+
+    `connections` N: the gate opens again after the Nth refusal. Only the network shows a refused
+    SYN to user space, so counting needs TCP on Linux and the right to read raw packets.
+    """
+
+    kind = "refuse"
+    says = "Open connections are reset and new ones refused."
+    grade = Grade.CLIENT
+
+    connections: int | None = field(default=None, metadata=_CONNECTIONS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlackHole(GateFault):
+    """No connect() finishes: the kernel drops every SYN. Open connections are not touched."""
+
+    kind = "black_hole"
+    says = "No connect() finishes: the kernel drops every SYN."
+    grade = Grade.KERNEL
+    transports = frozenset({Transport.TCP})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectDelay(GateFault):
+    """A connect() finishes at its first SYN retransmission later than `delay_s`.
+
+    Retransmissions are the kernel's and cannot be scaled; on Linux 6.5 and later they come 1, 2,
+    3, 4, 5, 7, 11, 19 and 35 s after the first SYN (tcp_syn_linear_timeouts=4).
+    """
+
+    kind = "connect_delay"
+    says = "A connect() finishes at its first SYN retransmission later than the delay."
+    grade = Grade.KERNEL
+    transports = frozenset({Transport.TCP})
+
+    delay_s: float = field(metadata=milliseconds("delay", "how long"))
+
+
+KINDS: Mapping[str, type[Fault]] = {
+    kind.kind: kind
+    for kind in (
+        Latency,
+        Bandwidth,
+        SlowClose,
+        Timeout,
+        ResetPeer,
+        Slicer,
+        LimitData,
+        Hold,
+        AcceptClose,
+        Refuse,
+        BlackHole,
+        ConnectDelay,
+    )
+}
+"""Every kind by its name in the API, Toxiproxy's own first."""
+
+
+def attributes(kind: type[Fault]) -> dict[str, Attribute]:
+    """The fields of a kind that are attributes in the API, in order; `connections` is the last."""
+    found = {one.name: one.metadata["api"] for one in fields(kind) if "api" in one.metadata}
+    if "connections" in found:
+        found["connections"] = found.pop("connections")
+    return found
+
+
+def encode(fault: Fault) -> dict[str, Scalar]:
+    """The attributes of a fault in the API's names and units; one that is None is left out."""
+    values = {
+        attribute: getattr(fault, name) for name, attribute in attributes(type(fault)).items()
+    }
+    return {one.name: one.encode(value) for one, value in values.items() if value is not None}
+
+
+def decode(kind: type[Fault], values: Mapping[str, Scalar], **others: Any) -> Fault:
+    """The fault of this kind with attributes in the API's names and units.
+
+    `others` are fields that are no attributes there: toxicity and direction. Raises UsageError.
+    """
+    given = {
+        name: one.decode(values[one.name])
+        for name, one in attributes(kind).items()
+        if one.name in values
+    }
+    return kind(**given, **others)

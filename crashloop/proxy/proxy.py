@@ -10,7 +10,7 @@ from crashloop.errors import CapabilityError, UsageError
 from crashloop.proxy.active_faults import ActiveFaults
 from crashloop.proxy.address import Address, fixed_targets
 from crashloop.proxy.connect import open_socket
-from crashloop.proxy.faults import AcceptClose, BlackHole, ConnectDelay, Hold, Refuse
+from crashloop.proxy.faults import GateFault, Hold, LinkFault
 from crashloop.proxy.gate.arbiter import GateArbiter
 from crashloop.proxy.gate.tcp import TcpGate
 from crashloop.proxy.gate.unix import UnixGate
@@ -163,14 +163,11 @@ class FaultProxy:
         async with self._changing:
             self._require_possible(fault_id, fault)
             match fault:
-                case Hold() | AcceptClose():
-                    pass
-                case Refuse() | BlackHole() | ConnectDelay():
+                case GateFault():
                     await self._arbiter.put(fault_id, fault)
-                case _:
-                    if fault.connections is None:
-                        for link in tuple(self._links.values()):
-                            link.add(fault_id, fault)
+                case LinkFault() if fault.connections is None:
+                    for link in tuple(self._links.values()):
+                        link.add(fault_id, fault)
             self._active.put(fault_id, fault)
 
     async def change(self, fault_id: str, fault: Fault) -> None:
@@ -186,7 +183,7 @@ class FaultProxy:
                 f"{fault_id!r} is a {known!r} and cannot become a {fault!r}.",
                 hint="Heal it and inject another.",
             )
-        if isinstance(fault, Hold | AcceptClose | Refuse | BlackHole | ConnectDelay):
+        if not isinstance(fault, LinkFault):
             await self.heal(fault_id)
             await self.inject(fault_id, fault)
             return
@@ -208,11 +205,9 @@ class FaultProxy:
                     case Hold():
                         for link in tuple(self._links.values()):
                             link.release(fault_id, "healed")
-                    case AcceptClose():
-                        pass
-                    case Refuse() | BlackHole() | ConnectDelay():
+                    case GateFault():
                         await self._arbiter.take()
-                    case _:
+                    case LinkFault():
                         for link in tuple(self._links.values()):
                             link.remove(fault_id, fault)
             finally:
@@ -244,7 +239,7 @@ class FaultProxy:
             )
         self._active.require_free(fault_id)
         on_gate = self._arbiter.fault_id
-        if on_gate is not None and isinstance(fault, Refuse | BlackHole | ConnectDelay):
+        if on_gate is not None and isinstance(fault, GateFault):
             raise UsageError(
                 f"{kind} {fault_id!r} cannot be injected: {on_gate!r} has the gate.",
                 hint=f"Heal {on_gate!r} first.",
@@ -287,6 +282,4 @@ class FaultProxy:
 
 
 def _direction(fault: Fault) -> Direction | None:
-    if isinstance(fault, Hold | AcceptClose | Refuse | BlackHole | ConnectDelay):
-        return None
-    return fault.direction
+    return fault.direction if isinstance(fault, LinkFault) else None

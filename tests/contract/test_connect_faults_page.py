@@ -13,6 +13,8 @@ from client_reports.clients import CLIENTS
 from client_reports.lab import cell, counts_refusals, lab
 from client_reports.page import COMMAND, PAGE, TITLES, page, read, receipts, rows_over, said
 
+from crashloop.model import Transport
+
 if TYPE_CHECKING:
     from client_reports.clients import Client
     from client_reports.lab import Column
@@ -61,4 +63,4 @@ def test_every_case_has_its_line_and_every_client_its_cell() -> None:
     for over in TRANSPORTS:
         assert [row[0] for row in tables[over]] == [case.name for case in rows_over(over)]
         assert {len(row) for row in tables[over]} == {len(TITLES)}
-    assert len(tables["tcp"]) == len(CASES)
+    assert len(tables[Transport.TCP]) == len(CASES)

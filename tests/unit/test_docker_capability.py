@@ -14,12 +14,12 @@ from crashloop.engines.docker.capability import (
     require_possible,
 )
 from crashloop.errors import CapabilityError
-from crashloop.faults import FAULTS
 from crashloop.incidents import incident
 from crashloop.model import Grade, Moment, PlannedFault, RestartPolicy, Scenario, Transport, Trigger
+from crashloop.proxy.faults import KINDS
 from crashloop.supervisor.policy import POLICIES
 
-EVERY = [(transport, kind) for transport in Transport for kind in FAULTS]
+EVERY = [(transport, kind) for transport in Transport for kind in KINDS]
 OFFERED = {
     (Transport.UNIX, "hold"): "sidecar",
     (Transport.UNIX, "refuse"): "sidecar",
@@ -67,7 +67,7 @@ def test_the_table_of_makers_names_faults_that_there_are() -> None:
 
 def test_no_fault_is_made_where_its_kind_says_that_it_cannot_act() -> None:
     assert [
-        (transport, kind) for transport, kind in MAKERS if transport not in FAULTS[kind].transports
+        (transport, kind) for transport, kind in MAKERS if transport not in KINDS[kind].transports
     ] == []
 
 

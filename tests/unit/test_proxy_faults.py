@@ -1,12 +1,16 @@
-"""Fault records of the built-in proxy."""
+"""Faults of the built-in proxy: what they refuse, their form in the API, their planning."""
 
 import math
 from collections.abc import Callable
 
 import pytest
 
+from crashloop.clock import TimeScale
 from crashloop.errors import UsageError
-from crashloop.proxy import (
+from crashloop.faults import build, fault_kind
+from crashloop.model import Moment, PlannedFault, Trigger
+from crashloop.proxy.faults import (
+    KINDS,
     AcceptClose,
     Bandwidth,
     BlackHole,
@@ -16,7 +20,12 @@ from crashloop.proxy import (
     Latency,
     LimitData,
     Refuse,
+    ResetPeer,
     Slicer,
+    SlowClose,
+    Timeout,
+    decode,
+    encode,
 )
 
 
@@ -37,14 +46,6 @@ def test_seconds_that_cannot_pass_are_refused(
         make(seconds)
 
 
-def test_each_fault_declares_who_proves_it_and_where_it_works() -> None:
-    assert {kind.grade for kind in (Hold, Latency)} == {"direct"}
-    assert {kind.grade for kind in (BlackHole, ConnectDelay)} == {"kernel"}
-    assert Refuse.grade == "client"
-    assert BlackHole.transports == ConnectDelay.transports == {"tcp"}
-    assert Hold.transports == Latency.transports == Refuse.transports == {"tcp", "unix"}
-
-
 @pytest.mark.parametrize(
     ("make", "words"),
     [
@@ -61,3 +62,53 @@ def test_each_fault_declares_who_proves_it_and_where_it_works() -> None:
 def test_parameters_without_a_meaning_are_refused(make: Callable[[], Fault], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         make()
+
+
+FORMS: list[tuple[Fault, dict[str, object]]] = [
+    (Latency(latency_s=0.005, jitter_s=0.002), {"latency": 5, "jitter": 2}),
+    (Latency(latency_s=0.0005, connections=3), {"latency": 0.5, "jitter": 0, "connections": 3}),
+    (Bandwidth(rate_bytes_s=7500), {"rate": 7.5}),
+    (SlowClose(delay_s=0.01), {"delay": 10}),
+    (Timeout(timeout_s=0), {"timeout": 0}),
+    (ResetPeer(timeout_s=0.001), {"timeout": 1}),
+    (
+        Slicer(average_bytes=9, variation_bytes=3, delay_s=0.00025),
+        {"average_size": 9, "size_variation": 3, "delay": 250},
+    ),
+    (LimitData(limit_bytes=100), {"bytes": 100}),
+    (Hold(), {"delay": 0}),
+    (AcceptClose(reset=True), {"reset": True}),
+    (Refuse(connections=2), {"connections": 2}),
+    (BlackHole(), {}),
+    (ConnectDelay(delay_s=3), {"delay": 3000}),
+]
+
+
+@pytest.mark.parametrize(("fault", "form"), FORMS)
+def test_a_fault_is_written_in_the_apis_units_and_read_back(
+    fault: Fault, form: dict[str, int | float | bool]
+) -> None:
+    assert encode(fault) == form
+    assert decode(type(fault), form) == fault
+
+
+def test_every_kind_has_a_form_here() -> None:
+    assert {fault.kind for fault, _ in FORMS} == set(KINDS)
+
+
+def test_a_scenario_plans_any_kind_in_seconds_of_the_incident() -> None:
+    def built(kind: str, **params: float) -> Fault:
+        never = Trigger(first_of=(Moment(on="never"),))
+        planned = PlannedFault(
+            name="x", kind=kind, params=params, grade=KINDS[kind].grade, inject=never, heal=never
+        )
+        return build(planned, TimeScale(factor=20))
+
+    assert built("hold", delay_s=30) == Hold(delay_s=1.5)
+    assert built("bandwidth", rate_bytes_s=100) == Bandwidth(rate_bytes_s=2000)
+    assert built("slicer", average_bytes=9.0, delay_s=1) == Slicer(average_bytes=9, delay_s=0.05)
+    assert built("accept_close", reset=1) == AcceptClose(reset=True)
+    with pytest.raises(UsageError, match="latency has no parameter delay_s"):
+        built("latency", delay_s=1)
+    with pytest.raises(UsageError, match="unknown fault 'nobody'"):
+        fault_kind("nobody")

@@ -198,7 +198,7 @@ KINDS: Mapping[str, Kind] = {
         says="New connections are accepted and then silent; the upstream is not dialled meanwhile.",
         fault=faults.Hold,
         attributes={"delay": _milliseconds("delay_s", "how long; 0: until the toxic is removed")},
-        build=lambda toxic: faults.Hold(delay_s=_seconds(toxic, "delay") or None, **_some(toxic)),
+        build=lambda toxic: faults.Hold(delay_s=_seconds(toxic, "delay"), **_some(toxic)),
     ),
     "accept_close": Kind(
         struct="AcceptCloseToxic",

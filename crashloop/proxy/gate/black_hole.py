@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from crashloop.proxy.address import Endpoint
     from crashloop.proxy.events import Emit
-    from crashloop.proxy.faults import BlackHole
+    from crashloop.proxy.faults import GateFault
     from crashloop.proxy.gate.tcp import TcpGate
     from crashloop.proxy.kernel.syn_watch import Waiting
 
@@ -44,7 +44,7 @@ class ActiveBlackHole:
         self,
         *,
         fault_id: str,
-        fault: BlackHole | ConnectDelay,
+        fault: GateFault,
         gate: TcpGate,
         pids: Callable[[], Iterable[int]],
         emit: Emit,
@@ -53,7 +53,7 @@ class ActiveBlackHole:
         self._delay_ns: int | None = None
         if isinstance(fault, ConnectDelay):
             self._delay_ns = round(fault.delay_s * 1e9)
-        self._mode = fault.mode
+        self._mode = fault.kind
         self._gate = gate
         self._emit = emit
         self._stack = ExitStack()
