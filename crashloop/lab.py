@@ -188,9 +188,9 @@ class _Lab:
             await engine.baseline()
             await timeline.settled()
             how = await self._attempts(engine, group)
+            await timeline.end("the run ended")
             for task in background:
                 task.cancel()
-            await timeline.heal_all("the run ended")
         return how
 
     def _load_meanwhile(self, event: Event) -> None:

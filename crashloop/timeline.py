@@ -1,4 +1,4 @@
-"""From triggers to injections and heals: watches the run's events and acts when one is due."""
+"""From triggers to injections and heals: watches a run's events and acts when one is due."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, kw_only=True)
 class _Pending:
+    """An injection or a heal that waits for its trigger."""
+
     fault: PlannedFault
     action: str
     trigger: Trigger
@@ -31,11 +33,11 @@ class _Pending:
 
 
 class Countdown:
-    """Seconds of the incident until something is due; stands still while a restart is under way.
+    """Seconds of the incident until something is due; pauses while the app is being restarted.
 
     A restart's real work (process, imports) takes as long in a scaled run as in the incident, so
-    counting it twenty-fold would let "90 s after" come before its time. In real time nothing
-    stands still.
+    counting it twenty-fold would let "90 s after" come before its time. In real time it never
+    pauses. Instants are of the monotonic clock, and may lie in the past.
     """
 
     def __init__(self, due_in_s: float, *, scale: TimeScale, fire: Callable[[], None]) -> None:
@@ -43,21 +45,24 @@ class Countdown:
         self._may_pause = not scale.is_real_time
         self._fire = fire
         self._timer: asyncio.TimerHandle | None = None
-        self._running_since_s = 0.0
+        self._running_since_ns = 0
 
-    def run(self) -> None:
-        """Count; does nothing while it counts already."""
+    def run(self, since_ns: int) -> None:
+        """Count from this instant; does nothing while it counts already."""
         if self._timer is None:
-            loop = asyncio.get_running_loop()
-            self._running_since_s = loop.time()
-            self._timer = loop.call_later(max(self._remaining_s, 0), self._fire)
+            passed_s = (time.monotonic_ns() - since_ns) / NS_PER_S
+            self._running_since_ns = since_ns
+            self._timer = asyncio.get_running_loop().call_later(
+                max(self._remaining_s - passed_s, 0), self._fire
+            )
 
-    def pause(self) -> None:
-        """Stand still until `run`."""
-        if self._timer is not None and self._may_pause:
-            self._timer.cancel()
+    def pause(self, at_ns: int) -> None:
+        """Stop counting until `run`, unless it was due before this instant."""
+        left_s = self._remaining_s - (at_ns - self._running_since_ns) / NS_PER_S
+        if self._timer is not None and self._may_pause and left_s > 0:
+            self.cancel()
             self._timer = None
-            self._remaining_s -= asyncio.get_running_loop().time() - self._running_since_s
+            self._remaining_s = left_s
 
     def cancel(self) -> None:
         """Never fire."""
@@ -83,8 +88,7 @@ class Timeline:
         self._injector = injector
         self._recorder = recorder
         self._scale = scale
-        self._injections = [_Pending(fault=f, action="inject", trigger=f.inject) for f in faults]
-        self._heals: list[_Pending] = []
+        self._pending = [_Pending(fault=f, action="inject", trigger=f.inject) for f in faults]
         self._due: asyncio.Queue[tuple[_Pending, str, int | None]] = asyncio.Queue()
         recorder.subscribe(self._on_event)
 
@@ -97,7 +101,7 @@ class Timeline:
                 self._due.task_done()
         finally:
             self._recorder.unsubscribe(self._on_event)
-            for pending in (*self._injections, *self._heals):
+            for pending in self._pending:
                 for countdown in pending.countdowns.values():
                     countdown.cancel()
 
@@ -105,50 +109,68 @@ class Timeline:
         """Wait until everything that is due now has been done."""
         await self._due.join()
 
-    async def heal_all(self, why: str) -> None:
-        """Heal what is still injected, at the end of a run."""
-        for pending in self._heals:
-            if not pending.fired:
+    async def end(self, why: str) -> None:
+        """Finish what is due, heal what is still injected, and inject nothing more."""
+        for pending in self._pending:
+            if pending.action == "inject":
                 pending.fired = True
-                await self._act(pending, why, None)
+            elif not pending.fired:
+                pending.fired = True
+                self._due.put_nowait((pending, why, None))
+        await self.settled()
 
     def _on_event(self, event: Event) -> None:
-        for pending in (*self._injections, *self._heals):
+        for pending in tuple(self._pending):
             for moment in pending.trigger.first_of:
-                if not pending.fired:
-                    self._weigh(pending, moment, event)
+                self._weigh(pending, moment, event)
 
     def _weigh(self, pending: _Pending, moment: Moment, event: Event) -> None:
-        """What one event means for one moment: fire, start to count, stand still, go on."""
+        """What one event means for one moment: fire, begin to count, pause, or count on."""
         countdown = pending.countdowns.get(moment)
+        if pending.fired:
+            return
         if _matches(moment, event):
             if not moment.after_s:
-                self._fire(pending, str(moment), event.seq)
+                self._fire(pending, moment, event)
                 return
             if countdown is None:
-                late_s = (time.monotonic_ns() - event.mono_ns) / NS_PER_S
                 countdown = pending.countdowns[moment] = Countdown(
-                    moment.after_s - self._scale.incident_s(late_s),
+                    moment.after_s,
                     scale=self._scale,
-                    fire=partial(self._fire, pending, str(moment), event.seq),
+                    fire=partial(self._fire, pending, moment, event),
                 )
-            countdown.run()
+            countdown.run(event.mono_ns)
         elif countdown is not None and event.kind == "process.exited":
-            countdown.pause()
+            countdown.pause(event.mono_ns)
         elif countdown is not None and _is_under_way_again(moment, event):
-            countdown.run()
+            countdown.run(event.mono_ns)
 
-    def _fire(self, pending: _Pending, why: str, cause: int | None) -> None:
-        if not pending.fired:
-            pending.fired = True
-            self._due.put_nowait((pending, why, cause))
+    def _fire(self, pending: _Pending, moment: Moment, cause: Event) -> None:
+        if pending.fired:
+            return
+        pending.fired = True
+        self._due.put_nowait((pending, str(moment), cause.seq))
+        if pending.action == "inject":
+            self._await_heal(pending.fault, moment, cause)
+
+    def _await_heal(self, fault: PlannedFault, injected: Moment, cause: Event) -> None:
+        """Wait for the heal's trigger, from the event on that caused the injection.
+
+        A moment with a delay counts from its event even where that came while the injection's own
+        delay passed. A moment without one cannot come before the injection.
+        """
+        heal = _Pending(fault=fault, action="heal", trigger=fault.heal)
+        self._pending.append(heal)
+        for event in self._recorder.events[cause.seq - 1 :]:
+            for moment in fault.heal.first_of:
+                if moment.after_s or (event is cause and not injected.after_s):
+                    self._weigh(heal, moment, event)
 
     async def _act(self, pending: _Pending, why: str, cause: int | None) -> None:
         fault = pending.fault
         data = {"fault": fault.name, "fault_kind": fault.kind, "trigger": why, "cause": cause}
         if pending.action == "inject":
             await self._injector.inject(fault.name, build(fault, self._scale))
-            self._heals.append(_Pending(fault=fault, action="heal", trigger=fault.heal))
             self._recorder.emit(
                 "harness",
                 "fault.injected",

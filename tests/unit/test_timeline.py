@@ -1,14 +1,14 @@
-"""From triggers to injections and heals, on a clock that the tests turn by hand."""
+"""From triggers to injections and heals, on a clock that the tests move."""
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
+from timelines import Clock, Injections
 
 from crashloop import timeline
 from crashloop.clock import TimeScale
@@ -22,64 +22,11 @@ from crashloop.trace.redact import Redactor
 from crashloop.trace.writer import TraceWriter
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     from crashloop.faults.injector import Injector
-    from crashloop.proxy.faults import Fault
     from crashloop.trace.event import Event
-
-
-class Injections:
-    """An injector that notes what it is told; `error` is raised instead, where one is set."""
-
-    def __init__(self) -> None:
-        self.done: list[str] = []
-        self.error: HarnessError | None = None
-
-    async def inject(self, fault_id: str, fault: Fault) -> None:
-        await self._note(f"inject {fault_id} {type(fault).__name__}")
-
-    async def heal(self, fault_id: str) -> None:
-        await self._note(f"heal {fault_id}")
-
-    async def _note(self, what: str) -> None:
-        await asyncio.sleep(0)
-        if self.error is not None:
-            raise self.error
-        self.done.append(what)
-
-
-@dataclass(slots=True)
-class Timer:
-    due_s: float
-    fire: Callable[[], None]
-    cancelled: bool = False
-
-    def cancel(self) -> None:
-        self.cancelled = True
-
-
-@dataclass(slots=True)
-class Clock:
-    """Stands for the loop of the countdowns: its time passes only by `advance`."""
-
-    now_s: float = 0.0
-    timers: list[Timer] = field(default_factory=list)
-
-    def time(self) -> float:
-        return self.now_s
-
-    def call_later(self, delay_s: float, fire: Callable[[], None]) -> Timer:
-        self.timers.append(Timer(due_s=self.now_s + delay_s, fire=fire))
-        return self.timers[-1]
-
-    def advance(self, seconds: float) -> None:
-        self.now_s += seconds
-        for timer in self.timers:
-            if timer.due_s <= self.now_s and not timer.cancelled:
-                timer.cancel()
-                timer.fire()
 
 
 @pytest.fixture
@@ -87,6 +34,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     loop = SimpleNamespace(Queue=asyncio.Queue, get_running_loop=lambda: clock)
     monkeypatch.setattr(timeline, "asyncio", loop)
+    monkeypatch.setattr(timeline, "time", clock)
+    monkeypatch.setattr("crashloop.trace.recorder.time", clock)
     return clock
 
 
@@ -180,7 +129,7 @@ async def test_a_heal_comes_once_at_the_first_of_its_moments(
         phase_started(recorder, 4)
         clock.advance(10.0)
         await one.settled()
-        await one.heal_all("the run ended")
+        await one.end("the run ended")
     assert injector.done == ["inject f Hold", "heal f"]
     (healed,) = [e for e in recorder.events if e.kind == "fault.healed"]
     assert healed.data["trigger"] == "process.exited of attempt 3"
@@ -215,7 +164,7 @@ async def test_a_countdown_runs_in_scaled_seconds_from_its_event(
     assert recorder.events[-1].data["cause"] == begun.seq
 
 
-async def test_a_later_start_of_the_phase_does_not_begin_the_countdown_anew(
+async def test_a_later_start_of_the_phase_does_not_restart_the_countdown(
     recorder: Recorder, injector: Injections, clock: Clock
 ) -> None:
     async with running(fault(READY, AFTER_90_S), injector, recorder) as one:
@@ -229,7 +178,7 @@ async def test_a_later_start_of_the_phase_does_not_begin_the_countdown_anew(
     assert injector.done[-1] == "heal f"
 
 
-async def test_the_countdown_stands_still_from_an_exit_to_the_next_start_of_the_phase(
+async def test_the_countdown_pauses_from_an_exit_to_the_next_start_of_the_phase(
     recorder: Recorder, injector: Injections, clock: Clock
 ) -> None:
     async with running(fault(READY, AFTER_90_S), injector, recorder) as one:
@@ -248,7 +197,7 @@ async def test_the_countdown_stands_still_from_an_exit_to_the_next_start_of_the_
     assert injector.done == ["inject f Hold", "heal f"]
 
 
-async def test_a_countdown_from_one_attempt_goes_on_in_the_next(
+async def test_a_countdown_from_one_attempt_continues_in_the_next(
     recorder: Recorder, injector: Injections, clock: Clock
 ) -> None:
     of_first = Moment(on="phase.started", phase="database", attempt=1, after_s=90.0)
@@ -263,7 +212,7 @@ async def test_a_countdown_from_one_attempt_goes_on_in_the_next(
     assert injector.done == ["inject f Hold", "heal f"]
 
 
-async def test_in_real_time_nothing_stands_still(
+async def test_in_real_time_no_countdown_pauses(
     recorder: Recorder, injector: Injections, clock: Clock
 ) -> None:
     async with running(fault(READY, AFTER_90_S), injector, recorder, factor=1.0) as one:
@@ -283,8 +232,8 @@ async def test_the_end_of_a_run_heals_what_is_still_on_and_says_so(
     async with running(fault(READY, THIRD_DEATH), injector, recorder) as one:
         recorder.emit("harness", "lab.ready")
         await one.settled()
-        await one.heal_all("the run ended")
-        await one.heal_all("the run ended")
+        await one.end("the run ended")
+        await one.end("the run ended")
     assert injector.done == ["inject f Hold", "heal f"]
     assert recorder.events[-1].data["trigger"] == "the run ended"
 
@@ -293,7 +242,7 @@ async def test_the_end_of_a_run_heals_nothing_that_was_never_on(
     recorder: Recorder, injector: Injections
 ) -> None:
     async with running(fault(READY, THIRD_DEATH), injector, recorder) as one:
-        await one.heal_all("the run ended")
+        await one.end("the run ended")
     assert injector.done == []
     assert recorder.events == []
 
@@ -322,3 +271,114 @@ async def test_an_unplugged_plan_runs_and_does_nothing(recorder: Recorder) -> No
     kinds = [e.kind for e in recorder.events]
     assert kinds == ["lab.ready", "fault.injected", "process.exited", "fault.healed"]
     assert recorder.events[1].data["plugged"] is False
+
+
+async def test_a_heal_in_progress_when_the_run_ends_is_finished_and_recorded(
+    recorder: Recorder, injector: Injections
+) -> None:
+    async with running(fault(READY, THIRD_DEATH), injector, recorder) as one:
+        recorder.emit("harness", "lab.ready")
+        await one.settled()
+        injector.may_act.clear()
+        injector.asked.clear()
+        exited(recorder, 3)
+        await injector.asked.wait()
+        ending = asyncio.create_task(one.end("the run ended"))
+        injector.may_act.set()
+        await ending
+    assert injector.done == ["inject f Hold", "heal f"]
+    (healed,) = [e for e in recorder.events if e.kind == "fault.healed"]
+    assert healed.data["trigger"] == "process.exited of attempt 3"
+
+
+async def test_an_injection_in_progress_when_the_run_ends_is_healed_as_well(
+    recorder: Recorder, injector: Injections
+) -> None:
+    async with running(fault(READY, THIRD_DEATH), injector, recorder) as one:
+        injector.may_act.clear()
+        recorder.emit("harness", "lab.ready")
+        ending = asyncio.create_task(one.end("the run ended"))
+        await injector.asked.wait()
+        injector.may_act.set()
+        await ending
+    assert [e.kind for e in recorder.events] == ["lab.ready", "fault.injected", "fault.healed"]
+
+
+async def test_nothing_is_injected_after_the_end_of_a_run(
+    recorder: Recorder, injector: Injections, clock: Clock
+) -> None:
+    later = Moment(on="lab.ready", after_s=90.0)
+    async with running(fault(later, THIRD_DEATH), injector, recorder) as one:
+        recorder.emit("harness", "lab.ready")
+        await one.end("the run ended")
+        clock.advance(10.0)
+        await one.settled()
+    assert injector.done == []
+
+
+SECOND_START = Moment(on="phase.started", attempt=2, phase="database")
+
+
+async def test_a_heal_may_count_from_the_event_that_caused_the_injection(
+    recorder: Recorder, injector: Injections, clock: Clock
+) -> None:
+    later = Moment(on="phase.started", attempt=2, phase="database", after_s=5.0)
+    async with running(fault(SECOND_START, later), injector, recorder) as one:
+        phase_started(recorder, 2)
+        await one.settled()
+        clock.advance(0.24)
+        await one.settled()
+        assert injector.done == ["inject f Hold"]
+        clock.advance(0.02)
+        await one.settled()
+    assert injector.done == ["inject f Hold", "heal f"]
+
+
+async def test_a_heal_may_count_from_an_event_before_a_delayed_injection(
+    recorder: Recorder, injector: Injections, clock: Clock
+) -> None:
+    inject = Moment(on="lab.ready", after_s=10.0)
+    heal = Moment(on="phase.started", attempt=2, phase="database", after_s=40.0)
+    async with running(fault(inject, heal), injector, recorder) as one:
+        recorder.emit("harness", "lab.ready")
+        clock.advance(0.3)
+        phase_started(recorder, 2)
+        clock.advance(0.1)
+        exited(recorder, 2)  # both pause: the injection with 2 s to go, the heal with 38 s
+        clock.advance(0.4)
+        phase_started(recorder, 3)
+        clock.advance(1.8)
+        await one.settled()
+        assert injector.done == ["inject f Hold"]
+        clock.advance(0.2)
+        await one.settled()
+    assert injector.done == ["inject f Hold", "heal f"]
+
+
+async def test_a_heal_without_a_delay_waits_for_the_delayed_injection(
+    recorder: Recorder, injector: Injections, clock: Clock
+) -> None:
+    inject = Moment(on="process.exited", after_s=20.0)
+    async with running(
+        fault(inject, Moment(on="process.exited")), injector, recorder, factor=1
+    ) as one:
+        exited(recorder, 1)
+        clock.advance(21.0)
+        await one.settled()
+        assert injector.done == ["inject f Hold"]
+        exited(recorder, 2)
+        await one.settled()
+    assert injector.done == ["inject f Hold", "heal f"]
+
+
+async def test_a_death_during_the_injection_heals_it_afterwards(
+    recorder: Recorder, injector: Injections
+) -> None:
+    async with running(fault(READY, THIRD_DEATH), injector, recorder) as one:
+        injector.may_act.clear()
+        recorder.emit("harness", "lab.ready")
+        await injector.asked.wait()
+        exited(recorder, 3)
+        injector.may_act.set()
+        await one.settled()
+    assert injector.done == ["inject f Hold", "heal f"]
