@@ -46,6 +46,14 @@ class ActiveFaults:
         """All of them."""
         return {fault_id: injected.fault for fault_id, injected in self._injected.items()}
 
+    def meets_arrivals(self) -> bool:
+        """Whether a fault decides what becomes of the next connection, before any dial."""
+        return any(
+            isinstance(injected.fault, Hold | AcceptClose)
+            and (injected.left is None or injected.left > 0)
+            for injected in self._injected.values()
+        )
+
     def put(self, fault_id: str, fault: Fault) -> None:
         """Take it on, or take it on anew."""
         left = fault.connections if isinstance(fault, ConnectionFault) else None

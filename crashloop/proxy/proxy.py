@@ -122,6 +122,7 @@ class FaultProxy:
             targets=self._targets,
             pids=self._watch_pids,
             cut=lambda: self._cut_all(reset=True),
+            meets_arrivals=self._active.meets_arrivals,
             emit=self._emit,
         )
         self._gate.start()
@@ -169,6 +170,7 @@ class FaultProxy:
                     for link in tuple(self._links.values()):
                         link.add(fault_id, fault)
             self._active.put(fault_id, fault)
+            await self._arbiter.apply()
 
     async def change(self, fault_id: str, fault: Fault) -> None:
         """Go on with other parameters of a link fault, on open links too.
@@ -212,6 +214,7 @@ class FaultProxy:
                             link.remove(fault_id, fault)
             finally:
                 self._active.remove(fault_id)
+            await self._arbiter.apply()
 
     def snapshot(self) -> list[dict[str, object]]:
         """What is known of each open link now: its name, age, bytes, and what holds it."""

@@ -146,6 +146,20 @@ DIFFERENCES = (
         why="What is shown is there.",
     ),
     Difference(
+        id="populate-keeps-any-port",
+        topic="Requests and answers",
+        toxiproxy="POST /populate replaces a proxy that was asked for at port 0, at every call.",
+        ours="The same entry again keeps the proxy, its port and its connections.",
+        why="Port 0 asks for any port, and the proxy has one.",
+    ),
+    Difference(
+        id="named-types",
+        topic="Requests and answers",
+        toxiproxy='A toxic of an unknown type is answered "invalid toxic type".',
+        ours="The answer also has the type that was given and those that there are.",
+        why="A typing error shows where it was made.",
+    ),
+    Difference(
         id="reset-goes-on",
         topic="Requests and answers",
         toxiproxy="POST /reset stops at the first proxy that it cannot enable, in random order.",

@@ -63,7 +63,7 @@ def test_populate_replaces_a_proxy_at_other_addresses_and_its_toxics_are_gone(
     link = wire.link(proxy)
     before = proxy.show()
     body = {key: before[key] for key in ("name", "listen", "upstream")}
-    body[changed] = {"listen": LOOPBACK, "upstream": UPSTREAM}[changed]
+    body[changed] = {"listen": "localhost:0", "upstream": UPSTREAM}[changed]
     made = api.post("/populate", [body]).expect(201)["proxies"][0]
     assert made["toxics"] == []
     assert made[changed] != before[changed]

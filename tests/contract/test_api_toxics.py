@@ -127,7 +127,7 @@ def test_null_means_not_given(api: Api, proxy: Proxy) -> None:
 )
 def test_an_unknown_type_is_a_400(api: Api, proxy: Proxy, body: dict[str, Any]) -> None:
     answer = api.post(toxics(proxy), body)
-    assert answer.expect(400) == {"error": "invalid toxic type", "status": 400}
+    assert answer.expect(400)["error"].startswith("invalid toxic type")
 
 
 @pytest.mark.parametrize("stream", ["", "x", "both"])

@@ -147,6 +147,35 @@ def test_populate_with_a_name_twice(kind: Kind, api: Api) -> None:
     }[kind]
 
 
+@pytest.mark.difference("populate-keeps-any-port")
+def test_populate_with_any_port_again(kind: Kind, api: Api, wire: Wire) -> None:
+    body = [wanted(unique(), upstream=wire.upstream)]
+    (first,) = api.post("/populate", body).expect(201)["proxies"]
+    link = wire.link(api.proxy(first["name"]))
+    (again,) = api.post("/populate", body).expect(201)["proxies"]
+    if kind == "toxiproxy":
+        assert again["listen"] != first["listen"]
+        assert link.client.rest()[0] == b""
+    else:
+        assert again == first
+        link.client.send(b"still here")
+        assert link.server.receive(10) == b"still here"
+
+
+@pytest.mark.difference("named-types")
+@pytest.mark.parametrize("named", ["down", "Latency", ""])
+def test_a_type_that_is_none(kind: Kind, proxy: Proxy, named: str) -> None:
+    answer = proxy.api.post(f"{proxy.path}/toxics", {"type": named})
+    told = answer.expect(400)["error"]
+    assert told.startswith("invalid toxic type")
+    if kind == "toxiproxy":
+        assert told == "invalid toxic type"
+    else:
+        assert repr(named) in told
+        for one in ("latency", "limit_data", "hold", "connect_delay"):
+            assert one in told
+
+
 @pytest.mark.difference("reset-goes-on")
 def test_a_reset_with_a_proxy_that_cannot_be_enabled(kind: Kind, api: Api) -> None:
     """Toxiproxy may come to the bad one last: one time in five."""

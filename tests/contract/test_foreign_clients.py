@@ -84,7 +84,9 @@ def _observed(command: list[str | Path], upstream: str, **environment: str) -> d
 
 
 def _by_role(text: str, upstream: str) -> str:
-    return re.sub(r"127\.0\.0\.1:[1-9]\d*", "LISTEN", text.replace(upstream, "UPSTREAM"))
+    """The text with its addresses by their roles, and without what an error adds to its kind."""
+    text = re.sub(r"127\.0\.0\.1:[1-9]\d*", "LISTEN", text.replace(upstream, "UPSTREAM"))
+    return re.sub(r'(invalid toxic type|bad request body): [^"\\\n]*', r"\1", text)
 
 
 def _told(error: str, status: int) -> str:
@@ -96,10 +98,6 @@ def test_toxiproxy_python_sees_the_same(server: ProxyServer, upstream: str) -> N
     script = SCRIPTS / "python_client.py"
     seen = _observed([sys.executable, "-I", script, host, port, upstream], upstream)
     no_toxic, no_proxy = (_told(f"{each} not found", 404) for each in ("toxic", "proxy"))
-    no_integer = (
-        "bad request body: json: cannot unmarshal string into Go struct field "
-        "LatencyToxic.attributes.latency of type int64"
-    )
     no_stream = "stream was invalid, can be either upstream or downstream"
     assert seen == {
         "running": True,
@@ -126,7 +124,7 @@ def test_toxiproxy_python_sees_the_same(server: ProxyServer, upstream: str) -> N
         "add again": ["ProxyExists", _told("toxic already exists", 409)],
         "add of no type": ["InvalidToxic", _told("invalid toxic type", 400)],
         "add of no stream": ["InvalidToxic", _told(no_stream, 400)],
-        "add with a wrong value": ["InvalidToxic", _told(no_integer, 400)],
+        "add with a wrong value": ["InvalidToxic", _told("bad request body", 400)],
         "remove": True,
         "remove again": ["NotFound", no_toxic],
         "traffic without it": "hello",
@@ -349,8 +347,7 @@ def test_toxiproxy_cli_goes_through_a_toxics_life(cli: Cli, db: tuple[str, int])
             "toxic add -t latency -a latency=long db",
             (
                 "Failed to add toxic: failed to add toxic to proxy db: AddToxic: HTTP 400: "
-                "bad request body: json: cannot unmarshal string into Go struct field "
-                "LatencyToxic.attributes.latency of type int64"
+                "bad request body"
             ),
         ),
         (

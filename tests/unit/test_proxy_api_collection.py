@@ -178,7 +178,8 @@ async def test_a_proxy_whose_toxics_fail_is_not_made_at_all(
     collection: Collection, machine: Machine
 ) -> None:
     told = await refused(collection.create(body(toxics=[{"type": "hold"}, {"type": "x"}])), 400)
-    assert told == "invalid toxic type at toxic 2"
+    assert told.startswith("invalid toxic type: 'x' is none of latency,")
+    assert told.endswith(" at toxic 2")
     assert machine.log == []
     machine.failures["inject h"] = CapabilityError("cannot")
     assert await refused(collection.create(body(toxics=[{"type": "hold"}])), 501) == "cannot"
@@ -357,6 +358,20 @@ async def test_populate_makes_replaces_and_keeps(collection: Collection, machine
     assert machine.taken == {7}
 
 
+@pytest.mark.parametrize("listen", ["127.0.0.1:0", "localhost:0", ""])
+async def test_populate_keeps_a_proxy_that_was_asked_for_at_any_port(
+    collection: Collection, machine: Machine, listen: str
+) -> None:
+    text = json.dumps([{"name": "a", "listen": listen, "upstream": "127.0.0.1:1"}]).encode()
+    (entry,), _ = await collection.populate(text)
+    plane, port = entry.plane, entry.listen
+    await collection.update("a", b'{"enabled":false}')
+    await collection.update("a", b'{"enabled":true}')
+    (same,), _ = await collection.populate(text)
+    assert (same.plane, same.listen) == (plane, port)
+    assert machine.log.count("start a 0") == 1
+
+
 async def test_populate_with_toxics_makes_the_proxy_have_exactly_these(
     collection: Collection, machine: Machine
 ) -> None:
@@ -384,7 +399,8 @@ async def test_populate_checks_all_before_it_makes_any(
     text = json.dumps([{"name": "a", "upstream": "x:1", "toxics": [{}]}]).encode()
     _, error = await collection.populate(text)
     assert error is not None
-    assert error.message == "invalid toxic type at toxic 1 at proxy 1"
+    assert error.message.startswith("invalid toxic type: '' is none of latency,")
+    assert error.message.endswith(" at toxic 1 at proxy 1")
     assert machine.log == []
 
 

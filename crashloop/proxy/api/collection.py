@@ -130,7 +130,7 @@ class Collection:
                 return await self._new(wanted)
             toxics = wanted.toxics
             same_toxics = toxics is None or list(toxics) == list(entry.toxics.values())
-            if not same_toxics or await entry.differs(wanted.settings):
+            if not same_toxics or not await entry.is_asked_for_again(wanted.settings):
                 await entry.become(wanted.settings, toxics or ())
             return entry
 

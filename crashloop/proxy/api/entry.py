@@ -46,6 +46,7 @@ class Entry:
     def __init__(self, *, name: str, settings: Settings, make: MakePlane, emit: Emit) -> None:
         self.name = name
         self.settings = settings
+        self.asked = settings
         self.toxics: dict[str, Toxic] = {}
         self.plane: Plane | None = None
         self._make = make
@@ -89,6 +90,11 @@ class Entry:
         address = await endpoint.listening(settings.listen)
         return endpoint.show(address) != self.listen or settings.upstream != self.settings.upstream
 
+    async def is_asked_for_again(self, settings: Settings) -> bool:
+        """Whether it is already what `settings` ask for: port 0 is any port, so the one it has."""
+        known = replace(self.asked, enabled=settings.enabled)
+        return settings == known or not await self.differs(settings)
+
     async def become(self, settings: Settings, toxics: Iterable[Toxic] | None = None) -> None:
         """Take over these settings, and toxics where given.
 
@@ -104,7 +110,7 @@ class Entry:
             await self._replace(settings, wanted)
         else:
             await self._drop()
-        self.settings = settings
+        self.settings = self.asked = settings
         self.toxics = wanted
         self._emit("proxy.updated", self._told())
 

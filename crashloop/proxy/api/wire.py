@@ -135,7 +135,7 @@ class Draft:
         type_ = found.get("type", "")
         name = found.get("name") or f"{type_}_{stream}"
         if type_ not in KINDS:
-            raise ApiError("invalid toxic type")
+            raise ApiError(f"invalid toxic type: {type_!r} is none of {', '.join(KINDS)}")
         toxicity = found.get("toxicity", 1)
         return cls(name=name, type=type_, stream=stream, toxicity=toxicity, given=tuple(given))
 

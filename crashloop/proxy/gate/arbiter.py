@@ -69,7 +69,8 @@ class GateArbiter:
     """Whoever comes first in this order has the gate: disabled, a fault, an upstream that refuses.
 
     An upstream that refuses shows to the client at hand as a reset, for it has been accepted; from
-    then on the gate refuses, too, until the upstream takes a connection of ours.
+    then on the gate refuses, too, until the upstream takes a connection of ours. It does not while
+    `meets_arrivals` says that a fault decides what becomes of the next connection.
     `targets` None: an upstream by name, which is not looked at. `cut` resets the open links.
     """
 
@@ -80,12 +81,14 @@ class GateArbiter:
         targets: tuple[Target, ...] | None,
         pids: Callable[[], Iterable[int]],
         cut: Callable[[], None],
+        meets_arrivals: Callable[[], bool],
         emit: Emit,
     ) -> None:
         self._gate = gate
         self._targets = targets
         self._pids = pids
         self._cut = cut
+        self._meets_arrivals = meets_arrivals
         self._emit = emit
         self._enabled = True
         self._fault: tuple[str, GateFault] | None = None
@@ -105,7 +108,7 @@ class GateArbiter:
     async def enable(self, *, on: bool) -> None:
         """Let others have the gate, or refuse."""
         self._enabled = on
-        await self._apply()
+        await self.apply()
 
     async def put(self, fault_id: str, fault: GateFault) -> None:
         """Turn a fault on; raises what its beginning raises, and it is off then."""
@@ -113,7 +116,7 @@ class GateArbiter:
         self._fault = (fault_id, fault)
         self._left = fault.connections if isinstance(fault, Refuse) else None
         try:
-            await self._apply()
+            await self.apply()
         except BaseException:
             await self.take()
             raise
@@ -121,7 +124,7 @@ class GateArbiter:
     async def take(self) -> None:
         """Turn the fault off; raises HarnessError when it did not work to its end."""
         self._fault = None
-        await self._apply()
+        await self.apply()
 
     def upstream_refused(self) -> None:
         """Hear that the upstream has just refused a link."""
@@ -146,7 +149,8 @@ class GateArbiter:
             if work is not None:
                 await work.stop()
 
-    async def _apply(self) -> None:
+    async def apply(self) -> None:
+        """Give the gate to whoever has it now."""
         async with self._changing:
             wanted = self._wanted()
             if wanted == self._doing:
@@ -166,7 +170,8 @@ class GateArbiter:
             return "disabled"
         if self._fault is not None and self._left != 0:
             return self._fault
-        return "upstream refuses" if self._upstream_refuses else None
+        refuses = self._upstream_refuses and not self._meets_arrivals()
+        return "upstream refuses" if refuses else None
 
     async def _end(self, work: GateWork) -> None:
         await work.heal()
@@ -197,14 +202,15 @@ class GateArbiter:
     async def _look(self, targets: tuple[Target, ...]) -> None:
         """Refuse as the upstream does, until it takes a connection, or fails in another way."""
         self._upstream_refuses = True
-        await self._apply()
+        await self.apply()
         looks = 0
         while await _refuses(targets[0]):
             looks += 1
+            await self.apply()  # a fault may have met the last of its connections
             await asyncio.sleep(_UPSTREAM_LOOKS[looks > _EAGER_LOOKS])
         self._looking = None
         self._upstream_refuses = False
-        await self._apply()
+        await self.apply()
 
 
 async def _refuses(target: Target) -> bool:
