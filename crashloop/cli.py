@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any, TextIO
@@ -34,6 +35,14 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _path(text: str) -> Path:
+    """A path that was typed; an empty one (an unset variable) would mean the current folder."""
+    if not text:
+        raise typer.BadParameter("a path cannot be empty")
+    return Path(text)
+
 
 IncidentName = Annotated[
     str, typer.Argument(metavar="INCIDENT", help="Name, as in `crashloop incidents`.")
@@ -62,12 +71,18 @@ Artifacts = Annotated[
     typer.Option(
         "--artifacts",
         metavar="DIR",
+        parser=_path,
         help="Folder for the evidence.  [dim]a new one in ./crashloop-artifacts[/dim]",
     ),
 ]
 PostgresBin = Annotated[
     Path | None,
-    typer.Option("--postgres-bin", metavar="DIR", help="Folder with postgres and initdb to use."),
+    typer.Option(
+        "--postgres-bin",
+        metavar="DIR",
+        parser=_path,
+        help="Folder with postgres and initdb to use.",
+    ),
 ]
 EngineName = Annotated[
     str,
@@ -217,7 +232,10 @@ def prove(
 )
 def judge(
     trace: Annotated[
-        Path, typer.Argument(metavar="TRACE", help="A trace.jsonl, or the folder that has one.")
+        Path,
+        typer.Argument(
+            metavar="TRACE", parser=_path, help="A trace.jsonl, or the folder that has one."
+        ),
     ],
     *,
     current: Annotated[
@@ -252,7 +270,12 @@ def proxy(
     seed: Seed = None,
     config: Annotated[
         Path | None,
-        typer.Option("--config", metavar="FILE", help="Proxies and toxics, in Toxiproxy's JSON."),
+        typer.Option(
+            "--config",
+            metavar="FILE",
+            parser=_path,
+            help="Proxies and toxics, in Toxiproxy's JSON.",
+        ),
     ] = None,
     events: Annotated[
         str | None,
@@ -399,7 +422,13 @@ def _usage(error: Any, message: str) -> tuple[str, str]:
         sys.stdout.write(f"{context.get_help()}\n")
         return "no command was given", ""
     where = context.command_path if context is not None else "crashloop"
-    return message, f"see: {where} --help"
+    return _plain(message), f"see: {where} --help"
+
+
+def _plain(message: str) -> str:
+    """A message about wrong usage without the words of the library that found it."""
+    message = message.replace("Value error, ", "").replace(": Input should be", ": it must be")
+    return re.sub(r", unable to parse string as an? \w+$", "", message)
 
 
 def _failed(words: list[str], message: str, hint: str, exit_status: int) -> int:

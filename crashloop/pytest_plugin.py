@@ -165,6 +165,9 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
 
 
 def _read_settings(config: pytest.Config) -> Settings:
+    for name in _OPTIONS:
+        if _value(config, name) == ("", True):
+            raise _usage(config, name, "it cannot be empty")
     engine, _ = _value(config, "engine")
     if engine not in {"", *ENGINES}:
         raise _usage(config, "engine", f"choose one of {', '.join(ENGINES)}")

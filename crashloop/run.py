@@ -26,6 +26,8 @@ ARTIFACTS = "crashloop-artifacts"
 TRACE_FILE = "trace.jsonl"
 VERDICT_FILE = "verdict.json"
 LOG_FILE = "cloud-logging.jsonl"
+FILES = (TRACE_FILE, VERDICT_FILE, LOG_FILE, "containers.json")
+SERVERS = ("postgres", "cache", "toxiproxy", "sidecar", "app")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,10 +52,17 @@ class Run:
         return self.artifacts / TRACE_FILE
 
 
+def evidence_files(folder: Path, trace: Trace) -> tuple[str, ...]:
+    """The files in `folder` that the run of `trace` wrote, and nobody else's."""
+    attempts = [f"attempt-{number}" for number in trace.attempts()]
+    names = [*FILES, *(f"{name}.log" for name in (*attempts, *SERVERS))]
+    return tuple(name for name in sorted(names) if (folder / name).is_file())
+
+
 def artifacts_folder(name: str) -> Path:
     """A new name under ./crashloop-artifacts: incident, time, and a few random characters."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
-    return Path.cwd() / ARTIFACTS / f"{name}-{stamp}-{secrets.token_hex(3)}"
+    return Path(ARTIFACTS) / f"{name}-{stamp}-{secrets.token_hex(3)}"
 
 
 def rerun_command(scenario: Scenario, scale: TimeScale, seed: int, *, engine: str = LOCAL) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from crashloop import judge as court
 from crashloop.commands.page import run_page
-from crashloop.commands.place import files, print_json, short
+from crashloop.commands.place import print_json, short
 from crashloop.errors import UsageError
 from crashloop.incidents import incident
 from crashloop.model import Role
@@ -17,6 +17,7 @@ from crashloop.report.lines import BLANK
 from crashloop.report.summary import Where
 from crashloop.report.terminal import Terminal
 from crashloop.report.verdicts import compared_lines
+from crashloop.run import evidence_files
 from crashloop.trace.reader import read_trace
 
 if TYPE_CHECKING:
@@ -44,8 +45,8 @@ def judge(path: Path, *, current: bool, as_json: bool) -> int:
     if as_json:
         print_json(document if compared is None else judged_again(document, compared))
         return judgement.verdict.exit_status
-    found_in = files(path) if path.is_dir() else ()
-    where = Where(folder=short(path), files=found_in, command=document["command"])
+    files = evidence_files(path, trace) if path.is_dir() else ()
+    where = Where(folder=short(path), files=files, command=document["command"])
     lines = run_page(trace, judgement, terminal, where)
     if compared is not None:
         lines += [BLANK, *compared_lines(compared, width=terminal.width)]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import tempfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -77,20 +79,34 @@ def settle(order: Order, *, folder_name: str) -> Plan:
         incident=chosen,
         scale=scale,
         seed=new_seed() if order.seed is None else order.seed,
-        artifacts=_fresh(order.artifacts) if order.artifacts else artifacts_folder(folder_name),
         engine=engine_named(order.engine),
+        artifacts=_free(order.artifacts or artifacts_folder(folder_name)),
     )
 
 
-def _fresh(artifacts: Path) -> Path:
-    """A folder that may take evidence: not there yet, or without a trace."""
-    artifacts = artifacts.absolute()
-    if artifacts.exists() and not artifacts.is_dir():
-        raise UsageError(f"--artifacts {artifacts} is not a folder", hint="name a new folder")
+def _free(artifacts: Path) -> Path:
+    """The folder as an absolute path; UsageError where it cannot take a run's evidence.
+
+    Nothing is made yet: a run that is refused leaves no empty folder behind.
+    """
+    try:
+        artifacts = artifacts.absolute()
+        with tempfile.TemporaryFile(dir=_nearest(artifacts)):
+            pass
+    except OSError as error:
+        raise UsageError(
+            f"cannot write evidence into {artifacts}: {error.strerror}",
+            hint="name a folder that you may write to: --artifacts DIR",
+        ) from None
     for folder in (artifacts, *(artifacts / str(role) for role in Role)):
-        if (folder / TRACE_FILE).exists():
+        if os.path.lexists(folder / TRACE_FILE):
             raise UsageError(
-                f"--artifacts {artifacts} has the evidence of another run already",
-                hint="name a new folder; evidence is never written over",
+                f"--artifacts {artifacts} already has the evidence of another run",
+                hint="name a new folder; evidence is never overwritten",
             )
     return artifacts
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder itself, or the closest one above it that exists."""
+    return next(one for one in (folder, *folder.parents) if os.path.lexists(one))

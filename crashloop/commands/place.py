@@ -1,4 +1,4 @@
-"""Where evidence is, as a reader finds it; and documents to standard output."""
+"""Paths as a reader of the report needs them, and documents for standard output."""
 
 from __future__ import annotations
 
@@ -8,15 +8,6 @@ import os
 import sys
 from pathlib import Path
 from typing import Any
-
-MAX_FILES = 40
-
-
-def files(folder: Path) -> tuple[str, ...]:
-    """The names of the files in `folder`, 40 at most; none where it cannot be read."""
-    with contextlib.suppress(OSError):
-        return tuple(sorted(one.name for one in folder.iterdir() if one.is_file())[:MAX_FILES])
-    return ()
 
 
 def short(path: Path) -> str:

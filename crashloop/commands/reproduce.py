@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from crashloop.commands.order import Order, settle
 from crashloop.commands.page import run_page
-from crashloop.commands.place import files, print_json, short
+from crashloop.commands.place import print_json, short
 from crashloop.commands.session import Session
 from crashloop.lab import run_scenario
 from crashloop.report.data import run_document
 from crashloop.report.summary import Where
-from crashloop.run import Run, rerun_command
+from crashloop.run import Run, evidence_files, rerun_command
 
 if TYPE_CHECKING:
     from crashloop.model import Role
@@ -33,6 +33,10 @@ def reproduce(order: Order, role: Role) -> int:
     if order.as_json:
         print_json(run_document(run.trace, run.judgement, artifacts=str(run.artifacts)))
     else:
-        where = Where(folder=short(run.artifacts), files=files(run.artifacts), command=run.command)
+        where = Where(
+            folder=short(run.artifacts),
+            files=evidence_files(run.artifacts, run.trace),
+            command=run.command,
+        )
         session.terminal.show(run_page(run.trace, run.judgement, session.terminal, where))
     return run.verdict.exit_status

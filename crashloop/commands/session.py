@@ -14,7 +14,7 @@ from crashloop.lab import RunOptions
 from crashloop.report.failure import show_failure
 from crashloop.report.live import LiveView, PlainProgress
 from crashloop.report.terminal import Terminal
-from crashloop.run import VERDICT_FILE, Run, write_evidence
+from crashloop.run import TRACE_FILE, VERDICT_FILE, Run, write_evidence
 from crashloop.trace.reader import read_trace
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Session:
 
     def _say_interrupted(self, number: signal.Signals, *, exit_status: int, more: str = "") -> int:
         where = "before there was any evidence"
-        if self.plan.artifacts.exists():
+        if next(self.plan.artifacts.rglob(TRACE_FILE), None) is not None:
             where = f"the evidence up to here is in {short(self.plan.artifacts)}"
         message = f"interrupted by {number.name}; {where}{more}"
         as_json = self.plan.order.as_json

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from crashloop.clock import TimeScale
-from crashloop.errors import CapabilityError, CrashloopError, HarnessError, UsageError
+from crashloop.errors import CapabilityError, CrashloopError, UsageError
 from crashloop.model import Role, Scenario
 from crashloop.testing.outcome import LabProof, LabRun
 
@@ -137,9 +137,9 @@ class Lab:
             except FileExistsError:
                 continue
             except OSError as error:
-                raise HarnessError(
-                    f"cannot make the folder {folder}: {error.strerror}",
-                    hint="give a --crashloop-artifacts folder that you may write to",
+                raise UsageError(
+                    f"cannot write evidence into {folder}: {error.strerror}",
+                    hint="name a folder that you may write to: --crashloop-artifacts DIR",
                 ) from None
             return folder
         raise AssertionError

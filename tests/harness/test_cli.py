@@ -348,16 +348,6 @@ def test_a_full_disk_is_told_in_words_and_leaves_nothing_running(
     assert left_behind(tmp_path) == []
 
 
-def test_a_place_that_cannot_take_evidence_is_said_before_anything_starts(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-
-    done = crashloop("reproduce", "issue-1278", "--artifacts", "file/run", folder=tmp_path)
-
-    assert done.returncode == 12
-    assert "cannot write the trace" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
 def test_help_does_not_wait_for_what_only_a_run_needs() -> None:
     heavy = "{'asyncpg', 'httpx', 'rich.live', 'crashloop.lab', 'crashloop.engines.local'}"
     code = f"import sys, crashloop.cli; sys.exit(bool({heavy} & set(sys.modules)))"

@@ -73,8 +73,12 @@ def with_an_older_signature(trace: Trace) -> Trace:
         (["reproduce", "issue-1278", "--time-scale", "nan"], "time scale nan"),
         (["reproduce", "issue-1278", "--time-scale", "fast"], "--time-scale"),
         (["reproduce", "issue-1278", "--real-time", "--time-scale", "5"], "exclude each other"),
-        (["reproduce", "issue-1278", "--seed", "-1"], "--seed"),
-        (["reproduce", "issue-1278", "--role", "saviour"], "saviour"),
+        (["reproduce", "issue-1278", "--seed", "-1"], "--seed': it must be greater"),
+        (["reproduce", "issue-1278", "--seed", "x"], "--seed': it must be a valid integer\n"),
+        (["reproduce", "issue-1278", "--role", "saviour"], "--role': 'saviour' is not one of"),
+        (["reproduce", "issue-1278", "--artifacts", ""], "--artifacts': a path cannot be empty"),
+        (["prove", "issue-1278", "--postgres-bin", ""], "--postgres-bin': a path cannot be empty"),
+        (["judge", ""], "TRACE': a path cannot be empty"),
         (["reproduce", "issue-1278", "--postgres-bin", "/bin"], "--postgres-bin /bin"),
         (["reproduce", "issue-1278", "--engine", "moon"], "choose one of local, docker"),
         (
@@ -257,6 +261,52 @@ def test_a_torn_last_line_is_inconclusive_and_said(
 
 
 @pytest.mark.parametrize("command", ["reproduce", "prove"])
+@pytest.mark.parametrize("place", ["file", "file/run", "/proc/1/run"])
+def test_a_place_that_cannot_take_evidence_is_refused_before_anything_starts(
+    crashloop: Callable[..., tuple[int, str, str]], tmp_path: Path, command: str, place: str
+) -> None:
+    (tmp_path / "file").touch()
+
+    status, _, err = crashloop(command, "issue-1278", "--artifacts", str(tmp_path / place))
+
+    assert status == 2
+    assert "cannot write evidence into" in err
+    assert "disk" not in err
+
+
+@pytest.mark.parametrize("command", ["reproduce", "prove"])
+def test_a_working_directory_that_is_gone_is_refused_before_anything_starts(
+    crashloop: Callable[..., tuple[int, str, str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+
+    status, _, err = crashloop(command, "issue-1278")
+
+    assert status == 2
+    assert "cannot write evidence into" in err
+
+
+def test_only_the_runs_own_files_are_listed_as_evidence(
+    crashloop: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    written(reproduction(), tmp_path)
+    for name in ("attempt-1.log", "attempt-9.log", "postgres.log", "notes.txt", "mine.log"):
+        (tmp_path / name).touch()
+
+    _, out, _ = crashloop("judge", str(tmp_path))
+
+    assert "attempt-1.log, postgres.log, trace.jsonl" in out
+    assert "attempt-9" not in out
+    assert "mine" not in out
+
+
+@pytest.mark.parametrize("command", ["reproduce", "prove"])
 def test_evidence_is_never_written_over(
     crashloop: Callable[..., tuple[int, str, str]], tmp_path: Path, command: str
 ) -> None:
@@ -265,5 +315,5 @@ def test_evidence_is_never_written_over(
     status, _, err = crashloop(command, "issue-1278", "--artifacts", str(tmp_path))
 
     assert status == 2
-    assert "has the evidence of another run already" in err
+    assert "already has the evidence of another run" in err
     assert (tmp_path / "trace.jsonl").read_bytes() == before

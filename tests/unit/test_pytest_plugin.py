@@ -180,6 +180,7 @@ def test_a_postgres_of_the_users_own_is_not_passed_over_on_docker(
         ("--crashloop-seed=-1", "give a whole number from 0 to 4294967295"),
         ("--crashloop-seed=4294967296", "give a whole number from 0 to 4294967295"),
         ("--crashloop-postgres-bin=nowhere", "there is no such folder"),
+        ("--crashloop-artifacts=", "it cannot be empty"),
     ],
 )
 def test_a_bad_option_ends_the_session_with_one_sentence(
