@@ -58,11 +58,8 @@ def judge(trace: Trace, signature: Signature | None = None) -> Judgement:
 
 
 def _decide(trace: Trace, findings: Sequence[Finding]) -> tuple[Verdict, str]:
-    broke = trace.first("harness.failed")
-    if broke is not None:
-        return Verdict.HARNESS_ERROR, f"the harness broke: {broke.data.get('message')}"
-    if trace.first("run.interrupted") is not None:
-        return Verdict.INCONCLUSIVE, "the run was interrupted before it could end"
+    if ended := _ended_early(trace):
+        return ended
     required = [f for f in findings if f.role == "require"]
     expected = [f for f in findings if f.role == "expect"]
     refuted = [f for f in expected if f.holds is False]
@@ -77,6 +74,17 @@ def _decide(trace: Trace, findings: Sequence[Finding]) -> tuple[Verdict, str]:
         why = f"{blind.says} ({blind.check})" if blind else "the signature expects nothing"
         return Verdict.INCONCLUSIVE, why
     return Verdict.REPRODUCED, "; ".join(f.says for f in expected)
+
+
+def _ended_early(trace: Trace) -> tuple[Verdict, str] | None:
+    """The verdict on a run that broke, was refused or was interrupted; None on any other."""
+    if broke := trace.first("harness.failed"):
+        return Verdict.HARNESS_ERROR, f"the harness broke: {broke.data.get('message')}"
+    if refused := trace.first("run.refused"):
+        return Verdict.INCONCLUSIVE, f"the run was refused: {refused.data.get('message')}"
+    if trace.first("run.interrupted"):
+        return Verdict.INCONCLUSIVE, "the run was interrupted before it could end"
+    return None
 
 
 def _find(trace: Trace, spec: CheckSpec, role: str) -> Finding:

@@ -122,10 +122,11 @@ async def _recorded(work: Coroutine[Any, Any, str], recorder: Recorder) -> None:
         raise
     except (CrashloopError, OSError, ExceptionGroup) as error:
         failure = _first_failure(error)
-        recorder.emit(
-            "harness", "harness.failed", {"message": failure.message, "hint": failure.hint}
-        )
-        if isinstance(failure, CapabilityError | UsageError):
+        refused = isinstance(failure, CapabilityError | UsageError)
+        kind = "run.refused" if refused else "harness.failed"
+        recorder.emit("harness", kind, {"message": failure.message, "hint": failure.hint})
+        if refused:
+            how = "refused"
             raise failure from error
     finally:
         recorder.emit("harness", "run.finished", {"how": how, "events": len(recorder.events) + 1})

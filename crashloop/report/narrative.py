@@ -200,6 +200,8 @@ def _ending(story: Story) -> Iterator[str]:
         yield "The run reached its deadline and was ended."
     if ending.interrupted:
         yield "The run was interrupted from outside."
+    if ending.refused:
+        yield f"The run was refused: {ending.refused}."
     if ending.failure:
         yield f"The harness broke: {ending.failure}."
     if not ending.how:

@@ -101,6 +101,7 @@ class Ending:
     how: str = ""
     failure: str = ""
     hint: str = ""
+    refused: str = ""
     interrupted: bool = False
     gave_up: str = ""
     torn: bool = False

@@ -52,6 +52,7 @@ KINDS = frozenset(
         "golden.failed",
         "restart.gave_up",
         "harness.failed",
+        "run.refused",
         "run.interrupted",
         "run.finished",
     }
@@ -215,12 +216,14 @@ class _Teller:
 
     def ending(self) -> Ending:
         broke = self._first("harness.failed")
+        refused = self._first("run.refused")
         gave_up = self._first("restart.gave_up")
         finished = self._first("run.finished")
         return Ending(
             how=clean(finished.data.get("how", ""), 120) if finished else "",
             failure=clean(broke.data.get("message", "?"), 1000) if broke else "",
             hint=clean(broke.data.get("hint", ""), 500) if broke else "",
+            refused=clean(refused.data.get("message", "?"), 1000) if refused else "",
             interrupted=self._first("run.interrupted") is not None,
             gave_up=clean(gave_up.data.get("reason", "?")) if gave_up else "",
         )

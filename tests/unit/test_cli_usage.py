@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def crashloop(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> Callable[..., tuple[int, str, str]]:
     """Run the command line here: status, standard output, standard error."""
 
     monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.chdir(tmp_path)
 
     def run(*words: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["crashloop", *words])
@@ -317,3 +318,25 @@ def test_evidence_is_never_written_over(
     assert status == 2
     assert "already has the evidence of another run" in err
     assert (tmp_path / "trace.jsonl").read_bytes() == before
+
+
+def test_a_refusal_is_told_as_one_and_not_as_a_broken_harness(
+    crashloop: Callable[..., tuple[int, str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    pytest.importorskip("docker")
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:9")
+
+    status, out, err = crashloop(
+        "reproduce", "issue-1278", "--engine", "docker", "--artifacts", "run"
+    )
+    again, told, _ = crashloop("judge", "run")
+
+    assert (status, out) == (11, "")
+    assert err.splitlines()[0].startswith("error: no Docker daemon answers at tcp://127.0.0.1:9")
+    written = json.loads((tmp_path / "run" / "verdict.json").read_text())
+    assert written["verdict"] == "INCONCLUSIVE"
+    assert again == 11
+    assert "The run was refused: no Docker daemon answers" in told
+    assert "broke" not in err + told

@@ -68,6 +68,14 @@ def test_a_harness_that_broke_says_nothing_about_the_incident() -> None:
     assert judgement.reason == "the harness broke: the disk is full"
 
 
+def test_a_run_that_was_refused_is_inconclusive_and_says_why() -> None:
+    trace = reproduction()
+    refused = inserted(trace, trace.events[-2], "harness", "run.refused", message="no Docker")
+    judgement = judge(refused)
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert judgement.reason == "the run was refused: no Docker"
+
+
 def test_an_interrupted_run_is_inconclusive_whatever_it_saw() -> None:
     trace = reproduction()
     judgement = judge(inserted(trace, trace.events[-2], "harness", "run.interrupted"))
