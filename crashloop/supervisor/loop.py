@@ -32,7 +32,7 @@ class AttemptProcess(Protocol):
 
 
 class Supervisor:
-    """Runs attempts under a restart policy until told to stop or until the policy gives up.
+    """Runs attempts under a restart policy until `stop` is called or the policy gives up.
 
     Emits `process.started`, `process.exited` (`exit_code` or `signal`, `run_s` in wall seconds,
     `run_incident_s`: its waits scaled back, its real work as it was), `restart.scheduled` and
@@ -54,11 +54,6 @@ class Supervisor:
         self._stop = asyncio.Event()
         self._current: AttemptProcess | None = None
 
-    @property
-    def pid(self) -> int | None:
-        """The running attempt's process id, or None between attempts."""
-        return self._current.pid if self._current else None
-
     async def run(self) -> None:
         """Return when the policy gives up or `stop` was called."""
         exits: list[Exit] = []
@@ -72,7 +67,7 @@ class Supervisor:
                 return
 
     async def stop(self) -> None:
-        """End the running attempt, if any, and restart no more."""
+        """End the running attempt, or the one being started as soon as it runs; restart no more."""
         self._stop.set()
         if self._current is not None:
             await self._current.stop()
@@ -115,6 +110,8 @@ class Supervisor:
             mono_ns=started_ns,
         )
         try:
+            if self._stop.is_set():
+                await process.stop()
             status = await process.wait()
         finally:
             self._current = None

@@ -284,6 +284,8 @@ async def test_a_heal_in_progress_when_the_run_ends_is_finished_and_recorded(
         exited(recorder, 3)
         await injector.asked.wait()
         ending = asyncio.create_task(one.end("the run ended"))
+        await asyncio.wait({ending}, timeout=0.01)
+        assert not ending.done()
         injector.may_act.set()
         await ending
     assert injector.done == ["inject f Hold", "heal f"]
