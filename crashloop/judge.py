@@ -8,6 +8,7 @@ from crashloop.checks import CHECKS
 from crashloop.checks.result import Result
 from crashloop.errors import UsageError
 from crashloop.model import CheckSpec, Finding, Judgement, Signature, Verdict
+from crashloop.trace.event import ENDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,6 +68,8 @@ def _decide(trace: Trace, findings: Sequence[Finding]) -> tuple[Verdict, str]:
     if unmet is not None:
         also = f"; besides, {refuted[0].says}" if refuted else ""
         return Verdict.INCONCLUSIVE, f"{unmet.says} ({unmet.check}){also}"
+    if trace.first("run.finished") is None:
+        return Verdict.INCONCLUSIVE, "the trace has no end: the run did not finish"
     if refuted:
         return Verdict.NOT_REPRODUCED, f"{refuted[0].says} ({refuted[0].check})"
     blind = next((f for f in expected if f.holds is None), None)
@@ -77,13 +80,17 @@ def _decide(trace: Trace, findings: Sequence[Finding]) -> tuple[Verdict, str]:
 
 
 def _ended_early(trace: Trace) -> tuple[Verdict, str] | None:
-    """The verdict on a run that broke, was refused or was interrupted; None on any other."""
+    """The verdict on a run that did not end as runs do, whatever its events show; else None."""
     if broke := trace.first("harness.failed"):
         return Verdict.HARNESS_ERROR, f"the harness broke: {broke.data.get('message')}"
     if refused := trace.first("run.refused"):
         return Verdict.INCONCLUSIVE, f"the run was refused: {refused.data.get('message')}"
     if trace.first("run.interrupted"):
         return Verdict.INCONCLUSIVE, "the run was interrupted before it could end"
+    finished = trace.first("run.finished")
+    if finished and finished.data.get("how") not in ENDS:
+        how = finished.data.get("how")
+        return Verdict.HARNESS_ERROR, f"the harness broke: the run's end is {how!r}"
     return None
 
 

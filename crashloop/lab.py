@@ -10,32 +10,48 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from crashloop.clock import TimeScale
+from crashloop.ending import first_failure, record_failure
 from crashloop.engines.local import LocalEngine
-from crashloop.errors import CapabilityError, CrashloopError, HarnessError, UsageError
+from crashloop.errors import CapabilityError, HarnessError, UsageError
 from crashloop.faults.injector import Unplugged
 from crashloop.header import make_header
 from crashloop.judge import judge
 from crashloop.model import Role
-from crashloop.run import TRACE_FILE, Run, artifacts_folder, rerun_command, write_evidence
+from crashloop.run import (
+    TRACE_FILE,
+    VERDICT_FILE,
+    Run,
+    artifacts_folder,
+    rerun_command,
+    write_evidence,
+)
 from crashloop.supervisor.loop import Supervisor
 from crashloop.timeline import Timeline
-from crashloop.trace.event import Trace, ordered
+from crashloop.trace.event import (
+    DEADLINE_PASSED,
+    GOLDEN_PATH_ENDED,
+    PLATFORM_GAVE_UP,
+    Trace,
+    ordered,
+)
 from crashloop.trace.recorder import Recorder
 from crashloop.trace.redact import Redactor
 from crashloop.trace.writer import TraceWriter
+from crashloop.visitor import Visitor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from crashloop.engines.base import Attempt, Engine
     from crashloop.faults.injector import Injector
     from crashloop.model import Scenario
     from crashloop.trace.event import Event
-    from crashloop.visitor import Visitor
 
 # Wall seconds on top of the scaled deadline for real work: cold starts on a slow, busy machine.
 PATIENCE_S = 30.0
+# Wall seconds for each step of the end of a run, of which every one has shorter bounds of its own.
+STOP_BOUND_S = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,9 +81,9 @@ async def run_scenario(scenario: Scenario, options: RunOptions) -> Run:
     """Run `scenario` once and judge it.
 
     The trace and `verdict.json` are written on every path. A harness that breaks gives a Run with
-    HARNESS_ERROR; cancellation writes INCONCLUSIVE and is raised again. Raises CapabilityError or
-    UsageError where this machine or the input does not allow the run, HarnessError where not even
-    the trace could be written.
+    HARNESS_ERROR. Cancellation writes INCONCLUSIVE and is raised again, as is a refusal:
+    CapabilityError or UsageError where this machine or the input does not allow the run. Raises
+    HarnessError where the evidence could not be written.
     """
     if scenario.real_time_only and not options.scale.is_real_time:
         raise CapabilityError(
@@ -79,11 +95,10 @@ async def run_scenario(scenario: Scenario, options: RunOptions) -> Run:
     command = options.command or rerun_command(
         scenario, options.scale, seed, engine=options.engine.name
     )
-    run_id = secrets.token_hex(6)
     redactor = Redactor()
     header = make_header(
         scenario,
-        run_id=run_id,
+        run_id=secrets.token_hex(6),
         seed=seed,
         scale=options.scale,
         command=command,
@@ -94,11 +109,12 @@ async def run_scenario(scenario: Scenario, options: RunOptions) -> Run:
         recorder = Recorder(writer, redactor)
         if options.on_event is not None:
             recorder.subscribe(options.on_event)
-        lab = _Lab(scenario, options, recorder, artifacts, seed)
-        try:
-            await _recorded(lab.execute(), recorder)
-        finally:
-            trace = Trace(header=header, events=ordered(recorder.events))
+
+        def conclude(how: str) -> Run:
+            """Judge the run and write its evidence; only then does the trace say that it ended."""
+            data = {"how": how, "events": len(recorder.events) + 1}
+            last = recorder.make("harness", "run.finished", data)
+            trace = Trace(header=header, events=ordered([*recorder.events, last]))
             run = Run(
                 scenario=scenario,
                 trace=trace,
@@ -108,39 +124,20 @@ async def run_scenario(scenario: Scenario, options: RunOptions) -> Run:
                 command=command,
             )
             write_evidence(run)
-    return run
+            recorder.record(last)
+            return run
 
-
-async def _recorded(work: Coroutine[Any, Any, str], recorder: Recorder) -> None:
-    """Await `work` and write how it ended as the trace's last events."""
-    how = "failed"
-    try:
-        how = await work
-    except asyncio.CancelledError:
-        how = "interrupted"
-        recorder.emit("harness", "run.interrupted", {})
-        raise
-    except (CrashloopError, OSError, ExceptionGroup) as error:
-        failure = _first_failure(error)
-        refused = isinstance(failure, CapabilityError | UsageError)
-        kind = "run.refused" if refused else "harness.failed"
-        recorder.emit("harness", kind, {"message": failure.message, "hint": failure.hint})
-        if refused:
-            how = "refused"
-            raise failure from error
-    finally:
-        recorder.emit("harness", "run.finished", {"how": how, "events": len(recorder.events) + 1})
-
-
-def _first_failure(error: Exception) -> CrashloopError:
-    """The first of our errors in a group; anything else of the world's becomes one."""
-    if isinstance(error, ExceptionGroup):
-        return _first_failure(error.exceptions[0])
-    if isinstance(error, CrashloopError):
-        return error
-    if isinstance(error, OSError):
-        return HarnessError(f"{type(error).__name__}: {error}", hint="the trace up to here is kept")
-    raise error
+        try:
+            return conclude(await _Lab(scenario, options, recorder, artifacts, seed).execute())
+        except BaseException as error:
+            (artifacts / VERDICT_FILE).unlink(missing_ok=True)
+            failure = first_failure(error)
+            run = conclude(record_failure(failure, recorder))
+            if isinstance(failure, CapabilityError | UsageError):
+                raise failure from None
+            if not isinstance(error, Exception):
+                raise
+            return run
 
 
 class _Lab:
@@ -161,9 +158,15 @@ class _Lab:
         self._seed = seed
 
     async def execute(self) -> str:
-        """Run everything; says in words why the run ended."""
+        """Run everything; returns one of ENDS: why the run ended."""
+        async with asyncio.TaskGroup() as group:
+            stray_errors = group.create_task(_fail_on_stray_errors())
+            how = await self._run()
+            stray_errors.cancel()
+        return how
+
+    async def _run(self) -> str:
         options = self._options
-        self._recorder.subscribe(self._load_meanwhile)
         engine_open = options.engine.open(
             self._scenario,
             seed=self._seed,
@@ -184,7 +187,6 @@ class _Lab:
             background = [
                 group.create_task(timeline.run()),
                 group.create_task(engine.fail_when_broken()),
-                group.create_task(_fail_on_stray_errors()),
             ]
             await engine.baseline()
             await timeline.settled()
@@ -194,14 +196,9 @@ class _Lab:
                 task.cancel()
         return how
 
-    def _load_meanwhile(self, event: Event) -> None:
-        """Load the visitor while the engine's servers start, of which the first event tells."""
-        del event
-        self._recorder.unsubscribe(self._load_meanwhile)
-        asyncio.get_running_loop().run_in_executor(None, _load_visitor)
-
     async def _attempts(self, engine: Engine, group: asyncio.TaskGroup) -> str:
-        visitor = _load_visitor()(
+        """Let the platform run attempts, visit each, and stop them when the run is over."""
+        visitor = Visitor(
             key=golden_key(self._seed), recorder=self._recorder, read_row=engine.read_row
         )
         visits: list[asyncio.Task[None]] = []
@@ -218,22 +215,36 @@ class _Lab:
             timeout=deadline_s + self._options.patience_s,
             return_when=asyncio.FIRST_COMPLETED,
         )
-        how = "the deadline passed"
+        how = DEADLINE_PASSED
         if visited.done():
-            how = "the golden path ended"
+            how = GOLDEN_PATH_ENDED
         elif restarting.done():
-            how = "the platform gave up"
+            how = PLATFORM_GAVE_UP
         visited.cancel()
-        await platform.stop()
-        await restarting
-        await asyncio.gather(*visits)
+        await self._within_bound(platform.stop(), "the platform to stop the app")
+        await self._within_bound(restarting, "the platform to end")
+        await self._within_bound(asyncio.gather(*visits), "the visit of every attempt to end")
         return how
+
+    async def _within_bound(self, work: Awaitable[object], awaited: str) -> None:
+        try:
+            async with asyncio.timeout(STOP_BOUND_S) as bound:
+                await work
+        except TimeoutError:
+            if not bound.expired():
+                raise
+            last = self._recorder.events[-1]
+            raise HarnessError(
+                f"waited {STOP_BOUND_S:g} s for {awaited}; the last event was {last.source} "
+                f"{last.kind} (seq {last.seq})",
+                hint="nothing of this run counts; run it again on a less busy machine",
+            ) from None
 
 
 async def _fail_on_stray_errors() -> None:
     """Wait for ever; raise what a callback of the loop raised, which asyncio would only log.
 
-    A full disk, met while the app's output arrives, must end the run and not thin out its evidence.
+    A disk that fills up while the app's output arrives must end the run, not thin its evidence.
     """
     loop = asyncio.get_running_loop()
     stray: asyncio.Future[None] = loop.create_future()
@@ -241,7 +252,7 @@ async def _fail_on_stray_errors() -> None:
 
     def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
-        if isinstance(error, Exception) and not stray.done():
+        if isinstance(error, BaseException) and not stray.done():
             stray.set_exception(error)
         elif before is not None:
             before(loop, context)
@@ -253,13 +264,6 @@ async def _fail_on_stray_errors() -> None:
         await stray
     finally:
         loop.set_exception_handler(before)
-
-
-def _load_visitor() -> type[Visitor]:
-    """The visitor's class, whose imports take 0.2 s."""
-    from crashloop.visitor import Visitor  # noqa: PLC0415  see `_load_meanwhile`
-
-    return Visitor
 
 
 async def _accompany(engine: Engine, visitor: Visitor, attempt: Attempt) -> None:

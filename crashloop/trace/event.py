@@ -9,6 +9,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 SCHEMA = "crashloop.trace/1"
+GOLDEN_PATH_ENDED = "the golden path ended"
+PLATFORM_GAVE_UP = "the platform gave up"
+DEADLINE_PASSED = "the deadline passed"
+ENDS = (GOLDEN_PATH_ENDED, PLATFORM_GAVE_UP, DEADLINE_PASSED)
+"""How a run ends that can be judged, as `run.finished` says it; any other end is a failure."""
+LAST_KINDS = ("harness.failed", "run.interrupted", "run.refused", "run.finished")
+"""The kinds of event that say how a run ended."""
 SOURCES = ("harness", "supervisor", "app", "proxy", "database", "cache", "platform")
 
 

@@ -1,12 +1,14 @@
-"""Writes a trace as it happens: one line, one write, so that a killed run loses at most a line."""
+"""Writes a trace as it happens, line by line: a run that is killed loses at most one line."""
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from typing import TYPE_CHECKING, Any, Self
 
-from crashloop.errors import HarnessError
+from crashloop.errors import HarnessError, UsageError
+from crashloop.trace.event import LAST_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,41 +18,45 @@ if TYPE_CHECKING:
 
 MAX_EVENTS = 200_000
 MAX_LINE_BYTES = 1024 * 1024
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class TraceWriter:
     """An append-only JSONL file; the header first, then events.
 
-    Every line goes out whole in one `write` at once and passes the redactor a second time.
-    Raises HarnessError where the disk is full, the folder cannot be written, or a bound is passed.
+    Each line is written whole by one `write` and passes the redactor a second time. Raises
+    UsageError where `path` cannot be made or exists, HarnessError where the disk is full or a bound
+    is passed.
     """
 
     def __init__(self, path: Path, header: Mapping[str, Any], redactor: Redactor) -> None:
         self.path = path
         self._redactor = redactor
         self._lines = 0
+        self._size_bytes = 0
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
             self._fd = os.open(path, flags, 0o644)
         except OSError as error:
             if isinstance(error, FileExistsError) and path.exists():
-                raise HarnessError(
+                raise UsageError(
                     f"there is a trace already: {path}",
-                    hint="give another --artifacts folder, or remove the old one",
+                    hint="name another --artifacts folder; evidence is never written over",
                 ) from None
-            raise HarnessError(
+            kind = HarnessError if error.errno in _FULL else UsageError
+            raise kind(
                 f"cannot write the trace {path}: {error.strerror}",
-                hint="give an --artifacts folder on a disk with room that you may write to",
+                hint="name an --artifacts folder that you may write to, on a disk with room",
             ) from None
         self.write(header)
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Append one record as one line."""
-        if self._lines > MAX_EVENTS:
+        if self._lines > MAX_EVENTS and record.get("kind") not in LAST_KINDS:
             raise HarnessError(
                 f"the trace passed its bound of {MAX_EVENTS} events: {self.path}",
-                hint="something in this run repeats without end; its last lines show what",
+                hint="its last lines show what repeats without end",
             )
         # Value by value: in the line's own text a mask could cover a quote or a backslash of JSON.
         clean = self._redactor.data(dict(record))
@@ -69,14 +75,16 @@ class TraceWriter:
                 hint="free some room on that disk, or give another --artifacts folder",
             ) from None
         if written != len(payload):
+            os.ftruncate(self._fd, self._size_bytes)  # the next line must not follow half a line
             raise HarnessError(
                 f"the disk took {written} of {len(payload)} bytes of the trace {self.path}",
                 hint="free some room on that disk, or give another --artifacts folder",
             )
         self._lines += 1
+        self._size_bytes += written
 
     def close(self) -> None:
-        """Flush to the disk and close; calling it again does nothing."""
+        """Flush to the disk and close; a second call does nothing."""
         if self._fd < 0:
             return
         fd, self._fd = self._fd, -1

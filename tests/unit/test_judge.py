@@ -83,6 +83,19 @@ def test_an_interrupted_run_is_inconclusive_whatever_it_saw() -> None:
     assert "interrupted" in judgement.reason
 
 
+def test_a_run_without_a_recorded_end_is_inconclusive_whatever_its_signature_requires() -> None:
+    signature = Signature(name="x", require=(), expect=(CheckSpec(check="golden_path"),))
+    judgement = judge(without(reproduction(), "run.finished"), signature)
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert "did not finish" in judgement.reason
+
+
+@pytest.mark.parametrize("how", ["failed", "something new", None, 3])
+def test_a_run_with_any_other_end_is_a_failure_of_the_harness(how: object) -> None:
+    judgement = judge(changed(reproduction(), "run.finished", how=how))
+    assert judgement.verdict is Verdict.HARNESS_ERROR
+
+
 def test_a_signature_that_expects_nothing_reproduces_nothing() -> None:
     empty = Signature(name="x", require=(), expect=())
     judgement = judge(reproduction(), empty)

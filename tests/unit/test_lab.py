@@ -1,0 +1,277 @@
+"""However a run ends, its trace, its verdict and what is raised say the same."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import pytest
+from fake_engine import FakeEngine, FakePlatform
+
+from crashloop import lab
+from crashloop.errors import CapabilityError, CrashloopError, HarnessError, UsageError
+from crashloop.incidents import incident
+from crashloop.judge import judge
+from crashloop.lab import RunOptions, run_scenario
+from crashloop.model import CheckSpec, Role, Signature, Verdict
+from crashloop.proof import prove
+from crashloop.run import VERDICT_FILE, Run, write_evidence
+from crashloop.trace.reader import read_trace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from crashloop.engines.base import Attempt
+    from crashloop.model import Judgement
+    from crashloop.supervisor.loop import Supervisor
+    from crashloop.trace.event import Event
+
+# A run of the fake engine satisfies it, unless the run failed.
+EASY = Signature(name="easy", require=(), expect=(CheckSpec(check="evidence_complete"),))
+SCENARIO = replace(incident("issue-1278").scenario(Role.CONTROL), signature=EASY)
+
+
+class Stop(BaseException):
+    """Neither an error nor a cancellation, as pytest's own outcomes are."""
+
+
+class BreaksAtTeardown(FakeEngine):
+    async def end(self) -> NoReturn:
+        raise KeyError("server")
+
+
+class BreaksAtStart(FakeEngine):
+    async def start(self) -> NoReturn:
+        raise AssertionError("not a port")
+
+
+class BreaksInBackground(FakeEngine):
+    async def fail_when_broken(self) -> NoReturn:
+        raise ZeroDivisionError
+
+    async def baseline(self) -> None:
+        await asyncio.Event().wait()
+
+
+class BreaksInACallbackAtTheEnd(FakeEngine):
+    async def end(self) -> None:
+        asyncio.get_running_loop().call_soon([].pop)
+        await asyncio.sleep(0.001)
+
+
+class EndsWithAnOutcome(FakeEngine):
+    async def fail_when_broken(self) -> NoReturn:
+        raise Stop
+
+    async def baseline(self) -> None:
+        await asyncio.Event().wait()
+
+
+class LacksWhatItNeeds(FakeEngine):
+    async def start(self) -> NoReturn:
+        raise CapabilityError("no such device", hint="use another machine")
+
+
+class WasGivenNonsense(FakeEngine):
+    async def start(self) -> NoReturn:
+        raise UsageError("no such folder", hint="name another")
+
+
+class LacksItWhileAnotherPartBreaks(FakeEngine):
+    async def start(self) -> NoReturn:
+        raise ExceptionGroup("both", [CapabilityError("no such device"), KeyError("port")])
+
+
+def options(folder: Path, engine: type[FakeEngine] = FakeEngine, **more: Any) -> RunOptions:
+    return RunOptions(artifacts=folder / "run", engine=engine, **more)
+
+
+def judged_again(folder: Path) -> Judgement:
+    """The verdict that `crashloop judge` gives, which must be the one on disk."""
+    judgement = judge(read_trace(folder / "run"))
+    on_disk = json.loads((folder / "run" / VERDICT_FILE).read_text())
+    assert (on_disk["verdict"], on_disk["reason"]) == (judgement.verdict, judgement.reason)
+    return judgement
+
+
+def when(kind: str, do: Callable[[], object]) -> Callable[[Event], None]:
+    def listener(event: Event) -> None:
+        if event.kind == kind:
+            do()
+
+    return listener
+
+
+async def test_a_run_that_ends_is_judged(tmp_path: Path) -> None:
+    run = await run_scenario(SCENARIO, options(tmp_path))
+
+    assert run.verdict is Verdict.REPRODUCED
+    assert judged_again(tmp_path) == run.judgement
+    assert run.trace.events[-1].data["how"] == "the platform gave up"
+
+
+@pytest.mark.parametrize(
+    ("engine", "reason"),
+    [
+        (BreaksAtTeardown, "KeyError: 'server'"),
+        (BreaksAtStart, "AssertionError: not a port"),
+        (BreaksInBackground, "ZeroDivisionError"),
+        (BreaksInACallbackAtTheEnd, "IndexError: pop from empty list"),
+        (LacksItWhileAnotherPartBreaks, "KeyError: 'port'"),
+    ],
+)
+async def test_an_error_that_is_not_ours_is_a_harness_error_everywhere(
+    tmp_path: Path, engine: type[FakeEngine], reason: str
+) -> None:
+    run = await run_scenario(SCENARIO, options(tmp_path, engine))
+
+    assert run.verdict is Verdict.HARNESS_ERROR
+    assert reason in run.judgement.reason
+    assert judged_again(tmp_path) == run.judgement
+    failed = run.trace.first("harness.failed")
+    assert failed is not None
+    assert reason.partition(":")[0] in failed.data["traceback"]
+    assert "report it" in failed.data["hint"]
+
+
+@pytest.mark.parametrize("kind", ["lab.ready", "baseline.passed", "run.finished"])
+async def test_a_listener_that_raises_fails_the_run_even_at_its_last_event(
+    tmp_path: Path, kind: str
+) -> None:
+    listener = when(kind, {}.popitem)
+    run = await run_scenario(SCENARIO, options(tmp_path, on_event=listener))
+
+    assert run.verdict is Verdict.HARNESS_ERROR
+    assert judged_again(tmp_path).verdict is Verdict.HARNESS_ERROR
+
+
+async def test_evidence_that_cannot_be_written_fails_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[Run] = []
+
+    def write_at_the_second_try(run: Run) -> None:
+        tries.append(run)
+        if len(tries) == 1:
+            write_evidence(run)
+            raise HarnessError("cannot write the verdict")
+        write_evidence(run)
+
+    monkeypatch.setattr(lab, "write_evidence", write_at_the_second_try)
+    run = await run_scenario(SCENARIO, options(tmp_path))
+
+    assert tries[0].verdict is Verdict.REPRODUCED
+    assert run.verdict is Verdict.HARNESS_ERROR
+    assert judged_again(tmp_path).verdict is Verdict.HARNESS_ERROR
+
+
+async def test_evidence_that_can_never_be_written_leaves_no_verdict_but_a_failed_trace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(run: Run) -> NoReturn:
+        write_evidence(run)
+        raise HarnessError("cannot write the verdict")
+
+    monkeypatch.setattr(lab, "write_evidence", full)
+    with pytest.raises(HarnessError, match="cannot write the verdict"):
+        await run_scenario(SCENARIO, options(tmp_path))
+
+    assert judge(read_trace(tmp_path / "run")).verdict is Verdict.HARNESS_ERROR
+
+
+async def test_what_is_no_exception_is_recorded_and_raised_again(tmp_path: Path) -> None:
+    with pytest.raises(BaseExceptionGroup):
+        await run_scenario(SCENARIO, options(tmp_path, EndsWithAnOutcome))
+
+    assert judged_again(tmp_path).verdict is Verdict.HARNESS_ERROR
+
+
+@pytest.mark.parametrize(
+    ("engine", "error", "reason"),
+    [
+        (LacksWhatItNeeds, CapabilityError, "the run was refused: no such device"),
+        (WasGivenNonsense, UsageError, "the run was refused: no such folder"),
+    ],
+)
+async def test_a_refusal_is_inconclusive_and_no_failure_of_the_harness(
+    tmp_path: Path, engine: type[FakeEngine], error: type[CrashloopError], reason: str
+) -> None:
+    with pytest.raises(error):
+        await run_scenario(SCENARIO, options(tmp_path, engine))
+
+    judgement = judged_again(tmp_path)
+    assert (judgement.verdict, judgement.reason) == (Verdict.INCONCLUSIVE, reason)
+    kinds = [event.kind for event in read_trace(tmp_path / "run").events]
+    assert kinds == ["run.refused", "run.finished"]
+
+
+async def test_a_cancelled_run_is_inconclusive_and_stays_cancelled(tmp_path: Path) -> None:
+    ready = asyncio.Event()
+
+    class Waits(FakeEngine):
+        async def baseline(self) -> None:
+            ready.set()
+            await asyncio.Event().wait()
+
+    running = asyncio.create_task(run_scenario(SCENARIO, options(tmp_path, Waits)))
+    await ready.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+    assert "interrupted" in judged_again(tmp_path).reason
+
+
+async def test_a_proof_ends_at_the_first_run_that_failed(tmp_path: Path) -> None:
+    proof = await prove(incident("issue-1278"), {}, options(tmp_path, BreaksAtTeardown))
+
+    assert [step.run.verdict for step in proof.steps] == [Verdict.HARNESS_ERROR]
+    assert proof.verdict is Verdict.HARNESS_ERROR
+
+
+@pytest.mark.parametrize(
+    ("part", "awaited"), [("stop", "the platform to stop the app"), ("run", "the platform to end")]
+)
+async def test_a_platform_that_does_not_end_is_a_harness_error_that_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str, awaited: str
+) -> None:
+    class Stuck(FakePlatform):
+        async def run(self) -> None:
+            if part == "run":
+                await asyncio.Event().wait()
+
+        async def stop(self) -> None:
+            if part == "stop":
+                await asyncio.Event().wait()
+
+    class Engine(FakeEngine):
+        def platform(
+            self, on_attempt: Callable[[Attempt], None], *, supervisor: type[Supervisor]
+        ) -> FakePlatform:
+            del on_attempt, supervisor
+            return Stuck()
+
+    monkeypatch.setattr(lab, "STOP_BOUND_S", 0.01)
+    scenario = replace(SCENARIO, deadline_s=0.0)
+    run = await run_scenario(scenario, options(tmp_path, Engine, patience_s=0.0))
+
+    assert run.verdict is Verdict.HARNESS_ERROR
+    assert f"waited 0.01 s for {awaited}; the last event was harness" in run.judgement.reason
+
+
+async def test_a_folder_that_cannot_take_the_trace_is_wrong_usage(tmp_path: Path) -> None:
+    (tmp_path / "run").touch()
+
+    with pytest.raises(UsageError, match="cannot write the trace"):
+        await run_scenario(SCENARIO, options(tmp_path, BreaksAtStart))
+
+
+async def test_a_folder_with_a_trace_is_wrong_usage(tmp_path: Path) -> None:
+    first = await run_scenario(SCENARIO, options(tmp_path))
+
+    with pytest.raises(UsageError, match="there is a trace already"):
+        await run_scenario(SCENARIO, options(tmp_path, BreaksAtStart))
+    assert judged_again(tmp_path) == first.judgement
