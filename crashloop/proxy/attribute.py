@@ -17,7 +17,6 @@ class Attribute:
     """
 
     name: str
-    says: str
     unit: Literal["s", "bytes/s", "count", "flag"]
     factor: float = 1
     least: int = 0
@@ -41,29 +40,26 @@ class Attribute:
         return value / self.factor if self.unit == "s" else round(value / self.factor)
 
 
-def milliseconds(name: str, says: str) -> dict[str, Attribute]:
+def milliseconds(name: str) -> dict[str, Attribute]:
     """Seconds, which the API writes in milliseconds."""
-    says = f"{says}, in milliseconds"
-    return {"api": Attribute(name=name, says=says, unit="s", factor=1e3)}
+    return {"api": Attribute(name=name, unit="s", factor=1e3)}
 
 
-def microseconds(name: str, says: str) -> dict[str, Attribute]:
+def microseconds(name: str) -> dict[str, Attribute]:
     """Seconds, which the API writes in microseconds."""
-    says = f"{says}, in microseconds"
-    return {"api": Attribute(name=name, says=says, unit="s", factor=1e6)}
+    return {"api": Attribute(name=name, unit="s", factor=1e6)}
 
 
 def rate(name: str) -> dict[str, Attribute]:
-    """Bytes a second, which the API writes in kilobytes a second."""
-    says = "kilobytes a second, of 1000 bytes"
-    return {"api": Attribute(name=name, says=says, unit="bytes/s", factor=1e-3)}
+    """Bytes a second, which the API writes in kilobytes (1000 bytes) a second."""
+    return {"api": Attribute(name=name, unit="bytes/s", factor=1e-3)}
 
 
-def count(name: str, says: str, *, least: int = 0) -> dict[str, Attribute]:
+def count(name: str, *, least: int = 0) -> dict[str, Attribute]:
     """A whole number, the same in the API."""
-    return {"api": Attribute(name=name, says=says, unit="count", least=least)}
+    return {"api": Attribute(name=name, unit="count", least=least)}
 
 
-def flag(name: str, says: str) -> dict[str, Attribute]:
+def flag(name: str) -> dict[str, Attribute]:
     """True or false, the same in the API."""
-    return {"api": Attribute(name=name, says=says, unit="flag")}
+    return {"api": Attribute(name=name, unit="flag")}

@@ -23,18 +23,17 @@ if TYPE_CHECKING:
 Direction = Literal["upstream", "downstream"]
 """Which way bytes go: towards the server, or towards the client."""
 
-_CONNECTIONS = count("connections", "only the first so many connections that come", least=1)
+_CONNECTIONS = count("connections", least=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One kind of fault: its name, what it does, who proves that it acted, and where it can act.
+    """One kind of fault: its name, who proves that it acted, and where it can act.
 
     Raises UsageError for parameters without a meaning.
     """
 
     kind: ClassVar[str]
-    says: ClassVar[str]
     grade: ClassVar[Grade] = Grade.DIRECT
     transports: ClassVar[frozenset[Transport]] = frozenset(Transport)
 
@@ -90,10 +89,9 @@ class Latency(LinkFault):
     """Every chunk is delayed by `latency_s` +- `jitter_s` from its arrival; order is kept."""
 
     kind = "latency"
-    says = "Every chunk is late by latency +/- jitter."
 
-    latency_s: float = field(metadata=milliseconds("latency", "delay of every chunk"))
-    jitter_s: float = field(default=0, metadata=milliseconds("jitter", "how much more or less"))
+    latency_s: float = field(metadata=milliseconds("latency"))
+    jitter_s: float = field(default=0, metadata=milliseconds("jitter"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +99,6 @@ class Bandwidth(LinkFault):
     """At most `rate_bytes_s` pass; zero lets nothing pass. Large chunks go in 100 ms pieces."""
 
     kind = "bandwidth"
-    says = "Only so much passes each second; 0 lets nothing pass."
 
     rate_bytes_s: int = field(metadata=rate("rate"))
 
@@ -111,9 +108,8 @@ class SlowClose(LinkFault):
     """The end of the stream is passed on `delay_s` late."""
 
     kind = "slow_close"
-    says = "The end of the stream is passed on late."
 
-    delay_s: float = field(metadata=milliseconds("delay", "how late"))
+    delay_s: float = field(metadata=milliseconds("delay"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,9 +120,8 @@ class Timeout(LinkFault):
     """
 
     kind = "timeout"
-    says = "All data is dropped, and the connection closed after the time; 0: never."
 
-    timeout_s: float = field(metadata=milliseconds("timeout", "time without data; 0: never"))
+    timeout_s: float = field(metadata=milliseconds("timeout"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,9 +129,8 @@ class ResetPeer(LinkFault):
     """`timeout_s` after the first data, or the end, both sides are reset; nothing is passed on."""
 
     kind = "reset_peer"
-    says = "Both sides are reset after the time."
 
-    timeout_s: float = field(metadata=milliseconds("timeout", "time after the first data"))
+    timeout_s: float = field(metadata=milliseconds("timeout"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,13 +138,10 @@ class Slicer(LinkFault):
     """Chunks are cut into slices of `average_bytes` +- `variation_bytes`, `delay_s` after each."""
 
     kind = "slicer"
-    says = "Chunks are cut into slices."
 
-    average_bytes: int = field(
-        metadata=count("average_size", "bytes of a slice, on average", least=1)
-    )
-    variation_bytes: int = field(default=0, metadata=count("size_variation", "bytes more or less"))
-    delay_s: float = field(default=0, metadata=microseconds("delay", "time after each slice"))
+    average_bytes: int = field(metadata=count("average_size", least=1))
+    variation_bytes: int = field(default=0, metadata=count("size_variation"))
+    delay_s: float = field(default=0, metadata=microseconds("delay"))
 
     def __post_init__(self) -> None:
         LinkFault.__post_init__(self)
@@ -166,9 +157,8 @@ class LimitData(LinkFault):
     """The connection is closed when `limit_bytes` have passed."""
 
     kind = "limit_data"
-    says = "The connection is closed when so many bytes have passed."
 
-    limit_bytes: int = field(metadata=count("bytes", "bytes that pass"))
+    limit_bytes: int = field(metadata=count("bytes"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,11 +170,8 @@ class Hold(ArrivalFault):
     """
 
     kind = "hold"
-    says = "New connections are accepted and then silent; the upstream is not dialled meanwhile."
 
-    delay_s: float = field(
-        default=0, metadata=milliseconds("delay", "how long; 0: until the toxic is removed")
-    )
+    delay_s: float = field(default=0, metadata=milliseconds("delay"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,9 +182,8 @@ class AcceptClose(ArrivalFault):
     """
 
     kind = "accept_close"
-    says = "New connections are accepted and closed at once."
 
-    reset: bool = field(default=False, metadata=flag("reset", "by a reset, not an orderly end"))
+    reset: bool = field(default=False, metadata=flag("reset"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,7 +195,6 @@ class Refuse(GateFault):
     """
 
     kind = "refuse"
-    says = "Open connections are reset and new ones refused."
     grade = Grade.CLIENT
 
     connections: int | None = field(default=None, metadata=_CONNECTIONS)
@@ -220,7 +205,6 @@ class BlackHole(GateFault):
     """No connect() finishes: the kernel drops every SYN. Open connections are not touched."""
 
     kind = "black_hole"
-    says = "No connect() finishes: the kernel drops every SYN."
     grade = Grade.KERNEL
     transports = frozenset({Transport.TCP})
 
@@ -234,11 +218,10 @@ class ConnectDelay(GateFault):
     """
 
     kind = "connect_delay"
-    says = "A connect() finishes at its first SYN retransmission later than the delay."
     grade = Grade.KERNEL
     transports = frozenset({Transport.TCP})
 
-    delay_s: float = field(metadata=milliseconds("delay", "how long"))
+    delay_s: float = field(metadata=milliseconds("delay"))
 
 
 KINDS: Mapping[str, type[Fault]] = {

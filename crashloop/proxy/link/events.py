@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     from crashloop.proxy.address import Address
     from crashloop.proxy.events import Emit
-    from crashloop.proxy.faults import Direction
     from crashloop.proxy.link.pipe import Pipe
     from crashloop.proxy.toxics.stage import Stage
 
@@ -37,7 +36,7 @@ class LinkEvents:
         self.fault: str | None = None
         self._name = name
         self._emit = emit
-        self._stages: list[tuple[Direction, Stage]] = []
+        self._stages: list[Stage] = []
         self._dialled_ns = 0
 
     def opened(self, listen: Address) -> None:
@@ -78,25 +77,26 @@ class LinkEvents:
         after_s = (time.monotonic_ns() - self._dialled_ns) / NS_PER_S
         self._tell("link.failed", error=name, after_s=after_s)
 
-    def gained(self, direction: Direction, stage: Stage) -> None:
-        """A toxic works on it from now on; its sums are told at the end."""
-        self._stages.append((direction, stage))
+    def gained(self, stage: Stage) -> None:
+        """A toxic works on the link from now on; its sums are in the last event."""
+        self._stages.append(stage)
 
-    def delayed(self, direction: Direction, stage: Stage, waited_ns: int) -> None:
-        """A toxic has held a chunk; the first few are told."""
+    def delayed(self, stage: Stage, waited_ns: int) -> None:
+        """A toxic has held a chunk; the first few are events."""
         if stage.chunks <= RECEIPTS:
             self._tell(
                 "link.delayed",
                 fault=stage.fault_id,
                 delay_s=waited_ns / NS_PER_S,
-                direction=direction,
+                direction=stage.fault.direction,
                 chunk=stage.chunks,
             )
 
-    def dropped(self, direction: Direction, stage: Stage, size_bytes: int) -> None:
-        """A toxic has dropped bytes; the first time is told."""
+    def dropped(self, stage: Stage, size_bytes: int) -> None:
+        """A toxic has dropped bytes; the first time is an event."""
         if stage.dropped_bytes == size_bytes:
-            self._tell("link.dropped", fault=stage.fault_id, direction=direction, bytes=size_bytes)
+            where = stage.fault.direction
+            self._tell("link.dropped", fault=stage.fault_id, direction=where, bytes=size_bytes)
 
     def closed(self, up: Pipe, down: Pipe, *, reset: bool) -> None:
         """It is over."""
@@ -114,16 +114,20 @@ class LinkEvents:
             delays=[
                 {
                     "fault": stage.fault_id,
-                    "direction": direction,
+                    "direction": stage.fault.direction,
                     "chunks": stage.chunks,
                     "delay_s": stage.delayed_ns / NS_PER_S,
                 }
-                for direction, stage in self._stages
+                for stage in self._stages
                 if stage.chunks
             ],
             dropped=[
-                {"fault": stage.fault_id, "direction": direction, "bytes": stage.dropped_bytes}
-                for direction, stage in self._stages
+                {
+                    "fault": stage.fault_id,
+                    "direction": stage.fault.direction,
+                    "bytes": stage.dropped_bytes,
+                }
+                for stage in self._stages
                 if stage.dropped_bytes
             ],
         )

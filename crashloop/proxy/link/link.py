@@ -84,6 +84,7 @@ class Link:
             source=source,
             scratch=path.scratch,
             owner=self,
+            witness=self._events,
         )
 
     def open(self, holds: Sequence[tuple[str, int | None]] = ()) -> None:
@@ -123,7 +124,7 @@ class Link:
             seed=f"{self._path.seed}/{self.name}/{fault_id}",
             now_ns=time.monotonic_ns(),
         )
-        self._events.gained(fault.direction, stage)
+        self._events.gained(stage)
         self._pipe_of(fault.direction).add(stage)
 
     def change(self, fault_id: str, fault: LinkFault) -> None:
@@ -184,17 +185,6 @@ class Link:
             other.cut_source()
             if not other.done:
                 (self._upstream if pipe is self._up else self._client).close()
-
-    def chunk_delayed(self, pipe: Pipe, stage: Stage, waited_ns: int) -> None:
-        """Tell of it."""
-        self._events.delayed(self._direction(pipe), stage, waited_ns)
-
-    def bytes_dropped(self, pipe: Pipe, stage: Stage, size_bytes: int) -> None:
-        """Tell of it."""
-        self._events.dropped(self._direction(pipe), stage, size_bytes)
-
-    def _direction(self, pipe: Pipe) -> Direction:
-        return "upstream" if pipe is self._up else "downstream"
 
     def _pipe_of(self, direction: Direction) -> Pipe:
         return self._up if direction == "upstream" else self._down

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from crashloop.proxy.link.busy_poll import BusyPoll
     from crashloop.proxy.link.timers import Timer, Timers
     from crashloop.proxy.toxics.chunk import End
-    from crashloop.proxy.toxics.stage import Stage
+    from crashloop.proxy.toxics.stage import Stage, Witness
 
 SCRATCH_BYTES = 256 * 1024
 """Size of the read buffer that all pipes of a proxy share."""
@@ -40,12 +40,6 @@ class PipeOwner(Protocol):
     def pipe_done(self, pipe: Pipe, end: End) -> None:
         """Nothing will move on this pipe again; the end has come to the sink."""
 
-    def chunk_delayed(self, pipe: Pipe, stage: Stage, waited_ns: int) -> None:
-        """A toxic has held one chunk for that long."""
-
-    def bytes_dropped(self, pipe: Pipe, stage: Stage, size_bytes: int) -> None:
-        """A toxic has dropped bytes."""
-
 
 class Pipe:
     """Reads `source` from `start()` on and writes to the sink from `connect()` on.
@@ -63,6 +57,7 @@ class Pipe:
         scratch: memoryview,
         busy_poll: BusyPoll | None,
         owner: PipeOwner,
+        witness: Witness,
     ) -> None:
         self._loop = loop
         self._timers = timers
@@ -71,7 +66,7 @@ class Pipe:
         self._scratch = scratch
         self._busy_poll = busy_poll
         self._owner = owner
-        self._chain = Chain(self)
+        self._chain = Chain(witness)
         self._started = self._reading = self._writing = self._resting = False
         self._ended = False
         self._timer: Timer | None = None
@@ -136,15 +131,6 @@ class Pipe:
         """Let go of the owner, so that a closed link is no work for the garbage collector."""
         assert self.done, "an owner is forgotten when nothing moves any more"
         del self._owner
-        self._chain.forget()
-
-    def delayed(self, stage: Stage, waited_ns: int) -> None:
-        """Pass a toxic's word on to the owner."""
-        self._owner.chunk_delayed(self, stage, waited_ns)
-
-    def dropped(self, stage: Stage, size_bytes: int) -> None:
-        """Pass a toxic's word on to the owner."""
-        self._owner.bytes_dropped(self, stage, size_bytes)
 
     def _read_while_there_is_room(self) -> None:
         wanted = self._started and not self._ended and self._chain.has_room

@@ -118,10 +118,6 @@ class Chain:
                 del self.stages[index]
             return
 
-    def forget(self) -> None:
-        """Let go of the witness."""
-        del self.witness
-
     @property
     def _first(self) -> Target:
         return self.stages[0] if self.stages else self.outbox

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
 
     from crashloop.proxy.toxics.chunk import Chunk
 
@@ -42,6 +43,8 @@ class Close(NamedTuple):
 
 
 Step = Take | Wait | Give | Drop | Close
+Steps = Generator[Step, "Chunk | None", None]
+"""What a rule does, step by step; it is sent the chunk that a Take asked for."""
 
 
 class Carrier(Protocol):
@@ -65,7 +68,7 @@ class Rule:
     waited for its sake. `closes_on_heal`: the link cannot go on afterwards.
     """
 
-    steps: Callable[[Any, Carrier], Generator[Step, Chunk | None, None]]
+    steps: Callable[[Any, Carrier], Steps]
     holds_chunks: int = 1
     takes_end: bool = False
     delays: bool = False

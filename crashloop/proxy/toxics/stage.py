@@ -6,15 +6,13 @@ import random
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
-from crashloop.proxy.toxics import RULES
 from crashloop.proxy.toxics.chunk import Chunk, End
-from crashloop.proxy.toxics.rule import Close, Drop, Give, Rule, Step, Take, Wait
+from crashloop.proxy.toxics.rule import Close, Drop, Give, Take, Wait
+from crashloop.proxy.toxics.rules import RULES, SPARED
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from crashloop.proxy.faults import LinkFault
-    from crashloop.proxy.toxics.rule import Carrier
+    from crashloop.proxy.toxics.rule import Steps
 
 INBOX_BYTES = 16 * 1024 * 1024
 """What may wait before one toxic at most: 100 ms of latency at 160 MB/s."""
@@ -108,8 +106,8 @@ class Stage:
         self.fault = fault
         self.now_ns = now_ns
         self.active = fault.toxicity >= 1 or self.dice.random() < fault.toxicity
-        self._rule = RULES[type(fault)] if self.active else _SPARED
-        self._steps: Generator[Step, Chunk | None, None] = self._rule.steps(fault, self)
+        self._rule = RULES[type(fault)] if self.active else SPARED
+        self._steps: Steps = self._rule.steps(fault, self)
         self._step = next(self._steps)
 
     def put(self, chunk: Chunk) -> None:
@@ -211,14 +209,3 @@ class Stage:
             self.dropped_bytes += len(self.hand.data)
             witness.dropped(self, len(self.hand.data))
         self.hand = None
-
-
-def _pass_on(fault: LinkFault, stage: Carrier) -> Generator[Step, Chunk | None, None]:
-    del fault, stage
-    while True:
-        chunk = yield Take()
-        assert chunk is not None
-        yield Give(chunk)
-
-
-_SPARED = Rule(steps=_pass_on)
