@@ -1,4 +1,4 @@
-"""Our own suite: its shared fixtures, and what a plain `pytest` leaves out and says that it did."""
+"""Shared fixtures of this suite; a plain `pytest` leaves out marked tests and lists them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-# A test's time says nothing on a busy machine; pytest-timeout ends what hangs.
+# Deadlines fail on a busy machine; pytest-timeout ends a test that hangs.
 settings.register_profile("ours", deadline=None)
 settings.load_profile("ours")
 
@@ -22,8 +22,8 @@ _LEFT_OUT = pytest.StashKey[dict[str, int]]()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_LEFT_OUT] = {}
-    # A script's background job ignores Ctrl-C, and what nohup starts a hang-up: so would every
-    # command that the tests start.
+    # A script's background job ignores Ctrl-C, and a program under nohup ignores a hang-up. The
+    # commands that the tests start would inherit that.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
@@ -31,7 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is marked as opt-in, unless -m says what is wanted."""
+    """Leave out what is marked as opt-in, unless -m selects tests."""
     if config.getoption("markexpr"):
         return
     marks = {item: [name for name in OPT_IN if item.get_closest_marker(name)] for item in items}
@@ -44,7 +44,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """An xdist worker hands over what it has left out."""
+    """Pass what an xdist worker left out to the controller."""
     output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
     if output is not None:
         output[LEFT_OUT_OUTPUT] = session.config.stash[_LEFT_OUT]
@@ -52,7 +52,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Every worker collects the whole suite, so any one's counts are everyone's."""
+    """Take the counts of any worker: each collects the whole suite."""
     node.config.stash[_LEFT_OUT].update(getattr(node, "workeroutput", {}).get(LEFT_OUT_OUTPUT, {}))
 
 
