@@ -6,13 +6,10 @@ import asyncio
 import ipaddress
 import socket
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from crashloop.errors import UsageError
 from crashloop.model import Transport
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 Endpoint = tuple[str, int]
 """An IP address (IPv4 in its own form) and a port."""
@@ -103,24 +100,25 @@ class Target:
     sockaddr: str | tuple[str, int]
 
 
-def resolve(address: Address) -> tuple[Target, ...]:
-    """Resolve an address into at least one target; blocks while a host name is looked up.
+def resolve(address: Address) -> Target:
+    """Resolve an address to the first target of its host; blocks while a name is looked up.
 
     Raises UsageError when the host is unknown.
     """
     if address.path:
-        return (Target(family=socket.AF_UNIX, sockaddr=address.path),)
+        return Target(family=socket.AF_UNIX, sockaddr=address.path)
     try:
-        return _targets(socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM))
+        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
     except OSError as error:
         raise UsageError(
             f"The host of {address} cannot be resolved: {error}.",
             hint="Give an IP address, or a name that this machine knows.",
         ) from error
+    return _target(found[0])
 
 
-def fixed_targets(address: Address) -> tuple[Target, ...] | None:
-    """The targets of an address that needs no look-up: a path, or an IP address; else None."""
+def fixed_target(address: Address) -> Target | None:
+    """The target of an address that needs no look-up, a path or an IP address; else None."""
     if not address.path:
         try:
             ipaddress.ip_address(address.host)
@@ -132,15 +130,16 @@ def fixed_targets(address: Address) -> tuple[Target, ...] | None:
 async def targets_of(address: Address) -> tuple[Target, ...]:
     """Look a host's name up without blocking the loop; raises OSError."""
     loop = asyncio.get_running_loop()
-    return _targets(await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM))
+    try:
+        found = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:
+        raise OSError(f"{address.host!r} is no name of a host: {error}") from error
+    return tuple(dict.fromkeys(map(_target, found)))
 
 
-def _targets(found: Iterable[tuple[Any, ...]]) -> tuple[Target, ...]:
-    targets = dict.fromkeys(
-        Target(family=family, sockaddr=(str(sockaddr[0]), int(sockaddr[1])))
-        for family, _, _, _, sockaddr in found
-    )
-    return tuple(targets)
+def _target(found: tuple[Any, ...]) -> Target:
+    family, _, _, _, sockaddr = found
+    return Target(family=family, sockaddr=(str(sockaddr[0]), int(sockaddr[1])))
 
 
 def is_wildcard(host: str) -> bool:

@@ -8,11 +8,13 @@ import os
 import socket
 from typing import TYPE_CHECKING
 
+from crashloop.proxy.address import targets_of
+
 if TYPE_CHECKING:
-    from crashloop.proxy.address import Target
+    from crashloop.proxy.address import Address, Target
 
 _BACKLOG_RETRY_S = 0.005
-_IN_PROGRESS = frozenset({errno.EINPROGRESS, errno.EINTR})
+_IN_PROGRESS = frozenset({errno.EINPROGRESS, errno.EALREADY, errno.EINTR})
 
 
 def open_socket(family: socket.AddressFamily) -> socket.socket:
@@ -24,22 +26,53 @@ def open_socket(family: socket.AddressFamily) -> socket.socket:
     return sock
 
 
-async def connect(sock: socket.socket, target: Target) -> None:
+def begin_connect(sock: socket.socket, target: Target) -> int:
+    """Begin to connect a non-blocking socket; gives the errno so far, zero when it is connected."""
+    code = sock.connect_ex(target.sockaddr)
+    if code in _IN_PROGRESS:
+        # Over loopback the connection stands by now; asking again saves a turn of the loop.
+        code = sock.connect_ex(target.sockaddr)
+    return 0 if code == errno.EISCONN else code
+
+
+async def connect(sock: socket.socket, target: Target, begun: int | None = None) -> None:
     """Connect a non-blocking socket; raises OSError, and waits as long as the kernel does.
 
-    A full backlog of a Unix socket answers EAGAIN, which event loops take for success (asyncio)
-    or failure (uvloop); nothing announces a free place, so it is tried again at short intervals.
+    `begun` is what `begin_connect` gave, if it was called before.
     """
-    while True:
-        code = sock.connect_ex(target.sockaddr)
-        if code != errno.EAGAIN:
-            break
+    code = begin_connect(sock, target) if begun is None else begun
+    while code == errno.EAGAIN:
+        # A Unix socket's backlog is full; nothing announces a free place. Event loops take the
+        # code for success (asyncio) or failure (uvloop).
         await asyncio.sleep(_BACKLOG_RETRY_S)
+        code = begin_connect(sock, target)
     if code in _IN_PROGRESS:
         await _writable(sock)
         code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if code:
         raise OSError(code, os.strerror(code))
+
+
+async def connect_by_name(address: Address) -> socket.socket:
+    """Look the host of an address up, and connect to the first of its addresses that answers.
+
+    Raises the last one's OSError.
+    """
+    failed: OSError | None = None
+    for target in await targets_of(address):
+        sock = open_socket(target.family)
+        try:
+            await connect(sock, target)
+        except OSError as error:
+            sock.close()
+            failed = error
+        except BaseException:
+            sock.close()
+            raise
+        else:
+            return sock
+    assert failed is not None, "a host that is found has an address"
+    raise failed
 
 
 async def observe(sock: socket.socket, target: Target, limit_s: float) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from crashloop.errors import CapabilityError, UsageError
 from crashloop.proxy.active_faults import ActiveFaults
-from crashloop.proxy.address import Address, fixed_targets
+from crashloop.proxy.address import Address, fixed_target
 from crashloop.proxy.connect import open_socket
 from crashloop.proxy.faults import GateFault, Hold, LinkFault
 from crashloop.proxy.gate.arbiter import GateArbiter
@@ -62,7 +62,7 @@ class FaultProxy:
         self._dial_limit_s = dial_limit_s
         self._watch_pids = watch_pids
         self._busy_poll = busy_poll
-        self._targets: tuple[Target, ...] | None = None
+        self._target: Target | None = None
         self._timers: Timers | None = None
         self._path: Path | None = None
         self._gate: TcpGate | UnixGate | None = None
@@ -99,7 +99,7 @@ class FaultProxy:
         """Listen, and forward what comes."""
         assert self._gate is None, "a proxy is started once"
         loop = asyncio.get_running_loop()
-        self._targets = fixed_targets(self.upstream)
+        self._target = fixed_target(self.upstream)
         gate = UnixGate if self._listen.path else TcpGate
         self._gate = gate(address=self._listen, admit=self._admit, emit=self._emit)
         self._timers = Timers(loop)
@@ -110,7 +110,7 @@ class FaultProxy:
             scratch=memoryview(bytearray(SCRATCH_BYTES)),
             listen=self._gate.address,
             upstream=self.upstream,
-            targets=self._targets,
+            target=self._target,
             dial_limit_s=self._dial_limit_s,
             seed=self._seed,
             emit=self._emit,
@@ -119,7 +119,7 @@ class FaultProxy:
         )
         self._started_arbiter = GateArbiter(
             gate=self._gate,
-            targets=self._targets,
+            target=self._target,
             pids=self._watch_pids,
             cut=lambda: self._cut_all(reset=True),
             meets_arrivals=self._active.meets_arrivals,
@@ -254,7 +254,7 @@ class FaultProxy:
 
     def _admit(self, client: socket.socket, peer: Endpoint | None) -> None:
         assert self._path is not None
-        upstream = open_socket(self._targets[0].family if self._targets else socket.AF_INET)
+        upstream = open_socket(self._target.family if self._target else socket.AF_INET)
         client.setblocking(False)
         if peer is not None:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

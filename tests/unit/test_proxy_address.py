@@ -49,5 +49,5 @@ def test_a_wildcard_is_dialled_over_loopback() -> None:
 
 
 def test_a_numeric_address_resolves_to_itself() -> None:
-    (target,) = resolve(Address.parse("tcp:127.0.0.1:7"))
+    target = resolve(Address.parse("tcp:127.0.0.1:7"))
     assert (target.family, target.sockaddr) == (socket.AF_INET, ("127.0.0.1", 7))

@@ -71,21 +71,21 @@ class GateArbiter:
     An upstream that refuses shows to the client at hand as a reset, for it has been accepted; from
     then on the gate refuses, too, until the upstream takes a connection of ours. It does not while
     `meets_arrivals` says that a fault decides what becomes of the next connection.
-    `targets` None: an upstream by name, which is not looked at. `cut` resets the open links.
+    `target` None: an upstream by name, which is not looked at. `cut` resets the open links.
     """
 
     def __init__(
         self,
         *,
         gate: TcpGate | UnixGate,
-        targets: tuple[Target, ...] | None,
+        target: Target | None,
         pids: Callable[[], Iterable[int]],
         cut: Callable[[], None],
         meets_arrivals: Callable[[], bool],
         emit: Emit,
     ) -> None:
         self._gate = gate
-        self._targets = targets
+        self._target = target
         self._pids = pids
         self._cut = cut
         self._meets_arrivals = meets_arrivals
@@ -128,8 +128,8 @@ class GateArbiter:
 
     def upstream_refused(self) -> None:
         """Hear that the upstream has just refused a link."""
-        if self._targets is not None and self._looking is None:
-            self._looking = asyncio.create_task(self._look(self._targets), name="look upstream")
+        if self._target is not None and self._looking is None:
+            self._looking = asyncio.create_task(self._look(self._target), name="look upstream")
 
     def meet(self, peer: Endpoint | None) -> Waiting | None:
         """The client of a black hole or delay that a connection is, if it is one."""
@@ -199,12 +199,12 @@ class GateArbiter:
         )
         return self._black_hole
 
-    async def _look(self, targets: tuple[Target, ...]) -> None:
+    async def _look(self, target: Target) -> None:
         """Refuse as the upstream does, until it takes a connection, or fails in another way."""
         self._upstream_refuses = True
         await self.apply()
         looks = 0
-        while await _refuses(targets[0]):
+        while await _refuses(target):
             looks += 1
             await self.apply()  # a fault may have met the last of its connections
             await asyncio.sleep(_UPSTREAM_LOOKS[looks > _EAGER_LOOKS])

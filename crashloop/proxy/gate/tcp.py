@@ -45,7 +45,7 @@ class TcpGate:
         self._syn_drop: SynDrop | None = None
         self._reservation, host = _reserve(address)
         self.address = Address(host=host, port=self._reservation.getsockname()[1])
-        self._target = resolve(self.address.dialable())[0]
+        self._target = resolve(self.address.dialable())
         try:
             self._listener = self._listen(BACKLOG)
         except OSError as error:
@@ -177,7 +177,7 @@ class TcpGate:
 
 
 def _reserve(address: Address) -> tuple[socket.socket, str]:
-    target = resolve(address)[0]
+    target = resolve(address)
     for remains_of_earlier_runs in (False, True):
         reservation = socket.socket(target.family, socket.SOCK_STREAM)
         _take_both_families(reservation)

@@ -40,7 +40,7 @@ class UnixGate:
         self._emit = emit
         self.address = address
         self._path = Path(address.path)
-        self._target = resolve(address)[0]
+        self._target = resolve(address)
         if os.path.lexists(self._path):
             raise UsageError(
                 f"{address} exists already.",

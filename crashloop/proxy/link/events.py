@@ -67,11 +67,10 @@ class LinkEvents:
         via = {"via": f"{name[0]}:{name[1]}"} if isinstance(name, tuple) else {}
         self._tell("link.connected", **via)
 
-    def failed(self, error: OSError | None) -> None:
+    def failed(self, error: OSError) -> None:
         """The upstream was not reached."""
         self.by = "upstream"
-        number = error.errno if error is not None else None
-        name = errno.errorcode.get(number or 0) or type(error).__name__
+        name = errno.errorcode.get(error.errno or 0) or type(error).__name__
         if isinstance(error, TimeoutError):
             name = "TimeoutError"
         after_s = (time.monotonic_ns() - self._dialled_ns) / NS_PER_S

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import struct
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from crashloop.proxy.link.dialer import Dialer
+from crashloop.proxy.connect import begin_connect, connect, connect_by_name
 from crashloop.proxy.link.events import LinkEvents, moved
 from crashloop.proxy.link.pipe import Pipe
 from crashloop.proxy.toxics.stage import Stage
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable, Sequence
 
     from crashloop.proxy.address import Address, Target
@@ -40,7 +40,7 @@ class Path(NamedTuple):
     scratch: memoryview
     listen: Address
     upstream: Address
-    targets: tuple[Target, ...] | None
+    target: Target | None
     dial_limit_s: float
     seed: int
     emit: Emit
@@ -71,7 +71,7 @@ class Link:
         self._holds: dict[str, Timer | None] = {}
         self._closed = False
         self._joined = False
-        self._dialer: Dialer | None = None
+        self._dialling: asyncio.Task[None] | None = None
         self._up = self._pipe(client)
         self._down = self._pipe(upstream)
 
@@ -198,30 +198,37 @@ class Link:
 
     def _dial(self) -> None:
         self._events.dialled()
-        self._dialer = Dialer(
-            loop=self._path.loop,
-            first=self._upstream,
-            address=self._path.upstream,
-            targets=self._path.targets,
-            limit_s=self._path.dial_limit_s,
-            done=self._on_dialled,
-        )
-        self._dialer.begin()
+        target = self._path.target
+        begun = None if target is None else begin_connect(self._upstream, target)
+        if begun == 0:
+            self._join()
+        else:
+            self._dialling = self._path.loop.create_task(self._finish_dial(target, begun))
 
-    def _on_dialled(self, upstream: socket.socket | None, error: OSError | None) -> None:
-        self._dialer = None
-        if upstream is None:
+    async def _finish_dial(self, target: Target | None, begun: int | None) -> None:
+        try:
+            async with asyncio.timeout(self._path.dial_limit_s):
+                if target is None:
+                    self._upstream.close()
+                    self._upstream = await connect_by_name(self._path.upstream)
+                else:
+                    await connect(self._upstream, target, begun)
+        except OSError as error:
+            self._dialling = None
             self._fail(error)
-            return
-        self._upstream = upstream
-        self._down.read_from(upstream)
+        else:
+            self._dialling = None
+            self._join()
+
+    def _join(self) -> None:
+        self._down.read_from(self._upstream)
         self._joined = True
-        self._events.connected(upstream)
+        self._events.connected(self._upstream)
         self._down.connect(self._client)
         self._down.start()
         self._up.connect(self._upstream)
 
-    def _fail(self, error: OSError | None) -> None:
+    def _fail(self, error: OSError) -> None:
         self._events.failed(error)
         self._reset_when_settled()
         if isinstance(error, ConnectionRefusedError | FileNotFoundError):
@@ -242,9 +249,9 @@ class Link:
             self.release(fault_id, reason)
         self._up.stop()
         self._down.stop()
-        if self._dialer is not None:
-            self._dialer.cancel()
-            self._dialer = None
+        if self._dialling is not None:
+            self._dialling.cancel()
+            self._dialling = None
         for sock in (self._client, self._upstream):
             if reset and sock.family != socket.AF_UNIX:
                 with suppress(OSError):  # closed already, by a failed dial or a toxic
