@@ -125,6 +125,7 @@ async def run_scenario(scenario: Scenario, options: RunOptions) -> Run:
             )
             write_evidence(run)
             recorder.record(last)
+            writer.sync()
             return run
 
         try:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from crashloop.run import Run
 
 PROOF_FILE = "proof.json"
+RECEIPTS = "faults_have_receipts"
+REMEDY_SHOWS = (RECEIPTS, "recovered", "golden_path")
 
 EXPECTED: dict[Role, Verdict] = {
     Role.CONTROL: Verdict.NOT_REPRODUCED,
@@ -151,14 +153,18 @@ def assess(run: Run, *, healthy: Signature | None = None) -> Step:
 def _shortfall(run: Run) -> str:
     """What a run with the right verdict still fails to show."""
     findings = {finding.check: finding for finding in run.judgement.findings}
+    needed = {Role.REMEDY: REMEDY_SHOWS, Role.UNPLUGGED: (RECEIPTS,)}.get(run.scenario.role, ())
+    for check in needed:
+        if check not in findings:
+            return f"its signature does not ask for {check}, so it cannot show it"
     match run.scenario.role:
         case Role.REMEDY:
-            for check in ("faults_have_receipts", "recovered", "golden_path"):
+            for check in needed:
                 if not findings[check].holds:
                     return findings[check].says
             alive = no_death(run.trace)
             return "" if alive.holds else alive.says
-        case Role.UNPLUGGED if findings["faults_have_receipts"].holds is not None:
+        case Role.UNPLUGGED if findings[RECEIPTS].holds is not None:
             return "it is not the missing receipt that makes it inconclusive"
         case _:
             return ""

@@ -70,28 +70,32 @@ class TraceWriter:
         try:
             written = os.write(self._fd, payload)
         except OSError as error:
-            raise HarnessError(
-                f"cannot write the trace {self.path}: {error.strerror}",
-                hint="free some room on that disk, or give another --artifacts folder",
-            ) from None
+            raise self._lost(f"cannot write the trace {self.path}: {error.strerror}") from None
         if written != len(payload):
             os.ftruncate(self._fd, self._size_bytes)  # the next line must not follow half a line
-            raise HarnessError(
-                f"the disk took {written} of {len(payload)} bytes of the trace {self.path}",
-                hint="free some room on that disk, or give another --artifacts folder",
+            raise self._lost(
+                f"the disk took {written} of {len(payload)} bytes of the trace {self.path}"
             )
         self._lines += 1
         self._size_bytes += written
 
-    def close(self) -> None:
-        """Flush to the disk and close; a second call does nothing."""
-        if self._fd < 0:
-            return
-        fd, self._fd = self._fd, -1
+    def sync(self) -> None:
+        """Wait until all lines have reached the disk; HarnessError where they cannot."""
         try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+            os.fsync(self._fd)
+        except OSError as error:
+            raise self._lost(f"cannot write the trace {self.path}: {error.strerror}") from None
+
+    def close(self) -> None:
+        """Close the file; a second call does nothing."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    @staticmethod
+    def _lost(message: str) -> HarnessError:
+        hint = "free some room on that disk, or give another --artifacts folder"
+        return HarnessError(message, hint=hint)
 
     def __enter__(self) -> Self:
         return self

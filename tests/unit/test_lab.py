@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -180,6 +182,19 @@ async def test_evidence_that_can_never_be_written_leaves_no_verdict_but_a_failed
         await run_scenario(SCENARIO, options(tmp_path))
 
     assert judge(read_trace(tmp_path / "run")).verdict is Verdict.HARNESS_ERROR
+
+
+async def test_a_trace_that_does_not_reach_the_disk_fails_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken_disk(_fd: int) -> NoReturn:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", broken_disk)
+    with pytest.raises(HarnessError, match=r"cannot write the trace .*Input/output error"):
+        await run_scenario(SCENARIO, options(tmp_path))
+
+    assert judged_again(tmp_path).verdict is Verdict.HARNESS_ERROR
 
 
 async def test_what_is_no_exception_is_recorded_and_raised_again(tmp_path: Path) -> None:
