@@ -1,4 +1,4 @@
-"""The user of the app: watches its port, asks whether it is ready, walks the golden path."""
+"""The user of the app: watches its port, asks whether it is ready, and walks the golden path."""
 
 from __future__ import annotations
 
@@ -20,9 +20,16 @@ if TYPE_CHECKING:
     from crashloop.trace.recorder import Recorder
 
 LOOK_EVERY_S = 0.02
+KNOCK_BOUND_S = 0.2
 ASK_EVERY_S = 0.05
 REQUEST_TIMEOUT_S = 5.0
+READY_PATH = "/health/ready"
 HTTP_OK = 200
+
+# An app that has started and answers 4xx does not know the path, and never will.
+REFUSED = range(400, 500)
+MAX_REFUSALS = 10
+ASK_AGAIN_S = 0.25
 
 # Once the app calls itself ready, an answered message must be readable within this wall time, and
 # once the message is readable, the app must call itself ready.
@@ -33,8 +40,8 @@ class Visitor:
     """Visits every attempt at its address; one golden path for the whole run.
 
     Emits `port.opened`, `port.watched`, `probe.answered` (at each change), and for the golden path
-    `golden.answered`, `golden.listed`, `golden.row`, or `golden.failed`. Wall times throughout:
-    these are real work, not the incident's.
+    `golden.answered`, `golden.listed`, `golden.row`, or `golden.failed`. All times are wall times,
+    as this is real work and not the incident's.
     """
 
     def __init__(
@@ -57,11 +64,11 @@ class Visitor:
         attempt, ended = one.number, one.ended
         probes = 0
         opened = False
-        if one.address is None:  # over before anybody knew where it was: nobody looked
+        if one.address is None:  # it ended before anybody knew its address: nobody looked
             await ended.wait()
         try:
             while one.address is not None and not ended.is_set() and not opened:
-                answer = _knock(one.address)
+                answer = await _knock(one.address)
                 opened = answer == 0
                 probes += answer in {0, errno.ECONNREFUSED}
                 if opened:
@@ -89,20 +96,33 @@ class Visitor:
             transport=transport,
             trust_env=False,
         ) as client:
+            refusals = 0
             while not ended.is_set() and not self.finished.is_set():
                 answer = await self._readiness(client)
+                status = answer["status_code"]
+                is_refused = status in REFUSED
                 if answer != last:
-                    last = answer
+                    refusals, last = 0, answer
                     self._recorder.emit("harness", "probe.answered", answer, attempt=attempt)
-                if answer.get("status_code") == HTTP_OK:
+                refusals += is_refused and self._has_started(attempt)
+                if refusals == MAX_REFUSALS:
+                    why = f"GET {READY_PATH} answered {status}, {refusals} times after start-up"
+                    self._fail(attempt, why)
+                if status == HTTP_OK:
                     is_ready = _has_database(answer)
                     await self._walk(client, attempt, address, is_ready=is_ready)
                 if not self.finished.is_set():
-                    await _pause(ended, ASK_EVERY_S)
+                    await _pause(ended, ASK_AGAIN_S if is_refused else ASK_EVERY_S)
+
+    def _has_started(self, attempt: int) -> bool:
+        return any(
+            event.kind == "startup.completed" and event.attempt == attempt
+            for event in self._recorder.events
+        )
 
     async def _readiness(self, client: httpx.AsyncClient) -> dict[str, Any]:
         try:
-            response = await client.get("/health/ready")
+            response = await client.get(READY_PATH)
         except httpx.HTTPError as error:
             return {"status_code": None, "error": type(error).__name__}
         body = _json(response)
@@ -135,7 +155,7 @@ class Visitor:
             listed = await self._listed(client)
         except (OSError, TimeoutError, WebSocketException, httpx.HTTPError, ValueError) as error:
             listed = None
-            why = f"{type(error).__name__}: {error}"
+            why = str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
         else:
             why = "the message was answered, but GET /messages does not list it"
         if listed is not None:
@@ -170,7 +190,7 @@ class Visitor:
     async def _listed(self, client: httpx.AsyncClient) -> dict[str, Any] | None:
         response = await client.get("/messages", params={"key": self._key})
         if response.status_code != HTTP_OK:
-            return None
+            raise ValueError(f"GET /messages answered {response.status_code}")
         messages = _json(response).get("messages")
         found = [m for m in messages if isinstance(m, dict)] if isinstance(messages, list) else []
         return next((m for m in found if m.get("key") == self._key), None)
@@ -209,14 +229,19 @@ def _has_database(answer: dict[str, Any]) -> bool:
     return answer.get("status") == "ready" or answer["phases"].get("database") == "complete"
 
 
-def _knock(address: tuple[str, int]) -> int:
+async def _knock(address: tuple[str, int]) -> int:
     """What connect() says there: 0 where somebody listens, ECONNREFUSED where nobody does.
 
-    Anything else (no answer in 20 ms, no way there) says nothing about the port.
+    Any other number (no answer within KNOCK_BOUND_S, no route) says nothing about the port.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.settimeout(LOOK_EVERY_S)
-        return probe.connect_ex(address)
+        probe.setblocking(False)
+        try:
+            async with asyncio.timeout(KNOCK_BOUND_S):
+                await asyncio.get_running_loop().sock_connect(probe, address)
+        except OSError as error:
+            return error.errno or errno.ETIMEDOUT
+    return 0
 
 
 def _json(response: httpx.Response) -> dict[str, Any]:
