@@ -1,36 +1,28 @@
-"""The chat, the golden path: a message comes in, is stored and is answered."""
+"""The chat: a message comes in, is stored and is answered."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
-from fastapi import APIRouter, Request, WebSocket, WebSocketDisconnect
-from fastapi.responses import JSONResponse
-
 from app_under_test.failure import DatabaseAwayError, describe, summary
 from app_under_test.messages import Message
-from app_under_test.remedies.degraded import DegradedStart, QueueFullError
+from app_under_test.remedies.degraded import QueueFullError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from app_under_test.context import Context
+    from fastapi import WebSocket
+
     from app_under_test.log import Log
     from app_under_test.messages import StoredMessage
+    from app_under_test.remedies.degraded import DegradedStart
     from app_under_test.store import MessageStore
 
 MAX_TEXT_BYTES = 4096
 MAX_FRAME_CHARS = 4 * MAX_TEXT_BYTES
-DEFAULT_LIMIT = 20
-MAX_LIMIT = 100
-TRY_AGAIN_LATER = 1013
-GOING_AWAY = 1001
-
-router = APIRouter()
 
 
 class BadMessageError(Exception):
@@ -130,71 +122,3 @@ def parse(frame: str) -> Message:
     except (ValueError, AttributeError, TypeError):
         raise BadMessageError("the key is not a UUID") from None
     return Message(key=key, text=text)
-
-
-@router.websocket("/ws/chat")
-async def converse(socket: WebSocket) -> None:
-    """Answer every frame until the client leaves or has been silent for the idle limit."""
-    context: Context = socket.app.state.context
-    chat, connections = context.chat, context.connections
-    assert chat is not None, "a chat before phase services"
-    assert connections is not None, "a chat before phase websocket"
-    with connections.holding(socket) as placed:
-        await socket.accept()
-        if not placed:
-            await socket.close(TRY_AGAIN_LATER, "too many chats are open; come back later")
-            return
-        try:
-            while True:
-                async with asyncio.timeout(context.settings.websocket_idle_s):
-                    frame = await _receive(socket)
-                await socket.send_json(await chat.answer(frame))
-        except WebSocketDisconnect:
-            return
-        except TimeoutError:
-            await socket.close(GOING_AWAY, "no message for too long")
-
-
-async def _receive(socket: WebSocket) -> str:
-    """Wait for a frame; a binary one counts as text that is not JSON."""
-    event = await socket.receive()
-    if event["type"] == "websocket.disconnect":
-        raise WebSocketDisconnect(event.get("code", 1006), event.get("reason"))
-    return event.get("text") or ""
-
-
-@router.get("/messages")
-async def messages(request: Request) -> JSONResponse:
-    """Give the newest stored messages (`?limit=`, 1 to 100, 20 if not given) or that of `?key=`.
-
-    422 for a bad parameter, 503 while the database is away, both as `{error}`. The parameters are
-    read by hand: declaring them costs 14 ms of every start (FastAPI then loads pydantic.v1).
-    """
-    context: Context = request.app.state.context
-    assert context.chat is not None, "a request before phase services"
-    query = request.query_params
-    try:
-        limit = int(query.get("limit", DEFAULT_LIMIT))
-        key = UUID(query["key"]) if "key" in query else None
-    except ValueError:
-        limit, key = 0, None
-    if not 1 <= limit <= MAX_LIMIT:
-        problem = f"limit must be 1 to {MAX_LIMIT} and key, if given, a UUID"
-        return JSONResponse({"error": problem}, status_code=422)
-    try:
-        found = await context.chat.store.newest(limit=limit, key=key)
-    except DatabaseAwayError as error:
-        return JSONResponse({"error": f"{error}; try again later"}, status_code=503)
-    return JSONResponse(
-        {
-            "messages": [
-                {
-                    "id": message.id,
-                    "key": str(message.key),
-                    "text": message.text,
-                    "created_at": message.created_at.isoformat(),
-                }
-                for message in found
-            ]
-        }
-    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from app_under_test.cache import Cache
@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     from app_under_test.log import Log
     from app_under_test.remedies.degraded import DegradedStart
     from app_under_test.settings import Settings
-
-State = Literal["pending", "complete", "degraded", "failed"]
+    from app_under_test.state import State
 
 
 @dataclass(slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from app_under_test import collector
 with collector.paused():
     from fastapi import FastAPI
 
-    from app_under_test import chat, health, startup
+    from app_under_test import health, routes, startup
     from app_under_test.context import Context
     from app_under_test.log import Log
     from app_under_test.phases import DEFAULT_PHASES
@@ -51,7 +51,7 @@ def create_app(
             await startup.shut_down(context)
 
     app = FastAPI(lifespan=lifespan, openapi_url=None)
-    app.include_router(chat.router)
+    app.include_router(routes.router)
     app.include_router(health.router)
     return app
 

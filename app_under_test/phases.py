@@ -35,7 +35,9 @@ async def init(context: Context) -> None:
     """Make sure that the settings can be acted on: the address of the database is known."""
     assert context.settings.database_address, "validated settings without a database address"
     if context.settings.remedy_degraded_start:
-        context.degraded_start = DegradedStart(context)
+        context.degraded_start = DegradedStart(
+            settings=context.settings, log=context.log, states=context.states
+        )
 
 
 async def dependencies(context: Context) -> None:

@@ -75,7 +75,8 @@ async def start(context: Context, phases: Sequence[Phase]) -> None:
         duration_s=duration_s,
     )
     if context.degraded_start is not None and context.chat is not None:
-        context.degraded_start.begin(context.chat.store)
+        assert context.database is not None, "a chat before phase database"
+        context.degraded_start.begin(context.database, context.chat.store)
 
 
 def refuse(log: Log, error: SettingsError) -> DeterministicStartupError:

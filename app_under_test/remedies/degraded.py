@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING
 from app_under_test.failure import describe, is_transient, summary
 
 if TYPE_CHECKING:
-    from app_under_test.context import Context
+    from app_under_test.database import Database
+    from app_under_test.log import Log
     from app_under_test.messages import Message, StoredMessage
+    from app_under_test.settings import Settings
+    from app_under_test.state import State
     from app_under_test.store import MessageStore
 
 PHASE = "database"
@@ -25,13 +28,15 @@ class QueueFullError(Exception):
 class DegradedStart:
     """Covers a transient failure of phase database; keeps messages, bounded and in order.
 
-    `active` is true from the covered failure until every kept message is stored.
+    `active` is true from the covered failure until every kept message is stored. `states` are the
+    phases' states, where the database's is corrected afterwards.
     """
 
-    def __init__(self, context: Context) -> None:
-        settings = context.settings
+    def __init__(self, *, settings: Settings, log: Log, states: dict[str, State]) -> None:
         self.active = False
-        self._context = context
+        self._settings = settings
+        self._log = log
+        self._states = states
         self._limit_s = settings.phase_limit_s(PHASE)
         self._pause_s = settings.degraded_reconnect_pause_s
         self._size = settings.degraded_queue_size
@@ -59,10 +64,12 @@ class DegradedStart:
             )
         self._waiting.append(message)
 
-    def begin(self, store: MessageStore) -> None:
+    def begin(self, database: Database, store: MessageStore) -> None:
         """Start trying in the background, if a failure was covered."""
         if self.active:
-            self._task = asyncio.create_task(self._come_back(store), name="degraded-start")
+            self._task = asyncio.create_task(
+                self._come_back(database, store), name="degraded-start"
+            )
 
     async def close(self) -> None:
         """End the background task; what still waits is lost with the process."""
@@ -71,21 +78,19 @@ class DegradedStart:
             with suppress(asyncio.CancelledError):
                 await self._task
 
-    async def _come_back(self, store: MessageStore) -> None:
+    async def _come_back(self, database: Database, store: MessageStore) -> None:
         tries = 0
         while self.active:
             await asyncio.sleep(self._draw.uniform(0.0, 2.0 * self._pause_s))
             tries += 1
             try:
-                await self._reconnect(store)
+                await self._reconnect(database, store)
             except Exception as error:  # noqa: BLE001  judged below, logged with its chain
                 if not self._try_again(error, tries):
                     return
 
-    async def _reconnect(self, store: MessageStore) -> None:
+    async def _reconnect(self, database: Database, store: MessageStore) -> None:
         """Open the database under its phase's limit, then store what waited, oldest first."""
-        database = self._context.database
-        assert database is not None, "a covered failure without a database to open"
         if not database.is_open:
             async with asyncio.timeout(self._limit_s):
                 await database.open()
@@ -95,17 +100,17 @@ class DegradedStart:
             self._stored.append(stored)
         # No await between the last look at the queue and this: nothing is kept unseen.
         self.active = False
-        self._context.states[PHASE] = "complete"
+        self._states[PHASE] = "complete"
         self._report()
 
     def _report(self) -> None:
-        log, count = self._context.log, len(self._stored)
+        log, count = self._log, len(self._stored)
         log.emit(
             "database.reconnected",
             f"The database is back; {count} messages that waited are stored",
             phase=PHASE,
             stored=count,
-            database_address=self._context.settings.database_address,
+            database_address=self._settings.database_address,
         )
         for message in self._stored:
             log.emit(
@@ -120,8 +125,8 @@ class DegradedStart:
     def _try_again(self, error: Exception, tries: int) -> bool:
         again = is_transient(error)
         if not again:
-            self._context.states[PHASE] = "failed"
-        self._context.log.emit(
+            self._states[PHASE] = "failed"
+        self._log.emit(
             "database.retry_failed" if again else "phase.failed",
             f"Try {tries} to reach the database failed"
             f"{'' if again else ', waiting cannot mend it'}: {summary(error)}",
@@ -132,6 +137,6 @@ class DegradedStart:
             limit_s=self._limit_s,
             critical=True,
             error=describe(error),
-            database_address=self._context.settings.database_address,
+            database_address=self._settings.database_address,
         )
         return again

@@ -5,7 +5,6 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from app_under_test.context import Context
 from app_under_test.log import Log
 from app_under_test.messages import Message
 from app_under_test.remedies.degraded import DegradedStart, QueueFullError
@@ -16,7 +15,7 @@ def degraded_start(queue_size: int = 2) -> DegradedStart:
     url = "postgresql+asyncpg://app:hidden@127.0.0.1:1/app"
     fields = {"database_url": url, "degraded_queue_size": queue_size}
     settings = Settings.model_validate(fields)
-    return DegradedStart(Context(settings=settings, log=Log(boot_id="b00t")))
+    return DegradedStart(settings=settings, log=Log(boot_id="b00t"), states={})
 
 
 @pytest.mark.parametrize(
