@@ -1,4 +1,4 @@
-"""The faults that are on at a proxy, and which of the connections that come each of them takes."""
+"""The faults that are on at a proxy, and which new connections each of them takes."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, kw_only=True)
 class _Injected:
-    """A fault, and how many of its connections are still to come; None: all."""
+    """A fault, and how many connections it still takes; None: no limit."""
 
     fault: Fault
     left: int | None
 
-    def comes(self) -> bool:
-        """Count a connection that comes; says whether the fault takes it."""
+    def counts(self) -> bool:
+        """Count a new connection, and return whether it is within the limit."""
         if self.left is None:
             return True
         self.left -= 1
@@ -34,7 +34,7 @@ class _Injected:
 
 
 class ActiveFaults:
-    """Faults by their names, in the order of their injection. `name` is the proxy's."""
+    """The faults of the proxy `name` by their ids, in the order of their injection."""
 
     def __init__(self, *, name: str, seed: int) -> None:
         self._name = name
@@ -43,11 +43,11 @@ class ActiveFaults:
 
     @property
     def faults(self) -> Mapping[str, Fault]:
-        """All of them."""
+        """All faults that are on."""
         return {fault_id: injected.fault for fault_id, injected in self._injected.items()}
 
     def meets_arrivals(self) -> bool:
-        """Whether a fault decides what becomes of the next connection, before any dial."""
+        """Whether a fault acts on the next connection before the upstream is dialled."""
         return any(
             isinstance(injected.fault, Hold | AcceptClose)
             and (injected.left is None or injected.left > 0)
@@ -55,16 +55,16 @@ class ActiveFaults:
         )
 
     def put(self, fault_id: str, fault: Fault) -> None:
-        """Take it on, or take it on anew."""
+        """Add a fault, or restart it with other parameters."""
         left = fault.connections if isinstance(fault, ConnectionFault) else None
         self._injected[fault_id] = _Injected(fault=fault, left=left)
 
     def remove(self, fault_id: str) -> None:
-        """Forget it."""
+        """Remove a fault."""
         del self._injected[fault_id]
 
     def known(self, fault_id: str) -> Fault:
-        """The fault of this name; UsageError."""
+        """Return the fault of this id; raises UsageError if there is none."""
         if fault_id not in self._injected:
             raise UsageError(
                 f"The proxy {self._name} has no fault {fault_id!r}.",
@@ -73,17 +73,17 @@ class ActiveFaults:
         return self._injected[fault_id].fault
 
     def require_free(self, fault_id: str) -> None:
-        """Raise UsageError where the name is taken."""
+        """Raise UsageError if the id is taken."""
         if fault_id in self._injected:
             raise UsageError(f"The proxy {self._name} has a fault {fault_id!r} already.")
 
     def meet(self, link: Link) -> None:
-        """Open a link under the faults that take it, or turn it away."""
+        """Open a link under the faults that take it, or close it at once."""
         now_ns = time.monotonic_ns()
         holds: list[tuple[str, int | None]] = []
         for fault_id, injected in self._injected.items():
             match injected.fault:
-                case ConnectionFault() if not injected.comes():
+                case ConnectionFault() if not injected.counts():
                     pass
                 case Hold() as fault if self._takes(link, fault_id, fault):
                     until_ns = now_ns + round(fault.delay_s * NS_PER_S) if fault.delay_s else None

@@ -12,7 +12,7 @@ from crashloop.errors import UsageError
 from crashloop.model import Transport
 
 Endpoint = tuple[str, int]
-"""An IP address (IPv4 in its own form) and a port."""
+"""An IP address (IPv4 never mapped to IPv6) and a port."""
 
 LONGEST_UNIX_PATH_BYTES = 103
 """One less than the smallest `sun_path` of the supported kernels (104 on macOS, 108 on Linux)."""
@@ -22,7 +22,7 @@ _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  compared with,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """A Unix socket's path, or a host and a port; never both.
+    """Either a Unix socket's path, or a host and a port.
 
     Text form: `unix:/run/db/.s.PGSQL.5432`, `tcp:127.0.0.1:5432`, `tcp:[::1]:5432`.
     """
@@ -60,7 +60,7 @@ class Address:
 
     @classmethod
     def parse(cls, text: str) -> Address:
-        """Read the text form back; raises UsageError for anything else."""
+        """Parse the text form; raises UsageError for anything else."""
         scheme, _, rest = text.partition(":")
         if scheme == "unix" and rest:
             return cls(path=rest)
@@ -75,7 +75,7 @@ class Address:
 
     @classmethod
     def of(cls, value: AddressLike) -> Address:
-        """Take an address, its text form, an absolute path, or a (host, port) pair."""
+        """Convert an address, its text form, an absolute path, or a (host, port) pair."""
         if isinstance(value, Address):
             return value
         if isinstance(value, tuple):
@@ -83,7 +83,7 @@ class Address:
         return cls(path=value) if value.startswith("/") else cls.parse(value)
 
     def dialable(self) -> Address:
-        """Turn a wildcard host into the loopback one that reaches it."""
+        """Replace a wildcard host by the loopback host that reaches it."""
         if self.host in _WILDCARDS:
             return Address(host=_WILDCARDS[self.host], port=self.port)
         return self
@@ -94,7 +94,7 @@ AddressLike = Address | str | tuple[str, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """One resolved address: what `socket.socket` and `connect` take."""
+    """One resolved address, as `socket.socket` and `connect` take it."""
 
     family: socket.AddressFamily
     sockaddr: str | tuple[str, int]

@@ -1,4 +1,4 @@
-"""Connecting without blocking: the same on every event loop and for Unix sockets."""
+"""Non-blocking connects that work the same on every event loop and for Unix sockets."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def open_socket(family: socket.AddressFamily) -> socket.socket:
 
 
 def begin_connect(sock: socket.socket, target: Target) -> int:
-    """Begin to connect a non-blocking socket; gives the errno so far, zero when it is connected."""
+    """Begin to connect a non-blocking socket; returns an errno, or zero if it is connected."""
     code = sock.connect_ex(target.sockaddr)
     if code in _IN_PROGRESS:
-        # Over loopback the connection stands by now; asking again saves a turn of the loop.
+        # Over loopback it is connected by now; asking again saves a turn of the loop.
         code = sock.connect_ex(target.sockaddr)
     return 0 if code == errno.EISCONN else code
 
@@ -38,7 +38,7 @@ def begin_connect(sock: socket.socket, target: Target) -> int:
 async def connect(sock: socket.socket, target: Target, begun: int | None = None) -> None:
     """Connect a non-blocking socket; raises OSError, and waits as long as the kernel does.
 
-    `begun` is what `begin_connect` gave, if it was called before.
+    `begun` is the result of `begin_connect`, if it was called before.
     """
     code = begin_connect(sock, target) if begun is None else begun
     while code == errno.EAGAIN:
@@ -54,7 +54,7 @@ async def connect(sock: socket.socket, target: Target, begun: int | None = None)
 
 
 async def connect_by_name(address: Address) -> socket.socket:
-    """Look the host of an address up, and connect to the first of its addresses that answers.
+    """Look up the host of an address, and connect to the first of its addresses that answers.
 
     Raises the last one's OSError.
     """
@@ -79,7 +79,7 @@ async def observe(sock: socket.socket, target: Target, limit_s: float) -> str:
     """Try to connect and say what a client would see.
 
     Returns "connected", "refused", "no answer" (nothing within `limit_s`) or an errno's name.
-    The socket stays open and the caller's.
+    The socket stays open; the caller closes it.
     """
     try:
         async with asyncio.timeout(limit_s):

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 class FaultProxy:
     """Forwards connections from `listen` to `upstream`, and injects faults into them.
 
-    An async context manager on the running loop (asyncio or uvloop); the body runs while it
-    listens, and leaving it closes every link. `emit` gets each event at the instant it happens.
-    `watch_pids` names the processes to which a waiting SYN may belong. `name` begins the name of
+    An async context manager on the running loop (asyncio or uvloop). It listens while the body
+    runs, and closes every link on leaving. `emit` is called for each event when it happens.
+    `watch_pids` gives the processes to which a waiting SYN may belong. `name` begins the name of
     each link, so give every proxy of one trace its own. `seed` decides every draw: toxicity,
     jitter, sizes. `dial_limit_s` bounds one upstream connect, in wall seconds; an upstream host
     is looked up for each connection. `busy_poll` shortens round trips and costs processor time.
@@ -80,7 +80,7 @@ class FaultProxy:
 
     @property
     def links(self) -> int:
-        """Connections that are open now."""
+        """The number of open connections."""
         return len(self._links)
 
     @property
@@ -96,7 +96,7 @@ class FaultProxy:
         await self.stop()
 
     async def start(self) -> None:
-        """Listen, and forward what comes."""
+        """Listen, and forward new connections."""
         assert self._gate is None, "a proxy is started once"
         loop = asyncio.get_running_loop()
         self._target = fixed_target(self.upstream)
@@ -129,7 +129,7 @@ class FaultProxy:
         self.enabled = True
 
     async def stop(self) -> None:
-        """Close every link and give the address back."""
+        """Close every link and release the address."""
         assert self._gate is not None
         assert self._timers is not None
         async with self._changing:
@@ -140,7 +140,7 @@ class FaultProxy:
             self._timers.close()
 
     async def disable(self) -> None:
-        """Close the open links in order and refuse new ones; the address stays ours."""
+        """Close the open links in order and refuse new ones; the address stays bound."""
         async with self._changing:
             if self.enabled:
                 self.enabled = False
@@ -148,17 +148,17 @@ class FaultProxy:
                 self._cut_all(reset=False)
 
     async def enable(self) -> None:
-        """Accept again; a fault of the gate that is on works again."""
+        """Accept again; a gate fault that is on acts again."""
         async with self._changing:
             if not self.enabled:
                 await self._arbiter.enable(on=True)
                 self.enabled = True
 
     async def inject(self, fault_id: str, fault: Fault) -> None:
-        """Turn a fault on; it works, and where possible is proven to work, at the return.
+        """Turn a fault on; it acts when this returns, and is proven to act where that is possible.
 
         Raises CapabilityError where this address or machine cannot do it, UsageError when the
-        name is taken or the gate has a fault already, HarnessError when the proof fails. After
+        id is taken or another gate fault is on, HarnessError when the proof fails. After
         an error the fault is off.
         """
         async with self._changing:
@@ -173,11 +173,11 @@ class FaultProxy:
             await self._arbiter.apply()
 
     async def change(self, fault_id: str, fault: Fault) -> None:
-        """Go on with other parameters of a link fault, on open links too.
+        """Change the parameters of a link fault, on open links too.
 
-        What a toxic has in hand goes on at once, and its dice are rolled anew. Other faults are
-        healed and injected again. Raises as `heal` and `inject` do, and UsageError for another
-        type or direction.
+        A chunk that the toxic holds is passed on at once, and toxicity is drawn again. Other
+        faults are healed and injected again. Raises as `heal` and `inject` do, and UsageError
+        for another type or direction.
         """
         known = self._active.known(fault_id)
         if type(known) is not type(fault) or _direction(known) != _direction(fault):
@@ -195,10 +195,10 @@ class FaultProxy:
                 link.change(fault_id, fault)
 
     async def heal(self, fault_id: str) -> None:
-        """Turn a fault off; what it held goes on at once.
+        """Turn a fault off; what it held is passed on at once.
 
-        Raises UsageError for a name that is not on, HarnessError when the proof that it worked
-        to its end fails; the fault is off then, too.
+        Raises UsageError for an id that is not on, and HarnessError when the proof fails that
+        the fault acted until now; the fault is off then, too.
         """
         async with self._changing:
             fault = self._active.known(fault_id)
@@ -217,7 +217,7 @@ class FaultProxy:
             await self._arbiter.apply()
 
     def snapshot(self) -> list[dict[str, object]]:
-        """What is known of each open link now: its name, age, bytes, and what holds it."""
+        """The state of each open link: its name, age, bytes, and the faults that hold it."""
         return [link.snapshot() for link in self._links.values()]
 
     def traffic(self) -> dict[Direction, tuple[int, int]]:

@@ -91,11 +91,13 @@ class Table:
         return [each for each in self.sockets if each.state in states]
 
 
-def a_socket(state: int = SYN_SENT, inode: int = 7, port: int = 5432) -> TcpSocket:
+def a_socket(
+    state: int = SYN_SENT, inode: int = 7, port: int = 5432, local_port: int = 40000
+) -> TcpSocket:
     return TcpSocket(
         state=state,
         local_host="127.0.0.1",
-        local_port=40000,
+        local_port=local_port,
         remote_host="127.0.0.1",
         remote_port=port,
         inode=inode,
@@ -104,7 +106,7 @@ def a_socket(state: int = SYN_SENT, inode: int = 7, port: int = 5432) -> TcpSock
 
 
 class Watched:
-    def __init__(self, own: frozenset[int] = frozenset()) -> None:
+    def __init__(self, probe_port: int | None = None) -> None:
         self.table = Table()
         self.events: list[tuple[str, object, object]] = []
         self.watch = SynWatch(
@@ -112,7 +114,7 @@ class Watched:
             table=cast("SocketTable", self.table),
             host="127.0.0.1",
             port=5432,
-            own_inodes=lambda: own,
+            is_own=lambda port: port == probe_port,
             pids=tuple,
             emit=self._emit,
         )
@@ -133,7 +135,7 @@ def test_a_waiting_client_is_seen_once_and_gone_once() -> None:
     assert watched.events == [("gate.syn_seen", 7, None), ("gate.syn_gone", 7, "gone")]
 
 
-def test_a_client_that_came_in_since_the_last_sample_does_not_count_as_gone() -> None:
+def test_a_client_that_connected_since_the_last_sample_does_not_count_as_gone() -> None:
     watched = Watched()
     watched.table.sockets = [a_socket()]
     watched.watch.sample()
@@ -149,15 +151,15 @@ def test_a_client_that_came_in_since_the_last_sample_does_not_count_as_gone() ->
     assert len(watched.events) == 2
 
 
-@pytest.mark.parametrize("other", [a_socket(port=1), a_socket(inode=0), a_socket(inode=99)])
-def test_other_ports_orphans_and_own_knocks_are_no_receipts(other: TcpSocket) -> None:
-    watched = Watched(own=frozenset({99}))
+@pytest.mark.parametrize("other", [a_socket(port=1), a_socket(inode=0), a_socket(local_port=99)])
+def test_other_ports_orphans_and_the_gates_own_probe_are_no_receipts(other: TcpSocket) -> None:
+    watched = Watched(probe_port=99)
     watched.table.sockets = [other]
     watched.watch.sample()
     assert watched.events == []
 
 
-def test_a_new_socket_on_an_old_port_is_not_taken_for_the_client_that_waited() -> None:
+def test_a_new_socket_on_an_old_port_is_not_the_client_that_waited() -> None:
     watched = Watched()
     watched.table.sockets = [a_socket()]
     watched.watch.sample()

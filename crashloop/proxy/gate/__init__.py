@@ -1,1 +1,1 @@
-"""The listening address: what a client's connect() sees, open or under a fault."""
+"""The listening address of a proxy: open, refusing, or dropping SYNs."""

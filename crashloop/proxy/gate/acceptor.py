@@ -1,4 +1,4 @@
-"""Taking connections off a listening socket, also when descriptors run out."""
+"""Accepting from a listening socket, also when descriptors run out."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _GONE = frozenset({errno.ECONNABORTED, errno.EPROTO, errno.EINTR})
 
 
 class Acceptor:
-    """Hands each new connection to `admit(client, peer)` while resumed.
+    """Pass each new connection to `admit(client, peer)`, from `resume()` to `close()`.
 
-    When accept(), or admit() for its own sockets, raises for lack of descriptors, one event
-    `gate.starved` says so and nothing is accepted until `feed()` or a short retry; the client at
-    hand is kept and goes first. `gate.fed` says when it went on.
+    When accept(), or a socket that admit() opens, fails for lack of descriptors, `gate.starved` is
+    emitted and nothing is accepted until `feed()` or a short retry. The client that was accepted
+    is kept and goes first. `gate.fed` is emitted when accepting continues.
     """
 
     def __init__(
@@ -53,15 +53,8 @@ class Acceptor:
             if self._starved_ns is None:
                 self._loop.add_reader(self._listener, self._on_readable)
 
-    def pause(self) -> None:
-        """Leave connections in the kernel's queue."""
-        if self._wanted:
-            self._wanted = False
-            if self._starved_ns is None:
-                self._loop.remove_reader(self._listener)
-
     def drain(self) -> None:
-        """Accept all that the kernel's queue holds at this instant; none after `close()`."""
+        """Accept all connections in the kernel's queue; none after `close()`."""
         if self._listener.fileno() < 0:
             return
         for _ in range(BACKLOG + 1):
@@ -90,7 +83,9 @@ class Acceptor:
 
     def close(self) -> None:
         """Stop and close the listening socket; queued clients are reset by the kernel."""
-        self.pause()
+        if self._wanted and self._starved_ns is None:
+            self._loop.remove_reader(self._listener)
+        self._wanted = False
         if self._retry is not None:
             self._retry.cancel()
             self._retry = None

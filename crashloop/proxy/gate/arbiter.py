@@ -1,4 +1,4 @@
-"""Decides what a gate does when several have a say in it."""
+"""What a gate does: disabled, under a fault, or refusing because its upstream refuses."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ if TYPE_CHECKING:
     from crashloop.proxy.kernel.syn_watch import Waiting
 
 _UPSTREAM_LOOKS = (0.02, 0.25)
-"""Seconds between two looks at an upstream that refuses, in its first 10 s and later."""
+"""Seconds between two probes of an upstream that refuses, in its first 10 s and later."""
 _EAGER_LOOKS = 500
 _LOOK_LIMIT_S = 1.0
 
 _REFUSALS = (ConnectionRefusedError, FileNotFoundError)
-"""What a dead server looks like; over a Unix socket its file may be gone."""
+"""The errors of a server that is down; a Unix socket's file may be missing."""
 
 
 class GateWork(Protocol):
-    """Something that has the gate."""
+    """What a gate does instead of accepting."""
 
     async def begin(self) -> None:
-        """Take it; after an error it is open."""
+        """Begin; after an error the gate is open."""
 
     async def heal(self) -> None:
-        """Open it again, after an error too."""
+        """Open the gate again, also after an error."""
 
     async def stop(self) -> None:
-        """Leave it as it is, for good."""
+        """End without changing the gate."""
 
 
 class Closed:
-    """The gate refuses, and needs no proof."""
+    """The gate refuses without a fault, so no proof is needed."""
 
     def __init__(self, gate: TcpGate | UnixGate, emit: Emit, mode: str) -> None:
         self._gate = gate
@@ -52,26 +52,26 @@ class Closed:
         self._mode = mode
 
     async def begin(self) -> None:
-        """Refuse."""
+        """Refuse new connections."""
         self._gate.refuse()
         self._emit("gate.closed", {"mode": self._mode})
 
     async def heal(self) -> None:
-        """Accept again."""
+        """Accept new connections again."""
         self._gate.reopen()
         self._emit("gate.opened", {"mode": self._mode})
 
     async def stop(self) -> None:
-        """Nothing runs."""
+        """Do nothing: no task runs."""
 
 
 class GateArbiter:
-    """Whoever comes first in this order has the gate: disabled, a fault, an upstream that refuses.
+    """Gives the gate to the first of these: disabled, a fault, an upstream that refuses.
 
-    An upstream that refuses shows to the client at hand as a reset, for it has been accepted; from
-    then on the gate refuses, too, until the upstream takes a connection of ours. It does not while
-    `meets_arrivals` says that a fault decides what becomes of the next connection.
-    `target` None: an upstream by name, which is not looked at. `cut` resets the open links.
+    When the upstream refuses, the first client is reset, because it has been accepted. From then on
+    the gate refuses too, until the upstream takes a connection of ours, or while `meets_arrivals`
+    says that a fault acts on the next connection. `target` is None for an upstream by name, which
+    is not probed. `cut` resets the open links.
     """
 
     def __init__(
@@ -102,16 +102,16 @@ class GateArbiter:
 
     @property
     def fault_id(self) -> str | None:
-        """The fault that is on, whether it has the gate or not."""
+        """The fault that is on, also while the proxy is disabled."""
         return None if self._fault is None else self._fault[0]
 
     async def enable(self, *, on: bool) -> None:
-        """Let others have the gate, or refuse."""
+        """Enable the gate, or refuse."""
         self._enabled = on
         await self.apply()
 
     async def put(self, fault_id: str, fault: GateFault) -> None:
-        """Turn a fault on; raises what its beginning raises, and it is off then."""
+        """Turn a fault on; it is off again when its beginning raises."""
         assert self._fault is None, "one fault has the gate at a time"
         self._fault = (fault_id, fault)
         self._left = fault.connections if isinstance(fault, Refuse) else None
@@ -122,26 +122,26 @@ class GateArbiter:
             raise
 
     async def take(self) -> None:
-        """Turn the fault off; raises HarnessError when it did not work to its end."""
+        """Turn the fault off; raises HarnessError when it did not act until now."""
         self._fault = None
         await self.apply()
 
     def upstream_refused(self) -> None:
-        """Hear that the upstream has just refused a link."""
+        """Note that the upstream has refused a link."""
         if self._target is not None and self._looking is None:
             self._looking = asyncio.create_task(self._look(self._target), name="look upstream")
 
     def meet(self, peer: Endpoint | None) -> Waiting | None:
-        """The client of a black hole or delay that a connection is, if it is one."""
+        """Find the client of a black hole or delay that has just connected from this address."""
         return None if self._black_hole is None else self._black_hole.meet(peer)
 
     def admit(self, link: str, waiting: Waiting) -> None:
-        """Give the receipt for a client that was let in."""
+        """Emit the receipt of a client that was let in."""
         assert self._black_hole is not None
         self._black_hole.admit(link, waiting)
 
     async def stop(self) -> None:
-        """Stop all work; the gate stays as it is."""
+        """Stop all tasks without changing the gate."""
         if self._looking is not None:
             self._looking.cancel()
             await asyncio.gather(self._looking, return_exceptions=True)
@@ -150,7 +150,7 @@ class GateArbiter:
                 await work.stop()
 
     async def apply(self) -> None:
-        """Give the gate to whoever has it now."""
+        """Give the gate to the first that wants it now."""
         async with self._changing:
             wanted = self._wanted()
             if wanted == self._doing:
@@ -200,13 +200,13 @@ class GateArbiter:
         return self._black_hole
 
     async def _look(self, target: Target) -> None:
-        """Refuse as the upstream does, until it takes a connection, or fails in another way."""
+        """Refuse until the upstream takes a connection or fails in another way."""
         self._upstream_refuses = True
         await self.apply()
         looks = 0
         while await _refuses(target):
             looks += 1
-            await self.apply()  # a fault may have met the last of its connections
+            await self.apply()  # a fault may have taken its last connection
             await asyncio.sleep(_UPSTREAM_LOOKS[looks > _EAGER_LOOKS])
         self._looking = None
         self._upstream_refuses = False
@@ -214,7 +214,7 @@ class GateArbiter:
 
 
 async def _refuses(target: Target) -> bool:
-    """Whether a server refuses a connection now."""
+    """Whether a server refuses a connection."""
     try:
         with open_socket(target.family) as probe:
             async with asyncio.timeout(_LOOK_LIMIT_S):

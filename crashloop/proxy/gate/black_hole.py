@@ -1,4 +1,4 @@
-"""Black hole and connect delay: a TCP gate that is shut, and who waits before it."""
+"""Black hole and connect delay: a shut TCP gate and the clients that wait for it."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ PROBE_LIMIT_S = 0.05
 """How long the self-probe waits; over loopback an open port answers within 1 ms."""
 
 _FAMILIES = (socket.AF_INET, socket.AF_INET6)
-"""A socket of either may reach either gate: `[::]` takes IPv4, and IPv6 sockets can speak it."""
+"""Both can reach either gate: `[::]` takes IPv4, and an IPv6 socket can connect to IPv4."""
 
 
 class ActiveBlackHole:
-    """One BlackHole or ConnectDelay on one gate, from `begin()` to `heal()`; then it watches on.
+    """One BlackHole or ConnectDelay on one gate, from `begin()` to `heal()`.
 
-    A connect delay lets in each client by its own address and port once its time has come
-    (`gate.ajar`), so it connects with its kernel's next SYN, and nobody else with it. It knows the
-    clients of this network namespace alone: to others it is a black hole until the heal.
+    A connect delay lets in each client, by its address and port, when its delay has passed
+    (`gate.ajar`); the client connects with its kernel's next SYN. Only clients of this network
+    namespace are seen: for others a connect delay is a black hole until the heal.
 
-    After the heal the watch goes on until each client has come in or given up.
+    After the heal the watch continues until each client has connected or given up.
     """
 
     def __init__(
@@ -67,13 +67,13 @@ class ActiveBlackHole:
             table=self._table,
             host=gate.address.host,
             port=gate.address.port,
-            own_inodes=gate.own_inodes,
+            is_own=gate.is_own,
             pids=pids,
             emit=emit,
         )
 
     async def begin(self) -> None:
-        """Shut the gate, start to watch, and prove by an own connect() that nobody answers.
+        """Shut the gate, start to watch, and prove by a connect() that nobody answers.
 
         Raises CapabilityError where SYNs cannot be dropped or watched and HarnessError when the
         proof fails; the gate is open again then.
@@ -93,7 +93,7 @@ class ActiveBlackHole:
     async def heal(self) -> None:
         """Open the gate; clients come in at their next SYN retransmission.
 
-        Raises what ended the watch, if something did: the receipts are incomplete then.
+        Raises the error that ended the watch, if there was one: the receipts are incomplete then.
         """
         if self._watching is None or not self._watching.done():
             self._watch.sample(self._gate.drain)
@@ -107,7 +107,7 @@ class ActiveBlackHole:
             self._watching.result()
 
     async def stop(self) -> None:
-        """Stop to watch; the gate stays as it is."""
+        """Stop watching without changing the gate."""
         self._stands = False
         if self._watching is not None:
             self._watching.cancel()
@@ -118,14 +118,14 @@ class ActiveBlackHole:
         self._stack.close()
 
     def meet(self, peer: Endpoint | None) -> Waiting | None:
-        """The released client that a connection from this host and port is, if it is one."""
+        """Find the released client that has just connected from this host and port."""
         waiting = self._watch.find(peer) if self._watch.waiting else None
         if waiting is not None and waiting.released_ns is not None:
             return waiting
         return None
 
     def admit(self, link: str, waiting: Waiting) -> None:
-        """Give the receipt for a client that was let in."""
+        """Emit the receipt of a client that was let in."""
         now_ns = time.monotonic_ns()
         self._emit(
             "gate.admitted",
@@ -147,7 +147,7 @@ class ActiveBlackHole:
         self._emit("gate.checked", {"fault": self._fault_id, "observed": seen})
         if seen != "no answer":
             raise HarnessError(
-                f"{self._gate.address} should swallow SYNs, but an own connect() saw: {seen}.",
+                f"{self._gate.address} should drop SYNs, but a connect() saw: {seen}.",
                 hint="Is this kernel's TCP its own (a sandbox, a proxy below)? Use a hold.",
             )
 
@@ -179,7 +179,7 @@ class ActiveBlackHole:
             self._let_in = let_in
 
     def _pause_s(self) -> float:
-        """How long the watch may rest: not beyond the next client's time."""
+        """Seconds until the next sample, or until the next client's delay has passed."""
         now_ns = time.monotonic_ns()
         due_s = [
             (waiting.first_ns + self._delay_ns - now_ns) / 1e9

@@ -1,4 +1,4 @@
-"""A gate that refuses: proven, and where the machine allows counted, client by client."""
+"""A gate that refuses: proven by a connect(), and counted where the machine allows it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from crashloop.proxy.gate.unix import UnixGate
 
 NAMED = 1000
-"""Refused clients with an event each; further ones are only counted."""
+"""How many refused clients get an event of their own; further ones are only counted."""
 
 _PROBE_LIMIT_S = 0.25
 
@@ -50,7 +50,7 @@ class ActiveRefuse:
         self.refused = 0
 
     async def begin(self) -> None:
-        """Refuse from now on, and prove it by an own connect().
+        """Refuse, and prove it by a connect().
 
         Raises CapabilityError when `connections` is given and refusals cannot be counted, before
         anything is touched; HarnessError when the proof fails, the gate is open again then.
@@ -71,9 +71,9 @@ class ActiveRefuse:
             raise
 
     async def heal(self) -> None:
-        """Open the gate, if it has not been opened by the Nth refusal.
+        """Open the gate, unless the Nth refusal has opened it.
 
-        Raises HarnessError when it did not refuse to the end; it is open then, too.
+        Raises HarnessError when it did not refuse until now; the gate is open then, too.
         """
         try:
             if self._refuses:
@@ -86,7 +86,7 @@ class ActiveRefuse:
             await self.stop()
 
     async def stop(self) -> None:
-        """Count no longer; the gate stays as it is."""
+        """Stop counting without changing the gate."""
         if self._tap is not None:
             tap, self._tap = self._tap, None
             await tap.close()
@@ -145,7 +145,7 @@ class ActiveRefuse:
         self._emit("gate.checked", {"fault": self._fault_id, "observed": seen})
         if seen != "refused":
             raise HarnessError(
-                f"{self._gate.address} should refuse, but an own connect() saw: {seen}.",
+                f"{self._gate.address} should refuse, but a connect() saw: {seen}.",
                 hint="Does another process listen on this address?",
             )
 

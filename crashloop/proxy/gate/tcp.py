@@ -1,10 +1,9 @@
-"""A TCP port that can be open, refuse, or swallow SYNs, and is ours in every state."""
+"""A TCP port that accepts, refuses or drops SYNs, and stays bound in every state."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
-import os
 import socket
 from typing import TYPE_CHECKING
 
@@ -40,7 +39,6 @@ class TcpGate:
         self._loop = asyncio.get_running_loop()
         self._admit = admit
         self._emit = emit
-        self._probe: socket.socket | None = None
         self._probe_port: int | None = None
         self._syn_drop: SynDrop | None = None
         self._reservation, host = _reserve(address)
@@ -58,12 +56,8 @@ class TcpGate:
         """Whether SYNs are being dropped."""
         return self._syn_drop is not None
 
-    def own_inodes(self) -> frozenset[int]:
-        """The sockets with which the gate itself knocks at the port."""
-        return frozenset() if self._probe is None else frozenset({_inode(self._probe)})
-
     def is_own(self, port: int) -> bool:
-        """Whether the gate itself knocks from this port just now."""
+        """Whether the gate's own probe uses this port now."""
         return port == self._probe_port
 
     def start(self) -> None:
@@ -71,22 +65,22 @@ class TcpGate:
         self._acceptor.resume()
 
     def feed(self) -> None:
-        """A descriptor may be free again."""
+        """Retry accepting: a descriptor may be free again."""
         self._acceptor.feed()
 
     def drain(self) -> None:
-        """Admit all who are connected at this instant."""
+        """Admit every client that is connected."""
         self._acceptor.drain()
 
     def refuse(self) -> None:
-        """Answer RST from now on; clients still in the accept queue are reset."""
+        """Answer RST; clients that are still in the accept queue are reset."""
         assert not self.is_shut, "a gate that is shut is opened first"
         self._acceptor.close()
 
     def reopen(self) -> None:
         """Accept again after `refuse()`, on the same port.
 
-        Raises HarnessError when the port has become somebody else's.
+        Raises HarnessError when another process has taken the port.
         """
         try:
             self._listener = self._listen(BACKLOG)
@@ -99,7 +93,7 @@ class TcpGate:
         self._acceptor.resume()
 
     async def shut(self) -> None:
-        """Drop every SYN from the return on. Who has connected by then is admitted.
+        """Drop every SYN; a client that has connected before is admitted.
 
         Raises CapabilityError where the kernel cannot, HarnessError when the port is shared; the
         gate is open then.
@@ -116,25 +110,25 @@ class TcpGate:
         self._acceptor.drain()
 
     def let_in(self, sources: Collection[Endpoint]) -> None:
-        """While the gate is shut, take the SYNs of these sources and of nobody else."""
+        """While the gate is shut, take only the SYNs of these sources."""
         assert self._syn_drop is not None, "only a gate that is shut lets in"
         self._syn_drop.let_in(sources)
 
     def unshut(self) -> None:
-        """Take SYNs again; who waits comes in with its kernel's next retransmission."""
+        """Take SYNs again; a waiting client connects with its kernel's next retransmission."""
         if self._syn_drop is not None:
             self._syn_drop.close()
             self._syn_drop = None
 
     async def observe(self, limit_s: float, then: Callable[[], None] | None = None) -> str:
-        """Knock at the port as a client would and say what that sees; see `dial.observe`.
+        """Probe the port as a client would; returns what `connect.observe` does.
 
-        `then` is called as soon as that is known, while `is_own` still tells the knock.
+        `then` is called when that is known, while `is_own` still knows the probe's port.
         """
         seen = ""
         with open_socket(self._target.family) as probe:
             probe.bind(("", 0))
-            self._probe, self._probe_port = probe, probe.getsockname()[1]
+            self._probe_port = probe.getsockname()[1]
             try:
                 seen = await observe(probe, self._target, limit_s)
                 if then is not None:
@@ -142,11 +136,11 @@ class TcpGate:
                 if seen == "connected":
                     self._acceptor.drain()
             finally:
-                self._probe = self._probe_port = None
+                self._probe_port = None
         return seen
 
     def close(self) -> None:
-        """Give the port back."""
+        """Release the port."""
         self.unshut()
         self._acceptor.close()
         self._reservation.close()
@@ -199,10 +193,6 @@ def _reserve(address: Address) -> tuple[socket.socket, str]:
 def _take_both_families(sock: socket.socket) -> None:
     if sock.family == socket.AF_INET6:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-
-
-def _inode(sock: socket.socket) -> int:
-    return os.fstat(sock.fileno()).st_ino
 
 
 def _in_use(address: Address, error: OSError) -> UsageError:

@@ -1,4 +1,4 @@
-"""A Unix socket's file that can be open or refuse, and stays in its place in both states."""
+"""A Unix socket that accepts or refuses, and whose file stays in place."""
 
 from __future__ import annotations
 
@@ -53,11 +53,11 @@ class UnixGate:
         self._acceptor.resume()
 
     def feed(self) -> None:
-        """A descriptor may be free again."""
+        """Retry accepting: a descriptor may be free again."""
         self._acceptor.feed()
 
     def refuse(self) -> None:
-        """Answer ECONNREFUSED from now on; clients still in the accept queue are reset."""
+        """Answer ECONNREFUSED; clients that are still in the accept queue are reset."""
         self._acceptor.close()
 
     def reopen(self) -> None:
@@ -76,7 +76,7 @@ class UnixGate:
         self._acceptor.resume()
 
     async def observe(self, limit_s: float) -> str:
-        """Knock as a client would and say what that sees; see `dial.observe`."""
+        """Probe the socket as a client would; returns what `connect.observe` does."""
         with open_socket(socket.AF_UNIX) as probe:
             return await observe(probe, self._target, limit_s)
 

@@ -1,1 +1,1 @@
-"""The kernel's own interfaces: dropped SYNs, seen RSTs, socket diagnostics, precise timers."""
+"""Interfaces of the kernel: dropped SYNs, RSTs on the wire, socket diagnostics, timers."""

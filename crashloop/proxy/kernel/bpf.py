@@ -1,4 +1,4 @@
-"""Classic BPF, the kernel's small packet language: just what the gate needs, and how to load it.
+"""Classic BPF, the kernel's packet filter language: what the gate needs, and how to load it.
 
 Offsets count from where the kernel starts the program; `NETWORK` + n is byte n of the IP header.
 """
@@ -35,7 +35,7 @@ _IPV4_SOURCE, _IPV6_SOURCE = 12, 8
 
 
 def load(sock: socket.socket, option: int, program: Sequence[Instruction]) -> None:
-    """Give a program to a socket by a SOL_SOCKET option; raises the kernel's OSError."""
+    """Load a program into a socket by a SOL_SOCKET option; raises the kernel's OSError."""
     code = b"".join(struct.pack("=HBBI", *each) for each in program)
     buffer = ctypes.create_string_buffer(code, len(code))
     sock.setsockopt(
@@ -44,13 +44,13 @@ def load(sock: socket.socket, option: int, program: Sequence[Instruction]) -> No
 
 
 def require(operand: int, otherwise: int = 0) -> Iterator[Instruction]:
-    """Go on if the accumulator equals the operand, else return `otherwise`."""
+    """Continue if the accumulator equals the operand, else return `otherwise`."""
     yield (IF_EQUAL, 1, 0, operand)
     yield (RETURN, 0, 0, otherwise)
 
 
 def source_words(host: str, base: int) -> Iterator[tuple[Instruction, int]]:
-    """The loads that read an IP packet's source address, each with the word that `host` has.
+    """Yield the loads of an IP packet's source address, each with the word that `host` has.
 
     `base` is the operand of the IP header's first byte.
     """

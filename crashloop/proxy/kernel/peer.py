@@ -21,9 +21,9 @@ _SOL_LOCAL, _LOCAL_PEERPID = 0, 2  # macOS' sys/un.h
 
 
 def client_pid(client: socket.socket, peer: Endpoint | None, pids: Iterable[int]) -> int | None:
-    """The client's process id; None where the kernel does not tell.
+    """Find the client's process id; None where the kernel does not show it.
 
-    A Unix socket's peer is told for any process. Over TCP it is looked for among `pids` alone, by
+    A Unix socket's peer is known for any process. Over TCP only `pids` are searched, by
     the socket at the other end (Linux).
     """
     if client.family == socket.AF_UNIX:

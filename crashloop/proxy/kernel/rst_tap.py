@@ -1,4 +1,4 @@
-"""The refusals of a port as they leave the kernel: who was answered RST."""
+"""The clients to which the kernel answered RST."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ _REMEMBERED = 1024
 
 
 class RstTap:
-    """Sees each RST with which the kernel answers a SYN to one port of this machine.
+    """Read each RST with which the kernel answers a SYN to one port of this machine.
 
     Only such a RST has ACK and a sequence number of zero (RFC 9293, 3.5.2), so resets of
-    connections are not taken for refusals. It is seen where it leaves, so once over loopback; what
-    bridges send on is known by its numbers. `on_refusals` is called when there is something to
-    `read`.
+    connections are not counted as refusals. Only outgoing packets are read, so one over loopback is
+    read once; a copy that a bridge forwards has the same numbers and is skipped. `on_refusals` is
+    called when there is something to `read`.
 
-    Raises CapabilityError without the right to read raw packets (CAP_NET_RAW), and elsewhere than
-    on Linux.
+    Raises CapabilityError without the right to read raw packets (CAP_NET_RAW), and on systems other
+    than Linux.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class RstTap:
         loop.add_reader(self._socket, on_refusals)
 
     def read(self) -> tuple[list[Endpoint], int]:
-        """The clients refused since the last reading, and how many more the buffer had lost."""
+        """Return the clients refused since the last call, and how many more the buffer lost."""
         clients: list[Endpoint] = []
         while True:
             try:
@@ -80,7 +80,7 @@ class RstTap:
         return clients, lost
 
     async def close(self) -> None:
-        """Look no longer. The kernel takes 5 to 20 ms for it, which the loop does not wait for."""
+        """Close the socket in a thread: it takes the kernel 5 to 20 ms."""
         self._loop.remove_reader(self._socket)
         await self._loop.run_in_executor(None, self._socket.close)
 

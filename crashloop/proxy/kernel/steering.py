@@ -1,4 +1,4 @@
-"""Which of two listeners on one port gets a SYN: the open one, or the full one that drops it.
+"""Steering each SYN to one of two listeners on one port: the open one, or the full one.
 
 Listeners that share a port by SO_REUSEPORT form a group, numbered from zero in the order in which
 they began to listen, and a classic BPF program may choose among them by number (socket(7),
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 OPEN, FULL = 0, 1
 MOST_SOURCES = 1000
-"""How many sources one program names; also old kernels' limit on a program (20 KB) takes them."""
+"""How many sources one program may name; they also fit old kernels' limit of 20 KB."""
 
 _SO_ATTACH_REUSEPORT_CBPF = 51
 _FLAGS_OFFSET = 13
@@ -41,7 +41,7 @@ def steer(
 
 
 def program(sources: Collection[Endpoint], *, to: int, others: int) -> Iterator[Instruction]:
-    """The program behind `steer`; the kernel starts it behind the TCP header."""
+    """Yield the program of `steer`; the kernel starts it behind the TCP header."""
     assert len(sources) <= MOST_SOURCES, "one program cannot name that many"
     yield (bpf.LOAD_BYTE, 0, 0, bpf.NETWORK)
     yield (bpf.SHIFT_RIGHT, 0, 0, 4)

@@ -1,4 +1,4 @@
-"""A listener whose accept queue is full for ever: what is steered to it is dropped."""
+"""A listener whose accept queue is full: the kernel drops the SYNs that are steered to it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _QUEUED_OFFSET, _QUEUED_BYTES = 24, 4
 
 
 class SynDrop:
-    """Drops the SYNs to a port, except of the sources that are let in.
+    """Drop the SYNs to a port, except those of the sources that are let in.
 
     The accept queue of a second listener on the port, made by `listen(backlog)`, takes one
     connection and holds our own, which `target` reaches.
@@ -44,7 +44,7 @@ class SynDrop:
         self._full: socket.socket | None = None
 
     async def open(self) -> None:
-        """Drop SYNs from the return on.
+        """Begin to drop SYNs.
 
         Raises CapabilityError where the kernel cannot steer, HarnessError when the queue does not
         fill; no SYN is dropped then.
@@ -83,7 +83,7 @@ class SynDrop:
         steer(self._listener, sources, to=OPEN, others=FULL)
 
     def close(self) -> None:
-        """Drop no SYN any more."""
+        """Stop dropping SYNs."""
         if self._full is not None:
             steer(self._listener, to=OPEN, others=OPEN)
             self._full.close()

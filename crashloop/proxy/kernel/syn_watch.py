@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from crashloop.proxy.kernel.sock_diag import SocketTable, TcpSocket
 
 PERIOD_S = 0.015
-"""Time between two samples; a connect() given up within it can go unseen."""
+"""Time between two samples; a connect() that is given up between them is not seen."""
 
 _FIRST_RETRANSMISSION_S = 1
 """After the first SYN: RFC 6298, and Linux' TCP_TIMEOUT_INIT."""
@@ -59,7 +59,7 @@ class SynWatch:
         table: SocketTable,
         host: str,
         port: int,
-        own_inodes: Callable[[], frozenset[int]],
+        is_own: Callable[[int], bool],
         pids: Callable[[], Iterable[int]],
         emit: Emit,
     ) -> None:
@@ -67,23 +67,22 @@ class SynWatch:
         self._table = table
         self._host = "" if is_wildcard(host) else host
         self._port = port
-        self._own_inodes = own_inodes
+        self._is_own = is_own
         self._pids = pids
         self._emit = emit
         self._sampled_ns = time.monotonic_ns()
         self.waiting: dict[int, Waiting] = {}
 
     def sample(self, admit: Callable[[], None] | None = None) -> None:
-        """Look once. `admit` takes in who has connected before the table was read.
+        """Take a sample. `admit` admits the clients that connected before the table was read.
 
-        It is called before anybody counts as gone, so who came in is never taken for gone.
+        It is called before any client counts as gone, so a connected client never does.
         """
         now_ns = time.monotonic_ns()
-        own = self._own_inodes()
         found = {
             entry.inode: entry
             for entry in self._table.read(SYN_SENT)
-            if self._is_ours(entry) and entry.inode and entry.inode not in own
+            if entry.inode and self._is_ours(entry) and not self._is_own(entry.local_port)
         }
         for inode, entry in found.items():
             known = self.waiting.get(inode)
@@ -99,13 +98,13 @@ class SynWatch:
             self.end(waiting, "gone")
 
     def end(self, waiting: Waiting, reason: GoneReason) -> None:
-        """Forget a client, with an event."""
+        """Remove a client, with an event."""
         if self.waiting.pop(waiting.inode, None) is not None:
             data = self._data(waiting)
             self._emit("gate.syn_gone", {**data, "reason": reason})
 
     def find(self, peer: Endpoint | None) -> Waiting | None:
-        """The waiting client that just connected from this host and port, if it is one."""
+        """Find the waiting client that has just connected from this host and port."""
         for waiting in self.waiting.values():
             if peer == (waiting.host, waiting.port) and self._still_theirs(waiting):
                 return waiting
@@ -138,7 +137,7 @@ class SynWatch:
         self._emit("gate.syn_seen", self._data(waiting))
 
     def _sent_ns(self, entry: TcpSocket, now_ns: int) -> int:
-        """When a socket that is new in this sample sent its first SYN: by its timer if it can."""
+        """The instant of a new socket's first SYN, by its retransmission timer where possible."""
         if entry.retransmissions or entry.retransmit_in_s is None:
             return now_ns
         ago_ns = round((_FIRST_RETRANSMISSION_S - entry.retransmit_in_s) * 1e9)

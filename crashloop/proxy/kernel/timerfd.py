@@ -1,4 +1,4 @@
-"""Linux' timer as a file descriptor; Python has it from 3.13 on, before that the C library."""
+"""Linux' timer as a file descriptor: from Python 3.13 on, or else from the C library."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if sys.version_info >= (3, 13):
         return os.timerfd_create(time.CLOCK_MONOTONIC, flags=os.TFD_NONBLOCK | os.TFD_CLOEXEC)
 
     def timerfd_set(descriptor: int, due_ns: int) -> None:
-        """Ring once at this instant; at once if it has passed."""
+        """Expire once at this instant; at once if it has passed."""
         os.timerfd_settime_ns(descriptor, flags=os.TFD_TIMER_ABSTIME, initial=max(due_ns, 1))
 
 else:
@@ -39,7 +39,7 @@ else:
         return descriptor
 
     def timerfd_set(descriptor: int, due_ns: int) -> None:
-        """Ring once at this instant; at once if it has passed."""
+        """Expire once at this instant; at once if it has passed."""
         seconds, nanoseconds = divmod(max(due_ns, 1), NS_PER_S)
         spec = _TimerSpec(_TimeSpec(0, 0), _TimeSpec(seconds, nanoseconds))
         if _libc.timerfd_settime(descriptor, _TFD_TIMER_ABSTIME, ctypes.byref(spec), None):

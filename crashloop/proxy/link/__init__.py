@@ -1,1 +1,1 @@
-"""One client's connection through the proxy and the bytes of both its directions."""
+"""One client's connection through the proxy, and the bytes of both directions."""

@@ -1,4 +1,4 @@
-"""Waiting for the next small chunk awake: waking a sleeping process costs more than a copy."""
+"""Busy polling for the next small chunk: waking a sleeping process costs more than a copy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import asyncio
 
 SMALL_BYTES = 64 * 1024
-"""Larger chunks follow each other anyway; staying awake after them cost 8 % of a transfer."""
+"""Larger chunks follow each other anyway; polling after them cost 8 % of a transfer."""
 
 _STAY_NS = 50_000
 _CROWDED_NS = 1_000_000
@@ -18,7 +18,7 @@ _TRUST = 8
 
 
 class BusyPoll:
-    """Keeps the loop turning for up to 50 us after a small chunk, while that pays.
+    """Keep the loop turning for up to 50 us after a small chunk, while that pays.
 
     It pays where the answer comes within that time; trust is won by answers and lost without, and
     a turn that took 1 ms shows that others need the processor: then it rests for 50 ms.
@@ -33,7 +33,7 @@ class BusyPoll:
         self._trust = _TRUST // 2
 
     def stay(self) -> None:
-        """Stay awake for a moment, unless it does not pay."""
+        """Poll for a moment, unless it does not pay."""
         now_ns = time.monotonic_ns()
         if self._turning:
             self._trust = min(self._trust + 1, _TRUST)

@@ -1,4 +1,4 @@
-"""What one link tells: an event at each turn of its life, and all its sums at the end."""
+"""The events of one link: one at each change of its state, and the totals at its end."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Side = Literal["client", "upstream", "proxy"]
 Reason = Literal["healed", "delay", "client closed", "proxy closed"]
 
 RECEIPTS = 3
-"""Chunks of a link and toxic with an event each; the rest is summed at close."""
+"""How many chunks of a link and toxic get an event each; the totals come at the end."""
 
 
 class LinkEvents:
@@ -41,31 +41,31 @@ class LinkEvents:
 
     def opened(self, listen: Address) -> None:
         """A client was accepted."""
-        self._tell("link.opened", listen=str(listen), client_pid=self.client_pid)
+        self._send("link.opened", listen=str(listen), client_pid=self.client_pid)
 
     def turned_away(self, fault_id: str, *, reset: bool) -> None:
-        """It is closed at once."""
+        """The link is closed at once."""
         self.by, self.fault = "proxy", fault_id
-        self._tell("link.turned_away", fault=fault_id, reset=reset)
+        self._send("link.turned_away", fault=fault_id, reset=reset)
 
     def held(self, fault_id: str) -> None:
-        """A fault keeps it silent."""
-        self._tell("link.held", fault=fault_id)
+        """A fault holds the link."""
+        self._send("link.held", fault=fault_id)
 
     def released(self, fault_id: str, reason: Reason) -> None:
-        """The fault lets go of it."""
+        """The fault no longer holds the link."""
         held_s = (time.monotonic_ns() - self.opened_ns) / NS_PER_S
-        self._tell("link.released", fault=fault_id, held_s=held_s, reason=reason)
+        self._send("link.released", fault=fault_id, held_s=held_s, reason=reason)
 
     def dialled(self) -> None:
-        """The way to the upstream begins; no event of its own."""
+        """Connecting to the upstream begins; no event of its own."""
         self._dialled_ns = time.monotonic_ns()
 
     def connected(self, upstream: socket.socket) -> None:
         """The upstream was reached; `via` is this end's own address, where that is TCP."""
         name = upstream.getsockname()
         via = {"via": f"{name[0]}:{name[1]}"} if isinstance(name, tuple) else {}
-        self._tell("link.connected", **via)
+        self._send("link.connected", **via)
 
     def failed(self, error: OSError) -> None:
         """The upstream was not reached."""
@@ -74,16 +74,16 @@ class LinkEvents:
         if isinstance(error, TimeoutError):
             name = "TimeoutError"
         after_s = (time.monotonic_ns() - self._dialled_ns) / NS_PER_S
-        self._tell("link.failed", error=name, after_s=after_s)
+        self._send("link.failed", error=name, after_s=after_s)
 
     def gained(self, stage: Stage) -> None:
-        """A toxic works on the link from now on; its sums are in the last event."""
+        """A toxic acts on the link; its totals are in the last event."""
         self._stages.append(stage)
 
     def delayed(self, stage: Stage, waited_ns: int) -> None:
         """A toxic has held a chunk; the first few are events."""
         if stage.chunks <= RECEIPTS:
-            self._tell(
+            self._send(
                 "link.delayed",
                 fault=stage.fault_id,
                 delay_s=waited_ns / NS_PER_S,
@@ -95,12 +95,12 @@ class LinkEvents:
         """A toxic has dropped bytes; the first time is an event."""
         if stage.dropped_bytes == size_bytes:
             where = stage.fault.direction
-            self._tell("link.dropped", fault=stage.fault_id, direction=where, bytes=size_bytes)
+            self._send("link.dropped", fault=stage.fault_id, direction=where, bytes=size_bytes)
 
     def closed(self, up: Pipe, down: Pipe, *, reset: bool) -> None:
-        """It is over."""
+        """The link has ended."""
         fault = {} if self.fault is None else {"fault": self.fault}
-        self._tell(
+        self._send(
             "link.closed",
             opened_ns=self.opened_ns,
             closed_ns=time.monotonic_ns(),
@@ -131,12 +131,12 @@ class LinkEvents:
             ],
         )
 
-    def _tell(self, kind: str, **data: object) -> None:
+    def _send(self, kind: str, **data: object) -> None:
         self._emit(kind, {"link": self._name, **data})
 
 
 def moved(up: Pipe, down: Pipe) -> dict[str, int]:
-    """The bytes of both directions so far: sent on, and received."""
+    """The bytes of both directions so far, sent and received."""
     return {
         "bytes_up": up.moved_bytes,
         "bytes_down": down.moved_bytes,

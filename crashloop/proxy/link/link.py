@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from crashloop.proxy.toxics.chunk import End
 
 SETTLING_NS = 2_000_000
-"""What a client that polls gets to see its connect() succeed; over loopback it takes 0.1 ms."""
+"""The time for a client to see its connect() succeed; over loopback it takes 0.1 ms."""
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
@@ -51,7 +51,7 @@ class Path(NamedTuple):
 class Link:
     """Accepted, perhaps held, then dialled and forwarded both ways; emits its own receipts.
 
-    Owns both sockets and closes them on every way out. `on_closed` is called last, once.
+    Owns both sockets and closes them in every case. `on_closed` is called last, once.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Link:
         )
 
     def open(self, holds: Sequence[tuple[str, int | None]] = ()) -> None:
-        """Begin: held by each (fault, until_ns or None for a heal), or dialled at once."""
+        """Hold the link by each (fault, until_ns or None for a heal), or dial at once."""
         self._events.opened(self._path.listen)
         for fault_id, until_ns in holds:
             self._hold(fault_id, until_ns)
@@ -106,7 +106,7 @@ class Link:
             self._close(reset=False, reason="proxy closed")
 
     def release(self, fault_id: str, reason: Reason) -> None:
-        """End one fault's hold, if there is one; the last to end lets the link through."""
+        """End one fault's hold, if there is one; dial when it was the last."""
         if fault_id not in self._holds:
             return
         timer = self._holds.pop(fault_id)
@@ -117,7 +117,7 @@ class Link:
             self._dial()
 
     def add(self, fault_id: str, fault: LinkFault) -> None:
-        """Let a toxic work on the chunks of its direction from now on."""
+        """Add a toxic to its direction."""
         stage = Stage(
             fault_id=fault_id,
             fault=fault,
@@ -128,17 +128,17 @@ class Link:
         self._pipe_of(fault.direction).add(stage)
 
     def change(self, fault_id: str, fault: LinkFault) -> None:
-        """Go on with other parameters of a toxic."""
+        """Change the parameters of a toxic."""
         if not self._closed:
             self._pipe_of(fault.direction).change(fault_id, fault)
 
     def remove(self, fault_id: str, fault: LinkFault) -> None:
-        """Take a toxic out; what it alone kept back goes at once."""
+        """Remove a toxic; what only it held is passed on at once."""
         if not self._closed:
             self._pipe_of(fault.direction).remove(fault_id)
 
     def cut(self, *, reset: bool) -> None:
-        """Close both sides now, from the proxy's own will."""
+        """Close both sides now, because the proxy wants it."""
         self._events.by = self._events.by or "proxy"
         self._close(reset=reset, reason="proxy closed")
 
@@ -148,7 +148,7 @@ class Link:
         return up.received_bytes, up.moved_bytes, down.received_bytes, down.moved_bytes
 
     def snapshot(self) -> dict[str, object]:
-        """What is known of the link now."""
+        """The state of the link, JSON-able."""
         return {
             "link": self.name,
             "client_pid": self._events.client_pid,
@@ -159,7 +159,7 @@ class Link:
         }
 
     def source_ended(self, pipe: Pipe, *, reset: bool) -> None:
-        """Note who ended first; a held client that leaves is gone at once."""
+        """Note which side ended first; close a held link at once."""
         self._events.by = self._events.by or ("client" if pipe is self._up else "upstream")
         if self._holds or (reset and not self._joined):
             self._close(reset=reset, reason="client closed")
@@ -169,11 +169,11 @@ class Link:
         self._events.by = self._events.by or ("upstream" if pipe is self._up else "client")
 
     def needs_half_close(self, pipe: Pipe) -> bool:
-        """Whether the other direction still moves; else closing the sockets says it all."""
+        """Whether the other direction still moves; if not, closing the sockets is enough."""
         return not (self._down if pipe is self._up else self._up).done
 
     def pipe_done(self, pipe: Pipe, end: End) -> None:
-        """Close when nothing can move any more."""
+        """Close the link when nothing can move in either direction."""
         stage = pipe.closed_by
         if stage is not None and self._events.fault is None:
             self._events.fault = stage.fault_id
@@ -235,7 +235,7 @@ class Link:
             self._path.on_refused()
 
     def _reset_when_settled(self) -> None:
-        """Reset, but not so soon that the client's connect() reports it instead of succeeding."""
+        """Reset, but only after the client's connect() has had time to succeed."""
         self._path.timers.at(
             self._events.opened_ns + SETTLING_NS,
             lambda: self._close(reset=True, reason="proxy closed"),

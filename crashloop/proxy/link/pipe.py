@@ -1,4 +1,4 @@
-"""One direction of a link: bytes from a source to a sink, in order, bounded, none lost."""
+"""One direction of a link: bytes from a source to a sink, in order, bounded, without loss."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ _SENDS_AT_ONCE = 64
 
 
 class PipeOwner(Protocol):
-    """Told of a pipe's life; every call comes from the event loop, never twice for one thing."""
+    """What a pipe reports to; each call comes from the event loop, once for each event."""
 
     def source_ended(self, pipe: Pipe, *, reset: bool) -> None:
-        """The source will send no more; queued bytes may still be under way."""
+        """The source has ended; queued bytes may still follow."""
 
     def sink_failed(self, pipe: Pipe) -> None:
-        """The sink takes no more; what was queued for it is dropped."""
+        """The sink has failed; what was queued for it is dropped."""
 
     def needs_half_close(self, pipe: Pipe) -> bool:
-        """Whether the sink stays open although this pipe has come to its end."""
+        """Whether the sink stays open after the end of this pipe."""
 
     def pipe_done(self, pipe: Pipe, end: End) -> None:
-        """Nothing will move on this pipe again; the end has come to the sink."""
+        """The pipe is finished: the end has reached the sink."""
 
 
 class Pipe:
@@ -87,39 +87,39 @@ class Pipe:
             self._read_while_there_is_room()
 
     def read_from(self, source: socket.socket) -> None:
-        """Take another source, before the start."""
+        """Replace the source, before the start."""
         assert not self._started, "a source is changed before the start"
         self._source = source
 
     def connect(self, sink: socket.socket) -> None:
-        """Begin to write; what was read before goes first."""
+        """Begin to write to the sink, first what was read before."""
         self._sink = sink
         if not self._chain.is_empty:
             self._pump()
 
     def add(self, stage: Stage) -> None:
-        """Put a toxic at the end of the chain, for the bytes that come to it from now on."""
+        """Add a toxic at the end of the chain, for the bytes that reach it from now on."""
         self._chain.add(stage)
         self._pump()
 
     def change(self, fault_id: str, fault: LinkFault) -> None:
-        """Begin a toxic anew with other parameters."""
+        """Restart a toxic with other parameters."""
         self._chain.change(fault_id, fault, time.monotonic_ns())
         self._pump()
 
     def remove(self, fault_id: str) -> None:
-        """Take a toxic out; what it alone held goes at once, in order."""
+        """Remove a toxic; what only it held is passed on at once, in order."""
         self._chain.remove(fault_id, time.monotonic_ns())
         self._pump()
 
     def cut_source(self) -> None:
-        """Read no more; what is under way is still written, then the sink is closed."""
+        """Stop reading; what was read is still written, then the sink is closed."""
         if not (self._ended or self.done):
             self._end("close")
             self._pump()
 
     def stop(self) -> None:
-        """Stop for good and drop what is queued; the sockets stay the owner's."""
+        """Stop for good and drop what is queued; the owner closes the sockets."""
         self.done = True
         self._pause_reading()
         self._await_sink(wanted=False)
@@ -128,7 +128,7 @@ class Pipe:
             self._timer = None
 
     def forget(self) -> None:
-        """Let go of the owner, so that a closed link is no work for the garbage collector."""
+        """Drop the reference to the owner, so that a closed link needs no garbage collection."""
         assert self.done, "an owner is forgotten when nothing moves any more"
         del self._owner
 
@@ -198,7 +198,7 @@ class Pipe:
         self._chain.put(Chunk.ending(end, time.monotonic_ns()))
 
     def _pump(self) -> None:
-        """Move what may move: through the toxics, out to the sink, and in from the source."""
+        """Move what can move: through the toxics, to the sink, and from the source."""
         if self.done:
             return
         self._chain.advance(time.monotonic_ns())
@@ -210,7 +210,7 @@ class Pipe:
         self._read_while_there_is_room()
 
     def _send(self) -> bool:
-        """Write until the outbox is empty or the sink is full; says whether the pipe lives on."""
+        """Write until the outbox is empty or the sink is full; false when the pipe has ended."""
         assert self._sink is not None
         outbox = self._chain.outbox
         for _ in range(_SENDS_AT_ONCE):

@@ -2,7 +2,7 @@
 
 An event loop's own timers tick in milliseconds: late by 1.1 ms at p99 and, on uvloop, up to
 0.86 ms early. A timerfd that the loop reads is late by 0.2 ms at p99, most of which a sleeping
-processor takes to wake up: so it rings a moment before, and the loop turns until it is time.
+processor takes to wake up. So it expires a moment early, and the loop turns until it is time.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import os
 import sys
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from crashloop.clock import NS_PER_S
 
@@ -27,7 +27,7 @@ _TIDY_FROM = 64
 
 
 class Timer:
-    """One call to come."""
+    """One pending call."""
 
     __slots__ = ("_timers", "callback", "due_ns")
 
@@ -37,48 +37,48 @@ class Timer:
         self.callback: Callable[[], None] | None = callback
 
     def cancel(self) -> None:
-        """Forget the call; harmless after it has happened."""
+        """Cancel the call; harmless after it was made."""
         if self.callback is not None:
             self.callback = None
-            self._timers.forgotten()
+            self._timers.count_cancelled()
 
 
 class Timers:
-    """Calls back once each, at `due_ns` of the monotonic clock or later, on the running loop."""
+    """Make each call once, at `due_ns` of the monotonic clock or later, on the running loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._heap: list[tuple[int, int, Timer]] = []
         self._numbers = itertools.count()
-        self._forgotten = 0
+        self._cancelled = 0
         self._loop = loop
-        self._wake_up = _wake_up(loop, self._ring)
+        self._wake_up = _wake_up(loop, self._expire)
         self._set_ns: int | None = None
-        self._ringing = False
+        self._expiring = False
         self._turning = False
 
     def at(self, due_ns: int, callback: Callable[[], None]) -> Timer:
-        """Call back at `due_ns`."""
+        """Call `callback` at `due_ns`."""
         timer = Timer(self, due_ns, callback)
         heapq.heappush(self._heap, (due_ns, next(self._numbers), timer))
-        if not self._ringing:
+        if not self._expiring:
             self._set()
         return timer
 
     def close(self) -> None:
-        """Forget every call."""
+        """Cancel every call."""
         self._heap.clear()
         self._wake_up.close()
 
-    def forgotten(self) -> None:
-        """Count a cancelled timer; when most are, they are swept out of the heap."""
-        self._forgotten += 1
-        if self._forgotten > max(_TIDY_FROM, len(self._heap) // 2):
+    def count_cancelled(self) -> None:
+        """Count a cancelled timer; when most are cancelled, remove them from the heap."""
+        self._cancelled += 1
+        if self._cancelled > max(_TIDY_FROM, len(self._heap) // 2):
             self._heap = [entry for entry in self._heap if entry[2].callback is not None]
             heapq.heapify(self._heap)
-            self._forgotten = 0
+            self._cancelled = 0
 
     def _set(self) -> None:
-        """See to it that the wake-up is set for the first timer, or stay awake where it is near."""
+        """Set the wake-up for the first timer, or keep the loop turning where that is near."""
         if not self._heap or self._turning:
             return
         due_ns = self._heap[0][0]
@@ -91,44 +91,34 @@ class Timers:
 
     def _turn(self) -> None:
         self._turning = False
-        self._ring()
+        self._expire()
 
-    def _ring(self) -> None:
+    def _expire(self) -> None:
         self._set_ns = None
-        self._ringing = True
+        self._expiring = True
         try:
             while self._heap and self._heap[0][0] <= time.monotonic_ns():
                 timer = heapq.heappop(self._heap)[2]
                 callback, timer.callback = timer.callback, None
                 if callback is None:
-                    self._forgotten -= 1
+                    self._cancelled -= 1
                 else:
                     callback()
         finally:
-            self._ringing = False
+            self._expiring = False
             self._set()
 
 
-class WakeUp(Protocol):
-    """Rings once at about the instant it was last set to; early does no harm."""
-
-    def set(self, due_ns: int) -> None:
-        """Ring then, and not when it was set to before."""
-
-    def close(self) -> None:
-        """Never ring again."""
-
-
 class _LoopTimer:
-    def __init__(self, loop: asyncio.AbstractEventLoop, ring: Callable[[], None]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, expire: Callable[[], None]) -> None:
         self._loop = loop
-        self._ring = ring
+        self._expire = expire
         self._handle: asyncio.TimerHandle | None = None
 
     def set(self, due_ns: int) -> None:
         self.close()
         wait_s = (due_ns - time.monotonic_ns()) / NS_PER_S
-        self._handle = self._loop.call_later(max(wait_s, _SHORTEST_WAIT_S), self._ring)
+        self._handle = self._loop.call_later(max(wait_s, _SHORTEST_WAIT_S), self._expire)
 
     def close(self) -> None:
         if self._handle is not None:
@@ -136,9 +126,9 @@ class _LoopTimer:
 
 
 class _TimerFd:
-    def __init__(self, loop: asyncio.AbstractEventLoop, ring: Callable[[], None]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, expire: Callable[[], None]) -> None:
         self._loop = loop
-        self._ring = ring
+        self._expire = expire
         self._descriptor = timerfd_create()
         loop.add_reader(self._descriptor, self._on_readable)
 
@@ -150,17 +140,17 @@ class _TimerFd:
         os.close(self._descriptor)
 
     def _on_readable(self) -> None:
-        with suppress(BlockingIOError):  # set anew since it rang
+        with suppress(BlockingIOError):  # set again since it expired
             os.read(self._descriptor, 8)
-        self._ring()
+        self._expire()
 
 
 if sys.platform == "linux":
     from crashloop.proxy.kernel.timerfd import timerfd_create, timerfd_set
 
 
-def _wake_up(loop: asyncio.AbstractEventLoop, ring: Callable[[], None]) -> WakeUp:
+def _wake_up(loop: asyncio.AbstractEventLoop, expire: Callable[[], None]) -> _TimerFd | _LoopTimer:
     if sys.platform == "linux":
         with suppress(OSError):  # no descriptor left, or a sandbox without timerfd
-            return _TimerFd(loop, ring)
-    return _LoopTimer(loop, ring)
+            return _TimerFd(loop, expire)
+    return _LoopTimer(loop, expire)

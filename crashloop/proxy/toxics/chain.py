@@ -1,4 +1,4 @@
-"""The toxics of one direction of one link, in order, and what may leave it now."""
+"""The toxics of one direction of a link, in order, and the bytes that may leave it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OUTBOX_CHUNKS = 64
 
 
 class Outbox:
-    """The way out: chunks whose time has come, in order."""
+    """The chunks that may leave now, in order."""
 
     __slots__ = ("chunks", "size_bytes")
 
@@ -29,12 +29,12 @@ class Outbox:
         return self.size_bytes < OUTBOX_BYTES and len(self.chunks) < OUTBOX_CHUNKS
 
     def put(self, chunk: Chunk) -> None:
-        """Take it."""
+        """Add a chunk."""
         self.chunks.append(chunk)
         self.size_bytes += len(chunk.data)
 
     def take(self, size_bytes: int) -> bool:
-        """Remove so many bytes of the first chunk; says whether that was all of it."""
+        """Remove so many bytes of the first chunk; returns whether that was all of it."""
         chunk = self.chunks[0]
         self.size_bytes -= size_bytes
         if size_bytes < len(chunk.data):
@@ -45,9 +45,9 @@ class Outbox:
 
 
 class Chain:
-    """Bytes go in by `put`, come out in `outbox`, in order; nothing is lost but what a toxic drops.
+    """Bytes enter by `put` and leave by `outbox`, in order; only a toxic drops any.
 
-    Pure: `advance` is told the time, and afterwards `due_ns` is when it must be called again.
+    Pure: `advance` gets the time, and `due_ns` is when it must be called again.
     """
 
     __slots__ = ("due_ns", "outbox", "stages", "witness")
@@ -77,11 +77,11 @@ class Chain:
         return None
 
     def put(self, chunk: Chunk) -> None:
-        """Take what the source sent."""
+        """Add what the source sent."""
         self._first.put(chunk)
 
     def advance(self, now_ns: int) -> None:
-        """Move what may move at this time."""
+        """Move what can move at this time."""
         moved = bool(self.stages)
         while moved:
             moved = False
@@ -91,20 +91,20 @@ class Chain:
         self.due_ns = min(dues, default=None)
 
     def add(self, stage: Stage) -> None:
-        """Put a toxic at the end; what the others hold goes through it in its time."""
+        """Add a toxic at the end; what the others hold goes through it later."""
         self.stages.append(stage)
 
     def change(self, fault_id: str, fault: LinkFault, now_ns: int) -> None:
-        """Begin a toxic anew: what it has in hand goes on at once, the rest by the new rule."""
+        """Restart a toxic: the chunk that it holds is passed on, the rest follows the new rule."""
         for index, stage in enumerate(self.stages):
             if stage.fault_id == fault_id and stage.end is None:
                 stage.release(now_ns, self._after(index), self.witness)
                 stage.begin(fault, now_ns)
 
     def remove(self, fault_id: str, now_ns: int) -> None:
-        """Take a toxic out; what it alone held goes on at once, in order.
+        """Remove a toxic; what only it held is passed on at once, in order.
 
-        One that has ended the stream stays: the end is under way.
+        One that has ended the stream stays, because its end is on the way.
         """
         for index, stage in enumerate(self.stages):
             if stage.fault_id != fault_id or stage.end is not None:

@@ -1,4 +1,4 @@
-"""What moves on a link."""
+"""Chunks: what moves on a link."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ CHUNK_BYTES = 32 * 1024
 """Largest chunk that a toxic sees; Toxiproxy's own."""
 
 End = Literal["end", "close", "reset"]
-"""How a stream ends: its source sent no more, a toxic closes the connection, a reset."""
+"""How a stream ends: its source ends, a toxic closes the connection, or a reset."""
 
 
 @dataclass(slots=True)
@@ -31,7 +31,7 @@ class Chunk:
         return cls(data=memoryview(b""), at_ns=now_ns, entered_ns=now_ns, end=end)
 
     def split(self, size_bytes: int, now_ns: int) -> tuple[Chunk, Chunk | None]:
-        """Cut the first bytes off; the rest, if there is one, counts its wait from now."""
+        """Split off the first bytes; the rest, if there is any, waits from now on."""
         if size_bytes >= len(self.data):
             return self, None
         head = Chunk(self.data[:size_bytes], self.at_ns, self.entered_ns)

@@ -20,20 +20,20 @@ class Take(NamedTuple):
 
 
 class Wait(NamedTuple):
-    """Step: go on at `until_ns` or later; None: never by itself."""
+    """Step: continue at `until_ns` or later; None: never."""
 
     until_ns: int | None
 
 
 class Give(NamedTuple):
-    """Step: pass a chunk on; `rest` of what was taken stays in hand."""
+    """Step: pass a chunk on; `rest` of what was taken stays held."""
 
     chunk: Chunk
     rest: Chunk | None = None
 
 
 class Drop(NamedTuple):
-    """Step: lose what is in hand."""
+    """Step: drop the chunk that is held."""
 
 
 class Close(NamedTuple):
@@ -48,7 +48,7 @@ Steps = Generator[Step, "Chunk | None", None]
 
 
 class Carrier(Protocol):
-    """What a toxic may ask of the stage that carries it out."""
+    """What a rule may use of the stage that carries it out."""
 
     now_ns: int
     passed_bytes: int
@@ -62,8 +62,8 @@ class Carrier(Protocol):
 class Rule:
     """A toxic: `steps(fault, stage)` begins it on one direction of one link.
 
-    It does no I/O and never asks for the time: the stage says what time it is. Ends pass by
-    themselves unless the rule `takes_end`. `holds_chunks` may wait before it: one, as before an
+    It does no I/O and never asks for the time: the stage has it. Ends are passed on unless the
+    rule `takes_end`. `holds_chunks` may wait before it: one, as before an
     unbuffered channel, or 1024 before a latency, as in Toxiproxy. `delays`: what it passes on has
     waited for its sake. `closes_on_heal`: the link cannot go on afterwards.
     """

@@ -143,4 +143,4 @@ RULES: dict[type[LinkFault], Rule] = {
     LimitData: Rule(steps=_limit_data),
 }
 SPARED = Rule(steps=_pass_on)
-"""What a link gets that the fault's toxicity did not take."""
+"""The rule of a link that the fault's toxicity spared."""

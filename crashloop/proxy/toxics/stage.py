@@ -1,4 +1,4 @@
-"""One toxic on one direction of one link: carries out its steps as time and room allow."""
+"""One toxic on one direction of one link, carried out as time and room allow."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ INBOX_BYTES = 16 * 1024 * 1024
 
 
 class Target(Protocol):
-    """Where a stage puts what it gives: the next stage, or the way out."""
+    """Where a stage puts its chunks: the next stage, or the outbox."""
 
     @property
     def has_room(self) -> bool:
-        """Whether one more chunk may come."""
+        """Whether there is room for another chunk."""
 
     def put(self, chunk: Chunk) -> None:
-        """Take it."""
+        """Add a chunk."""
 
 
 class Witness(Protocol):
-    """Hears what toxics do to chunks."""
+    """What toxics report to."""
 
     def delayed(self, stage: Stage, waited_ns: int) -> None:
         """A toxic that delays has passed a chunk on."""
@@ -40,7 +40,7 @@ class Witness(Protocol):
 
 
 class Stage:
-    """Carries out one toxic; pure: its caller says what time it is.
+    """Carry out one toxic; pure: its caller passes the time.
 
     `active` says whether the dice took this link; `end` how the stream ended here, if it did,
     and `closed` whether by this toxic; `due_ns` when time alone allows more, or None.
@@ -93,16 +93,16 @@ class Stage:
 
     @property
     def has_room(self) -> bool:
-        """Whether one more chunk may come in."""
+        """Whether there is room for another chunk."""
         return len(self.inbox) < self._rule.holds_chunks and self.inbox_bytes < INBOX_BYTES
 
     @property
     def closes_on_heal(self) -> bool:
-        """Whether the link cannot go on without this toxic."""
+        """Whether the link must close when this toxic is removed."""
         return self.active and self._rule.closes_on_heal
 
     def begin(self, fault: LinkFault, now_ns: int) -> None:
-        """Roll the dice and start the toxic; what waits in the inbox is taken by it."""
+        """Draw whether the toxic takes this link, and start it on what waits in the inbox."""
         self.fault = fault
         self.now_ns = now_ns
         self.active = fault.toxicity >= 1 or self.dice.random() < fault.toxicity
@@ -111,12 +111,12 @@ class Stage:
         self._step = next(self._steps)
 
     def put(self, chunk: Chunk) -> None:
-        """Take a chunk in."""
+        """Add a chunk to the inbox."""
         self.inbox.append(chunk)
         self.inbox_bytes += len(chunk.data)
 
     def advance(self, now_ns: int, target: Target, witness: Witness) -> bool:
-        """Carry out what this time and the target's room allow; says whether anything moved."""
+        """Carry out what the time and the target's room allow; returns whether anything moved."""
         moved = False
         self.now_ns = now_ns
         self.due_ns = None
@@ -128,7 +128,7 @@ class Stage:
         return moved
 
     def release(self, now_ns: int, target: Target, witness: Witness) -> None:
-        """Stop the toxic and pass on what it has in hand, whether there is room or not.
+        """Stop the toxic and pass on the chunk that it holds, whether there is room or not.
 
         An end in hand goes back to the inbox: who delays it begins anew, as Toxiproxy's does.
         """
@@ -143,13 +143,13 @@ class Stage:
             self.hand = None
 
     def flush(self, now_ns: int, target: Target, witness: Witness) -> None:
-        """Stop the toxic for good and pass on all that is here, in order."""
+        """Stop the toxic for good and pass on all its chunks, in order."""
         self.release(now_ns, target, witness)
         while self.inbox:
             self._pass(self._take(), target, witness)
 
     def close(self, target: Target, witness: Witness, *, reset: bool = False) -> None:
-        """End the stream here and now; what is in hand is dropped."""
+        """End the stream now; the chunk that is held is dropped."""
         self.closed = True
         self._drop(witness)
         self._pass(Chunk.ending("reset" if reset else "close", self.now_ns), target, witness)
