@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from crashloop.checks import CHECKS
 from crashloop.checks.result import Result
+from crashloop.checks.scale import unfair_scale
 from crashloop.errors import UsageError
 from crashloop.model import CheckSpec, Finding, Judgement, Signature, Verdict
 from crashloop.trace.event import ENDS
@@ -49,9 +50,10 @@ def judge(trace: Trace, signature: Signature | None = None) -> Judgement:
         + [_find(trace, spec, "expect") for spec in signature.expect]
     )
     verdict, reason = _decide(trace, findings)
+    unfair = "" if verdict in (Verdict.REPRODUCED, Verdict.HARNESS_ERROR) else unfair_scale(trace)
     return Judgement(
         verdict=verdict,
-        reason=reason,
+        reason=f"{reason}; {unfair}" if unfair else reason,
         findings=findings,
         signature=signature.name,
         digest=signature.digest(),

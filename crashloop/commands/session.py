@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, TypeVar
 
 from crashloop.commands import interrupt
+from crashloop.commands.page import step_page
 from crashloop.commands.place import short
 from crashloop.errors import CrashloopError
 from crashloop.judge import judge
@@ -20,6 +21,7 @@ from crashloop.trace.reader import read_trace
 if TYPE_CHECKING:
     import signal
     from collections.abc import Coroutine, Iterator
+    from pathlib import Path
     from typing import Any
 
     from crashloop.commands.order import Plan
@@ -65,7 +67,8 @@ class Session:
         if self.terminal.is_live and not order.no_live and not order.as_json:
             view = LiveView(header, self.terminal)
         else:
-            view = PlainProgress(scale=plan.scale.factor, stream=sys.stderr)
+            width = Terminal(sys.stderr).width if sys.stderr.isatty() else 0
+            view = PlainProgress(scale=plan.scale.factor, stream=sys.stderr, width=width)
         self._scenario = scenario
         with view:
             self._view = view
@@ -79,6 +82,7 @@ class Session:
         try:
             return interrupt.run(work, on_abandon=self._abandon)
         except interrupt.Interrupted as end:
+            self._show_unfinished()
             status = self._say_interrupted(end.signal, exit_status=end.exit_status)
             raise SystemExit(status) from None
 
@@ -102,13 +106,24 @@ class Session:
         with contextlib.suppress(CrashloopError, OSError):
             self._judge_unfinished()
 
+    def _folder(self, scenario: Scenario) -> Path:
+        """Where the evidence of the run is: a proof has a folder for each of its runs."""
+        folder = self.plan.artifacts / str(scenario.role)
+        return folder if folder.is_dir() else self.plan.artifacts
+
+    def _show_unfinished(self) -> None:
+        """Show what was seen of the run and its verdict, in place of the live view."""
+        if self._scenario is None or self.plan.order.as_json:
+            return
+        with contextlib.suppress(CrashloopError, OSError):  # no trace yet, or no terminal any more
+            trace = read_trace(self._folder(self._scenario))
+            self.terminal.show(step_page(trace, judge(trace), self.terminal))
+
     def _judge_unfinished(self) -> None:
         """Write the verdict on a trace that never came to its end: INCONCLUSIVE."""
         if self._scenario is None:
             return
-        folder = self.plan.artifacts
-        if (folder / str(self._scenario.role)).is_dir():  # one of a proof's runs
-            folder /= str(self._scenario.role)
+        folder = self._folder(self._scenario)
         if (folder / VERDICT_FILE).exists():
             return
         trace = read_trace(folder)

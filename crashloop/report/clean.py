@@ -29,6 +29,12 @@ def clean(value: object, limit: int = MAX_CHARS) -> str:
     return shown if len(shown) <= limit else f"{shown[: limit - 1]}…"
 
 
+def line_as_said(text: str, limit: int = MAX_CHARS) -> str:
+    """`clean`, but with the blanks that the line begins with."""
+    indent = len(text) - len(text.lstrip(" "))
+    return " " * min(indent, limit // 2) + clean(text, limit)
+
+
 def label(value: object, limit: int = 24) -> str:
     """`clean`, and every character one column wide, for what is drawn to a grid."""
     return clean(value, limit).encode("ascii", "replace").decode()

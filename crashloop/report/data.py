@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from crashloop.report.clean import clean, number
 from crashloop.report.narrative import sentences
-from crashloop.report.summary import MEANING
+from crashloop.report.summary import meaning_of
 from crashloop.report.telling import story_of
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def run_document(trace: Trace, judgement: Judgement, *, artifacts: str) -> dict[
         "incident": story.incident,
         "role": story.role,
         **judgement.to_json(),
-        "meaning": MEANING[judgement.verdict],
+        "meaning": meaning_of(story, judgement.verdict),
         "exit_status": judgement.verdict.exit_status,
         "what_happened": list(sentences(story)),
         "seed": int(seed) if (seed := number(trace.header.get("seed"))) is not None else None,
@@ -37,6 +37,7 @@ def run_document(trace: Trace, judgement: Judgement, *, artifacts: str) -> dict[
         "faults": [asdict(f) for f in story.faults],
         "golden_path": asdict(story.golden),
         "ending": asdict(story.ending),
+        "last_lines": list(story.output),
         "artifacts": artifacts,
         "command": story.command,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from crashloop.plural import counted
 from crashloop.report.glyphs import UNICODE, Glyphs
 from crashloop.report.lines import Line, Span, Tone, line
 from crashloop.report.story import Outcome
@@ -52,7 +53,8 @@ def timeline(
     before = folded + first - 1
     lines = [*grid.clocks(), *(grid.fault(f) for f in story.faults)]
     if before:
-        lines.append(line(Span(f"{'':{LEFT}}{before} earlier attempts are folded", Tone.DIM)))
+        folded_here = f"{'':{LEFT}}{counted(before, 'earlier attempt')} not shown"
+        lines.append(line(Span(folded_here, Tone.DIM)))
     lines += [grid.attempt(one) for one in shown]
     return [*lines, *grid.legend()]
 
@@ -146,7 +148,7 @@ class _Grid:
         end = max(self._column(attempt.end_s), *ends, 0)
         if attempt.died:
             row.put(end, f"{self._glyphs.died} {attempt.exit}", Tone.BAD)
-            self._mark(self._glyphs.died, "died by itself")
+            self._mark(self._glyphs.died, "died")
         elif attempt.ready_s is not None:
             row.put(end, " ready", Tone.READY)
         elif attempt.exit:

@@ -7,7 +7,7 @@ import json
 import sys
 import traceback
 
-from crashloop.report.clean import clean
+from crashloop.report.clean import line_as_said
 from crashloop.report.data import error_document
 
 INTERRUPTED = 128
@@ -37,6 +37,4 @@ def show_failure(
 
 def multiline(text: str) -> str:
     """`text` with its lines kept (a program's last words), each of them clean."""
-    return "\n".join(
-        " " * (len(one) - len(one.lstrip(" "))) + clean(one, 600) for one in text.split("\n")[:40]
-    )
+    return "\n".join(line_as_said(one, 600) for one in text.split("\n")[:40])

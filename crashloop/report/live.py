@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import sys
+import textwrap
 import threading
 import time
 from typing import IO, TYPE_CHECKING, Any, Self
@@ -120,10 +122,14 @@ class LiveView:
 
 
 class PlainProgress:
-    """A context manager whose `on_event` writes a line for each important event."""
+    """A context manager whose `on_event` writes a line for each important event.
 
-    def __init__(self, *, scale: float, stream: IO[str]) -> None:
+    `width` is that of a terminal, where lines are wrapped; 0 where nothing is to be wrapped.
+    """
+
+    def __init__(self, *, scale: float, stream: IO[str], width: int = 0) -> None:
         self._progress = Progress(scale=scale)
+        self._width = width or sys.maxsize
         self._stream: IO[str] | None = stream
 
     def on_event(self, event: Event) -> None:
@@ -132,7 +138,7 @@ class PlainProgress:
         if text is None or self._stream is None:
             return
         try:
-            self._stream.write(f"{text}\n")
+            self._stream.write(f"{textwrap.fill(text, self._width, subsequent_indent='    ')}\n")
             self._stream.flush()
         except (OSError, ValueError):
             self._stream = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from crashloop.plural import counted, often
 from crashloop.report.story import Outcome
 
 if TYPE_CHECKING:
@@ -63,8 +64,8 @@ def _fault(story: Story, fault: FaultSpan) -> str:
         return f"{put_in} Its witness is the app's own refused connection."
     if not fault.receipts:
         return f"{put_in} Nothing shows that it touched a connection of the app."
-    times = "once" if fault.receipts == 1 else f"{fault.receipts} times"
-    return f"{put_in} It touched the app {times}, witnessed by {_witness(story, fault)}."
+    touched = often(fault.receipts)
+    return f"{put_in} It touched the app {touched}, witnessed by {_witness(story, fault)}."
 
 
 def _witness(story: Story, fault: FaultSpan) -> str:
@@ -90,7 +91,7 @@ def _attempts(story: Story) -> Iterator[tuple[float, str]]:
     skipped = len(groups) - MAX_GROUPS
     if skipped > 0:
         earlier = sum(len(g) for g in groups[:skipped])
-        yield 0.0, f"{_count(earlier, 'earlier attempt')} ended in other ways; see the timeline."
+        yield 0.0, f"{counted(earlier, 'earlier attempt')} ended in other ways; see the timeline."
     for group in groups[max(0, skipped) :]:
         yield group[0].start_s, _group(story, group)
 
@@ -128,18 +129,14 @@ def _follows(story: Story, group: Sequence[AttemptSpan]) -> str:
         return f"{who} restarted it"
     if len(group) == 1:
         return f"{who} did not restart it"
-    return f"{who} restarted it {_count(len(group) - 1, 'time')} and then no more"
+    return f"{who} restarted it {often(len(group) - 1)} and then no more"
 
 
 def _progress(attempt: AttemptSpan) -> str:
     done = [p.name for p in attempt.phases if p.outcome is Outcome.COMPLETED]
     running = [p.name for p in attempt.phases if p.outcome is Outcome.RUNNING]
-    said = [f"{_count(len(done), 'phase')} completed, the last one {done[-1]}"] if done else []
+    said = [f"{counted(len(done), 'phase')} completed, the last one {done[-1]}"] if done else []
     return "; ".join(said + [f"phase {name} was going on" for name in running])
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _phase(story: Story, group: Sequence[AttemptSpan], index: int) -> str:
@@ -160,6 +157,21 @@ def _phase(story: Story, group: Sequence[AttemptSpan], index: int) -> str:
     }.get(one.outcome, "was cut short")
     error = f" with {one.error}" if one.error else ""
     return f"phase {one.name} {verb} after {shown}{clock}{limit}{error}"
+
+
+def death(died: Sequence[AttemptSpan]) -> str:
+    """How attempts died, in half a sentence; `died` is not empty."""
+    first = died[0]
+    same = [attempt for attempt in died if _fate(attempt) == _fate(first)]
+    phase = first.last_phase
+    where = "before its first phase" if phase is None else f"in phase {phase.name}"
+    if phase is not None and phase.outcome is Outcome.FAILED:
+        took = f"{phase.took_s * 1000:.0f} ms" if phase.took_s < 1 else f"{phase.took_s:.1f} s"
+        error = f" with {phase.error}" if phase.error else ""
+        where = f"after phase {phase.name} had failed in {took} here{error}"
+    rest = len(died) - len(same)
+    others = f", and {counted(rest, 'other attempt')} died in another way" if rest else ""
+    return f"the app died {where} ({first.exit}, {often(len(same))}){others}"
 
 
 def _serving(story: Story) -> Iterator[str]:

@@ -19,12 +19,14 @@ MAX_LINES = 200
 class Progress:
     """Turns events into lines with both clocks; None for an event that is not worth a line.
 
-    At most 200 lines, then one that says so: a loop must not fill a log.
+    Times never run backwards: an event that is heard of late gets the time of the line before. At
+    most 200 lines, then one that says so: a loop must not fill a log.
     """
 
     def __init__(self, *, scale: float) -> None:
         self._scale = scale
         self._origin_ns: int | None = None
+        self._latest_s = 0.0
         self._lines = 0
 
     def line(self, event: Event) -> str | None:
@@ -42,7 +44,8 @@ class Progress:
     def _clock(self, event: Event) -> str:
         wall_s = 0.0
         if self._origin_ns is not None:
-            wall_s = max(0.0, (event.mono_ns - self._origin_ns) / NS_PER_S)
+            wall_s = max(self._latest_s, (event.mono_ns - self._origin_ns) / NS_PER_S)
+        self._latest_s = wall_s
         if self._scale == 1.0:
             return f"{wall_s:7.1f} s"
         return f"{wall_s * self._scale:7.1f} s ({wall_s:5.2f} s here)"

@@ -57,7 +57,7 @@ class AttemptSpan:
 
     @property
     def died(self) -> bool:
-        """Whether it ended by itself."""
+        """Whether it ended on its own."""
         return bool(self.exit) and not self.requested
 
     @property
@@ -111,7 +111,9 @@ class Ending:
 class Story:
     """A run as far as its events tell; `span_s` is how long it went on.
 
-    `making` is the image that is being pulled or built, if one is.
+    `making` is the image that is being pulled or built, if one is. `unfair_scale` says why the time
+    scale was too large, if it was. `output` are the last lines of the last attempt that died, or of
+    the last attempt where none did.
     """
 
     incident: str
@@ -131,6 +133,8 @@ class Story:
     golden: Golden = field(default_factory=Golden)
     ending: Ending = field(default_factory=Ending)
     span_s: float = 0.0
+    unfair_scale: str = ""
+    output: tuple[str, ...] = ()
 
     @property
     def is_on_docker(self) -> bool:

@@ -9,7 +9,7 @@ from crashloop.model import Verdict
 from crashloop.report.clean import clean
 from crashloop.report.glyphs import UNICODE, Glyphs
 from crashloop.report.lines import BLANK, Line, Span, Tone, line, paragraph
-from crashloop.report.narrative import clock_note, sentences
+from crashloop.report.narrative import clock_note, death, sentences
 from crashloop.report.story import LOCAL
 
 if TYPE_CHECKING:
@@ -78,6 +78,8 @@ def summary(
     if note:
         lines += [BLANK, *paragraph(note, width=width, tone=Tone.DIM)]
     lines += [BLANK, *verdict_lines(story, judgement, width=width)]
+    if judgement.verdict is not Verdict.REPRODUCED:
+        lines += output_lines(story, width=width)
     lines += [BLANK, *evidence(judgement, width=width, glyphs=glyphs)]
     if where is not None:
         lines += [BLANK, *_where(where, width=width)]
@@ -89,19 +91,29 @@ def verdict_lines(story: Story, judgement: Judgement, *, width: int) -> Iterator
     verdict = judgement.verdict
     wanted, why = ROLE_ENDS.get(story.role, (None, ""))
     tone = Tone.REPRODUCED if verdict is wanted else TONES[verdict]
-    badge, meaning = f" {verdict} ", MEANING[verdict]
+    badge, meaning = f" {verdict} ", meaning_of(story, verdict)
     if len(badge) + 2 + len(meaning) <= width:
         yield line(Span(badge, tone), f"  {meaning}")
     else:
         yield line(Span(badge, tone))
         yield from paragraph(meaning, width=width)
     yield from paragraph(f"because {_reason(judgement)}", width=width)
+    if story.unfair_scale and verdict is Verdict.REPRODUCED:
+        yield from paragraph(f"but {story.unfair_scale}", width=width, tone=Tone.DOUBT)
     if story.ending.hint and verdict is Verdict.HARNESS_ERROR:
         yield from paragraph(f"what to do: {story.ending.hint}", width=width)
     if wanted is not None and story.role != "reproduction":
         how = "as it must be" if verdict is wanted else f"it must be {wanted}"
         text = f"{how} for a run as {story.role}: {why}"
         yield from paragraph(text, width=width, tone=Tone.DIM)
+
+
+def meaning_of(story: Story, verdict: Verdict) -> str:
+    """What the verdict means for this run, in one line."""
+    died = [attempt for attempt in story.attempts if attempt.died]
+    if verdict is not Verdict.NOT_REPRODUCED or not died:
+        return MEANING[verdict]
+    return f"it was a fair try, and another outage happened instead: {death(died)}"
 
 
 def _reason(judgement: Judgement) -> str:
@@ -144,6 +156,20 @@ def _finding(finding: Finding, *, width: int, glyphs: Glyphs) -> Iterator[Line]:
     pad = " " * len(head)
     for n, one in enumerate(said):
         yield line(pad if n else Span(head, tone), *one)
+
+
+def output_lines(story: Story, *, width: int) -> Iterator[Line]:
+    """The app's last lines, where an attempt died or none was ever ready."""
+    failed = [a for a in story.attempts if a.died]
+    failed = failed or [a for a in story.attempts[-1:] if a.ready_s is None]
+    if not failed or not story.output:
+        return
+    number = failed[-1].number
+    yield BLANK
+    yield line(Span(f"Last lines of attempt {number}", Tone.HEAD), f"  (attempt-{number}.log)")
+    for one in story.output:
+        indent = "  " + " " * (len(one) - len(one.lstrip()))
+        yield from paragraph(one.lstrip(), width=width, indent=indent)
 
 
 def _where(where: Where, *, width: int) -> Iterator[Line]:

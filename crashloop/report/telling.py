@@ -6,7 +6,8 @@ import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from crashloop.report.clean import clean, label, listing, mapping, number
+from crashloop.checks.scale import unfair_scale
+from crashloop.report.clean import clean, label, line_as_said, listing, mapping, number
 from crashloop.report.story import (
     LOCAL,
     NS_PER_S,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 HTTP_OK = 200
 MAX_PHASES = 60
 MAX_FAULTS = 8
+MAX_OUTPUT = 12
 _MAX_NS = 2**63
 RECEIPTS = ("link.held", "link.delayed", "gate.syn_seen")
 _ENDS = {
@@ -63,7 +65,13 @@ KINDS = frozenset(
 def story_of(trace: Trace) -> Story:
     """The story of a whole trace."""
     story = tell(trace.header, trace.events)
-    return replace(story, ending=replace(story.ending, torn=trace.torn_line))
+    died = [attempt.number for attempt in story.attempts if attempt.died]
+    return replace(
+        story,
+        ending=replace(story.ending, torn=trace.torn_line),
+        unfair_scale=clean(unfair_scale(trace)),
+        output=_last_lines(trace, (died or [a.number for a in story.attempts])[-1:]),
+    )
 
 
 def tell(header: Mapping[str, Any], events: Iterable[Event], *, now_ns: int | None = None) -> Story:
@@ -99,6 +107,13 @@ def tell(header: Mapping[str, Any], events: Iterable[Event], *, now_ns: int | No
         ending=teller.ending(),
         span_s=max([*ends, teller.now_s if begins and not ends else 0.0]),
     )
+
+
+def _last_lines(trace: Trace, attempts: Sequence[int]) -> tuple[str, ...]:
+    """The last unstructured lines that the attempts said, each as it may be shown."""
+    said = [e.data.get("text") for n in attempts for e in trace.of("app.output", attempt=n)]
+    lines = [one for text in said[-MAX_OUTPUT:] for one in str(text).split("\n") if one.strip()]
+    return tuple(map(line_as_said, lines[-MAX_OUTPUT:]))
 
 
 class _Teller:

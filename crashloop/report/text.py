@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from crashloop.report.drawing import timeline
 from crashloop.report.lines import plain
-from crashloop.report.summary import Where, summary
+from crashloop.report.summary import Where, output_lines, summary
 from crashloop.report.telling import story_of
 
 if TYPE_CHECKING:
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 def timeline_text(trace: Trace, width: int = 100) -> str:
     """The timeline of `trace`, drawn to `width` columns, lines separated by newlines."""
     return plain(timeline(story_of(trace), width=width))
+
+
+def output_text(trace: Trace) -> str:
+    """The last lines of the app's attempt that failed; empty where none did."""
+    return plain(output_lines(story_of(trace), width=100))
 
 
 def summary_text(

@@ -44,6 +44,7 @@ def evidence_lines(run: Run) -> list[str]:
     lines += ["", run_timeline(run).rstrip(), ""]
     against = [finding for finding in run.judgement.findings if not finding.holds]
     lines += [_line(finding) for finding in against]
+    lines += run_output(run)
     return [*lines, f"trace: {run.trace_path}"]
 
 
@@ -60,6 +61,13 @@ def command_lines(again: str, command: str) -> list[str]:
     """How to see it again: by pytest, and where the library alone can do it, without."""
     lines = [f"run again: {again}"]
     return lines if command == again else [*lines, f"without pytest: {command}"]
+
+
+def run_output(run: Run) -> list[str]:
+    """The app's last lines, where the run was not plainly reproduced and an attempt failed."""
+    from crashloop.report.text import output_text  # noqa: PLC0415  loaded to be shown, only then
+
+    return [] if run.verdict is Verdict.REPRODUCED else [output_text(run.trace)]
 
 
 def run_timeline(run: Run) -> str:

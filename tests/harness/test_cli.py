@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 COMMAND = (sys.executable, "-P", "-m", "crashloop")
 DEADLINE_S = 60.0
@@ -203,7 +203,12 @@ def test_a_full_standard_output_is_said_and_is_no_bug(
     assert "bug" not in done.stderr
 
 
-def on_a_terminal(*words: str, folder: Path, **environment: str) -> tuple[int, str]:
+def on_a_terminal(
+    *words: str,
+    folder: Path,
+    meanwhile: Callable[[subprocess.Popen[bytes]], None] = lambda _: None,
+    **environment: str,
+) -> tuple[int, str]:
     """Run a command with a terminal as its standard output; its status and what was drawn."""
     ours, theirs = pty.openpty()
     env = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100", "LINES": "40", **environment}
@@ -211,6 +216,7 @@ def on_a_terminal(*words: str, folder: Path, **environment: str) -> tuple[int, s
         [*COMMAND, *words], cwd=folder, env=env, stdout=theirs, stderr=theirs, stdin=theirs
     )
     os.close(theirs)
+    meanwhile(process)
     drawn = b""
     with os.fdopen(ours, "rb", buffering=0) as screen, contextlib.suppress(OSError):
         while chunk := screen.read(65536):  # Linux raises EIO when the other side is closed
@@ -226,6 +232,23 @@ def test_on_a_terminal_the_timeline_is_drawn_while_the_run_goes_on(tmp_path: Pat
     assert drawn.count("incident s") >= 3
     assert "INCONCLUSIVE" in drawn
     assert drawn.rindex("\x1b[?25h") > drawn.rindex("\x1b[?25l")  # the cursor is shown again
+
+
+def test_on_a_terminal_an_interrupted_run_leaves_its_timeline_and_verdict(tmp_path: Path) -> None:
+    def interrupt(process: subprocess.Popen[bytes]) -> None:
+        awaited("link.held", tmp_path)
+        process.send_signal(signal.SIGINT)
+
+    status, drawn = on_a_terminal(
+        "reproduce", "issue-1278", "--artifacts", "run", folder=tmp_path, meanwhile=interrupt
+    )
+
+    left = drawn[drawn.rindex("\x1b[?25h") :]  # what is written after the live view has ended
+    assert status == 130
+    assert "attempt 1" in left
+    assert "connector-scaling: hold" in left
+    assert "INCONCLUSIVE" in left
+    assert left.rstrip().endswith("interrupted by SIGINT; the evidence up to here is in run")
 
 
 def test_with_json_standard_output_is_one_document_and_nothing_else(tmp_path: Path) -> None:
@@ -264,7 +287,7 @@ def test_a_signal_ends_a_run_tidily_within_5_s(
 
     assert time.monotonic() - sent_s < TIDY_WITHIN_S
     assert process.returncode == 128 + number
-    assert out == ""
+    assert "INCONCLUSIVE" in out
     assert err.splitlines()[-1] == (
         f"interrupted by {number.name}; the evidence up to here is in run"
     )

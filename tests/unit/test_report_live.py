@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 from crashloop_traces import make_event, reproduction
 
@@ -14,7 +15,7 @@ from crashloop.report.live import (
     PlainProgress,
     room_s,
 )
-from crashloop.report.progress import MAX_LINES
+from crashloop.report.progress import MAX_LINES, Progress
 from crashloop.report.telling import tell
 from crashloop.report.terminal import Terminal
 
@@ -76,6 +77,33 @@ def test_progress_is_a_line_for_each_important_event_with_both_clocks() -> None:
     assert lines[-1].endswith("golden path: the message is row 1")
     assert "s here)" in lines[-1]
     assert len(lines) < 25
+
+
+def test_progress_never_runs_backwards_in_time() -> None:
+    progress = Progress(scale=20.0)
+    begun = make_event(
+        seq=1, mono_ns=0, source="supervisor", kind="process.started", attempt=1, data={"pid": 1}
+    )
+    died = make_event(
+        seq=2, mono_ns=2_000_000_000, source="supervisor", kind="process.exited", attempt=1,
+        data={"exit_code": 3},
+    )  # fmt: skip
+    heard_late = replace(begun, seq=3, mono_ns=1_000_000_000, attempt=2)
+
+    said = [str(progress.line(event)).split()[0] for event in (begun, died, heard_late)]
+
+    assert said == ["0.0", "40.0", "40.0"]
+
+
+def test_progress_is_wrapped_on_a_narrow_terminal() -> None:
+    stream = io.StringIO()
+    with PlainProgress(scale=20.0, stream=stream, width=50) as view:
+        for event in reproduction().events:
+            view.on_event(event)
+
+    lines = stream.getvalue().splitlines()
+    assert max(map(len, lines)) <= 50
+    assert any(one.startswith("    TimeoutError <- CancelledError") for one in lines)
 
 
 def test_progress_of_an_endless_loop_is_bounded() -> None:

@@ -6,14 +6,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from crashloop_traces import NAME_ERROR, TraceBuilder, control, reproduction
+from crashloop_edits import inserted
+from crashloop_traces import NAME_ERROR, REFUSAL, TIME_OUT, TraceBuilder, control, reproduction
 
 from crashloop.incidents import incident
 from crashloop.judge import judge
 from crashloop.model import Role, Verdict
 from crashloop.proof import EXPECTED
 from crashloop.report.lines import plain
-from crashloop.report.summary import MEANING, ROLE_ENDS, Where
+from crashloop.report.summary import MEANING, ROLE_ENDS, Where, meaning_of
+from crashloop.report.telling import story_of
 from crashloop.report.text import summary_text
 from crashloop.report.verdicts import ProofRow, proof_lines
 
@@ -64,7 +66,7 @@ def test_deaths_that_end_a_loop_are_told_apart_from_those_that_were_restarted() 
     for attempt in (1, 2, 3):
         builder.death(attempt)
 
-    assert "the platform restarted it 2 times and then no more" in told(builder.trace())
+    assert "the platform restarted it twice and then no more" in told(builder.trace())
 
 
 def test_the_verdict_comes_with_its_meaning_and_its_reason() -> None:
@@ -123,6 +125,84 @@ def test_a_broken_harness_says_what_to_do() -> None:
     assert "HARNESS_ERROR" in text
     assert "because the harness broke: Postgres died" in text
     assert "what to do: run again" in text
+
+
+def test_another_outage_than_the_incidents_is_named_in_the_verdict() -> None:
+    builder = TraceBuilder(incident("issue-1278").scenario(fault="refuse"))
+    builder.opening()
+    builder.injected()
+    for attempt in (1, 2, 3):
+        builder.started(attempt)
+        builder.phase("init", attempt)
+        builder.phase("database", attempt, took_s=0.002, error=REFUSAL)
+        builder.exited(attempt)
+        builder.after_exit(attempt)
+    builder.ending()
+    story = story_of(builder.trace())
+
+    said = meaning_of(story, Verdict.NOT_REPRODUCED)
+
+    assert said == (
+        "it was a fair try, and another outage happened instead: the app died after phase database "
+        "had failed in 2 ms here with ConnectionRefusedError (exit 3, 3 times)"
+    )
+    assert meaning_of(story_of(control()), Verdict.NOT_REPRODUCED).endswith("did not happen")
+
+
+def test_a_scale_that_is_too_large_is_named_with_the_largest_usable_one() -> None:
+    assert "dependencies took 31% of its limit" in told(reproduction(scale=150.0))
+    assert "the largest usable scale is 120" in told(reproduction(scale=150.0))
+    assert "time scale" not in told(reproduction(scale=20.0))
+
+
+def test_a_phase_that_an_untouched_app_does_not_finish_points_at_the_scale_in_the_reason() -> None:
+    builder = TraceBuilder(incident("issue-1278").scenario(), scale=1000.0)
+    builder.opening()
+    builder.injected()
+    builder.started(1)
+    builder.phase("dependencies", 1, took_s=0.15, error=TIME_OUT)
+    builder.exited(1)
+    builder.ending()
+
+    judgement = judge(builder.trace())
+
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert judgement.reason.endswith(
+        "time scale 1000 may be too large here: without a fault, phase dependencies used up its "
+        "limit; try 200 or less"
+    )
+
+
+def outage_of_ones_own_app(*said: str) -> Trace:
+    builder = TraceBuilder(incident("issue-1278").scenario())
+    builder.opening()
+    builder.started(1)
+    for text in said:
+        builder.add("app", "app.output", attempt=1, lines=text.count("\n") + 1, text=text)
+    builder.exited(1)
+    builder.ending()
+    return builder.trace()
+
+
+def test_the_last_lines_of_an_app_that_died_are_shown_without_escape_sequences() -> None:
+    trace = outage_of_ones_own_app(
+        *(f"line {n}" for n in range(20)), "Traceback:\n  File \x1b[31mx\nValueError: no URL"
+    )
+
+    lines = summary_text(trace, judge(trace)).split("\n")
+
+    head = lines.index("Last lines of attempt 1  (attempt-1.log)")
+    assert lines[head + 1 : head + 3] == ["  line 11", "  line 12"]
+    assert lines[head + 10 : head + 14] == [
+        "  Traceback:", "    File x", "  ValueError: no URL", "",
+    ]  # fmt: skip
+
+
+def test_the_app_of_a_plain_reproduction_is_not_quoted() -> None:
+    trace = reproduction()
+    said = inserted(trace, trace.events[30], "app", "app.output", attempt=1, text="a line")
+
+    assert "Last lines" not in told(said)
 
 
 def test_a_torn_trace_says_so() -> None:
