@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from crashloop.proxy.address import Address
-    from crashloop.proxy.api.plane import Plane
     from crashloop.proxy.events import Emit
 
 API_ADDRESS = "127.0.0.1:8474"
@@ -88,7 +87,7 @@ class _Process:
         self._signalled = False
         self._writing: asyncio.Task[None] | None = None
         self.journal = Journal()
-        self.collection = Collection(make=self._plane, journal=self.journal)
+        self.collection = Collection(make=self._plane, journal=self.journal, warn=self._warn)
         self.routes = Routes(collection=self.collection, journal=self.journal, report=self._report)
         self.api = ApiServer(self.routes)
 
@@ -153,7 +152,7 @@ class _Process:
         stream.write(line)
         stream.flush()
 
-    def _plane(self, *, name: str, listen: Address, upstream: Address, emit: Emit) -> Plane:
+    def _plane(self, *, name: str, listen: Address, upstream: Address, emit: Emit) -> FaultProxy:
         return FaultProxy(
             listen=listen,
             upstream=upstream,
@@ -179,17 +178,24 @@ class _Process:
         self._report(told)
 
     def _report(self, text: str) -> None:
-        """Tell of a bug: as an event, and on standard error, where it is cut off some time."""
+        """Emit a bug as an event, and print it."""
         self.journal.emit("proxy.error", "", {"error": text[-2000:]})
+        self._print(f"this is a bug, please report it\n{text}")
+
+    def _warn(self, proxy: str, text: str) -> None:
+        """Emit what a client wrote and nobody reads as an event, and print it."""
+        self.journal.emit("proxy.warning", proxy, {"warning": text})
+        self._print(f"warning: {f'proxy {proxy}: ' if proxy else ''}{text}")
+
+    def _print(self, text: str) -> None:
+        """A message on standard error, which gets the first so many only."""
         self._reports += 1
         if self._reports > MAX_REPORTS:
             return
         from crashloop.report.failure import multiline  # noqa: PLC0415  only when it is needed
 
         with suppress(OSError):
-            sys.stderr.write(
-                f"crashloop proxy: this is a bug, please report it\n{multiline(text)}\n"
-            )
+            sys.stderr.write(f"crashloop proxy: {multiline(text)}\n")
             sys.stderr.flush()
 
 

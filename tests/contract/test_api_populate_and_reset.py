@@ -111,13 +111,6 @@ def test_populate_with_the_wrong_shape_is_a_400(api: Api, text: str) -> None:
     assert answer.content_type == "application/json"
 
 
-def test_populate_reads_keys_in_any_case_and_passes_over_what_follows(api: Api) -> None:
-    name = unique()
-    text = f'[{{"NAME":"{name}","Listen":"{LOOPBACK}","upstream":"{UPSTREAM}"}}] more'
-    made = api.request("POST", "/populate", text=text).expect(201)
-    assert made["proxies"][0]["name"] == name
-
-
 def test_reset_removes_every_toxic_and_enables_every_proxy(api: Api, wire: Wire) -> None:
     first = api.create(upstream=wire.upstream)
     second = api.create(upstream=wire.upstream, enabled=False)

@@ -69,12 +69,6 @@ def test_a_query_is_passed_over(api: Api) -> None:
     assert api.get("/version?x=1").status == 200
 
 
-def test_every_answer_of_a_page_has_an_id_of_its_own(api: Api) -> None:
-    answers = [api.get("/version"), api.get("/proxies"), api.get("/proxies/x"), api.post("/reset")]
-    ids = {answer.headers["x-toxiproxy-request-id"] for answer in answers}
-    assert len(ids) == len(answers)
-
-
 @pytest.mark.parametrize("path", ["/version", "/proxies", "/metrics", "/proxies/x"])
 def test_a_browser_is_turned_away(api: Api, path: str) -> None:
     answer = api.request("GET", path, headers={"User-Agent": "Mozilla/5.0 (X11; Linux)"})
@@ -96,38 +90,7 @@ def test_a_browser_changes_nothing(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "problem"),
-    [
-        ("", "EOF"),
-        ("  \n", "EOF"),
-        ("{", "unexpected EOF"),
-        ('{"name":"x"', "unexpected EOF"),
-        ('"x', "unexpected EOF"),
-        ("nul", "unexpected EOF"),
-    ],
-)
-def test_a_body_that_is_cut_off_is_named_so(
-    api: Api, proxy: Proxy, text: str, problem: str
-) -> None:
-    expected = {"error": f"bad request body: {problem}", "status": 400}
-    toxic = proxy.add("latency")
-    for method, path in (
-        ("POST", "/proxies"),
-        ("PATCH", proxy.path),
-        ("POST", f"{proxy.path}/toxics"),
-        ("PATCH", toxic.path),
-    ):
-        answer = api.request(method, path, text=text)
-        assert (answer.expect(400), answer.content_type) == (expected, TEXT)
-        assert answer.headers["x-content-type-options"] == "nosniff"
-        assert answer.text.endswith("\n")
-    answer = api.request("POST", "/populate", text=text)
-    assert answer.expect(400) == {**expected, "proxies": None}
-    assert answer.content_type == "application/json"
-
-
-@pytest.mark.parametrize(
-    "text", ["{'name':1}", '{"name":"x",}', "\ufeff{}", '{"name":"a\nb"}', "[", "x", "NaN", "01"]
+    "text", ["", "{", "{'name':1}", '{"name":"x",}', '{"name":"a\nb"}', "[", "x", "NaN", "01"]
 )
 def test_a_body_that_is_not_json_is_a_400(api: Api, text: str) -> None:
     answer = api.request("POST", "/proxies", text=text.encode())
@@ -143,43 +106,6 @@ def test_a_body_of_the_wrong_shape_is_a_400(api: Api, proxy: Proxy, text: str) -
         assert answer.expect(400)["error"].startswith("bad request body: ")
         assert answer.json["status"] == 400
     assert proxy.show() == before
-
-
-@pytest.mark.parametrize(
-    ("text", "problem"),
-    [
-        ('{"name":"x",}', "invalid character '}' looking for beginning of object key string"),
-        ('{"name" 1}', "invalid character '1' after object key"),
-        ('{"a":1 "b":2}', "invalid character '\"' after object key:value pair"),
-        ("[1 2]", "invalid character '2' after array element"),
-        ("nix", "invalid character 'i' in literal null (expecting 'u')"),
-        ("<x>", "invalid character '<' looking for beginning of value"),
-        ('"\\x"', "invalid character 'x' in string escape code"),
-        ("[]", "json: cannot unmarshal array into Go value of type toxiproxy.Proxy"),
-        (
-            '{"name":1}',
-            "json: cannot unmarshal number into Go struct field Proxy.name of type string",
-        ),
-        (
-            '{"enabled":"x"}',
-            "json: cannot unmarshal string into Go struct field Proxy.enabled of type bool",
-        ),
-    ],
-)
-def test_a_bad_body_is_told_in_the_words_of_go(api: Api, text: str, problem: str) -> None:
-    answer = api.request("POST", "/proxies", text=text)
-    assert answer.expect(400) == {"error": f"bad request body: {problem}", "status": 400}
-
-
-def test_what_follows_the_first_value_is_passed_over(api: Api) -> None:
-    name = unique()
-    text = f'{{"name":"{name}","listen":"{LOOPBACK}","upstream":"{UPSTREAM}"}} and more'
-    assert api.request("POST", "/proxies", text=text).expect(201)["name"] == name
-    path = path_of(name)
-    assert api.request("PATCH", path, text='{"enabled":false}}').expect(200)["enabled"] is False
-    made = api.request("POST", f"{path}/toxics", text='{"type":"latency"}{').expect(200)
-    answer = api.request("PATCH", f"{path}/toxics/{made['name']}", text='{"toxicity":0} x')
-    assert answer.expect(200)["toxicity"] == 0
 
 
 def test_the_content_type_of_a_request_does_not_matter(api: Api) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crashloop.engines.docker.capability import MAKERS
-from crashloop.proxy.api import wire
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,8 +25,7 @@ class Faults:
 
     async def inject(self, fault_id: str, fault: Fault) -> None:
         """Put the fault in; it acts when this returns."""
-        kind = wire.Toxic.of(fault_id, fault).type
-        maker = self._makers[MAKERS[self._transport, kind]]
+        maker = self._makers[MAKERS[self._transport, fault.kind]]
         await maker.inject(fault_id, fault)
         self._made_by[fault_id] = maker
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from crashloop.engines.docker.conversation import Conversation
 from crashloop.engines.docker.daemon import told
 from crashloop.errors import CapabilityError, HarnessError
-from crashloop.proxy.api import wire
+from crashloop.proxy.faults import encode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,7 +91,7 @@ class Witness:
 
     async def inject(self, fault_id: str, fault: Fault) -> None:
         """Shut the port; HarnessError where an own connect() then sees something else."""
-        how = wire.Toxic.of(fault_id, fault).type
+        how = fault.kind
         answer = await self._ask({"do": "shut", "fault": fault_id, "how": how})
         wanted = {"refuse": "refused", "black_hole": "no answer"}[how]
         if answer.get("observed") != wanted:
@@ -145,8 +145,7 @@ class ToxiproxyFaults:
 
     async def inject(self, fault_id: str, fault: Fault) -> None:
         """Add the toxic."""
-        toxic = wire.Toxic.of(fault_id, fault)
-        self._witness.expects(fault_id, float(toxic.attributes["latency"]) / 1000)
+        self._witness.expects(fault_id, float(encode(fault)["latency"]) / 1000)
         await asyncio.to_thread(self._proxy.inject, fault_id, fault)
 
     async def heal(self, fault_id: str) -> None:

@@ -8,20 +8,21 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from crashloop.proxy.api.decode import first_value
+from crashloop.proxy.api import wanted
+from crashloop.proxy.api.body import parse
 from crashloop.proxy.api.entry import Entry
 from crashloop.proxy.api.error import ApiError
-from crashloop.proxy.api.wanted import changes, new_proxies, new_proxy, new_toxic
+from crashloop.proxy.api.toxic import changed, read_toxic
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from crashloop.proxy.api.entry import MakePlane
     from crashloop.proxy.api.journal import Journal
-    from crashloop.proxy.api.plane import MakePlane
     from crashloop.proxy.api.wanted import Wanted
-    from crashloop.proxy.api.wire import Toxic
 
 T = TypeVar("T")
+Document = dict[str, object]
 
 OPERATION_LIMIT_S = 20.0
 MAX_PROXIES = 10_000
@@ -32,7 +33,9 @@ _CONFLICT = 409
 class Collection:
     """Every change of one proxy waits for the one before it; each has a time limit.
 
-    A change that was begun is ended also when whoever asked for it has gone.
+    A change continues to its end when the client that asked for it has gone. A change gives the
+    answer's document. What a client wrote and nobody reads is in its `warnings`, and `warn` is
+    called with the proxy's name and the text.
     """
 
     def __init__(
@@ -40,11 +43,13 @@ class Collection:
         *,
         make: MakePlane,
         journal: Journal,
+        warn: Callable[[str, str], None],
         operation_limit_s: float = OPERATION_LIMIT_S,
     ) -> None:
         self.entries: dict[str, Entry] = {}
         self._make = make
         self._journal = journal
+        self._warn = warn
         self._limit_s = operation_limit_s
         self._locks: dict[str, asyncio.Lock] = {}
         self._users: dict[str, int] = {}
@@ -57,32 +62,45 @@ class Collection:
             raise ApiError("proxy not found", 404)
         return self.entries[name]
 
-    def documents(self) -> dict[str, object]:
+    def documents(self) -> Document:
         """All proxies by name, in the order of the names."""
         return {name: self.entries[name].document() for name in sorted(self.entries)}
 
-    async def create(self, body: bytes) -> Entry:
+    async def create(self, body: bytes) -> Document:
         """Make a proxy, with its toxics, or nothing at all."""
-        wanted = new_proxy(first_value(body))
-        return await self._run(lambda: self._create(wanted))
+        warnings: list[str] = []
+        one = wanted.new_proxy(parse(body), warnings)
+        entry = await self._run(lambda: self._create(one))
+        return self._answer(entry.document(), one.name, warnings)
 
-    async def populate(self, body: bytes) -> tuple[list[Entry], ApiError | None]:
+    async def populate(self, body: bytes) -> tuple[Document, ApiError | None]:
         """Make or replace proxies; gives those done, and the error that ended it early."""
-        try:
-            wanted = new_proxies(first_value(body))
-        except ApiError as error:
-            return [], error
         done: list[Entry] = []
-        for at, one in enumerate(wanted, start=1):
+        warnings: list[str] = []
+        failed: ApiError | None = None
+        try:
+            proxies = wanted.new_proxies(parse(body), warnings)
+        except ApiError as error:
+            proxies, failed = [], error
+        for at, one in enumerate(proxies, start=1):
             try:
                 done.append(await self._run(partial(self._create_or_replace, one)))
             except ApiError as error:
-                return done, ApiError(error.message, error.status, entry=at)
-        return done, None
+                failed = ApiError(error.message, error.status, entry=at)
+                break
+        shown = [entry.document() for entry in done]
+        return self._answer({"proxies": shown or None}, "", warnings), failed
 
-    async def update(self, name: str, body: bytes) -> Entry:
+    async def update(self, name: str, body: bytes) -> Document:
         """Change listen, upstream or enabled; toxics in the body are ignored."""
-        return await self._run(lambda: self._on(name, lambda entry: _update(entry, body)))
+        warnings: list[str] = []
+
+        async def update(entry: Entry) -> Document:
+            now = replace(entry.settings, enabled=entry.enabled)
+            await entry.become(wanted.changed(now, parse(body), warnings))
+            return entry.document()
+
+        return self._answer(await self._run(lambda: self._on(name, update)), name, warnings)
 
     async def remove(self, name: str) -> None:
         """Stop a proxy and forget it."""
@@ -95,20 +113,34 @@ class Collection:
             if error is not None:
                 raise error
 
-    async def add_toxic(self, name: str, body: bytes) -> Toxic:
+    async def add_toxic(self, name: str, body: bytes) -> Document:
         """Make a toxic on a proxy."""
-        return await self._run(lambda: self._on(name, lambda entry: _add(entry, body)))
+        warnings: list[str] = []
 
-    async def change_toxic(self, name: str, toxic: str, body: bytes) -> Toxic:
+        async def add(entry: Entry) -> Document:
+            toxic = read_toxic(parse(body), warnings)
+            await entry.add(toxic)
+            return toxic.document()
+
+        return self._answer(await self._run(lambda: self._on(name, add)), name, warnings)
+
+    async def change_toxic(self, name: str, toxic: str, body: bytes) -> Document:
         """Change a toxic's attributes or toxicity."""
-        return await self._run(lambda: self._on(name, lambda entry: entry.change(toxic, body)))
+        warnings: list[str] = []
+
+        async def change(entry: Entry) -> Document:
+            now = changed(entry.toxic(toxic), parse(body), warnings)
+            await entry.change(now)
+            return now.document()
+
+        return self._answer(await self._run(lambda: self._on(name, change)), name, warnings)
 
     async def remove_toxic(self, name: str, toxic: str) -> None:
         """Remove a toxic from a proxy."""
         await self._run(lambda: self._on(name, lambda entry: entry.remove(toxic)))
 
     async def close(self) -> None:
-        """Stop every proxy, and make no more; what is being changed is cancelled."""
+        """Stop every proxy, and make no more; changes in progress are cancelled."""
         self._closed = True
         for task in tuple(self._running):
             task.cancel()
@@ -117,30 +149,35 @@ class Collection:
         self.entries.clear()
         await asyncio.gather(*ending, return_exceptions=True)
 
-    async def _create(self, wanted: Wanted) -> Entry:
-        async with self._alone(wanted.name):
-            if wanted.name in self.entries:
-                raise ApiError("proxy already exists", _CONFLICT)
-            return await self._new(wanted)
+    def _answer(self, document: Document, proxy: str, warnings: list[str]) -> Document:
+        for text in warnings:
+            self._warn(proxy, text)
+        return {**document, "warnings": warnings} if warnings else document
 
-    async def _create_or_replace(self, wanted: Wanted) -> Entry:
-        async with self._alone(wanted.name):
-            entry = self.entries.get(wanted.name)
+    async def _create(self, one: Wanted) -> Entry:
+        async with self._alone(one.name):
+            if one.name in self.entries:
+                raise ApiError("proxy already exists", _CONFLICT)
+            return await self._new(one)
+
+    async def _create_or_replace(self, one: Wanted) -> Entry:
+        async with self._alone(one.name):
+            entry = self.entries.get(one.name)
             if entry is None:
-                return await self._new(wanted)
-            toxics = wanted.toxics
+                return await self._new(one)
+            toxics = one.toxics
             same_toxics = toxics is None or list(toxics) == list(entry.toxics.values())
-            if not same_toxics or not await entry.is_asked_for_again(wanted.settings):
-                await entry.become(wanted.settings, toxics or ())
+            if not same_toxics or await entry.differs(one.settings):
+                await entry.become(one.settings, toxics or ())
             return entry
 
-    async def _new(self, wanted: Wanted) -> Entry:
+    async def _new(self, one: Wanted) -> Entry:
         if len(self.entries) >= MAX_PROXIES:
             raise ApiError(f"there are {MAX_PROXIES} proxies already", _CONFLICT)
-        emit = self._journal.emitter(wanted.name)
-        entry = Entry(name=wanted.name, settings=wanted.settings, make=self._make, emit=emit)
-        await entry.begin(wanted.toxics or ())
-        self.entries[wanted.name] = entry
+        emit = self._journal.emitter(one.name)
+        entry = Entry(name=one.name, settings=one.settings, make=self._make, emit=emit)
+        await entry.begin(one.toxics or ())
+        self.entries[one.name] = entry
         return entry
 
     async def _remove(self, name: str) -> None:
@@ -196,14 +233,3 @@ class Collection:
             self._users[name] -= 1
             if not self._users[name]:
                 del self._users[name], self._locks[name]
-
-
-async def _update(entry: Entry, body: bytes) -> Entry:
-    given = changes(first_value(body))
-    now = replace(entry.settings, listen=entry.listen, enabled=entry.enabled)
-    await entry.become(replace(now, **given))
-    return entry
-
-
-async def _add(entry: Entry, body: bytes) -> Toxic:
-    return await entry.add(new_toxic(first_value(body)))

@@ -1,4 +1,4 @@
-"""Addresses as Toxiproxy's clients write them: `host:port`, by Go's rules, or `unix:/path`."""
+"""Addresses as Toxiproxy's clients write them: `host:port`, or `unix:/path`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import errno
 import ipaddress
 import os
-import re
 import socket
 from typing import TYPE_CHECKING
 
@@ -23,17 +22,10 @@ MAX_PORT = 65535
 NOWHERE = Address(host=LOOPBACK, port=0)
 """Port 0 takes no connection."""
 
-_SIGNED_DIGITS = re.compile(r"[+-]?[0-9]+")
-_NUMERIC_LABELS = re.compile(r"(0[xX][0-9a-fA-F]*|[0-9]+)(\.(0[xX][0-9a-fA-F]*|[0-9]+))*\.?")
-_BROKEN_TEXT = re.compile(r"[\x00-\x20\x7f]")
-
 
 def show(address: Address) -> str:
     """The text form of the API: what `listening` and `upstream` read."""
-    if address.path:
-        return f"{UNIX}{address.path}"
-    host = f"[{address.host}]" if ":" in address.host else address.host
-    return f"{host}:{address.port}"
+    return str(address).removeprefix("tcp:")
 
 
 async def listening(text: str) -> Address:
@@ -41,10 +33,14 @@ async def listening(text: str) -> Address:
 
     Raises ApiError 500, as Toxiproxy answers, for what cannot be used.
     """
-    address = _parse(text)
-    if address.path:
-        return address
-    return Address(host=await _looked_up(address.host), port=address.port)
+    try:
+        address = _parse(text)
+        if address.path:
+            return address
+        return Address(host=await _looked_up(address.host), port=address.port)
+    except ApiError as error:
+        kind = "unix" if text.startswith(UNIX) else "tcp"
+        raise ApiError(f"listen {kind}: {error.message}", error.status) from error
 
 
 def upstream(text: str) -> tuple[Address, str]:
@@ -52,10 +48,14 @@ def upstream(text: str) -> tuple[Address, str]:
 
     For what is no address it is a place where every connect() fails at once.
     """
+    if "://" in text:
+        return NOWHERE, f"upstream {text!r} is a URL and cannot be dialled: give HOST:PORT"
     try:
-        return _parse(text), ""
+        address = _parse(text)
     except ApiError as error:
-        return NOWHERE, f"upstream: {error.message}"
+        return NOWHERE, f"upstream {text!r} cannot be dialled: {error.message}"
+    has_port = address.path or address.port
+    return address, "" if has_port else f"upstream {text!r} cannot be dialled: it has no port"
 
 
 def not_listening(address: Address, error: CrashloopError) -> ApiError:
@@ -63,84 +63,44 @@ def not_listening(address: Address, error: CrashloopError) -> ApiError:
     cause = error.__cause__
     if isinstance(cause, OSError) and cause.errno is not None:
         kind = "unix" if address.path else "tcp"
-        where = address.path or show(address)
         what = "socket" if cause.errno in {errno.EMFILE, errno.ENFILE} else "bind"
-        return ApiError(f"listen {kind} {where}: {what}: {os.strerror(cause.errno).lower()}", 500)
+        reason = os.strerror(cause.errno).lower()
+        return ApiError(f"listen {kind} {address.path or show(address)}: {what}: {reason}", 500)
     return ApiError(f"listen: {error.message}", 500)
 
 
 def _parse(text: str) -> Address:
-    try:
-        if text.startswith(UNIX):
-            path = text.removeprefix(UNIX)
-            if "\0" in path:
-                raise ApiError(f"address {text!r}: a path holds no NUL character", 500)
-            return Address(path=path)
-        host, port = _split(text)
-        return Address(host=host or LOOPBACK, port=_port(port))
-    except UsageError as error:
-        raise ApiError(error.message, 500) from error
-
-
-def _split(text: str) -> tuple[str, str]:
-    """Go's net.SplitHostPort, except that a listen address may be empty as a whole."""
-    if not text:
-        return "", ""
-
-    def wrong(why: str) -> ApiError:
-        return ApiError(f"address {text}: {why}", 500)
-
-    last = text.rfind(":")
-    if last < 0:
-        raise wrong("missing port in address")
-    if text.startswith("["):
-        end = text.find("]")
-        if end < 0:
-            raise wrong("missing ']' in address")
-        if end + 1 != last:
-            is_colon = text[end + 1 : end + 2] == ":"
-            raise wrong(f"{'too many colons' if is_colon else 'missing port'} in address")
-        host, rest = text[1:end], text[1:end] + text[last + 1 :]
-    else:
-        host, rest = text[:last], text
-        if ":" in host:
-            raise wrong("too many colons in address")
-    for bracket in "[]":
-        if bracket in rest:
-            raise wrong(f"unexpected '{bracket}' in address")
-    return host, text[last + 1 :]
-
-
-def _port(text: str) -> int:
-    if not text:
-        return 0
-    if text.isascii() and _SIGNED_DIGITS.fullmatch(text):
-        number = int(text[:20])
-        if not 0 <= number <= MAX_PORT:
-            raise ApiError(f"address {text}: invalid port", 500)
-        return number
-    try:
-        return socket.getservbyname(text.lower(), "tcp")
-    except (OSError, ValueError):
-        raise ApiError(f"lookup tcp/{text}: unknown port", 500) from None
+    if "\0" in text:
+        raise ApiError(f"address {text!r}: holds a NUL character", 500)
+    if text.startswith(UNIX):
+        try:
+            return Address.parse(text)
+        except UsageError as error:
+            raise ApiError(error.message, 500) from error
+    host, colon, port = (text or ":").rpartition(":")
+    if not colon:
+        raise ApiError(f"address {text}: missing port in address", 500)
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise ApiError(f"address {text}: too many colons in address", 500)
+    digits = port or "0"
+    is_number = digits.isascii() and digits.isdigit() and len(digits) <= len(str(MAX_PORT))
+    if not is_number or int(digits) > MAX_PORT:
+        raise ApiError(f"address {port}: invalid port", 500)
+    return Address(host=host or LOOPBACK, port=int(digits))
 
 
 async def _looked_up(host: str) -> str:
     """An IP address of a host; an IPv4 one where there is any, as Go prefers."""
     try:
-        ipaddress.ip_address(host)
+        return str(ipaddress.ip_address(host))
     except ValueError:
         pass
-    else:
-        return host
-    unknown = ApiError(f"lookup {host}: no such host", 500)
-    # forms such as "0" and "127.1" are addresses to the C library, and "0" is every interface
-    if _NUMERIC_LABELS.fullmatch(host) or _BROKEN_TEXT.search(host):
-        raise unknown
     loop = asyncio.get_running_loop()
     try:
         found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, ValueError):
-        raise unknown from None
+        raise ApiError(f"lookup {host}: no such host", 500) from None
     hosts = [str(sockaddr[0]) for *_, sockaddr in found]
     return next((one for one in hosts if ":" not in one), hosts[0])

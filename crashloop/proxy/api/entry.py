@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 from crashloop.errors import CrashloopError, UsageError
 from crashloop.proxy.api import endpoint
-from crashloop.proxy.api.decode import first_value
 from crashloop.proxy.api.error import ApiError, of_data_plane
-from crashloop.proxy.faults import BlackHole, ConnectDelay, Refuse
+from crashloop.proxy.api.toxic import Noop
+from crashloop.proxy.faults import GateFault
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from crashloop.proxy.address import Address
-    from crashloop.proxy.api.plane import MakePlane, Plane
-    from crashloop.proxy.api.wire import Draft, Toxic
+    from crashloop.proxy.api.toxic import Toxic
     from crashloop.proxy.events import Emit
-    from crashloop.proxy.faults import Fault
+    from crashloop.proxy.proxy import FaultProxy
 
 MAX_TOXICS = 1000
 
 _CONFLICT = 409
 
 
+class MakePlane(Protocol):
+    """Builds a data plane that does not listen yet."""
+
+    def __call__(self, *, name: str, listen: Address, upstream: Address, emit: Emit) -> FaultProxy:
+        """Build it; `listen` has an IP address, `upstream` may have a name."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Where a proxy listens, where it forwards to, and whether it is on; texts of the API.
+    """Where a proxy listens, where it forwards to, and whether it is on, as a client asked for it.
 
     As in Toxiproxy an upstream need not make sense: connections to it fail.
     """
@@ -46,9 +52,9 @@ class Entry:
     def __init__(self, *, name: str, settings: Settings, make: MakePlane, emit: Emit) -> None:
         self.name = name
         self.settings = settings
-        self.asked = settings
         self.toxics: dict[str, Toxic] = {}
-        self.plane: Plane | None = None
+        self.plane: FaultProxy | None = None
+        self._had = ""
         self._make = make
         self._emit = emit
 
@@ -59,8 +65,10 @@ class Entry:
 
     @property
     def listen(self) -> str:
-        """Where it listens, with the real port; or what was asked for, until it ever does."""
-        return self.settings.listen if self.plane is None else endpoint.show(self.plane.address)
+        """Where it listens or did last, with the real port; or what was asked for."""
+        if self.plane is None:
+            return self._had or self.settings.listen
+        return endpoint.show(self.plane.address)
 
     def document(self) -> dict[str, object]:
         """Toxiproxy's JSON, in its order."""
@@ -75,25 +83,26 @@ class Entry:
 
     def in_order(self) -> list[Toxic]:
         """The toxics as Toxiproxy lists them: upstream ones first, each stream as it was made."""
-        return sorted(self.toxics.values(), key=lambda toxic: toxic.direction != "upstream")
+        return sorted(self.toxics.values(), key=lambda toxic: not toxic.is_upstream)
 
     async def begin(self, toxics: Iterable[Toxic] = ()) -> None:
         """Start for the first time, with these toxics, if it is to be enabled at all."""
         wanted = {toxic.name: toxic for toxic in toxics}
         if self.settings.enabled:
-            self.plane = await self._started(await self._address(), self.settings, wanted)
+            self.plane = await self._started(self.listen, self.settings.upstream, wanted)
         self.toxics = wanted
-        self._emit("proxy.created", self._told())
+        self._emit("proxy.created", self._facts())
 
     async def differs(self, settings: Settings) -> bool:
-        """Whether it listens or forwards elsewhere than `settings` say, names looked up."""
-        address = await endpoint.listening(settings.listen)
-        return endpoint.show(address) != self.listen or settings.upstream != self.settings.upstream
+        """Whether it listens or forwards elsewhere than `settings` ask for, names looked up.
 
-    async def is_asked_for_again(self, settings: Settings) -> bool:
-        """Whether it is already what `settings` ask for: port 0 is any port, so the one it has."""
-        known = replace(self.asked, enabled=settings.enabled)
-        return settings == known or not await self.differs(settings)
+        Port 0 asks for any port: a proxy that was asked for there already has one.
+        """
+        if settings.upstream != self.settings.upstream:
+            return True
+        return settings.listen != self.settings.listen and self.listen != endpoint.show(
+            await endpoint.listening(settings.listen)
+        )
 
     async def become(self, settings: Settings, toxics: Iterable[Toxic] | None = None) -> None:
         """Take over these settings, and toxics where given.
@@ -110,27 +119,26 @@ class Entry:
             await self._replace(settings, wanted)
         else:
             await self._drop()
-        self.settings = self.asked = settings
+        if settings.listen != self.settings.listen:
+            self._had = ""
+        self.settings = settings
         self.toxics = wanted
-        self._emit("proxy.updated", self._told())
+        self._emit("proxy.updated", self._facts())
 
     async def _replace(self, settings: Settings, toxics: Mapping[str, Toxic]) -> None:
-        address = await endpoint.listening(settings.listen)
-        old, old_settings = self.plane, self.settings
-        if old is None or not _collide(old.address, address):
-            self.plane = await self._started(address, settings, toxics)
+        listen = self.listen if settings.listen == self.settings.listen else settings.listen
+        old, was_at, was_enabled = self.plane, self.listen, self.enabled
+        if old is None or not _collide(old.address, await endpoint.listening(listen)):
+            self.plane = await self._started(listen, settings.upstream, toxics)
             if old is not None:
                 await old.stop()
             return
-        was_at, was_enabled = old.address, old.enabled
-        self.plane = None
+        await self._drop()
         try:
-            await old.stop()
-            self.plane = await self._started(address, settings, toxics)
+            self.plane = await self._started(listen, settings.upstream, toxics)
         except BaseException:
-            self.settings = replace(old_settings, listen=endpoint.show(was_at))
             if was_enabled:
-                self.plane = await self._started(was_at, self.settings, self.toxics)
+                self.plane = await self._started(was_at, self.settings.upstream, self.toxics)
             raise
 
     async def enable(self) -> None:
@@ -142,25 +150,25 @@ class Entry:
             return
         try:
             if self.plane is None:
-                address = await self._address()
-                self.plane = await self._started(address, self.settings, self.toxics)
+                self.plane = await self._started(self.listen, self.settings.upstream, self.toxics)
             elif on:
                 await self.plane.enable()
             else:
                 await self.plane.disable()
         except CrashloopError as error:
             raise of_data_plane(error, usage_status=500) from error
-        self._emit("proxy.enabled" if on else "proxy.disabled", self._told())
+        self._emit("proxy.enabled" if on else "proxy.disabled", self._facts())
 
     async def end(self) -> None:
         """Stop, and give the address back."""
+        facts = {**self._facts(), "enabled": False}
         await self._drop()
-        self._emit("proxy.removed", self._told())
+        self._emit("proxy.removed", facts)
 
     async def _drop(self) -> None:
         plane, self.plane = self.plane, None
         if plane is not None:
-            self.settings = replace(self.settings, listen=endpoint.show(plane.address))
+            self._had = endpoint.show(plane.address)
             await plane.stop()
 
     def toxic(self, name: str) -> Toxic:
@@ -169,37 +177,31 @@ class Entry:
             raise ApiError("toxic not found", 404)
         return self.toxics[name]
 
-    async def add(self, draft: Draft) -> Toxic:
+    async def add(self, toxic: Toxic) -> None:
         """Make a toxic."""
-        if draft.name in self.toxics:
+        if toxic.name in self.toxics:
             raise ApiError("toxic already exists", _CONFLICT)
         if len(self.toxics) >= MAX_TOXICS:
             raise ApiError(f"a proxy takes {MAX_TOXICS} toxics at most", _CONFLICT)
-        toxic = draft.toxic()
-        fault = toxic.fault()
-        if self.plane is not None and fault is not None:
+        if self.plane is not None and not isinstance(toxic.fault, Noop):
             try:
-                await self.plane.inject(toxic.name, fault)
+                await self.plane.inject(toxic.name, toxic.fault)
             except CrashloopError as error:
                 raise of_data_plane(error, usage_status=_CONFLICT) from error
         self.toxics[toxic.name] = toxic
         self._emit("toxic.added", toxic.document())
-        return toxic
 
-    async def change(self, name: str, body: bytes) -> Toxic:
-        """Update a toxic; where the machine fails at it, the toxic may be gone."""
-        toxic = self.toxic(name).changed(first_value(body))
-        fault = toxic.fault()
-        if self.plane is not None and fault is not None:
+    async def change(self, toxic: Toxic) -> None:
+        """Give a toxic that is there other parameters; where the machine fails, it may be gone."""
+        if self.plane is not None and not isinstance(toxic.fault, Noop):
             try:
-                await self.plane.change(name, fault)
+                await self.plane.change(toxic.name, toxic.fault)
             except CrashloopError as error:
                 raise of_data_plane(error, usage_status=_CONFLICT) from error
             finally:
-                self._forget_if_off(name)
-        self.toxics[name] = toxic
+                self._forget_if_off(toxic.name)
+        self.toxics[toxic.name] = toxic
         self._emit("toxic.changed", toxic.document())
-        return toxic
 
     async def remove(self, name: str) -> None:
         """Remove a toxic; it is gone, too, when the proof fails that it worked to its end."""
@@ -218,31 +220,20 @@ class Entry:
         if self.plane is not None and name not in self.plane.faults:
             self.toxics.pop(name, None)
 
-    async def _address(self) -> Address:
-        """Where to listen; ApiError in Toxiproxy's words."""
-        try:
-            return await endpoint.listening(self.settings.listen)
-        except ApiError as error:
-            if self.settings.listen.startswith(endpoint.UNIX):
-                raise
-            raise ApiError(f"listen tcp: {error.message}", error.status) from error
-
-    async def _started(
-        self, address: Address, settings: Settings, toxics: Mapping[str, Toxic]
-    ) -> Plane:
+    async def _started(self, listen: str, to: str, toxics: Mapping[str, Toxic]) -> FaultProxy:
         """A data plane that listens with its faults on; ApiError, and then nothing listens."""
-        upstream, _ = endpoint.upstream(settings.upstream)
+        address = await endpoint.listening(listen)
+        upstream, _ = endpoint.upstream(to)
         plane = self._make(name=self.name, listen=address, upstream=upstream, emit=self._emit)
         try:
             await plane.start()
         except UsageError as error:
             raise endpoint.not_listening(address, error) from error
-        faults = {name: toxic.fault() for name, toxic in toxics.items()}
         try:
             # the gate's fault last: injecting the others lets no connection in between
-            for name, fault in sorted(faults.items(), key=lambda one: _is_on_gate(one[1])):
-                if fault is not None:
-                    await plane.inject(name, fault)
+            for toxic in sorted(toxics.values(), key=lambda one: isinstance(one.fault, GateFault)):
+                if not isinstance(toxic.fault, Noop):
+                    await plane.inject(toxic.name, toxic.fault)
         except BaseException as error:
             await plane.stop()
             if isinstance(error, CrashloopError):
@@ -250,7 +241,7 @@ class Entry:
             raise
         return plane
 
-    def _told(self) -> dict[str, object]:
+    def _facts(self) -> dict[str, object]:
         _, problem = endpoint.upstream(self.settings.upstream)
         return {
             "listen": self.listen,
@@ -259,10 +250,6 @@ class Entry:
             "toxics": list(self.toxics),
             **({"problem": problem} if problem else {}),
         }
-
-
-def _is_on_gate(fault: Fault | None) -> bool:
-    return isinstance(fault, Refuse | BlackHole | ConnectDelay)
 
 
 def _collide(one: Address, other: Address) -> bool:

@@ -1,4 +1,4 @@
-"""What goes wrong with a request, as the client is told."""
+"""What goes wrong with a request, as the client reads it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class ApiError(UsageError):
     """
 
     def __init__(self, message: str, status: int = 400, *, entry: int | None = None) -> None:
-        super().__init__(_bounded(message))
+        super().__init__(message[:MAX_MESSAGE_CHARS])
         self.status = status
         self.entry = entry
 
@@ -23,16 +23,9 @@ class ApiError(UsageError):
         return {"error": self.message, "status": self.status}
 
 
-class BadBodyError(ApiError):
-    """The body is not JSON, or not of the right shape: always 400."""
-
-    def __init__(self, why: str) -> None:
-        super().__init__(f"bad request body: {why}")
-
-
-def missing(field: str) -> ApiError:
-    """Toxiproxy's answer for a field that is absent or empty."""
-    return ApiError(f"missing required field: {field}")
+def bad_body(why: str) -> ApiError:
+    """The answer to a body that is not JSON, or not of the right shape."""
+    return ApiError(f"bad request body: {why}")
 
 
 def of_data_plane(error: CrashloopError, *, usage_status: int) -> ApiError:
@@ -42,18 +35,9 @@ def of_data_plane(error: CrashloopError, *, usage_status: int) -> ApiError:
     """
     if isinstance(error, ApiError):
         return error
+    status = usage_status
     if isinstance(error, CapabilityError):
-        return ApiError(_told(error), 501)
-    if isinstance(error, HarnessError):
-        return ApiError(_told(error), 500)
-    return ApiError(_told(error), usage_status)
-
-
-def _told(error: CrashloopError) -> str:
-    return f"{error.message} {error.hint}".strip()
-
-
-def _bounded(message: str) -> str:
-    if len(message) <= MAX_MESSAGE_CHARS:
-        return message
-    return message[: MAX_MESSAGE_CHARS - 1] + "…"
+        status = 501
+    elif isinstance(error, HarnessError):
+        status = 500
+    return ApiError(f"{error.message} {error.hint}".strip(), status)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crashloop.clock import rfc3339
-from crashloop.proxy.api.jsontext import dumps
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -20,6 +20,7 @@ MAX_EVENTS = 65_536
 MAX_BYTES = 64 * 1024 * 1024
 BATCH_EVENTS = 256
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
 _EVENT_BYTES = 400
 _ITEM_BYTES = 200
 
@@ -46,7 +47,7 @@ class Stored:
             "proxy": self.proxy,
             "data": self.data,
         }
-        return dumps(document) + b"\n"
+        return _ENCODER.encode(document).encode() + b"\n"
 
 
 class Journal:

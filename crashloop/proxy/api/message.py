@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
-
-from crashloop.proxy.api.jsontext import dumps
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
 JSON = "application/json"
 PLAIN = "text/plain; charset=utf-8"
 LINES = "application/x-ndjson"
+
+_dumps = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +62,7 @@ class Response:
 
 def json_response(document: object, *, status: int = 200) -> Response:
     """A document as Toxiproxy sends it."""
-    return Response(status=status, body=dumps(document), content_type=JSON)
+    return Response(status=status, body=_dumps(document).encode(), content_type=JSON)
 
 
 def plain_error(text: str, *, status: int) -> Response:
@@ -82,4 +83,4 @@ def refusal(status: int) -> Response:
 
 def error_response(error: ApiError) -> Response:
     """An error as Toxiproxy sends it: JSON in a text of its own, with a newline."""
-    return plain_error(dumps(error.document()).decode(), status=error.status)
+    return plain_error(_dumps(error.document()), status=error.status)

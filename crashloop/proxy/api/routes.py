@@ -9,9 +9,8 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from crashloop.proxy.api.decode import Number, first_value, items, mismatch, read_members
+from crashloop.proxy.api.body import Members, parse, typed
 from crashloop.proxy.api.error import ApiError
-from crashloop.proxy.api.jsontext import mended
 from crashloop.proxy.api.message import (
     LINES,
     Response,
@@ -81,7 +80,6 @@ class Routes:
             ("metrics",): {_ANY: self._metrics},
             ("events",): {"GET": self._events},
             ("watch",): {"POST": self._watch},
-            ("openapi.json",): {"GET": self._openapi},
         }
 
     async def answer(self, request: Request) -> Response:
@@ -143,16 +141,14 @@ class Routes:
 
     async def _create(self, request: Request, names: list[str]) -> Response:
         del names
-        entry = await self._collection.create(request.body)
-        return json_response(entry.document(), status=201)
+        return json_response(await self._collection.create(request.body), status=201)
 
     async def _show(self, request: Request, names: list[str]) -> Response:
         del request
         return json_response(self._collection.get(names[0]).document())
 
     async def _update(self, request: Request, names: list[str]) -> Response:
-        entry = await self._collection.update(names[0], request.body)
-        return json_response(entry.document())
+        return json_response(await self._collection.update(names[0], request.body))
 
     async def _delete(self, request: Request, names: list[str]) -> Response:
         del request
@@ -165,16 +161,15 @@ class Routes:
         return json_response([toxic.document() for toxic in entry.in_order()])
 
     async def _add_toxic(self, request: Request, names: list[str]) -> Response:
-        toxic = await self._collection.add_toxic(names[0], request.body)
-        return json_response(toxic.document())
+        return json_response(await self._collection.add_toxic(names[0], request.body))
 
     async def _toxic(self, request: Request, names: list[str]) -> Response:
         del request
         return json_response(self._collection.get(names[0]).toxic(names[1]).document())
 
     async def _change_toxic(self, request: Request, names: list[str]) -> Response:
-        toxic = await self._collection.change_toxic(names[0], names[1], request.body)
-        return json_response(toxic.document())
+        proxy, toxic = names
+        return json_response(await self._collection.change_toxic(proxy, toxic, request.body))
 
     async def _remove_toxic(self, request: Request, names: list[str]) -> Response:
         del request
@@ -188,8 +183,7 @@ class Routes:
 
     async def _populate(self, request: Request, names: list[str]) -> Response:
         del names
-        entries, error = await self._collection.populate(request.body)
-        proxies = {"proxies": [entry.document() for entry in entries] or None}
+        proxies, error = await self._collection.populate(request.body)
         if error is None:
             return json_response(proxies, status=201)
         return json_response({**error.document(), **proxies}, status=error.status)
@@ -207,7 +201,7 @@ class Routes:
     async def _metrics(self, request: Request, names: list[str]) -> Response:
         del request, names
         text = exposition(self._collection.entries.values(), self._journal)
-        return Response(body=mended(text).encode(), content_type=CONTENT_TYPE)
+        return Response(body=text.encode(), content_type=CONTENT_TYPE)
 
     async def _events(self, request: Request, names: list[str]) -> Response:
         del names
@@ -239,30 +233,21 @@ class Routes:
 
     async def _watch(self, request: Request, names: list[str]) -> Response:
         del names
-        found = read_members(
-            first_value(request.body), {"pids": items("[]int")}, struct="Watch", go_type="Watch"
-        )
-        if "pids" not in found:
+        members = Members(parse(request.body), "the body", [])
+        given = members.take("pids", list, None)
+        if given is None:
             raise ApiError("missing required field: pids")
-        pids = [_pid(one) for one in found["pids"][: MAX_PIDS + 1]]
-        if len(pids) > MAX_PIDS:
+        if len(given) > MAX_PIDS:
             raise ApiError(f"pids has {MAX_PIDS} entries at most")
-        self.watched = tuple(dict.fromkeys(pids))
+        self.watched = tuple(dict.fromkeys(_pid(one) for one in given))
         return json_response({"pids": list(self.watched)})
-
-    async def _openapi(self, request: Request, names: list[str]) -> Response:
-        del request, names
-        from crashloop.proxy.api.openapi import document  # noqa: PLC0415  only when asked for
-
-        return json_response(document())
 
 
 def _pid(value: object) -> int:
-    if not isinstance(value, Number) or not _DIGITS.fullmatch(value):
-        mismatch(value, "struct field Watch.pids", "int", with_text=True)
-    if not 1 <= int(value) <= _MAX_PID:
-        raise ApiError(f"{value} in pids is not the number of a process")
-    return int(value)
+    pid = typed(value, int, "one of pids")
+    if not 1 <= pid <= _MAX_PID:
+        raise ApiError(f"{pid} in pids is not the number of a process")
+    return pid
 
 
 def _cleaned(path: str) -> str:

@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from crashloop.proxy.api.decode import (
-    Members,
-    flag,
-    items,
-    members,
-    mismatch,
-    read_members,
-)
-from crashloop.proxy.api.decode import text as string
+from crashloop.proxy.api import endpoint
+from crashloop.proxy.api.body import Members, typed
 from crashloop.proxy.api.entry import Settings
-from crashloop.proxy.api.error import ApiError, missing
-from crashloop.proxy.api.wire import Draft
+from crashloop.proxy.api.error import ApiError
+from crashloop.proxy.api.toxic import MAX_NAME_CHARS, read_toxic
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Mapping
+    from collections.abc import Iterator
 
-    from crashloop.proxy.api.decode import Reader
-    from crashloop.proxy.api.wire import Toxic
-
-MAX_NAME_CHARS = 2000
+    from crashloop.proxy.api.toxic import Toxic
 
 _CONFLICT = 409
-_TYPE = "toxiproxy.Proxy"
-_ITEM_TYPE = r'struct { toxiproxy.Proxy; Enabled *bool "json:\"enabled\"" }'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,39 +29,71 @@ class Wanted:
     toxics: tuple[Toxic, ...] | None
 
 
-def new_proxy(value: Any) -> Wanted:
-    """The proxy that a client wants; ApiError 400."""
-    return _checked(_fields(value, "Proxy", _TYPE))
+def new_proxy(value: Any, warnings: list[str], *, where: str = "") -> Wanted:
+    """The proxy that a client wants; ApiError 400, whose message ends with `where`."""
+    members = Members(value, f"the proxy{where}", warnings)
+    name = members.take("name", str, "")
+    settings = _settings(members, Settings(listen="", upstream=""))
+    toxics = members.take("toxics", list, None)
+    members.skip("Logger")
+    members.end()
+    for field, given in (("name", name), ("upstream", settings.upstream)):
+        if not given:
+            raise ApiError(f"missing required field: {field}{where}")
+    if len(name) > MAX_NAME_CHARS:
+        raise ApiError(f"the name of a proxy has {MAX_NAME_CHARS} characters at most")
+    _warn_of_upstream(settings, warnings)
+    found = None if toxics is None else _toxics(toxics, where, warnings)
+    return Wanted(name=name, settings=settings, toxics=found)
 
 
-def changes(value: Any) -> dict[str, Any]:
-    """The settings that a client wants to change: listen, upstream, enabled; ApiError 400."""
-    found = _fields(value, "Proxy", _TYPE, with_toxics=False)
-    return {key: found[key] for key in ("listen", "upstream", "enabled") if key in found}
+def changed(now: Settings, value: Any, warnings: list[str]) -> Settings:
+    """The settings after an update of listen, upstream and enabled; ApiError 400."""
+    members = Members(value, "the proxy", warnings)
+    settings = _settings(members, now)
+    members.take("name", str, "")
+    members.skip("toxics", "Logger")
+    members.end()
+    if settings.upstream != now.upstream:
+        _warn_of_upstream(settings, warnings)
+    return settings
 
 
-def new_proxies(value: Any) -> list[Wanted]:
+def new_proxies(value: Any, warnings: list[str]) -> list[Wanted]:
     """The proxies of a list, all checked; ApiError 400 with the place in the list."""
-    if value is None:
-        return []
-    if isinstance(value, Members) or not isinstance(value, list):
-        mismatch(value, "value", f"[]{_ITEM_TYPE}")
-    found: list[dict[str, Any]] = []
     wanted: list[Wanted] = []
-    for at, one in enumerate(value, start=1):
+    for at, one in enumerate([] if value is None else typed(value, list, "the body"), start=1):
         with _about(at):
-            found.append(_fields(one, ".Proxy", _ITEM_TYPE, enabled=".enabled"))
-    for at, fields in enumerate(found, start=1):
-        with _about(at):
-            wanted.append(_checked(fields, suffix=f" at proxy {at}"))
+            wanted.append(new_proxy(one, warnings, where=f" at proxy {at}"))
     return wanted
 
 
-def new_toxic(value: Any) -> Draft:
-    """The toxic that a client wants, its attributes not yet read; ApiError 400."""
-    draft = Draft.read(value)
-    _check_name(draft.name, "toxic")
-    return draft
+def _settings(members: Members, now: Settings) -> Settings:
+    return replace(
+        now,
+        listen=members.take("listen", str, now.listen),
+        upstream=members.take("upstream", str, now.upstream),
+        enabled=members.take("enabled", bool, now.enabled),
+    )
+
+
+def _warn_of_upstream(settings: Settings, warnings: list[str]) -> None:
+    _, problem = endpoint.upstream(settings.upstream)
+    if problem:
+        warnings.append(problem)
+
+
+def _toxics(values: list[Any], where: str, warnings: list[str]) -> tuple[Toxic, ...]:
+    toxics: dict[str, Toxic] = {}
+    for at, value in enumerate(values, start=1):
+        try:
+            toxic = read_toxic(value, warnings)
+        except ApiError as error:
+            raise ApiError(f"{error.message} at toxic {at}{where}", error.status) from error
+        if toxic.name in toxics:
+            raise ApiError(f"toxic already exists at toxic {at}{where}", _CONFLICT)
+        toxics[toxic.name] = toxic
+    return tuple(toxics.values())
 
 
 @contextmanager
@@ -83,60 +103,3 @@ def _about(entry: int) -> Iterator[None]:
     except ApiError as error:
         error.entry = entry
         raise
-
-
-def _fields(
-    value: Any, struct: str, go_type: str, *, with_toxics: bool = True, enabled: str = ""
-) -> dict[str, Any]:
-    readers: dict[str, Reader] = {
-        "name": string,
-        "listen": string,
-        "upstream": string,
-        "enabled": flag,
-        "Logger": members("zerolog.Logger"),
-    }
-    if with_toxics:
-        readers["toxics"] = items("[]toxics.Toxic")
-    if enabled:  # a field of the list's own type: Go names it differently
-        readers["enabled"] = lambda value, _: flag(value, f"struct field {enabled}")
-    return read_members(value, readers, struct=struct, go_type=go_type)
-
-
-def _checked(found: Mapping[str, Any], suffix: str = "") -> Wanted:
-    name = found.get("name", "")
-    if not name:
-        raise missing(f"name{suffix}")
-    if not found.get("upstream"):
-        raise missing(f"upstream{suffix}")
-    _check_name(name, "proxy")
-    settings = Settings(
-        listen=found.get("listen", ""),
-        upstream=found["upstream"],
-        enabled=found.get("enabled", True),
-    )
-    return Wanted(name=name, settings=settings, toxics=_toxics(found.get("toxics"), suffix))
-
-
-def _toxics(values: list[Any] | None, suffix: str) -> tuple[Toxic, ...] | None:
-    if values is None:
-        return None
-    toxics: dict[str, Toxic] = {}
-    for at, value in enumerate(values, start=1):
-        try:
-            toxic = _toxic(value, toxics)
-        except ApiError as error:
-            raise ApiError(f"{error.message} at toxic {at}{suffix}", error.status) from error
-        toxics[toxic.name] = toxic
-    return tuple(toxics.values())
-
-
-def _toxic(value: Any, before: Container[str]) -> Toxic:
-    draft = new_toxic(value)
-    if draft.name in before:
-        raise ApiError("toxic already exists", _CONFLICT)
-    return draft.toxic()
-
-
-def _check_name(name: str, what: str) -> None:
-    if len(name) > MAX_NAME_CHARS:
-        raise ApiError(f"the name of a {what} has {MAX_NAME_CHARS} characters at most")

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from crashloop.errors import UsageError
-from crashloop.proxy.api import wire
 from crashloop.proxy.control.records import (
     LinkState,
     ProxyState,
@@ -21,6 +20,7 @@ from crashloop.proxy.control.records import (
     rubbish,
     shown,
 )
+from crashloop.proxy.faults import encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -157,19 +157,19 @@ class ProxyControl:
     def _toxic(self, fault_id: str, fault: Fault | Toxic) -> Toxic:
         if isinstance(fault, Toxic):
             return replace(fault, name=fault_id)
-        told = wire.Toxic.of(fault_id, fault)
-        if told.type not in _TOXIPROXYS_OWN:
-            self._require_built_in(f"the fault {told.type}")
-        if "connections" in told.attributes:
+        values = encode(fault)
+        if fault.kind not in _TOXIPROXYS_OWN:
+            self._require_built_in(f"the fault {fault.kind}")
+        if "connections" in values:
             self._require_built_in("a fault of the first connections only")
-        if any(value % 1 for value in told.attributes.values()):
-            self._require_built_in(f"fractions, as in {shown(dict(told.attributes))}")
+        if any(value % 1 for value in values.values()):
+            self._require_built_in(f"fractions, as in {shown(values)}")
         return Toxic(
             name=fault_id,
-            type=told.type,
-            stream=told.direction,
-            toxicity=told.toxicity,
-            attributes=dict(told.attributes),
+            type=fault.kind,
+            stream=getattr(fault, "direction", "downstream"),
+            toxicity=getattr(fault, "toxicity", 1),
+            attributes=dict(values),
         )
 
 
