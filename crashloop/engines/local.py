@@ -243,8 +243,8 @@ class LocalEngine:
     async def _start_servers(
         self, stack: contextlib.AsyncExitStack, postgres_bin: Path | None
     ) -> None:
-        emit_database = _silent(self._recorder.source("database"))
-        emit_cache = _silent(self._recorder.source("cache"))
+        emit_database = self._recorder.source("database")
+        emit_cache = self._recorder.source("cache")
 
         async def start_database() -> PostgresServer:
             binaries = await asyncio.to_thread(find_binaries, postgres_bin)
@@ -322,12 +322,3 @@ def _host_and_port(address: Address) -> tuple[str, int]:
     if address.path:
         return str(Path(address.path).parent), 5432
     return address.host, address.port
-
-
-def _silent(emit: Callable[[str, Mapping[str, Any]], int]) -> Callable[[str, dict[str, Any]], None]:
-    """The same, without the sequence number."""
-
-    def silent(kind: str, data: dict[str, Any]) -> None:
-        emit(kind, data)
-
-    return silent

@@ -261,9 +261,7 @@ async def run(
     return process
 
 
-async def terminate(
-    process: Process, *steps: tuple[signal.Signals, float], kill_bound_s: float = KILL_BOUND_S
-) -> int:
+async def terminate(process: Process, *steps: tuple[signal.Signals, float]) -> int:
     """End `process`: each step sends a signal and waits that many seconds, then comes SIGKILL.
 
     SIGKILL goes to its descendants too; a stopped process is woken so that it can obey. Returns
@@ -281,10 +279,10 @@ async def terminate(
         process.signal(signal.SIGKILL)
         for pid in children:
             watcher.send(pid, signal.SIGKILL)
-        await asyncio.wait({process.exited}, timeout=kill_bound_s)
+        await asyncio.wait({process.exited}, timeout=KILL_BOUND_S)
     if not process.exited.done():
         raise HarnessError(
-            f"{process.name} (pid {process.pid}) has not ended {kill_bound_s:g} s after SIGKILL",
+            f"{process.name} (pid {process.pid}) has not ended {KILL_BOUND_S:g} s after SIGKILL",
             hint=f"see what holds it in the kernel: cat /proc/{process.pid}/stack",
         )
     await process.drained()

@@ -50,14 +50,13 @@ class Template:
     """A cluster that nobody starts, the binaries that made it and may run, and its passwords.
 
     It has a superuser `postgres`, a role `app` (LOGIN, nothing more) and a database `app` that the
-    role owns; UTF8, locale C, scram-sha-256 everywhere. `make_s` is None when it existed.
+    role owns; UTF8, locale C, scram-sha-256 everywhere.
     """
 
     data_dir: Path
     binaries: PostgresBinaries
     app_password: str = field(repr=False)
     superuser_password: str = field(repr=False)
-    make_s: float | None
 
 
 def cache_folder(account: Account | None, explicit: Path | None = None) -> Path:
@@ -119,11 +118,8 @@ async def template(
     final = cache / f"template-{binaries.version}-f{FORMAT}-{owner}"
     async with _locked(cache / ".lock"):
         usable = await asyncio.to_thread(usable_binaries, binaries, account, cache)
-        make_s = None
         if not final.exists():
-            begun_s = time.monotonic()
             await _make(workspace, usable, final)
-            make_s = time.monotonic() - begun_s
     try:
         passwords = json.loads((final / "passwords.json").read_text())
         return Template(
@@ -131,7 +127,6 @@ async def template(
             binaries=usable,
             app_password=passwords[ROLE],
             superuser_password=passwords[SUPERUSER],
-            make_s=make_s,
         )
     except (OSError, ValueError, KeyError) as error:
         raise HarnessError(

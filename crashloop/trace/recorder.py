@@ -78,11 +78,11 @@ class Recorder:
                 self.unsubscribe(listener)
                 raise
 
-    def source(self, source: str) -> Callable[[str, Mapping[str, Any]], int]:
-        """`emit` for one source: takes kind and data, returns the event's `seq`."""
+    def source(self, source: str) -> Callable[[str, Mapping[str, Any]], None]:
+        """`emit` for one source: takes kind and data."""
 
-        def emit(kind: str, data: Mapping[str, Any]) -> int:
-            return self.emit(source, kind, data).seq
+        def emit(kind: str, data: Mapping[str, Any]) -> None:
+            self.emit(source, kind, data)
 
         return emit
 

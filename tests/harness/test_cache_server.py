@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -76,15 +77,19 @@ async def test_a_killed_cache_is_noticed(kind: Kind, tmp_path: Path) -> None:
     assert events[-1][1]["exit"] == "was ended by SIGKILL"
 
 
-@pytest.mark.parametrize("kind", KINDS)
-async def test_a_port_in_use_is_named(kind: Kind, tmp_path: Path) -> None:
-    with socket.socket() as holder:
-        holder.bind(("127.0.0.1", 0))
-        holder.listen()
-        port = holder.getsockname()[1]
-        with workspace() as ws, pytest.raises(HarnessError, match=f":{port}: the port is in use"):
-            async with cache(ws, emit=ignore, evidence=tmp_path, kind=kind, port=port):
+async def test_a_cache_that_does_not_start_is_quoted_with_a_hint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        taken = holder.getsockname()[1]
+        monkeypatch.setattr(
+            "crashloop.engines.cache.kept_port", lambda _: contextlib.nullcontext(taken)
+        )
+        with workspace() as ws, pytest.raises(HarnessError) as failure:
+            async with cache(ws, emit=ignore, evidence=tmp_path, kind="fakeredis"):
                 pass
+    assert "Address already in use" in failure.value.message
+    assert "end what listens there" in failure.value.hint
 
 
 def test_without_a_redis_server_fakeredis_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:

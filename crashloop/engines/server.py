@@ -1,0 +1,53 @@
+"""A server of a run: a child whose death is noticed, unless it was asked to end."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from crashloop.engines.process import Process, describe_exit, terminate
+
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Callable, Sequence
+
+    Emit = Callable[[str, dict[str, Any]], None]
+
+START_BOUND_S = 20.0
+
+
+class Server:
+    """A running server; `died` is set when it ends without having been asked to.
+
+    `emit` gets the events `source`.died and `source`.stopped with the process id and the exit.
+    """
+
+    source: ClassVar[str]
+    stop_steps: ClassVar[Sequence[tuple[signal.Signals, float]]]
+
+    def __init__(self, process: Process, emit: Emit) -> None:
+        self.died = asyncio.Event()
+        self._process = process
+        self._emit = emit
+        self._stopping = False
+        process.exited.add_done_callback(lambda exited: self._on_exit(exited.result()))
+
+    @property
+    def pid(self) -> int:
+        """The id of its main process."""
+        return self._process.pid
+
+    async def stop(self) -> None:
+        """End it: each of `stop_steps` in turn, then SIGKILL; a second call does nothing."""
+        if self._stopping:
+            return
+        self._stopping = True
+        had_died = self._process.exited.done()
+        code = await terminate(self._process, *self.stop_steps)
+        if not had_died:
+            self._emit(f"{self.source}.stopped", {"pid": self.pid, "exit": describe_exit(code)})
+
+    def _on_exit(self, code: int) -> None:
+        if not self._stopping:
+            self._emit(f"{self.source}.died", {"pid": self.pid, "exit": describe_exit(code)})
+            self.died.set()
