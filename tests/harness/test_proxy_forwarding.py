@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import json
+import os
 import random
+import signal
 import socket
 import subprocess
 import sys
@@ -140,6 +142,40 @@ def test_a_unix_client_is_named_by_its_process(run: Run, folder: Path) -> None:
             await child.wait()
             await recorder.wait("link.closed")
         assert not path.exists()
+
+    run(scenario)
+
+
+def test_over_tcp_a_child_of_a_watched_process_is_named_with_its_session(run: Run) -> None:
+    if not sys.platform.startswith("linux"):
+        pytest.skip("needs Linux's socket table")
+    connect = "import socket,sys; s=socket.create_connection(sys.argv[1:]); s.recv(1)"
+    fork = "import os; os.fork() and (os.wait(), os._exit(0))"
+
+    async def scenario() -> None:
+        recorder = Recorder()
+        watched: list[int] = []
+        async with (
+            echo() as upstream,
+            FaultProxy(
+                listen=LOOPBACK, upstream=upstream, emit=recorder, watch_pids=lambda: watched
+            ) as proxy,
+        ):
+            parent = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-c", f"input(); {fork}; {connect}"),
+                *(proxy.address.host, str(proxy.address.port)),
+                stdin=asyncio.subprocess.PIPE,
+                start_new_session=True,
+            )
+            watched.append(parent.pid)
+            assert parent.stdin is not None
+            parent.stdin.write(b"\n")
+            (opened,) = await recorder.wait("link.opened")
+            os.killpg(parent.pid, signal.SIGKILL)
+            await parent.wait()
+            await recorder.wait("link.closed")
+        assert opened["client_pid"] != parent.pid
+        assert opened["client_session"] == parent.pid
 
     run(scenario)
 

@@ -8,11 +8,11 @@ import sys
 
 import pytest
 
+from crashloop.proxy.kernel.owner import owner_pid
 from crashloop.proxy.kernel.sock_diag import (
     ESTABLISHED,
     SYN_SENT,
     SocketTable,
-    owner_pid,
     parse_diag,
     parse_proc,
 )

@@ -43,7 +43,8 @@ class PathEvents:
         """Take an event of the side-car's proxy."""
         if self.closed:
             return
-        attempt = self._attempt_with(data.get("client_pid")) or self._attempt_at(mono_ns)
+        pids = {data.get("client_pid"), data.get("client_session")}
+        attempt = self._attempt_with(pids) or self._attempt_at(mono_ns)
         link = data.get("link")
         number = attempt.number if attempt else None
         if isinstance(link, str):
@@ -101,9 +102,9 @@ class PathEvents:
         # Not the proxy's own word: two tellers' lines may overtake each other.
         self._recorder.emit("platform", kind, data, attempt=attempt, mono_ns=mono_ns)
 
-    def _attempt_with(self, pid: object) -> ContainerAttempt | None:
-        """The attempt whose process it is."""
-        return next((a for a in self._attempts() if pid is not None and a.pid == pid), None)
+    def _attempt_with(self, pids: set[object]) -> ContainerAttempt | None:
+        """The attempt whose process is one of these."""
+        return next((a for a in self._attempts() if a.pid is not None and a.pid in pids), None)
 
     def _attempt_at(self, mono_ns: int) -> ContainerAttempt | None:
         """The attempt that ran last then."""

@@ -8,7 +8,8 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from crashloop.proxy.kernel.sock_diag import find_connected, owner_pid
+from crashloop.proxy.kernel.owner import owner_pid
+from crashloop.proxy.kernel.sock_diag import find_connected
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,8 +24,8 @@ _SOL_LOCAL, _LOCAL_PEERPID = 0, 2  # macOS' sys/un.h
 def client_pid(client: socket.socket, peer: Endpoint | None, pids: Iterable[int]) -> int | None:
     """Find the client's process id; None where the kernel does not show it.
 
-    A Unix socket's peer is known for any process. Over TCP only `pids` are searched, by
-    the socket at the other end (Linux).
+    A Unix socket's peer is known for any process. Over TCP only `pids` and their sessions are
+    searched, by the socket at the other end (Linux).
     """
     if client.family == socket.AF_UNIX:
         return _of_unix(client)

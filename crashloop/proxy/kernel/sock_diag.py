@@ -11,7 +11,6 @@ import errno
 import socket
 import struct
 import sys
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -215,18 +214,6 @@ class SocketTable:
                 if found is None:
                     return sockets
                 sockets.append(found)
-
-
-def owner_pid(inode: int, pids: Iterable[int]) -> int | None:
-    """Which of these processes has the socket open; None when none of them does."""
-    wanted = f"socket:[{inode}]"
-    for pid in pids:
-        with suppress(OSError):  # the process has ended, or is another user's
-            for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-                with suppress(OSError):  # closed since it was listed
-                    if str(descriptor.readlink()) == wanted:
-                        return pid
-    return None
 
 
 def _question(family: socket.AddressFamily, states: int, flags: int, ends: bytes) -> bytes:

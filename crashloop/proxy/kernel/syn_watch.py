@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from crashloop.proxy.address import is_wildcard
-from crashloop.proxy.kernel.sock_diag import ESTABLISHED, SYN_SENT, owner_pid
+from crashloop.proxy.kernel.owner import owner_pid, session_of
+from crashloop.proxy.kernel.sock_diag import ESTABLISHED, SYN_SENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -37,6 +38,7 @@ class Waiting:
 
     inode: int
     pid: int | None
+    session: int | None
     host: str
     port: int
     first_ns: int
@@ -46,7 +48,7 @@ class Waiting:
 
     def identity(self) -> dict[str, object]:
         """Which socket of which process."""
-        return {"inode": self.inode, "pid": self.pid}
+        return {"inode": self.inode, "pid": self.pid, "session": self.session}
 
 
 class SynWatch:
@@ -124,9 +126,11 @@ class SynWatch:
         return entry.remote_host == self._host if self._host else is_local(entry.remote_host)
 
     def _begin(self, entry: TcpSocket, now_ns: int) -> None:
+        pid = owner_pid(entry.inode, self._pids())
         waiting = Waiting(
             inode=entry.inode,
-            pid=owner_pid(entry.inode, self._pids()),
+            pid=pid,
+            session=session_of(pid),
             host=entry.local_host,
             port=entry.local_port,
             first_ns=self._sent_ns(entry, now_ns),

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Literal
 
 from crashloop.clock import NS_PER_S
+from crashloop.proxy.kernel.owner import session_of
 
 if TYPE_CHECKING:
     import socket
@@ -41,7 +42,12 @@ class LinkEvents:
 
     def opened(self, listen: Address) -> None:
         """A client was accepted."""
-        self._send("link.opened", listen=str(listen), client_pid=self.client_pid)
+        self._send(
+            "link.opened",
+            listen=str(listen),
+            client_pid=self.client_pid,
+            client_session=session_of(self.client_pid),
+        )
 
     def turned_away(self, fault_id: str, *, reset: bool) -> None:
         """The link is closed at once."""
