@@ -15,10 +15,15 @@ from crashloop.errors import HarnessError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from crashloop.trace.recorder import Recorder
+
 QUERY_BOUND_S = 10.0
 GONE_BOUND_S = 2.0
 LOOK_EVERY_S = 0.02
 
+SESSIONS = (
+    "select count(*) from pg_stat_activity where usename = $1 and backend_start <= to_timestamp($2)"
+)
 MESSAGE = "select id from messages where client_id = $1::text::uuid"
 
 
@@ -45,17 +50,29 @@ class Inspector:
                 hint="see postgres.log in the artifacts",
             ) from error
 
-    async def what_stays(self, query: str, *arguments: object) -> int:
-        """How many `query` counts when there are none any more, or after 2 s.
+    async def sessions(self, role: str, *, begun_by_ns: int | None = None) -> int:
+        """How many sessions `role` has now; of those begun by an instant, where one is given.
 
-        A closed socket needs a moment to be noticed by Postgres, which tells nobody.
+        Sessions are counted by role, since an app need not set an application_name.
         """
+        age_s = (time.monotonic_ns() - (begun_by_ns or time.monotonic_ns())) / NS_PER_S
+        return int(await self.ask(SESSIONS, role, time.time() - age_s))
+
+    async def count_left(self, role: str, attempt: int, recorder: Recorder) -> None:
+        """Count what an ended attempt left; emits `database.backends`.
+
+        Its sessions are those that `role` began before the attempt's end. They are counted when
+        there are none any more, or after 2 s: a closed socket needs a moment to be noticed by
+        Postgres, which announces nothing.
+        """
+        ends = (e for e in recorder.events if (e.kind, e.attempt) == ("process.exited", attempt))
+        died_ns = next(ends).mono_ns
         until_ns = time.monotonic_ns() + int(GONE_BOUND_S * NS_PER_S)
-        while True:
-            count = int(await self.ask(query, *arguments))
-            if not count or time.monotonic_ns() > until_ns:
-                return count
+        while count := await self.sessions(role, begun_by_ns=died_ns):
+            if time.monotonic_ns() > until_ns:
+                break
             await asyncio.sleep(LOOK_EVERY_S)
+        recorder.emit("database", "database.backends", {"count": count}, attempt=attempt)
 
     async def message(self, key: str) -> dict[str, Any] | None:
         """The stored chat message with this key, or None."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import asyncpg
 
 from crashloop.engines import process
-from crashloop.engines.app import AppProcess, app_process, application_name
+from crashloop.engines.app import AppProcess, app_process
 from crashloop.engines.binaries import find_binaries
 from crashloop.engines.cache import cache
 from crashloop.engines.inspector import inspector
@@ -24,7 +24,7 @@ from crashloop.engines.output import AppOutput
 from crashloop.engines.ports import kept_port
 from crashloop.engines.postgres import postgres
 from crashloop.engines.proxy_process import proxy_process
-from crashloop.engines.template import DATABASE, template
+from crashloop.engines.template import DATABASE, ROLE, template
 from crashloop.engines.workspace import workspace
 from crashloop.errors import CapabilityError, HarnessError
 from crashloop.model import Grade, Transport
@@ -144,7 +144,8 @@ class LocalEngine:
     async def baseline(self) -> None:
         """Prove the path before any fault: the harness's own query, through the proxy, as the app.
 
-        Emits `baseline.passed` with the proxy's link; HarnessError where it does not work.
+        Emits `baseline.passed` with the proxy's link and how many of the app's sessions Postgres
+        showed meanwhile; HarnessError where it does not work.
         """
         before = set(self._attempts_of_links)
         target = self._target()
@@ -152,6 +153,7 @@ class LocalEngine:
             connection = await asyncpg.connect(timeout=BASELINE_TIMEOUT_S, **target)
             try:
                 value = await connection.fetchval("select 1", timeout=BASELINE_TIMEOUT_S)
+                sessions = await self._inspector.sessions(ROLE)
             finally:
                 await connection.close(timeout=BASELINE_TIMEOUT_S)
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
@@ -163,9 +165,8 @@ class LocalEngine:
         assert value == 1
         await self.proxy.settle()
         links = sorted(set(self._attempts_of_links) - before)
-        self._recorder.emit(
-            "harness", "baseline.passed", {"link": links[0] if links else None, "query": "select 1"}
-        )
+        data = {"link": links[0] if links else None, "query": "select 1", "sessions": sessions}
+        self._recorder.emit("harness", "baseline.passed", data)
 
     def platform(
         self, on_attempt: Callable[[Attempt], None], *, supervisor: type[Supervisor]
@@ -212,9 +213,7 @@ class LocalEngine:
 
     async def count_backends(self, attempt: int) -> None:
         """Count what an ended attempt left in Postgres; emits `database.backends`."""
-        query = "select count(*) from pg_stat_activity where application_name = $1"
-        count = await self._inspector.what_stays(query, application_name(attempt))
-        self._recorder.emit("database", "database.backends", {"count": count}, attempt=attempt)
+        await self._inspector.count_left(ROLE, attempt, self._recorder)
 
     async def read_row(self, key: str) -> dict[str, Any] | None:
         """The stored chat message with this key, from Postgres itself, past proxy and app."""

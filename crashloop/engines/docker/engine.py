@@ -15,7 +15,6 @@ import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from crashloop.clock import NS_PER_S
-from crashloop.engines.app import application_name
 from crashloop.engines.docker import app_container as app
 from crashloop.engines.docker import evidence, ryuk
 from crashloop.engines.docker.capability import ENGINE_CAPABILITIES, require_possible
@@ -29,6 +28,7 @@ from crashloop.engines.docker.servers import Servers
 from crashloop.engines.docker.settings import Images
 from crashloop.engines.docker.threads import blocking, from_thread
 from crashloop.engines.docker.watchdog import Watchdog
+from crashloop.engines.template import ROLE
 from crashloop.errors import HarnessError
 
 if TYPE_CHECKING:
@@ -145,10 +145,13 @@ class DockerEngine:
     async def baseline(self) -> None:
         """Prove the path before any fault: a query from the side-car, as the app will ask it."""
         before = set(self._events.links)
-        await self._servers.path.query(self._servers.database)
+        inspector = self._servers.inspector
+        sessions = await self._servers.path.query(
+            self._servers.database, meanwhile=lambda: inspector.sessions(ROLE)
+        )
         await self._servers.settle()
         links = sorted(set(self._events.links) - before)
-        data = {"link": links[-1] if links else None, "query": "select 1"}
+        data = {"link": links[-1] if links else None, "query": "select 1", "sessions": sessions}
         self._recorder.emit("harness", "baseline.passed", data)
 
     def platform(
@@ -169,9 +172,7 @@ class DockerEngine:
 
     async def count_backends(self, attempt: int) -> None:
         """Count what an ended attempt left in Postgres; emits `database.backends`."""
-        query = "select count(*) from pg_stat_activity where application_name = $1"
-        count = await self._servers.inspector.what_stays(query, application_name(attempt))
-        self._recorder.emit("database", "database.backends", {"count": count}, attempt=attempt)
+        await self._servers.inspector.count_left(ROLE, attempt, self._recorder)
 
     async def read_row(self, key: str) -> dict[str, Any] | None:
         """The stored chat message with this key, from Postgres itself, past proxies and app."""

@@ -17,6 +17,8 @@ from crashloop.proxy.address import Address
 from crashloop.proxy.control import ProxyState
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from crashloop.engines.docker.database import Database
     from crashloop.engines.docker.images import Ready
     from crashloop.engines.docker.project import Project
@@ -120,8 +122,11 @@ class DatabasePath:
             behind = Address(host=self._toxiproxy_address, port=PORT)
             await self.sidecar.listen(self.address, behind)
 
-    async def query(self, database: Database) -> None:
-        """`select 1` from the side-car, as the app will ask; HarnessError where it fails."""
+    async def query(self, database: Database, *, meanwhile: Callable[[], Awaitable[int]]) -> int:
+        """Ask `select 1` from the side-car, as the app will; HarnessError where it fails.
+
+        Returns what `meanwhile` gives while the connection is still open.
+        """
         path = self.address
         host, port = (f"{SOCKETS}/{INSTANCE}", PORT) if path.path else (path.host, path.port)
         target = {
@@ -140,8 +145,11 @@ class DatabasePath:
                 f"the path to Postgres did not work before any fault: {answer.get('error')}",
                 hint="see toxiproxy.log, sidecar.log and postgres.log in the artifacts",
             )
+        seen = await meanwhile()
+        await self._probe.ask({"do": "hang_up"}, deadline_s=BASELINE_BOUND_S)
         if self._transport is Transport.UNIX:
             await self.sidecar.settle()
+        return seen
 
     async def machine(self) -> str:
         """The boot id of the containers' machine: whose clocks they have."""

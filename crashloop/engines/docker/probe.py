@@ -17,18 +17,29 @@ import asyncpg
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 
+CLOSE_BOUND_S = 10.0
+
+_open: list[asyncpg.Connection[Any]] = []
+
+
 async def query(question: dict[str, Any]) -> dict[str, Any]:
-    """Connect as the app will, and ask `select 1`."""
+    """Connect as the app will, ask `select 1`, and stay connected until `hang_up`."""
     timeout_s = float(question["timeout_s"])
     try:
         connection = await asyncpg.connect(timeout=timeout_s, **question["target"])
-        try:
-            value = await connection.fetchval("select 1", timeout=timeout_s)
-        finally:
-            await connection.close(timeout=timeout_s)
+        _open.append(connection)
+        value = await connection.fetchval("select 1", timeout=timeout_s)
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         return {"error": f"{type(error).__name__}: {error}"}
     return {"value": value}
+
+
+async def hang_up(question: dict[str, Any]) -> dict[str, Any]:
+    """Close what `query` opened."""
+    del question
+    while _open:
+        await _open.pop().close(timeout=CLOSE_BOUND_S)
+    return {}
 
 
 async def machine(question: dict[str, Any]) -> dict[str, Any]:
@@ -39,7 +50,7 @@ async def machine(question: dict[str, Any]) -> dict[str, Any]:
 
 async def main() -> None:
     """Answer until the input ends."""
-    known = {"query": query, "machine": machine}
+    known = {"query": query, "hang_up": hang_up, "machine": machine}
     loop = asyncio.get_running_loop()
     while line := await loop.run_in_executor(None, sys.stdin.readline):
         question = json.loads(line)
