@@ -13,6 +13,8 @@ import httpx
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
+from crashloop.checks.serving import has_database
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -109,7 +111,7 @@ class Visitor:
                     why = f"GET {READY_PATH} answered {status}, {refusals} times after start-up"
                     self._fail(attempt, why)
                 if status == HTTP_OK:
-                    is_ready = _has_database(answer)
+                    is_ready = has_database(answer)
                     await self._walk(client, attempt, address, is_ready=is_ready)
                 if not self.finished.is_set():
                     await _pause(ended, ASK_AGAIN_S if is_refused else ASK_EVERY_S)
@@ -222,11 +224,6 @@ class Visitor:
     def _fail(self, attempt: int, why: str) -> None:
         self._recorder.emit("harness", "golden.failed", {"why": why}, attempt=attempt)
         self.finished.set()
-
-
-def _has_database(answer: dict[str, Any]) -> bool:
-    """Whether the app says that it has its database, whatever else is degraded."""
-    return answer.get("status") == "ready" or answer["phases"].get("database") == "complete"
 
 
 async def _knock(address: tuple[str, int]) -> int:

@@ -1,9 +1,11 @@
-"""Whose connection it was: the app's own process, or somebody else's."""
+"""Whose connection it was: an attempt's own, or somebody else's."""
 
 from __future__ import annotations
 
 import errno
 from typing import TYPE_CHECKING
+
+from crashloop.checks.lines import errors_of
 
 if TYPE_CHECKING:
     from crashloop.trace.event import Event, Trace
@@ -12,25 +14,26 @@ if TYPE_CHECKING:
 _REFUSED_ERRNOS = frozenset({errno.ECONNREFUSED, 111, 61})
 
 
-def app_pids(trace: Trace, attempt: int | None) -> set[int]:
-    """The attempt's process, and the one that wrote its log (a worker behind another server)."""
-    own = trace.of("process.started", "startup.started", attempt=attempt)
-    return {e.data["pid"] for e in own if isinstance(e.data.get("pid"), int)}
-
-
 def is_own(trace: Trace, event: Event) -> bool:
-    """Whether a link's event is about a connection that this attempt's app opened.
+    """Whether the event is about a connection, or a SYN, of a process of its attempt.
 
-    The proxy must have seen it open, by the app's own process. Only where the engine cannot tell
-    (TCP without Linux' socket table) is the attempt that ran then enough.
+    The attempt's processes are the one that was started and all of its session, such as a server's
+    workers. Only where the engine cannot tell whose a connection is (TCP without Linux' socket
+    table) is the attempt that ran then enough.
     """
-    opened = next((e for e in of_link(trace, "link.opened", event)), None)
-    if opened is None or event.attempt is None:
+    if event.attempt is None:
         return False
-    client = opened.data.get("client_pid")
-    if client is None:
-        return "kernel" not in trace.header.get("engine", {}).get("capabilities", ())
-    return client in app_pids(trace, event.attempt)
+    if event.kind.startswith("gate."):
+        pids = {event.data.get("pid"), event.data.get("session")} - {None}
+    else:
+        opened = next((e for e in of_link(trace, "link.opened", event)), None)
+        if opened is None:
+            return False
+        pids = {opened.data.get("client_pid"), opened.data.get("client_session")} - {None}
+        if not pids:
+            return "kernel" not in trace.header.get("engine", {}).get("capabilities", ())
+    started = trace.first("process.started", attempt=event.attempt)
+    return started is not None and started.data.get("pid") in pids
 
 
 def of_link(trace: Trace, kind: str, event: Event) -> list[Event]:
@@ -44,5 +47,5 @@ def was_refused(event: Event, address: str | None) -> bool:
     return (
         address is not None
         and event.data.get("database_address") == address
-        and any(link.get("errno") in _REFUSED_ERRNOS for link in event.data.get("error") or [])
+        and any(error.get("errno") in _REFUSED_ERRNOS for error in errors_of(event.data))
     )

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from crashloop.checks.connections import is_own, was_refused
 from crashloop.checks.consistency import contradiction, gap
+from crashloop.checks.lines import seconds, took_s
 from crashloop.checks.result import Result, holds, refuted, saw_nothing
 
 if TYPE_CHECKING:
-    from crashloop.trace.event import Trace
+    from crashloop.trace.event import Event, Trace
 
 # A scaled run is fair while real work is small beside scaled limits: a quarter at most.
 MAX_WORK_OF_LIMIT = 0.25
@@ -20,7 +21,7 @@ def evidence_complete(trace: Trace) -> Result:
     """No line is missing, and no two lines contradict each other.
 
     `seq` counts from 1 without a gap, the run wrote its own end and counted its events, every
-    attempt ended once, and what is told twice is told alike.
+    attempt ended once, and what is recorded twice is consistent.
     """
     if found := gap(trace) or contradiction(trace):
         return saw_nothing(*found)
@@ -46,35 +47,42 @@ def baseline_passed(trace: Trace) -> Result:
 
 
 def path_used(trace: Trace) -> Result:
-    """Every attempt that reached phase database came to the proxy, and nowhere else, for it."""
-    reached = sorted(
-        {e.attempt for e in trace.of("phase.started", phase="database") if e.attempt is not None}
-    )
+    """In every attempt, phase database came to the proxy: by a connection, a SYN or a refusal.
+
+    Those of another phase do not count. An attempt that stored a message needs a connection that
+    reached the database.
+    """
+    reached = trace.of("phase.started", phase="database")
     if not reached:
         return saw_nothing("no attempt reached phase database, so the path was never used")
     evidence = []
-    for attempt in reached:
-        seen = [e for e in trace.of("link.opened", attempt=attempt) if is_own(trace, e)]
-        seen += trace.of("gate.syn_seen", attempt=attempt)
-        refused = [
-            e
-            for e in trace.of("phase.failed", "phase.degraded", attempt=attempt, phase="database")
-            if was_refused(e, trace.database_address)
-        ]
-        if not seen and not refused:
-            return saw_nothing(f"attempt {attempt} reached phase database but never the proxy")
-        evidence.append((seen or refused)[0])
-    return holds(f"{len(reached)} attempts came through the proxy", evidence)
+    for started in reached:
+        used = _uses(trace, started)
+        if not used:
+            return saw_nothing(
+                f"attempt {started.attempt} reached phase database but never the proxy in it",
+                [started],
+            )
+        evidence.append(used[0])
+    for row in trace.of("golden.row"):
+        connected = trace.of("link.connected", attempt=row.attempt)
+        if not any(e.mono_ns < row.mono_ns and is_own(trace, e) for e in connected):
+            return saw_nothing(
+                f"attempt {row.attempt} stored a message, though none of its connections had "
+                "reached Postgres: it has another way there",
+                [row],
+            )
+    return holds(f"{len({e.attempt for e in reached})} attempts came through the proxy", evidence)
 
 
 def scale_is_fair(trace: Trace) -> Result:
     """Without a fault, no phase takes over a quarter of its scaled limit."""
-    done = trace.of("phase.completed")
-    if not done:
-        return saw_nothing("no phase completed, so the time scale cannot be weighed")
-    slowest = max(done, key=lambda e: float(e.data["duration_s"]) / float(e.data["limit_s"]))
-    share = float(slowest.data["duration_s"]) / float(slowest.data["limit_s"])
-    what = f"phase {slowest.data['phase']} took {share:.0%} of its limit"
+    shares = [(_share(trace, event), event) for event in trace.of("phase.completed")]
+    known = [(share, event) for share, event in shares if share is not None]
+    if not known:
+        return saw_nothing("no phase completed under a limit, so the time scale cannot be weighed")
+    share, slowest = max(known, key=lambda each: each[0])
+    what = f"phase {slowest.data.get('phase')} took {share:.0%} of its limit"
     if share > MAX_WORK_OF_LIMIT and trace.scale > 1:
         usable = max(1, math.floor(trace.scale * MAX_WORK_OF_LIMIT / share))
         return refuted(
@@ -83,3 +91,30 @@ def scale_is_fair(trace: Trace) -> Result:
             [slowest],
         )
     return holds(f"{what} at most", [slowest])
+
+
+def _end(trace: Trace, started: Event) -> Event | None:
+    """What ended phase database, be it the attempt's own end; None where nothing did."""
+    ends = trace.of(
+        "phase.completed", "phase.failed", "phase.degraded", "process.exited",
+        attempt=started.attempt,
+    )  # fmt: skip
+    own = [e for e in ends if e.kind == "process.exited" or e.data.get("phase") == "database"]
+    return next((e for e in own if e.mono_ns >= started.mono_ns), None)
+
+
+def _uses(trace: Trace, started: Event) -> list[Event]:
+    """How phase database came to the proxy."""
+    ended = _end(trace, started)
+    seen = trace.of("link.opened", "gate.syn_seen", attempt=started.attempt)
+    uses = [e for e in seen if e.mono_ns >= started.mono_ns and is_own(trace, e)]
+    if ended is None:
+        return uses
+    uses = [e for e in uses if e.mono_ns <= ended.mono_ns]
+    return uses or [e for e in [ended] if was_refused(e, trace.database_address)]
+
+
+def _share(trace: Trace, completed: Event) -> float | None:
+    """How much of its limit a phase took; None where its line does not say."""
+    lasted_s, limit_s = took_s(trace, completed), seconds(completed.data, "limit_s")
+    return None if lasted_s is None or not limit_s else lasted_s / limit_s

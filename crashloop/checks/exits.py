@@ -11,10 +11,12 @@ if TYPE_CHECKING:
 
 
 def exit_code(trace: Trace, *, code: int, times: int) -> Result:
-    """Exactly `times` attempts died by themselves, each with this exit code."""
-    exits = _deaths(trace)
+    """Exactly `times` attempts died on their own, each with this exit code."""
+    exits = deaths(trace)
+    if not trace.of("process.exited"):
+        return saw_nothing("no attempt was seen to end")
     if not exits:
-        return refuted("no attempt died by itself")
+        return refuted("no attempt died on its own")
     for event in exits:
         if event.data.get("exit_code") is not None and event.data.get("signal"):
             return saw_nothing(f"attempt {event.attempt} has an exit code and a signal", [event])
@@ -31,9 +33,9 @@ def restart_loop(trace: Trace, *, restarts: int) -> Result:
     """Each of the first `restarts` deaths was followed by a new process, not before its back-off.
 
     New means: another pid than the one before, and a boot_id of its own in the app's log. A
-    platform that restarts by itself has no back-off of ours: its own count of restarts shows it.
+    platform that restarts it has no back-off of ours: its own count of restarts shows it.
     """
-    exits = _deaths(trace)
+    exits = deaths(trace)
     if len(exits) < restarts:
         return refuted(
             f"{_attempts(len(exits))} died, where a loop of {restarts} restarts was expected", exits
@@ -51,8 +53,8 @@ def restart_loop(trace: Trace, *, restarts: int) -> Result:
 
 
 def no_death(trace: Trace) -> Result:
-    """The app was started once and did not die by itself."""
-    exits = _deaths(trace)
+    """The app was started once and did not die on its own."""
+    exits = deaths(trace)
     if exits:
         return refuted(f"attempt {exits[0].attempt} ended with {_how(exits[0])}", exits)
     started = trace.of("process.started")
@@ -61,7 +63,8 @@ def no_death(trace: Trace) -> Result:
     return holds("no attempt died", started)
 
 
-def _deaths(trace: Trace) -> list[Event]:
+def deaths(trace: Trace) -> list[Event]:
+    """The ends of attempts that nobody had asked to end."""
     return [e for e in trace.of("process.exited") if not e.data.get("requested")]
 
 
@@ -128,7 +131,7 @@ def _one_boot_twice(trace: Trace, attempts: int) -> Result | None:
     for attempt in range(1, attempts + 1):
         started = trace.first("startup.started", attempt=attempt)
         boot = started.data.get("boot_id") if started else None
-        if started is None or not boot:
+        if started is None or not boot or not isinstance(boot, str):
             return saw_nothing(f"attempt {attempt} logged no boot id to tell it apart by")
         if boot in boots:
             return saw_nothing(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from crashloop.checks.phases import AT_LIMIT, error_chain, matches
+from crashloop.checks.lines import error_chain, errors_of, matches, seconds
+from crashloop.checks.phases import AT_LIMIT
 from crashloop.checks.result import Result
 
 if TYPE_CHECKING:
@@ -25,14 +26,15 @@ def failure_pattern(
     """At least `times` times: `phase` failed at its limit with one of `errors`, then exit `code`.
 
     `entries` are Cloud Logging entries in order of time; `evidence` are their indexes. An exit
-    whose preceding failure is another one refutes it: exit 3 alone proves nothing.
+    whose preceding failure is another one refutes it: exit 3 alone proves nothing. `holds` is None
+    where the failure before an exit is missing or cannot be read.
     """
     failure: tuple[int, Mapping[str, Any]] | None = None
     evidence: list[int] = []
     seen = 0
     for index, entry in enumerate(entries):
-        payload = entry.get("jsonPayload") or {}
-        if payload.get("event") == "phase.failed":
+        payload = entry.get("jsonPayload")
+        if isinstance(payload, dict) and payload.get("event") == "phase.failed":
             failure = (index, payload)
             continue
         called = _EXIT.fullmatch(str(entry.get("textPayload", "")))
@@ -45,6 +47,9 @@ def failure_pattern(
         at, payload = failure
         if why := _unlike(payload, phase, errors):
             return _refuted(why, at, index)
+        if field := _unreadable(payload):
+            why = f"the failure before the exit has no readable {field}"
+            return Result(holds=None, says=why, evidence=(at, index))
         evidence += [at, index]
         seen += 1
         failure = None
@@ -60,16 +65,27 @@ def failure_pattern(
 
 def _unlike(payload: Mapping[str, Any], phase: str, errors: Sequence[str]) -> str:
     """What sets a logged failure apart from the pattern; empty where nothing does."""
-    if payload.get("phase") != phase:
+    where = payload.get("phase")
+    if isinstance(where, str) and where != phase:
         return (
-            f"the failure before the exit is {error_chain(payload)} in phase "
-            f"{payload.get('phase')}, not in {phase}"
+            f"the failure before the exit is {error_chain(payload)} in phase {where}, "
+            f"not in {phase}"
         )
-    if not matches(payload, errors):
+    if errors_of(payload) and not matches(payload, errors):
         return f"phase {phase} failed with {error_chain(payload)}, no time-out or connection error"
-    if float(payload["duration_s"]) < AT_LIMIT * float(payload["limit_s"]):
+    took_s, limit_s = seconds(payload, "duration_s"), seconds(payload, "limit_s")
+    if took_s is not None and limit_s and took_s < AT_LIMIT * limit_s:
         return f"phase {phase} failed before its limit: it was refused, it did not hang"
     return ""
+
+
+def _unreadable(payload: Mapping[str, Any]) -> str:
+    """The first field of a failure that the pattern needs and that cannot be read."""
+    if not isinstance(payload.get("phase"), str):
+        return "phase"
+    if not errors_of(payload):
+        return "error"
+    return next((key for key in ("duration_s", "limit_s") if not seconds(payload, key)), "")
 
 
 def _refuted(says: str, *indexes: int) -> Result:

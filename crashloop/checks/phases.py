@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from crashloop.checks.exits import deaths
+from crashloop.checks.lines import error_chain, errors_of, matches, seconds, took_s
 from crashloop.checks.result import Result, holds, refuted, saw_nothing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from crashloop.trace.event import Event, Trace
 
@@ -17,53 +19,44 @@ AT_LIMIT = 0.95
 # Settings carry microseconds; a limit that is off by more than this is another limit.
 SAME_LIMIT = 0.01
 
+_LINES = ("phase.started", "phase.completed", "phase.failed", "phase.degraded")
+
 
 def phase_failed(
     trace: Trace, *, phase: str, times: int, errors: Sequence[str], at_limit: bool
 ) -> Result:
-    """The phase failed in exactly `times` attempts, with one of `errors` in the chain.
+    """The phase failed in exactly `times` attempts, with one of `errors`.
 
-    `errors` are the last parts of qualified exception names, or SQLSTATE classes like `08`.
-    `at_limit`: it took its whole limit, the scenario's, so it waited and was not refused. How long
-    it took is the app's word, and no more than the time between its two log lines.
+    `errors` are the last parts of qualified exception names, SQLSTATEs like `57P03`, or SQLSTATE
+    classes like `08`. `at_limit`: it took its whole limit, the scenario's, so it waited and was not
+    refused. How long it took is the app's word, and no more than the time between its two lines.
     """
     failed = trace.of("phase.failed", phase=phase)
-    if not failed:
-        what, evidence = _instead(trace, phase)
-        return refuted(f"phase {phase} never failed; {what}", evidence)
-    planned_s = _planned_limit_s(trace, phase)
     for event in failed:
-        if not matches(event.data, errors):
-            return refuted(
-                f"{_where(event)} failed with {error_chain(event.data)}, "
-                "which is not a time-out or a connection error",
-                [event],
-            )
-        limit_s = float(event.data["limit_s"])
-        took_s = _took_s(trace, event)
-        if planned_s and abs(limit_s * trace.scale / planned_s - 1) > SAME_LIMIT:
-            return refuted(
-                f"{_where(event)} ran under a limit of {limit_s * trace.scale:g} s, where the "
-                f"scenario sets {planned_s:g} s",
-                [event],
-            )
-        if at_limit and took_s < AT_LIMIT * limit_s:
-            return refuted(
-                f"{_where(event)} failed after {took_s * 1000:.0f} ms on this clock with "
-                f"{error_chain(event.data)}, not at its limit of {limit_s * trace.scale:g} s: "
-                "it ended early, where the incident hung",
-                [event],
-            )
+        if why := _other_failure(trace, event, errors, at_limit=at_limit):
+            return refuted(why, [event])
     attempts = {event.attempt for event in failed}
+    silent = _died_silently(trace)
+    if silent is not None and len(attempts) < times:
+        return saw_nothing(
+            f"attempt {silent.attempt} died and logged no phase, so nothing says whether phase "
+            f"{phase} failed in it",
+            [silent],
+        )
+    if not failed:
+        return _never_failed(trace, phase)
     if len(attempts) != times:
         return refuted(
             f"phase {phase} failed {_times(len(attempts))}, not {_times(times)}"
             f"{_and_then(trace, failed)}",
             failed,
         )
-    limit_s = float(failed[0].data["limit_s"]) * trace.scale
-    took = ", ".join(f"{_took_s(trace, e) * trace.scale:.1f}" for e in failed)
-    where = f" at its limit of {limit_s:g} s" if at_limit else ""
+    for event in failed:
+        if why := _unreadable(trace, event, at_limit=at_limit):
+            return saw_nothing(f"{_where(event)} failed, but its line {why}", [event])
+    limits = [seconds(event.data, "limit_s") or 0.0 for event in failed]
+    took = ", ".join(f"{(took_s(trace, e) or 0.0) * trace.scale:.1f}" for e in failed)
+    where = f" at its limit of {limits[0] * trace.scale:g} s" if at_limit else ""
     return holds(
         f"phase {phase} failed {_times(times)}{where} (after {took} s) "
         f"with {error_chain(failed[0].data)}",
@@ -73,31 +66,25 @@ def phase_failed(
 
 def last_phase(trace: Trace, *, phase: str, after: Sequence[str]) -> Result:
     """Every attempt that died had finished the phases `after` and died in `phase`."""
-    exits = [e for e in trace.of("process.exited") if not e.data.get("requested")]
+    exits = deaths(trace)
     if not exits:
         return saw_nothing("no attempt died, so none has a last phase")
     evidence: list[Event] = []
     for one in exits:
-        phases = trace.of(
-            "phase.started",
-            "phase.completed",
-            "phase.failed",
-            "phase.degraded",
-            attempt=one.attempt,
-        )
-        if not phases:
-            return saw_nothing(f"attempt {one.attempt} died before it logged any phase", [one])
+        phases = trace.of(*_LINES, attempt=one.attempt)
+        name = phases[-1].data.get("phase") if phases else None
+        if not isinstance(name, str):
+            return saw_nothing(f"attempt {one.attempt} did not log in which phase it died", [one])
         last = phases[-1]
-        went_on = last.kind in {"phase.completed", "phase.degraded"}
-        if last.data["phase"] == phase and went_on:
-            return refuted(f"attempt {one.attempt} died after phase {phase} had ended", [last, one])
-        done = {e.data["phase"] for e in phases if e.kind == "phase.completed"}
-        if last.data["phase"] != phase:
+        if name != phase:
             return refuted(
-                f"attempt {one.attempt} died in phase {last.data['phase']} "
-                f"({error_chain(last.data)}), not in {phase}",
+                f"attempt {one.attempt} died in phase {name} ({error_chain(last.data)}), "
+                f"not in {phase}",
                 [last, one],
             )
+        if last.kind in {"phase.completed", "phase.degraded"}:
+            return refuted(f"attempt {one.attempt} died after phase {phase} had ended", [last, one])
+        done = [e.data.get("phase") for e in phases if e.kind == "phase.completed"]
         if missing := [name for name in after if name not in done]:
             return refuted(
                 f"attempt {one.attempt} died in phase {phase} without completing {missing[0]}",
@@ -110,75 +97,96 @@ def last_phase(trace: Trace, *, phase: str, after: Sequence[str]) -> Result:
 def all_phases_done(trace: Trace, *, phases: Sequence[str]) -> Result:
     """The first attempt completed every phase of `phases`, in this order."""
     done = trace.of("phase.completed", attempt=1)
-    names = [event.data["phase"] for event in done]
-    if names != list(phases):
-        failed = trace.of("phase.failed", "phase.degraded", attempt=1)
-        return refuted(
-            f"attempt 1 completed the phases {', '.join(names) or 'none'}", done + failed
+    names = [event.data.get("phase") for event in done]
+    if names == list(phases):
+        return holds(f"attempt 1 completed all {len(names)} phases", done)
+    if not _named(trace, *_LINES, attempt=1):
+        return saw_nothing("attempt 1 logged no phase")
+    failed = trace.of("phase.failed", "phase.degraded", attempt=1)
+    said = ", ".join(map(str, names)) or "none"
+    return refuted(f"attempt 1 completed the phases {said}", done + failed)
+
+
+def _other_failure(
+    trace: Trace, event: Event, errors: Sequence[str], *, at_limit: bool
+) -> str | None:
+    """How this failure differs from the expected one; None where its line shows no difference."""
+    if errors_of(event.data) and not matches(event.data, errors):
+        return (
+            f"{_where(event)} failed with {error_chain(event.data)}, "
+            "which is not a time-out or a connection error"
         )
-    return holds(f"attempt 1 completed all {len(names)} phases", done)
+    limit_s, planned_s = seconds(event.data, "limit_s"), _planned_limit_s(trace, event)
+    if limit_s and planned_s and abs(limit_s * trace.scale / planned_s - 1) > SAME_LIMIT:
+        return (
+            f"{_where(event)} ran under a limit of {limit_s * trace.scale:g} s, where the "
+            f"scenario sets {planned_s:g} s"
+        )
+    lasted_s = took_s(trace, event)
+    if at_limit and limit_s and lasted_s is not None and lasted_s < AT_LIMIT * limit_s:
+        return (
+            f"{_where(event)} failed after {lasted_s * 1000:.0f} ms on this clock with "
+            f"{error_chain(event.data)}, not at its limit of {limit_s * trace.scale:g} s: "
+            "it ended early, where the incident hung"
+        )
+    return None
 
 
-def error_chain(data: Mapping[str, Any]) -> str:
-    """The error chain of a failed phase in words: `TimeoutError <- CancelledError`."""
-    links = []
-    for error in data.get("error") or []:
-        name = str(error.get("type", "?")).rsplit(".", 1)[-1]
-        if error.get("sqlstate"):
-            name += f" [{error['sqlstate']}]"
-        links.append(name)
-    return " <- ".join(links) or "no error logged"
+def _unreadable(trace: Trace, event: Event, *, at_limit: bool) -> str | None:
+    """What the line of a failed phase does not say; None where it says enough."""
+    if not errors_of(event.data):
+        return "names no error"
+    if took_s(trace, event) is None:
+        return "does not say after how long"
+    if at_limit and not seconds(event.data, "limit_s"):
+        return "names no limit, so nothing says whether the phase ended at it"
+    return None
 
 
-def matches(data: Mapping[str, Any], errors: Sequence[str]) -> bool:
-    """Whether any link of the error chain is one of `errors`, by name or SQLSTATE class."""
-    for error in data.get("error") or []:
-        name = str(error.get("type", "")).rsplit(".", 1)[-1]
-        sqlstate = str(error.get("sqlstate") or "")
-        if name in errors or sqlstate[:2] in errors:
-            return True
-    return False
+def _died_silently(trace: Trace) -> Event | None:
+    """The end of the first attempt that died without logging any phase."""
+    spoke = {e.attempt for e in _named(trace, *_LINES)}
+    return next((e for e in deaths(trace) if e.attempt not in spoke), None)
+
+
+def _named(trace: Trace, *kinds: str, attempt: int | None = None) -> list[Event]:
+    """The lines of these kinds that name their phase."""
+    return [e for e in trace.of(*kinds, attempt=attempt) if isinstance(e.data.get("phase"), str)]
 
 
 def _where(event: Event) -> str:
-    return f"phase {event.data['phase']} of attempt {event.attempt}"
+    return f"phase {event.data.get('phase')} of attempt {event.attempt}"
 
 
 def _times(count: int) -> str:
     return {1: "once", 2: "twice"}.get(count, f"{count} times")
 
 
-def _took_s(trace: Trace, ended: Event) -> float:
-    """How long the phase took on this clock: what the app says, bounded by its two log lines."""
-    said_s = float(ended.data["duration_s"])
-    started = trace.of("phase.started", attempt=ended.attempt, phase=ended.data["phase"])
-    before_ns = [e.mono_ns for e in started if e.mono_ns <= ended.mono_ns]
-    return min(said_s, (ended.mono_ns - max(before_ns)) / 1e9) if before_ns else said_s
-
-
-def _planned_limit_s(trace: Trace, phase: str) -> float | None:
+def _planned_limit_s(trace: Trace, event: Event) -> float | None:
     """The limit that the scenario gave the phase, in the incident's seconds, where it gave one."""
     timers = (trace.scenario.get("app") or {}).get("timers_s") or {}
-    named = (float(v) for k, v in timers.items() if k.endswith(f"PHASE_{phase.upper()}_LIMIT_S"))
-    return next(named, None)
+    name = f"PHASE_{str(event.data.get('phase')).upper()}_LIMIT_S"
+    return next((seconds(timers, key) for key in timers if key.endswith(name)), None)
 
 
-def _instead(trace: Trace, phase: str) -> tuple[str, list[Event]]:
-    """What the phase did instead of failing, in words."""
-    done = trace.of("phase.completed", "phase.degraded", phase=phase)
-    if done:
+def _never_failed(trace: Trace, phase: str) -> Result:
+    """What the phase did instead of failing."""
+    never = f"phase {phase} never failed"
+    if done := trace.of("phase.completed", "phase.degraded", phase=phase):
         first = done[0]
-        took_s = float(first.data["duration_s"]) * trace.scale
-        limit_s = float(first.data["limit_s"]) * trace.scale
         how = "completed" if first.kind == "phase.completed" else "was degraded, not fatal,"
-        what = f"in attempt {first.attempt} it {how} after {took_s:.1f} s of its {limit_s:g} s"
-        return what, done
+        after_s, limit_s = took_s(trace, first), seconds(first.data, "limit_s")
+        after = "" if after_s is None else f" after {after_s * trace.scale:.1f} s"
+        of_its = f" of its {limit_s * trace.scale:g} s" if after and limit_s else ""
+        return refuted(f"{never}; in attempt {first.attempt} it {how}{after}{of_its}", done)
     if begun := trace.of("phase.started", phase=phase):
-        return f"in attempt {begun[0].attempt} it began and did not end", begun
-    if died := trace.of("phase.failed"):
+        return refuted(f"{never}; in attempt {begun[0].attempt} it began and did not end", begun)
+    if died := _named(trace, "phase.failed"):
         where = f"{_where(died[0])} failed with {error_chain(died[0].data)}"
-        return f"it was never reached: {where}", died
-    return "it was never reached", []
+        return refuted(f"{never}; it was never reached: {where}", died)
+    if not _named(trace, *_LINES):
+        return saw_nothing(f"no attempt logged a phase, so nothing says whether {phase} failed")
+    return refuted(f"{never}; it was never reached")
 
 
 def _and_then(trace: Trace, failed: Sequence[Event]) -> str:

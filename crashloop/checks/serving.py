@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from crashloop.checks.receipts import phase_start_ns
+from crashloop.checks.connections import is_own
+from crashloop.checks.exits import deaths
+from crashloop.checks.receipts import phase_start_ns, planned_faults
 from crashloop.checks.result import Result, holds, refuted, saw_nothing
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from crashloop.trace.event import Event, Trace
 
 HTTP_OK = 200
+HTTP_REFUSALS = range(400, 500)
+READY_PATH = "GET /health/ready"
 
 
 def no_port_before_ready(trace: Trace) -> Result:
@@ -21,10 +27,14 @@ def no_port_before_ready(trace: Trace) -> Result:
     opened = trace.of("port.opened")
     for event in opened:
         done = trace.first("startup.completed", attempt=event.attempt)
+        if done is None and not trace.of("startup.started", attempt=event.attempt):
+            return saw_nothing(f"attempt {event.attempt} logged nothing of its start-up", [event])
         if done is None or done.mono_ns > event.mono_ns:
             return refuted(
                 f"attempt {event.attempt} opened its port before start-up was complete", [event]
             )
+    if not opened:
+        return saw_nothing("the app's port never opened, so it may serve on another one", watched)
     return holds("the app's port stayed shut until start-up was complete", [*watched, *opened])
 
 
@@ -36,6 +46,9 @@ def recovered(trace: Trace) -> Result:
     healed = trace.of("fault.healed")
     if not healed:
         return saw_nothing("no fault was healed, so nothing could recover from it")
+    names = {e.data.get("fault") for e in healed}
+    if still_on := [fault for fault in planned_faults(trace) if fault["name"] not in names]:
+        return saw_nothing(f"fault {still_on[0]['name']} was never healed", healed)
     for failed in trace.of("phase.failed", phase="database"):
         if phase_start_ns(trace, failed) > healed[-1].mono_ns:
             return refuted(
@@ -44,18 +57,18 @@ def recovered(trace: Trace) -> Result:
             )
     ready = _first_ready(trace, after_ns=healed[-1].mono_ns)
     if ready is None:
-        return refuted("the app was never ready after the heal", healed)
-    dead = [e for e in trace.of("process.exited") if not e.data.get("requested")]
+        return _instead(trace, "the app was never ready after the heal")
+    dead = deaths(trace)
     if dead and (ready.attempt or 0) <= max(e.attempt or 0 for e in dead):
         return refuted(f"attempt {ready.attempt}, which answered ready, died later", [ready, *dead])
     return holds(f"attempt {ready.attempt} answered ready after the heal", [healed[-1], ready])
 
 
 def ready(trace: Trace) -> Result:
-    """Some attempt answered `/health/ready` with 200 and status ready."""
+    """Some attempt answered `GET /health/ready` with 200 and said that it has its database."""
     found = _first_ready(trace, after_ns=0)
     if found is None:
-        return refuted("the app was never ready", trace.of("probe.answered"))
+        return _instead(trace, "the app was never ready")
     return holds(f"attempt {found.attempt} answered ready", [found])
 
 
@@ -71,34 +84,76 @@ def golden_path(trace: Trace) -> Result:
                 [answered[key], listed[key], row],
             )
     failed = trace.of("golden.failed")
-    if failed:
+    if failed and not _refused(trace):
         return refuted(f"the golden path failed: {failed[-1].data.get('why')}", failed)
     if not answered:
-        return refuted("no chat message was ever answered")
+        return _instead(trace, "no chat message was ever answered")
     return refuted("a chat message was answered, but is not in Postgres", answered.values())
 
 
 def no_connection_left(trace: Trace) -> Result:
-    """Postgres counted no connection of a dead attempt any more."""
+    """After an attempt's end, none of the app's sessions that it could have begun was left.
+
+    Nothing is known where the harness did not count, was never shown to see such a session, or
+    where no attempt reached Postgres, so that none had a session to leave.
+    """
     exits = trace.of("process.exited")
-    counts = {event.attempt: event for event in trace.of("database.backends")}
-    if not exits or any(e.attempt not in counts for e in exits):
-        return saw_nothing("connections were not counted after every exit", list(counts.values()))
-    for event in counts.values():
-        if event.data["count"]:
-            count = int(event.data["count"])
+    counted = [e for e in trace.of("database.backends") if e.source == "database"]
+    counts = {e.attempt: e.data.get("count") for e in counted}
+    if not exits or not all(isinstance(counts.get(e.attempt), int) for e in exits):
+        return saw_nothing("sessions in Postgres were not counted after every exit", counted)
+    for event in counted:
+        if count := int(event.data["count"]):
             what = "1 connection" if count == 1 else f"{count} connections"
             return refuted(f"attempt {event.attempt} left {what} in Postgres", [event])
-    return holds("no attempt left a connection in Postgres", list(counts.values()))
+    baseline = trace.first("baseline.passed")
+    if baseline is None or not baseline.data.get("sessions"):
+        return saw_nothing("the harness was never shown to see a session of the app's role")
+    reached = [e for e in trace.of("link.connected") if is_own(trace, e)]
+    if not reached:
+        return saw_nothing("no attempt reached Postgres, so none had a connection to leave")
+    return holds("no attempt left a connection in Postgres", [baseline, reached[0], *counted])
+
+
+def has_database(answer: Mapping[str, Any]) -> bool:
+    """Whether an answer of the ready path says that the app serves with its database.
+
+    `ready` without a word of phase database says so; `degraded` without one does not.
+    """
+    phases = answer.get("phases")
+    state = phases.get("database") if isinstance(phases, dict) else None
+    if answer.get("status") == "ready" and state is None:
+        return True
+    return answer.get("status") in ("ready", "degraded") and state == "complete"
 
 
 def _first_ready(trace: Trace, *, after_ns: int) -> Event | None:
     for event in trace.of("probe.answered"):
-        is_ready = event.data.get("status_code") == HTTP_OK and event.data.get("status") in {
-            "ready",
-            "degraded",
-        }
-        database = (event.data.get("phases") or {}).get("database", "complete")
-        if event.mono_ns >= after_ns and is_ready and database == "complete":
+        is_ready = event.data.get("status_code") == HTTP_OK and has_database(event.data)
+        if event.mono_ns >= after_ns and is_ready:
             return event
     return None
+
+
+def _instead(trace: Trace, what: str) -> Result:
+    """What the ready path answered last, where `what` says what was missed."""
+    answers = trace.of("probe.answered")
+    if not answers and not any(e.data.get("probes") for e in trace.of("port.watched")):
+        return saw_nothing(f"{what}, and nobody looked at its port")
+    if not answers:
+        return refuted(f"{what}: {READY_PATH} was never answered")
+    last = answers[-1].data
+    status = last.get("status_code")
+    if status is None:
+        return refuted(f"{what}: {READY_PATH} failed with {last.get('error')}", answers[-1:])
+    if _refused(trace):
+        why = f"{what}, as far as is known: {READY_PATH} answered {status}"
+        return saw_nothing(why, answers[-1:])
+    state = f" ({last['status']})" if last.get("status") else ""
+    return refuted(f"{what}: {READY_PATH} answered {status}{state}", answers[-1:])
+
+
+def _refused(trace: Trace) -> bool:
+    """Whether the app's last answer is that it has no such path or does not let anybody ask."""
+    answers = trace.of("probe.answered")
+    return bool(answers) and answers[-1].data.get("status_code") in HTTP_REFUSALS

@@ -50,7 +50,9 @@ TIME_OUTS_AND_CONNECTION_ERRORS = (
     "OperationalError",
     "InterfaceError",
     "08",  # SQLSTATE class: connection exception
-    "57",  # SQLSTATE class: operator intervention, 57P03 among them
+    "57P01",  # admin_shutdown
+    "57P02",  # crash_shutdown
+    "57P03",  # cannot_connect_now
 )
 
 PARAMETERS: dict[str, Parameter] = {

@@ -2,22 +2,23 @@
 
 import importlib.util
 import inspect
+import re
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from crashloop_cases import Case
-from crashloop_edits import sealed
-from crashloop_traces import control
+from crashloop_edits import changed, inserted, one, sealed, without
+from crashloop_traces import control, reproduction
 
 from crashloop.checks import CHECKS
 from crashloop.checks.result import MAX_EVIDENCE, holds
 from crashloop.incidents import INCIDENTS
 from crashloop.model import Role
+from crashloop.trace.event import Trace
 
 WORDS = {True: "holds(", False: "refuted(", None: "saw_nothing("}
-
-# What each of these says through a function that it calls: its own source does not show it.
-THROUGH_OTHERS = {("restart_loop", None)}
 
 
 def cases() -> list[Case]:
@@ -37,10 +38,12 @@ CASES = cases()
 
 
 def states(check: str) -> set[bool | None]:
-    """What a check can say, by its source."""
+    """What a check can say, by its source and that of the functions of its module it calls."""
+    module = inspect.getmodule(CHECKS[check])
     source = inspect.getsource(CHECKS[check])
-    said = {state for state, word in WORDS.items() if f"return {word}" in source}
-    return said | {state for name, state in THROUGH_OTHERS if name == check}
+    called = {getattr(module, name, None) for name in re.findall(r"\b_\w+(?=\()", source)}
+    source += "".join(inspect.getsource(each) for each in called if inspect.isfunction(each))
+    return {state for state, word in WORDS.items() if f"return {word}" in source}
 
 
 @pytest.mark.parametrize("check", sorted(CHECKS))
@@ -60,6 +63,67 @@ def test_no_check_passes_on_an_empty_trace(check: str) -> None:
     params = next(case.params for case in CASES if case.check == check)
     result = CHECKS[check](sealed(control(), []), **params)
     assert result.holds is not True, result.says
+
+
+# What an app that does not cooperate leaves out, and the checks that cannot do without it.
+OF_ITS_LOG = {
+    *("path_used", "scale_is_fair", "phase_failed", "last_phase", "all_phases_done"),
+    *("restart_loop", "no_port_before_ready"),
+}
+OF_ITS_CONNECTIONS = {
+    *("path_used", "faults_have_receipts", "receipts_not_contradicted", "no_receipt"),
+    "no_connection_left",
+}
+WITHOUT_FAULTS = {"no_receipt", "all_phases_done", "scale_is_fair", "ready"}
+
+
+def logs_nothing(trace: Trace) -> Trace:
+    return sealed(trace, [e for e in trace.events if e.source != "app"])
+
+
+def logs_rubbish(trace: Trace) -> Trace:
+    rubbish = {"phase": {}, "error": "?", "limit_s": "?", "duration_s": -1, "boot_id": None}
+    return sealed(
+        trace,
+        [replace(e, data=rubbish if e.source == "app" else e.data) for e in trace.events],
+    )
+
+
+def never_connects(trace: Trace) -> Trace:
+    of_links = [e for e in trace.events if e.kind.startswith("link.") and e.attempt is not None]
+    return sealed(trace, [e for e in trace.events if e not in of_links])
+
+
+def has_no_ready_path(trace: Trace) -> Trace:
+    trace = without(trace, "golden.answered", "golden.listed", "golden.row")
+    asked = one(trace, "probe.answered")
+    trace = inserted(trace, asked, "harness", "golden.failed", attempt=4, why="answered 404")
+    return changed(trace, "probe.answered", status_code=404, status="", phases={})
+
+
+def serves_on_another_port(trace: Trace) -> Trace:
+    return without(trace, "port.opened", "probe.answered")
+
+
+UNCOOPERATIVE = [
+    (logs_nothing, OF_ITS_LOG),
+    (logs_rubbish, OF_ITS_LOG - {"no_port_before_ready"}),
+    (never_connects, OF_ITS_CONNECTIONS),
+    (has_no_ready_path, {"ready", "recovered", "golden_path"}),
+    (serves_on_another_port, {"no_port_before_ready"}),
+]
+
+
+@pytest.mark.parametrize(
+    ("edit", "check"), [(edit, check) for edit, checks in UNCOOPERATIVE for check in sorted(checks)]
+)
+def test_what_an_app_does_not_show_is_neither_a_pass_nor_a_refutation(
+    edit: Callable[[Trace], Trace], check: str
+) -> None:
+    trace = control() if check in WITHOUT_FAULTS else reproduction()
+    params = next(case.params for case in CASES if case.check == check)
+    result = CHECKS[check](edit(trace), **params)
+    assert result.holds is None, result.says
 
 
 def test_no_case_names_a_check_that_is_gone() -> None:

@@ -3,10 +3,12 @@
 from typing import Any
 
 import pytest
-from crashloop_cases import Case
+from crashloop_cases import Case, of
 from crashloop_edits import changed, inserted, moved, without
 from crashloop_traces import NAME_ERROR, TIME_OUT, WRONG_PASSWORD, control, reproduction
 
+from crashloop.checks.lines import matches
+from crashloop.incidents import incident
 from crashloop.model import PHASES
 from crashloop.trace.event import Trace
 
@@ -66,191 +68,202 @@ def completed_and_died() -> Trace:
 
 
 CASES = [
-    Case(
-        sentence="three time-outs at the limit",
-        check="phase_failed",
-        trace=reproduction,
-        params=FAILED,
-        holds=True,
-        says="failed 3 times at its limit of 20 s (after 20.0, 20.0, 20.0 s)",
-    ),
-    Case(
-        sentence="an SQLSTATE of an accepted class",
-        check="phase_failed",
-        trace=lambda: of_another_class("08006"),
-        params=FAILED,
-        holds=True,
-        says="[08006]",
-    ),
-    Case(
-        sentence="an SQLSTATE of another class is another failure",
-        check="phase_failed",
-        trace=lambda: of_another_class("53300"),
-        params=FAILED,
-        holds=False,
-        says="[53300], which is not a time-out",
-    ),
-    Case(
-        sentence="a wrong password in one attempt is another failure",
-        check="phase_failed",
-        trace=lambda: changed(reproduction(), "phase.failed", attempt=3, error=WRONG_PASSWORD),
-        params=FAILED,
-        holds=False,
-        says="attempt 3 failed with InvalidPasswordError [28P01]",
-    ),
-    Case(
-        sentence="a failure without an error logged is not taken for one",
-        check="phase_failed",
-        trace=lambda: changed(reproduction(), "phase.failed", attempt=1, error=None),
-        params=FAILED,
-        holds=False,
-        says="failed with no error logged",
-    ),
-    Case(
-        sentence="an early end is not a hang",
-        check="phase_failed",
-        trace=lambda: changed(reproduction(), "phase.failed", attempt=2, duration_s=0.1),
-        params=FAILED,
-        holds=False,
-        says="attempt 2 failed after 100 ms on this clock with TimeoutError",
-    ),
-    Case(
-        sentence="a duration longer than the time between the lines is not believed",
-        check="phase_failed",
-        trace=lambda: moved(reproduction(), "phase.failed", -0.5, attempt=2),
-        params=FAILED,
-        holds=False,
-        says="not at its limit of 20 s",
-    ),
-    Case(
-        sentence="another limit than the scenario's is named",
-        check="phase_failed",
-        trace=lambda: changed(reproduction(), "phase.failed", limit_s=0.25, duration_s=0.25),
-        params=FAILED,
-        holds=False,
-        says="ran under a limit of 5 s, where the scenario sets 20 s",
-    ),
-    Case(
-        sentence="an early end is enough where no hang is asked for",
-        check="phase_failed",
-        trace=lambda: changed(reproduction(), "phase.failed", duration_s=0.1),
-        params={**FAILED, "at_limit": False},
-        holds=True,
-        says="failed 3 times (after 2.0, 2.0, 2.0 s)",
-    ),
-    Case(
-        sentence="one failure too few, and what came instead",
-        check="phase_failed",
-        trace=lambda: reproduction(deaths=2),
-        params=FAILED,
-        holds=False,
-        says="failed twice, not 3 times; in attempt 3 it completed",
-    ),
-    Case(
-        sentence="three failures of one attempt are one",
-        check="phase_failed",
-        trace=failures_of_one_attempt,
-        params=FAILED,
-        holds=False,
-        says="failed once, not 3 times",
-    ),
-    Case(
-        sentence="a phase that completed did not fail",
-        check="phase_failed",
-        trace=control,
-        params=FAILED,
-        holds=False,
-        says="never failed; in attempt 1 it completed after 0.6 s of its 20 s",
-    ),
-    Case(
-        sentence="a phase that hangs did not fail",
-        check="phase_failed",
-        trace=lambda: without(reproduction(), "phase.failed", "phase.completed", phase="database"),
-        params=FAILED,
-        holds=False,
-        says="in attempt 1 it began and did not end",
-    ),
-    Case(
-        sentence="a phase that was never reached, and why",
-        check="phase_failed",
-        trace=died_in_dependencies,
-        params=FAILED,
-        holds=False,
-        says="it was never reached: phase dependencies of attempt 1 failed with NameError",
-    ),
-    Case(
-        sentence="every death was in phase database",
-        check="last_phase",
-        trace=reproduction,
-        params=LAST,
-        holds=True,
-        says="every attempt that died was in phase database",
-    ),
-    Case(
-        sentence="a death in another phase",
-        check="last_phase",
-        trace=died_in_cache,
-        params=LAST,
-        holds=False,
-        says="attempt 2 died in phase cache (TimeoutError <- CancelledError), not in database",
-    ),
-    Case(
-        sentence="a death after the phase had ended",
-        check="last_phase",
-        trace=completed_and_died,
-        params=LAST,
-        holds=False,
-        says="attempt 2 died after phase database had ended",
-    ),
-    Case(
-        sentence="a death with an earlier phase left out",
-        check="last_phase",
-        trace=lambda: without(reproduction(), "phase.completed", attempt=3, phase="dependencies"),
-        params=LAST,
-        holds=False,
-        says="attempt 3 died in phase database without completing dependencies",
-    ),
-    Case(
-        sentence="a death without a word",
-        check="last_phase",
-        trace=lambda: without(
-            reproduction(), "phase.started", "phase.completed", "phase.failed", attempt=1
+    *of(
+        "phase_failed",
+        Case(
+            sentence="three time-outs at the limit",
+            trace=reproduction,
+            holds=True,
+            says="failed 3 times at its limit of 20 s (after 20.0, 20.0, 20.0 s)",
         ),
-        params=LAST,
-        holds=None,
-        says="attempt 1 died before it logged any phase",
+        Case(
+            sentence="an SQLSTATE of an accepted class",
+            trace=lambda: of_another_class("08006"),
+            holds=True,
+            says="[08006]",
+        ),
+        Case(
+            sentence="an SQLSTATE of another class is another failure",
+            trace=lambda: of_another_class("53300"),
+            holds=False,
+            says="[53300], which is not a time-out",
+        ),
+        Case(
+            sentence="a wrong password in one attempt is another failure",
+            trace=lambda: changed(reproduction(), "phase.failed", attempt=3, error=WRONG_PASSWORD),
+            holds=False,
+            says="attempt 3 failed with InvalidPasswordError [28P01]",
+        ),
+        Case(
+            sentence="a failure without an error that can be read may be any failure",
+            trace=lambda: changed(reproduction(), "phase.failed", attempt=1, error="TimeoutError"),
+            holds=None,
+            says="phase database of attempt 1 failed, but its line names no error",
+        ),
+        Case(
+            sentence="a limit of null may or may not have been reached",
+            trace=lambda: changed(reproduction(), "phase.failed", attempt=2, limit_s=None),
+            holds=None,
+            says="phase database of attempt 2 failed, but its line names no limit",
+        ),
+        Case(
+            sentence="a limit of null does not hide another error",
+            trace=lambda: changed(reproduction(), "phase.failed", limit_s=None, error=NAME_ERROR),
+            holds=False,
+            says="attempt 1 failed with NameError",
+        ),
+        Case(
+            sentence="without a duration the time between the two lines counts",
+            trace=lambda: changed(reproduction(), "phase.failed", duration_s=None),
+            holds=True,
+            says="failed 3 times at its limit of 20 s (after 20.0, 20.0, 20.0 s)",
+        ),
+        Case(
+            sentence="without a duration or a first line nothing says how long it took",
+            trace=lambda: changed(
+                without(reproduction(), "phase.started"), "phase.failed", duration_s="long"
+            ),
+            holds=None,
+            says="its line does not say after how long",
+        ),
+        Case(
+            sentence="an attempt that died without a word may have failed in the phase",
+            trace=lambda: without(
+                reproduction(), "phase.started", "phase.completed", "phase.failed", attempt=2
+            ),
+            holds=None,
+            says="attempt 2 died and logged no phase",
+        ),
+        Case(
+            sentence="an app that logs no phase says nothing",
+            trace=lambda: without(control(), "phase.started", "phase.completed"),
+            holds=None,
+            says="no attempt logged a phase",
+        ),
+        Case(
+            sentence="an early end is not a hang",
+            trace=lambda: changed(reproduction(), "phase.failed", attempt=2, duration_s=0.1),
+            holds=False,
+            says="attempt 2 failed after 100 ms on this clock with TimeoutError",
+        ),
+        Case(
+            sentence="a duration longer than the time between the lines is not believed",
+            trace=lambda: moved(reproduction(), "phase.failed", -0.5, attempt=2),
+            holds=False,
+            says="not at its limit of 20 s",
+        ),
+        Case(
+            sentence="another limit than the scenario's is named",
+            trace=lambda: changed(reproduction(), "phase.failed", limit_s=0.25, duration_s=0.25),
+            holds=False,
+            says="ran under a limit of 5 s, where the scenario sets 20 s",
+        ),
+        Case(
+            sentence="an early end is enough where no hang is asked for",
+            trace=lambda: changed(reproduction(), "phase.failed", duration_s=0.1),
+            params={**FAILED, "at_limit": False},
+            holds=True,
+            says="failed 3 times (after 2.0, 2.0, 2.0 s)",
+        ),
+        Case(
+            sentence="one failure too few, and what came instead",
+            trace=lambda: reproduction(deaths=2),
+            holds=False,
+            says="failed twice, not 3 times; in attempt 3 it completed",
+        ),
+        Case(
+            sentence="three failures of one attempt are one",
+            trace=failures_of_one_attempt,
+            holds=False,
+            says="failed once, not 3 times",
+        ),
+        Case(
+            sentence="a phase that completed did not fail",
+            trace=control,
+            holds=False,
+            says="never failed; in attempt 1 it completed after 0.6 s of its 20 s",
+        ),
+        Case(
+            sentence="a phase that hangs did not fail",
+            trace=lambda: without(
+                reproduction(), "phase.failed", "phase.completed", phase="database"
+            ),
+            holds=False,
+            says="in attempt 1 it began and did not end",
+        ),
+        Case(
+            sentence="a phase that was never reached, and why",
+            trace=died_in_dependencies,
+            holds=False,
+            says="it was never reached: phase dependencies of attempt 1 failed with NameError",
+        ),
+        **FAILED,
     ),
-    Case(
-        sentence="no death, no last phase",
-        check="last_phase",
-        trace=control,
-        params=LAST,
-        holds=None,
-        says="no attempt died",
+    *of(
+        "last_phase",
+        Case(
+            sentence="every death was in phase database",
+            trace=reproduction,
+            holds=True,
+            says="every attempt that died was in phase database",
+        ),
+        Case(
+            sentence="a death in another phase",
+            trace=died_in_cache,
+            holds=False,
+            says="attempt 2 died in phase cache (TimeoutError <- CancelledError), not in database",
+        ),
+        Case(
+            sentence="a death after the phase had ended",
+            trace=completed_and_died,
+            holds=False,
+            says="attempt 2 died after phase database had ended",
+        ),
+        Case(
+            sentence="a death with an earlier phase left out",
+            trace=lambda: without(
+                reproduction(), "phase.completed", attempt=3, phase="dependencies"
+            ),
+            holds=False,
+            says="attempt 3 died in phase database without completing dependencies",
+        ),
+        Case(
+            sentence="a death without a word",
+            trace=lambda: without(
+                reproduction(), "phase.started", "phase.completed", "phase.failed", attempt=1
+            ),
+            holds=None,
+            says="attempt 1 did not log in which phase it died",
+        ),
+        Case(
+            sentence="no death, no last phase",
+            trace=control,
+            holds=None,
+            says="no attempt died",
+        ),
+        **LAST,
     ),
-    Case(
-        sentence="seven phases in order",
-        check="all_phases_done",
-        trace=control,
-        params={"phases": PHASES},
-        holds=True,
-        says="completed all 7 phases",
-    ),
-    Case(
-        sentence="one of them left out",
-        check="all_phases_done",
-        trace=lambda: without(control(), "phase.completed", phase="cache"),
-        params={"phases": PHASES},
-        holds=False,
-        says="init, dependencies, database, services, websocket, finalize",
-    ),
-    Case(
-        sentence="none of them",
-        check="all_phases_done",
-        trace=lambda: without(control(), "phase.completed"),
-        params={"phases": PHASES},
-        holds=False,
-        says="completed the phases none",
+    *of(
+        "all_phases_done",
+        Case(
+            sentence="seven phases in order",
+            trace=control,
+            holds=True,
+            says="completed all 7 phases",
+        ),
+        Case(
+            sentence="one of them left out",
+            trace=lambda: without(control(), "phase.completed", phase="cache"),
+            holds=False,
+            says="init, dependencies, database, services, websocket, finalize",
+        ),
+        Case(
+            sentence="an attempt that says nothing",
+            trace=lambda: without(control(), "phase.started", "phase.completed"),
+            holds=None,
+            says="attempt 1 logged no phase",
+        ),
+        phases=PHASES,
     ),
 ]
 
@@ -258,3 +271,37 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_the_check_says(case: Case) -> None:
     case.run()
+
+
+ERRORS = incident("issue-1278").scenario().signature.expect[0].params["errors"]
+DRIVERS = ("sqlalchemy.exc.OperationalError", None)
+
+
+@pytest.mark.parametrize(
+    ("chain", "is_one"),
+    [
+        ([("TimeoutError", None), ("asyncio.exceptions.CancelledError", None)], True),
+        ([("asyncpg.exceptions.CannotConnectNowError", "57P03")], True),
+        ([("asyncpg.exceptions.AdminShutdownError", "57P01")], True),
+        ([("a.Wrapper", None), ("psycopg.errors.ConnectionException", "08001")], True),
+        ([("asyncpg.exceptions.QueryCanceledError", "57014")], False),
+        ([DRIVERS, ("psycopg.errors.QueryCanceled", "57014")], False),
+        ([DRIVERS, ("psycopg.OperationalError", "28P01")], False),
+        ([DRIVERS, ("psycopg.OperationalError", None)], True),
+        ([("TimeoutError", None), ("CancelledError", None), ("a.TooMany", "53300")], True),
+        ([("NameError", None)], False),
+        ([], False),
+    ],
+)
+def test_a_sqlstate_decides_before_the_name_of_what_carries_or_wraps_it(
+    chain: list[tuple[str, str | None]], *, is_one: bool
+) -> None:
+    error = [{"type": name, "sqlstate": code, "errno": None} for name, code in chain]
+    assert matches({"error": error}, ERRORS) is is_one
+
+
+def test_a_sqlstate_is_named_in_full_or_by_its_class() -> None:
+    shutdown = {"error": [{"type": "a.B", "sqlstate": "57P01"}]}
+    assert matches(shutdown, ("57P01",))
+    assert matches(shutdown, ("57",))
+    assert not matches(shutdown, ("57P03", "57P", "5"))

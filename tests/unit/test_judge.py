@@ -129,13 +129,6 @@ def test_a_check_with_wrong_parameters_saw_nothing() -> None:
     assert "could not read its evidence" in judgement.reason
 
 
-def test_a_limit_of_zero_is_unreadable_evidence_and_no_crash() -> None:
-    trace = changed(control(), "phase.completed", limit_s=0)
-    judgement = judge(trace, INCIDENT.healthy)
-    assert judgement.verdict is Verdict.INCONCLUSIVE
-    assert "scale_is_fair could not read its evidence (ZeroDivisionError" in judgement.reason
-
-
 FORGERIES: dict[str, Trace] = {
     "an exit code written over another": tampered(
         changed(reproduction(), "process.exited", attempt=2, exit_code=None, signal="SIGKILL"),
@@ -154,7 +147,7 @@ FORGERIES: dict[str, Trace] = {
         reproduction(), "process.exited", attempt=4, requested=False
     ),
     "another attempt's connection": changed(
-        reproduction(), "link.opened", attempt=2, client_pid=100
+        reproduction(), "link.opened", attempt=2, client_pid=100, client_session=100
     ),
 }
 
@@ -179,7 +172,7 @@ JSON: Any = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_no_value_in_an_event_crashes_the_judge(data: st.DataObject) -> None:
     trace = reproduction()
@@ -187,5 +180,8 @@ def test_no_value_in_an_event_crashes_the_judge(data: st.DataObject) -> None:
     key = data.draw(st.sampled_from(sorted(victim.data)))
     value = data.draw(JSON)
     hostile = tampered(trace, victim.kind, attempt=victim.attempt, **{key: value})
-    assert judge(hostile).reason
-    assert judge(hostile, INCIDENT.healthy).reason
+    for signature in (None, INCIDENT.healthy):
+        judgement = judge(hostile, signature)
+        assert judgement.reason
+        if victim.source == "app":
+            assert not [f for f in judgement.findings if "could not read" in f.says]

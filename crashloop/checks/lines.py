@@ -1,0 +1,75 @@
+"""What a line of the app's log says; None or nothing where it cannot be read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from crashloop.trace.event import Event, Trace
+
+MAX_S = 1e9
+
+
+def seconds(data: Mapping[str, Any], key: str) -> float | None:
+    """The time under `key`; None where it is no number, negative, or beyond any run."""
+    value = data.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 <= value < MAX_S else None
+
+
+def phase_started(trace: Trace, ended: Event) -> Event | None:
+    """The line with which the phase of `ended` began; None where there is none before it."""
+    started = trace.of("phase.started", attempt=ended.attempt)
+    same = [e for e in started if e.data.get("phase") == ended.data.get("phase")]
+    return next((e for e in reversed(same) if e.mono_ns <= ended.mono_ns), None)
+
+
+def took_s(trace: Trace, ended: Event) -> float | None:
+    """How long a phase took: what the app says, and no longer than its two lines are apart."""
+    said_s = seconds(ended.data, "duration_s")
+    started = phase_started(trace, ended)
+    if started is None:
+        return said_s
+    apart_s = (ended.mono_ns - started.mono_ns) / 1e9
+    return apart_s if said_s is None else min(said_s, apart_s)
+
+
+def errors_of(data: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The error chain of a failed phase, outermost first; empty where none can be read."""
+    chain = data.get("error")
+    return [e for e in chain if isinstance(e, dict)] if isinstance(chain, list) else []
+
+
+def error_chain(data: Mapping[str, Any]) -> str:
+    """The error chain in words: `TimeoutError <- CancelledError`."""
+    links = []
+    for error in errors_of(data):
+        code = _sqlstate(error)
+        links.append(f"{_name(error)} [{code}]" if code else _name(error))
+    return " <- ".join(links) or "no error logged"
+
+
+def matches(data: Mapping[str, Any], errors: Sequence[str]) -> bool:
+    """Whether the error is one of `errors`: names, SQLSTATEs (`57P03`) or their classes (`08`).
+
+    A SQLSTATE decides before the name of the exception that carries or directly wraps it: a
+    driver's OperationalError is also what a statement's own time limit (57014) raises.
+    """
+    chain = errors_of(data)
+    for error, cause in zip(chain, [*chain[1:], {}], strict=False):
+        if code := _sqlstate(error):
+            return code in errors or code[:2] in errors
+        if _name(error) in errors and not _sqlstate(cause):
+            return True
+    return False
+
+
+def _name(error: Mapping[str, Any]) -> str:
+    return str(error.get("type") or "?").rsplit(".", 1)[-1]
+
+
+def _sqlstate(error: Mapping[str, Any]) -> str:
+    return str(error.get("sqlstate") or "")
