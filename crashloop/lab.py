@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from crashloop.clock import TimeScale
 from crashloop.ending import first_failure, record_failure
+from crashloop.engines.base import Setup
 from crashloop.engines.local import LocalEngine
 from crashloop.errors import CapabilityError, HarnessError, UsageError
 from crashloop.faults.injector import Unplugged
@@ -129,7 +130,15 @@ async def run_scenario(scenario: Scenario, options: RunOptions) -> Run:
             return run
 
         try:
-            return conclude(await _Lab(scenario, options, recorder, artifacts, seed).execute())
+            setup = Setup(
+                scenario=scenario,
+                seed=seed,
+                scale=options.scale,
+                recorder=recorder,
+                artifacts=artifacts,
+                postgres_bin=options.postgres_bin,
+            )
+            return conclude(await _Lab(setup, options).execute())
         except BaseException as error:
             (artifacts / VERDICT_FILE).unlink(missing_ok=True)
             failure = first_failure(error)
@@ -144,19 +153,12 @@ async def run_scenario(scenario: Scenario, options: RunOptions) -> Run:
 class _Lab:
     """The moving parts of one run, started in order and ended on every path."""
 
-    def __init__(
-        self,
-        scenario: Scenario,
-        options: RunOptions,
-        recorder: Recorder,
-        artifacts: Path,
-        seed: int,
-    ) -> None:
-        self._scenario = scenario
-        self._options = options
-        self._recorder = recorder
-        self._artifacts = artifacts
-        self._seed = seed
+    def __init__(self, setup: Setup, options: RunOptions) -> None:
+        self._setup = setup
+        self._recorder = setup.recorder
+        self._engine = options.engine
+        self._supervisor = options.supervisor
+        self._patience_s = options.patience_s
 
     async def execute(self) -> str:
         """Run everything; returns one of ENDS: why the run ended."""
@@ -167,23 +169,15 @@ class _Lab:
         return how
 
     async def _run(self) -> str:
-        options = self._options
-        engine_open = options.engine.open(
-            self._scenario,
-            seed=self._seed,
-            scale=options.scale,
-            recorder=self._recorder,
-            artifacts=self._artifacts,
-            postgres_bin=options.postgres_bin,
-        )
-        async with engine_open as engine, asyncio.TaskGroup() as group:
-            unplugged = self._scenario.role is Role.UNPLUGGED
+        setup = self._setup
+        async with self._engine.open(setup) as engine, asyncio.TaskGroup() as group:
+            unplugged = setup.scenario.role is Role.UNPLUGGED
             injector: Injector = Unplugged() if unplugged else engine.proxy
             timeline = Timeline(
-                self._scenario.faults,
+                setup.scenario.faults,
                 injector=injector,
-                recorder=self._recorder,
-                scale=options.scale,
+                recorder=setup.recorder,
+                scale=setup.scale,
             )
             background = [
                 group.create_task(timeline.run()),
@@ -200,20 +194,20 @@ class _Lab:
     async def _attempts(self, engine: Engine, group: asyncio.TaskGroup) -> str:
         """Let the platform run attempts, visit each, and stop them when the run is over."""
         visitor = Visitor(
-            key=golden_key(self._seed), recorder=self._recorder, read_row=engine.read_row
+            key=golden_key(self._setup.seed), recorder=self._recorder, read_row=engine.read_row
         )
         visits: list[asyncio.Task[None]] = []
 
         def on_attempt(attempt: Attempt) -> None:
             visits.append(group.create_task(_accompany(engine, visitor, attempt)))
 
-        platform = engine.platform(on_attempt, supervisor=self._options.supervisor)
+        platform = engine.platform(on_attempt, supervisor=self._supervisor)
         restarting = group.create_task(platform.run())
         visited = group.create_task(visitor.finished.wait())
-        deadline_s = self._options.scale.wall_s(self._scenario.deadline_s)
+        deadline_s = self._setup.scale.wall_s(self._setup.scenario.deadline_s)
         await asyncio.wait(
             {visited, restarting},
-            timeout=deadline_s + self._options.patience_s,
+            timeout=deadline_s + self._patience_s,
             return_when=asyncio.FIRST_COMPLETED,
         )
         how = DEADLINE_PASSED

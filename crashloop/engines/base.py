@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
@@ -15,6 +16,28 @@ if TYPE_CHECKING:
     from crashloop.model import Scenario
     from crashloop.supervisor.loop import Supervisor
     from crashloop.trace.recorder import Recorder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """What an engine is given for one run: `artifacts` is where logs go, `recorder` takes events.
+
+    `postgres_bin` names Postgres' binaries; None lets the engine find them.
+    """
+
+    scenario: Scenario
+    seed: int
+    scale: TimeScale
+    recorder: Recorder
+    artifacts: Path
+    postgres_bin: Path | None = None
+
+    def timers(self) -> dict[str, str]:
+        """The app's timers as environment variables, in wall seconds."""
+        return {
+            name: f"{self.scale.wall_s(seconds):.6f}"
+            for name, seconds in self.scenario.app.timers_s.items()
+        }
 
 
 class Attempt(Protocol):
@@ -60,16 +83,7 @@ class Engine(Protocol):
         """What a scenario may rely on here."""
 
     @classmethod
-    def open(
-        cls,
-        scenario: Scenario,
-        *,
-        seed: int,
-        scale: TimeScale,
-        recorder: Recorder,
-        artifacts: Path,
-        postgres_bin: Path | None,
-    ) -> AbstractAsyncContextManager[Engine]:
+    def open(cls, setup: Setup) -> AbstractAsyncContextManager[Engine]:
         """Start database, cache and proxy; end everything on leaving, attempts included.
 
         Raises CapabilityError where this machine or engine cannot run the scenario, HarnessError
@@ -85,7 +99,7 @@ class Engine(Protocol):
         """What runs attempts under the scenario's restart policy.
 
         `on_attempt` is called with each as it starts. `supervisor` is ours, for an engine whose
-        platform does not restart by itself.
+        platform does not restart on its own.
         """
 
     async def count_backends(self, attempt: int) -> None:
@@ -95,4 +109,4 @@ class Engine(Protocol):
         """The stored chat message with this key, from Postgres itself, past proxy and app."""
 
     async def fail_when_broken(self) -> None:
-        """Wait for ever; HarnessError as soon as a server of the lab dies by itself."""
+        """Wait for ever; HarnessError as soon as a server of the lab dies on its own."""

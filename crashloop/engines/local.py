@@ -33,16 +33,13 @@ from crashloop.proxy.address import Address
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
-    from crashloop.clock import TimeScale
-    from crashloop.engines.base import Attempt, Platform
+    from crashloop.engines.base import Attempt, Platform, Setup
     from crashloop.engines.cache import CacheServer
     from crashloop.engines.inspector import Inspector
     from crashloop.engines.postgres import PostgresServer
     from crashloop.engines.proxy_process import ProxyProcess
     from crashloop.engines.workspace import Workspace
-    from crashloop.model import Scenario
     from crashloop.supervisor.loop import Supervisor
-    from crashloop.trace.recorder import Recorder
 
 HOST = "127.0.0.1"
 INSTANCE = "lab:local:postgres"  # the shape of Cloud SQL's PROJECT:REGION:INSTANCE
@@ -60,24 +57,11 @@ class LocalEngine:
 
     name: ClassVar[str] = "local"
 
-    def __init__(
-        self,
-        scenario: Scenario,
-        *,
-        space: Workspace,
-        scale: TimeScale,
-        recorder: Recorder,
-        artifacts: Path,
-        seed: int,
-        port: int,
-    ) -> None:
-        self._app_address = (HOST, port)
-        self._scenario = scenario
+    def __init__(self, setup: Setup, *, space: Workspace, port: int) -> None:
+        self._setup = setup
+        self._recorder = setup.recorder
         self._space = space
-        self._scale = scale
-        self._recorder = recorder
-        self._artifacts = artifacts
-        self._seed = seed
+        self._app_address = (HOST, port)
         self._attempts_of_links: dict[str, int | None] = {}
         self._children: list[AppProcess] = []
         self._starts: list[tuple[int, int]] = []
@@ -94,35 +78,18 @@ class LocalEngine:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def open(
-        cls,
-        scenario: Scenario,
-        *,
-        seed: int,
-        scale: TimeScale,
-        recorder: Recorder,
-        artifacts: Path,
-        postgres_bin: Path | None,
-    ) -> AsyncIterator[LocalEngine]:
+    async def open(cls, setup: Setup) -> AsyncIterator[LocalEngine]:
         """Start database, cache and proxy; end everything on leaving, attempts included."""
-        if any(f.grade is Grade.KERNEL for f in scenario.faults):
-            cls._require_kernel()
+        if any(f.grade is Grade.KERNEL for f in setup.scenario.faults):
+            _require_kernel()
         begun_ns = time.monotonic_ns()
         async with contextlib.AsyncExitStack() as stack:
             space = stack.enter_context(workspace())
-            recorder.emit("harness", "workspace.made", {"folder": str(space.path)})
-            engine = cls(
-                scenario,
-                space=space,
-                scale=scale,
-                recorder=recorder,
-                artifacts=artifacts,
-                seed=seed,
-                port=stack.enter_context(kept_port(HOST)),
-            )
-            await engine._start_servers(stack, postgres_bin)
+            setup.recorder.emit("harness", "workspace.made", {"folder": str(space.path)})
+            engine = cls(setup, space=space, port=stack.enter_context(kept_port(HOST)))
+            await engine._start_servers(stack)
             stack.push_async_callback(engine._stop_attempts)
-            recorder.emit(
+            setup.recorder.emit(
                 "harness",
                 "lab.ready",
                 {
@@ -133,14 +100,6 @@ class LocalEngine:
             )
             yield engine
 
-    @staticmethod
-    def _require_kernel() -> None:
-        if sys.platform != "linux":
-            raise CapabilityError(
-                f"this fault needs receipts from Linux' /proc/net/tcp, and this is {sys.platform}",
-                hint="use fault=hold or fault=refuse, or run it on Linux",
-            )
-
     async def baseline(self) -> None:
         """Prove the path before any fault: the harness's own query, through the proxy, as the app.
 
@@ -148,9 +107,12 @@ class LocalEngine:
         showed meanwhile; HarnessError where it does not work.
         """
         before = set(self._attempts_of_links)
-        target = self._target()
+        host, port = _host_and_port(self.proxy.address)
+        url = self._server.app_url()
         try:
-            connection = await asyncpg.connect(timeout=BASELINE_TIMEOUT_S, **target)
+            connection = await asyncpg.connect(
+                url, host=host, port=port, timeout=BASELINE_TIMEOUT_S
+            )
             try:
                 value = await connection.fetchval("select 1", timeout=BASELINE_TIMEOUT_S)
                 sessions = await self._inspector.sessions(ROLE)
@@ -179,8 +141,8 @@ class LocalEngine:
             return app
 
         return supervisor(
-            policy=self._scenario.policy,
-            scale=self._scale,
+            policy=self._setup.scenario.policy,
+            scale=self._setup.scale,
             recorder=self._recorder,
             start=start,
         )
@@ -188,23 +150,21 @@ class LocalEngine:
     async def start_app(self, attempt: int) -> AppProcess:
         """Start one attempt: a real uvicorn in a process of its own."""
         self._starts.append((time.monotonic_ns(), attempt))
-        timers = {
-            name: f"{self._scale.wall_s(seconds):.6f}"
-            for name, seconds in self._scenario.app.timers_s.items()
-        }
         started = app_process(
-            self._scenario.app,
+            self._setup.scenario.app,
             space=self._space,
             attempt=attempt,
             address=self._app_address,
             environment={
-                **timers,
+                **self._setup.timers(),
                 "APP_DATABASE_URL": self._database_url(),
                 "APP_CACHE_URL": self._cache.url,
-                "APP_JITTER_SEED": str(self._seed + attempt),
+                "APP_JITTER_SEED": str(self._setup.seed + attempt),
             },
             output=AppOutput(
-                self._recorder, attempt=attempt, path=self._artifacts / f"attempt-{attempt}.log"
+                self._recorder,
+                attempt=attempt,
+                path=self._setup.artifacts / f"attempt-{attempt}.log",
             ),
         )
         self._children.append(started)
@@ -239,26 +199,16 @@ class LocalEngine:
             for wait in waits:
                 wait.cancel()
 
-    async def _start_servers(
-        self, stack: contextlib.AsyncExitStack, postgres_bin: Path | None
-    ) -> None:
-        emit_database = self._recorder.source("database")
-        emit_cache = self._recorder.source("cache")
-
-        async def start_database() -> PostgresServer:
-            binaries = await asyncio.to_thread(find_binaries, postgres_bin)
-            source = await template(self._space, binaries)
-            for secret in (source.app_password, source.superuser_password):
-                self._recorder.redactor.add(secret)
-            return await stack.enter_async_context(
-                postgres(self._space, source, emit=emit_database, evidence=self._artifacts)
-            )
-
+    async def _start_servers(self, stack: contextlib.AsyncExitStack) -> None:
         async with asyncio.TaskGroup() as group:
-            database = group.create_task(start_database())
+            database = group.create_task(self._start_database(stack))
             store = group.create_task(
                 stack.enter_async_context(
-                    cache(self._space, emit=emit_cache, evidence=self._artifacts)
+                    cache(
+                        self._space,
+                        emit=self._recorder.source("cache"),
+                        evidence=self._setup.artifacts,
+                    )
                 )
             )
             fault_proxy = group.create_task(self._start_proxy(stack))
@@ -270,14 +220,28 @@ class LocalEngine:
         self._inspector = await stack.enter_async_context(inspector(connection))
         await self._put_proxy_in_between()
 
+    async def _start_database(self, stack: contextlib.AsyncExitStack) -> PostgresServer:
+        binaries = await asyncio.to_thread(find_binaries, self._setup.postgres_bin)
+        source = await template(self._space, binaries)
+        for secret in (source.app_password, source.superuser_password):
+            self._recorder.redactor.add(secret)
+        return await stack.enter_async_context(
+            postgres(
+                self._space,
+                source,
+                emit=self._recorder.source("database"),
+                evidence=self._setup.artifacts,
+            )
+        )
+
     async def _start_proxy(self, stack: contextlib.AsyncExitStack) -> ProxyProcess:
         return await stack.enter_async_context(
-            proxy_process(self._space, name=PROXY, seed=self._seed, emit=self._on_proxy_event)
+            proxy_process(self._space, name=PROXY, seed=self._setup.seed, emit=self._on_proxy_event)
         )
 
     async def _put_proxy_in_between(self) -> None:
         """Let the proxy stand between the app's path and Postgres."""
-        if self._scenario.transport is Transport.UNIX:
+        if self._setup.scenario.transport is Transport.UNIX:
             folder = self._space.part("cloudsql") / INSTANCE
             folder.mkdir(mode=0o700)
             listen = Address(path=str(folder / SOCKET))
@@ -301,11 +265,6 @@ class LocalEngine:
             attempt = self._attempts_of_links.setdefault(link, attempt)
         self._recorder.emit("proxy", kind, data, attempt=attempt, mono_ns=mono_ns)
 
-    def _target(self) -> dict[str, Any]:
-        address = self.proxy.address
-        host, port = _host_and_port(address)
-        return {"dsn": self._server.app_url(), "host": host, "port": port}
-
     def _database_url(self) -> str:
         """What the app is told: SQLAlchemy's URL of the proxy, with the app's own credentials."""
         host, port = _host_and_port(self.proxy.address)
@@ -314,6 +273,14 @@ class LocalEngine:
             return self._server.app_url(scheme=scheme, host=host, port=port)
         credentials, _, _ = self._server.app_url(scheme=scheme).rpartition("@")
         return f"{credentials}@/{DATABASE}?host={host}"
+
+
+def _require_kernel() -> None:
+    if sys.platform != "linux":
+        raise CapabilityError(
+            f"this fault needs receipts from Linux' /proc/net/tcp, and this is {sys.platform}",
+            hint="use fault=hold or fault=refuse, or run it on Linux",
+        )
 
 
 def _host_and_port(address: Address) -> tuple[str, int]:

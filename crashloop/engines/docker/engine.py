@@ -33,18 +33,14 @@ from crashloop.errors import HarnessError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
-    from pathlib import Path
 
-    from crashloop.clock import TimeScale
-    from crashloop.engines.base import Attempt, Platform
+    from crashloop.engines.base import Attempt, Platform, Setup
     from crashloop.engines.docker.daemon import Daemon
     from crashloop.engines.docker.events import ContainerEvent
     from crashloop.engines.docker.images import Ready
     from crashloop.engines.docker.platform import ContainerAttempt
     from crashloop.faults.injector import Injector
-    from crashloop.model import Scenario
     from crashloop.supervisor.loop import Supervisor
-    from crashloop.trace.recorder import Recorder
 
 
 class DockerEngine:
@@ -52,31 +48,21 @@ class DockerEngine:
 
     name: ClassVar[str] = "docker"
 
-    def __init__(
-        self,
-        scenario: Scenario,
-        *,
-        seed: int,
-        scale: TimeScale,
-        recorder: Recorder,
-        artifacts: Path,
-        project: Project,
-        images: Ready,
-    ) -> None:
+    def __init__(self, setup: Setup, *, project: Project, images: Ready) -> None:
         self.proxy: Injector
-        self._scenario = scenario
-        self._scale = scale
-        self._recorder = recorder
-        self._artifacts = artifacts
+        self._setup = setup
+        self._recorder = setup.recorder
         self._project = project
-        self._events = PathEvents(scenario.transport, recorder, self._attempts)
-        self._servers = Servers(project, images, scenario, seed=seed, events=self._events)
+        self._events = PathEvents(setup.scenario.transport, setup.recorder, self._attempts)
+        self._servers = Servers(
+            project, images, setup.scenario, seed=setup.seed, events=self._events
+        )
         self._platform: DockerPlatform | None = None
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._ending = False
         database = self._servers.database
         for secret in (database.app_password, database.superuser_password):
-            recorder.redactor.add(secret)
+            setup.recorder.redactor.add(secret)
 
     @classmethod
     def capabilities(cls) -> tuple[str, ...]:
@@ -85,19 +71,10 @@ class DockerEngine:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def open(
-        cls,
-        scenario: Scenario,
-        *,
-        seed: int,
-        scale: TimeScale,
-        recorder: Recorder,
-        artifacts: Path,
-        postgres_bin: Path | None,
-    ) -> AsyncIterator[DockerEngine]:
+    async def open(cls, setup: Setup) -> AsyncIterator[DockerEngine]:
         """Start everything but the app; remove everything on leaving, its logs saved before."""
-        del postgres_bin  # an image brings its own
-        require_possible(scenario)
+        recorder = setup.recorder
+        require_possible(setup.scenario)
         begun_ns = time.monotonic_ns()
         async with contextlib.AsyncExitStack() as stack:
             daemon = await blocking(connect)
@@ -111,15 +88,7 @@ class DockerEngine:
             run_id = secrets.token_hex(6)
             stack.enter_context(Watchdog(run_id))
             project = Project(daemon, run_id)
-            engine = cls(
-                scenario,
-                seed=seed,
-                scale=scale,
-                recorder=recorder,
-                artifacts=artifacts,
-                project=project,
-                images=images,
-            )
+            engine = cls(setup, project=project, images=images)
             stack.push_async_exit(engine._end)
             await engine._start(stack, daemon)
             recorder.emit(
@@ -163,9 +132,9 @@ class DockerEngine:
             daemon=self._project.daemon,
             container=self._servers.app_id,
             port=app.PORT,
-            policy=self._scenario.policy,
+            policy=self._setup.scenario.policy,
             recorder=self._recorder,
-            artifacts=self._artifacts,
+            artifacts=self._setup.artifacts,
             on_attempt=on_attempt,
         )
         return self._platform
@@ -198,11 +167,7 @@ class DockerEngine:
         )
         events.begin()
         stack.callback(events.close)
-        timers = {
-            name: f"{self._scale.wall_s(seconds):.6f}"
-            for name, seconds in self._scenario.app.timers_s.items()
-        }
-        await self._unless_broken(self._servers.start(timers))
+        await self._unless_broken(self._servers.start(self._setup.timers()))
         self.proxy = self._servers.injector
         stack.push_async_exit(self._settle)
 
@@ -232,7 +197,7 @@ class DockerEngine:
             if self._platform is not None:
                 self._platform.close()
             save, redactor = evidence.save, self._recorder.redactor
-            lines = await blocking(save, self._project, self._artifacts, redactor)
+            lines = await blocking(save, self._project, self._setup.artifacts, redactor)
             self._count_lines(lines.get(app.ROLE_NAME, 0))
         except (HarnessError, OSError):
             if kind is None:
