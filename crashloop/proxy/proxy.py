@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections import Counter
 from typing import TYPE_CHECKING, Self
 
 from crashloop.errors import CapabilityError, UsageError
@@ -69,7 +70,7 @@ class FaultProxy:
         self._gate: TcpGate | UnixGate | None = None
         self._links: dict[str, Link] = {}
         self._opened = 0
-        self._past_bytes = (0, 0, 0, 0)
+        self._past_bytes: Counter[str] = Counter()
         self._active = ActiveFaults(name=name, seed=seed)
         self._started_arbiter: GateArbiter | None = None
         self._changing = asyncio.Lock()
@@ -223,9 +224,13 @@ class FaultProxy:
 
     def traffic(self) -> dict[Direction, tuple[int, int]]:
         """Bytes received and sent since the start, those of open links included."""
-        totals = [self._past_bytes, *(link.traffic() for link in self._links.values())]
-        up_in, up_out, down_in, down_out = (sum(column) for column in zip(*totals, strict=True))
-        return {"upstream": (up_in, up_out), "downstream": (down_in, down_out)}
+        total = self._past_bytes.copy()
+        for link in self._links.values():
+            total.update(link.moved())
+        return {
+            "upstream": (total["received_up"], total["bytes_up"]),
+            "downstream": (total["received_down"], total["bytes_down"]),
+        }
 
     @property
     def _arbiter(self) -> GateArbiter:
@@ -278,9 +283,7 @@ class FaultProxy:
 
     def _on_closed(self, link: Link) -> None:
         del self._links[link.name]
-        past = zip(self._past_bytes, link.traffic(), strict=True)
-        up_in, up_out, down_in, down_out = (before + more for before, more in past)
-        self._past_bytes = (up_in, up_out, down_in, down_out)
+        self._past_bytes.update(link.moved())
         if self._gate is not None:
             self._gate.feed()
 

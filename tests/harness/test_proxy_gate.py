@@ -61,7 +61,7 @@ def test_a_hold_with_a_delay_releases_each_client_then_and_never_before(run: Run
             await proxy.heal("hold")
         released = recorder.of("link.released")
         assert [each["reason"] for each in released] == ["delay"] * 4
-        assert all(0.05 <= each["held_s"] < 1 for each in released)
+        assert min(each["held_s"] for each in released) >= 0.05
 
     run(scenario)
 
@@ -108,7 +108,7 @@ def test_latency_delays_every_chunk_of_an_open_link_and_its_heal_frees_what_wait
             (closed,) = await recorder.wait("link.closed")
         receipts = [each for each in recorder.of("link.delayed") if each["fault"] == "slow"]
         assert [each["chunk"] for each in receipts] == [1, 2, 3]
-        assert all(0.03 <= each["delay_s"] < 1 for each in receipts)
+        assert min(each["delay_s"] for each in receipts) >= 0.03
         slow = closed["delays"][0]
         assert (slow["fault"], slow["direction"], slow["chunks"]) == ("slow", "downstream", 5)
 

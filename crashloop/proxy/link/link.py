@@ -142,10 +142,9 @@ class Link:
         self._events.by = self._events.by or "proxy"
         self._close(reset=reset, reason="proxy closed")
 
-    def traffic(self) -> tuple[int, int, int, int]:
-        """Bytes so far: received and sent upstream, received and sent downstream."""
-        up, down = self._up, self._down
-        return up.received_bytes, up.moved_bytes, down.received_bytes, down.moved_bytes
+    def moved(self) -> dict[str, int]:
+        """The bytes of both directions so far, sent and received."""
+        return moved(self._up, self._down)
 
     def snapshot(self) -> dict[str, object]:
         """The state of the link, JSON-able."""
@@ -155,7 +154,7 @@ class Link:
             "opened_ns": self._events.opened_ns,
             "connected": self._joined,
             "held_by": list(self._holds),
-            **moved(self._up, self._down),
+            **self.moved(),
         }
 
     def source_ended(self, pipe: Pipe, *, reset: bool) -> None:

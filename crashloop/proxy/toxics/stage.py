@@ -46,28 +46,6 @@ class Stage:
     and `closed` whether by this toxic; `due_ns` when time alone allows more, or None.
     """
 
-    __slots__ = (
-        "_dice",
-        "_rule",
-        "_seed",
-        "_step",
-        "_steps",
-        "active",
-        "chunks",
-        "closed",
-        "delayed_ns",
-        "dropped_bytes",
-        "due_ns",
-        "end",
-        "fault",
-        "fault_id",
-        "hand",
-        "inbox",
-        "inbox_bytes",
-        "now_ns",
-        "passed_bytes",
-    )
-
     def __init__(self, *, fault_id: str, fault: LinkFault, seed: str, now_ns: int) -> None:
         self.fault_id = fault_id
         self.inbox: deque[Chunk] = deque()
