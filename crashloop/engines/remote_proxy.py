@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from crashloop.errors import HarnessError
-from crashloop.proxy.control import ProxyState
+from crashloop.proxy.api import endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -49,17 +50,22 @@ class RemoteProxy:
 
     async def listen(self, listen: Address, upstream: Address) -> None:
         """Forward from `listen` to `upstream` from now on."""
-        wanted = ProxyState(name=self._name, listen=_text(listen), upstream=_text(upstream))
-        state = await self._call(self._control.create, wanted)
-        self.address = state.address
+        self.address = await self._call(
+            partial(
+                self._control.create,
+                self._name,
+                listen=endpoint.show(listen),
+                upstream=endpoint.show(upstream),
+            )
+        )
 
     async def inject(self, fault_id: str, fault: Fault) -> None:
         """Turn a fault on; it works at the return."""
-        await self._call(self._control.proxy(self._name).inject, fault_id, fault)
+        await self._call(self._control.inject, self._name, fault_id, fault)
 
     async def heal(self, fault_id: str) -> None:
         """Turn a fault off; what it held has been released at the return."""
-        await self._call(self._control.proxy(self._name).heal, fault_id)
+        await self._call(self._control.heal, self._name, fault_id)
 
     async def watch(self, pids: Iterable[int]) -> None:
         """Say whose waiting connects are ours."""
@@ -67,7 +73,7 @@ class RemoteProxy:
 
     async def settle(self) -> None:
         """Wait until all that has happened so far is recorded."""
-        await self._call(self._control.version)
+        await self._call(self._control.settle)
 
     def hear(self, event: Mapping[str, Any]) -> None:
         """Take the proxy's next event, as `GET /events` has it; in the run's loop."""
@@ -80,14 +86,14 @@ class RemoteProxy:
         self._news.set()
 
     def fail(self, why: str) -> None:
-        """It is of no use any more."""
+        """Note that the proxy failed, and why."""
         self.why = self.why or why
         self.died.set()
         self._news.set()
 
     async def _call(self, what: Callable[..., T], *arguments: Any) -> T:
         done = await asyncio.to_thread(what, *arguments)
-        await self._heard(self._control.last_seq or 0)
+        await self._heard(self._control.last_seq)
         return done
 
     async def _heard(self, seq: int) -> None:
@@ -104,7 +110,3 @@ class RemoteProxy:
             ) from None
         if self.died.is_set():
             raise HarnessError(f"the fault proxy {self.why}", hint="nothing of this run counts")
-
-
-def _text(address: Address) -> str:
-    return str(address).removeprefix("tcp:")

@@ -17,7 +17,7 @@ from proxy_vitals import Vitals, answers_at_once, eventually, vitals
 from toxiproxy_server import running_built_in
 
 from crashloop.proxy import AcceptClose, Hold, Latency, Slicer
-from crashloop.proxy.control import Control, ProxyState
+from crashloop.proxy.control import Control
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -71,10 +71,7 @@ def report(what: str, before: Vitals, after: Vitals) -> None:
 
 
 def make(control: Control, port: int) -> int:
-    upstream = f"127.0.0.1:{port}"
-    return control.create(
-        ProxyState(name="db", listen="127.0.0.1:0", upstream=upstream)
-    ).address.port
+    return control.create("db", upstream=f"127.0.0.1:{port}").port
 
 
 async def ask(port: int) -> bool:
@@ -93,9 +90,7 @@ async def ask(port: int) -> bool:
 
 
 async def all_closed(control: Control) -> None:
-    await asyncio.to_thread(
-        eventually, lambda: not control.proxy("db").links(), "every link is closed"
-    )
+    await asyncio.to_thread(eventually, lambda: not control.links("db"), "every link is closed")
 
 
 async def ask_many(port: int, count: int, at_once: int = 50) -> int:
@@ -137,7 +132,7 @@ async def test_ten_thousand_connections_leave_no_trace_but_their_sums(server: Pr
     kept = list(control.events())
     assert kept[0]["kind"] == "events.missed"
     numbers = [event["seq"] for event in kept[1:]]
-    assert numbers == list(range(kept[0]["data"]["count"] + 1, control.last_seq + 1))  # type: ignore[operator]
+    assert numbers == list(range(kept[0]["data"]["count"] + 1, control.last_seq + 1))
     closed = [event["data"] for event in kept if event["kind"] == "link.closed"]
     assert {each["bytes_up"] for each in closed[-10_000:]} == {len(QUESTION)}
     assert {each["bytes_down"] for each in closed[-10_000:]} == {len(ANSWER)}
@@ -151,16 +146,16 @@ async def test_two_thousand_connections_held_for_a_minute_are_all_served_at_the_
     async with answering() as upstream:
         port = make(control, upstream)
         await ask_many(port, 500)
-        control.proxy("db").inject("hold", Hold())
+        control.inject("db", "hold", Hold())
         asking = [asyncio.create_task(ask(port)) for _ in range(2000)]
         await asyncio.to_thread(
-            eventually, lambda: len(control.proxy("db").links()) == 2000, "2000 are held", 30
+            eventually, lambda: len(control.links("db")) == 2000, "2000 are held", 30
         )
         begun = vitals(server.pid)
         done, _ = await asyncio.wait(asking, timeout=60)
         assert not done, "held means held"
         held = vitals(server.pid)
-        control.proxy("db").heal("hold")
+        control.heal("db", "hold")
         assert all(await asyncio.gather(*asking))
         await all_closed(control)
     report("memory while held", begun, held)
@@ -191,10 +186,9 @@ async def test_the_same_seed_and_traffic_decide_alike_twice_and_another_seed_doe
             control = Control(server.url)
             async with answering() as upstream:
                 port = make(control, upstream)
-                proxy = control.proxy("db")
-                proxy.inject("some", AcceptClose(toxicity=0.3))
-                proxy.inject("slow", Latency(latency_s=0.002, jitter_s=0.002, toxicity=0.5))
-                proxy.inject("cut", Slicer(average_bytes=40, variation_bytes=20))
+                control.inject("db", "some", AcceptClose(toxicity=0.3))
+                control.inject("db", "slow", Latency(latency_s=0.002, jitter_s=0.002, toxicity=0.5))
+                control.inject("db", "cut", Slicer(average_bytes=40, variation_bytes=20))
                 for _ in range(30):
                     await ask(port)
                 await all_closed(control)

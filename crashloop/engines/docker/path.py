@@ -14,7 +14,6 @@ from crashloop.engines.template import DATABASE, ROLE
 from crashloop.errors import HarnessError
 from crashloop.model import Transport
 from crashloop.proxy.address import Address
-from crashloop.proxy.control import ProxyState
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from crashloop.engines.docker.images import Ready
     from crashloop.engines.docker.project import Project
     from crashloop.engines.remote_proxy import EmitAt
-    from crashloop.proxy.control import Control
+    from crashloop.proxy.control.toxiproxy import ToxiproxyControl
 
 PROXY = "db"
 SIDECAR = "sidecar"
@@ -42,7 +41,7 @@ class DatabasePath:
         self, project: Project, images: Ready, *, transport: Transport, seed: int, emit: EmitAt
     ) -> None:
         self.sidecar = Sidecar(name=PROXY, emit=emit, daemon=project.daemon)
-        self.toxiproxy: Control
+        self.toxiproxy: ToxiproxyControl
         self.toxiproxy_id = ""
         self._sidecar_id = ""
         self._project = project
@@ -109,15 +108,17 @@ class DatabasePath:
         daemon = self._project.daemon
         self._probe = await asyncio.to_thread(self._start_probe)
         self._probe.begin()
-        self.toxiproxy, _ = await asyncio.gather(
+        await asyncio.gather(
             answering(self._toxiproxy_address, daemon), self.sidecar.begin(self._sidecar_address)
         )
+        self.toxiproxy = await asyncio.to_thread(_toxiproxy, self._toxiproxy_address)
 
     async def connect(self, database: Database) -> None:
         """Put both in order, before Postgres."""
         upstream = f"{database.address}:{postgres.PORT}"
-        wanted = ProxyState(name=PROXY, listen=f"0.0.0.0:{PORT}", upstream=upstream)
-        await asyncio.to_thread(self.toxiproxy.create, wanted)
+        await asyncio.to_thread(
+            self.toxiproxy.create, PROXY, listen=f"0.0.0.0:{PORT}", upstream=upstream
+        )
         if self._transport is Transport.UNIX:
             behind = Address(host=self._toxiproxy_address, port=PORT)
             await self.sidecar.listen(self.address, behind)
@@ -169,3 +170,9 @@ class DatabasePath:
             made = api.exec_create(self._sidecar_id, command, stdin=True)
             socket = api.exec_start(made["Id"], socket=True)
         return Conversation(socket, name="the harness's program in the side-car")
+
+
+def _toxiproxy(address: str) -> ToxiproxyControl:
+    from crashloop.proxy.control.toxiproxy import ToxiproxyControl  # noqa: PLC0415  54 ms
+
+    return ToxiproxyControl(address, API_PORT)

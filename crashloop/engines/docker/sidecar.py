@@ -40,7 +40,8 @@ class Sidecar(RemoteProxy):
 
         Raises CapabilityError where that address cannot be reached from here.
         """
-        self._control = await answering(address, self._daemon)
+        await answering(address, self._daemon)
+        self._control = Control(f"http://{address}:{API_PORT}")
         threading.Thread(target=self._follow, daemon=True, name="proxy events").start()
         start_s = round((time.monotonic_ns() - self._begun_ns) / NS_PER_S, 4)
         facts = {"api": self._control.url, "start_s": start_s}
@@ -65,8 +66,8 @@ class Sidecar(RemoteProxy):
             self._loop.call_soon_threadsafe(what, argument)
 
 
-async def answering(address: str, daemon: Daemon) -> Control:
-    """A client of the fault proxy at a container's address, once it answers.
+async def answering(address: str, daemon: Daemon) -> None:
+    """Wait until the API of the fault proxy at a container's address takes connections.
 
     Raises CapabilityError where it does not within 30 s.
     """
@@ -84,4 +85,4 @@ async def answering(address: str, daemon: Daemon) -> Control:
             await asyncio.sleep(ASK_EVERY_S)
             continue
         writer.close()
-        return await asyncio.to_thread(Control, f"http://{address}:{API_PORT}")
+        return

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from crashloop.engines.docker.project import Project
+    from crashloop.proxy.control.toxiproxy import ToxiproxyControl
     from crashloop.proxy.faults import Fault
 
 ROLE_NAME = "gate"
@@ -139,16 +140,17 @@ class Witness:
 class ToxiproxyFaults:
     """Toxics of a real Toxiproxy, of which the witness is told what to look for."""
 
-    def __init__(self, control: Any, name: str, witness: Witness) -> None:
-        self._proxy = control.proxy(name)
+    def __init__(self, control: ToxiproxyControl, name: str, witness: Witness) -> None:
+        self._control = control
+        self._name = name
         self._witness = witness
 
     async def inject(self, fault_id: str, fault: Fault) -> None:
         """Add the toxic."""
         self._witness.expects(fault_id, float(encode(fault)["latency"]) / 1000)
-        await asyncio.to_thread(self._proxy.inject, fault_id, fault)
+        await asyncio.to_thread(self._control.inject, self._name, fault_id, fault)
 
     async def heal(self, fault_id: str) -> None:
         """Remove it; what it held goes on at once."""
-        await asyncio.to_thread(self._proxy.heal, fault_id)
+        await asyncio.to_thread(self._control.heal, self._name, fault_id)
         self._witness.expects_no_more(fault_id)

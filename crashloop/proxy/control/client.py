@@ -1,152 +1,178 @@
-"""A client of one fault proxy server, Toxiproxy or the built-in proxy."""
+"""A client of one `crashloop proxy`."""
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Literal
-from urllib.parse import urlsplit
+import json
+import ssl
+import threading
+import warnings
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote
 
-from crashloop.errors import CapabilityError, UsageError
-from crashloop.proxy.control.events import EventStream
-from crashloop.proxy.control.handle import ProxyControl, answered
-from crashloop.proxy.control.limits import Limits
-from crashloop.proxy.control.records import (
-    ProxyState,
-    read_populated,
-    read_proxies,
-    read_proxy,
-    read_version,
-)
+import httpx
+
+from crashloop.errors import CapabilityError, CrashloopError, HarnessError, UsageError
+from crashloop.proxy.address import Address
+from crashloop.proxy.faults import encode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from crashloop.proxy.faults import Fault
 
 DEFAULT_URL = "http://127.0.0.1:8474"
-_DEFAULT_PORT = 8474
-_HOST = re.compile("[A-Za-z0-9._:-]+")
+SEQ_HEADER = "X-Crashloop-Seq"
+CONNECT_LIMIT_S = 2.0
+LIMIT_S = 30.0
+
+_SHOWN_CHARS = 500
+# The API is plain HTTP, and loading the authorities that the default trusts takes 20 ms.
+_NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 class Control:
-    """Calls to the server at `url`, one after the other or from several threads.
+    """Calls to the proxy at `url`, from any thread; each is a connection of its own.
 
-    Blocking: a coroutine calls it through `asyncio.to_thread`. No state is kept but `last_seq`;
-    nothing is shared with another client, and no proxy of the environment is used.
-
-    Every call raises UsageError for what the server rejects, in its own words; CapabilityError
-    for what only the built-in proxy can, asked of a Toxiproxy; HarnessError when the server
-    cannot be reached, is silent or slow beyond the limits, or answers rubbish.
+    Blocking: a coroutine calls it through `asyncio.to_thread`. Every call raises UsageError for
+    what the proxy rejects, with its own words; CapabilityError for what its machine cannot do;
+    HarnessError when it cannot be reached, does not answer within `limit_s`, or answers rubbish.
+    What the proxy ignored of a request is a Python warning.
     """
 
-    def __init__(self, url: str = DEFAULT_URL, *, limits: Limits | None = None) -> None:
-        # 54 ms of requests, which only those pay who make a client.
-        from crashloop.proxy.control.consumer import Consumer  # noqa: PLC0415
+    def __init__(self, url: str = DEFAULT_URL, *, limit_s: float = LIMIT_S) -> None:
+        self.url = url
+        self.last_seq = 0
+        """The newest event that an answer knew: the events up to it have all that a call did."""
+        self._seen = threading.Lock()
+        try:
+            self._http = httpx.Client(
+                base_url=url,
+                headers={"User-Agent": "crashloop"},
+                timeout=httpx.Timeout(limit_s, connect=min(CONNECT_LIMIT_S, limit_s)),
+                limits=httpx.Limits(max_keepalive_connections=0),
+                trust_env=False,
+                verify=_NO_TLS,
+            )
+        except httpx.InvalidURL as error:
+            raise UsageError(
+                f"{url!r} is not the address of a fault proxy: {error}",
+                hint=f"give http://HOST:PORT, for example {DEFAULT_URL}",
+            ) from error
 
-        host, port = _server(url)
-        self._limits = limits or Limits()
-        self._consumer = Consumer(host=host, port=port, limits=self._limits)
+    def create(self, name: str, *, upstream: str, listen: str = "127.0.0.1:0") -> Address:
+        """Make a proxy; gives where a client on its machine connects to.
 
-    @property
-    def url(self) -> str:
-        """Where the server is."""
-        return self._consumer.base_url
-
-    @property
-    def last_seq(self) -> int | None:
-        """The number of the newest event that an answer told; None from a Toxiproxy.
-
-        After a call, `events(since=..., until=control.last_seq)` ends with all that the call did.
+        Both addresses are `host:port` or `unix:/path`; port 0 is a free one.
         """
-        return self._consumer.last_seq
+        proxy = {"name": name, "listen": listen, "upstream": upstream}
+        real = self._call("POST", "/proxies", proxy)["listen"]
+        return Address.parse(real if real.startswith("unix:") else f"tcp:{real}").dialable()
 
-    @property
-    def is_built_in(self) -> bool:
-        """Whether the server is the built-in proxy; asks it where no call has told yet."""
-        if self._consumer.is_built_in is None:
-            self.version()
-        return bool(self._consumer.is_built_in)
+    def remove(self, name: str) -> None:
+        """Stop a proxy and forget it."""
+        self._call("DELETE", f"/proxies/{_quoted(name)}")
 
-    def version(self) -> str:
-        """The server's version, such as "2.12.0"."""
-        return read_version(answered(self._consumer.get("/version")))
+    def inject(self, proxy: str, fault_id: str, fault: Fault) -> None:
+        """Turn a fault on; it works at the return."""
+        toxic = {
+            "name": fault_id,
+            "type": fault.kind,
+            "stream": getattr(fault, "direction", "downstream"),
+            "toxicity": getattr(fault, "toxicity", 1),
+            "attributes": encode(fault),
+        }
+        self._call("POST", f"/proxies/{_quoted(proxy)}/toxics", toxic)
 
-    def proxies(self) -> dict[str, ProxyState]:
-        """All proxies with their toxics, by name."""
-        return read_proxies(answered(self._consumer.get("/proxies")))
-
-    def proxy(self, name: str) -> ProxyControl:
-        """One proxy, to be told and asked; whether it exists shows at the first call."""
-        return ProxyControl(self._consumer, name, require_built_in=self._require_built_in)
-
-    def create(self, proxy: ProxyState) -> ProxyState:
-        """Make a proxy; gives it as it is then, with the real port.
-
-        With toxics, which only the built-in proxy takes here, both are there at once or neither.
-        """
-        self._require_toxics_taken([proxy])
-        return read_proxy(answered(self._consumer.post("/proxies", json=proxy.to_json())))
-
-    def populate(self, proxies: Iterable[ProxyState]) -> tuple[ProxyState, ...]:
-        """Make these proxies; one of a name that exists is replaced where it differs."""
-        asked = list(proxies)
-        self._require_toxics_taken(asked)
-        body = [each.to_json() for each in asked]
-        return read_populated(answered(self._consumer.post("/populate", json=body)))
-
-    def reset(self) -> None:
-        """Enable every proxy and remove every toxic."""
-        self._consumer.post("/reset")
+    def heal(self, proxy: str, fault_id: str) -> None:
+        """Turn a fault off; what it held has been released at the return."""
+        self._call("DELETE", f"/proxies/{_quoted(proxy)}/toxics/{_quoted(fault_id)}")
 
     def watch(self, pids: Iterable[int]) -> None:
-        """Say which processes' waiting connects are looked for; built in only."""
-        self._require_built_in("watching processes")
-        self._consumer.post("/watch", json={"pids": list(pids)})
+        """Say which processes' waiting connects are looked for."""
+        self._call("POST", "/watch", {"pids": list(pids)})
+
+    def settle(self) -> int:
+        """The number of the newest event."""
+        self._call("GET", "/version")
+        return self.last_seq
+
+    def links(self, proxy: str) -> list[dict[str, Any]]:
+        """The connections that are open now, with their bytes so far."""
+        found: list[dict[str, Any]] = self._call("GET", f"/proxies/{_quoted(proxy)}/links")
+        return found
 
     def events(
-        self,
-        *,
-        since: int = 0,
-        until: int | Literal["now"] | None = "now",
-        within_s: float | None = None,
-    ) -> EventStream:
-        """The events after number `since`; built in only.
+        self, *, since: int = 0, until: Literal["now"] | None = "now"
+    ) -> Iterator[dict[str, Any]]:
+        """The events after number `since`, oldest first, up to the newest; for ever with None.
 
-        They end with the newest one (`until="now"`), with the one of that number, which is
-        awaited, or go on until they are closed (None). `within_s` bounds the whole iteration, in
-        wall seconds: the limit of a call where it is not given, and none for an endless one.
+        Each has `seq, mono_ns, at, kind, proxy, data`; one of the kind `events.missed` stands for
+        `data["count"]` events that the proxy no longer has.
         """
-        self._require_built_in("the events")
-        if isinstance(until, int) and until <= since:
-            return EventStream(None, since=since, until=until)
-        if within_s is None and until is not None:
-            within_s = self._limits.total_s
-        params = {"since": str(since), **({"until": "now"} if until == "now" else {})}
-        lines = self._consumer.stream("/events", params, within_s=within_s, quiet=until != "now")
-        return EventStream(lines, since=since, until=until if isinstance(until, int) else None)
+        params = {"since": str(since), **({"until": until} if until else {})}
+        timeout = self._http.timeout if until else httpx.Timeout(None, connect=CONNECT_LIMIT_S)
+        asked = f"GET /events?since={since}"
+        try:
+            with self._http.stream("GET", "/events", params=params, timeout=timeout) as response:
+                if response.is_error:
+                    response.read()
+                    raise self._rejected(asked, response)
+                for line in response.iter_lines():
+                    yield self._read(asked, line)
+        except httpx.TransportError as error:
+            raise self._unreachable(asked, error) from error
 
-    def _require_toxics_taken(self, proxies: list[ProxyState]) -> None:
-        if any(each.toxics for each in proxies):
-            self._require_built_in("a proxy with its toxics in one call")
-
-    def _require_built_in(self, what: str) -> None:
-        if not self.is_built_in:
-            raise CapabilityError(
-                f"The fault proxy at {self.url} is a Toxiproxy and does not know {what}.",
-                hint="Use the built-in proxy: crashloop proxy.",
+    def _call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:
+        asked = f"{method} {path}"
+        try:
+            response = self._http.request(method, path, json=body)
+        except httpx.TransportError as error:
+            raise self._unreachable(asked, error) from error
+        seq = response.headers.get(SEQ_HEADER, "")
+        if seq.isdecimal():
+            with self._seen:
+                self.last_seq = max(self.last_seq, int(seq))
+        if not response.is_success:
+            raise self._rejected(asked, response)
+        if not seq.isdecimal():
+            raise HarnessError(
+                f"what answers at {self.url} is no crashloop proxy",
+                hint="give the address that crashloop proxy prints",
             )
+        answer = self._read(asked, response.text) if response.content else None
+        if isinstance(answer, dict):
+            for text in answer.get("warnings", ()):
+                warnings.warn(f"the fault proxy at {self.url}: {text}", stacklevel=3)
+        return answer
 
+    def _read(self, asked: str, text: str) -> Any:
+        try:
+            return json.loads(text)
+        except ValueError as error:
+            raise HarnessError(
+                f"the fault proxy at {self.url} answered {asked} with {text[:_SHOWN_CHARS]!r}",
+                hint="is this the address of a crashloop proxy?",
+            ) from error
 
-def _server(url: str) -> tuple[str, int]:
-    """The host and port of `http://host:port` or `host:port`."""
-    host, port = None, None
-    try:
-        parts = urlsplit(url if "://" in url else f"http://{url}")
-        if parts.scheme == "http" and not (parts.username or parts.path.strip("/") or parts.query):
-            host, port = parts.hostname, parts.port
-    except ValueError:
-        pass  # told below
-    if not host or not _HOST.fullmatch(host) or port == 0:
-        raise UsageError(
-            f"{url!r} is not the address of a fault proxy.",
-            hint=f"Use http://host:port, for example {DEFAULT_URL}.",
+    def _rejected(self, asked: str, response: httpx.Response) -> CrashloopError:
+        try:
+            words = str(response.json()["error"])
+        except (ValueError, KeyError, TypeError):
+            words = repr(response.text[:_SHOWN_CHARS])
+        status = response.status_code
+        text = f"the fault proxy at {self.url} answered {asked} with {status}: {words}"
+        if status == httpx.codes.NOT_IMPLEMENTED:
+            return CapabilityError(text)
+        return UsageError(text) if response.is_client_error else HarnessError(text)
+
+    def _unreachable(self, asked: str, error: httpx.TransportError) -> HarnessError:
+        reason = str(error) or type(error).__name__
+        return HarnessError(
+            f"the fault proxy at {self.url} did not answer {asked}: {reason}",
+            hint="is it running, and is this its address?",
         )
-    return host, port or _DEFAULT_PORT
+
+
+def _quoted(name: str) -> str:
+    """A name as one segment of a path."""
+    return quote(name, safe="")
