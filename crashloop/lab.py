@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 from crashloop.clock import TimeScale
 from crashloop.ending import first_failure, record_failure
 from crashloop.engines.base import Setup
+from crashloop.engines.catalogue import LOCAL
 from crashloop.engines.local import LocalEngine
 from crashloop.errors import CapabilityError, HarnessError, UsageError
 from crashloop.faults.injector import Unplugged
 from crashloop.header import make_header
 from crashloop.judge import judge
 from crashloop.model import Role
+from crashloop.preflight import require_runnable
 from crashloop.run import (
     TRACE_FILE,
     VERDICT_FILE,
@@ -86,11 +88,7 @@ async def run_scenario(scenario: Scenario, options: RunOptions) -> Run:
     CapabilityError or UsageError where this machine or the input does not allow the run. Raises
     HarnessError where the evidence could not be written.
     """
-    if scenario.real_time_only and not options.scale.is_real_time:
-        raise CapabilityError(
-            f"this scenario runs in real time only: {scenario.real_time_only}",
-            hint="add --real-time",
-        )
+    require_runnable(scenario, options.scale, on_this_machine=options.engine.name == LOCAL)
     seed = new_seed() if options.seed is None else options.seed
     artifacts = options.artifacts or artifacts_folder(scenario.incident)
     command = options.command or rerun_command(

@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from crashloop.checks.exits import no_death
+from crashloop.engines.catalogue import LOCAL
 from crashloop.errors import HarnessError
 from crashloop.judge import judge
 from crashloop.lab import RunOptions, new_seed, run_scenario
 from crashloop.model import Role, Verdict
+from crashloop.preflight import require_runnable
 from crashloop.run import artifacts_folder, write_whole
 
 if TYPE_CHECKING:
@@ -108,15 +110,18 @@ async def prove(
 ) -> Proof:
     """Run control, reproduction, remedy and unplugged, one after the other, with one seed.
 
-    Writes `proof.json` and a folder for each run. Ends early only where the harness broke.
+    Writes `proof.json` and a folder for each run. Ends early only where the harness broke; refuses
+    before the first run what a later one could not do.
     """
+    scenarios = {role: incident.scenario(role, **params) for role in EXPECTED}
+    for scenario in scenarios.values():
+        require_runnable(scenario, options.scale, on_this_machine=options.engine.name == LOCAL)
     seed = new_seed() if options.seed is None else options.seed
     artifacts = options.artifacts or artifacts_folder(f"{incident.name}-proof")
     steps: list[Step] = []
-    for role in EXPECTED:
+    for role, scenario in scenarios.items():
         if on_role is not None:
             on_role(role)
-        scenario = incident.scenario(role, **params)
         one = replace(options, seed=seed, artifacts=artifacts / str(role))
         run = await run_scenario(scenario, one)
         step = assess(run, healthy=incident.healthy if role is Role.CONTROL else None)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
-from typing import TYPE_CHECKING, Any
+from inspect import CORO_CREATED, getcoroutinestate
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import pytest
 
@@ -13,11 +15,25 @@ from crashloop.model import Role, Scenario
 from crashloop.testing.outcome import LabProof, LabRun
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
     from pathlib import Path
 
     from crashloop.lab import RunOptions
     from crashloop.run import Run
+
+F = TypeVar("F", bound="Callable[..., Coroutine[Any, Any, Any]]")
+
+
+def _remembered(method: F) -> F:
+    """The method, with each of its coroutines remembered until the lab is closed."""
+
+    @functools.wraps(method)
+    def remembered(self: Lab, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
+        work: Coroutine[Any, Any, Any] = method(self, *args, **kwargs)
+        self._asked.append((method.__name__, work))
+        return work
+
+    return cast("F", remembered)
 
 
 class Lab:
@@ -46,7 +62,9 @@ class Lab:
         self._again = again
         self._on_run = on_run
         self._made: list[LabRun | LabProof] = []
+        self._asked: list[tuple[str, Coroutine[Any, Any, Any]]] = []
 
+    @_remembered
     async def run(
         self,
         scenario: Scenario | str,
@@ -68,7 +86,6 @@ class Lab:
 
         wanted = _scenario(scenario, role, params)
         scale = TimeScale(factor=self.scale if time_scale is None else time_scale)
-        _skip_what_cannot_be_scaled(wanted, scale)
         options = self._options(
             scale,
             folder=self._folder(f"{wanted.incident}-{wanted.role}"),
@@ -83,6 +100,7 @@ class Lab:
         self._made.append(run)
         return run
 
+    @_remembered
     async def prove(
         self, incident: str, *, time_scale: float | None = None, **params: Any
     ) -> LabProof:
@@ -95,7 +113,6 @@ class Lab:
 
         wanted = incidents.incident(incident)
         scale = TimeScale(factor=self.scale if time_scale is None else time_scale)
-        _skip_what_cannot_be_scaled(wanted.scenario(**params), scale)
         options = self._options(scale, folder=self._folder(f"{incident}-proof"))
         try:
             done = await proof.prove(
@@ -108,8 +125,16 @@ class Lab:
         return proven
 
     def close(self) -> None:
-        """Raise the harness's failure that the test has not expected: such a test must not pass."""
+        """Raise what must not pass: a run that nobody awaited, or a broken harness not expected."""
         __tracebackhide__ = True
+        asked = [one for one in self._asked if getcoroutinestate(one[1]) == CORO_CREATED]
+        for _, work in asked:
+            work.close()
+        for name, _ in asked:
+            raise UsageError(
+                f"lab.{name}(...) was never awaited, so nothing was run",
+                hint="write `async def` before the test's name and `await` before the call",
+            )
         for made in self._made:
             failure = made.unanswered_failure()
             if failure is not None:
@@ -176,15 +201,6 @@ def _is_from_library(scenario: Scenario) -> bool:
         return known is not None and known.scenario(scenario.role, **scenario.params) == scenario
     except UsageError:
         return False
-
-
-def _skip_what_cannot_be_scaled(scenario: Scenario, scale: TimeScale) -> None:
-    __tracebackhide__ = True
-    if scenario.real_time_only and not scale.is_real_time:
-        pytest.skip(
-            f"crashloop: real time only: {scenario.real_time_only} (run it with "
-            "--crashloop-time-scale 1)"
-        )
 
 
 def _skip_reason(error: CrashloopError) -> str:

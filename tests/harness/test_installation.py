@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,3 +48,30 @@ async def test_the_started_app_comes_from_site_packages(lab: Lab) -> None:
     started = run.events("startup.started")[0]
     assert Path(started.data["app_path"]).is_relative_to(SITE_PACKAGES)
     assert Path(run.trace.header["package"]).is_relative_to(SITE_PACKAGES)
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (["--help"], 0),
+        (["incidents", "issue-1278"], 0),
+        (["judge", "no-such-trace"], 2),
+        (["proxy", "--api", "127.0.0.1:0", "--until-stdin-closes"], 0),
+    ],
+)
+def test_the_command_needs_no_package_of_the_sample_app(words: list[str], status: int) -> None:
+    missing = ("fastapi", "httptools", "pydantic_settings", "redis", "sqlalchemy", "starlette")
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({missing})); sys.argv = {['x', *words]};"
+        "from crashloop.cli import main; sys.exit(main())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == status, done.stderr
+    assert "ModuleNotFoundError" not in done.stderr

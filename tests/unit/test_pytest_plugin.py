@@ -130,6 +130,17 @@ def test_without_pytest_asyncio_the_test_fails_and_says_what_to_install(
     assert "Traceback" not in result.stdout.str()
 
 
+@pytest.mark.parametrize("call", ['run("issue-1278")', 'prove("issue-1278")'])
+def test_a_run_that_is_never_awaited_does_not_pass(pytester: pytest.Pytester, call: str) -> None:
+    pytester.makepyfile(f"def test_x(lab):\n    lab.{call}")
+
+    result = pytester.runpytest_subprocess("-p", "no:asyncio")
+
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines([f"*lab.{call.partition('(')[0]}(...) was never awaited*"])
+    assert "RuntimeWarning" not in result.stdout.str()
+
+
 def test_the_header_names_engine_scale_and_the_seed_of_every_test(
     pytester: pytest.Pytester,
 ) -> None:

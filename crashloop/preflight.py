@@ -1,0 +1,91 @@
+"""What must hold before a run starts anything, so that a user hears of it at once."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import re
+from importlib.machinery import PathFinder
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crashloop.errors import CapabilityError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from crashloop.clock import TimeScale
+    from crashloop.model import AppUnderTest, Scenario
+
+SAMPLE_APP = "app_under_test"
+SAMPLE_EXTRA = "sample"
+
+
+def require_runnable(scenario: Scenario, scale: TimeScale, *, on_this_machine: bool) -> None:
+    """Refuse what cannot run: CapabilityError or UsageError with what to do.
+
+    `on_this_machine`: the app runs in this environment, not in an image that brings its own.
+    """
+    if scenario.real_time_only and not scale.is_real_time:
+        raise CapabilityError(
+            f"this scenario runs in real time only: {scenario.real_time_only}",
+            hint="run it at a time scale of 1: --real-time, or --crashloop-time-scale 1 in pytest",
+        )
+    app = scenario.app
+    if app.folder and not Path(app.folder).is_dir():
+        raise UsageError(
+            f"the app's folder does not exist: {app.folder}",
+            hint="AppUnderTest.folder is the folder to import the app from",
+        )
+    if on_this_machine:
+        _check_target(app)
+
+
+def _check_target(app: AppUnderTest) -> None:
+    module, colon, name = app.target.partition(":")
+    if not (module and colon and name):
+        raise UsageError(
+            f"the app's target is {app.target!r}, which is not MODULE:NAME",
+            hint="name the ASGI app as uvicorn does: target='shop.main:app'",
+        )
+    if module.split(".")[0] == SAMPLE_APP and not app.folder:
+        _check_sample_app()
+    if not _is_there(module, app.folder):
+        where = f"in {app.folder} or " if app.folder else ""
+        raise UsageError(
+            f"there is no module {module} {where}among the installed packages",
+            hint=f"the app's target is {app.target}; set AppUnderTest.folder to its import folder",
+        )
+
+
+def _check_sample_app() -> None:
+    missing = [name for name in _sample_packages() if not importlib.util.find_spec(_module(name))]
+    if missing:
+        raise CapabilityError(
+            f"the sample app needs {', '.join(missing)}",
+            hint=f"pip install 'crashloop[{SAMPLE_EXTRA}]'",
+        )
+
+
+def _sample_packages() -> Iterator[str]:
+    """The packages of the extra `sample`, by their distribution's names."""
+    for requirement in importlib.metadata.requires("crashloop") or []:
+        name, extra = re.match(r"[\w.-]+", requirement), re.search(r"extra == .(\w+)", requirement)
+        if name and extra and extra[1] == SAMPLE_EXTRA:
+            yield name[0]
+
+
+def _module(distribution: str) -> str:
+    return distribution.lower().replace("-", "_")
+
+
+def _is_there(module: str, folder: str) -> bool:
+    """Whether the module can be found, without importing anything of it."""
+    top, *rest = module.split(".")
+    spec = PathFinder.find_spec(top, [folder]) if folder else None
+    spec = spec or importlib.util.find_spec(top)
+    for part in rest:
+        if spec is None or spec.submodule_search_locations is None:
+            return False
+        spec = PathFinder.find_spec(part, list(spec.submodule_search_locations))
+    return spec is not None

@@ -1,0 +1,81 @@
+"""What cannot run is refused before anything starts."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from crashloop.clock import TimeScale
+from crashloop.errors import CapabilityError, UsageError
+from crashloop.incidents import incident
+from crashloop.model import AppUnderTest, Scenario
+from crashloop.preflight import require_runnable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def running(app: AppUnderTest) -> Scenario:
+    return replace(incident("issue-1278").scenario(), app=app)
+
+
+def test_the_sample_app_is_runnable() -> None:
+    require_runnable(incident("issue-1278").scenario(), TimeScale(), on_this_machine=True)
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    scenario = running(AppUnderTest(target="shop:app", folder=str(tmp_path / "none")))
+
+    with pytest.raises(UsageError, match="folder does not exist"):
+        require_runnable(scenario, TimeScale(), on_this_machine=False)
+
+
+@pytest.mark.parametrize("target", ["shop.main:app", "shop:app", "nowhere_at_all:app"])
+def test_a_module_that_is_not_there_is_named(tmp_path: Path, target: str) -> None:
+    (tmp_path / "other.py").write_text("raise SystemExit('imported')")
+
+    with pytest.raises(UsageError, match=f"no module {target.partition(':')[0]} in .*{tmp_path}"):
+        require_runnable(
+            running(AppUnderTest(target=target, folder=str(tmp_path))),
+            TimeScale(),
+            on_this_machine=True,
+        )
+
+
+@pytest.mark.parametrize("target", ["shop", "shop:", ":app"])
+def test_a_target_that_names_no_app_is_refused(target: str) -> None:
+    with pytest.raises(UsageError, match="is not MODULE:NAME"):
+        require_runnable(running(AppUnderTest(target=target)), TimeScale(), on_this_machine=True)
+
+
+@pytest.mark.parametrize("target", ["shop.web.main:app", "alone:app"])
+def test_a_module_of_ones_own_is_found_without_importing_it(tmp_path: Path, target: str) -> None:
+    web = tmp_path / "shop" / "web"  # a namespace package and a regular one
+    web.mkdir(parents=True)
+    for path in (web / "__init__.py", web / "main.py", tmp_path / "alone.py"):
+        path.write_text("raise SystemExit('imported')")
+
+    require_runnable(
+        running(AppUnderTest(target=target, folder=str(tmp_path))),
+        TimeScale(),
+        on_this_machine=True,
+    )
+
+
+def test_packages_that_the_sample_app_misses_are_named_with_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    needed = ["asyncpg>=0.30", "no-web>=1; extra == 'sample'", 'no_db[x]>=2; extra == "sample"',
+              "h11>=0.14; extra == 'sample'", "no-docker; extra == 'docker'"]  # fmt: skip
+    monkeypatch.setattr(importlib.metadata, "requires", lambda _: needed)
+    scenario = incident("issue-1278").scenario()
+
+    with pytest.raises(CapabilityError) as refused:
+        require_runnable(scenario, TimeScale(), on_this_machine=True)
+
+    assert refused.value.message == "the sample app needs no-web, no_db"
+    assert refused.value.hint == "pip install 'crashloop[sample]'"
+    require_runnable(scenario, TimeScale(), on_this_machine=False)
