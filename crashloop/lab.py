@@ -28,7 +28,6 @@ from crashloop.run import (
     rerun_command,
     write_evidence,
 )
-from crashloop.supervisor.loop import Supervisor
 from crashloop.timeline import Timeline
 from crashloop.trace.event import (
     DEADLINE_PASSED,
@@ -61,7 +60,7 @@ STOP_BOUND_S = 30.0
 class RunOptions:
     """How to run a scenario: `artifacts` None chooses a new folder under ./crashloop-artifacts.
 
-    `engine` and `supervisor` are what is run; a test of the harness puts broken ones here.
+    `engine` is what it runs on; a test of the harness puts a broken one here.
     """
 
     scale: TimeScale = field(default_factory=TimeScale)
@@ -72,7 +71,6 @@ class RunOptions:
     patience_s: float = PATIENCE_S
     on_event: Callable[[Event], None] | None = None
     engine: type[Engine] = LocalEngine
-    supervisor: type[Supervisor] = Supervisor
 
 
 def new_seed() -> int:
@@ -155,7 +153,6 @@ class _Lab:
         self._setup = setup
         self._recorder = setup.recorder
         self._engine = options.engine
-        self._supervisor = options.supervisor
         self._patience_s = options.patience_s
 
     async def execute(self) -> str:
@@ -199,7 +196,7 @@ class _Lab:
         def on_attempt(attempt: Attempt) -> None:
             visits.append(group.create_task(_accompany(engine, visitor, attempt)))
 
-        platform = engine.platform(on_attempt, supervisor=self._supervisor)
+        platform = engine.platform(on_attempt)
         restarting = group.create_task(platform.run())
         visited = group.create_task(visitor.finished.wait())
         deadline_s = self._setup.scale.wall_s(self._setup.scenario.deadline_s)

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from crashloop.clock import TimeScale
     from crashloop.faults.injector import Injector
     from crashloop.model import Scenario
-    from crashloop.supervisor.loop import Supervisor
     from crashloop.trace.recorder import Recorder
 
 
@@ -93,13 +92,10 @@ class Engine(Protocol):
     async def baseline(self) -> None:
         """Prove the path before any fault by a query along it; emits `baseline.passed`."""
 
-    def platform(
-        self, on_attempt: Callable[[Attempt], None], *, supervisor: type[Supervisor]
-    ) -> Platform:
+    def platform(self, on_attempt: Callable[[Attempt], None]) -> Platform:
         """What runs attempts under the scenario's restart policy.
 
-        `on_attempt` is called with each as it starts. `supervisor` is ours, for an engine whose
-        platform does not restart on its own.
+        `on_attempt` is called with each as it starts.
         """
 
     async def count_backends(self, attempt: int) -> None:

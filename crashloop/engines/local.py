@@ -29,6 +29,7 @@ from crashloop.engines.workspace import workspace
 from crashloop.errors import CapabilityError, HarnessError
 from crashloop.model import Grade, Transport
 from crashloop.proxy.address import Address
+from crashloop.supervisor.loop import Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from crashloop.engines.postgres import PostgresServer
     from crashloop.engines.proxy_process import ProxyProcess
     from crashloop.engines.workspace import Workspace
-    from crashloop.supervisor.loop import Supervisor
 
 HOST = "127.0.0.1"
 INSTANCE = "lab:local:postgres"  # the shape of Cloud SQL's PROJECT:REGION:INSTANCE
@@ -49,13 +49,13 @@ BASELINE_TIMEOUT_S = 10.0
 
 
 class LocalEngine:
-    """What a scenario runs on here. Made by `open`, which also takes it all down again.
+    """Runs a scenario on this machine. Made by `open`, which also ends everything.
 
-    `proxy` stands between app and Postgres, and its address is the only way to Postgres that the
-    app is told.
+    `proxy` stands between the app and Postgres; the app is given no other address of Postgres.
     """
 
     name: ClassVar[str] = "local"
+    supervisor: ClassVar[type[Supervisor]] = Supervisor
 
     def __init__(self, setup: Setup, *, space: Workspace, port: int) -> None:
         self._setup = setup
@@ -130,9 +130,7 @@ class LocalEngine:
         data = {"link": links[0] if links else None, "query": "select 1", "sessions": sessions}
         self._recorder.emit("harness", "baseline.passed", data)
 
-    def platform(
-        self, on_attempt: Callable[[Attempt], None], *, supervisor: type[Supervisor]
-    ) -> Platform:
+    def platform(self, on_attempt: Callable[[Attempt], None]) -> Platform:
         """A supervisor of ours that starts the app as a child, again and again."""
 
         async def start(attempt: int) -> AppProcess:
@@ -140,7 +138,7 @@ class LocalEngine:
             on_attempt(app)
             return app
 
-        return supervisor(
+        return self.supervisor(
             policy=self._setup.scenario.policy,
             scale=self._setup.scale,
             recorder=self._recorder,
@@ -180,7 +178,7 @@ class LocalEngine:
         return await self._inspector.message(key)
 
     async def fail_when_broken(self) -> None:
-        """Wait for ever; HarnessError as soon as Postgres, cache or proxy dies by itself."""
+        """Wait for ever; HarnessError as soon as Postgres, cache or proxy dies on its own."""
         servers = {
             "Postgres died": self._server.died,
             f"the cache ({self._cache.kind}) died": self._cache.died,

@@ -7,7 +7,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections import deque
@@ -65,20 +64,10 @@ class Process:
         assert self._popen.stdout is not None
         os.set_blocking(self._popen.stdout.fileno(), False)
         loop.add_reader(self._popen.stdout.fileno(), self._read)
-        if sys.platform == "linux":
-            with contextlib.suppress(OSError):
-                handle = os.pidfd_open(self.pid)
-                loop.add_reader(handle, self._reap_by_handle, handle)
-                return
-        # Without process handles a thread waits; a child watcher would depend on the loop's kind
-        threading.Thread(target=self._reap_in_thread, args=(loop,), daemon=True).start()
+        # In a thread: a child watcher of asyncio's would depend on the loop's kind.
+        threading.Thread(target=self._reap, args=(loop,), daemon=True).start()
 
-    def _reap_by_handle(self, handle: int) -> None:
-        self.exited.get_loop().remove_reader(handle)
-        os.close(handle)
-        self._set_exited(self._popen.wait())
-
-    def _reap_in_thread(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _reap(self, loop: asyncio.AbstractEventLoop) -> None:
         code = self._popen.wait()
         with contextlib.suppress(RuntimeError):  # the loop was closed
             loop.call_soon_threadsafe(self._set_exited, code)

@@ -13,7 +13,7 @@ from crashloop.errors import UsageError
 from crashloop.model import RestartPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 # moby, daemon/restartmanager: 100 ms, doubled up to 60 s, forgotten after a run of 10 s or more.
 DOCKER_FIRST_BACKOFF_S = 0.1
@@ -44,68 +44,24 @@ class Decision:
     reason: str
 
 
-def docker_on_failure(policy: RestartPolicy, exits: Sequence[Exit]) -> Decision:
-    """Docker's `on-failure[:N]`: a zero exit ends it; every restart counts towards N."""
-    if exits[-1].status == 0:
-        return Decision(restart=False, backoff_s=0.0, reason="exit 0 is not a failure")
-    restarts = len(exits) - 1
-    if policy.max_restarts and restarts >= policy.max_restarts:
-        return Decision(
-            restart=False, backoff_s=0.0, reason=f"restarted {restarts} times, which is the limit"
-        )
-    return _docker_restart(exits)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What is known of a policy: whether it takes a count, and where its rule is from."""
 
+    takes_count: bool
+    note: str
 
-def docker_always(policy: RestartPolicy, exits: Sequence[Exit]) -> Decision:
-    """Docker's `always` and `unless-stopped`: whatever the exit code, and without limit.
-
-    They differ only in what a restart of the daemon does with a container that was stopped by hand.
-    """
-    del policy  # neither takes a count
-    return _docker_restart(exits)
-
-
-def _docker_restart(exits: Sequence[Exit]) -> Decision:
-    """A restart after Docker's back-off, which is one for all its policies."""
-    backoff_s = 0.0
-    for one in exits:
-        if one.run_s >= DOCKER_RESET_AFTER_S or backoff_s == 0.0:
-            backoff_s = DOCKER_FIRST_BACKOFF_S
-        else:
-            backoff_s = min(backoff_s * 2, DOCKER_MAX_BACKOFF_S)
-    reason = "failed" if exits[-1].status else "ended, which this policy restarts as well"
-    if len(exits) > 1 and exits[-1].run_s >= DOCKER_RESET_AFTER_S:
-        reason = "ran 10 s or more: back-off starts over"
-    return Decision(restart=True, backoff_s=backoff_s, reason=reason)
-
-
-def cloud_run_observed(policy: RestartPolicy, exits: Sequence[Exit]) -> Decision:
-    """Cloud Run as observed: 5 s from every exit to the next start; the rule is unpublished."""
-    restarts = len(exits) - 1
-    if policy.max_restarts and restarts >= policy.max_restarts:
-        return Decision(
-            restart=False, backoff_s=0.0, reason=f"restarted {restarts} times, which is the limit"
-        )
-    return Decision(
-        restart=True, backoff_s=CLOUD_RUN_OBSERVED_PAUSE_S, reason="observed pause, unpublished"
-    )
-
-
-POLICIES: dict[str, Callable[[RestartPolicy, Sequence[Exit]], Decision]] = {
-    "on-failure": docker_on_failure,
-    "always": docker_always,
-    "unless-stopped": docker_always,
-    "cloud-run-observed": cloud_run_observed,
-}
-
-_COUNTED = ("on-failure", "cloud-run-observed")
 
 _DOCKERS_NOTE = "Docker: 100 ms, doubled up to 60 s, forgotten after a run of 10 s"
-_NOTES = {
-    "on-failure": _DOCKERS_NOTE,
-    "always": f"{_DOCKERS_NOTE}; exit 0 is restarted, too",
-    "unless-stopped": f"{_DOCKERS_NOTE}; exit 0 is restarted, too",
-    "cloud-run-observed": "observed in one service's public logs; Cloud Run publishes no back-off",
+POLICIES = {
+    "on-failure": Known(takes_count=True, note=_DOCKERS_NOTE),
+    "always": Known(takes_count=False, note=f"{_DOCKERS_NOTE}; exit 0 is restarted, too"),
+    # Differs from `always` only in what a restart of the daemon does with a stopped container.
+    "unless-stopped": Known(takes_count=False, note=f"{_DOCKERS_NOTE}; exit 0 is restarted, too"),
+    "cloud-run-observed": Known(
+        takes_count=True,
+        note="observed in one service's public logs; Cloud Run publishes no back-off",
+    ),
 }
 
 
@@ -122,15 +78,40 @@ def parse_policy(text: str) -> RestartPolicy:
             "cloud-run-observed:N",
         )
     name = match["name"]
-    if match["count"] is not None and name not in _COUNTED:
+    if match["count"] is not None and not POLICIES[name].takes_count:
         raise UsageError(
             f"restart policy {text!r}: {name} takes no count, it restarts without limit",
             hint=f"use {name} alone, or on-failure:N for at most N restarts",
         )
-    return RestartPolicy(name=name, max_restarts=int(match["count"] or 0), note=_NOTES[name])
+    return RestartPolicy(name=name, max_restarts=int(match["count"] or 0), note=POLICIES[name].note)
 
 
 def decide(policy: RestartPolicy, exits: Sequence[Exit]) -> Decision:
     """What `policy` does after the last of `exits` (at least one)."""
     assert exits
-    return POLICIES[policy.name](policy, exits)
+    restarts = len(exits) - 1
+    if policy.name == "on-failure" and exits[-1].status == 0:
+        return Decision(restart=False, backoff_s=0.0, reason="exit 0 is not a failure")
+    if policy.max_restarts and restarts >= policy.max_restarts:
+        return Decision(
+            restart=False, backoff_s=0.0, reason=f"restarted {restarts} times, which is the limit"
+        )
+    if policy.name == "cloud-run-observed":
+        return Decision(
+            restart=True, backoff_s=CLOUD_RUN_OBSERVED_PAUSE_S, reason="observed pause, unpublished"
+        )
+    return _docker_restart(exits)
+
+
+def _docker_restart(exits: Sequence[Exit]) -> Decision:
+    """A restart after Docker's back-off, which is one for all its policies."""
+    backoff_s = 0.0
+    for one in exits:
+        if one.run_s >= DOCKER_RESET_AFTER_S or backoff_s == 0.0:
+            backoff_s = DOCKER_FIRST_BACKOFF_S
+        else:
+            backoff_s = min(backoff_s * 2, DOCKER_MAX_BACKOFF_S)
+    reason = "failed" if exits[-1].status else "ended, which this policy restarts as well"
+    if len(exits) > 1 and exits[-1].run_s >= DOCKER_RESET_AFTER_S:
+        reason = "ran 10 s or more: back-off starts over"
+    return Decision(restart=True, backoff_s=backoff_s, reason=reason)

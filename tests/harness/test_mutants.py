@@ -332,7 +332,7 @@ async def test_a_broken_engine_is_caught(
 
 
 async def test_a_supervisor_that_does_not_restart_is_caught(options: RunOptions) -> None:
-    one_shot = replace(options, supervisor=harness_parts.OneShotSupervisor)
+    one_shot = replace(options, engine=harness_parts.engine_under(harness_parts.OneShotSupervisor))
     run = await run_scenario(incident_with(), one_shot)
     assert_caught(
         run, Verdict.NOT_REPRODUCED, "restart_loop", "nothing was started after attempt 1 died"
@@ -342,7 +342,7 @@ async def test_a_supervisor_that_does_not_restart_is_caught(options: RunOptions)
 @pytest.mark.slow
 async def test_a_supervisor_that_ignores_its_back_off_is_caught(options: RunOptions) -> None:
     scenario = replace(incident_with(), policy=_slow_policy())
-    hasty = replace(options, supervisor=harness_parts.HastySupervisor)
+    hasty = replace(options, engine=harness_parts.engine_under(harness_parts.HastySupervisor))
     run = await run_scenario(scenario, hasty)
     assert_caught(
         run, Verdict.NOT_REPRODUCED, "restart_loop", "attempt 2 started", "inside the back-off of 5"

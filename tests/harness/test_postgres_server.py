@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import shutil
 import signal
@@ -238,18 +237,6 @@ async def test_a_run_cancelled_while_it_makes_the_template_leaves_nothing(
         await asyncio.wait_for(task, 5.0)
     assert unfinished(empty_cache) == []
     assert not held & segments()
-
-
-async def test_where_the_kernel_has_no_process_handles_an_exit_is_still_noticed(
-    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def unsupported(_pid: int) -> int:
-        raise OSError(errno.ENOSYS, "not here")
-
-    monkeypatch.setattr(os, "pidfd_open", unsupported, raising=False)
-    async with running(cache, tmp_path, []) as (server, _):
-        os.kill(server.pid, signal.SIGKILL)
-        await asyncio.wait_for(server.died.wait(), DEADLINE_S)
 
 
 @pytest.mark.parametrize("run", [asyncio.run, uvloop.run])

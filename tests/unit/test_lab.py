@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from crashloop.engines.base import Attempt
     from crashloop.model import Judgement
-    from crashloop.supervisor.loop import Supervisor
     from crashloop.trace.event import Event
 
 # A run of the fake engine satisfies it, unless the run failed.
@@ -263,10 +262,8 @@ async def test_a_platform_that_does_not_end_is_a_harness_error_that_says_so(
                 await asyncio.Event().wait()
 
     class Engine(FakeEngine):
-        def platform(
-            self, on_attempt: Callable[[Attempt], None], *, supervisor: type[Supervisor]
-        ) -> FakePlatform:
-            del on_attempt, supervisor
+        def platform(self, on_attempt: Callable[[Attempt], None]) -> FakePlatform:
+            del on_attempt
             return Stuck()
 
     monkeypatch.setattr(lab, "STOP_BOUND_S", 0.01)

@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from crashloop.engines.docker.images import Ready
     from crashloop.engines.docker.platform import ContainerAttempt
     from crashloop.faults.injector import Injector
-    from crashloop.supervisor.loop import Supervisor
 
 
 class DockerEngine:
@@ -123,11 +122,8 @@ class DockerEngine:
         data = {"link": links[-1] if links else None, "query": "select 1", "sessions": sessions}
         self._recorder.emit("harness", "baseline.passed", data)
 
-    def platform(
-        self, on_attempt: Callable[[Attempt], None], *, supervisor: type[Supervisor]
-    ) -> Platform:
-        """Docker's own restart policy; a supervisor of ours has nothing to do here."""
-        del supervisor
+    def platform(self, on_attempt: Callable[[Attempt], None]) -> Platform:
+        """Docker's own restart policy."""
         self._platform = DockerPlatform(
             daemon=self._project.daemon,
             container=self._servers.app_id,
