@@ -322,9 +322,12 @@ def sweep(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Remove what killed runs of the Docker engine have left behind; a run that goes on stays."""
+    """Remove what killed runs of the Docker engine have left behind; running runs are kept."""
     del debug
-    from crashloop.commands import sweep as command  # noqa: PLC0415  heavy: only when asked for
+    from crashloop.engines.catalogue import docker_packages  # noqa: PLC0415  only when asked for
+
+    with docker_packages():
+        from crashloop.commands import sweep as command  # noqa: PLC0415  likewise
 
     typed = command.SweepOrder(
         images=images, everything=everything, dry_run=dry_run, as_json=as_json

@@ -15,8 +15,7 @@ import pytest
 from docker_floor import Floor, measure
 
 from crashloop.engines.docker.daemon import connect
-from crashloop.engines.docker.images import Ready, ready
-from crashloop.engines.docker.settings import Images
+from crashloop.engines.docker.images import Images, ready
 from crashloop.errors import CapabilityError
 from crashloop.trace.reader import read_trace
 
@@ -63,7 +62,7 @@ def test_a_reproduction_on_docker_beside_dockers_own_commands(tmp_path: Path) ->
     print(json.dumps({"wall_s": wall_s, "floor_s": floor_s, "ratio": ratio, "load_after": load}))
 
 
-def _images() -> Ready:
+def _images() -> Images:
     if shutil.which("docker") is None:
         pytest.skip("the floor is measured with the command docker, which is not on PATH")
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import warnings
@@ -10,6 +11,7 @@ import pytest
 
 from crashloop.engines.docker.daemon import connect
 from crashloop.engines.docker.engine import DockerEngine
+from crashloop.engines.docker.images import Images, ready
 from crashloop.errors import CapabilityError
 
 REQUIRE_VARIABLE = "CRASHLOOP_REQUIRE"
@@ -17,7 +19,10 @@ REQUIRE_VARIABLE = "CRASHLOOP_REQUIRE"
 
 @pytest.fixture(scope="session")
 def docker_engine() -> type[DockerEngine]:
-    """The engine; else the test is skipped, or failed where docker is required."""
+    """The engine, its images built; else the test is skipped, or failed where docker is required.
+
+    No test's own deadline has to leave room for a build.
+    """
     missing = _what_is_missing()
     if not missing:
         return DockerEngine
@@ -29,13 +34,14 @@ def docker_engine() -> type[DockerEngine]:
 def _what_is_missing() -> str:
     """Why no run on Docker is possible here; empty where one is."""
     try:
-        connect().close()
+        with contextlib.closing(connect()) as daemon:
+            ready(daemon, Images.from_environment(), say=print)
     except CapabilityError as error:
         why = error.message
     else:
         return ""
     with warnings.catch_warnings():
-        # The SDK leaves the socket open with which it has reached nobody.
+        # The SDK leaves the socket of a failed connection open.
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
     return why

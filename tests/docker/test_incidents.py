@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from crashloop.engines.docker.engine import DockerEngine
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 
 
 @pytest.mark.parametrize("name", INCIDENTS)
@@ -24,7 +24,7 @@ async def test_the_four_runs_end_as_they_must(
     name: str, docker_engine: type[DockerEngine], tmp_path: Path
 ) -> None:
     options = RunOptions(
-        engine=docker_engine, scale=TimeScale(factor=10), seed=1278, artifacts=tmp_path / "proof"
+        engine=docker_engine, scale=TimeScale(factor=5), seed=1278, artifacts=tmp_path / "proof"
     )
 
     proof = await prove(incident(name), {}, options)

@@ -1,4 +1,4 @@
-"""A run on Docker that is killed or interrupted: nothing of it is left, and others go on."""
+"""A run on Docker that is killed or interrupted: nothing of it is left, and others continue."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from crashloop.engines.docker.daemon import connect
-from crashloop.engines.docker.project import OWNER_LABEL, RUN_LABEL, owner
+from crashloop.engines.docker.owner import OWNER_LABEL, owner_label
+from crashloop.engines.docker.removal import RUN_LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytestmark = [
     pytest.mark.docker,
-    pytest.mark.timeout(150),
+    pytest.mark.timeout(300),
     pytest.mark.skipif(sys.platform != "linux", reason="processes are found by /proc/*/environ"),
 ]
 
 COMMAND = (sys.executable, "-P", "-m", "crashloop", "reproduce", "issue-1278")
-DEADLINE_S = 60.0
+DEADLINE_S = 150.0
 GONE_WITHIN_S = 15.0
 LOOK_EVERY_S = 0.05
 MARK = "CRASHLOOP_TEST_MARK"
-# Kinds of events that lie all over a run's life, and how many of that kind are waited for: none at
-# all, then from the first server to the removal of everything.
+# Moments from a run's start to its removal: a kind of event, and how many of that kind are awaited.
 MILESTONES = (
     ("", 0),
     ("", 0),
@@ -56,7 +56,7 @@ WITH_ANOTHER = {5, 9}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Begun:
-    """A run on its way in `folder`; its processes carry `mark`, its things the label of `owner`."""
+    """A run in `folder`; its processes carry `mark`, its things the label of `owner`."""
 
     process: subprocess.Popen[str]
     folder: Path
@@ -64,7 +64,7 @@ class Begun:
     mark: str
 
     def events(self) -> list[dict[str, Any]]:
-        """The whole lines of its trace so far, without the header."""
+        """The complete lines of its trace so far, without the header."""
         try:
             lines = (self.folder / "run" / "trace.jsonl").read_text().split("\n")[1:-1]
         except OSError:
@@ -72,7 +72,7 @@ class Begun:
         return [json.loads(line) for line in lines]
 
     def await_event(self, kind: str, count: int = 1) -> None:
-        """Return as soon as so many events of `kind` are written."""
+        """Wait until this many events of `kind` are written."""
         until_s = time.monotonic() + DEADLINE_S
         while sum(event["kind"] == kind for event in self.events()) < count:
             if self.process.poll() is not None or time.monotonic() > until_s:
@@ -84,7 +84,7 @@ class Begun:
         return str(json.loads((self.folder / "run" / "verdict.json").read_text())["verdict"])
 
     def processes(self) -> list[str]:
-        """Those of its processes that live, the watchdog included."""
+        """Its processes that are alive, the watchdog included."""
         mark = f"{MARK}={self.mark}".encode()
         found = []
         for each in Path("/proc").glob("[0-9]*"):
@@ -114,7 +114,7 @@ class Bystander:
         return [" ".join(one) for one in found]
 
     def all_of_runs(self) -> bool:
-        """Whether everything with an owner has its run's label too, so that nothing is missed."""
+        """Whether everything with an owner also has a run's label, so that no search misses it."""
         api = self._api
         filters = {"label": OWNER_LABEL}
         things = [*api.containers(all=True, filters=filters), *api.networks(filters=filters)]
@@ -124,7 +124,7 @@ class Bystander:
 
 @pytest.fixture(scope="module")
 def bystander(docker_engine: object) -> Iterator[Bystander]:
-    """Looks again at the end of the module: nothing of a killed run has come up later."""
+    """Looks again at the end of the module: nothing of a killed run has appeared later."""
     del docker_engine
     with contextlib.closing(connect()) as daemon:
         seen = Bystander(daemon.client)
@@ -134,7 +134,7 @@ def bystander(docker_engine: object) -> Iterator[Bystander]:
 
 @pytest.fixture
 def begin(tmp_path: Path) -> Iterator[Any]:
-    """Starts runs; those that still go on at the end are ended."""
+    """Starts runs, and ends those that are still running at the end."""
     with contextlib.ExitStack() as stack:
 
         def begin(name: str, *words: str) -> Begun:
@@ -152,7 +152,7 @@ def begin(tmp_path: Path) -> Iterator[Any]:
                 )
             )
             stack.callback(process.terminate)
-            return Begun(process=process, folder=folder, owner=owner(process.pid), mark=mark)
+            return Begun(process=process, folder=folder, owner=owner_label(process.pid), mark=mark)
 
         yield begin
 
@@ -174,7 +174,7 @@ def test_nothing_of_a_killed_run_is_left_after_15_s_and_a_run_beside_it_is_not_d
 ) -> None:
     kind, count = MILESTONES[moment]
     after_s = random.Random(moment).uniform(0, JITTER_S)  # noqa: S311  repeatable moments
-    other = begin("other") if moment in WITH_ANOTHER else None
+    other = begin("other", "--time-scale", "5") if moment in WITH_ANOTHER else None
     victim = begin("victim")
     if kind:
         victim.await_event(kind, count)

@@ -1,6 +1,6 @@
 """What Docker itself says of a run, asked by a client of the test's own, and what the trace says.
 
-The runs are made short as those of the mutants: a limit of 5 s and fewer deaths.
+Most runs are short: they have one death.
 """
 
 from __future__ import annotations
@@ -14,11 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from docker_cases import recorder
 from mutants import harness_parts
 
 from crashloop.clock import TimeScale
+from crashloop.engines.base import Setup
 from crashloop.engines.docker.daemon import connect
-from crashloop.engines.docker.project import OWNER_LABEL, ROLE_LABEL, RUN_LABEL, owner
+from crashloop.engines.docker.owner import OWNER_LABEL, owner_label
+from crashloop.engines.docker.project import ROLE_LABEL
+from crashloop.engines.docker.removal import RUN_LABEL
 from crashloop.incidents import incident
 from crashloop.lab import RunOptions, run_scenario
 from crashloop.model import CheckSpec, Moment, Role, Scenario, Trigger, Verdict
@@ -30,10 +34,11 @@ if TYPE_CHECKING:
     from crashloop.run import Run
     from crashloop.trace.event import Event
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 
 MUTANTS = Path(str(harness_parts.__file__)).parent
 DEATHS = 3
+SCALE = TimeScale(factor=5)
 BOUND_S = 60.0
 POSTGRES_PORT = 5432
 # Says for each address whether a connection to it can be opened.
@@ -55,7 +60,6 @@ class Heard:
 
     events: list[dict[str, Any]] = field(default_factory=list)
     containers: dict[str, dict[str, Any]] = field(default_factory=dict)
-    knocks: dict[str, str] = field(default_factory=dict)
     trace: Any = None
     artifacts: Path = Path()
     verdict: Verdict | None = None
@@ -86,7 +90,7 @@ def heard(docker_engine: type[DockerEngine], tmp_path_factory: pytest.TempPathFa
 
         options = RunOptions(
             engine=docker_engine,
-            scale=TimeScale(factor=10),
+            scale=SCALE,
             seed=1278,
             artifacts=seen.artifacts,
             on_event=on_event,
@@ -100,29 +104,20 @@ def heard(docker_engine: type[DockerEngine], tmp_path_factory: pytest.TempPathFa
 
 
 def _ours() -> dict[str, Any]:
-    return {"type": "container", "label": f"{OWNER_LABEL}={owner()}"}
+    return {"type": "container", "label": f"{OWNER_LABEL}={owner_label()}"}
 
 
 def _look(client: Any, seen: Heard) -> None:
-    """Inspect every container; knock at Postgres from a container beside the app's."""
-    filters = {"label": f"{OWNER_LABEL}={owner()}"}
-    found = [
-        client.api.inspect_container(one["Id"]) for one in client.api.containers(filters=filters)
-    ]
-    seen.containers = {one["Config"]["Labels"][ROLE_LABEL]: one for one in found}
-    app, postgres, toxiproxy = (seen.containers[role] for role in ("app", "postgres", "toxiproxy"))
-    (front,) = app["NetworkSettings"]["Networks"]
-    (at,) = (one["IPAddress"] for one in postgres["NetworkSettings"]["Networks"].values())
-    names = (at, postgres["Name"].strip("/"), toxiproxy["Name"].strip("/"))
-    said = client.containers.run(
-        app["Image"],
-        ["python", "-c", KNOCK, *(f"{name}:{POSTGRES_PORT}" for name in names)],
-        network=front,
-        remove=True,
-    )
-    seen.knocks = dict(
-        zip(("address", "name", "toxiproxy"), json.loads(said).values(), strict=True)
-    )
+    """Inspect every container while the first attempt runs."""
+    filters = {"label": f"{OWNER_LABEL}={owner_label()}"}
+    seen.containers = _inspected(client, filters)
+
+
+def _inspected(client: Any, filters: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """The containers by their roles, as `docker inspect` shows them."""
+    listed = client.api.containers(all=True, filters=filters)
+    found = [client.api.inspect_container(one["Id"]) for one in listed]
+    return {one["Config"]["Labels"][ROLE_LABEL]: one for one in found}
 
 
 def test_docker_and_the_trace_agree_on_every_start_and_every_death(heard: Heard) -> None:
@@ -169,16 +164,43 @@ def test_each_life_has_a_name_of_its_own_in_postgres(heard: Heard) -> None:
     assert "application_name=app-attempt-1" not in log, "its connections never arrived"
 
 
-def test_the_proxies_are_the_only_way_to_postgres_and_no_port_is_published(heard: Heard) -> None:
-    assert heard.knocks.pop("toxiproxy") == "open", "or the test's own knocking does not work"
-    assert set(heard.knocks) == {"address", "name"}
-    assert "open" not in heard.knocks.values()
-    assert {"app", "cache", "postgres", "sidecar", "toxiproxy"} <= set(heard.containers)
-    for role, container in heard.containers.items():
+async def test_the_proxies_are_the_only_way_to_postgres_and_no_port_is_published(
+    docker_engine: type[DockerEngine], tmp_path: Path
+) -> None:
+    events = recorder()
+    scenario = incident("issue-1278").scenario()
+    setup = Setup(scenario=scenario, seed=1, scale=SCALE, recorder=events, artifacts=tmp_path)
+    async with docker_engine.open(setup):
+        (ready,) = (event for event in events.events if event.kind == "lab.ready")
+        filters = {"label": f"{RUN_LABEL}={ready.data['run']}"}
+        with contextlib.closing(connect()) as daemon:
+            containers = await asyncio.to_thread(_inspected, daemon.client, filters)
+            knocks = await asyncio.to_thread(_knock, daemon.client, containers)
+
+    assert knocks.pop("toxiproxy") == "open", "or the test's own knocking does not work"
+    assert set(knocks) == {"address", "name"}
+    assert "open" not in knocks.values()
+    assert {"app", "cache", "postgres", "sidecar", "toxiproxy"} <= set(containers)
+    for role, container in containers.items():
         assert not container["HostConfig"]["PortBindings"], role
         assert not container["HostConfig"]["PublishAllPorts"], role
-        assert not any(container["NetworkSettings"]["Ports"].values()), role
+        assert not any((container["NetworkSettings"]["Ports"] or {}).values()), role
         assert container["HostConfig"]["NetworkMode"] != "host", role
+
+
+def _knock(client: Any, containers: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """Connect to Postgres, and to Toxiproxy, from a container beside the app's."""
+    app, postgres, toxiproxy = (containers[role] for role in ("app", "postgres", "toxiproxy"))
+    (front,) = app["NetworkSettings"]["Networks"]
+    (at,) = (one["IPAddress"] for one in postgres["NetworkSettings"]["Networks"].values())
+    names = (at, postgres["Name"].strip("/"), toxiproxy["Name"].strip("/"))
+    output = client.containers.run(
+        app["Image"],
+        ["python", "-c", KNOCK, *(f"{name}:{POSTGRES_PORT}" for name in names)],
+        network=front,
+        remove=True,
+    )
+    return dict(zip(("address", "name", "toxiproxy"), json.loads(output).values(), strict=True))
 
 
 def test_no_password_stands_in_any_file_of_the_evidence(heard: Heard) -> None:
@@ -202,7 +224,7 @@ def test_no_password_stands_in_any_file_of_the_evidence(heard: Heard) -> None:
 
 def with_one_death(target: str = "", folder: Path = MUTANTS) -> Scenario:
     """The incident with one death, its app replaced by the one in `folder`."""
-    scenario = incident("issue-1278").scenario(limit_s=5.0, policy="on-failure:1")
+    scenario = incident("issue-1278").scenario(policy="on-failure:1")
     heal = Trigger(first_of=(Moment(on="process.exited", attempt=1),))
     app = scenario.app
     if target:
@@ -225,9 +247,8 @@ def _once(spec: CheckSpec) -> CheckSpec:
 @pytest.fixture
 def run(docker_engine: type[DockerEngine], tmp_path: Path) -> Callable[[Scenario, str], Any]:
     async def run(scenario: Scenario, name: str = "run") -> Run:
-        scale = TimeScale(factor=10)
         options = RunOptions(
-            engine=docker_engine, scale=scale, seed=1278, artifacts=tmp_path / name
+            engine=docker_engine, scale=SCALE, seed=1278, artifacts=tmp_path / name
         )
         return await run_scenario(scenario, options)
 

@@ -31,9 +31,9 @@ def frame(content: bytes, *, fraction: str = "000000000") -> bytes:
 
 
 def test_each_line_has_its_instant() -> None:
-    frames = [frame(b"one\n", fraction="000000001"), frame(b"two\n", fraction="000000002")]
+    frames = [frame(b"one\n", fraction="000001"), frame(b"two\n", fraction="000002")]
 
-    assert list(lines_of(frames)) == [(NOON_NS + 1, "one"), (NOON_NS + 2, "two")]
+    assert list(lines_of(frames)) == [(NOON_NS + 1000, "one"), (NOON_NS + 2000, "two")]
 
 
 def test_a_long_line_is_whole_again_with_the_instant_of_its_beginning() -> None:
@@ -131,17 +131,16 @@ def test_however_lines_are_cut_into_frames_they_are_the_same(lines: list[str], c
     [
         ("2026-01-01T12:00:00Z", 0),
         ("2026-01-01T12:00:00.5Z", 500_000_000),
-        ("2026-01-01T12:00:00.000000001Z", 1),
-        ("2026-01-01T12:00:00.123456789Z", 123_456_789),
-        ("2026-01-01T12:00:01.999999999Z", 1_999_999_999),
+        ("2026-01-01T12:00:00.123456789Z", 123_456_000),
+        ("2026-01-01T12:00:01.999999999Z", 1_999_999_000),
     ],
 )
-def test_an_instant_is_read_to_the_nanosecond(stamp: str, after_ns: int) -> None:
+def test_an_instant_is_read_to_the_microsecond(stamp: str, after_ns: int) -> None:
     assert nanoseconds(stamp) == NOON_NS + after_ns
 
 
 @pytest.mark.parametrize(
-    "stamp", ["", "rubbish", "2026-13-01T12:00:00Z", "2026-01-01T12:00:00.xZ", "99999999999"]
+    "stamp", ["", "rubbish", "2026-13-01T12:00:00Z", "2026-01-01T12:00:00.xZ", "2026-01-01"]
 )
 def test_an_instant_that_is_rubbish_is_the_beginning_of_time(stamp: str) -> None:
     assert nanoseconds(stamp) == 0
@@ -173,10 +172,10 @@ def follow(api: Api, on_line: Callable[[str, int], None], *, since_ns: int = 0) 
 
 
 async def test_lines_up_to_the_death_before_are_passed_over() -> None:
-    frames = [frame(f"{n}\n".encode(), fraction=f"00000000{n}") for n in (1, 2, 3)]
+    frames = [frame(f"{n}\n".encode(), fraction=f"00000{n}") for n in (1, 2, 3)]
     said: list[str] = []
 
-    log = follow(Api(frames), lambda line, _: said.append(line), since_ns=NOON_NS + 2)
+    log = follow(Api(frames), lambda line, _: said.append(line), since_ns=NOON_NS + 2000)
 
     await log.ended()
     assert (said, log.lines) == (["3"], 1)
@@ -234,7 +233,7 @@ async def test_a_log_that_goes_on_past_its_bound_has_not_ended(
     late = asyncio.Event()
     log = follow(Api(frames()), lambda *_: late.set())
 
-    with pytest.raises(HarnessError, match="after the container's end"):
+    with pytest.raises(HarnessError, match=r"within 0\.01 s of the container's end"):
         await log.ended()
     go_on.set()
     await late.wait()

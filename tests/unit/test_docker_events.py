@@ -1,4 +1,4 @@
-"""Docker's event stream: what each event says, and how the stream's end is told."""
+"""Docker's event stream: what each event says, and how the end of the stream is reported."""
 
 from __future__ import annotations
 
@@ -95,28 +95,32 @@ def test_a_thread_switch_between_the_two_clocks_moves_no_instant(
 # The stream
 
 
-class Told:
-    """What the stream hands over, and a moment at which it has ended."""
+def events_of(stream: Any) -> Events:
+    api = SimpleNamespace(events=lambda **_: stream)
+    return Events(cast("Daemon", SimpleNamespace(api=api)), "r1")
+
+
+class Delivered:
+    """What a stream has delivered; `ended` is set at its end."""
 
     def __init__(self, stream: Any) -> None:
         self.events: list[ContainerEvent] = []
         self.why = ""
         self.ended = asyncio.Event()
-        self.stream = Events(stream, self.events.append, self._on_end)
-        self.stream.begin()
+        events_of(stream).follow(self.events.append, self._on_end)
 
     def _on_end(self, why: str) -> None:
         self.why = why
         self.ended.set()
 
 
-async def test_events_are_handed_over_in_their_order_and_the_end_is_told() -> None:
-    told = Told([said("start"), said("die", exitCode="3"), said("start")])
+async def test_events_are_handed_over_in_their_order_and_the_end_is_reported() -> None:
+    delivered = Delivered([said("start"), said("die", exitCode="3"), said("start")])
 
-    await told.ended.wait()
+    await delivered.ended.wait()
 
-    assert [event.action for event in told.events] == ["start", "die", "start"]
-    assert told.why == "the daemon closed it"
+    assert [event.action for event in delivered.events] == ["start", "die", "start"]
+    assert delivered.why == "the daemon closed it"
 
 
 async def test_a_stream_that_breaks_says_how() -> None:
@@ -124,23 +128,23 @@ async def test_a_stream_that_breaks_says_how() -> None:
         yield said("start")
         raise ConnectionResetError("the daemon went away")
 
-    told = Told(broken())
+    delivered = Delivered(broken())
 
-    await told.ended.wait()
+    await delivered.ended.wait()
 
-    assert len(told.events) == 1
-    assert told.why == "ConnectionResetError: the daemon went away"
+    assert len(delivered.events) == 1
+    assert delivered.why == "ConnectionResetError: the daemon went away"
 
 
 async def test_an_event_that_cannot_be_read_ends_the_stream_and_is_named() -> None:
-    told = Told([{"status": "odd"}])
+    delivered = Delivered([{"status": "odd"}])
 
-    await told.ended.wait()
+    await delivered.ended.wait()
 
-    assert told.why == "KeyError: 'Actor'"
+    assert delivered.why == "KeyError: 'Actor'"
 
 
-async def test_a_stream_that_we_closed_tells_no_end() -> None:
+async def test_a_stream_that_we_closed_reports_no_end() -> None:
     following, closed = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -155,8 +159,8 @@ async def test_a_stream_that_we_closed_tells_no_end() -> None:
 
     seen = asyncio.Event()
     ends: list[str] = []
-    events = Events(Stream(), lambda _: seen.set(), ends.append)
-    events.begin()
+    events = events_of(Stream())
+    events.follow(lambda _: seen.set(), ends.append)
     await following.wait()
 
     events.close()
@@ -173,7 +177,7 @@ def test_only_this_runs_containers_are_asked_for() -> None:
     asked: dict[str, Any] = {}
     api = SimpleNamespace(events=lambda **options: asked.update(options) or iter(()))
 
-    Events.of(cast("Daemon", SimpleNamespace(api=api)), "r1", lambda _: None, lambda _: None)
+    Events(cast("Daemon", SimpleNamespace(api=api)), "r1")
 
     assert asked["decode"] is True
     assert asked["filters"]["label"] == "org.crashloop.run=r1"
@@ -187,4 +191,4 @@ def test_a_stream_that_cannot_be_opened_is_an_error_in_words() -> None:
     daemon = cast("Daemon", SimpleNamespace(api=SimpleNamespace(events=events)))
 
     with pytest.raises(HarnessError, match="event stream could not be opened: Connection refused"):
-        Events.of(daemon, "r1", lambda _: None, lambda _: None)
+        Events(daemon, "r1")

@@ -218,6 +218,18 @@ def test_the_sidecars_own_words_are_the_proxys_and_of_the_attempt_of_then(unix: 
     assert {event.source for event in unix.told} == {"proxy"}
 
 
+@pytest.mark.parametrize("client", [{"client_pid": 11}, {"client_pid": 99, "client_session": 11}])
+def test_a_link_of_an_attempts_process_or_of_its_child_is_that_attempts(
+    unix: Path, client: dict[str, int]
+) -> None:
+    unix.begins(1, at_s=1, pid=11)
+    unix.begins(2, at_s=3, pid=22)
+
+    unix.sidecar("link.opened", at_s=4, link="db-1", **client)
+
+    assert unix.briefly == [("link.opened", 1)]
+
+
 def test_the_sidecars_baseline_link_belongs_to_no_attempt(unix: Path) -> None:
     unix.sidecar("link.opened", at_s=1, link="db-1")
     unix.begins(1, at_s=2)

@@ -1,4 +1,4 @@
-"""The app as a container: made before the run, started and started again by Docker."""
+"""The app as a container: created before the run, started and restarted by Docker."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from crashloop.engines.app import GRACEFUL_SHUTDOWN_S
 from crashloop.engines.docker.capability import docker_policy
 from crashloop.engines.docker.context import pack, package_files
-from crashloop.engines.docker.daemon import told
+from crashloop.engines.docker.daemon import sdk_errors
 from crashloop.errors import UsageError
 
 if TYPE_CHECKING:
@@ -42,14 +42,13 @@ def app_container(
     environment: Mapping[str, str],
     volumes: Mapping[str, str],
 ) -> str:
-    """Make the container and give its id; it is not started. Blocking.
+    """Create the container without starting it; returns its id. Blocking.
 
-    `volumes` are name -> folder, and are read-only. An app of the scenario's own folder is copied
-    in, so that a daemon elsewhere needs nothing of this machine's disk.
+    `volumes` maps names to folders, read-only. An app in a folder of the user's own is copied in.
     """
     app = scenario.app
     folder = FOREIGN_FOLDER if app.folder else OWN_FOLDER
-    with told("the app's container could not be made"):
+    with sdk_errors("the app's container could not be created"):
         made = project.daemon.client.containers.create(
             image,
             name=project.name(ROLE_NAME),
@@ -60,7 +59,7 @@ def app_container(
                 *("--timeout-graceful-shutdown", str(GRACEFUL_SHUTDOWN_S)),
             ],
             environment={**app.settings, **environment, "PORT": str(PORT)},
-            labels=project.labels_of(ROLE_NAME),
+            labels=project.labels(ROLE_NAME),
             network=network.name,
             volumes={name: {"bind": where, "mode": "ro"} for name, where in volumes.items()},
             restart_policy=docker_policy(scenario.policy),
@@ -73,7 +72,7 @@ def app_container(
 
 
 def _foreign(folder: str) -> dict[str, Path]:
-    """The files of an app of the user's own."""
+    """The files of the user's own app."""
     found = package_files(Path(folder))
     if not found:
         raise UsageError(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
 import time
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from crashloop.clock import NS_PER_S
 from crashloop.engines.docker.instants import mono_ns
+from crashloop.engines.docker.threads import follow
 from crashloop.engines.output import LineReader
 from crashloop.errors import HarnessError
 
@@ -20,17 +20,16 @@ if TYPE_CHECKING:
     from crashloop.engines.docker.daemon import Daemon
 
 END_BOUND_S = 5.0
-_DATE_LENGTH = len("2026-01-01")
-_SECONDS_LENGTH = len("2026-01-01T00:00:00")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class AttemptLog:
     """Follows a container's log from `since_ns` until the container dies.
 
-    Docker keeps one log for all lives of a container, each line with its instant, and ends a
-    reader that follows when the container ends. Lines up to `since_ns`, the death before, are
-    passed over. `on_line` is called in the loop with each line and its instant on the monotonic
-    clock; `lines` counts them.
+    Docker keeps one log for all lives of a container, with the instant of each line, and ends a
+    reader that follows it when the container ends. Lines up to `since_ns`, the death before, are
+    skipped. `on_line` is called in the loop with each line and its instant on the monotonic clock;
+    `lines` counts them.
     """
 
     def __init__(
@@ -41,53 +40,46 @@ class AttemptLog:
         self._container = container
         self._since_ns = since_ns
         self._on_line = on_line
-        self._loop = asyncio.get_running_loop()
         self._over = asyncio.Event()
         self._broken = ""
-        self._thread = threading.Thread(target=self._follow, daemon=True, name="docker logs")
-        self._thread.start()
+        follow("docker logs", self._follow, on_item=self._take, on_end=self._end)
 
     async def ended(self) -> None:
-        """Wait until every line has arrived; HarnessError where they do not, or not within 5 s."""
-        why = f"it went on for {END_BOUND_S:g} s after the container's end"
+        """Wait until every line has arrived; HarnessError where they do not within 5 s."""
+        why = f"it did not end within {END_BOUND_S:g} s of the container's end"
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(END_BOUND_S):
                 await self._over.wait()
             why = self._broken
         if why:
             raise HarnessError(
-                f"Docker did not give the log of {self._container[:12]} to its end: {why}",
-                hint="nothing of this run counts; see whether the daemon is well: docker info",
+                f"Docker did not give the whole log of {self._container[:12]}: {why}",
+                hint="nothing of this run counts; see whether the daemon is healthy: docker info",
             )
 
-    def _follow(self) -> None:
+    def _follow(self) -> Iterator[tuple[str, int]]:
         since = {"since": self._since_ns / NS_PER_S} if self._since_ns else {}
-        try:
-            frames = self._daemon.api.logs(
-                self._container, stream=True, follow=True, timestamps=True, **since
-            )
-            for instant_ns, line in lines_of(frames):
-                if instant_ns > self._since_ns or not instant_ns:
-                    at_ns = mono_ns(instant_ns) if instant_ns else time.monotonic_ns()
-                    self._call(self._take, line, at_ns)
-        except Exception as error:  # noqa: BLE001  whatever the SDK raises of a broken stream
-            self._broken = f"{type(error).__name__}: {error}"
-        self._call(self._over.set)
+        frames = self._daemon.api.logs(
+            self._container, stream=True, follow=True, timestamps=True, **since
+        )
+        for instant_ns, line in lines_of(frames):
+            if instant_ns > self._since_ns or not instant_ns:
+                yield line, mono_ns(instant_ns) if instant_ns else time.monotonic_ns()
 
-    def _take(self, line: str, at_ns: int) -> None:
+    def _take(self, line: tuple[str, int]) -> None:
         self.lines += 1
-        self._on_line(line, at_ns)
+        self._on_line(*line)
 
-    def _call(self, what: Callable[..., object], *arguments: Any) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has ended
-            self._loop.call_soon_threadsafe(what, *arguments)
+    def _end(self, why: str) -> None:
+        self._broken = why
+        self._over.set()
 
 
 def lines_of(frames: Iterable[bytes]) -> Iterator[tuple[int, str]]:
     """Read the lines of a log with timestamps, each with the instant of its beginning in ns.
 
     Docker cuts a line of more than 16 KiB into frames, and each frame has a timestamp of its own.
-    A longer line than LineReader keeps is cut there.
+    A line that is longer than LineReader keeps is cut there.
     """
     reader = LineReader()
     begun_ns, is_inside = 0, False
@@ -103,12 +95,8 @@ def lines_of(frames: Iterable[bytes]) -> Iterator[tuple[int, str]]:
 
 
 def nanoseconds(stamp: str) -> int:
-    """An RFC 3339 instant with up to nine digits of a second, in ns since 1970; 0 for rubbish."""
-    if stamp[_DATE_LENGTH : _DATE_LENGTH + 1] != "T":
-        return 0
+    """Read an RFC 3339 instant in ns since 1970, to the microsecond; 0 for anything else."""
     try:
-        seconds = datetime.fromisoformat(stamp[:_SECONDS_LENGTH]).replace(tzinfo=UTC).timestamp()
-        fraction = stamp[_SECONDS_LENGTH + 1 :].rstrip("Z")
-        return int(seconds) * NS_PER_S + int((fraction + "0" * 9)[:9] or 0)
-    except ValueError:
+        return (datetime.fromisoformat(stamp) - _EPOCH) // timedelta(microseconds=1) * 1000
+    except (ValueError, TypeError):  # TypeError: without a time zone
         return 0

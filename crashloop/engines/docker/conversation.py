@@ -1,4 +1,4 @@
-"""A program in a container that is spoken to in lines of JSON, one answer for each."""
+"""Questions to a program in a container, and its answers: lines of JSON, one answer for each."""
 
 from __future__ import annotations
 
@@ -6,27 +6,30 @@ import asyncio
 import contextlib
 import json
 import socket
-import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from crashloop.engines.docker.daemon import told
+from docker.utils.socket import frames_iter
+
+from crashloop.engines.docker.daemon import sdk_errors
+from crashloop.engines.docker.threads import follow
+from crashloop.engines.output import LineReader
 from crashloop.errors import HarnessError
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Mapping
 
 STDOUT = 1
 TAIL_LINES = 12
 CLOSE_BOUND_S = 2.0
-MAX_LINE_BYTES = 64 * 1024
 
 
 class Conversation:
-    """Asks and hears a program by the socket of its standard input and output.
+    """Talks to a program over the socket of its standard input and output.
 
-    A line with an `answer` belongs to the oldest question; every other JSON line goes to `on_line`,
-    in the run's loop. Anything else it says is kept for an error's message.
+    A line with an `answer` answers the oldest question; every other JSON line goes to `on_line`, in
+    the run's loop. Other lines are kept for error messages.
     """
 
     def __init__(
@@ -35,29 +38,32 @@ class Conversation:
         self.name = name
         self._socket = stream
         self._on_line = on_line
-        self._loop: asyncio.AbstractEventLoop
+        self._reader = LineReader()
         self._questions: deque[asyncio.Future[Any]] = deque()
-        self._words: deque[str] = deque(maxlen=TAIL_LINES)
+        self._tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._thread: threading.Thread | None = None
         self._ended = False
         self._closed = False
 
     def begin(self) -> None:
-        """Listen from now on, in the running loop."""
-        self._loop = asyncio.get_running_loop()
-        self._thread = threading.Thread(target=self._read, daemon=True, name=self.name)
-        self._thread.start()
+        """Read what the program writes, in the running loop."""
+        self._thread = follow(
+            self.name,
+            lambda: frames_iter(self._socket, tty=False),
+            on_item=self._take_frame,
+            on_end=self._end,
+        )
 
     async def ask(self, question: Mapping[str, Any], *, deadline_s: float) -> Any:
-        """Its answer; HarnessError when it gives none within `deadline_s`, or an error of its own.
+        """Return its answer; HarnessError when it ends or gives none within `deadline_s`.
 
-        Questions may be asked before it has started: it reads them when it does.
+        A program that is still starting reads the question when it is ready.
         """
         if self._ended:
-            raise self._gone()
-        answer: asyncio.Future[Any] = self._loop.create_future()
-        # A short line, so that the socket takes it at once: order of questions is that of answers.
-        with told(f"{self.name} could not be asked"):
+            raise self._no_answer()
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        # The line is short enough for the socket's buffer, so questions are sent in this order.
+        with sdk_errors(f"{self.name} could not be asked"):
             _real(self._socket).sendall((json.dumps(question) + "\n").encode())
         self._questions.append(answer)
         try:
@@ -65,12 +71,13 @@ class Conversation:
                 return await answer
         except TimeoutError:
             raise HarnessError(
-                f"{self.name} did not answer within {deadline_s:g} s; it said:\n{self._tail()}",
+                f"{self.name} did not answer within {deadline_s:g} s; its last lines:\n"
+                f"{self._last_lines()}",
                 hint="run it again on a less busy machine",
             ) from None
 
     def close(self) -> None:
-        """Hang up, which ends the program; calling it again does nothing."""
+        """Close the socket, which ends the program; a second call does nothing."""
         if self._closed:
             return
         self._closed = True
@@ -82,63 +89,48 @@ class Conversation:
             with contextlib.suppress(OSError):
                 each.close()
 
-    def _read(self) -> None:
-        from docker.utils.socket import frames_iter  # noqa: PLC0415  an extra
+    def _take_frame(self, frame: tuple[int, bytes]) -> None:
+        stream, data = frame
+        if stream == STDOUT:
+            for line in self._reader.feed(data):
+                self._take(line)
+        else:
+            self._tail.extend(data.decode(errors="replace").splitlines())
 
-        rest = b""
+    def _take(self, line: str) -> None:
         try:
-            for stream, data in frames_iter(self._socket, tty=False):
-                if stream != STDOUT:
-                    self._words.extend(data.decode(errors="replace").splitlines())
-                    continue
-                *lines, rest = (rest + data).split(b"\n")
-                rest = rest[-MAX_LINE_BYTES:]
-                for line in lines:
-                    self._call(self._hear, line)
-        except (OSError, ValueError):
-            pass  # hung up
-        if rest:
-            self._words.append(rest.decode(errors="replace"))
-        self._call(self._end)
-
-    def _call(self, what: Callable[..., None], *arguments: Any) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has ended
-            self._loop.call_soon_threadsafe(what, *arguments)
-
-    def _hear(self, line: bytes) -> None:
-        try:
-            said = json.loads(line)
+            message = json.loads(line)
         except (ValueError, RecursionError):
-            said = None
-        if not isinstance(said, dict):
-            self._words.append(line.decode(errors="replace"))
-            return
-        if "answer" not in said:
+            message = None
+        if not isinstance(message, dict):
+            self._tail.append(line)
+        elif "answer" not in message:
             if self._on_line is not None:
-                self._on_line(said)
-            return
-        if self._questions:
+                self._on_line(message)
+        elif self._questions:
             question = self._questions.popleft()
             if not question.done():
-                question.set_result(said["answer"])
+                question.set_result(message["answer"])
 
-    def _end(self) -> None:
+    def _end(self, why: str) -> None:
+        del why  # its last lines say more than how the socket ended
+        self._tail.extend(self._reader.end())
         self._ended = True
         while self._questions:
             question = self._questions.popleft()
             if not question.done():
-                question.set_exception(self._gone())
+                question.set_exception(self._no_answer())
 
-    def _gone(self) -> HarnessError:
+    def _no_answer(self) -> HarnessError:
         return HarnessError(
-            f"{self.name} ended and gave no answer; it said:\n{self._tail()}",
+            f"{self.name} ended without an answer; its last lines:\n{self._last_lines()}",
             hint="the lines above are its own words",
         )
 
-    def _tail(self) -> str:
-        return "\n".join(f"    {line}" for line in self._words) or "    (nothing)"
+    def _last_lines(self) -> str:
+        return "\n".join(f"    {line}" for line in self._tail) or "    (none)"
 
 
 def _real(reader: Any) -> Any:
-    """The SDK gives a reader over the real socket; only that one can be written to."""
+    """The socket inside the SDK's reader; only that one can be written to."""
     return getattr(reader, "_sock", reader)

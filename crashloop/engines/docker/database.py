@@ -20,16 +20,16 @@ PORT = 5432
 READY_BOUND_S = 60.0
 ASK_EVERY_S = 0.02
 ROLE_NAME = "postgres"
-# What a server says that has not opened its port, or is still starting up behind it
+# What a client sees before the server has opened its port, or while it is starting up.
 _NOT_YET = (OSError, asyncpg.CannotConnectNowError, asyncpg.ConnectionDoesNotExistError)
 
 _SETTINGS = ("-c", "log_connections=on", "-c", "log_disconnections=on", "-c", "log_timezone=UTC")
 
 
 class Database:
-    """The run's Postgres, by the official image's contract; made by `start`, used after `ready`.
+    """The run's Postgres, as the official image runs it: first `start`, then `ready`.
 
-    The app gets a role of its own, which owns its database and is nothing more.
+    The app gets a role that owns its database and may do nothing else.
     """
 
     def __init__(self, project: Project, image: str) -> None:
@@ -38,7 +38,7 @@ class Database:
         self.superuser_password = secrets.token_hex(16)
         self._project = project
         self._image = image
-        self._connection: asyncpg.Connection[Any]
+        self._connection: asyncpg.Connection[Any] | None = None
 
     def start(self, network: Any) -> None:
         """Start the container on `network`. Blocking."""
@@ -56,16 +56,16 @@ class Database:
         self.address = self._project.start(container, network)
 
     async def ready(self) -> Inspector:
-        """Wait until it answers, give the app its role and database; gives a look into it."""
+        """Wait until it answers, and create the app's role; returns the harness's own access."""
         self._connection = await self._connect()
-        # The password is of hexadecimal digits, and DDL takes no parameters.
+        # The password is hexadecimal digits, and DDL takes no parameters.
         await self._connection.execute(f"CREATE ROLE {ROLE} LOGIN PASSWORD '{self.app_password}'")
         await self._connection.execute(f"ALTER DATABASE {DATABASE} OWNER TO {ROLE}")
         return Inspector(self._connection)
 
     def close(self) -> None:
-        """Drop the connection; the container goes with its project."""
-        if hasattr(self, "_connection"):
+        """Drop the connection; the container is removed with its project."""
+        if self._connection is not None:
             self._connection.terminate()
 
     async def _connect(self) -> asyncpg.Connection[Any]:

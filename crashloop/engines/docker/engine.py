@@ -1,32 +1,31 @@
 """The Docker engine: the same scenario in containers, restarted by Docker itself.
 
-The app reaches Postgres as on Cloud Run: by a Unix socket on a shared volume, behind which our own
-proxy stands as the side-car, then Toxiproxy, then Postgres; over TCP it goes straight to Toxiproxy.
-Postgres is on a network of its own, so that there is no other way. No port is published: the
-harness reaches the containers at their own addresses.
+The app reaches Postgres as on Cloud Run: by a Unix socket on a shared volume. Behind the socket are
+our own proxy as the side-car, then Toxiproxy, then Postgres. Over TCP the app connects to Toxiproxy
+directly. Postgres is on a network of its own, so there is no other path to it. No port is
+published: the harness reaches the containers at their own addresses.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import secrets
 import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from crashloop.clock import NS_PER_S
 from crashloop.engines.docker import app_container as app
-from crashloop.engines.docker import evidence, ryuk
 from crashloop.engines.docker.capability import ENGINE_CAPABILITIES, require_possible
 from crashloop.engines.docker.daemon import connect
 from crashloop.engines.docker.events import Events
-from crashloop.engines.docker.images import ready
+from crashloop.engines.docker.images import Images, ready
 from crashloop.engines.docker.path_events import PathEvents
 from crashloop.engines.docker.platform import DockerPlatform
-from crashloop.engines.docker.project import Project
+from crashloop.engines.docker.project import MAX_LOG_LINES, Project
 from crashloop.engines.docker.servers import Servers
-from crashloop.engines.docker.settings import Images
-from crashloop.engines.docker.threads import blocking, from_thread
+from crashloop.engines.docker.threads import blocking, in_loop
 from crashloop.engines.docker.watchdog import Watchdog
 from crashloop.engines.template import ROLE
 from crashloop.errors import HarnessError
@@ -35,19 +34,23 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
 
     from crashloop.engines.base import Attempt, Platform, Setup
-    from crashloop.engines.docker.daemon import Daemon
     from crashloop.engines.docker.events import ContainerEvent
-    from crashloop.engines.docker.images import Ready
     from crashloop.engines.docker.platform import ContainerAttempt
     from crashloop.faults.injector import Injector
 
+_INTERFERENCE = {
+    "destroy": "was removed by somebody else",
+    "kill": "was sent a signal by somebody else",
+    "pause": "was paused by somebody else",
+}
+
 
 class DockerEngine:
-    """What a scenario runs on in Docker. Made by `open`, which also takes it all down again."""
+    """What a scenario runs on in Docker. Created by `open`, which also removes all of it."""
 
     name: ClassVar[str] = "docker"
 
-    def __init__(self, setup: Setup, *, project: Project, images: Ready) -> None:
+    def __init__(self, setup: Setup, *, project: Project, images: Images) -> None:
         self.proxy: Injector
         self._setup = setup
         self._recorder = setup.recorder
@@ -71,47 +74,40 @@ class DockerEngine:
     @classmethod
     @contextlib.asynccontextmanager
     async def open(cls, setup: Setup) -> AsyncIterator[DockerEngine]:
-        """Start everything but the app; remove everything on leaving, its logs saved before."""
+        """Start everything but the app; on leaving, save the logs and remove everything."""
         recorder = setup.recorder
         require_possible(setup.scenario)
         begun_ns = time.monotonic_ns()
+        loop = asyncio.get_running_loop()
+
+        def say(what: str) -> None:
+            in_loop(loop, recorder.emit, "harness", "image.missing", {"what": what})
+
         async with contextlib.AsyncExitStack() as stack:
+            wanted = Images.from_environment()
             daemon = await blocking(connect)
             stack.callback(daemon.close)
-            wanted = Images.from_environment()
-            say = from_thread(
-                lambda what: recorder.emit("harness", "image.missing", {"what": what})
-            )
             images = await asyncio.to_thread(ready, daemon, wanted, say=say)
-            watcher = await asyncio.to_thread(ryuk.settle, daemon, say=say)
-            run_id = secrets.token_hex(6)
-            stack.enter_context(Watchdog(run_id))
-            project = Project(daemon, run_id)
+            project = Project(daemon, secrets.token_hex(6))
+            stack.enter_context(Watchdog(project.run_id))
             engine = cls(setup, project=project, images=images)
             stack.push_async_exit(engine._end)
-            await engine._start(stack, daemon)
+            await engine._start(stack)
             recorder.emit(
                 "harness",
                 "lab.ready",
                 {
                     "database_address": str(engine._servers.path.address),
-                    "run": run_id,
-                    "daemon": daemon.facts.to_json(),
-                    "ryuk": watcher,
-                    "images": {
-                        "postgres": images.postgres,
-                        "toxiproxy": images.toxiproxy,
-                        "cache": images.cache,
-                        "app": images.app,
-                        "sidecar": images.sidecar,
-                    },
+                    "run": project.run_id,
+                    "daemon": dataclasses.asdict(daemon.facts),
+                    "images": images.in_use(),
                     "took_s": round((time.monotonic_ns() - begun_ns) / NS_PER_S, 4),
                 },
             )
             yield engine
 
     async def baseline(self) -> None:
-        """Prove the path before any fault: a query from the side-car, as the app will ask it."""
+        """Prove the path before any fault: a query from the side-car, as the app will make it."""
         before = set(self._events.links)
         inspector = self._servers.inspector
         sessions = await self._servers.path.query(
@@ -144,31 +140,28 @@ class DockerEngine:
         return await self._servers.inspector.message(key)
 
     async def fail_when_broken(self) -> None:
-        """Wait for ever; HarnessError when a container of the lab dies or is removed by others."""
+        """Wait for ever; HarnessError when a container fails or somebody else changes one."""
         sidecar = self._servers.path.sidecar
         async with asyncio.TaskGroup() as group:
             watching = group.create_task(sidecar.died.wait())
             watching.add_done_callback(
-                lambda _: self._break(
-                    f"the side-car's proxy {sidecar.why} in the middle of the run"
-                )
+                lambda _: self._break(f"the side-car's proxy {sidecar.why} during the run")
             )
             await self._broken
 
-    async def _start(self, stack: contextlib.AsyncExitStack, daemon: Daemon) -> None:
-        """Hear Docker's events from before the first container on; start all but the app."""
+    async def _start(self, stack: contextlib.AsyncExitStack) -> None:
+        """Read Docker's events before the first container exists; start all but the app."""
         stack.callback(self._servers.close)
-        events = await blocking(
-            Events.of, daemon, self._project.run_id, self._on_event, self._on_events_end
-        )
-        events.begin()
+        project = self._project
+        events = await blocking(Events, project.daemon, project.run_id)
         stack.callback(events.close)
+        events.follow(self._on_event, self._on_events_end)
         await self._unless_broken(self._servers.start(self._setup.timers()))
         self.proxy = self._servers.injector
         stack.push_async_exit(self._settle)
 
     async def _unless_broken(self, work: Coroutine[Any, Any, None]) -> None:
-        """Await `work`, but no longer than the lab is whole."""
+        """Await `work`; cancel it when the lab breaks meanwhile."""
         starting = asyncio.ensure_future(work)
         try:
             await asyncio.wait({starting, self._broken}, return_when=asyncio.FIRST_COMPLETED)
@@ -181,19 +174,20 @@ class DockerEngine:
         starting.result()
 
     async def _settle(self, kind: type[BaseException] | None, *_: object) -> None:
-        """At the end of a run that went well, wait for what the path has still to tell."""
+        """At the end of a run that succeeded, wait for the last observations on the path."""
         if kind is None:
             await self._servers.settle()
 
     async def _end(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Save the logs, then remove everything at once; what went wrong before goes first."""
+        """Save the logs, then remove everything. An earlier error is raised before one of these."""
         self._ending = True
         self._servers.path.sidecar.stopping()
         try:
             if self._platform is not None:
                 self._platform.close()
-            save, redactor = evidence.save, self._recorder.redactor
-            lines = await blocking(save, self._project, self._setup.artifacts, redactor)
+            lines = await blocking(
+                self._project.save, self._setup.artifacts, self._recorder.redactor
+            )
             self._count_lines(lines.get(app.ROLE_NAME, 0))
         except (HarnessError, OSError):
             if kind is None:
@@ -203,10 +197,10 @@ class DockerEngine:
             await blocking(self._project.remove)
 
     def _count_lines(self, whole: int) -> None:
-        """Say so where the attempts' logs are not the whole of the container's."""
-        heard = sum(each.log.lines for each in self._attempts())
-        if heard < whole <= evidence.MAX_LOG_LINES:
-            why = f"Docker's log has {whole} lines, of which {heard} were heard"
+        """Emit `app.truncated` where the attempts' logs lack lines of the container's log."""
+        received = sum(each.log.lines for each in self._attempts())
+        if received < whole <= MAX_LOG_LINES:
+            why = f"Docker's log has {whole} lines, of which {received} were received"
             self._recorder.emit("app", "app.truncated", {"why": why}, attempt=len(self._attempts()))
 
     def _on_event(self, event: ContainerEvent) -> None:
@@ -223,34 +217,29 @@ class DockerEngine:
             kind = f"container.{event.action}"
             self._recorder.emit("platform", kind, data, mono_ns=event.mono_ns)
         if not self._ending and (what := self._interference(event)):
-            self._break(f"the container {event.role} {what} in the middle of the run")
+            self._break(f"the container {event.role} {what} during the run")
 
     def _interference(self, event: ContainerEvent) -> str:
         """What somebody else did to a container, or a server's own death; empty for all else.
 
-        Docker's restarts kill nothing, and our own stop of the app is known.
+        Docker's restarts send no signal, and our own stop of the app is known.
         """
         is_app = event.role == app.ROLE_NAME
         if is_app and self._platform is not None and self._platform.is_stopping:
             return ""
         if event.action == "die" and not is_app:
             return "died"
-        told = {
-            "destroy": "was removed by somebody else",
-            "kill": "was sent a signal by somebody else",
-            "pause": "was paused by somebody else",
-        }
-        return told.get(event.action, "")
+        return _INTERFERENCE.get(event.action, "")
 
     def _on_events_end(self, why: str) -> None:
         if not self._ending:
-            self._break(f"Docker's event stream ended in the middle of the run: {why}")
+            self._break(f"Docker's event stream ended during the run: {why}")
 
     def _break(self, why: str) -> None:
         if not self._broken.done():
             hint = "nothing of this run counts; see its log in the artifacts and run again"
             self._broken.set_exception(HarnessError(why, hint=hint))
-            self._broken.exception()  # noted: nobody may be waiting for it any more
+            self._broken.exception()  # retrieved: perhaps nobody awaits it any more
 
     def _attempts(self) -> list[ContainerAttempt]:
         return self._platform.attempts if self._platform is not None else []

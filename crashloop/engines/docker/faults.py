@@ -1,34 +1,51 @@
-"""Faults on Docker: each goes to whoever makes it there."""
+"""Faults on Docker: each is injected by the part that can make it there."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
-from crashloop.engines.docker.capability import MAKERS
+from crashloop.proxy.faults import Latency
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from crashloop.engines.docker.capability import Maker
+    from crashloop.engines.docker.witness import Witness
     from crashloop.faults.injector import Injector
-    from crashloop.model import Transport
+    from crashloop.proxy.control.toxiproxy import ToxiproxyControl
     from crashloop.proxy.faults import Fault
 
 
 class Faults:
-    """Gives each fault to its maker, and each heal to whom the fault went."""
+    """An injector that passes each fault, by its name, to the injector that makes it."""
 
-    def __init__(self, transport: Transport, makers: Mapping[Maker, Injector]) -> None:
-        self._transport = transport
-        self._makers = makers
-        self._made_by: dict[str, Injector] = {}
+    def __init__(self, injectors: Mapping[str, Injector]) -> None:
+        self._injectors = injectors
 
     async def inject(self, fault_id: str, fault: Fault) -> None:
-        """Put the fault in; it acts when this returns."""
-        maker = self._makers[MAKERS[self._transport, fault.kind]]
-        await maker.inject(fault_id, fault)
-        self._made_by[fault_id] = maker
+        """Inject the fault; it acts when this returns."""
+        await self._injectors[fault_id].inject(fault_id, fault)
 
     async def heal(self, fault_id: str) -> None:
-        """Take it out; what it held is released when this returns."""
-        await self._made_by.pop(fault_id).heal(fault_id)
+        """Heal the fault; what it held is released when this returns."""
+        await self._injectors[fault_id].heal(fault_id)
+
+
+class ToxiproxyFaults:
+    """The latency toxic of a real Toxiproxy; the witness is told which delay to look for."""
+
+    def __init__(self, control: ToxiproxyControl, proxy: str, witness: Witness) -> None:
+        self._control = control
+        self._proxy = proxy
+        self._witness = witness
+
+    async def inject(self, fault_id: str, fault: Fault) -> None:
+        """Add the toxic."""
+        assert isinstance(fault, Latency)
+        self._witness.expect_delay(fault_id, fault.latency_s)
+        await asyncio.to_thread(self._control.inject, self._proxy, fault_id, fault)
+
+    async def heal(self, fault_id: str) -> None:
+        """Remove the toxic; what it held is passed on at once."""
+        await asyncio.to_thread(self._control.heal, self._proxy, fault_id)
+        self._witness.expect_no_delay(fault_id)

@@ -1,8 +1,8 @@
-"""What runs in Toxiproxy's network namespace: sees its segments, and shuts its port in the kernel.
+"""The program in Toxiproxy's network namespace: reports segments, and closes the port by iptables.
 
-Reads questions from standard input and answers each in a line; every other line that it writes is
-something seen: `{"kind", "mono_ns", "data"}`. Ends with its input. Sees all segments with
-CAP_NET_RAW; shuts the port by iptables with CAP_NET_ADMIN.
+It reads questions from standard input and answers each in a line; every other line that it writes
+is an observation: `{"kind", "mono_ns", "data"}`. It ends with its input. Reading all segments needs
+CAP_NET_RAW, closing the port CAP_NET_ADMIN.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ RULES = {
     "refuse": ("-j", "REJECT", "--reject-with", "tcp-reset"),
     "black_hole": ("--syn", "-j", "DROP"),
 }
-"""What the kernel does with segments to the port: reset every one, or drop each SYN unseen."""
+"""What the kernel does with segments to the port: reset each of them, or drop each SYN."""
 
 
 class Gate:
@@ -65,11 +65,11 @@ class Gate:
         self._socket.setblocking(False)
 
     def begin(self) -> None:
-        """See segments from now on, in the running loop."""
+        """Read segments from now on, in the running loop."""
         asyncio.get_running_loop().add_reader(self._socket.fileno(), self._read)
 
     async def answer(self, question: Mapping[str, Any]) -> dict[str, Any]:
-        """What is asked: `able`, `shut`, `open` or `settle`."""
+        """Answer one question: `able`, `shut`, `open` or `settle`."""
         match question["do"]:
             case "able":
                 return self._able()
@@ -82,7 +82,7 @@ class Gate:
         return {"lost": self._lost + self._links.lost}
 
     def _read(self) -> None:
-        """All segments that have arrived by now."""
+        """Report all segments that have arrived by now."""
         while True:
             try:
                 packet, more, _, address = self._socket.recvmsg(_MAX_PACKET_BYTES, _MORE_BYTES)
@@ -96,10 +96,10 @@ class Gate:
                 continue
             for seen in self._links.take(segment, at_ns):
                 shut = {"fault": self._shut_by} if seen.kind in {"syn", "refused"} else {}
-                tell(seen.kind, {**seen.data, **shut}, at_ns)
+                report(seen.kind, {**seen.data, **shut}, at_ns)
 
     def _able(self) -> dict[str, Any]:
-        """Whether the kernel lets us shut the port here."""
+        """Whether the kernel lets us close the port here."""
         if shutil.which("iptables") is None:
             return {"error": "there is no iptables in the side-car's image"}
         done = self._iptables(["-S", "INPUT"])
@@ -110,24 +110,24 @@ class Gate:
         done = self._iptables(["-I", *rule])
         if done.returncode:
             return {"error": done.stderr.strip()[:300]}
-        self._read()  # what came before the rule, or while it was made, is no receipt
+        self._read()  # segments from before the rule are no receipts
         self._rules[fault], self._shut_by = rule, fault
-        tell("gate.closed", {"fault": fault, "mode": how}, time.monotonic_ns())
+        report("gate.closed", {"fault": fault, "mode": how}, time.monotonic_ns())
         observed = await self._connect()
-        tell("gate.checked", {"fault": fault, "observed": observed}, time.monotonic_ns())
+        report("gate.checked", {"fault": fault, "observed": observed}, time.monotonic_ns())
         return {"observed": observed}
 
     def _open(self, fault: str) -> dict[str, Any]:
         self._read()
-        self._shut_by = ""  # what comes while the rule goes is no receipt either
+        self._shut_by = ""  # segments from now on are no receipts
         done = self._iptables(["-D", *self._rules.pop(fault)])
         if done.returncode:
             return {"error": done.stderr.strip()[:300]}
-        tell("gate.opened", {"fault": fault}, time.monotonic_ns())
+        report("gate.opened", {"fault": fault}, time.monotonic_ns())
         return {}
 
     async def _connect(self) -> str:
-        """What a connect() of our own to the port sees."""
+        """Connect to the port; returns what was observed."""
         try:
             async with asyncio.timeout(CHECK_S):
                 _, writer = await asyncio.open_connection("127.0.0.1", self._port)
@@ -152,7 +152,7 @@ class Gate:
 
 
 def _instant_ns(more: list[tuple[int, int, bytes]]) -> int:
-    """When the kernel saw a segment, on the monotonic clock; now, where it does not say."""
+    """When the kernel received a segment, on the monotonic clock; now if it does not say."""
     for level, kind, data in more:
         if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS:
             seconds, nanoseconds = struct.unpack("qq", data[:16])
@@ -160,24 +160,24 @@ def _instant_ns(more: list[tuple[int, int, bytes]]) -> int:
     return time.monotonic_ns()
 
 
-def tell(kind: str, data: Mapping[str, object], mono_ns: int) -> None:
-    """Write a line about something seen."""
-    say({"kind": kind, "mono_ns": mono_ns, "data": data})
+def report(kind: str, data: Mapping[str, object], mono_ns: int) -> None:
+    """Write an observation."""
+    write({"kind": kind, "mono_ns": mono_ns, "data": data})
 
 
-def say(line: Mapping[str, object]) -> None:
-    """Write a line."""
+def write(line: Mapping[str, object]) -> None:
+    """Write a line of JSON."""
     sys.stdout.write(json.dumps(line) + "\n")
     sys.stdout.flush()
 
 
 async def main(port: int) -> None:
-    """See and answer until the input ends."""
+    """Observe and answer until the input ends."""
     gate = Gate(port)
     gate.begin()
     loop = asyncio.get_running_loop()
     while line := await loop.run_in_executor(None, sys.stdin.readline):
-        say({"answer": await gate.answer(json.loads(line))})
+        write({"answer": await gate.answer(json.loads(line))})
 
 
 if __name__ == "__main__":

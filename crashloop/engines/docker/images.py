@@ -1,4 +1,4 @@
-"""The images of a run: there already, pulled, or built from this installation's own files."""
+"""The images of a run: already there, pulled, or built from this installation's own files."""
 
 from __future__ import annotations
 
@@ -6,24 +6,27 @@ import contextlib
 import fcntl
 import hashlib
 import io
+import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import docker.errors
+
 from crashloop.engines.account import unprivileged_account
 from crashloop.engines.docker.context import app_context, sidecar_context
-from crashloop.engines.docker.daemon import told
+from crashloop.engines.docker.daemon import sdk_errors
 from crashloop.engines.template import cache_folder
-from crashloop.errors import CapabilityError, HarnessError
+from crashloop.errors import CapabilityError, HarnessError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from crashloop.engines.docker.context import Context
     from crashloop.engines.docker.daemon import Daemon
-    from crashloop.engines.docker.settings import Images
 
+PREFIX = "CRASHLOOP_DOCKER_"
 PROJECT_LABEL = "org.crashloop.image"
 CONTENT_LABEL = "org.crashloop.content"
 BUILD_BOUND_S = 900.0
@@ -32,90 +35,113 @@ TAIL_LINES = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ready:
-    """The images of a run by what they are for; each is there."""
+class Images:
+    """The images of a run, each overridden by its variable, such as CRASHLOOP_DOCKER_CACHE_IMAGE.
 
-    postgres: str
-    toxiproxy: str
-    cache: str
-    app: str
-    sidecar: str
+    `app_image` and `sidecar_image` are built from `base_image` where they are empty, with the
+    packages of the index that `pip_options` names, or without an index from the folder `wheels`.
+    """
+
+    postgres_image: str = "postgres:18"
+    toxiproxy_image: str = "ghcr.io/shopify/toxiproxy:2.12.0"
+    cache_image: str = "redis:7"
+    base_image: str = "python:3.12-slim"
+    app_image: str = ""
+    sidecar_image: str = ""
+    wheels: str = ""
+    pip_options: str = ""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Images:
+        """Read the variables; UsageError where the folder of wheels has none."""
+        names = {field.name: variable(field.name) for field in fields(cls)}
+        given = {name: environment[key] for name, key in names.items() if environment.get(key)}
+        images = cls(**given)
+        if images.wheels and not any(Path(images.wheels).glob("*.whl")):
+            raise UsageError(
+                f"{names['wheels']}={images.wheels} is no folder with wheels",
+                hint="fill it with `pip download`, or unset the variable to use the package index",
+            )
+        return images
+
+    def in_use(self) -> dict[str, str]:
+        """The images that containers are created from, by what they are for."""
+        return {
+            "postgres": self.postgres_image,
+            "toxiproxy": self.toxiproxy_image,
+            "cache": self.cache_image,
+            "app": self.app_image,
+            "sidecar": self.sidecar_image,
+        }
 
 
-def ready(daemon: Daemon, images: Images, *, say: Callable[[str], None]) -> Ready:
-    """See to it that every image is there; `say` is told what takes long. Blocking.
+def variable(name: str) -> str:
+    """The variable that overrides the field `name` of Images."""
+    return PREFIX + name.upper()
 
-    Raises CapabilityError where one can be neither pulled nor built, with the daemon's own words.
+
+def ready(daemon: Daemon, images: Images, *, say: Callable[[str], None]) -> Images:
+    """Pull or build what is missing; returns the images with none empty. Blocking.
+
+    `say` is told what takes long. Raises CapabilityError, with the daemon's own words, where an
+    image can be neither pulled nor built.
     """
     wheels = Path(images.wheels) if images.wheels else None
-    for name in ("postgres_image", "toxiproxy_image", "cache_image", "app_image", "sidecar_image"):
-        if getattr(images, name):
-            _pulled(daemon, images, name, say)
+    for role, image in images.in_use().items():
+        if image:
+            _pulled(daemon, image, f"{role}_image", say)
     app = images.app_image or _built(daemon, images, "app", app_context(wheels), say)
     sidecar = images.sidecar_image or _built(
         daemon, images, "sidecar", sidecar_context(wheels), say
     )
-    return Ready(
-        postgres=images.postgres_image,
-        toxiproxy=images.toxiproxy_image,
-        cache=images.cache_image,
-        app=app,
-        sidecar=sidecar,
-    )
+    return replace(images, app_image=app, sidecar_image=sidecar)
 
 
-def _pulled(daemon: Daemon, images: Images, name: str, say: Callable[[str], None]) -> str:
-    """The id of the image in the field `name`; pulled first where it is missing."""
-    image = str(getattr(images, name))
+def _pulled(daemon: Daemon, image: str, field: str, say: Callable[[str], None]) -> str:
+    """The image's id; it is pulled first where it is missing."""
     found = _find(daemon, image)
     if found:
         return found
     say(f"pulling {image}")
     try:
-        with told(f"the image {image} is not here and cannot be pulled"):
+        with sdk_errors(f"the image {image} is not here and cannot be pulled"):
             return str(daemon.client.images.pull(image).id)
     except HarnessError as error:
         raise CapabilityError(
             error.message,
             hint="see whether its registry can be reached from here, or name another image with "
-            f"{images.variable(name)}",
+            f"{variable(field)}",
         ) from error
 
 
 def _built(
     daemon: Daemon, images: Images, name: str, context: Context, say: Callable[[str], None]
 ) -> str:
-    """The tag of an image of ours; built first where no image has this very content."""
-    base = _pulled(daemon, images, "base_image", say)
+    """The tag of an image of ours; it is built first where no image has this content."""
+    base = _pulled(daemon, images.base_image, "base_image", say)
     arguments = {"BASE": images.base_image, "PIP_OPTIONS": images.pip_options}
+    wheels = variable("wheels")
+    hint = f"see the lines above; without a package index, name a folder of wheels with {wheels}"
     if images.wheels:
         arguments["PIP_OPTIONS"] = "--no-index --find-links /wheels"
+        hint = f"the folder {wheels}={images.wheels} lacks some of the wheels"
     content = hashlib.sha256(f"{base} {arguments} {context.digest}".encode()).hexdigest()
     tag = f"crashloop/{name}:{content[:16]}"
     if _find(daemon, tag):
         return tag
-    with _alone(tag):
+    with _build_lock(tag):
         if not _find(daemon, tag):
             say(f"building {tag} from {images.base_image}")
-            _build(daemon, tag, content, context, arguments, hint=_build_hint(images))
+            _build(daemon, tag, content, context, arguments, hint=hint)
     return tag
 
 
 def _find(daemon: Daemon, image: str) -> str | None:
-    import docker.errors  # noqa: PLC0415  an extra
-
-    with told(f"the image {image} could not be looked up"):
+    with sdk_errors(f"the image {image} could not be looked up"):
         try:
             return str(daemon.api.inspect_image(image)["Id"])
         except docker.errors.ImageNotFound:
             return None
-
-
-def _build_hint(images: Images) -> str:
-    variable = images.variable("wheels")
-    if images.wheels:
-        return f"the folder {variable}={images.wheels} has not all the wheels that are needed"
-    return f"see the lines above; without a package index, name a folder of wheels with {variable}"
 
 
 def _build(
@@ -127,8 +153,8 @@ def _build(
     *,
     hint: str,
 ) -> None:
-    said: list[str] = []
-    with told(f"the image {tag} could not be built"):
+    lines: list[str] = []
+    with sdk_errors(f"the image {tag} could not be built"):
         for step in daemon.api.build(
             fileobj=io.BytesIO(context.tar()),
             custom_context=True,
@@ -141,9 +167,9 @@ def _build(
             decode=True,
             timeout=BUILD_BOUND_S,
         ):
-            said += str(step.get("stream", "")).splitlines()
+            lines += str(step.get("stream", "")).splitlines()
             if "error" in step:
-                tail = "\n".join(f"    {line}" for line in said[-TAIL_LINES:])
+                tail = "\n".join(f"    {line}" for line in lines[-TAIL_LINES:])
                 raise CapabilityError(
                     f"the image {tag} could not be built: {step['error']}; its last lines:\n{tail}",
                     hint=hint,
@@ -151,10 +177,9 @@ def _build(
 
 
 @contextlib.contextmanager
-def _alone(tag: str) -> Iterator[None]:
-    """Let one process build at a time: two runs that begin together need the same image once."""
-    folder = cache_folder(unprivileged_account())
-    path = folder / "docker-build.lock"
+def _build_lock(tag: str) -> Iterator[None]:
+    """Let one process build at a time: two runs that start together need the same image once."""
+    path = cache_folder(unprivileged_account()) / "docker-build.lock"
     with path.open("w", encoding="ascii") as lock:
         until_s = time.monotonic() + BUILD_BOUND_S
         while True:
@@ -165,8 +190,7 @@ def _alone(tag: str) -> Iterator[None]:
                 if time.monotonic() > until_s:
                     raise HarnessError(
                         f"another run has been building for {BUILD_BOUND_S:g} s, and {tag} waits",
-                        hint=f"see who holds {path}: lsof {path}",
+                        hint=f"see which process holds {path}: lsof {path}",
                     ) from None
-                # A file's lock gives no event.
-                time.sleep(LOCK_INTERVAL_S)
+                time.sleep(LOCK_INTERVAL_S)  # a file lock gives no event
         yield

@@ -1,4 +1,4 @@
-"""Instants of the wall clock on the monotonic one, by which a trace is ordered."""
+"""Instants of the wall clock, converted to the monotonic clock that orders a trace."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ _TRIES = 5
 
 
 def mono_ns(time_ns: int) -> int:
-    """An instant of a moment ago, told by this machine's wall clock, on its monotonic clock.
+    """Convert a recent instant of this machine's wall clock to its monotonic clock.
 
-    The two clocks cannot be read at once: of a few readings the one with the least between counts.
+    The clocks cannot be read at once: of a few pairs of readings the closest pair counts.
     """
     best_ns, offset_ns = 0, 0
     for number in range(_TRIES):

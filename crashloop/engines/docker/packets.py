@@ -1,4 +1,4 @@
-"""TCP segments as a network namespace shows them, and what they say about links through Toxiproxy.
+"""TCP segments seen in a network namespace, and what they show of the links through Toxiproxy.
 
 Pure: bytes and instants in, events out. Both legs of a link use one port: the app's leg comes in to
 it, Toxiproxy's own leg goes out to the database's.
@@ -20,7 +20,7 @@ End = tuple[str, int]
 
 FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
 RECEIPTS = 3
-"""Chunks of a link that are told one by one, as the built-in proxy does."""
+"""Chunks of a link that are reported one by one, as by the built-in proxy."""
 MAX_LINKS = 10_000
 
 _TCP = 6
@@ -41,7 +41,7 @@ class Segment:
 
 
 def parse(packet: bytes, *, outgoing: bool) -> Segment | None:
-    """Read an IPv4 packet from its header on; None where it is no TCP."""
+    """Read an IPv4 packet that starts with its header; None where it is not TCP."""
     if len(packet) < 20 or packet[0] >> 4 != _IPV4 or packet[9] != _TCP:  # noqa: PLR2004  RFC 791
         return None
     start = (packet[0] & 0x0F) * 4
@@ -62,7 +62,7 @@ def parse(packet: bytes, *, outgoing: bool) -> Segment | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """Something that segments show, with its facts."""
+    """An observation, with its facts."""
 
     kind: str
     data: dict[str, object]
@@ -70,13 +70,13 @@ class Seen:
 
 @dataclass(slots=True, kw_only=True)
 class _Leg:
-    """One direction of one connection: how many bytes have been seen of it."""
+    """One direction of one connection, and the number of bytes seen in it."""
 
     first: int = 0
     bytes_seen: int = 0
 
     def take(self, segment: Segment) -> int:
-        """Count a segment, a repeated one once; gives the bytes that are new."""
+        """Count a segment, a repeated one once; returns the number of new bytes."""
         end = (segment.sequence - self.first - 1) % _SEQUENCE_SPACE + segment.size_bytes
         new = max(0, end - self.bytes_seen) if segment.size_bytes else 0
         self.bytes_seen += new
@@ -95,15 +95,15 @@ class _Link:
     down: _Leg = field(default_factory=_Leg)
     upstream: _Leg = field(default_factory=_Leg)
     chunks: deque[tuple[int, int]] = field(default_factory=deque)  # (offset, arrived_ns)
-    told: int = 0
+    reported: int = 0
 
 
 class Links:
-    """The links through Toxiproxy's port `port`, told by their segments.
+    """The links through Toxiproxy's port `port`, followed by their segments.
 
     Kinds: `syn` (a client's first), `refused`, `opened`, `connected`, `passed` (a chunk of the
     database has gone on to the client, or never did, after `delay_s`), `closed`. `lost` counts
-    links that were too many to follow.
+    links beyond the most that are followed.
     """
 
     def __init__(self, *, port: int) -> None:
@@ -115,7 +115,7 @@ class Links:
         self._count = 0
 
     def take(self, segment: Segment, mono_ns: int) -> Iterator[Seen]:
-        """What this segment shows, seen at `mono_ns`."""
+        """Yield what this segment shows, seen at `mono_ns`."""
         if segment.outgoing:
             if segment.source[1] == self._port:
                 yield from self._to_client(segment, mono_ns)
@@ -132,7 +132,7 @@ class Links:
             if link is not None and link.up.first == segment.sequence:
                 return  # the same one, sent again
             if link is not None:
-                self._forget(link)  # its port is used anew, and nobody has seen it end
+                self._forget(link)  # its port is used again, and its end was not seen
             self._count += 1
             link = _Link(name=f"toxi-{self._count}", client=segment.source)
             link.up.first = segment.sequence
@@ -170,7 +170,7 @@ class Links:
             yield from self._close(link, "proxy", segment, mono_ns)
 
     def _to_database(self, segment: Segment) -> None:
-        """Toxiproxy dials for one client after the other, in their order, gone or not."""
+        """Toxiproxy dials for the clients in their order, also for those that have hung up."""
         is_dial = segment.flags & SYN and segment.source not in self._by_back
         if is_dial and self._undialled:
             link = self._undialled.popleft()
@@ -187,25 +187,25 @@ class Links:
             yield self._seen("connected", link)
             return
         before = link.upstream.bytes_seen
-        if link.upstream.take(segment) and link.told + len(link.chunks) < RECEIPTS:
+        if link.upstream.take(segment) and link.reported + len(link.chunks) < RECEIPTS:
             link.chunks.append((before, mono_ns))
 
     def _passed(self, link: _Link, mono_ns: int) -> Iterator[Seen]:
-        """The chunks that have begun to go on to the client."""
+        """Yield the chunks of which the first bytes have reached the client."""
         while link.chunks and link.chunks[0][0] < link.down.bytes_seen:
             _, arrived_ns = link.chunks.popleft()
-            yield self._told(link, arrived_ns, mono_ns, delivered=True)
+            yield self._chunk(link, arrived_ns, mono_ns, delivered=True)
 
-    def _told(self, link: _Link, arrived_ns: int, mono_ns: int, *, delivered: bool) -> Seen:
-        link.told += 1
+    def _chunk(self, link: _Link, arrived_ns: int, mono_ns: int, *, delivered: bool) -> Seen:
+        link.reported += 1
         delay_s = (mono_ns - arrived_ns) / NS_PER_S
-        return self._seen("passed", link, chunk=link.told, delay_s=delay_s, delivered=delivered)
+        return self._seen("passed", link, chunk=link.reported, delay_s=delay_s, delivered=delivered)
 
     def _close(self, link: _Link, by: str, segment: Segment, mono_ns: int) -> Iterator[Seen]:
-        """The first end of a link that is let go of; what it still waits for never comes."""
+        """Close a link at the first end that either side sends; waiting chunks are undelivered."""
         while link.chunks:
             _, arrived_ns = link.chunks.popleft()
-            yield self._told(link, arrived_ns, mono_ns, delivered=False)
+            yield self._chunk(link, arrived_ns, mono_ns, delivered=False)
         self._forget(link)
         yield self._seen(
             "closed",

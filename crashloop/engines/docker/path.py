@@ -1,4 +1,4 @@
-"""The app's way to Postgres: the side-car's socket, then Toxiproxy; over TCP Toxiproxy alone."""
+"""The app's path to Postgres: the side-car's socket, then Toxiproxy; over TCP Toxiproxy alone."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 from crashloop.engines.docker import database as postgres
 from crashloop.engines.docker.conversation import Conversation
-from crashloop.engines.docker.daemon import told
+from crashloop.engines.docker.daemon import sdk_errors, unreachable
+from crashloop.engines.docker.owner import boot_id
 from crashloop.engines.docker.sidecar import API_PORT, Sidecar, answering
 from crashloop.engines.inspector import QUERY_BOUND_S
 from crashloop.engines.template import DATABASE, ROLE
 from crashloop.errors import HarnessError
 from crashloop.model import Transport
 from crashloop.proxy.address import Address
+from crashloop.proxy.control.toxiproxy import ToxiproxyControl
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from crashloop.engines.docker.database import Database
-    from crashloop.engines.docker.images import Ready
+    from crashloop.engines.docker.images import Images
     from crashloop.engines.docker.project import Project
     from crashloop.engines.remote_proxy import EmitAt
-    from crashloop.proxy.control.toxiproxy import ToxiproxyControl
 
 PROXY = "db"
 SIDECAR = "sidecar"
@@ -35,10 +36,10 @@ BASELINE_BOUND_S = 30.0
 
 
 class DatabasePath:
-    """Side-car and Toxiproxy. Started by `start`, put in order by `connect`, closed by `close`."""
+    """The side-car and Toxiproxy: started, then connected to Postgres by `connect`."""
 
     def __init__(
-        self, project: Project, images: Ready, *, transport: Transport, seed: int, emit: EmitAt
+        self, project: Project, images: Images, *, transport: Transport, seed: int, emit: EmitAt
     ) -> None:
         self.sidecar = Sidecar(name=PROXY, emit=emit, daemon=project.daemon)
         self.toxiproxy: ToxiproxyControl
@@ -51,44 +52,44 @@ class DatabasePath:
         self._sockets = ""
         self._sidecar_address = ""
         self._toxiproxy_address = ""
-        self._probe: Conversation
+        self._probe: Conversation | None = None
 
     @property
     def address(self) -> Address:
-        """The only way to Postgres that the app is told."""
+        """The only address of Postgres that the app gets."""
         if self._transport is Transport.UNIX:
             return Address(path=f"{SOCKETS}/{INSTANCE}/{SOCKET}")
         return Address(host=self._project.name(TOXIPROXY), port=PORT)
 
     @property
     def volumes(self) -> dict[str, str]:
-        """The volume with the socket, for the app."""
+        """The app's volume: the one with the socket."""
         return {self._sockets: SOCKETS} if self._transport is Transport.UNIX else {}
 
     def database_url(self, password: str) -> str:
-        """SQLAlchemy's URL of the path, for the app."""
+        """The path as a URL of SQLAlchemy, for the app."""
         credentials = f"postgresql+asyncpg://{ROLE}:{password}"
         if self._transport is Transport.UNIX:
             return f"{credentials}@/{DATABASE}?host={SOCKETS}/{INSTANCE}"
         return f"{credentials}@{self.address.host}:{PORT}/{DATABASE}"
 
     def make_volume(self) -> None:
-        """Make the volume for the socket. Blocking."""
+        """Create the volume for the socket. Blocking."""
         self._sockets = self._project.volume("cloudsql")
 
     def start_sidecar(self, front: Any) -> None:
-        """Start the side-car and, in it, what asks along the app's path. Blocking."""
+        """Start the side-car. Blocking."""
         folder = f"{SOCKETS}/{INSTANCE}"
         container = self._project.container(
             SIDECAR,
-            self._images.sidecar,
+            self._images.sidecar_image,
             network=front,
             command=[
                 *("sh", "-c", 'mkdir -p "$1" && shift && exec "$@"', "sh", folder),
                 *("python", "-m", "crashloop", "proxy", "--api", f"0.0.0.0:{API_PORT}"),
                 *("--seed", str(self._seed)),
             ],
-            # A socket's kernel tells the process at its other end, by the ids that this one sees.
+            # The kernel names the process at a socket's other end by an id of this namespace.
             pid_mode="host",
         )
         container.with_volume_mapping(self._sockets, SOCKETS, "rw")
@@ -97,24 +98,24 @@ class DatabasePath:
 
     def start_toxiproxy(self, front: Any, back: Any) -> None:
         """Start Toxiproxy on both networks. Blocking."""
-        container = self._project.container(TOXIPROXY, self._images.toxiproxy, network=front)
+        container = self._project.container(TOXIPROXY, self._images.toxiproxy_image, network=front)
         self._toxiproxy_address = self._project.start(container, front)
         self.toxiproxy_id = container.get_container_id()
-        with told("Toxiproxy could not be put on the network of Postgres"):
+        with sdk_errors("Toxiproxy could not join the network of Postgres"):
             back.connect(self.toxiproxy_id)
 
     async def begin(self) -> None:
-        """Wait until both proxies answer, and start the program that asks in the side-car."""
+        """Wait until both proxies answer, and start the program that queries in the side-car."""
         daemon = self._project.daemon
         self._probe = await asyncio.to_thread(self._start_probe)
         self._probe.begin()
         await asyncio.gather(
             answering(self._toxiproxy_address, daemon), self.sidecar.begin(self._sidecar_address)
         )
-        self.toxiproxy = await asyncio.to_thread(_toxiproxy, self._toxiproxy_address)
 
     async def connect(self, database: Database) -> None:
-        """Put both in order, before Postgres."""
+        """Point both at Postgres."""
+        self.toxiproxy = ToxiproxyControl(self._toxiproxy_address, API_PORT)
         upstream = f"{database.address}:{postgres.PORT}"
         await asyncio.to_thread(
             self.toxiproxy.create, PROXY, listen=f"0.0.0.0:{PORT}", upstream=upstream
@@ -124,55 +125,38 @@ class DatabasePath:
             await self.sidecar.listen(self.address, behind)
 
     async def query(self, database: Database, *, meanwhile: Callable[[], Awaitable[int]]) -> int:
-        """Ask `select 1` from the side-car, as the app will; HarnessError where it fails.
+        """Query Postgres from the side-car, as the app will; HarnessError where it fails.
 
-        Returns what `meanwhile` gives while the connection is still open.
+        Returns what `meanwhile` returns while the connection is open. Raises CapabilityError where
+        the side-car does not run on this machine: it has other clocks.
         """
-        path = self.address
-        host, port = (f"{SOCKETS}/{INSTANCE}", PORT) if path.path else (path.host, path.port)
-        target = {
-            "host": host,
-            "port": port,
-            "user": ROLE,
-            "database": DATABASE,
-            "password": database.app_password,
-        }
-        answer = await self._probe.ask(
-            {"do": "query", "target": target, "timeout_s": QUERY_BOUND_S},
-            deadline_s=BASELINE_BOUND_S,
-        )
+        assert self._probe is not None
+        url = self.database_url(database.app_password).replace("+asyncpg", "")
+        question = {"dsn": url, "timeout_s": QUERY_BOUND_S}
+        answer = await self._probe.ask(question, deadline_s=BASELINE_BOUND_S)
+        if answer["boot_id"] != boot_id():
+            raise unreachable(self._project.daemon.facts, "they run on another machine")
         if answer.get("value") != 1:
             raise HarnessError(
                 f"the path to Postgres did not work before any fault: {answer.get('error')}",
                 hint="see toxiproxy.log, sidecar.log and postgres.log in the artifacts",
             )
         seen = await meanwhile()
-        await self._probe.ask({"do": "hang_up"}, deadline_s=BASELINE_BOUND_S)
+        await self._probe.ask({}, deadline_s=BASELINE_BOUND_S)  # closes the connection
         if self._transport is Transport.UNIX:
             await self.sidecar.settle()
         return seen
 
-    async def machine(self) -> str:
-        """The boot id of the containers' machine: whose clocks they have."""
-        answer = await self._probe.ask({"do": "machine"}, deadline_s=BASELINE_BOUND_S)
-        return str(answer["boot_id"])
-
     def close(self) -> None:
-        """Hang up; the containers go with their project."""
+        """Close the connections; the containers are removed with their project."""
         self.sidecar.stopping()
-        if hasattr(self, "_probe"):
+        if self._probe is not None:
             self._probe.close()
 
     def _start_probe(self) -> Conversation:
         api = self._project.daemon.api
         command = ["python", "-m", "crashloop.engines.docker.probe"]
-        with told("the harness's program in the side-car could not be started"):
+        with sdk_errors("the harness's program in the side-car could not be started"):
             made = api.exec_create(self._sidecar_id, command, stdin=True)
             socket = api.exec_start(made["Id"], socket=True)
         return Conversation(socket, name="the harness's program in the side-car")
-
-
-def _toxiproxy(address: str) -> ToxiproxyControl:
-    from crashloop.proxy.control.toxiproxy import ToxiproxyControl  # noqa: PLC0415  54 ms
-
-    return ToxiproxyControl(address, API_PORT)

@@ -1,4 +1,4 @@
-"""What side-car and witness tell, as events of the trace, each with its attempt."""
+"""What the side-car and the witness report, as events of the trace, each with its attempt."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _GATE_KINDS = {"syn": "gate.syn_seen", "refused": "gate.refused"}
 
 
 class PathEvents:
-    """Records what happens on the path.
+    """Records what happens on the path, until it is `closed`.
 
-    Over TCP a link is Toxiproxy's, known by the client's address, which is the app's container's.
-    Over the Unix socket it is the side-car's, and a chunk that Toxiproxy delayed is told of that
-    link: by the address from which the side-car dialled it (`via`). Nothing is recorded once it is
-    `closed`.
+    Over TCP a link is Toxiproxy's. It is an attempt's if the client has the address of the app's
+    container, whichever process in there opened it. Over the Unix socket a link is the side-car's,
+    and a chunk that Toxiproxy delayed is recorded for that link: the side-car dials it from the
+    address `via`.
     """
 
     def __init__(
@@ -40,11 +40,10 @@ class PathEvents:
         self._early: dict[str, list[tuple[dict[str, Any], int]]] = {}
 
     def on_sidecar(self, kind: str, data: Mapping[str, Any], mono_ns: int) -> None:
-        """Take an event of the side-car's proxy."""
+        """Record an event of the side-car's proxy."""
         if self.closed:
             return
-        pids = {data.get("client_pid"), data.get("client_session")}
-        attempt = self._attempt_with(pids) or self._attempt_at(mono_ns)
+        attempt = self._attempt_of_process(data) or self._attempt_at(mono_ns)
         link = data.get("link")
         number = attempt.number if attempt else None
         if isinstance(link, str):
@@ -58,7 +57,7 @@ class PathEvents:
                 self._delayed(delayed, at_ns, link)
 
     def on_witness(self, kind: str, data: Mapping[str, Any], mono_ns: int) -> None:
-        """Take something that Toxiproxy's port showed."""
+        """Record what was seen at Toxiproxy's port."""
         if self.closed:
             return
         if kind.startswith("gate."):
@@ -79,7 +78,7 @@ class PathEvents:
             self._emit(_GATE_KINDS[kind], {**data, "pid": pid}, mono_ns, number)
 
     def _passed(self, data: dict[str, Any], mono_ns: int) -> None:
-        """A chunk has gone on; what no fault delayed is nothing to tell."""
+        """Record a chunk that was passed on, if a fault delayed it."""
         if not data["fault"]:
             return
         if self._transport is Transport.TCP:
@@ -87,32 +86,33 @@ class PathEvents:
             return
         link = self._by_via.get(data["client"])
         if link is None:
-            # The side-car's own word of this link is still on its way.
+            # The side-car has not reported this link yet.
             self._early.setdefault(data["client"], []).append((data, mono_ns))
         else:
             self._delayed(data, mono_ns, link)
 
     def _delayed(self, data: Mapping[str, Any], mono_ns: int, link: str) -> None:
-        told = {**data, "link": link, "direction": "downstream"}
-        self._emit("link.delayed", told, mono_ns, self.links.get(link))
+        more = {**data, "link": link, "direction": "downstream"}
+        self._emit("link.delayed", more, mono_ns, self.links.get(link))
 
     def _emit(
         self, kind: str, data: Mapping[str, Any], mono_ns: int, attempt: int | None = None
     ) -> None:
-        # Not the proxy's own word: two tellers' lines may overtake each other.
+        # Not of source proxy: its events and these come by two ways, and may overtake each other.
         self._recorder.emit("platform", kind, data, attempt=attempt, mono_ns=mono_ns)
 
-    def _attempt_with(self, pids: set[object]) -> ContainerAttempt | None:
-        """The attempt whose process is one of these."""
-        return next((a for a in self._attempts() if a.pid is not None and a.pid in pids), None)
+    def _attempt_of_process(self, data: Mapping[str, Any]) -> ContainerAttempt | None:
+        """The attempt of the client: its main process, or any other one of its session."""
+        pids = {data.get("client_pid"), data.get("client_session")} - {None}
+        return next((each for each in self._attempts() if each.pid in pids), None)
 
     def _attempt_at(self, mono_ns: int) -> ContainerAttempt | None:
-        """The attempt that ran last then."""
+        """The last attempt that had started by then."""
         begun = [each for each in self._attempts() if each.started_ns <= mono_ns]
         return begun[-1] if begun else None
 
     def _attempt_of(self, client: str, mono_ns: int) -> ContainerAttempt | None:
-        """The attempt whose container has this address; None for anybody else's."""
+        """The attempt whose container has this address; None for any other client."""
         attempt = self._attempt_at(mono_ns)
         host, _, _ = client.rpartition(":")
         is_its = attempt is not None and attempt.address is not None and attempt.address[0] == host

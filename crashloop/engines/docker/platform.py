@@ -1,4 +1,4 @@
-"""Docker as the platform: it starts the app's container and, by its own policy, starts it again."""
+"""Docker as the platform: it starts the app's container, and restarts it by its own policy."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from crashloop.clock import NS_PER_S
 from crashloop.engines.docker.attempt_log import AttemptLog
-from crashloop.engines.docker.daemon import told
-from crashloop.engines.docker.project import STOP_SIGNAL_BOUND_S
+from crashloop.engines.docker.daemon import sdk_errors
 from crashloop.engines.output import AppOutput
 from crashloop.errors import HarnessError
 from crashloop.supervisor.policy import Exit, decide
@@ -25,7 +24,8 @@ if TYPE_CHECKING:
     from crashloop.model import RestartPolicy
     from crashloop.trace.recorder import Recorder
 
-# How long after a death for which the model sees no restart Docker is asked whether it agrees.
+STOP_SIGNAL_BOUND_S = 3
+# After a death that ends the run by the model of the policy: how long Docker may take to agree.
 SETTLED_S = 5.0
 ASK_EVERY_S = 0.05
 
@@ -34,8 +34,8 @@ ASK_EVERY_S = 0.05
 class ContainerAttempt:
     """One life of the app's container.
 
-    `address`, `pid` and `restart_count` are Docker's word; None where this life was over before it
-    was asked.
+    `address`, `pid` and `restart_count` are from Docker; None where this life had ended before
+    Docker was asked.
     """
 
     number: int
@@ -49,7 +49,7 @@ class ContainerAttempt:
 
 
 class DockerPlatform:
-    """The app's container under Docker's restart policy, told by Docker's event stream.
+    """The app's container under Docker's restart policy, followed by Docker's event stream.
 
     Emits `process.started` and `process.exited` of source platform, each at Docker's own instant,
     with Docker's exit code and restart count, and `restart.gave_up`.
@@ -81,17 +81,17 @@ class DockerPlatform:
         self._died_ns = 0
 
     def take(self, event: ContainerEvent) -> None:
-        """Take the next event of the app's container."""
+        """Queue the next event of the app's container."""
         self._events.put_nowait(event)
 
     async def run(self) -> None:
-        """Start the container; return when Docker restarts it no more or `stop` was called."""
-        with told("the app's container could not be started"):
+        """Start the container; return when Docker has given up restarting it, or after `stop`."""
+        with sdk_errors("the app's container could not be started"):
             await asyncio.to_thread(self._daemon.api.start, self._container)
         while True:
             event = await self._events.get()
             if event is None:
-                if self._is_up:  # a life that began while the stop was on its way: its end follows
+                if self._is_up:  # a life that started during the stop: its end follows
                     continue
                 return
             if event.action == "start":
@@ -102,10 +102,10 @@ class DockerPlatform:
                     return
 
     async def stop(self) -> None:
-        """SIGTERM, then SIGKILL after 3 s; Docker does not restart what was stopped."""
+        """Send SIGTERM, then SIGKILL after 3 s; Docker does not restart what was stopped."""
         self._stopped_ns = time.monotonic_ns()
         self.is_stopping = True
-        with told("the app's container could not be stopped"):
+        with sdk_errors("the app's container could not be stopped"):
             await asyncio.to_thread(
                 self._daemon.api.stop, self._container, timeout=STOP_SIGNAL_BOUND_S
             )
@@ -113,7 +113,7 @@ class DockerPlatform:
             self._events.put_nowait(None)
 
     def close(self) -> None:
-        """Hear no more of a life that goes on after the run, as it may when the run has failed."""
+        """Stop recording the attempts: when a run has failed, one may still be running."""
         for attempt in self.attempts:
             attempt.output.close()
 
@@ -130,7 +130,7 @@ class DockerPlatform:
             started_ns=event.mono_ns,
         )
         seen = await asyncio.to_thread(self._look)
-        # A container that has died and come back meanwhile is another life, not this one.
+        # If the container has died and restarted meanwhile, this is the next life already.
         is_this = seen["RestartCount"] == number - 1 and seen["State"]["Running"]
         attempt = ContainerAttempt(
             number=number,
@@ -184,7 +184,7 @@ class DockerPlatform:
         attempt.ended.set()
 
     async def _gave_up(self) -> bool:
-        """Whether Docker restarts no more, which it tells nobody: asked where the model says so."""
+        """Ask Docker whether it has given up: it sends no event. Only where the model says so."""
         decision = decide(self._policy, self._exits)
         if decision.restart:
             return False
@@ -202,20 +202,20 @@ class DockerPlatform:
                 return True
             if loop.time() > until_s:
                 raise HarnessError(
-                    f"Docker's {self._policy.name} should restart no more ({decision.reason}), "
-                    f"yet its container is {state['Status']}",
-                    hint="nothing of this run counts; this daemon's rules are not Docker's",
+                    f"Docker's {self._policy.name} should have given up ({decision.reason}), but "
+                    f"the container is {state['Status']}",
+                    hint="nothing of this run counts; this daemon restarts by other rules",
                 )
             await asyncio.sleep(ASK_EVERY_S)
         return False
 
     def _look(self) -> dict[str, Any]:
-        with told("the app's container could not be looked at"):
+        with sdk_errors("the app's container could not be inspected"):
             found: dict[str, Any] = self._daemon.api.inspect_container(self._container)
         return found
 
 
 def _address(seen: dict[str, Any], port: int) -> tuple[str, int] | None:
-    """Where it is on the one network that it is on; it may be another address in every life."""
+    """Its address on its only network; each life may have another."""
     networks = seen["NetworkSettings"]["Networks"].values()
     return next(((str(n["IPAddress"]), port) for n in networks if n["IPAddress"]), None)

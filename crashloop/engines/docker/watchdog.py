@@ -1,9 +1,8 @@
-"""What removes a run's containers when the harness was killed.
+"""Removes a run's containers when the harness was killed.
 
-Run as `python -P -m crashloop.engines.docker.watchdog RUN_ID` in a session of its own. It waits on
-its standard input, and acts when that closes without `done`, as it does when the harness gets
-SIGKILL: everything under the run's label is removed, until the daemon shows nothing twice. It knows
-no Docker SDK until then, so that it starts fast and costs nothing.
+Run as `python -P -m crashloop.engines.docker.watchdog RUN_ID` in a session of its own. It waits for
+the end of its standard input; if that ends without `done`, as it does when the harness gets
+SIGKILL, it removes everything that carries the run's label, until the daemon lists nothing twice.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ DONE_BOUND_S = 2.0
 
 
 class Watchdog:
-    """The harness's end of it; a context manager."""
+    """Starts the watchdog of a run and, at the end of the block, tells it that the run is over."""
 
     def __init__(self, run_id: str) -> None:
         self._run_id = run_id
@@ -44,7 +43,7 @@ class Watchdog:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Part from it: `done` where the run has tidied up by itself."""
+        """Send `done` if the run has removed everything itself; else leave it to the watchdog."""
         assert self._process is not None
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
@@ -56,30 +55,32 @@ class Watchdog:
                 self._process.wait(DONE_BOUND_S)
 
 
-def sweep(run_id: str) -> None:
-    """Remove everything of the run until nothing comes up any more."""
-    import docker  # noqa: PLC0415  an extra, and only needed after a kill
+def remove_all(run_id: str) -> None:
+    """Remove everything of the run until nothing appears any more."""
+    import docker  # noqa: PLC0415  0.6 s of imports, only needed after a kill
 
-    from crashloop.engines.docker.project import RUN_LABEL, remove_labelled  # noqa: PLC0415
+    from crashloop.engines.docker.removal import RUN_LABEL, labelled, remove  # noqa: PLC0415
 
     client = docker.from_env(timeout=10)
     until_s = time.monotonic() + GIVE_UP_AFTER_S
     clean = 0
     while clean < CLEAN_LOOKS and time.monotonic() < until_s:
-        removed = True
-        with contextlib.suppress(Exception):  # a container that is being made cannot be removed yet
-            removed = bool(remove_labelled(client, f"{RUN_LABEL}={run_id}"))
-        clean = 0 if removed else clean + 1
-        # What the harness had asked for may still be on its way, and nothing tells of its end.
+        is_clean = False
+        with contextlib.suppress(Exception):  # a container that is being created: again later
+            things = labelled(client, f"{RUN_LABEL}={run_id}")
+            remove(client, things)
+            is_clean = not things
+        clean = clean + 1 if is_clean else 0
+        # The harness's last requests may still be on their way, and no event says that they ended.
         time.sleep(LOOK_EVERY_S)
 
 
 def main() -> None:
-    """Wait for the harness to go, and tidy up where it did not."""
+    """Wait for the end of the harness; remove what it could not."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)
     if b"done" not in sys.stdin.buffer.read():
-        sweep(sys.argv[1])
+        remove_all(sys.argv[1])
 
 
 if __name__ == "__main__":

@@ -1,49 +1,39 @@
-"""Toxiproxy's port as the kernel sees it: who came, what was delayed; and how it is shut."""
+"""Observes Toxiproxy's port in the kernel: who connects, what is delayed. Can close the port."""
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from crashloop.engines.docker.conversation import Conversation
-from crashloop.engines.docker.daemon import told
+from crashloop.engines.docker.daemon import sdk_errors
 from crashloop.errors import CapabilityError, HarnessError
-from crashloop.proxy.faults import encode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from crashloop.engines.docker.project import Project
-    from crashloop.proxy.control.toxiproxy import ToxiproxyControl
+    from crashloop.engines.remote_proxy import EmitAt
     from crashloop.proxy.faults import Fault
 
 ROLE_NAME = "gate"
 ANSWER_BOUND_S = 30.0
-# A toxic's delay less what clocks and rounding may take from it
+# Clocks and rounding may take this much off a toxic's delay.
 DELAYED_AT_LEAST = 0.9
 
 
-class OnSeen(Protocol):
-    """Takes something that the kernel showed, with its instant of the monotonic clock."""
-
-    def __call__(self, kind: str, data: Mapping[str, Any], mono_ns: int, /) -> None:
-        """Record it."""
-
-
 class Witness:
-    """A container in Toxiproxy's network namespace, which sees every segment and can shut the port.
+    """A container in Toxiproxy's network namespace, which reads every segment.
 
-    An injector of `refuse` and `black_hole`. `expects` and `expects_no_more` say which toxic is on,
-    so that a chunk's delay can be told as that fault's doing: a `passed` chunk that was delayed by
-    the toxic's own delay is handed on with its `fault`.
+    It injects `refuse` and `black_hole`. While `expect_delay` says that a latency toxic is on, a
+    `passed` chunk that was delayed by as much is reported with its `fault`.
     """
 
-    def __init__(self, project: Project, image: str, *, port: int, on_seen: OnSeen) -> None:
+    def __init__(self, project: Project, image: str, *, port: int, on_seen: EmitAt) -> None:
         self._project = project
         self._image = image
         self._port = port
         self._on_seen = on_seen
-        self._conversation: Conversation
+        self._conversation: Conversation | None = None
         self._delays: dict[str, float] = {}
 
     def start(self, toxiproxy: str) -> None:
@@ -58,17 +48,18 @@ class Witness:
             stdin_open=True,
         )
         self._project.start(container)
-        with told("the program at Toxiproxy's port could not be spoken to"):
+        with sdk_errors("the program at Toxiproxy's port could not be reached"):
             socket = self._project.daemon.api.attach_socket(
                 container.get_container_id(),
                 params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1, "logs": 1},
             )
         self._conversation = Conversation(
-            socket, name="the program at Toxiproxy's port", on_line=self._hear
+            socket, name="the program at Toxiproxy's port", on_line=self._on_line
         )
 
     async def begin(self, *, shuts: bool) -> None:
-        """Wait until it sees segments; CapabilityError where it must shut the port and may not."""
+        """Wait until it reads segments; CapabilityError where it cannot close the port but must."""
+        assert self._conversation is not None
         self._conversation.begin()
         await self.settle()
         if not shuts:
@@ -77,27 +68,26 @@ class Witness:
         if "error" in answer:
             raise CapabilityError(
                 "this fault needs NET_ADMIN in Toxiproxy's network namespace, and this daemon does "
-                f"not give it: {answer['error']}",
+                f"not grant it: {answer['error']}",
                 hint="use fault=hold or fault=latency, another daemon, or --engine local",
             )
 
     async def settle(self) -> None:
-        """Wait until all that it has seen is recorded; HarnessError if it has missed any."""
+        """Wait until all that it has seen is recorded; HarnessError if it has missed anything."""
         lost = (await self._ask({"do": "settle"}))["lost"]
         if lost:
             raise HarnessError(
-                f"{lost} segments at Toxiproxy's port came too fast to be seen",
+                f"{lost} segments at Toxiproxy's port came too fast to be read",
                 hint="nothing of this run counts; run it again on a less busy machine",
             )
 
     async def inject(self, fault_id: str, fault: Fault) -> None:
-        """Shut the port; HarnessError where an own connect() then sees something else."""
-        how = fault.kind
-        answer = await self._ask({"do": "shut", "fault": fault_id, "how": how})
-        wanted = {"refuse": "refused", "black_hole": "no answer"}[how]
+        """Close the port; HarnessError where our own connect() then sees something else."""
+        wanted = {"refuse": "refused", "black_hole": "no answer"}[fault.kind]
+        answer = await self._ask({"do": "shut", "fault": fault_id, "how": fault.kind})
         if answer.get("observed") != wanted:
             raise HarnessError(
-                f"Toxiproxy's port should be {wanted} now, and an own connect() saw: "
+                f"a connect() to Toxiproxy's port should see {wanted!r} now, and sees: "
                 f"{answer.get('observed') or answer.get('error')}",
                 hint="see gate.log in the artifacts",
             )
@@ -111,46 +101,28 @@ class Witness:
                 hint="nothing of this run counts; see gate.log in the artifacts",
             )
 
-    def expects(self, fault_id: str, delay_s: float) -> None:
-        """A toxic is on that delays every chunk by this much."""
+    def expect_delay(self, fault_id: str, delay_s: float) -> None:
+        """A toxic that delays every chunk by this much is on."""
         self._delays[fault_id] = delay_s
 
-    def expects_no_more(self, fault_id: str) -> None:
-        """It is off."""
+    def expect_no_delay(self, fault_id: str) -> None:
+        """The toxic is off."""
         self._delays.pop(fault_id, None)
 
     def close(self) -> None:
-        """Hang up; the container goes with its project."""
-        if hasattr(self, "_conversation"):
+        """Close the connection; the container is removed with its project."""
+        if self._conversation is not None:
             self._conversation.close()
 
     async def _ask(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        assert self._conversation is not None
         answer: dict[str, Any] = await self._conversation.ask(question, deadline_s=ANSWER_BOUND_S)
         return answer
 
-    def _hear(self, said: Mapping[str, Any]) -> None:
-        kind, data, mono_ns = said["kind"], dict(said["data"]), said["mono_ns"]
-        if kind == "passed":
+    def _on_line(self, seen: Mapping[str, Any]) -> None:
+        data = dict(seen["data"])
+        if seen["kind"] == "passed":
             data["fault"] = next(
                 (f for f, s in self._delays.items() if data["delay_s"] >= DELAYED_AT_LEAST * s), ""
             )
-        self._on_seen(kind, data, mono_ns)
-
-
-class ToxiproxyFaults:
-    """Toxics of a real Toxiproxy, of which the witness is told what to look for."""
-
-    def __init__(self, control: ToxiproxyControl, name: str, witness: Witness) -> None:
-        self._control = control
-        self._name = name
-        self._witness = witness
-
-    async def inject(self, fault_id: str, fault: Fault) -> None:
-        """Add the toxic."""
-        self._witness.expects(fault_id, float(encode(fault)["latency"]) / 1000)
-        await asyncio.to_thread(self._control.inject, self._name, fault_id, fault)
-
-    async def heal(self, fault_id: str) -> None:
-        """Remove it; what it held goes on at once."""
-        await asyncio.to_thread(self._control.heal, self._name, fault_id)
-        self._witness.expects_no_more(fault_id)
+        self._on_seen(seen["kind"], data, seen["mono_ns"])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from crashloop.engines.docker.settings import Images
+from crashloop.engines.docker.images import Images
 from crashloop.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,21 +32,6 @@ def test_every_variable_overrides_its_own_field_and_no_other(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_variable_that_is_empty_overrides_nothing(name: str) -> None:
     assert Images.from_environment({variable(name): ""}) == Images()
-
-
-def test_without_variables_every_image_is_our_choice() -> None:
-    images = Images.from_environment({"PATH": "/bin", "POSTGRES_IMAGE": "postgres:1"})
-
-    assert images == Images()
-    assert (images.app_image, images.sidecar_image) == ("", "")  # built
-
-
-def test_the_environment_of_the_process_is_read_where_no_other_is_given(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("CRASHLOOP_DOCKER_CACHE_IMAGE", "valkey:9")
-
-    assert Images.from_environment().cache_image == "valkey:9"
 
 
 def test_a_folder_with_a_wheel_is_taken(tmp_path: Path) -> None:
