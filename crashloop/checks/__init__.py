@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crashloop.checks import evidence, exits, phases, receipts, serving
+from crashloop.checks import evidence, exits, phases, receipts, scale, serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,7 +15,7 @@ _ALL: tuple[Callable[..., Result], ...] = (
     evidence.evidence_complete,
     evidence.baseline_passed,
     evidence.path_used,
-    evidence.scale_is_fair,
+    scale.scale_is_fair,
     receipts.faults_have_receipts,
     receipts.receipts_not_contradicted,
     receipts.no_receipt,

@@ -1,20 +1,15 @@
-"""Whether the run was a fair try: whole evidence, healthy baseline, right path, fair scale."""
+"""Whether the run was a fair try: whole evidence, healthy baseline, right path."""
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from crashloop.checks.connections import is_own, was_refused
 from crashloop.checks.consistency import contradiction, gap
-from crashloop.checks.lines import seconds, took_s
-from crashloop.checks.result import Result, holds, refuted, saw_nothing
+from crashloop.checks.result import Result, holds, saw_nothing
 
 if TYPE_CHECKING:
     from crashloop.trace.event import Event, Trace
-
-# A scaled run is fair while real work is small beside scaled limits: a quarter at most.
-MAX_WORK_OF_LIMIT = 0.25
 
 
 def evidence_complete(trace: Trace) -> Result:
@@ -75,24 +70,6 @@ def path_used(trace: Trace) -> Result:
     return holds(f"{len({e.attempt for e in reached})} attempts came through the proxy", evidence)
 
 
-def scale_is_fair(trace: Trace) -> Result:
-    """Without a fault, no phase takes over a quarter of its scaled limit."""
-    shares = [(_share(trace, event), event) for event in trace.of("phase.completed")]
-    known = [(share, event) for share, event in shares if share is not None]
-    if not known:
-        return saw_nothing("no phase completed under a limit, so the time scale cannot be weighed")
-    share, slowest = max(known, key=lambda each: each[0])
-    what = f"phase {slowest.data.get('phase')} took {share:.0%} of its limit"
-    if share > MAX_WORK_OF_LIMIT and trace.scale > 1:
-        usable = max(1, math.floor(trace.scale * MAX_WORK_OF_LIMIT / share))
-        return refuted(
-            f"{what} at time scale {trace.scale:g}, over a quarter: the scale is unfair here; "
-            f"the largest usable one is {usable}",
-            [slowest],
-        )
-    return holds(f"{what} at most", [slowest])
-
-
 def _end(trace: Trace, started: Event) -> Event | None:
     """What ended phase database, be it the attempt's own end; None where nothing did."""
     ends = trace.of(
@@ -112,9 +89,3 @@ def _uses(trace: Trace, started: Event) -> list[Event]:
         return uses
     uses = [e for e in uses if e.mono_ns <= ended.mono_ns]
     return uses or [e for e in [ended] if was_refused(e, trace.database_address)]
-
-
-def _share(trace: Trace, completed: Event) -> float | None:
-    """How much of its limit a phase took; None where its line does not say."""
-    lasted_s, limit_s = took_s(trace, completed), seconds(completed.data, "limit_s")
-    return None if lasted_s is None or not limit_s else lasted_s / limit_s

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crashloop.checks.result import Result, holds, refuted, saw_nothing
+from crashloop.checks.result import Result, holds, not_seen, refuted, saw_nothing
 
 if TYPE_CHECKING:
     from crashloop.trace.event import Event, Trace
@@ -16,7 +16,7 @@ def exit_code(trace: Trace, *, code: int, times: int) -> Result:
     if not trace.of("process.exited"):
         return saw_nothing("no attempt was seen to end")
     if not exits:
-        return refuted("no attempt died on its own")
+        return not_seen(trace, "no attempt died on its own")
     for event in exits:
         if event.data.get("exit_code") is not None and event.data.get("signal"):
             return saw_nothing(f"attempt {event.attempt} has an exit code and a signal", [event])
@@ -25,7 +25,8 @@ def exit_code(trace: Trace, *, code: int, times: int) -> Result:
                 f"attempt {event.attempt} ended with {_how(event)}, not exit {code}", exits
             )
     if len(exits) != times:
-        return refuted(f"{_attempts(len(exits))} died with exit {code}, not {times}", exits)
+        says = f"{_attempts(len(exits))} died with exit {code}, not {times}"
+        return not_seen(trace, says, exits) if len(exits) < times else refuted(says, exits)
     return holds(f"{_attempts(times)} died with exit {code}", exits)
 
 
@@ -37,9 +38,8 @@ def restart_loop(trace: Trace, *, restarts: int) -> Result:
     """
     exits = deaths(trace)
     if len(exits) < restarts:
-        return refuted(
-            f"{_attempts(len(exits))} died, where a loop of {restarts} restarts was expected", exits
-        )
+        says = f"{_attempts(len(exits))} died, where a loop of {restarts} restarts was expected"
+        return not_seen(trace, says, exits)
     evidence: list[Event] = []
     for died in exits[:restarts]:
         if found := _no_restart(trace, died):
@@ -80,7 +80,7 @@ def _no_restart(trace: Trace, died: Event) -> Result | None:
     started = trace.first("process.started", attempt=attempt + 1)
     scheduled = trace.first("restart.scheduled", attempt=attempt)
     if started is None:
-        return refuted(f"nothing was started after attempt {attempt} died", [died])
+        return not_seen(trace, f"nothing was started after attempt {attempt} died", [died])
     if found := _one_process(died, started):
         return found
     if started.source == "platform":

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from crashloop.checks.exits import deaths
 from crashloop.checks.lines import error_chain, errors_of, matches, seconds, took_s
-from crashloop.checks.result import Result, holds, refuted, saw_nothing
+from crashloop.checks.result import Result, holds, not_seen, refuted, saw_nothing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +18,9 @@ AT_LIMIT = 0.95
 
 # Settings carry microseconds; a limit that is off by more than this is another limit.
 SAME_LIMIT = 0.01
+
+# A phase that goes on for so many times its limit does not end by it.
+OUTLIVED = 2
 
 _LINES = ("phase.started", "phase.completed", "phase.failed", "phase.degraded")
 
@@ -35,22 +38,8 @@ def phase_failed(
     for event in failed:
         if why := _other_failure(trace, event, errors, at_limit=at_limit):
             return refuted(why, [event])
-    attempts = {event.attempt for event in failed}
-    silent = _died_silently(trace)
-    if silent is not None and len(attempts) < times:
-        return saw_nothing(
-            f"attempt {silent.attempt} died and logged no phase, so nothing says whether phase "
-            f"{phase} failed in it",
-            [silent],
-        )
-    if not failed:
-        return _never_failed(trace, phase)
-    if len(attempts) != times:
-        return refuted(
-            f"phase {phase} failed {_times(len(attempts))}, not {_times(times)}"
-            f"{_and_then(trace, failed)}",
-            failed,
-        )
+    if len({event.attempt for event in failed}) != times:
+        return _miscounted(trace, phase, failed, times)
     for event in failed:
         if why := _unreadable(trace, event, at_limit=at_limit):
             return saw_nothing(f"{_where(event)} failed, but its line {why}", [event])
@@ -103,8 +92,8 @@ def all_phases_done(trace: Trace, *, phases: Sequence[str]) -> Result:
     if not _named(trace, *_LINES, attempt=1):
         return saw_nothing("attempt 1 logged no phase")
     failed = trace.of("phase.failed", "phase.degraded", attempt=1)
-    said = ", ".join(map(str, names)) or "none"
-    return refuted(f"attempt 1 completed the phases {said}", done + failed)
+    says = f"attempt 1 completed the phases {', '.join(map(str, names)) or 'none'}"
+    return refuted(says, done + failed) if failed else not_seen(trace, says, done)
 
 
 def _other_failure(
@@ -169,6 +158,30 @@ def _planned_limit_s(trace: Trace, event: Event) -> float | None:
     return next((seconds(timers, key) for key in timers if key.endswith(name)), None)
 
 
+def _miscounted(trace: Trace, phase: str, failed: Sequence[Event], times: int) -> Result:
+    """Why the phase failed in another number of attempts, and what came after the last."""
+    attempts = [event.attempt or 0 for event in failed]
+    silent = _died_silently(trace)
+    if silent is not None and len(set(attempts)) < times:
+        return saw_nothing(
+            f"attempt {silent.attempt} died and logged no phase, so nothing says whether phase "
+            f"{phase} failed in it",
+            [silent],
+        )
+    if not failed:
+        return _never_failed(trace, phase)
+    says = f"phase {phase} failed {_times(len(set(attempts)))}, not {_times(times)}"
+    ended = trace.of("phase.completed", "phase.degraded", phase=phase)
+    if went_on := [e for e in ended if (e.attempt or 0) >= attempts[-1]]:
+        how = "completed" if went_on[0].kind == "phase.completed" else "was degraded"
+        return refuted(f"{says}; in attempt {went_on[0].attempt} it {how}", failed)
+    if len(set(attempts)) > times:
+        return refuted(says, failed)
+    if attempts[-1] + 1 not in trace.attempts():
+        says += f"; nothing was started after attempt {attempts[-1]}"
+    return not_seen(trace, says, failed)
+
+
 def _never_failed(trace: Trace, phase: str) -> Result:
     """What the phase did instead of failing."""
     never = f"phase {phase} never failed"
@@ -180,25 +193,19 @@ def _never_failed(trace: Trace, phase: str) -> Result:
         of_its = f" of its {limit_s * trace.scale:g} s" if after and limit_s else ""
         return refuted(f"{never}; in attempt {first.attempt} it {how}{after}{of_its}", done)
     if begun := trace.of("phase.started", phase=phase):
-        return refuted(f"{never}; in attempt {begun[0].attempt} it began and did not end", begun)
+        says = f"{never}; in attempt {begun[0].attempt} it began and did not end"
+        limit_s = seconds(begun[0].data, "limit_s")
+        outlived = limit_s and _ran_s(trace, begun[0]) > OUTLIVED * limit_s
+        return refuted(says, begun) if outlived else not_seen(trace, says, begun)
     if died := _named(trace, "phase.failed"):
         where = f"{_where(died[0])} failed with {error_chain(died[0].data)}"
         return refuted(f"{never}; it was never reached: {where}", died)
     if not _named(trace, *_LINES):
         return saw_nothing(f"no attempt logged a phase, so nothing says whether {phase} failed")
-    return refuted(f"{never}; it was never reached")
+    return not_seen(trace, f"{never}; it was never reached")
 
 
-def _and_then(trace: Trace, failed: Sequence[Event]) -> str:
-    """What came after the last failure, in words."""
-    last = failed[-1].attempt
-    if last is None:
-        return ""
-    ended = trace.of("phase.completed", "phase.degraded", phase=failed[-1].data["phase"])
-    went_on = [e for e in ended if (e.attempt or 0) >= last]
-    if went_on:
-        how = "completed" if went_on[0].kind == "phase.completed" else "was degraded"
-        return f"; in attempt {went_on[0].attempt} it {how}"
-    if last + 1 not in set(trace.attempts()):
-        return f"; nothing was started after attempt {last}"
-    return ""
+def _ran_s(trace: Trace, begun: Event) -> float:
+    """How long a phase without an end went on: to the last event of its attempt."""
+    last = [e for e in trace.events if e.attempt == begun.attempt][-1]
+    return (last.mono_ns - begun.mono_ns) / 1e9

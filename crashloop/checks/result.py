@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from crashloop.trace.event import DEADLINE_PASSED
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from crashloop.trace.event import Event
+    from crashloop.trace.event import Event, Trace
 
 MAX_EVIDENCE = 12
 
@@ -35,6 +37,17 @@ def refuted(says: str, evidence: Iterable[Event] = ()) -> Result:
 def saw_nothing(says: str, evidence: Iterable[Event] = ()) -> Result:
     """The trace does not show enough to say."""
     return Result(holds=None, says=says, evidence=_seqs(evidence))
+
+
+def not_seen(trace: Trace, says: str, evidence: Iterable[Event] = ()) -> Result:
+    """The run ended without it, which refutes it unless the run's deadline ended it.
+
+    A machine may be too slow for a deadline; what it did not get to is not known.
+    """
+    finished = trace.first("run.finished")
+    if finished is not None and finished.data.get("how") == DEADLINE_PASSED:
+        return saw_nothing(f"{says}, when the run's deadline passed", [*evidence, finished])
+    return refuted(says, evidence)
 
 
 def _seqs(events: Iterable[Event]) -> tuple[int, ...]:

@@ -5,16 +5,36 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from crashloop.checks.evidence import MAX_WORK_OF_LIMIT
+from crashloop.checks.lines import phase_started, seconds, took_s
+from crashloop.checks.result import Result, holds, refuted, saw_nothing
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from crashloop.trace.event import Event, Trace
 
-NS_PER_S = 1_000_000_000
+# A scaled run is fair while real work is small beside scaled limits: a quarter at most.
+MAX_WORK_OF_LIMIT = 0.25
+
 ORDINARY_SCALE = 20.0  # the default one, which an ordinary machine is fast enough for
 _ENDS = ("phase.completed", "phase.failed", "phase.degraded")
-_LEAST, _MOST = 1e-9, 1e9
 _RECEIPTS = ("link.held", "link.delayed", "gate.syn_seen")
+
+
+def scale_is_fair(trace: Trace) -> Result:
+    """Without a fault, no phase takes over a quarter of its scaled limit."""
+    found = _slowest(trace, trace.of("phase.completed"))
+    if found is None:
+        return saw_nothing("no phase completed under a limit, so the time scale cannot be weighed")
+    share, slowest = found
+    what = f"phase {slowest.data.get('phase')} took {share:.0%} of its limit"
+    if share > MAX_WORK_OF_LIMIT and trace.scale > 1:
+        return refuted(
+            f"{what} at time scale {trace.scale:g}, over a quarter: the scale is unfair here; "
+            f"the largest usable one is {_usable(trace.scale, share)}",
+            [slowest],
+        )
+    return holds(f"{what} at most", [slowest])
 
 
 def unfair_scale(trace: Trace) -> str:
@@ -23,16 +43,15 @@ def unfair_scale(trace: Trace) -> str:
     Only phases that no fault touched count: their time is real work. One that did not complete may
     have hung for a reason of its own, so it counts only above the default scale.
     """
-    scale = _positive(trace.header.get("time_scale"))
+    scale = seconds(trace.header, "time_scale") or 1.0
     if scale <= 1:
         return ""
-    kinds = _ENDS if scale > ORDINARY_SCALE else _ENDS[:1]
-    shares = [(_share(event), event) for event in trace.of(*kinds) if not _touched(trace, event)]
-    share, slowest = max(shares, key=lambda one: one[0], default=(0.0, None))
-    if slowest is None or share <= MAX_WORK_OF_LIMIT:
+    ended = trace.of(*(_ENDS if scale > ORDINARY_SCALE else _ENDS[:1]))
+    found = _slowest(trace, (event for event in ended if not _touched(trace, event)))
+    if found is None or found[0] <= MAX_WORK_OF_LIMIT:
         return ""
-    usable = max(1, math.floor(scale * MAX_WORK_OF_LIMIT / share))
-    phase = f"phase {slowest.data.get('phase')}"
+    share, slowest = found
+    usable = _usable(scale, share)
     chosen, phase = f"time scale {scale:g}", f"phase {slowest.data.get('phase')}"
     if slowest.kind == "phase.completed":
         return (
@@ -45,21 +64,25 @@ def unfair_scale(trace: Trace) -> str:
     )
 
 
-def _share(ended: Event) -> float:
-    """How much of its limit a phase took; 0 where its line does not say."""
-    limit_s = _positive(ended.data.get("limit_s"))
-    return _positive(ended.data.get("duration_s")) / limit_s if limit_s else 0.0
+def _slowest(trace: Trace, ended: Iterable[Event]) -> tuple[float, Event] | None:
+    """The phase that took most of its limit, and how much; those that do not say are left out."""
+    known = []
+    for event in ended:
+        lasted_s, limit_s = took_s(trace, event), seconds(event.data, "limit_s")
+        if lasted_s is not None and limit_s:
+            known.append((lasted_s / limit_s, event))
+    return max(known, key=lambda each: each[0], default=None)
+
+
+def _usable(scale: float, share: float) -> int:
+    return max(1, math.floor(scale * MAX_WORK_OF_LIMIT / share))
 
 
 def _touched(trace: Trace, ended: Event) -> bool:
     """Whether a fault touched the attempt while the phase ran."""
-    began_ns = ended.mono_ns - round(_positive(ended.data.get("duration_s")) * NS_PER_S)
+    began = phase_started(trace, ended)
     receipts = trace.of(*_RECEIPTS, attempt=ended.attempt)
-    return any(began_ns <= receipt.mono_ns <= ended.mono_ns for receipt in receipts)
-
-
-def _positive(value: object) -> float:
-    """The value as a number; 0 for what no app means: no number, or one out of all bounds."""
-    if isinstance(value, int | float) and _LEAST < value < _MOST:
-        return float(value)
-    return 0.0
+    return any(
+        (began is None or began.mono_ns <= receipt.mono_ns) and receipt.mono_ns <= ended.mono_ns
+        for receipt in receipts
+    )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from crashloop.checks.connections import is_own
 from crashloop.checks.exits import deaths
 from crashloop.checks.receipts import phase_start_ns, planned_faults
-from crashloop.checks.result import Result, holds, refuted, saw_nothing
+from crashloop.checks.result import Result, holds, not_seen, refuted, saw_nothing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,7 +88,8 @@ def golden_path(trace: Trace) -> Result:
         return refuted(f"the golden path failed: {failed[-1].data.get('why')}", failed)
     if not answered:
         return _instead(trace, "no chat message was ever answered")
-    return refuted("a chat message was answered, but is not in Postgres", answered.values())
+    says = "a chat message was answered, but is not in Postgres"
+    return not_seen(trace, says, answered.values())
 
 
 def no_connection_left(trace: Trace) -> Result:
@@ -141,16 +142,17 @@ def _instead(trace: Trace, what: str) -> Result:
     if not answers and not any(e.data.get("probes") for e in trace.of("port.watched")):
         return saw_nothing(f"{what}, and nobody looked at its port")
     if not answers:
-        return refuted(f"{what}: {READY_PATH} was never answered")
+        return not_seen(trace, f"{what}: {READY_PATH} was never answered")
     last = answers[-1].data
     status = last.get("status_code")
     if status is None:
-        return refuted(f"{what}: {READY_PATH} failed with {last.get('error')}", answers[-1:])
+        says = f"{what}: {READY_PATH} failed with {last.get('error')}"
+        return not_seen(trace, says, answers[-1:])
     if _refused(trace):
         why = f"{what}, as far as is known: {READY_PATH} answered {status}"
         return saw_nothing(why, answers[-1:])
     state = f" ({last['status']})" if last.get("status") else ""
-    return refuted(f"{what}: {READY_PATH} answered {status}{state}", answers[-1:])
+    return not_seen(trace, f"{what}: {READY_PATH} answered {status}{state}", answers[-1:])
 
 
 def _refused(trace: Trace) -> bool:

@@ -16,9 +16,9 @@ from crashloop.checks import CHECKS
 from crashloop.checks.result import MAX_EVIDENCE, holds
 from crashloop.incidents import INCIDENTS
 from crashloop.model import Role
-from crashloop.trace.event import Trace
+from crashloop.trace.event import DEADLINE_PASSED, Trace
 
-WORDS = {True: "holds(", False: "refuted(", None: "saw_nothing("}
+WORDS = {"holds": True, "refuted": False, "not_seen": False, "saw_nothing": None}
 
 
 def cases() -> list[Case]:
@@ -43,7 +43,7 @@ def states(check: str) -> set[bool | None]:
     source = inspect.getsource(CHECKS[check])
     called = {getattr(module, name, None) for name in re.findall(r"\b_\w+(?=\()", source)}
     source += "".join(inspect.getsource(each) for each in called if inspect.isfunction(each))
-    return {state for state, word in WORDS.items() if f"return {word}" in source}
+    return {state for word, state in WORDS.items() if f"return {word}(" in source}
 
 
 @pytest.mark.parametrize("check", sorted(CHECKS))
@@ -64,6 +64,8 @@ def test_no_check_passes_on_an_empty_trace(check: str) -> None:
     result = CHECKS[check](sealed(control(), []), **params)
     assert result.holds is not True, result.says
 
+
+PHASES_OF_THE_APP = ("phase.started", "phase.completed")
 
 # What an app that does not cooperate leaves out, and the checks that cannot do without it.
 OF_ITS_LOG = {
@@ -124,6 +126,35 @@ def test_what_an_app_does_not_show_is_neither_a_pass_nor_a_refutation(
     params = next(case.params for case in CASES if case.check == check)
     result = CHECKS[check](edit(trace), **params)
     assert result.holds is None, result.says
+
+
+def cut_short(trace: Trace) -> Trace:
+    return changed(trace, "run.finished", how=DEADLINE_PASSED)
+
+
+TOO_SLOW = [
+    ("phase_failed", lambda: without(reproduction(), *PHASES_OF_THE_APP, attempt=4)),
+    ("phase_failed", lambda: without(control(), "phase.completed", phase="database")),
+    ("exit_code", control),
+    ("restart_loop", lambda: reproduction(deaths=2)),
+    ("all_phases_done", lambda: without(control(), "phase.completed", phase="finalize")),
+    ("ready", lambda: changed(control(), "probe.answered", status_code=503)),
+    ("recovered", lambda: without(reproduction(), "probe.answered")),
+    ("golden_path", lambda: without(control(), "golden.row")),
+]
+
+
+@pytest.mark.parametrize(("check", "trace"), TOO_SLOW)
+def test_what_a_run_did_not_get_to_before_its_deadline_is_no_refutation(
+    check: str, trace: Callable[[], Trace]
+) -> None:
+    params = next(case.params for case in CASES if case.check == check)
+    if check == "phase_failed":
+        params = {**params, "times": 4}
+    result = CHECKS[check](cut_short(trace()), **params)
+    assert result.holds is None, result.says
+    assert "deadline passed" in result.says
+    assert CHECKS[check](trace(), **params).holds is False
 
 
 def test_no_case_names_a_check_that_is_gone() -> None:
