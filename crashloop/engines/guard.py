@@ -1,4 +1,4 @@
-"""The harness's side of the reaper: who tells it what to tidy up after a kill."""
+"""The harness's side of the reaper: registers what must be removed if the harness is killed."""
 
 from __future__ import annotations
 

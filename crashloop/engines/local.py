@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -204,7 +205,7 @@ class LocalEngine:
                 stack.enter_async_context(
                     cache(
                         self._space,
-                        emit=self._recorder.source("cache"),
+                        emit=partial(self._recorder.emit, "cache"),
                         evidence=self._setup.artifacts,
                     )
                 )
@@ -227,7 +228,7 @@ class LocalEngine:
             postgres(
                 self._space,
                 source,
-                emit=self._recorder.source("database"),
+                emit=partial(self._recorder.emit, "database"),
                 evidence=self._setup.artifacts,
             )
         )
@@ -264,7 +265,7 @@ class LocalEngine:
         self._recorder.emit("proxy", kind, data, attempt=attempt, mono_ns=mono_ns)
 
     def _database_url(self) -> str:
-        """What the app is told: SQLAlchemy's URL of the proxy, with the app's own credentials."""
+        """The app's setting: SQLAlchemy's URL of the proxy, with the app's own credentials."""
         host, port = _host_and_port(self.proxy.address)
         scheme = "postgresql+asyncpg"
         if not host.startswith("/"):

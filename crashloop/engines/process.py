@@ -1,4 +1,4 @@
-"""A child process of a run: clean environment, own session, known to the reaper, always reaped."""
+"""A child process of a run: a clean environment, its own session, always reaped."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import threading
-import time
 from collections import deque
 from typing import TYPE_CHECKING, TypeVar
 
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-TAIL_LINES = 40
+TAIL_LINES = 8
 READ_BYTES = 64 * 1024
 GRACE_S = 3.0
 KILL_BOUND_S = 1.0
@@ -37,11 +36,11 @@ OUTPUT_BOUND_S = 0.5
 
 
 class Process:
-    """A started child: its id, its exit, and what it says.
+    """A started child: its id, its exit, and its output.
 
     `exited` is done with the return code (negative: the signal's number) as soon as the child has
     ended and was reaped. Standard output and error arrive together, line by line: written to `log`
-    when one was given, the last 40 kept for `tail()`.
+    when one was given, the last 8 kept for `tail()`.
     """
 
     def __init__(
@@ -49,7 +48,8 @@ class Process:
     ) -> None:
         self.name = name
         self.pid = popen.pid
-        self.exited: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self.exited: asyncio.Future[int] = loop.create_future()
         self._popen = popen
         self._reaper = reaper
         self._log = log.open("ab", buffering=0) if log else None
@@ -57,13 +57,9 @@ class Process:
         self._reader = LineReader()
         self._listeners: list[Callable[[str], None]] = []
         self._closed = asyncio.Event()
-
-    def watch(self) -> None:
-        """Follow the child's output and exit from here on."""
-        loop = asyncio.get_running_loop()
-        assert self._popen.stdout is not None
-        os.set_blocking(self._popen.stdout.fileno(), False)
-        loop.add_reader(self._popen.stdout.fileno(), self._read)
+        assert popen.stdout is not None
+        os.set_blocking(popen.stdout.fileno(), False)
+        loop.add_reader(popen.stdout.fileno(), self._read)
         # In a thread: a child watcher of asyncio's would depend on the loop's kind.
         threading.Thread(target=self._reap, args=(loop,), daemon=True).start()
 
@@ -74,9 +70,9 @@ class Process:
 
     def _set_exited(self, code: int) -> None:
         self._reaper.ended(self.pid)
-        self._read()
         if not self.exited.done():
             self.exited.set_result(code)
+        self._read()
 
     def _read(self) -> None:
         if self._closed.is_set():
@@ -89,9 +85,6 @@ class Process:
         if not data:
             self.close_output()
             return
-        self._keep(data)
-
-    def _keep(self, data: bytes) -> None:
         if self._log:
             with contextlib.suppress(OSError):  # a full disk must not stop the child's output
                 self._log.write(data)
@@ -104,31 +97,30 @@ class Process:
                 listener(line)
 
     def close_output(self) -> None:
-        """Stop following the output: what is written later is lost."""
+        """Stop following the output; what is written later is lost."""
         if self._closed.is_set():
             return
         assert self._popen.stdout is not None
         self.exited.get_loop().remove_reader(self._popen.stdout.fileno())
         self._popen.stdout.close()
-        self._say(self._reader.end())
         if self._log:
             self._log.close()
         self._closed.set()
+        self._say(self._reader.end())
 
-    def tail(self, lines: int = 8) -> str:
-        """The last `lines` lines that the child said, indented for an error message."""
-        kept = list(self._lines)[-lines:]
-        return "\n".join(f"    {line}" for line in kept) or "    (it said nothing)"
+    def tail(self) -> str:
+        """The child's last lines, indented for an error message."""
+        return "\n".join(f"    {line}" for line in self._lines) or "    (it printed nothing)"
 
     def listen(self, listener: Callable[[str], None]) -> None:
-        """Call `listener` with each line from here on, in the loop, as it arrives."""
+        """Call `listener` in the loop with each line that arrives from now on."""
         self._listeners.append(listener)
 
     async def said(self, text: str, *, deadline_s: float) -> str:
         """The first line, from now on, that contains `text`.
 
-        Raises HarnessError when the child ends or `deadline_s` seconds pass before; the message
-        quotes what it said last.
+        Raises HarnessError with its last lines when the child ends or `deadline_s` seconds pass
+        before.
         """
         heard: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
@@ -148,9 +140,9 @@ class Process:
             return heard.result()
         how = describe_exit(self.exited.result()) if self.exited.done() else "still runs"
         raise HarnessError(
-            f"{self.name} (pid {self.pid}) did not say {text!r} within {deadline_s:g} s: it {how}; "
-            f"its last lines:\n{self.tail()}",
-            hint="the lines above say why; its whole output is with the run's artifacts",
+            f"{self.name} (pid {self.pid}) did not print {text!r} within {deadline_s:g} s: "
+            f"it {how}; its last lines:\n{self.tail()}",
+            hint="the lines above say why; its whole output is among the run's artifacts",
         )
 
     async def drained(self) -> None:
@@ -207,7 +199,6 @@ def start(
     try:
         workspace.reaper.process(popen.pid, stop_signal)
         process = Process(popen, name=name, reaper=workspace.reaper, log=log)
-        process.watch()
     except BaseException:
         popen.kill()
         popen.wait()
@@ -230,21 +221,20 @@ async def run(
 
     When it has to end early it gets `stop_signal` and 3 s, then SIGKILL.
 
-    Raises HarnessError with what it said last when its status is another or `deadline_s` passes;
-    the child has ended in each case, cancellation included.
+    Raises HarnessError with its last lines when its status is another or `deadline_s` passes. The
+    child has ended in each case, cancellation included.
     """
     process = start(command, stop_signal=stop_signal, **options)
-    begun_s = time.monotonic()
     try:
         await asyncio.wait({process.exited}, timeout=deadline_s)
         late = not process.exited.done()
     finally:
         await finish(terminate(process, (stop_signal, GRACE_S)))
     if late or process.exited.result() != 0:
-        how = "took longer than" if late else f"{describe_exit(process.exited.result())} after"
-        seconds = deadline_s if late else time.monotonic() - begun_s
+        exited = describe_exit(process.exited.result())
+        how = f"took longer than {deadline_s:g} s" if late else exited
         raise HarnessError(
-            f"{process.name} {how} {seconds:.2f} s; its last lines:\n{process.tail()}",
+            f"{process.name} {how}; its last lines:\n{process.tail()}",
             hint=hint_for(process.tail()),
         )
     return process
@@ -282,7 +272,7 @@ async def terminate(process: Process, *steps: tuple[signal.Signals, float]) -> i
 async def finish(work: Coroutine[Any, Any, T]) -> T:
     """Await `work` to its end even when the caller is cancelled meanwhile; then be cancelled.
 
-    For teardown: `work` must be bounded by itself.
+    For teardown: `work` must have a bound of its own.
     """
     task = asyncio.ensure_future(work)
     cancelled = False

@@ -96,7 +96,7 @@ def postgres_backends(folders: Iterable[str]) -> set[int]:
     """The ids of all Postgres processes whose working directory lies in one of `folders`.
 
     Backends overwrite their environment with their title, and are nobody's descendants once their
-    server was killed; where they work still tells whose they are. Linux only.
+    server was killed; their working directory still shows whose they are. Linux only.
     """
     folders = list(folders)
     found = set()
@@ -141,7 +141,7 @@ def send(pid: int, number: int) -> None:
 def remove_shared_memory(data_dir: Path) -> bool:
     """Remove the SysV segment that a killed Postgres server left; True when there was one.
 
-    A server that ends by itself removes its segment and `postmaster.pid`; after SIGKILL both stay,
+    A server that ends on its own removes its segment and `postmaster.pid`; after SIGKILL both stay,
     and the file names the segment. Only for a data directory whose processes have all ended.
     """
     try:
@@ -161,7 +161,7 @@ def remove_shared_memory(data_dir: Path) -> bool:
 
 
 class Registry:
-    """What the harness has told, and what was found beside it."""
+    """The processes and folders that the harness registered, and those that were found."""
 
     def __init__(self, mark: str) -> None:
         self.mark = mark

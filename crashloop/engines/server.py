@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import signal
     from collections.abc import Callable, Sequence
 
-    Emit = Callable[[str, dict[str, Any]], None]
+    Emit = Callable[[str, dict[str, Any]], object]
 
 START_BOUND_S = 20.0
 

@@ -1,4 +1,4 @@
-"""The database cluster that each run starts from: made once, then only copied."""
+"""The database cluster that each run starts from: made once, then copied."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from crashloop.engines.account import Account
+    from crashloop.engines.process import Process
     from crashloop.engines.workspace import Workspace
 
 FORMAT = 1  # to be raised with every change of what is made here
@@ -33,8 +34,7 @@ SUPERUSER = "postgres"
 
 LOCK_BOUND_S = 60.0
 LOCK_INTERVAL_S = 0.02
-MAKE_BOUND_S = 60.0
-COPY_BOUND_S = 30.0
+BOUND_S = 60.0
 # initdb's servers leave their shared memory when a signal ends them, and are done in a second
 LET_IT_END = signal.SIGCONT
 
@@ -159,7 +159,7 @@ async def _locked(path: Path) -> AsyncIterator[None]:
 async def _make(workspace: Workspace, binaries: PostgresBinaries, final: Path) -> None:
     for left in final.parent.glob(".making-*"):  # by a killed run; the lock is ours
         shutil.rmtree(left, ignore_errors=True)
-    # The run's own name: a killed run's watcher may be tidying up beside us.
+    # The run's own name: a killed run's reaper may be removing its folder at the same time.
     making = final.with_name(f".making-{workspace.run_id}-{final.name}")
     account = workspace.account
     workspace.reaper.folder(making)
@@ -199,19 +199,10 @@ def _write_private(path: Path, text: str, account: Account | None) -> Path:
 async def _initialise(
     workspace: Workspace, binaries: PostgresBinaries, data: Path, secret: Path
 ) -> None:
-    await run(
-        [
-            *(binaries.bin_dir / "initdb", "-D", data, "--no-sync", "--wal-segsize=1"),
-            *("--encoding=UTF8", "--locale=C", "--auth=scram-sha-256"),
-            *(f"--username={SUPERUSER}", f"--pwfile={secret}"),
-        ],
-        workspace=workspace,
-        name="initdb",
-        account=workspace.account,
-        environment={"LC_ALL": "C"},
-        stop_signal=LET_IT_END,
-        deadline_s=MAKE_BOUND_S,
-    )
+    arguments: list[str | Path] = ["-D", data, "--no-sync", "--wal-segsize=1"]
+    arguments += ["--encoding=UTF8", "--locale=C", "--auth=scram-sha-256"]
+    arguments += [f"--username={SUPERUSER}", f"--pwfile={secret}"]
+    await _run(workspace, "initdb", [binaries.bin_dir / "initdb", *arguments])
 
 
 async def _fill(
@@ -221,25 +212,32 @@ async def _fill(
     statements = (
         f"CREATE ROLE {ROLE} LOGIN PASSWORD '{password}'\nCREATE DATABASE {DATABASE} OWNER {ROLE}\n"
     )
-    process = await run(
-        [
-            *(binaries.bin_dir / "postgres", "--single", "-F", "-D", data),
-            *("-c", "max_wal_size=2MB", "-c", "min_wal_size=2MB", "-c", "exit_on_error=on"),
-            SUPERUSER,
-        ],
-        workspace=workspace,
-        name="postgres --single",
-        account=workspace.account,
-        environment={"LC_ALL": "C"},
-        stdin=statements.encode(),
-        stop_signal=LET_IT_END,
-        deadline_s=MAKE_BOUND_S,
-    )
+    arguments: list[str | Path] = ["--single", "-F", "-D", data]
+    for setting in ("max_wal_size=2MB", "min_wal_size=2MB", "exit_on_error=on"):
+        arguments += ["-c", setting]
+    command = [binaries.bin_dir / "postgres", *arguments, SUPERUSER]
+    process = await _run(workspace, "postgres --single", command, stdin=statements.encode())
     if "ERROR" in process.tail():
         raise HarnessError(
             f"the template's role and database were refused:\n{process.tail()}",
             hint="use another Postgres with --postgres-bin DIR",
         )
+
+
+async def _run(
+    workspace: Workspace, name: str, command: list[str | Path], *, stdin: bytes = b""
+) -> Process:
+    """Run a program of Postgres as the user that its servers run as."""
+    return await run(
+        command,
+        workspace=workspace,
+        name=name,
+        account=workspace.account,
+        environment={"LC_ALL": "C"},
+        stdin=stdin,
+        stop_signal=LET_IT_END,
+        deadline_s=BOUND_S,
+    )
 
 
 async def copy_template(workspace: Workspace, source: Template, folder: Path) -> Path:
@@ -248,12 +246,6 @@ async def copy_template(workspace: Workspace, source: Template, folder: Path) ->
     Returns the data directory. Raises HarnessError when the disk is full or the template is gone.
     """
     target = folder / "data"
-    await run(
-        ["cp", "-R", "-p", source.data_dir, target],
-        workspace=workspace,
-        name="the copy of the database template",
-        account=workspace.account,
-        environment={"LC_ALL": "C"},
-        deadline_s=COPY_BOUND_S,
-    )
+    command: list[str | Path] = ["cp", "-R", "-p", source.data_dir, target]
+    await _run(workspace, "the copy of the database template", command)
     return target

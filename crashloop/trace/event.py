@@ -89,7 +89,7 @@ class Trace:
 
     @property
     def database_address(self) -> str | None:
-        """The only way to Postgres that the app was told: `unix:/path` or `tcp:host:port`."""
+        """The address of Postgres that the app was given: `unix:/path` or `tcp:host:port`."""
         ready = self.first("lab.ready")
         return None if ready is None else ready.data.get("database_address")
 

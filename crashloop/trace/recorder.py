@@ -78,14 +78,6 @@ class Recorder:
                 self.unsubscribe(listener)
                 raise
 
-    def source(self, source: str) -> Callable[[str, Mapping[str, Any]], None]:
-        """`emit` for one source: takes kind and data."""
-
-        def emit(kind: str, data: Mapping[str, Any]) -> None:
-            self.emit(source, kind, data)
-
-        return emit
-
     def subscribe(self, listener: Callable[[Event], None]) -> None:
         """Call `listener` for every event from now on."""
         self._listeners.append(listener)

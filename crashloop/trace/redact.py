@@ -32,7 +32,7 @@ _SECRET_KEY = re.compile(rf"{_NAMES}|_pass$|authorization", re.IGNORECASE)
 
 
 class Redactor:
-    """Masks passwords in URLs, tokens, keys, and every secret it was told of.
+    """Masks passwords in URLs, tokens, keys, and every secret it is given.
 
     `secrets` are literal values of this run (a database password); shorter ones than six
     characters are ignored, since masking them would blank ordinary words.

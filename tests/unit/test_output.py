@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from typing import TYPE_CHECKING
@@ -86,3 +87,20 @@ def test_a_line_without_an_end_takes_bounded_memory() -> None:
 
     (line,) = reader.end()
     assert len(line) == MAX_LINE_CHARS + 1
+
+
+async def test_a_listener_that_raises_does_not_hide_the_childs_end() -> None:
+    def broken(line: str) -> None:
+        raise KeyError(line)
+
+    raised: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(
+        lambda _, context: raised.append(context["exception"])
+    )
+    with workspace() as space:
+        child = process.start([sys.executable, "-c", "print(1)"], workspace=space, name="the app")
+        child.listen(broken)
+        async with asyncio.timeout(30):
+            assert await child.exited == 0
+            await child.drained()
+    assert [type(error) for error in raised] == [KeyError]
