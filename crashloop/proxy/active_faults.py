@@ -46,7 +46,7 @@ class ActiveFaults:
         """All faults that are on."""
         return {fault_id: injected.fault for fault_id, injected in self._injected.items()}
 
-    def meets_arrivals(self) -> bool:
+    def acts_on_arrivals(self) -> bool:
         """Whether a fault acts on the next connection before the upstream is dialled."""
         return any(
             isinstance(injected.fault, Hold | AcceptClose)
@@ -77,7 +77,7 @@ class ActiveFaults:
         if fault_id in self._injected:
             raise UsageError(f"The proxy {self._name} has a fault {fault_id!r} already.")
 
-    def meet(self, link: Link) -> None:
+    def open(self, link: Link) -> None:
         """Open a link under the faults that take it, or close it at once."""
         now_ns = time.monotonic_ns()
         holds: list[tuple[str, int | None]] = []
@@ -98,5 +98,5 @@ class ActiveFaults:
     def _takes(self, link: Link, fault_id: str, fault: ArrivalFault) -> bool:
         if fault.toxicity >= 1:
             return True
-        dice = random.Random(f"{self._seed}/{link.name}/{fault_id}")  # noqa: S311  a fault's dice
-        return dice.random() < fault.toxicity
+        rng = random.Random(f"{self._seed}/{link.name}/{fault_id}")  # noqa: S311  a fault's draws
+        return rng.random() < fault.toxicity

@@ -124,7 +124,7 @@ class FaultProxy:
             target=self._target,
             pids=self._watch_pids,
             cut=lambda: self._cut_all(reset=True),
-            meets_arrivals=self._active.meets_arrivals,
+            acts_on_arrivals=self._active.acts_on_arrivals,
             emit=self._emit,
         )
         self._gate.start()
@@ -264,7 +264,7 @@ class FaultProxy:
         client.setblocking(False)
         if peer is not None:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        awaited = self._arbiter.meet(peer)
+        awaited = self._arbiter.find_released(peer)
         self._opened += 1
         link = Link(
             name=f"{self.name}-{self._opened}",
@@ -274,7 +274,7 @@ class FaultProxy:
             client_pid=client_pid(client, peer, self._watch_pids()),
         )
         self._links[link.name] = link
-        self._active.meet(link)
+        self._active.open(link)
         if awaited is not None:
             self._arbiter.admit(link.name, awaited)
 

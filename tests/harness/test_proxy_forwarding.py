@@ -180,7 +180,7 @@ def test_over_tcp_a_child_of_a_watched_process_is_named_with_its_session(run: Ru
     run(scenario)
 
 
-def test_an_upstream_that_refuses_resets_the_client_and_says_so(run: Run) -> None:
+def test_a_client_is_reset_with_a_receipt_when_the_upstream_refuses(run: Run) -> None:
     async def scenario() -> None:
         with socket.socket() as bound:
             bound.bind(LOOPBACK)
@@ -197,6 +197,21 @@ def test_an_upstream_that_refuses_resets_the_client_and_says_so(run: Run) -> Non
         assert failed["error"] == "ECONNREFUSED"
         assert closed["by"] == "upstream"
         assert recorder.of("link.connected") == []
+
+    run(scenario)
+
+
+def test_a_client_is_reset_when_the_name_of_the_upstream_cannot_be_looked_up(run: Run) -> None:
+    async def scenario() -> None:
+        recorder = Recorder()
+        too_long = ("x" * 64, 5432)
+        async with FaultProxy(listen=LOOPBACK, upstream=too_long, emit=recorder) as proxy:
+            reader, writer = await reach(proxy.address)
+            with pytest.raises(ConnectionResetError):
+                await reader.read(1)
+            writer.close()
+            (failed,) = await recorder.wait("link.failed")
+        assert failed["error"] == "OSError"
 
     run(scenario)
 
@@ -248,7 +263,7 @@ def test_a_client_that_never_reads_is_not_buffered_without_bound(run: Run) -> No
     run(scenario)
 
 
-def test_leaving_the_proxy_closes_every_link_and_gives_the_port_back(run: Run) -> None:
+def test_leaving_the_proxy_closes_every_link_and_releases_the_port(run: Run) -> None:
     async def scenario() -> None:
         recorder = Recorder()
         async with echo() as upstream:

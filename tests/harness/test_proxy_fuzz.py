@@ -1,4 +1,4 @@
-"""The proxy's API under attack: rubbish on its socket."""
+"""The proxy's API under attack: malformed requests."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ def _port(server: ProxyServer) -> int:
     return int(server.url.rpartition(":")[2])
 
 
-def _rubbish(dice: random.Random) -> Iterator[bytes]:
+def _malformed(rng: random.Random) -> Iterator[bytes]:
     head = b"POST /proxies HTTP/1.1\r\nHost: x\r\n"
-    yield dice.randbytes(4000)
+    yield rng.randbytes(4000)
     yield b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\n\r\n"
     yield b"GET / HTTP/1.1\r\n" + b"X-A: " + b"b" * 200_000 + b"\r\n\r\n"
     yield b"GET / HTTP/1.1\r\n" + b"".join(b"X-%d: y\r\n" % n for n in range(5000)) + b"\r\n"
@@ -57,7 +57,7 @@ def _rubbish(dice: random.Random) -> Iterator[bytes]:
     nested = b"[" * 200_000
     yield head + b"Content-Length: %d\r\n\r\n" % len(nested) + nested
     yield b"GET /version HTTP/1.1\r\nHost: x\r\n\r\n" * 200
-    yield b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + dice.randbytes(500)
+    yield b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + rng.randbytes(500)
     yield b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
     yield b"GET /events HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n"
     yield b"\r\n" * 10_000
@@ -65,7 +65,7 @@ def _rubbish(dice: random.Random) -> Iterator[bytes]:
 
 
 def _throw(port: int, data: bytes, *, read: bool) -> bytes:
-    """Send it and go away, perhaps after a look at the answer."""
+    """Send the data and close, perhaps after reading the answer."""
     seen = b""
     with socket.create_connection(("127.0.0.1", port), ANSWER_S) as client, suppress(OSError):
         client.sendall(data)
@@ -76,19 +76,19 @@ def _throw(port: int, data: bytes, *, read: bool) -> bytes:
     return seen
 
 
-def test_rubbish_on_the_socket_is_answered_or_dropped_and_leaves_nothing(
+def test_malformed_requests_are_answered_or_dropped_and_leave_nothing_behind(
     server: ProxyServer,
 ) -> None:
-    dice = random.Random(20261124)  # noqa: S311  a test's seed
-    for data in _rubbish(dice):  # warms up what is allocated once
+    rng = random.Random(20261124)  # noqa: S311  a test's seed
+    for data in _malformed(rng):  # warms up what is allocated once
         _throw(_port(server), data, read=True)
     eventually(lambda: vitals(server.pid).descriptors < 40, "connections are closed")
     before = vitals(server.pid)
 
     for _ in range(10):
-        for data in _rubbish(dice):
-            cut = dice.randrange(len(data)) if dice.random() < 0.3 else len(data)
-            answer = _throw(_port(server), data[:cut], read=dice.random() < 0.8)
+        for data in _malformed(rng):
+            cut = rng.randrange(len(data)) if rng.random() < 0.3 else len(data)
+            answer = _throw(_port(server), data[:cut], read=rng.random() < 0.8)
             assert b"HTTP/1.1 50" not in answer, (data[:80], answer[:200])
         answers_at_once(server.url)
 
@@ -98,7 +98,7 @@ def test_rubbish_on_the_socket_is_answered_or_dropped_and_leaves_nothing(
     assert vitals(server.pid).memory_bytes < before.memory_bytes + GROWTH_BYTES
 
 
-def test_clients_that_only_connect_keep_nobody_out_for_long(server: ProxyServer) -> None:
+def test_clients_that_only_connect_do_not_block_others(server: ProxyServer) -> None:
     before = vitals(server.pid)
     for _ in range(20):
         silent = [socket.create_connection(("127.0.0.1", _port(server))) for _ in range(100)]

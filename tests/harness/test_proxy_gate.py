@@ -86,7 +86,7 @@ def test_a_client_that_leaves_while_held_is_recorded_at_once_and_never_dialled(
     run(scenario)
 
 
-def test_latency_delays_every_chunk_of_an_open_link_and_its_heal_frees_what_waits(
+def test_latency_delays_every_chunk_of_an_open_link_and_its_heal_passes_on_what_waits(
     run: Run,
 ) -> None:
     async def scenario() -> None:
@@ -152,7 +152,7 @@ def _assert_taken(address: Address) -> None:
                 thief.bind((address.host, address.port))
 
 
-def test_a_black_hole_on_a_unix_socket_is_declined_and_a_hold_advised(
+def test_a_black_hole_on_a_unix_socket_is_declined_with_a_hint_to_hold(
     run: Run, folder: Path
 ) -> None:
     async def scenario() -> None:
@@ -168,7 +168,7 @@ def test_a_black_hole_on_a_unix_socket_is_declined_and_a_hold_advised(
     run(scenario)
 
 
-def test_one_gate_has_one_fault_and_a_name_is_used_once(run: Run) -> None:
+def test_a_gate_has_one_fault_at_a_time_and_an_id_is_used_once(run: Run) -> None:
     async def scenario() -> None:
         async with proxied() as (proxy, _):
             await proxy.inject("down", Refuse())
@@ -250,7 +250,7 @@ def test_only_the_first_connections_are_held_and_open_ones_never(run: Run) -> No
     run(scenario)
 
 
-def test_the_same_seed_decides_the_same_for_the_same_connections_and_another_does_not(
+def test_the_same_seed_takes_the_same_connections_and_another_does_not(
     run: Run,
 ) -> None:
     async def decisions(seed: int) -> list[bool]:
@@ -294,7 +294,7 @@ def test_a_disabled_proxy_ends_its_links_in_order_refuses_and_keeps_its_address(
     run(scenario)
 
 
-def test_an_upstream_that_refuses_is_refused_by_the_proxy_too_until_it_is_back(
+def test_the_proxy_refuses_while_its_upstream_refuses(
     run: Run, listen: str | tuple[str, int]
 ) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,4 +1,4 @@
-"""The proxy under thousands of connections: nothing grows, nothing is lost, each event is there."""
+"""The proxy under thousands of connections: it does not grow and loses nothing."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ANSWER = b"a" * 300
 
 @pytest.fixture(autouse=True)
 def room_for_connections() -> Iterator[None]:
-    """Both ends of every connection are this process's own."""
+    """Allow many open files: both ends of each connection are in this process."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     yield
@@ -48,7 +48,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProxyServer]:
 
 @contextlib.asynccontextmanager
 async def answering() -> AsyncIterator[int]:
-    """A server that answers each question; gives its port."""
+    """A server that answers each question; yields its port."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
@@ -75,7 +75,7 @@ def make(control: Control, port: int) -> int:
 
 
 async def ask(port: int) -> bool:
-    """One connection with a question; whether the answer came whole."""
+    """Ask on one connection; whether the whole answer came."""
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
     except ConnectionError:
@@ -111,11 +111,11 @@ def sent_bytes(server: ProxyServer) -> Counter[str]:
 
 
 @pytest.mark.slow
-async def test_ten_thousand_connections_leave_no_trace_but_their_sums(server: ProxyServer) -> None:
+async def test_ten_thousand_connections_leave_only_their_totals(server: ProxyServer) -> None:
     control = Control(server.url)
     async with answering() as upstream:
         port = make(control, upstream)
-        # The journal of the events fills up to its bound first; that is no growth.
+        # First the journal of events fills up to its bound, which is not growth.
         assert await ask_many(port, 23_000) == 23_000
         before = vitals(server.pid)
         first = sent_bytes(server)
@@ -166,7 +166,7 @@ async def test_two_thousand_connections_held_for_a_minute_are_all_served_at_the_
 
 
 def decisions(kept: list[dict[str, Any]]) -> list[tuple[str, object]]:
-    """What the dice decided, in the order of the links."""
+    """What was drawn for each link, in their order."""
     told: list[tuple[str, object]] = []
     for event in kept:
         data = event["data"]
@@ -178,7 +178,7 @@ def decisions(kept: list[dict[str, Any]]) -> list[tuple[str, object]]:
     return sorted(told, key=str)
 
 
-async def test_the_same_seed_and_traffic_decide_alike_twice_and_another_seed_does_not(
+async def test_the_same_seed_gives_the_same_decisions_and_another_seed_does_not(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     async def run(seed: int) -> list[tuple[str, object]]:
@@ -206,7 +206,7 @@ os.execv(sys.executable, [sys.executable, "-P", "-m", "crashloop", "proxy", *sys
 """
 
 
-async def test_without_descriptors_the_proxy_says_so_and_goes_on_when_some_are_free() -> None:
+async def test_without_descriptors_the_proxy_says_so_and_continues_when_some_are_free() -> None:
     child = await asyncio.create_subprocess_exec(
         *(sys.executable, "-P", "-c", LIMITED, "--api", "127.0.0.1:0", "--until-stdin-closes"),
         stdin=subprocess.PIPE,

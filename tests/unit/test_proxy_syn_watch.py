@@ -14,7 +14,7 @@ from crashloop.proxy.link.timers import Timers
 
 
 class HastyLoop:
-    """Says at once that the time has come, whatever it was told."""
+    """A loop that calls back at once, whatever it was told."""
 
     def __init__(self) -> None:
         self.pending: list[Callable[[], None]] = []
@@ -37,7 +37,7 @@ class HastyLoop:
 
 
 @pytest.mark.parametrize("has_timerfd", [True, False])
-def test_an_alarm_waits_again_when_its_loop_calls_early(
+def test_a_timer_waits_again_when_its_loop_calls_early(
     monkeypatch: pytest.MonkeyPatch, *, has_timerfd: bool
 ) -> None:
     if not has_timerfd:
@@ -56,27 +56,27 @@ def test_an_alarm_waits_again_when_its_loop_calls_early(
     assert fired[0] >= due_ns
 
 
-def test_alarms_that_are_set_while_others_ring_ring_in_their_order() -> None:
+def test_timers_that_are_set_while_others_expire_keep_their_order() -> None:
     async def scenario() -> list[str]:
-        rung: list[str] = []
+        called: list[str] = []
         done = asyncio.Event()
         timers = Timers(asyncio.get_running_loop())
         now_ns = time.monotonic_ns()
 
-        def ring_first() -> None:
-            rung.append("first")
-            timers.at(now_ns + 30_000_000, ring_last)
+        def first() -> None:
+            called.append("first")
+            timers.at(now_ns + 30_000_000, last)
 
-        def ring_last() -> None:
-            rung.append("third")
+        def last() -> None:
+            called.append("third")
             done.set()
 
-        timers.at(now_ns + 20_000_000, lambda: rung.append("second"))
-        timers.at(now_ns + 40_000_000, lambda: rung.append("never")).cancel()
-        timers.at(now_ns + 10_000_000, ring_first)
+        timers.at(now_ns + 20_000_000, lambda: called.append("second"))
+        timers.at(now_ns + 40_000_000, lambda: called.append("never")).cancel()
+        timers.at(now_ns + 10_000_000, first)
         await asyncio.wait_for(done.wait(), 5)
         timers.close()
-        return rung
+        return called
 
     assert asyncio.run(scenario()) == ["first", "second", "third"]
 

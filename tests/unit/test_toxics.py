@@ -1,4 +1,4 @@
-"""Each toxic's law, in virtual time: no sockets, no clock."""
+"""Each toxic's rule in virtual time: no sockets, no clock."""
 
 from collections.abc import Sequence
 
@@ -25,7 +25,7 @@ S = 1000 * MS
 
 
 class Line:
-    """A chain under a clock that the test moves; writes down what comes out, and when."""
+    """A chain with a clock that the test moves; records what leaves it, and when."""
 
     def __init__(self, *faults: LinkFault, seed: str = "seed", sink_open: bool = True) -> None:
         self.now_ns = 0
@@ -85,7 +85,7 @@ class Line:
         return self.data, self.end, self.dropped_bytes
 
 
-def test_latency_delays_every_chunk_by_itself() -> None:
+def test_latency_delays_every_chunk_on_its_own() -> None:
     line = Line(Latency(latency_s=0.1))
     line.put(b"a")
     line.until(60 * MS)
@@ -128,7 +128,7 @@ def test_jitter_stays_in_its_range_and_repeats_with_its_seed() -> None:
     assert 25 * MS < max(times("1")) <= 30 * MS
 
 
-def test_bandwidth_lets_a_large_chunk_out_in_pieces_of_100_ms() -> None:
+def test_bandwidth_sends_a_large_chunk_in_pieces_of_100_ms() -> None:
     line = Line(Bandwidth(rate_bytes_s=10_000))
     line.put(b"x" * 2500)
     line.until(2 * S)
@@ -146,7 +146,7 @@ def test_bandwidth_keeps_its_rate_over_many_chunks_however_late_the_timer() -> N
     assert line.came_out[-1][0] < 1006 * MS
 
 
-def test_bandwidth_of_nothing_lets_nothing_out_until_it_is_changed() -> None:
+def test_a_bandwidth_of_zero_passes_nothing_until_it_is_changed() -> None:
     line = Line(Bandwidth(rate_bytes_s=0))
     line.put(b"abc")
     line.until(3600 * S)
@@ -167,7 +167,7 @@ def test_slow_close_delays_the_end_and_nothing_else() -> None:
     assert line.end == "end"
 
 
-def test_a_changed_slow_close_delays_the_end_anew() -> None:
+def test_a_changed_slow_close_delays_the_end_again() -> None:
     line = Line(SlowClose(delay_s=10))
     line.finish()
     line.until(S)
@@ -210,7 +210,7 @@ def test_reset_peer_resets_some_time_after_the_first_data_and_not_before() -> No
     assert line.outcome == (b"", "reset", 4)
 
 
-def test_a_reset_that_is_healed_in_time_lets_the_data_go_on() -> None:
+def test_a_reset_that_is_healed_in_time_passes_on_the_data() -> None:
     line = Line(ResetPeer(timeout_s=10))
     line.put(b"kept")
     line.until(S)
@@ -244,7 +244,7 @@ def test_a_limit_of_no_bytes_closes_when_data_comes() -> None:
     assert line.outcome == (b"", "close", 1)
 
 
-def test_a_healed_latency_lets_go_what_waits_in_order_and_at_once() -> None:
+def test_a_healed_latency_passes_on_what_waits_in_order_and_at_once() -> None:
     line = Line(Latency(latency_s=60))
     for data in (b"a", b"b", b"c"):
         line.put(data)
@@ -256,7 +256,7 @@ def test_a_healed_latency_lets_go_what_waits_in_order_and_at_once() -> None:
     assert line.end == "end"
 
 
-def test_a_changed_latency_lets_the_chunk_in_hand_go_and_holds_the_rest_by_the_new_rule() -> None:
+def test_a_changed_latency_passes_on_the_held_chunk_and_delays_the_rest_by_the_new_rule() -> None:
     line = Line(Latency(latency_s=60))
     line.put(b"a")
     line.put(b"b")
@@ -268,7 +268,7 @@ def test_a_changed_latency_lets_the_chunk_in_hand_go_and_holds_the_rest_by_the_n
     assert line.came_out[1:] == [(2 * S, b"b")]
 
 
-def test_a_toxic_that_is_added_leaves_what_others_hold_alone() -> None:
+def test_a_toxic_that_is_added_does_not_release_what_others_hold() -> None:
     line = Line(Latency(latency_s=1))
     line.put(b"a")
     line.add("late", Latency(latency_s=0.5))
@@ -276,7 +276,7 @@ def test_a_toxic_that_is_added_leaves_what_others_hold_alone() -> None:
     assert line.came_out == [(1500 * MS, b"a")]
 
 
-def test_the_dice_spare_some_links_and_a_spared_one_passes_everything_at_once() -> None:
+def test_toxicity_spares_some_links_and_those_pass_everything_at_once() -> None:
     faults = [Latency(latency_s=1, toxicity=0.5)]
     lines = [Line(*faults, seed=str(number)) for number in range(40)]
     for line in lines:
@@ -321,7 +321,7 @@ ACTIONS = st.lists(
 
 
 @given(ACTIONS)
-def test_whatever_is_done_to_a_chain_it_conserves_bytes_in_order_and_ends(
+def test_a_chain_conserves_bytes_in_order_and_ends_whatever_is_done_to_it(
     actions: Sequence[tuple[str, object]],
 ) -> None:
     line = Line()

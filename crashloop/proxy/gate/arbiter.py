@@ -69,7 +69,7 @@ class GateArbiter:
     """Gives the gate to the first of these: disabled, a fault, an upstream that refuses.
 
     When the upstream refuses, the first client is reset, because it has been accepted. From then on
-    the gate refuses too, until the upstream takes a connection of ours, or while `meets_arrivals`
+    the gate refuses too, until the upstream takes a connection of ours, or while `acts_on_arrivals`
     says that a fault acts on the next connection. `target` is None for an upstream by name, which
     is not probed. `cut` resets the open links.
     """
@@ -81,14 +81,14 @@ class GateArbiter:
         target: Target | None,
         pids: Callable[[], Iterable[int]],
         cut: Callable[[], None],
-        meets_arrivals: Callable[[], bool],
+        acts_on_arrivals: Callable[[], bool],
         emit: Emit,
     ) -> None:
         self._gate = gate
         self._target = target
         self._pids = pids
         self._cut = cut
-        self._meets_arrivals = meets_arrivals
+        self._acts_on_arrivals = acts_on_arrivals
         self._emit = emit
         self._enabled = True
         self._fault: tuple[str, GateFault] | None = None
@@ -131,9 +131,9 @@ class GateArbiter:
         if self._target is not None and self._looking is None:
             self._looking = asyncio.create_task(self._look(self._target), name="look upstream")
 
-    def meet(self, peer: Endpoint | None) -> Waiting | None:
+    def find_released(self, peer: Endpoint | None) -> Waiting | None:
         """Find the client of a black hole or delay that has just connected from this address."""
-        return None if self._black_hole is None else self._black_hole.meet(peer)
+        return None if self._black_hole is None else self._black_hole.find_released(peer)
 
     def admit(self, link: str, waiting: Waiting) -> None:
         """Emit the receipt of a client that was let in."""
@@ -170,7 +170,7 @@ class GateArbiter:
             return "disabled"
         if self._fault is not None and self._left != 0:
             return self._fault
-        refuses = self._upstream_refuses and not self._meets_arrivals()
+        refuses = self._upstream_refuses and not self._acts_on_arrivals()
         return "upstream refuses" if refuses else None
 
     async def _end(self, work: GateWork) -> None:

@@ -117,7 +117,7 @@ class ActiveBlackHole:
             self._watch.end(waiting, "unwatched")
         self._stack.close()
 
-    def meet(self, peer: Endpoint | None) -> Waiting | None:
+    def find_released(self, peer: Endpoint | None) -> Waiting | None:
         """Find the released client that has just connected from this host and port."""
         waiting = self._watch.find(peer) if self._watch.waiting else None
         if waiting is not None and waiting.released_ns is not None:

@@ -54,7 +54,7 @@ class Carrier(Protocol):
     passed_bytes: int
 
     @property
-    def dice(self) -> random.Random:
+    def rng(self) -> random.Random:
         """Random numbers of this fault on this link, from the proxy's seed."""
 
 

@@ -33,7 +33,7 @@ def _latency(fault: Latency, stage: Carrier) -> Steps:
         assert chunk is not None
         delay_s = fault.latency_s
         if fault.jitter_s:
-            delay_s += stage.dice.uniform(-fault.jitter_s, fault.jitter_s)
+            delay_s += stage.rng.uniform(-fault.jitter_s, fault.jitter_s)
         due_ns = chunk.at_ns + max(0, round(delay_s * NS_PER_S))
         yield Wait(due_ns)
         chunk.at_ns = due_ns
@@ -87,7 +87,7 @@ def _slicer(fault: Slicer, stage: Carrier) -> Steps:
     while True:
         rest = yield Take()
         assert rest is not None
-        for size in _slice_sizes(len(rest.data), fault, stage.dice):
+        for size in _slice_sizes(len(rest.data), fault, stage.rng):
             assert rest is not None
             piece, rest = rest.split(size, stage.now_ns)
             yield Give(piece, rest)
@@ -95,7 +95,7 @@ def _slicer(fault: Slicer, stage: Carrier) -> Steps:
                 yield Wait(stage.now_ns + delay_ns)
 
 
-def _slice_sizes(size_bytes: int, fault: Slicer, dice: random.Random) -> Iterator[int]:
+def _slice_sizes(size_bytes: int, fault: Slicer, rng: random.Random) -> Iterator[int]:
     """Sizes that add up to `size_bytes`: halved, varied, until none is above the average's range.
 
     Toxiproxy cuts in the same way, so the sizes are distributed as its sizes are.
@@ -109,7 +109,7 @@ def _slice_sizes(size_bytes: int, fault: Slicer, dice: random.Random) -> Iterato
             continue
         half = size // 2
         if fault.variation_bytes:
-            half += dice.randrange(2 * fault.variation_bytes) - fault.variation_bytes
+            half += rng.randrange(2 * fault.variation_bytes) - fault.variation_bytes
         waiting += [size - half, half]
 
 

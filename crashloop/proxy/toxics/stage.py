@@ -42,7 +42,7 @@ class Witness(Protocol):
 class Stage:
     """Carry out one toxic; pure: its caller passes the time.
 
-    `active` says whether the dice took this link; `end` how the stream ended here, if it did,
+    `active` says whether the toxic takes this link; `end` how the stream ended here, if it did,
     and `closed` whether by this toxic; `due_ns` when time alone allows more, or None.
     """
 
@@ -59,15 +59,15 @@ class Stage:
         self.chunks = 0
         self.delayed_ns = 0
         self._seed = seed
-        self._dice: random.Random | None = None
+        self._rng: random.Random | None = None
         self.begin(fault, now_ns)
 
     @property
-    def dice(self) -> random.Random:
-        """The stage's own random numbers: the same for the same seed, link and fault."""
-        if self._dice is None:
-            self._dice = random.Random(self._seed)  # noqa: S311  a fault's dice, not a secret
-        return self._dice
+    def rng(self) -> random.Random:
+        """The random numbers of the stage: the same for the same seed, link and fault."""
+        if self._rng is None:
+            self._rng = random.Random(self._seed)  # noqa: S311  a fault's draws, not a secret
+        return self._rng
 
     @property
     def has_room(self) -> bool:
@@ -83,7 +83,7 @@ class Stage:
         """Draw whether the toxic takes this link, and start it on what waits in the inbox."""
         self.fault = fault
         self.now_ns = now_ns
-        self.active = fault.toxicity >= 1 or self.dice.random() < fault.toxicity
+        self.active = fault.toxicity >= 1 or self.rng.random() < fault.toxicity
         self._rule = RULES[type(fault)] if self.active else SPARED
         self._steps: Steps = self._rule.steps(fault, self)
         self._step = next(self._steps)
