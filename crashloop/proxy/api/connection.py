@@ -3,286 +3,193 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import time
-from contextlib import aclosing
-from dataclasses import dataclass, replace
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import h11
 
 from crashloop.proxy.api.error import ApiError
-from crashloop.proxy.api.message import Request, Response, error_response, refusal
+from crashloop.proxy.api.message import Request, Response, error_response
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from crashloop.proxy.api.routes import Routes
 
 MAX_BODY_BYTES = 1024 * 1024
 MAX_HEADER_BYTES = 64 * 1024
-MAX_AHEAD_BYTES = 64 * 1024
-"""What a client may send before the answer to what it sent."""
 
-_NOT_ASCII = re.compile(rb"[\x80-\xff]")
+_READ_BYTES = 64 * 1024
 _CONTINUE = h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Wall seconds: to send a request, between requests, to take an answer, after the last one."""
+    """Wall seconds: for the next request, to take an answer, after the last one."""
 
-    request_s: float = 15
-    idle_s: float = 60
+    request_s: float = 60
     answer_s: float = 30
     linger_s: float = 5
 
 
-class Connection(asyncio.Protocol):
-    """Speaks HTTP/1.1, and 1.0, with one client.
-
-    `answer` gives the response to a request and never raises; `sequenced` a header for every
-    response. `on_open` says whether there is room; `on_close` is called once, last, if there was.
-    """
+class Connection:
+    """Speaks HTTP/1.1, and 1.0, with one client, by h11."""
 
     def __init__(
         self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
         *,
-        answer: Callable[[Request], Awaitable[Response]],
-        sequenced: Callable[[], tuple[str, str]],
-        on_open: Callable[[Connection], bool],
-        on_close: Callable[[Connection], None],
+        routes: Routes,
         limits: Limits,
     ) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._answer = answer
-        self._sequenced = sequenced
-        self._on_open = on_open
-        self._on_close = on_close
+        self._reader = reader
+        self._writer = writer
+        self._routes = routes
         self._limits = limits
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEADER_BYTES)
-        self._transport: asyncio.Transport
-        self._counted = False
-        self._request: Request | None = None
-        self._body = bytearray()
-        self._answering: asyncio.Task[None] | None = None
-        self._streaming = False
-        self._is_idle = False
-        self._is_head = False
-        self._in_first_line = True
-        self._ended = False
+        self._is_answering = False
         self._leaving = False
-        self._finishing = False
-        self._timer: asyncio.TimerHandle | None = None
-        self._writable = asyncio.Event()
-        self._writable.set()
+
+    async def run(self) -> None:
+        """Answer requests until one side has no more; raises OSError when the client has gone."""
+        while not self._leaving:
+            try:
+                async with asyncio.timeout(self._limits.request_s):
+                    request = await self._request()
+            except TimeoutError:
+                if self._http.their_state is not h11.IDLE or self._http.trailing_data[0]:
+                    told = f"the request did not come within {self._limits.request_s:g} s"
+                    await self.turn_away(told, 408)
+                return
+            except h11.RemoteProtocolError as error:
+                await self.turn_away(str(error), error.error_status_hint)
+                return
+            except ApiError as error:
+                await self.turn_away(error.message, error.status)
+                return
+            if request is None:
+                return
+            self._is_answering = True
+            await self._send(await self._routes.answer(request), with_body=request.method != "HEAD")
+            self._is_answering = False
+            if h11.MUST_CLOSE in {self._http.our_state, self._http.their_state}:
+                return
+            self._http.start_next_cycle()
+
+    def finish(self) -> bool:
+        """Take no more requests; says whether nothing is on its way to the client."""
+        self._leaving = True
+        return not self._is_answering
 
     def abort(self) -> None:
-        """Cut the connection now."""
-        self._transport.abort()
+        """Cut the connection."""
+        self._writer.transport.abort()
 
-    def finish(self) -> None:
-        """Close the connection when the answer on its way has been sent, or now."""
-        self._leaving = self._finishing = True
-        if self._answering is None:
-            self._transport.close()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin, or turn the client away."""
-        self._transport = cast("asyncio.Transport", transport)
-        self._counted = self._on_open(self)
-        if self._counted:
-            self._limit(self._limits.request_s, self._on_late_request)
-        else:
-            self._turn_away(error_response(ApiError("too many connections to the API", 503)))
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """End; a change that was begun goes on without its client."""
-        del exc
-        self._leaving = True
-        self._limit(None)
-        self._writable.set()
-        if self._answering is not None:
-            self._answering.cancel()
-        if self._counted:
-            self._on_close(self)
-
-    def data_received(self, data: bytes) -> None:
-        """Read on."""
-        if self._leaving:
+    async def turn_away(self, why: str, status: int) -> None:
+        """Answer with an error, whatever else is still to come, so that the client can read it."""
+        if self._http.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:
             return
-        if self._is_idle:
-            self._is_idle = False
-            self._limit(self._limits.request_s, self._on_late_request)
-        self._http.receive_data(self._in_ascii(data))
-        if self._answering is None:
-            self._advance()
-        elif len(self._http.trailing_data[0]) > MAX_AHEAD_BYTES:
-            self._transport.pause_reading()
+        self._leaving = True
+        await self._send(error_response(ApiError(why, status)), with_body=True)
+        if self._writer.can_write_eof():
+            self._writer.write_eof()
+        # Closing with something unread would reset the connection, and the answer with it.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._limits.linger_s):
+                while await self._reader.read(_READ_BYTES):
+                    pass
 
-    def eof_received(self) -> bool:
-        """The client sends no more: it may still read an answer, but not an endless one."""
-        self._ended = True
-        if self._leaving or self._streaming:
-            return False
-        if self._answering is None:
-            self._http.receive_data(b"")
-            self._advance()
-        return True
+    async def _request(self) -> Request | None:
+        """The next request; None at the end. ApiError for a body that is too large."""
+        head: h11.Request | None = None
+        body = bytearray()
+        while True:
+            event = self._http.next_event()
+            if event is h11.NEED_DATA:
+                if self._http.they_are_waiting_for_100_continue:
+                    self._write(_CONTINUE)
+                self._http.receive_data(await self._reader.read(_READ_BYTES))
+            elif isinstance(event, h11.Request):
+                head = event
+                _require_size(int(dict(event.headers).get(b"content-length", 0)))
+            elif isinstance(event, h11.Data):
+                body += event.data
+                _require_size(len(body))
+            elif isinstance(event, h11.EndOfMessage):
+                assert head is not None
+                return _as_request(head, bytes(body))
+            else:
+                return None
 
-    def pause_writing(self) -> None:
-        """The client is slow."""
-        self._writable.clear()
-
-    def resume_writing(self) -> None:
-        """The client has caught up."""
-        self._writable.set()
-
-    def _advance(self) -> None:
-        """Take what has come, up to the end of one request."""
-        while self._answering is None and not self._leaving:
-            try:
-                event = self._http.next_event()
-            except h11.RemoteProtocolError as error:
-                self._turn_away(refusal(error.error_status_hint))
-                return
-            match event:
-                case h11.Request():
-                    self._begin(event)
-                case h11.Data():
-                    self._body += event.data
-                    if len(self._body) > MAX_BODY_BYTES:
-                        self._turn_away_too_large()
-                case h11.EndOfMessage():
-                    assert self._request is not None
-                    self._limit(None)
-                    request = replace(self._request, body=bytes(self._body))
-                    self._request, self._body = None, bytearray()
-                    self._answering = self._loop.create_task(self._respond(request))
-                case h11.ConnectionClosed():
-                    self._transport.close()
-                    return
-                case _:
-                    if self._http.they_are_waiting_for_100_continue:
-                        self._write(_CONTINUE)
-                    return
-
-    def _begin(self, event: h11.Request) -> None:
-        headers = {name.decode("ascii"): value.decode("latin-1") for name, value in event.headers}
-        self._request = Request.to(
-            event.target.decode("ascii"), method=event.method.decode("ascii"), headers=headers
-        )
-        self._is_head = event.method == b"HEAD"
-        # h11 has checked that it is a number
-        if int(headers.get("content-length", "0")) > MAX_BODY_BYTES:
-            self._turn_away_too_large()
-
-    async def _respond(self, request: Request) -> None:
-        try:
-            response = await self._answer(request)
-            await self._send(response)
-        except asyncio.CancelledError:
-            self._transport.abort()
-            raise
-        finally:
-            self._answering = None
-            self._streaming = False
-        self._go_on()
-
-    async def _send(self, response: Response) -> None:
+    async def _send(self, response: Response, *, with_body: bool) -> None:
+        if response.stream is not None:
+            self._leaving = True
+            await self._send_parts(response)
+            return
         self._write(self._head(response))
-        if response.stream is None:
-            if response.body and not self._is_head:
-                self._write(h11.Data(data=response.body))
-            self._limit(self._limits.answer_s, self.abort)
-            await self._writable.wait()
-        else:
-            self._streaming = True
-            if self._ended:
-                return
-            async with aclosing(response.stream) as parts:
-                async for part in parts:
-                    if part:
-                        self._write(h11.Data(data=part))
-                    await self._writable.wait()
-        if not self._transport.is_closing():
-            self._write(h11.EndOfMessage())
-
-    def _go_on(self) -> None:
-        """After an answer: the next request, or the end."""
-        self._limit(None)
-        finished = self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
-        if self._leaving or self._ended or not finished:
-            self._close()
-            return
-        self._http.start_next_cycle()
-        self._is_idle = self._in_first_line = not self._http.trailing_data[0]
-        if self._is_idle:
-            self._limit(self._limits.idle_s, self._transport.close)
-        else:
-            self._limit(self._limits.request_s, self._on_late_request)
-        self._transport.resume_reading()
-        self._advance()
-
-    def _turn_away_too_large(self) -> None:
-        told = f"bad request body: larger than {MAX_BODY_BYTES} bytes"
-        self._turn_away(error_response(ApiError(told, 413)))
-
-    def _on_late_request(self) -> None:
-        if self._request is None and not self._http.trailing_data[0]:
-            self._transport.close()
-            return
-        told = f"the request did not come within {self._limits.request_s:g} s"
-        self._turn_away(error_response(ApiError(told, 408)))
-
-    def _turn_away(self, response: Response) -> None:
-        """Answer at once, whatever else is still to come, and leave."""
-        if self._http.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
-            self._write(self._head(response, last=True))
+        if with_body and response.body:
             self._write(h11.Data(data=response.body))
-            self._write(h11.EndOfMessage())
-        self._leaving = True
-        self._close()
+        self._write(h11.EndOfMessage())
+        try:
+            async with asyncio.timeout(self._limits.answer_s):
+                await self._writer.drain()
+        except TimeoutError:
+            self.abort()
 
-    def _close(self) -> None:
-        """Close so that the client can read the answer: what it still sends is dropped a while."""
-        self._leaving = True
-        if self._transport.is_closing():
-            return
-        if self._ended or self._finishing:
-            self._transport.close()
-        elif self._transport.can_write_eof():
-            self._transport.write_eof()
-            self._transport.resume_reading()
-        self._limit(self._limits.linger_s, self.abort)
+    async def _send_parts(self, response: Response) -> None:
+        """Send a stream until it ends or the client does: the connection's last answer."""
+        self._write(self._head(response))
+        sending = asyncio.create_task(self._stream(response))
+        gone = asyncio.create_task(self._reader.read(1))
+        try:
+            await asyncio.wait({sending, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if sending.done():
+                sending.result()
+        finally:
+            for task in (sending, gone):
+                task.cancel()
+            await asyncio.gather(sending, gone, return_exceptions=True)
 
-    def _head(self, response: Response, *, last: bool = False) -> h11.Response:
-        now = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime())
-        headers = [*response.headers, self._sequenced(), ("Date", now)]
+    async def _stream(self, response: Response) -> None:
+        assert response.stream is not None
+        async with aclosing(response.stream) as parts:
+            async for part in parts:
+                self._write(h11.Data(data=part))
+                await self._writer.drain()
+        self._write(h11.EndOfMessage())
+        await self._writer.drain()
+
+    def _head(self, response: Response) -> h11.Response:
+        headers = [*response.headers, self._routes.sequenced()]
+        headers.append(("Date", time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime())))
         if response.content_type:
-            headers.insert(0, ("Content-Type", response.content_type))
+            headers.append(("Content-Type", response.content_type))
         if response.stream is None and response.status != HTTPStatus.NO_CONTENT:
             headers.append(("Content-Length", str(len(response.body))))
-        if last:
+        if self._leaving:
             headers.append(("Connection", "close"))
-        reason = HTTPStatus(response.status).phrase.encode()
+        reason = HTTPStatus(response.status).phrase
         return h11.Response(status_code=response.status, headers=headers, reason=reason)
 
     def _write(self, event: h11.Event) -> None:
         data = self._http.send(event)
-        if data and not self._transport.is_closing():
-            self._transport.write(data)
+        if data:
+            self._writer.write(data)
 
-    def _in_ascii(self, data: bytes) -> bytes:
-        """Percent-encode what a request line has outside ASCII: Go takes it, h11 does not."""
-        if not self._in_first_line:
-            return data
-        line, newline, rest = data.partition(b"\n")
-        self._in_first_line = not newline
-        return _NOT_ASCII.sub(lambda found: b"%%%02X" % found.group()[0], line) + newline + rest
 
-    def _limit(self, delay_s: float | None, then: Callable[[], None] | None = None) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if delay_s is not None and then is not None:
-            self._timer = self._loop.call_later(delay_s, then)
+def _require_size(body_bytes: int) -> None:
+    if body_bytes > MAX_BODY_BYTES:
+        raise ApiError(f"bad request body: larger than {MAX_BODY_BYTES} bytes", 413)
+
+
+def _as_request(head: h11.Request, body: bytes) -> Request:
+    path, _, query = head.target.decode("ascii").partition("?")
+    return Request(
+        method=head.method.decode("ascii"),
+        path=path,
+        query=query,
+        headers={name.decode("ascii"): value.decode("latin-1") for name, value in head.headers},
+        body=body,
+    )

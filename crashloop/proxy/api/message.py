@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
+from urllib.parse import parse_qs
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -30,23 +29,10 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
 
-    @classmethod
-    def to(cls, target: str, *, method: str, headers: Mapping[str, str]) -> Request:
-        """A request without its body; `target` as in the request line, absolute or not."""
-        scheme, found, rest = target.partition("://")
-        if found and scheme.lower() in {"http", "https"}:
-            target = "/" + rest.partition("/")[2]
-        path, _, query = target.partition("?")
-        return cls(method=method, path=path, query=query, headers=headers)
-
     def argument(self, name: str) -> str | None:
         """The last value of this name in the query; None where it is not there."""
-        found = None
-        for pair in self.query.split("&"):
-            key, _, value = pair.partition("=")
-            if unquote(key) == name:
-                found = unquote(value)
-        return found
+        found = parse_qs(self.query, keep_blank_values=True).get(name)
+        return found[-1] if found else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,20 +53,9 @@ def json_response(document: object, *, status: int = 200) -> Response:
 
 def plain_error(text: str, *, status: int) -> Response:
     """A line of text, as Go's http.Error sends it."""
-    return Response(
-        status=status,
-        body=text.encode() + b"\n",
-        content_type=PLAIN,
-        headers=(("X-Content-Type-Options", "nosniff"),),
-    )
-
-
-def refusal(status: int) -> Response:
-    """What Go's server answers to what is not HTTP."""
-    body = f"{status} {HTTPStatus(status).phrase}".encode()
-    return Response(status=status, body=body, content_type=PLAIN)
+    return Response(status=status, body=text.encode() + b"\n", content_type=PLAIN)
 
 
 def error_response(error: ApiError) -> Response:
-    """An error as Toxiproxy sends it: JSON in a text of its own, with a newline."""
+    """An error as Toxiproxy sends it: JSON as a line of text."""
     return plain_error(_dumps(error.document()), status=error.status)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 import traceback
 from contextlib import aclosing
 from typing import TYPE_CHECKING
@@ -17,7 +15,6 @@ from crashloop.proxy.api.message import (
     error_response,
     json_response,
     plain_error,
-    refusal,
 )
 from crashloop.proxy.api.metrics import CONTENT_TYPE, exposition
 
@@ -28,7 +25,7 @@ if TYPE_CHECKING:
     from crashloop.proxy.api.journal import Journal
     from crashloop.proxy.api.message import Request
 
-    Handler = Callable[[Request, list[str]], Awaitable[Response]]
+    Handler = Callable[..., Awaitable[Response]]
 
 TOXIPROXY_VERSION = "2.12.0"
 """Whose API this is; clients ask for 2.x."""
@@ -36,9 +33,8 @@ TOXIPROXY_VERSION = "2.12.0"
 MAX_EVENT_READERS = 64
 MAX_PIDS = 4096
 
-_BAD_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")
-_DIGITS = re.compile(r"[0-9]{1,19}")
 _MAX_PID = 2**22
+_MAX_DIGITS = 19
 _ANY = "*"
 
 
@@ -56,8 +52,6 @@ class Routes:
         self._journal = journal
         self._report = report
         self._readers = 0
-        self._answered = 0
-        self._prefix = os.urandom(6).hex()
         self._routes: dict[tuple[str, ...], dict[str, Handler]] = {
             ("proxies",): {"GET": self._index, "POST": self._create},
             ("proxies", _ANY): {
@@ -77,143 +71,109 @@ class Routes:
             ("populate",): {"POST": self._populate},
             ("reset",): {"POST": self._reset},
             ("version",): {"GET": self._version},
-            ("metrics",): {_ANY: self._metrics},
+            ("metrics",): {"GET": self._metrics, "HEAD": self._metrics},
             ("events",): {"GET": self._events},
             ("watch",): {"POST": self._watch},
         }
 
     async def answer(self, request: Request) -> Response:
         """The answer to one request."""
-        if not request.path.startswith("/") or _BAD_ESCAPE.search(request.path):
-            return refusal(400)
-        clean = _cleaned(request.path)
-        if clean != request.path:
-            query = f"?{request.query}" if request.query else ""
-            return Response(status=301, headers=(("Location", clean + query),))
-        methods, names = self._matching(clean)
-        if methods is None:
+        handlers, names = self._matching(request.path)
+        if not handlers:
             return plain_error("404 page not found", status=404)
-        handler = methods.get(request.method) or methods.get(_ANY)
+        handler = handlers.get(request.method)
         if handler is None:
-            return Response(status=405, headers=(("Allow", ", ".join(methods)),))
-        response = await self._guarded(handler, request, names)
-        return self._numbered(response)
+            return Response(status=405, headers=(("Allow", ", ".join(handlers)),))
+        # A page in a browser must not be able to reach the loopback.
+        if request.headers.get("user-agent", "").startswith("Mozilla/"):
+            return plain_error("User agent not allowed", status=403)
+        try:
+            return await handler(request, *names)
+        except ApiError as error:
+            return error_response(error)
+        except Exception as error:  # noqa: BLE001  the last frame: a bug is answered and reported
+            self._report(traceback.format_exc())
+            text = f"internal error: {type(error).__name__}: {error}"
+            return error_response(ApiError(text, 500))
 
     def sequenced(self) -> tuple[str, str]:
         """The header that every response carries: the number of the newest event."""
         return "X-Crashloop-Seq", str(self._journal.newest)
 
-    async def _guarded(self, handler: Handler, request: Request, names: list[str]) -> Response:
-        if request.headers.get("user-agent", "").startswith("Mozilla/"):
-            return plain_error("User agent not allowed", status=403)
-        try:
-            return await handler(request, names)
-        except ApiError as error:
-            return error_response(error)
-        except Exception as error:  # noqa: BLE001  the last frame: a bug is answered and told too
-            self._report(traceback.format_exc())
-            told = f"internal error: {type(error).__name__}: {error}"
-            return error_response(ApiError(told, 500))
-
-    def _numbered(self, response: Response) -> Response:
-        self._answered += 1
-        number = f"{self._prefix}{self._answered:08x}"
-        return Response(
-            status=response.status,
-            body=response.body,
-            content_type=response.content_type,
-            headers=(*response.headers, ("X-Toxiproxy-Request-Id", number)),
-            stream=response.stream,
-        )
-
-    def _matching(self, path: str) -> tuple[dict[str, Handler] | None, list[str]]:
+    def _matching(self, path: str) -> tuple[dict[str, Handler], list[str]]:
+        """What each method does at a path, and the names in it; nothing for an unknown path."""
         given = [unquote(one, errors="replace") for one in path.split("/")[1:]]
-        for pattern, methods in self._routes.items():
-            if len(pattern) == len(given):
+        for pattern, handlers in self._routes.items():
+            if len(pattern) == len(given) and all(given):
                 pairs = list(zip(pattern, given, strict=True))
-                if all(want in (have, _ANY) and have for want, have in pairs):
-                    return methods, [have for want, have in pairs if want == _ANY]
-        return None, []
+                if all(want in (have, _ANY) for want, have in pairs):
+                    return handlers, [have for want, have in pairs if want == _ANY]
+        return {}, []
 
-    async def _index(self, request: Request, names: list[str]) -> Response:
-        del request, names
+    async def _index(self, _: Request) -> Response:
         return json_response(self._collection.documents())
 
-    async def _create(self, request: Request, names: list[str]) -> Response:
-        del names
+    async def _create(self, request: Request) -> Response:
         return json_response(await self._collection.create(request.body), status=201)
 
-    async def _show(self, request: Request, names: list[str]) -> Response:
-        del request
-        return json_response(self._collection.get(names[0]).document())
+    async def _show(self, _: Request, name: str) -> Response:
+        return json_response(self._collection.get(name).document())
 
-    async def _update(self, request: Request, names: list[str]) -> Response:
-        return json_response(await self._collection.update(names[0], request.body))
+    async def _update(self, request: Request, name: str) -> Response:
+        return json_response(await self._collection.update(name, request.body))
 
-    async def _delete(self, request: Request, names: list[str]) -> Response:
-        del request
-        await self._collection.remove(names[0])
+    async def _delete(self, _: Request, name: str) -> Response:
+        await self._collection.remove(name)
         return Response(status=204)
 
-    async def _toxics(self, request: Request, names: list[str]) -> Response:
-        del request
-        entry = self._collection.get(names[0])
-        return json_response([toxic.document() for toxic in entry.in_order()])
+    async def _toxics(self, _: Request, name: str) -> Response:
+        return json_response([one.document() for one in self._collection.get(name).in_order()])
 
-    async def _add_toxic(self, request: Request, names: list[str]) -> Response:
-        return json_response(await self._collection.add_toxic(names[0], request.body))
+    async def _add_toxic(self, request: Request, name: str) -> Response:
+        return json_response(await self._collection.add_toxic(name, request.body))
 
-    async def _toxic(self, request: Request, names: list[str]) -> Response:
-        del request
-        return json_response(self._collection.get(names[0]).toxic(names[1]).document())
+    async def _toxic(self, _: Request, name: str, toxic: str) -> Response:
+        return json_response(self._collection.get(name).toxic(toxic).document())
 
-    async def _change_toxic(self, request: Request, names: list[str]) -> Response:
-        proxy, toxic = names
-        return json_response(await self._collection.change_toxic(proxy, toxic, request.body))
+    async def _change_toxic(self, request: Request, name: str, toxic: str) -> Response:
+        return json_response(await self._collection.change_toxic(name, toxic, request.body))
 
-    async def _remove_toxic(self, request: Request, names: list[str]) -> Response:
-        del request
-        await self._collection.remove_toxic(names[0], names[1])
+    async def _remove_toxic(self, _: Request, name: str, toxic: str) -> Response:
+        await self._collection.remove_toxic(name, toxic)
         return Response(status=204)
 
-    async def _links(self, request: Request, names: list[str]) -> Response:
-        del request
-        plane = self._collection.get(names[0]).plane
+    async def _links(self, _: Request, name: str) -> Response:
+        plane = self._collection.get(name).plane
         return json_response([] if plane is None else plane.snapshot())
 
-    async def _populate(self, request: Request, names: list[str]) -> Response:
-        del names
+    async def _populate(self, request: Request) -> Response:
         proxies, error = await self._collection.populate(request.body)
         if error is None:
             return json_response(proxies, status=201)
         return json_response({**error.document(), **proxies}, status=error.status)
 
-    async def _reset(self, request: Request, names: list[str]) -> Response:
-        del request, names
+    async def _reset(self, _: Request) -> Response:
         await self._collection.reset()
         return Response(status=204)
 
-    async def _version(self, request: Request, names: list[str]) -> Response:
-        del request, names
+    async def _version(self, _: Request) -> Response:
         text = f'{{"version": "{TOXIPROXY_VERSION}"}}\n'
         return Response(body=text.encode(), content_type="application/json;charset=utf-8")
 
-    async def _metrics(self, request: Request, names: list[str]) -> Response:
-        del request, names
+    async def _metrics(self, _: Request) -> Response:
         text = exposition(self._collection.entries.values(), self._journal)
         return Response(body=text.encode(), content_type=CONTENT_TYPE)
 
-    async def _events(self, request: Request, names: list[str]) -> Response:
-        del names
+    async def _events(self, request: Request) -> Response:
         newest = self._journal.newest
         since = request.argument("since") or "0"
         until = request.argument("until")
-        if not _DIGITS.fullmatch(since):
+        if not (since.isascii() and since.isdigit() and len(since) <= _MAX_DIGITS):
             raise ApiError(f"since={since} is not the number of an event")
         if int(since) > newest:
             raise ApiError(
-                f"since={since} lies ahead: the newest event is {newest}; "
-                "was the proxy started again?"
+                f"since={since} is not there yet: the newest event is {newest}; "
+                "was the proxy restarted?"
             )
         if until not in {None, "now"}:
             raise ApiError(f"until={until} is not possible: only until=now")
@@ -231,8 +191,7 @@ class Routes:
         finally:
             self._readers -= 1
 
-    async def _watch(self, request: Request, names: list[str]) -> Response:
-        del names
+    async def _watch(self, request: Request) -> Response:
         members = Members(parse(request.body), "the body", [])
         given = members.take("pids", list, None)
         if given is None:
@@ -248,17 +207,3 @@ def _pid(value: object) -> int:
     if not 1 <= pid <= _MAX_PID:
         raise ApiError(f"{pid} in pids is not the number of a process")
     return pid
-
-
-def _cleaned(path: str) -> str:
-    """The path as Go's path.Clean gives it, with a slash at its end kept."""
-    if "//" not in path and "/." not in path:
-        return path
-    kept: list[str] = []
-    for part in path.split("/"):
-        if part == "..":
-            del kept[-1:]
-        elif part not in {"", "."}:
-            kept.append(part)
-    clean = "/" + "/".join(kept)
-    return clean + "/" if path.endswith("/") and kept else clean

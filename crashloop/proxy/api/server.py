@@ -34,30 +34,26 @@ class ApiServer:
         self._max_connections = max_connections
         self._limits = limits or Limits()
         self._server: asyncio.Server | None = None
-        self._connections: set[Connection] = set()
-        self._gone = asyncio.Event()
+        self._open: dict[asyncio.Task[None], Connection] = {}
 
     async def start(self, listen: str) -> Address:
         """Listen on `host:port` (port 0: a free one; no host: loopback); gives the real address.
 
         Raises UsageError for an address that cannot be listened on.
         """
+        hint = "give HOST:PORT, as in 127.0.0.1:8474; port 0 is a free one"
         try:
             address = await endpoint.listening(listen)
         except UsageError as error:
             raise UsageError(
-                f"the API cannot listen on {listen!r}: {error.message}",
-                hint="give HOST:PORT, as in 127.0.0.1:8474; port 0 is a free one",
+                f"the API cannot listen on {listen!r}: {error.message}", hint=hint
             ) from error
         if address.path:
-            raise UsageError(
-                f"the API cannot listen on {listen!r}: its clients speak TCP only",
-                hint="give HOST:PORT, as in 127.0.0.1:8474; port 0 is a free one",
-            )
-        loop = asyncio.get_running_loop()
+            problem = "its clients speak TCP only"
+            raise UsageError(f"the API cannot listen on {listen!r}: {problem}", hint=hint)
         try:
-            self._server = await loop.create_server(
-                self._connection, address.host, address.port, backlog=_BACKLOG
+            self._server = await asyncio.start_server(
+                self._serve, address.host, address.port, backlog=_BACKLOG
             )
         except OSError as error:
             reason = os.strerror(error.errno).lower() if error.errno else str(error)
@@ -72,32 +68,31 @@ class ApiServer:
         """Take no more connections, let answers on their way out, and close the rest."""
         if self._server is not None:
             self._server.close()
-        for connection in tuple(self._connections):
-            connection.finish()
+        for task, connection in self._open.items():
+            if connection.finish():
+                task.cancel()
+        if self._open:
+            _, late = await asyncio.wait(self._open, timeout=limit_s)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        connection = Connection(reader, writer, routes=self._routes, limits=self._limits)
         try:
-            async with asyncio.timeout(limit_s):
-                while self._connections:
-                    self._gone.clear()
-                    await self._gone.wait()
-        except TimeoutError:
-            for connection in tuple(self._connections):
-                connection.abort()
-
-    def _connection(self) -> Connection:
-        return Connection(
-            answer=self._routes.answer,
-            sequenced=self._routes.sequenced,
-            on_open=self._opened,
-            on_close=self._closed,
-            limits=self._limits,
-        )
-
-    def _opened(self, connection: Connection) -> bool:
-        if len(self._connections) >= self._max_connections:
-            return False
-        self._connections.add(connection)
-        return True
-
-    def _closed(self, connection: Connection) -> None:
-        self._connections.discard(connection)
-        self._gone.set()
+            if len(self._open) >= self._max_connections:
+                await connection.turn_away("too many connections to the API", 503)
+            else:
+                self._open[task] = connection
+                await connection.run()
+        except OSError:
+            connection.abort()  # the client has gone
+        except BaseException:
+            connection.abort()
+            raise
+        finally:
+            self._open.pop(task, None)
+            writer.close()
