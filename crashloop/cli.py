@@ -1,31 +1,26 @@
-"""The command `crashloop`: reads what was typed, starts the work, shows what came of it.
+"""The command `crashloop`: its subcommands and their options.
 
-Nothing heavy is imported before a command needs it. Exit status: 0 REPRODUCED or proven,
-10 NOT_REPRODUCED, 11 INCONCLUSIVE, 12 HARNESS_ERROR, 2 usage, 128 + n for signal n.
+Each subcommand imports what it needs when it runs, so that `--help` stays quick.
 """
 
 from __future__ import annotations
 
-import contextlib
-import io
-import os
-import re
 import sys
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import Annotated
 
 import typer
 
 from crashloop import __version__
+from crashloop.commands.errors import exit_status
 from crashloop.engines.catalogue import LOCAL
-from crashloop.errors import CrashloopError, HarnessError, UsageError
 from crashloop.model import Role
 
-KEYBOARD_INTERRUPT = 130
+PURPOSE = "Reproduce a start-up outage on your own machine, see why, and prove what ends it."
 
 app = typer.Typer(
     name="crashloop",
-    help="Make a start-up outage happen on your own machine, say why, and prove what ends it.",
+    help=PURPOSE,
     epilog="Start here: [bold]crashloop reproduce issue-1278[/bold]\n\n"
     "Exit status: 0 reproduced or proven, 10 not reproduced, 11 inconclusive, "
     "12 crashloop itself broke, 2 wrong usage, 130 interrupted.",
@@ -45,26 +40,22 @@ def _path(text: str) -> Path:
 
 
 IncidentName = Annotated[
-    str, typer.Argument(metavar="INCIDENT", help="Name, as in `crashloop incidents`.")
+    str, typer.Argument(metavar="INCIDENT", help="Its name, as `crashloop incidents` lists it.")
 ]
 Params = Annotated[
     list[str] | None,
-    typer.Option("--param", "-p", metavar="NAME=VALUE", help="A parameter; may be repeated."),
+    typer.Option("--param", "-p", metavar="NAME=VALUE", help="Set a parameter; can be repeated."),
 ]
 Scale = Annotated[
     float | None,
-    typer.Option(
-        "--time-scale",
-        metavar="N",
-        help="Run N times faster than the incident: limits, delays, back-offs.  [dim]20[/dim]",
-    ),
+    typer.Option("--time-scale", metavar="N", help="Run N times faster.  [dim]default: 20[/dim]"),
 ]
 RealTime = Annotated[
-    bool, typer.Option("--real-time", help="Run in the incident's own seconds: a scale of 1.")
+    bool, typer.Option("--real-time", help="Run as slowly as the incident: a time scale of 1.")
 ]
 Seed = Annotated[
     int | None,
-    typer.Option("--seed", metavar="N", min=0, max=2**32 - 1, help="Make the same draws again."),
+    typer.Option("--seed", metavar="N", min=0, max=2**32 - 1, help="Repeat a run's random draws."),
 ]
 Artifacts = Annotated[
     Path | None,
@@ -72,29 +63,24 @@ Artifacts = Annotated[
         "--artifacts",
         metavar="DIR",
         parser=_path,
-        help="Folder for the evidence.  [dim]a new one in ./crashloop-artifacts[/dim]",
+        help="Write the evidence here.  [dim]default: a new folder in ./crashloop-artifacts[/dim]",
     ),
 ]
 PostgresBin = Annotated[
     Path | None,
-    typer.Option(
-        "--postgres-bin",
-        metavar="DIR",
-        parser=_path,
-        help="Folder with postgres and initdb to use.",
-    ),
+    typer.Option("--postgres-bin", metavar="DIR", parser=_path, help="Where to find postgres."),
 ]
 EngineName = Annotated[
     str,
     typer.Option(
         "--engine",
         metavar="NAME",
-        help="What it runs on: local, or docker with containers and Docker's own restarts.",
+        help="Run on this machine (local), or in containers that Docker restarts (docker).",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 NoLive = Annotated[
-    bool, typer.Option("--no-live", help="Plain lines of progress instead of a live timeline.")
+    bool, typer.Option("--no-live", help="Print lines of progress instead of a live timeline.")
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
@@ -104,38 +90,39 @@ def _examples(*commands: str) -> str:
     return "\n\n".join(("Examples:", *(f"[bold]{command}[/bold]" for command in commands)))
 
 
-def _version(*, wanted: bool) -> None:
+def _version(wanted: bool) -> None:
     if wanted:
         sys.stdout.write(f"crashloop {__version__} from {Path(__file__).parent}\n")
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(help=PURPOSE)
 def _root(
     *,
     version: Annotated[
         bool,
         typer.Option(
             "--version",
-            callback=lambda v: _version(wanted=v),
+            callback=_version,
             is_eager=True,
-            help="Say the version, and where it is installed.",
+            help="Print the version and where it is installed.",
         ),
     ] = False,
 ) -> None:
-    """Make a start-up outage happen on your own machine, say why, and prove what ends it."""
+    pass
 
 
 @app.command(epilog=_examples("crashloop incidents", "crashloop incidents issue-1278 --json"))
 def incidents(
-    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Say all about one.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Describe this one in full.")
+    ] = None,
     *,
     as_json: AsJson = False,
-    debug: Debug = False,
+    _debug: Debug = False,
 ) -> None:
-    """List the incidents, or tell one's source, facts, parameters, look-alikes and remedy."""
-    del debug
-    from crashloop.commands.incidents import show_incidents  # noqa: PLC0415  heavy: only when asked for
+    """List the known incidents, or describe one: source, parameters, look-alikes, remedy."""
+    from crashloop.commands.incidents import show_incidents  # noqa: PLC0415  when asked for only
 
     show_incidents(name, as_json=as_json)
 
@@ -158,37 +145,34 @@ def reproduce(
     seed: Seed = None,
     artifacts: Artifacts = None,
     role: Annotated[
-        Role, typer.Option("--role", help="Which of a proof's four runs to make.")
+        Role, typer.Option("--role", help="Make this one of the four runs of a proof.")
     ] = Role.REPRODUCTION,
     postgres_bin: PostgresBin = None,
     engine: EngineName = LOCAL,
     as_json: AsJson = False,
     no_live: NoLive = False,
-    debug: Debug = False,
+    _debug: Debug = False,
 ) -> None:
-    """Make an incident happen here, and say whether it did, why, and by what evidence."""
-    del debug
-    from crashloop.commands import order  # noqa: PLC0415  heavy: only when asked for
-    from crashloop.commands import reproduce as command  # noqa: PLC0415  likewise
+    """Make an incident happen on this machine, and judge from evidence whether it did."""
+    from crashloop.commands import options  # noqa: PLC0415  heavy: only when asked for
+    from crashloop.commands.reproduce import reproduce as run  # noqa: PLC0415  likewise
+    from crashloop.incidents import incident as named  # noqa: PLC0415  likewise
 
-    typed = order.Order(
-        incident=incident,
-        params=_params(param),
-        scale=_scale(time_scale, real_time=real_time),
+    scenario = named(incident).scenario(role, **options.read_params(param or []))
+    how = options.run_options(
+        incident,
+        scale=options.read_scale(time_scale, real_time=real_time),
         seed=seed,
         artifacts=artifacts,
         postgres_bin=postgres_bin,
         engine=engine,
-        as_json=as_json,
-        no_live=no_live,
     )
-    raise typer.Exit(command.reproduce(typed, role))
+    raise typer.Exit(run(scenario, how, as_json=as_json, no_live=no_live))
 
 
 @app.command(
     epilog=_examples(
-        "crashloop prove issue-1278",
-        "crashloop prove issue-1278 -p limit_s=25 --artifacts evidence --json",
+        "crashloop prove issue-1278", "crashloop prove issue-1278 -p limit_s=25 --json"
     )
 )
 def prove(
@@ -203,50 +187,41 @@ def prove(
     engine: EngineName = LOCAL,
     as_json: AsJson = False,
     no_live: NoLive = False,
-    debug: Debug = False,
+    _debug: Debug = False,
 ) -> None:
-    """Prove an incident by four runs: control, reproduction, remedy, and the fault unplugged."""
-    del debug
-    from crashloop.commands import order  # noqa: PLC0415  heavy: only when asked for
-    from crashloop.commands import prove as command  # noqa: PLC0415  likewise
+    """Prove an incident by four runs: no fault, the fault, the remedy, and the fault unplugged."""
+    from crashloop.commands import options  # noqa: PLC0415  heavy: only when asked for
+    from crashloop.commands.prove import prove as run  # noqa: PLC0415  likewise
+    from crashloop.incidents import incident as named  # noqa: PLC0415  likewise
 
-    typed = order.Order(
-        incident=incident,
-        params=_params(param),
-        scale=_scale(time_scale, real_time=real_time),
+    chosen, params = named(incident), options.read_params(param or [])
+    chosen.scenario(**params)
+    how = options.run_options(
+        f"{incident}-proof",
+        scale=options.read_scale(time_scale, real_time=real_time),
         seed=seed,
         artifacts=artifacts,
         postgres_bin=postgres_bin,
         engine=engine,
-        as_json=as_json,
-        no_live=no_live,
     )
-    raise typer.Exit(command.prove(typed))
+    raise typer.Exit(run(chosen, params, how, as_json=as_json, no_live=no_live))
 
 
 @app.command(
-    epilog=_examples(
-        "crashloop judge crashloop-artifacts/issue-1278-20250915T101500-1a2b3c",
-        "crashloop judge trace.jsonl --current",
-    )
+    epilog=_examples("crashloop judge trace.jsonl", "crashloop judge trace.jsonl --current --json")
 )
 def judge(
     trace: Annotated[
-        Path,
-        typer.Argument(
-            metavar="TRACE", parser=_path, help="A trace.jsonl, or the folder that has one."
-        ),
+        Path, typer.Argument(metavar="TRACE", parser=_path, help="A trace.jsonl, or its folder.")
     ],
     *,
     current: Annotated[
-        bool,
-        typer.Option("--current", help="Judge by today's signature; say where the two differ."),
+        bool, typer.Option("--current", help="Judge by today's signature; show what differs.")
     ] = False,
     as_json: AsJson = False,
-    debug: Debug = False,
+    _debug: Debug = False,
 ) -> None:
-    """Judge a run again from its trace, by the signature that the trace itself carries."""
-    del debug
+    """Judge a recorded run again, by the signature that its trace carries."""
     from crashloop.commands import judge as command  # noqa: PLC0415  heavy: only when asked for
 
     raise typer.Exit(command.judge(trace, current=current, as_json=as_json))
@@ -264,66 +239,47 @@ def judge(
 def proxy(
     *,
     api: Annotated[
-        str,
-        typer.Option("--api", metavar="HOST:PORT", help="Where the API listens; port 0: any."),
+        str, typer.Option("--api", metavar="HOST:PORT", help="Serve the API here; port 0: any.")
     ] = "127.0.0.1:8474",
     seed: Seed = None,
     config: Annotated[
         Path | None,
-        typer.Option(
-            "--config",
-            metavar="FILE",
-            parser=_path,
-            help="Proxies and toxics, in Toxiproxy's JSON.",
-        ),
+        typer.Option("--config", metavar="FILE", parser=_path, help="Start with this JSON."),
     ] = None,
     events: Annotated[
         str | None,
-        typer.Option("--events", metavar="FILE", help="Write every event there; - is stdout."),
+        typer.Option("--events", metavar="FILE", help="Write every event here; - is stdout."),
     ] = None,
     until_stdin_closes: Annotated[
-        bool, typer.Option("--until-stdin-closes", help="End when whoever started it has gone.")
+        bool, typer.Option("--until-stdin-closes", help="Stop when standard input is closed.")
     ] = False,
-    debug: Debug = False,
+    _debug: Debug = False,
 ) -> None:
-    """Serve Toxiproxy's API with a fault proxy that can also hold, refuse, and swallow SYNs."""
-    del debug
+    """Run a fault proxy with Toxiproxy's API; it can also hold, refuse, and drop SYNs."""
     from crashloop.commands import proxy as command  # noqa: PLC0415  heavy: only when asked for
 
     typed = command.ProxyOrder(
-        api=api,
-        seed=seed,
-        config=config,
-        events=events,
-        until_stdin_closes=until_stdin_closes,
+        api=api, seed=seed, config=config, events=events, until_stdin_closes=until_stdin_closes
     )
     raise typer.Exit(command.proxy(typed))
 
 
-@app.command(
-    epilog=_examples(
-        "crashloop sweep --dry-run",
-        "crashloop sweep",
-        "crashloop sweep --images --json",
-    )
-)
+@app.command(epilog=_examples("crashloop sweep --dry-run", "crashloop sweep --images --json"))
 def sweep(
     *,
     images: Annotated[
-        bool, typer.Option("--images", help="Also the images that crashloop built, if not in use.")
+        bool, typer.Option("--images", help="Also remove unused images that crashloop built.")
     ] = False,
     everything: Annotated[
-        bool,
-        typer.Option("--all", help="Also runs of another machine, or of an owner not readable."),
+        bool, typer.Option("--all", help="Also remove runs of other machines or unknown owners.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be removed, and remove nothing.")
+        bool, typer.Option("--dry-run", help="List what would be removed, and remove nothing.")
     ] = False,
     as_json: AsJson = False,
-    debug: Debug = False,
+    _debug: Debug = False,
 ) -> None:
     """Remove what killed runs of the Docker engine have left behind; running runs are kept."""
-    del debug
     from crashloop.engines.catalogue import docker_packages  # noqa: PLC0415  only when asked for
 
     with docker_packages():
@@ -335,112 +291,7 @@ def sweep(
     raise typer.Exit(command.sweep(typed))
 
 
-def _params(given: list[str] | None) -> dict[str, str]:
-    params: dict[str, str] = {}
-    for one in given or []:
-        name, equals, value = one.partition("=")
-        if not equals or not name:
-            raise UsageError(f"--param {one!r} is not NAME=VALUE", hint="as in --param limit_s=25")
-        if name in params:
-            raise UsageError(f"--param {name} was given twice", hint="give each parameter once")
-        params[name] = value
-    return params
-
-
-def _scale(time_scale: float | None, *, real_time: bool) -> float | None:
-    if real_time and time_scale is not None:
-        raise UsageError(
-            f"--real-time and --time-scale {time_scale:g} exclude each other",
-            hint="--real-time is a scale of 1; leave one of them out",
-        )
-    return 1.0 if real_time else time_scale
-
-
 def main() -> int:
-    """Run the command line; returns the exit status. Errors are one message, no traceback."""
-    sys.stdout, sys.stderr = _writable(sys.stdout), _writable(sys.stderr)
+    """Run the command line; returns the exit status."""
     words = sys.argv[1:]
-    status = _status(words)
-    try:
-        sys.stdout.flush()
-    except OSError as error:
-        return _not_written(words, error)
-    return status
-
-
-def _status(words: list[str]) -> int:
-    try:
-        status = int(app(words, prog_name="crashloop", standalone_mode=False) or 0)
-    except KeyboardInterrupt:
-        status = KEYBOARD_INTERRUPT
-    except CrashloopError as error:
-        return _failed(words, error.message, error.hint, error.exit_status)
-    except SystemExit as done:
-        return done.code if isinstance(done.code, int) else HarnessError.exit_status
-    except OSError as error:
-        return _not_written(words, error)
-    except Exception as error:  # noqa: BLE001  the last frame: a bug must end in words too
-        return _unexpected(words, error)
-    if status == KEYBOARD_INTERRUPT:  # typer's own translation: a run's end is a SystemExit
-        return _failed(words, "interrupted while nothing ran", "", status)
-    return status
-
-
-def _not_written(words: list[str], error: OSError) -> int:
-    """Say what could not be written; what is left in the buffer goes nowhere, not into an error."""
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    what = f"{error.filename or 'writing the result'}: {error.strerror or error}"
-    hint = "see whether a disk is full or a reader went away"
-    return _failed(words, what, hint, HarnessError.exit_status)
-
-
-def _writable(stream: TextIO | None) -> TextIO:
-    """A stream that takes every character; nowhere, where the caller closed it."""
-    if stream is None:
-        return Path(os.devnull).open("w", encoding="utf-8")
-    if isinstance(stream, io.TextIOWrapper):
-        stream.reconfigure(errors="backslashreplace")
-    return stream
-
-
-def _unexpected(words: list[str], error: Exception) -> int:
-    """Wrong usage or an interruption, as typer saw it; else a bug."""
-    if type(error).__name__ == "Abort":
-        return _failed(words, "interrupted while nothing ran", "", KEYBOARD_INTERRUPT)
-    explain = getattr(error, "format_message", None)
-    if explain is not None:
-        return _failed(words, *_usage(error, str(explain())), UsageError.exit_status)
-    return _failed(
-        words,
-        f"{type(error).__name__}: {error}",
-        "this is a bug: run with --debug for the traceback; please report it",
-        HarnessError.exit_status,
-    )
-
-
-def _usage(error: Any, message: str) -> tuple[str, str]:
-    context = getattr(error, "ctx", None)
-    if not message and context is not None:
-        sys.stdout.write(f"{context.get_help()}\n")
-        return "no command was given", ""
-    where = context.command_path if context is not None else "crashloop"
-    return _plain(message), f"see: {where} --help"
-
-
-def _plain(message: str) -> str:
-    """A message about wrong usage without the words of the library that found it."""
-    message = message.replace("Value error, ", "").replace(": Input should be", ": it must be")
-    return re.sub(r", unable to parse string as an? \w+$", "", message)
-
-
-def _failed(words: list[str], message: str, hint: str, exit_status: int) -> int:
-    from crashloop.report.failure import show_failure  # noqa: PLC0415  heavy: only when asked for
-
-    return show_failure(
-        message,
-        hint=hint,
-        exit_status=exit_status,
-        as_json="--json" in words,
-        debug="--debug" in words,
-    )
+    return exit_status(lambda: app(words, prog_name="crashloop", standalone_mode=False), words)

@@ -6,26 +6,23 @@ import asyncio
 import random
 import secrets
 import uuid
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from crashloop.clock import TimeScale
 from crashloop.ending import first_failure, record_failure
 from crashloop.engines.base import Setup
 from crashloop.engines.catalogue import LOCAL
-from crashloop.engines.local import LocalEngine
 from crashloop.errors import CapabilityError, HarnessError, UsageError
 from crashloop.faults.injector import Unplugged
 from crashloop.header import make_header
 from crashloop.judge import judge
 from crashloop.model import Role
+from crashloop.options import rerun_command
 from crashloop.preflight import require_runnable
 from crashloop.run import (
     TRACE_FILE,
     VERDICT_FILE,
     Run,
     artifacts_folder,
-    rerun_command,
     write_evidence,
 )
 from crashloop.timeline import Timeline
@@ -42,40 +39,15 @@ from crashloop.trace.writer import TraceWriter
 from crashloop.visitor import Visitor
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from pathlib import Path
+    from collections.abc import Awaitable
 
     from crashloop.engines.base import Attempt, Engine
     from crashloop.faults.injector import Injector
     from crashloop.model import Scenario
-    from crashloop.trace.event import Event
+    from crashloop.options import RunOptions
 
-# Wall seconds on top of the scaled deadline for real work: cold starts on a slow, busy machine.
-PATIENCE_S = 30.0
 # Wall seconds for each step of the end of a run, of which every one has shorter bounds of its own.
 STOP_BOUND_S = 30.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunOptions:
-    """How to run a scenario: `artifacts` None chooses a new folder under ./crashloop-artifacts.
-
-    `engine` is what it runs on; a test of the harness puts a broken one here.
-    """
-
-    scale: TimeScale = field(default_factory=TimeScale)
-    seed: int | None = None
-    artifacts: Path | None = None
-    postgres_bin: Path | None = None
-    command: str = ""
-    patience_s: float = PATIENCE_S
-    on_event: Callable[[Event], None] | None = None
-    engine: type[Engine] = LocalEngine
-
-
-def new_seed() -> int:
-    """A fresh seed; every random draw of a run comes from it."""
-    return secrets.randbelow(2**32)
 
 
 async def run_scenario(scenario: Scenario, options: RunOptions) -> Run:
@@ -87,16 +59,13 @@ async def run_scenario(scenario: Scenario, options: RunOptions) -> Run:
     HarnessError where the evidence could not be written.
     """
     require_runnable(scenario, options.scale, on_this_machine=options.engine.name == LOCAL)
-    seed = new_seed() if options.seed is None else options.seed
     artifacts = options.artifacts or artifacts_folder(scenario.incident)
-    command = options.command or rerun_command(
-        scenario, options.scale, seed, engine=options.engine.name
-    )
+    command = options.command or rerun_command(scenario, options)
     redactor = Redactor()
     header = make_header(
         scenario,
         run_id=secrets.token_hex(6),
-        seed=seed,
+        seed=options.seed,
         scale=options.scale,
         command=command,
         engine=options.engine.name,
@@ -117,7 +86,7 @@ async def run_scenario(scenario: Scenario, options: RunOptions) -> Run:
                 trace=trace,
                 judgement=judge(trace),
                 artifacts=artifacts,
-                seed=seed,
+                seed=options.seed,
                 command=command,
             )
             write_evidence(run)
@@ -128,7 +97,7 @@ async def run_scenario(scenario: Scenario, options: RunOptions) -> Run:
         try:
             setup = Setup(
                 scenario=scenario,
-                seed=seed,
+                seed=options.seed,
                 scale=options.scale,
                 recorder=recorder,
                 artifacts=artifacts,

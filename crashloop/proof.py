@@ -10,7 +10,7 @@ from crashloop.checks.exits import no_death
 from crashloop.engines.catalogue import LOCAL
 from crashloop.errors import HarnessError
 from crashloop.judge import judge
-from crashloop.lab import RunOptions, new_seed, run_scenario
+from crashloop.lab import run_scenario
 from crashloop.model import Role, Verdict
 from crashloop.preflight import require_runnable
 from crashloop.run import artifacts_folder, write_whole
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from crashloop.incidents.incident import Incident
     from crashloop.model import Judgement, Signature
+    from crashloop.options import RunOptions
     from crashloop.run import Run
 
 PROOF_FILE = "proof.json"
@@ -116,13 +117,12 @@ async def prove(
     scenarios = {role: incident.scenario(role, **params) for role in EXPECTED}
     for scenario in scenarios.values():
         require_runnable(scenario, options.scale, on_this_machine=options.engine.name == LOCAL)
-    seed = new_seed() if options.seed is None else options.seed
     artifacts = options.artifacts or artifacts_folder(f"{incident.name}-proof")
     steps: list[Step] = []
     for role, scenario in scenarios.items():
         if on_role is not None:
             on_role(role)
-        one = replace(options, seed=seed, artifacts=artifacts / str(role))
+        one = replace(options, artifacts=artifacts / str(role))
         run = await run_scenario(scenario, one)
         step = assess(run, healthy=incident.healthy if role is Role.CONTROL else None)
         steps.append(step)
@@ -130,7 +130,9 @@ async def prove(
             on_step(step)
         if run.verdict is Verdict.HARNESS_ERROR:
             break
-    proof = Proof(incident=incident.name, seed=seed, steps=tuple(steps), artifacts=artifacts)
+    proof = Proof(
+        incident=incident.name, seed=options.seed, steps=tuple(steps), artifacts=artifacts
+    )
     path = artifacts / PROOF_FILE
     try:
         write_whole(path, json.dumps(proof.to_json(), indent=2) + "\n")

@@ -1,24 +1,18 @@
-"""What one run leaves behind: its record, its files, and the command that makes it again."""
+"""What one run leaves behind: its record and its files."""
 
 from __future__ import annotations
 
 import json
 import secrets
-import shlex
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crashloop.clock import DEFAULT_SCALE
 from crashloop.cloud_logging import log_entries
-from crashloop.engines.catalogue import LOCAL
 from crashloop.errors import HarnessError
-from crashloop.incidents import INCIDENTS
-from crashloop.model import Role
 
 if TYPE_CHECKING:
-    from crashloop.clock import TimeScale
     from crashloop.model import Judgement, Scenario, Verdict
     from crashloop.trace.event import Trace
 
@@ -63,26 +57,6 @@ def artifacts_folder(name: str) -> Path:
     """A new name under ./crashloop-artifacts: incident, time, and a few random characters."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
     return Path(ARTIFACTS) / f"{name}-{stamp}-{secrets.token_hex(3)}"
-
-
-def rerun_command(scenario: Scenario, scale: TimeScale, seed: int, *, engine: str = LOCAL) -> str:
-    """The command that makes the same run again; what is the default anyway is left out."""
-    words = ["crashloop", "reproduce", scenario.incident]
-    if scale.is_real_time:
-        words.append("--real-time")
-    elif scale.factor != DEFAULT_SCALE:
-        words += ["--time-scale", f"{scale.factor:g}"]
-    words += ["--seed", str(seed)]
-    if engine != LOCAL:
-        words += ["--engine", engine]
-    if scenario.role is not Role.REPRODUCTION:
-        words += ["--role", str(scenario.role)]
-    parameters = INCIDENTS[scenario.incident].parameters if scenario.incident in INCIDENTS else {}
-    for name, value in scenario.params.items():
-        if name not in parameters or value != parameters[name].default:
-            shown = f"{value:g}" if isinstance(value, float) else value
-            words += ["--param", f"{name}={shown}"]
-    return shlex.join(words)
 
 
 def write_evidence(run: Run) -> None:

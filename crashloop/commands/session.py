@@ -1,9 +1,10 @@
-"""One order on its way: shown while it goes on, ended tidily by a signal."""
+"""A command that runs scenarios: it shows them while they run, and ends tidily on a signal."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from crashloop.commands import interrupt
@@ -11,7 +12,6 @@ from crashloop.commands.page import step_page
 from crashloop.commands.place import short
 from crashloop.errors import CrashloopError
 from crashloop.judge import judge
-from crashloop.lab import RunOptions
 from crashloop.report.failure import show_failure
 from crashloop.report.live import LiveView, PlainProgress
 from crashloop.report.terminal import Terminal
@@ -24,51 +24,42 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from crashloop.commands.order import Plan
     from crashloop.model import Scenario
+    from crashloop.options import RunOptions
     from crashloop.trace.event import Event
 
 T = TypeVar("T")
 
 
 class Session:
-    """Runs what a plan says. `terminal` is standard output."""
+    """Runs scenarios by `options`, which show each event. `terminal` is standard output."""
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
+    def __init__(self, options: RunOptions, *, as_json: bool, no_live: bool) -> None:
+        assert options.artifacts is not None
+        self.options = replace(options, on_event=self._on_event)
         self.terminal = Terminal(sys.stdout)
+        self._artifacts = options.artifacts
+        self._as_json = as_json
+        self._is_live = self.terminal.is_live and not no_live and not as_json
         self._view: LiveView | PlainProgress | None = None
         self._scenario: Scenario | None = None
 
-    def options(self, command: str = "") -> RunOptions:
-        """How to run it; `command` makes the same run again (empty: the lab's own words)."""
-        plan = self.plan
-        return RunOptions(
-            scale=plan.scale,
-            seed=plan.seed,
-            artifacts=plan.artifacts,
-            postgres_bin=plan.order.postgres_bin,
-            command=command,
-            on_event=self._on_event,
-            engine=plan.engine,
-        )
-
     @contextlib.contextmanager
     def view(self, scenario: Scenario) -> Iterator[None]:
-        """Show `scenario`'s run while it goes on: live on a terminal, else line by line."""
-        plan, order = self.plan, self.plan.order
+        """Show the scenario while it runs: live on a terminal, else line by line."""
+        scale = self.options.scale.factor
         header = {
             "scenario": scenario.to_json(),
-            "seed": plan.seed,
-            "time_scale": plan.scale.factor,
-            "engine": {"name": plan.engine.name},
+            "seed": self.options.seed,
+            "time_scale": scale,
+            "engine": {"name": self.options.engine.name},
         }
         view: LiveView | PlainProgress
-        if self.terminal.is_live and not order.no_live and not order.as_json:
+        if self._is_live:
             view = LiveView(header, self.terminal)
         else:
             width = Terminal(sys.stderr).width if sys.stderr.isatty() else 0
-            view = PlainProgress(scale=plan.scale.factor, stream=sys.stderr, width=width)
+            view = PlainProgress(scale=scale, stream=sys.stderr, width=width)
         self._scenario = scenario
         with view:
             self._view = view
@@ -78,7 +69,7 @@ class Session:
                 self._view = None
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run `work` to its end; SystemExit with 128 + n when signal n ended it, told in a line."""
+        """Run `work` to its end; SystemExit with 128 + n when signal n ended it."""
         try:
             return interrupt.run(work, on_abandon=self._abandon)
         except interrupt.Interrupted as end:
@@ -92,11 +83,10 @@ class Session:
 
     def _say_interrupted(self, number: signal.Signals, *, exit_status: int, more: str = "") -> int:
         where = "before there was any evidence"
-        if next(self.plan.artifacts.rglob(TRACE_FILE), None) is not None:
-            where = f"the evidence up to here is in {short(self.plan.artifacts)}"
+        if next(self._artifacts.rglob(TRACE_FILE), None) is not None:
+            where = f"the evidence up to here is in {short(self._artifacts)}"
         message = f"interrupted by {number.name}; {where}{more}"
-        as_json = self.plan.order.as_json
-        return show_failure(message, hint="", exit_status=exit_status, as_json=as_json)
+        return show_failure(message, hint="", exit_status=exit_status, as_json=self._as_json)
 
     def _abandon(self, number: signal.Signals, exit_status: int) -> None:
         """Say where the evidence is and judge it, when there is no time left to end tidily."""
@@ -108,12 +98,12 @@ class Session:
 
     def _folder(self, scenario: Scenario) -> Path:
         """Where the evidence of the run is: a proof has a folder for each of its runs."""
-        folder = self.plan.artifacts / str(scenario.role)
-        return folder if folder.is_dir() else self.plan.artifacts
+        folder = self._artifacts / str(scenario.role)
+        return folder if folder.is_dir() else self._artifacts
 
     def _show_unfinished(self) -> None:
         """Show what was seen of the run and its verdict, in place of the live view."""
-        if self._scenario is None or self.plan.order.as_json:
+        if self._scenario is None or self._as_json:
             return
         with contextlib.suppress(CrashloopError, OSError):  # no trace yet, or no terminal any more
             trace = read_trace(self._folder(self._scenario))
@@ -132,7 +122,7 @@ class Session:
             trace=trace,
             judgement=judge(trace),
             artifacts=folder,
-            seed=self.plan.seed,
+            seed=self.options.seed,
             command=str(trace.header.get("command", "")),
         )
         write_evidence(run)

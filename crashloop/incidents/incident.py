@@ -68,7 +68,7 @@ class Incident:
     parameters: Mapping[str, Parameter]
     build: Callable[[Role, Mapping[str, Value]], Scenario]
 
-    def scenario(self, role: Role = Role.REPRODUCTION, **params: Any) -> Scenario:
+    def scenario(self, role: Role = Role.REPRODUCTION, /, **params: Any) -> Scenario:
         """The scenario for `role`; UsageError for a parameter it does not have or cannot take."""
         for name in params:
             if name not in self.parameters:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from pathlib import Path
 
-    from crashloop.lab import RunOptions
+    from crashloop.options import RunOptions
     from crashloop.run import Run
 
 F = TypeVar("F", bound="Callable[..., Coroutine[Any, Any, Any]]")
@@ -142,7 +142,7 @@ class Lab:
 
     def _options(self, scale: TimeScale, *, folder: Path, command: str = "") -> RunOptions:
         from crashloop.engines.catalogue import engine_named  # noqa: PLC0415  likewise
-        from crashloop.lab import RunOptions  # noqa: PLC0415  heavy; most sessions run none
+        from crashloop.options import RunOptions  # noqa: PLC0415  heavy; most sessions run none
 
         return RunOptions(
             scale=scale,

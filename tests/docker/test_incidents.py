@@ -8,7 +8,7 @@ import pytest
 
 from crashloop.clock import TimeScale
 from crashloop.incidents import INCIDENTS, incident
-from crashloop.lab import RunOptions
+from crashloop.options import RunOptions
 from crashloop.proof import prove
 
 if TYPE_CHECKING:

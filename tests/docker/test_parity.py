@@ -9,7 +9,8 @@ from engine_parity import CASES, Case, outcome
 
 from crashloop.clock import TimeScale
 from crashloop.engines.local import LocalEngine
-from crashloop.lab import RunOptions, run_scenario
+from crashloop.lab import run_scenario
+from crashloop.options import RunOptions
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,8 +18,9 @@ from crashloop.clock import TimeScale
 from crashloop.engines.local import LocalEngine
 from crashloop.faults import fault_kind
 from crashloop.incidents import incident
-from crashloop.lab import RunOptions, run_scenario
+from crashloop.lab import run_scenario
 from crashloop.model import Moment, Scenario, Trigger
+from crashloop.options import RunOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

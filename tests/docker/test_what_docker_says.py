@@ -24,8 +24,9 @@ from crashloop.engines.docker.owner import OWNER_LABEL, owner_label
 from crashloop.engines.docker.project import ROLE_LABEL
 from crashloop.engines.docker.removal import RUN_LABEL
 from crashloop.incidents import incident
-from crashloop.lab import RunOptions, run_scenario
+from crashloop.lab import run_scenario
 from crashloop.model import CheckSpec, Moment, Role, Scenario, Trigger, Verdict
+from crashloop.options import RunOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable

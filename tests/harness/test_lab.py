@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from crashloop.incidents import incident
-from crashloop.lab import RunOptions, run_scenario
+from crashloop.lab import run_scenario
 from crashloop.model import Role, Verdict
+from crashloop.options import RunOptions
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,8 +18,9 @@ from crashloop.clock import TimeScale
 from crashloop.engines import inspector
 from crashloop.incidents import incident
 from crashloop.judge import judge
-from crashloop.lab import RunOptions, run_scenario
+from crashloop.lab import run_scenario
 from crashloop.model import CheckSpec, Moment, Scenario, Trigger, Verdict
+from crashloop.options import RunOptions
 from crashloop.trace.reader import parse_trace, read_trace
 
 if TYPE_CHECKING:

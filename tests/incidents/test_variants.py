@@ -11,8 +11,9 @@ from crashloop.checks.phases import AT_LIMIT
 from crashloop.clock import TimeScale
 from crashloop.errors import CapabilityError
 from crashloop.incidents import incident
-from crashloop.lab import RunOptions, run_scenario
+from crashloop.lab import run_scenario
 from crashloop.model import Verdict
+from crashloop.options import RunOptions
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,8 +16,9 @@ from crashloop import lab
 from crashloop.errors import CapabilityError, CrashloopError, HarnessError, UsageError
 from crashloop.incidents import incident
 from crashloop.judge import judge
-from crashloop.lab import RunOptions, run_scenario
+from crashloop.lab import run_scenario
 from crashloop.model import CheckSpec, Role, Signature, Verdict
+from crashloop.options import RunOptions
 from crashloop.proof import prove
 from crashloop.run import VERDICT_FILE, Run, write_evidence
 from crashloop.trace.reader import read_trace

@@ -1,0 +1,72 @@
+"""How to run a scenario, and the command that runs it again."""
+
+from __future__ import annotations
+
+import secrets
+import shlex
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from crashloop.clock import DEFAULT_SCALE, TimeScale
+from crashloop.engines.catalogue import LOCAL
+from crashloop.engines.local import LocalEngine
+from crashloop.incidents import INCIDENTS
+from crashloop.model import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from crashloop.engines.base import Engine
+    from crashloop.model import Scenario
+    from crashloop.trace.event import Event
+
+MAX_SEED = 2**32 - 1
+
+# Wall seconds on top of the scaled deadline for real work: cold starts on a slow, busy machine.
+PATIENCE_S = 30.0
+
+
+def new_seed() -> int:
+    """A fresh seed; every random draw of a run comes from it."""
+    return secrets.randbelow(MAX_SEED + 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """How to run a scenario: `artifacts` None chooses a new folder under ./crashloop-artifacts.
+
+    `command` is what runs it again, where that is not the command line of `rerun_command`. `engine`
+    is what it runs on; a test of the harness puts a broken one here.
+    """
+
+    scale: TimeScale = field(default_factory=TimeScale)
+    seed: int = field(default_factory=new_seed)
+    artifacts: Path | None = None
+    postgres_bin: Path | None = None
+    command: str = ""
+    patience_s: float = PATIENCE_S
+    on_event: Callable[[Event], None] | None = None
+    engine: type[Engine] = LocalEngine
+
+
+def rerun_command(scenario: Scenario, options: RunOptions, *, verb: str = "reproduce") -> str:
+    """The command that makes the same run again; what is the default anyway is left out."""
+    words = ["crashloop", verb, scenario.incident]
+    if options.scale.is_real_time:
+        words.append("--real-time")
+    elif options.scale.factor != DEFAULT_SCALE:
+        words += ["--time-scale", f"{options.scale.factor:g}"]
+    words += ["--seed", str(options.seed)]
+    if options.engine.name != LOCAL:
+        words += ["--engine", options.engine.name]
+    if options.postgres_bin is not None:
+        words += ["--postgres-bin", str(options.postgres_bin)]
+    if scenario.role is not Role.REPRODUCTION:
+        words += ["--role", str(scenario.role)]
+    parameters = INCIDENTS[scenario.incident].parameters if scenario.incident in INCIDENTS else {}
+    for name, value in scenario.params.items():
+        if name not in parameters or value != parameters[name].default:
+            shown = f"{value:g}" if isinstance(value, float) else value
+            words += ["--param", f"{name}={shown}"]
+    return shlex.join(words)
