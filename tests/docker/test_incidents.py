@@ -24,7 +24,7 @@ async def test_the_four_runs_end_as_they_must(
     name: str, docker_engine: type[DockerEngine], tmp_path: Path
 ) -> None:
     options = RunOptions(
-        engine=docker_engine, scale=TimeScale(factor=5), seed=1278, artifacts=tmp_path / "proof"
+        engine=docker_engine, scale=TimeScale(factor=3), seed=1278, artifacts=tmp_path / "proof"
     )
 
     proof = await prove(incident(name), {}, options)

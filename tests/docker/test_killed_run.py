@@ -174,7 +174,7 @@ def test_nothing_of_a_killed_run_is_left_after_15_s_and_a_run_beside_it_is_not_d
 ) -> None:
     kind, count = MILESTONES[moment]
     after_s = random.Random(moment).uniform(0, JITTER_S)  # noqa: S311  repeatable moments
-    other = begin("other", "--time-scale", "5") if moment in WITH_ANOTHER else None
+    other = begin("other", "--time-scale", "3") if moment in WITH_ANOTHER else None
     victim = begin("victim")
     if kind:
         victim.await_event(kind, count)

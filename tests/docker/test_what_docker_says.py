@@ -39,7 +39,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 
 MUTANTS = Path(str(harness_parts.__file__)).parent
 DEATHS = 3
-SCALE = TimeScale(factor=5)
+SCALE = TimeScale(factor=3)
 BOUND_S = 60.0
 POSTGRES_PORT = 5432
 # Says for each address whether a connection to it can be opened.
