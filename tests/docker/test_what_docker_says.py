@@ -223,9 +223,9 @@ def test_no_password_stands_in_any_file_of_the_evidence(heard: Heard) -> None:
     ] == []
 
 
-def with_one_death(target: str = "", folder: Path = MUTANTS) -> Scenario:
+def with_one_death(target: str = "", folder: Path = MUTANTS, **params: str) -> Scenario:
     """The incident with one death, its app replaced by the one in `folder`."""
-    scenario = incident("issue-1278").scenario(policy="on-failure:1")
+    scenario = incident("issue-1278").scenario(Role.REPRODUCTION, policy="on-failure:1", **params)
     heal = Trigger(first_of=(Moment(on="process.exited", attempt=1),))
     app = scenario.app
     if target:
@@ -276,6 +276,15 @@ async def test_a_broken_app_of_the_user_s_own_folder_is_not_taken_for_the_incide
     assert done.verdict in {Verdict.NOT_REPRODUCED, Verdict.INCONCLUSIVE}, reason
     refuted = [one for one in done.judgement.findings if one.check == check and not one.holds]
     assert [one for one in refuted if words in one.says], reason
+
+
+@pytest.mark.parametrize(("transport", "fault"), [("unix", "hold"), ("tcp", "black_hole")])
+async def test_a_connection_of_the_apps_child_process_is_its_attempts_own(
+    transport: str, fault: str, run: Any
+) -> None:
+    done = await run(with_one_death("works_in_a_child", transport=transport, fault=fault))
+
+    assert done.verdict is Verdict.REPRODUCED, done.judgement.reason
 
 
 async def test_an_app_that_opens_its_port_early_is_seen_from_outside_its_container(
