@@ -63,28 +63,24 @@ class Visitor:
 
     async def visit(self, one: Attempt) -> None:
         """Accompany one attempt until it has ended."""
-        attempt, ended = one.number, one.ended
-        probes = 0
-        opened = False
-        if one.address is None:  # it ended before anybody knew its address: nobody looked
-            await ended.wait()
+        probes, opened = 0, False
         try:
-            while one.address is not None and not ended.is_set() and not opened:
+            if one.address is None:  # it ended before anybody knew its address
+                await one.ended.wait()
+                return
+            while not opened and not one.ended.is_set():
                 answer = await _knock(one.address)
                 opened = answer == 0
                 probes += answer in {0, errno.ECONNREFUSED}
-                if opened:
-                    self._recorder.emit(
-                        "harness", "port.opened", {"port": one.address[1]}, attempt=attempt
-                    )
-                else:
-                    await _pause(ended, LOOK_EVERY_S)
-            if opened and one.address is not None:
+                if not opened:
+                    await _pause(one.ended, LOOK_EVERY_S)
+            if opened:
+                data = {"port": one.address[1]}
+                self._recorder.emit("harness", "port.opened", data, attempt=one.number)
                 await self._use(one, one.address)
         finally:
-            self._recorder.emit(
-                "harness", "port.watched", {"probes": probes, "opened": opened}, attempt=attempt
-            )
+            data = {"probes": probes, "opened": opened}
+            self._recorder.emit("harness", "port.watched", data, attempt=one.number)
 
     async def _use(self, one: Attempt, address: tuple[str, int]) -> None:
         attempt, ended = one.number, one.ended

@@ -108,12 +108,9 @@ class LocalEngine:
         showed meanwhile; HarnessError where it does not work.
         """
         before = set(self._attempts_of_links)
-        host, port = _host_and_port(self.proxy.address)
-        url = self._server.app_url()
+        url = self._database_url("postgresql")
         try:
-            connection = await asyncpg.connect(
-                url, host=host, port=port, timeout=BASELINE_TIMEOUT_S
-            )
+            connection = await asyncpg.connect(url, timeout=BASELINE_TIMEOUT_S)
             try:
                 value = await connection.fetchval("select 1", timeout=BASELINE_TIMEOUT_S)
                 sessions = await self._inspector.sessions(ROLE)
@@ -264,14 +261,11 @@ class LocalEngine:
             attempt = self._attempts_of_links.setdefault(link, attempt)
         self._recorder.emit("proxy", kind, data, attempt=attempt, mono_ns=mono_ns)
 
-    def _database_url(self) -> str:
-        """The app's setting: SQLAlchemy's URL of the proxy, with the app's own credentials."""
-        host, port = _host_and_port(self.proxy.address)
-        scheme = "postgresql+asyncpg"
-        if not host.startswith("/"):
-            return self._server.app_url(scheme=scheme, host=host, port=port)
-        credentials, _, _ = self._server.app_url(scheme=scheme).rpartition("@")
-        return f"{credentials}@/{DATABASE}?host={host}"
+    def _database_url(self, scheme: str = "postgresql+asyncpg") -> str:
+        """The URL of the proxy with the app's own credentials, as SQLAlchemy reads it."""
+        address = self.proxy.address
+        host = str(Path(address.path).parent) if address.path else address.host
+        return self._server.app_url(scheme=scheme, host=host, port=address.port)
 
 
 def _require_kernel() -> None:
@@ -280,10 +274,3 @@ def _require_kernel() -> None:
             f"this fault needs receipts from Linux' /proc/net/tcp, and this is {sys.platform}",
             hint="use fault=hold or fault=refuse, or run it on Linux",
         )
-
-
-def _host_and_port(address: Address) -> tuple[str, int]:
-    """How libpq and asyncpg name it: a Unix socket by its folder, and 5432."""
-    if address.path:
-        return str(Path(address.path).parent), 5432
-    return address.host, address.port

@@ -78,9 +78,15 @@ class PostgresServer(Server):
     def app_url(
         self, *, host: str | None = None, port: int | None = None, scheme: str = "postgresql"
     ) -> str:
-        """The URL with the app's own credentials; `host` and `port` of a proxy where given."""
-        password = quote(self._template.app_password, safe="")
-        return f"{scheme}://{ROLE}:{password}@{host or HOST}:{port or self.port}/{DATABASE}"
+        """The URL with the app's own credentials.
+
+        `host` and `port` are a proxy's, where given; a `host` that is a path is the folder of a
+        Unix socket.
+        """
+        credentials = f"{ROLE}:{quote(self._template.app_password, safe='')}"
+        if host and host.startswith("/"):
+            return f"{scheme}://{credentials}@/{DATABASE}?host={host}"
+        return f"{scheme}://{credentials}@{host or HOST}:{port or self.port}/{DATABASE}"
 
     @property
     def control_dsn(self) -> str:
