@@ -1,8 +1,8 @@
-"""Docker's own restart policies, in real time, beside the model that the local engine goes by.
+"""Docker's own restart policies, in real time, beside the local engine's model of them.
 
 Eight lives end at once, refused by the database, so that the back-off doubles from 0.1 to 12.8 s.
-The ninth waits in silence for its limit of 12 s, longer than the 10 s that make Docker forget; the
-tenth serves.
+The ninth waits for its limit of 12 s, longer than the 10 s after which Docker resets the back-off;
+the tenth serves.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ BACKOFFS_S = [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 0.1]
 DEADLINE_S = 240.0
 SEED = 1278
 POLICIES = ("on-failure:20", "always", "unless-stopped")
-STORY = [(3, "database")] * (SHORT_LIVES + 1) + [(None, "finalize")]
+LIVES = [(3, "database")] * (SHORT_LIVES + 1) + [(None, "finalize")]
 
 TEST_BOUND_S = 240
 
@@ -60,7 +60,7 @@ async def test_the_local_engine_restarts_when_the_model_says(policy: str, tmp_pa
     gaps = restart_gaps(trace, scenario.policy)
     assert [gap.backoff_s for gap in gaps] == pytest.approx(BACKOFFS_S)
     assert unlike_the_model(gaps, overhead_s=0.0) == []
-    assert story(trace) == STORY
+    assert lives_of(trace) == LIVES
 
 
 @pytest.mark.docker
@@ -68,7 +68,7 @@ async def test_the_local_engine_restarts_when_the_model_says(policy: str, tmp_pa
 @pytest.mark.timeout(TEST_BOUND_S, func_only=True)
 @pytest.mark.usefixtures("alone")
 @pytest.mark.parametrize("policy", POLICIES)
-async def test_docker_restarts_when_the_model_says_and_the_app_tells_the_same_story(
+async def test_docker_restarts_when_the_model_says_and_the_app_behaves_the_same(
     policy: str,
     docker_engine: type[Engine],
     tmp_path: Path,
@@ -88,7 +88,7 @@ async def test_docker_restarts_when_the_model_says_and_the_app_tells_the_same_st
     assert unlike_the_model(gaps, overhead_s=measured_s) == []
     counts = [event.data["restart_count"] for event in trace.of("process.started")]
     assert counts == list(range(SHORT_LIVES + 2))
-    assert story(trace) == STORY
+    assert lives_of(trace) == LIVES
 
 
 def dying_young_then_old(policy: str) -> Scenario:
@@ -119,8 +119,8 @@ async def run(scenario: Scenario, engine: type[Engine], artifacts: Path) -> Trac
     return done.trace
 
 
-def story(trace: Trace) -> list[tuple[int | None, Any]]:
-    """Each life's exit code, None for the one that was ended, and the last phase it told of."""
+def lives_of(trace: Trace) -> list[tuple[int | None, Any]]:
+    """Each life's exit code, None for the one that was stopped, and its last phase."""
     codes = {
         event.attempt: event.data["exit_code"]
         for event in trace.of("process.exited")

@@ -49,7 +49,7 @@ class Bench:
         return {"org.crashloop.run": self.name(run), "org.crashloop.owner": owned_by}
 
     def run(self, run: str, owned_by: str) -> dict[str, str]:
-        """A run's volume, network, a container that goes on, and one that was never started.
+        """A run's volume, network, a running container, and one that was never started.
 
         Their names by what they are.
         """

@@ -66,7 +66,7 @@ class Heard:
     verdict: Verdict | None = None
 
     def of_app(self, action: str) -> list[dict[str, Any]]:
-        """The app container's events of this action, as Docker told them."""
+        """The app container's events of this action, from Docker."""
         return [
             event
             for event in self.events
@@ -123,8 +123,8 @@ def _inspected(client: Any, filters: dict[str, str]) -> dict[str, dict[str, Any]
 
 def test_docker_and_the_trace_agree_on_every_start_and_every_death(heard: Heard) -> None:
     assert heard.verdict is Verdict.REPRODUCED
-    told_starts = [event["timeNano"] for event in heard.of_app("start")]
-    told_deaths = [
+    docker_starts = [event["timeNano"] for event in heard.of_app("start")]
+    docker_deaths = [
         (event["timeNano"], int(event["Actor"]["Attributes"]["exitCode"]))
         for event in heard.of_app("die")
     ]
@@ -132,9 +132,9 @@ def test_docker_and_the_trace_agree_on_every_start_and_every_death(heard: Heard)
     starts = [event.data["time_ns"] for event in heard.trace.of("process.started")]
     exits = heard.trace.of("process.exited")
 
-    assert starts == told_starts
-    assert [(event.data["time_ns"], event.data["exit_code"]) for event in exits] == told_deaths
-    assert [code for _, code in told_deaths] == [3] * DEATHS + [0]
+    assert starts == docker_starts
+    assert [(event.data["time_ns"], event.data["exit_code"]) for event in exits] == docker_deaths
+    assert [code for _, code in docker_deaths] == [3] * DEATHS + [0]
 
 
 def test_docker_counts_as_many_restarts_as_there_are_attempts_less_one(heard: Heard) -> None:

@@ -105,7 +105,7 @@ def test_bytes_that_are_no_text_are_replaced() -> None:
     assert line == "a\ufffdb"
 
 
-def test_a_line_with_a_rubbish_instant_is_still_a_line() -> None:
+def test_a_line_with_an_unreadable_instant_is_still_a_line() -> None:
     assert list(lines_of([b"rubbish said\n", b"\xff\xfe x\n"])) == [(0, "said"), (0, "x")]
 
 
@@ -142,7 +142,7 @@ def test_an_instant_is_read_to_the_microsecond(stamp: str, after_ns: int) -> Non
 @pytest.mark.parametrize(
     "stamp", ["", "rubbish", "2026-13-01T12:00:00Z", "2026-01-01T12:00:00.xZ", "2026-01-01"]
 )
-def test_an_instant_that_is_rubbish_is_the_beginning_of_time(stamp: str) -> None:
+def test_an_unreadable_instant_is_the_beginning_of_time(stamp: str) -> None:
     assert nanoseconds(stamp) == 0
 
 
@@ -171,7 +171,7 @@ def follow(api: Api, on_line: Callable[[str, int], None], *, since_ns: int = 0) 
     return AttemptLog(daemon, "app", since_ns=since_ns, on_line=on_line)
 
 
-async def test_lines_up_to_the_death_before_are_passed_over() -> None:
+async def test_lines_up_to_the_death_before_are_skipped() -> None:
     frames = [frame(f"{n}\n".encode(), fraction=f"00000{n}") for n in (1, 2, 3)]
     said: list[str] = []
 
@@ -197,7 +197,7 @@ async def test_a_later_lifes_log_is_asked_for_since_the_death_before() -> None:
     assert api.asked["since"] == 1.5
 
 
-async def test_a_line_is_told_at_its_own_instant_on_the_monotonic_clock(
+async def test_a_line_is_delivered_at_its_own_instant_on_the_monotonic_clock(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(attempt_log, "mono_ns", lambda time_ns: time_ns - NOON_NS)
@@ -210,7 +210,7 @@ async def test_a_line_is_told_at_its_own_instant_on_the_monotonic_clock(
     assert instants == [500_000_000]
 
 
-async def test_lines_are_told_in_the_loops_own_thread() -> None:
+async def test_lines_are_delivered_in_the_loops_own_thread() -> None:
     threads: list[threading.Thread] = []
 
     await follow(
@@ -220,7 +220,7 @@ async def test_lines_are_told_in_the_loops_own_thread() -> None:
     assert threads == [threading.current_thread()]
 
 
-async def test_a_log_that_goes_on_past_its_bound_has_not_ended(
+async def test_a_log_that_does_not_end_within_its_bound_is_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(attempt_log, "END_BOUND_S", 0.01)

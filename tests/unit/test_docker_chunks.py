@@ -44,7 +44,7 @@ def test_a_chunk_is_passed_with_the_delay_since_it_came_from_the_database() -> N
     }
 
 
-def test_a_chunk_is_passed_when_its_first_byte_goes_on() -> None:
+def test_a_chunk_is_passed_when_its_first_byte_is() -> None:
     wire = linked()
     wire.from_database(size=100)
     wire.from_database(size=100, offset=100)
@@ -53,7 +53,7 @@ def test_a_chunk_is_passed_when_its_first_byte_goes_on() -> None:
     assert kinds(wire.to_client(size=1, offset=100)) == ["passed"]
 
 
-def test_chunks_that_go_on_in_one_segment_have_their_own_delays() -> None:
+def test_chunks_that_are_passed_in_one_segment_have_their_own_delays() -> None:
     wire = linked()
     wire.from_database(size=10)
     wire.after(0.5)
@@ -65,7 +65,7 @@ def test_chunks_that_go_on_in_one_segment_have_their_own_delays() -> None:
     assert [each.data["delay_s"] for each in passed] == [1.0, 0.5]
 
 
-def test_a_chunk_that_never_went_on_is_told_at_the_end_as_undelivered() -> None:
+def test_a_chunk_that_was_never_passed_on_is_reported_at_the_end_as_undelivered() -> None:
     wire = linked()
     wire.from_database(size=100)
     wire.after(2)
@@ -76,7 +76,7 @@ def test_a_chunk_that_never_went_on_is_told_at_the_end_as_undelivered() -> None:
     assert (closed.kind, closed.data["bytes_down"]) == ("closed", 0)
 
 
-def test_only_the_first_three_chunks_of_a_link_are_told() -> None:
+def test_only_the_first_three_chunks_of_a_link_are_reported() -> None:
     wire = linked()
     seen = []
     for number in range(6):
@@ -94,7 +94,7 @@ def test_three_chunks_that_wait_are_all_that_a_link_keeps() -> None:
     assert kinds(wire.to_client(size=60)) == ["passed"] * 3
 
 
-def test_a_chunk_that_is_sent_again_is_told_once() -> None:
+def test_a_chunk_that_is_sent_again_is_reported_once() -> None:
     wire = linked()
     wire.from_database(size=100)
     wire.from_database(size=100)

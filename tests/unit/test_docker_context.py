@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from crashloop.engines.docker.context import Context
 
+WHEEL = "x-1-py3-none-any.whl"
+
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -45,7 +47,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def wheels(tmp_path: Path) -> Path:
     folder = tmp_path / "wheels"
     folder.mkdir()
-    (folder / "x-1-py3-none-any.whl").write_bytes(b"a wheel")
+    (folder / WHEEL).write_bytes(b"a wheel")
     (folder / "notes.txt").write_text("no wheel")
     return folder
 
@@ -68,7 +70,7 @@ def test_the_tar_has_exactly_the_packages_files_and_no_bytecode() -> None:
 def test_the_wheels_and_nothing_else_of_their_folder_come_along(wheels: Path) -> None:
     names = set(in_tar(app_context(wheels).tar()))
 
-    assert {name for name in names if name.startswith("wheels/")} == {"wheels/x-1-py3-none-any.whl"}
+    assert {name for name in names if name.startswith("wheels/")} == {f"wheels/{WHEEL}"}
 
 
 @pytest.mark.parametrize("made", [app_context, sidecar_context])
@@ -113,44 +115,36 @@ def test_everybody_may_read_what_is_packed(package: Path) -> None:
         assert {member.mode for member in tar.getmembers()} == {0o644}
 
 
-def test_another_content_is_another_digest(package: Path) -> None:
-    before = app_context(None).digest
-    (package / "main.py").write_text("x = 2\n")
-
-    assert app_context(None).digest != before
+def _write(folder: Path, name: str, text: str) -> None:
+    (folder / name).write_text(text)
 
 
-def test_another_name_is_another_digest(package: Path) -> None:
-    before = app_context(None).digest
-    (package / "main.py").rename(package / "other.py")
+CHANGES: dict[str, Callable[[Path, Path], object]] = {
+    "another content": lambda package, _: _write(package, "main.py", "x = 2\n"),
+    "another name": lambda package, _: (package / "main.py").rename(package / "other.py"),
+    "one more file": lambda package, _: _write(package, "more.py", ""),
+    "a wheel of another version": lambda _, wheels: (wheels / WHEEL).rename(wheels / "x-2.whl"),
+    "one more wheel": lambda _, wheels: _write(wheels, "y-1.whl", ""),
+}
 
-    assert app_context(None).digest != before
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_any_change_of_the_files_is_another_digest(what: str, package: Path, wheels: Path) -> None:
+    before = app_context(wheels).digest
+
+    CHANGES[what](package, wheels)
+
+    assert app_context(wheels).digest != before
 
 
 def test_a_byte_that_moves_from_one_file_to_the_next_is_another_digest(package: Path) -> None:
-    (package / "main.py").write_bytes(b"ab")
-    (package / "more.py").write_bytes(b"c")
+    _write(package, "main.py", "ab")
+    _write(package, "more.py", "c")
     before = app_context(None).digest
-    (package / "main.py").write_bytes(b"a")
-    (package / "more.py").write_bytes(b"bc")
+    _write(package, "main.py", "a")
+    _write(package, "more.py", "bc")
 
     assert app_context(None).digest != before
-
-
-@pytest.mark.usefixtures("package")
-def test_a_wheel_of_another_version_is_another_digest(wheels: Path) -> None:
-    before = app_context(wheels).digest
-    (wheels / "x-1-py3-none-any.whl").rename(wheels / "x-2-py3-none-any.whl")
-
-    assert app_context(wheels).digest != before
-
-
-@pytest.mark.usefixtures("package")
-def test_one_more_wheel_is_another_digest(wheels: Path) -> None:
-    before = app_context(wheels).digest
-    (wheels / "y-1-py3-none-any.whl").touch()
-
-    assert app_context(wheels).digest != before
 
 
 def test_bytecode_does_not_change_the_digest(package: Path) -> None:

@@ -148,7 +148,7 @@ async def test_a_line_without_an_answer_answers_nobody(begun: Talk) -> None:
     assert begun.lines == [{"kind": "seen", "data": {"answer": "not this"}}]
 
 
-async def test_an_answer_that_nobody_asked_for_is_let_go(begun: Talk) -> None:
+async def test_an_answer_without_a_question_is_ignored(begun: Talk) -> None:
     begun.program.says({"answer": "early"})
     begun.program.says({"kind": "after it"})
     await begun.said.wait()
@@ -172,7 +172,7 @@ async def test_the_end_of_the_program_fails_every_open_question(begun: Talk) -> 
             await each
 
 
-async def test_its_last_words_are_told_when_it_ends(begun: Talk) -> None:
+async def test_its_last_lines_are_reported_when_it_ends(begun: Talk) -> None:
     asking = begun.ask("light")
     await begun.program.hears()
     begun.program.writes(b"Traceback:\n  no lamp\n", stream=STDERR)
@@ -196,7 +196,7 @@ async def test_its_errors_are_words_and_answer_nothing(begun: Talk) -> None:
     assert await asking == "mine"
 
 
-async def test_only_its_last_words_are_kept(begun: Talk) -> None:
+async def test_only_its_last_lines_are_kept(begun: Talk) -> None:
     asking = begun.ask("light")
     await begun.program.hears()
     begun.program.writes("".join(f"word {n}\n" for n in range(100)).encode(), stream=STDERR)
@@ -269,7 +269,7 @@ async def test_what_is_no_object_is_kept_as_words_and_answers_nothing(
     assert await asking == "on"
 
 
-async def test_whoever_asks_after_the_programs_end_is_told_at_once(begun: Talk) -> None:
+async def test_a_question_after_the_programs_end_fails_at_once(begun: Talk) -> None:
     asking = begun.ask("light")
     begun.program.writes(b"its last words")
     begun.program.ends()

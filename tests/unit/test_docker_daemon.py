@@ -1,4 +1,4 @@
-"""Which Docker daemon answers, whether a run can go on it, and its errors in words."""
+"""Which Docker daemon answers, whether a run is possible on it, and its errors in words."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_a_daemon_that_is_usable_is_given_with_its_facts(monkeypatch: pytest.Mon
     ("version", "info"),
     [pytest.param(PODMAN, INFO, id="podman"), pytest.param(VERSION, ROOTLESS, id="rootless")],
 )
-def test_a_daemon_that_is_refused_is_let_go_of(
+def test_the_connection_to_a_refused_daemon_is_closed(
     monkeypatch: pytest.MonkeyPatch, version: dict[str, Any], info: dict[str, Any]
 ) -> None:
     client = answering(monkeypatch, Client(version, info))
@@ -171,7 +171,9 @@ def test_without_a_daemon_the_error_names_where_it_was_looked_for(
     assert "--engine local" in missing.value.hint
 
 
-def test_a_daemon_that_answers_with_an_error_is_let_go_of(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_connection_to_a_daemon_that_answers_with_an_error_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     class Broken(Client):
         def info(self) -> dict[str, Any]:
             raise docker.errors.APIError("500", explanation="the daemon is shutting down")
@@ -184,7 +186,7 @@ def test_a_daemon_that_answers_with_an_error_is_let_go_of(monkeypatch: pytest.Mo
     assert client.closed == 1
 
 
-def test_a_docker_host_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_docker_host_that_is_no_address_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "rubbish://x")
 
     with pytest.raises(CapabilityError, match="answers at rubbish://x: Invalid bind address"):
@@ -238,7 +240,7 @@ def test_the_sdks_errors_become_a_sentence_with_the_daemons_words(
     assert failed.value.__cause__ is error
 
 
-def test_the_innermost_error_is_the_one_that_is_told() -> None:
+def test_the_innermost_error_is_the_one_that_is_reported() -> None:
     error = requests.ConnectionError("('Connection aborted.', ...)")
     error.__cause__ = PermissionError(13, "Permission denied")
 

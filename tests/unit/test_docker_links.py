@@ -1,4 +1,4 @@
-"""What segments say about links through Toxiproxy: who came, what was passed on, and when."""
+"""What segments show of links through Toxiproxy: who connects, what is passed on, and when."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def linked(*, first: int = 1000) -> Wire:
     return wire
 
 
-def test_a_link_is_told_from_its_first_syn_to_its_end() -> None:
+def test_a_link_is_followed_from_its_first_syn_to_its_end() -> None:
     wire = Wire()
 
     syn = wire.from_client(SYN)
@@ -71,7 +71,7 @@ def test_a_client_is_refused_by_a_reset_in_place_of_an_answer() -> None:
     assert kinds(wire.to_client(RST | ACK)) == ["refused"]
 
 
-def test_after_a_refusal_the_same_port_may_knock_again() -> None:
+def test_after_a_refusal_the_same_port_may_connect_again() -> None:
     wire = Wire()
     wire.from_client(SYN)
     wire.to_client(RST | ACK)
@@ -90,7 +90,7 @@ def test_a_reset_of_an_open_link_is_its_end_and_no_refusal() -> None:
     assert (closed.data["by"], closed.data["reset"]) == ("proxy", True)
 
 
-def test_a_syn_that_is_sent_again_is_told_once() -> None:
+def test_a_syn_that_is_sent_again_is_reported_once() -> None:
     wire = Wire()
 
     seen = [each for _ in range(4) for each in wire.from_client(SYN)]
@@ -115,7 +115,7 @@ def test_a_link_that_the_client_closes_says_so_with_its_bytes() -> None:
     }
 
 
-def test_after_the_end_nothing_more_is_told_of_a_link() -> None:
+def test_after_the_end_nothing_more_is_reported_of_a_link() -> None:
     wire = linked()
     wire.from_client(FIN | ACK)
 
@@ -161,7 +161,7 @@ def test_a_client_that_has_not_finished_its_handshake_is_not_dialled_for() -> No
     assert connected.data["client"] == "172.18.0.5:40000"
 
 
-def test_a_link_that_was_closed_before_its_dial_takes_nobody_elses() -> None:
+def test_a_link_that_was_closed_before_its_dial_takes_no_other_links_dial() -> None:
     wire = Wire()
     wire.connect(CLIENT)
     wire.from_client(FIN | ACK)
@@ -206,7 +206,7 @@ def test_segments_to_other_ports_show_nothing() -> None:
     assert list(links.take(syn, 0)) == []
 
 
-def test_links_beyond_the_bound_are_told_by_their_syn_and_not_kept(
+def test_links_beyond_the_bound_are_reported_by_their_syn_and_not_kept(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(packets, "MAX_LINKS", 1)
@@ -229,16 +229,16 @@ def test_a_link_that_ends_makes_room_below_the_bound(monkeypatch: pytest.MonkeyP
 def test_no_segments_break_it_and_no_byte_is_taken_back(segments: list[Segment]) -> None:
     links = Links(port=5432)
     counted: dict[str, tuple[int, int, int]] = {}
-    told: list[tuple[str, object]] = []
+    seen: list[tuple[str, object]] = []
     for now_ns, segment in enumerate(segments):
-        told += [(seen.kind, seen.data["link"]) for seen in links.take(segment, now_ns)]
+        seen += [(each.kind, each.data["link"]) for each in links.take(segment, now_ns)]
         for link in links._links.values():
             now = (link.up.bytes_seen, link.down.bytes_seen, link.upstream.bytes_seen)
             before = counted.get(link.name, (0, 0, 0))
             assert all(a <= b for a, b in zip(before, now, strict=True))
             counted[link.name] = now
     for kind in ("syn", "refused", "opened", "closed"):
-        names = [name for each, name in told if each == kind]
+        names = [name for each, name in seen if each == kind]
         assert len(names) == len(set(names)), f"a link was {kind} twice"
 
 
@@ -268,6 +268,6 @@ def test_a_client_whose_syn_was_dropped_is_another_one_when_its_port_comes_again
     def syn(sequence: int) -> list[str]:
         return kinds(list(links.take(replace(one, sequence=sequence), 0)))
 
-    told = [syn(100), syn(100), syn(7_000)]
+    shown = [syn(100), syn(100), syn(7_000)]
 
-    assert told == [["syn"], [], ["syn"]]
+    assert shown == [["syn"], [], ["syn"]]

@@ -21,7 +21,7 @@ BEGUN_NS = 100 * NS_PER_S
 
 
 class Life:
-    """The output of a life that began at 100 s; `told` are the events that it became."""
+    """The output of a life that began at 100 s; `recorded` are the events that it became."""
 
     def __init__(self, folder: Path, *, started_ns: int | None = BEGUN_NS) -> None:
         self.recorder = recorder()
@@ -36,12 +36,12 @@ class Life:
         self.says(json.dumps({"event": "phase.started", "mono_ns": mono_ns}), at_s=heard_s)
 
     @property
-    def told(self) -> list[Event]:
+    def recorded(self) -> list[Event]:
         return self.recorder.events
 
     @property
     def instants_s(self) -> list[float]:
-        return [event.mono_ns / NS_PER_S for event in self.told]
+        return [event.mono_ns / NS_PER_S for event in self.recorded]
 
 
 @pytest.fixture
@@ -54,24 +54,24 @@ async def test_lines_that_come_together_are_one_event(life: Life) -> None:
         life.says(line, at_s=105)
     life.output.close()
 
-    (event,) = life.told
+    (event,) = life.recorded
     assert (event.source, event.kind, event.attempt) == ("app", "app.output", 2)
     assert event.data == {"lines": 3, "text": "Traceback:\n  File\nValueError"}
 
 
-async def test_a_burst_is_told_at_the_instant_that_was_given(life: Life) -> None:
+async def test_a_burst_is_recorded_at_the_instant_that_was_given(life: Life) -> None:
     life.says("Traceback:", at_s=105)
     life.output.close()
 
     assert life.instants_s == [105]
 
 
-async def test_a_burst_without_an_instant_is_told_now(life: Life) -> None:
+async def test_a_burst_without_an_instant_is_recorded_now(life: Life) -> None:
     before_ns = time.monotonic_ns()
     life.says("Traceback:")
     life.output.close()
 
-    assert before_ns <= life.told[0].mono_ns <= time.monotonic_ns()
+    assert before_ns <= life.recorded[0].mono_ns <= time.monotonic_ns()
 
 
 async def test_a_later_burst_has_its_own_instant(life: Life) -> None:
@@ -83,22 +83,22 @@ async def test_a_later_burst_has_its_own_instant(life: Life) -> None:
     assert life.instants_s == [105, 106, 107]
 
 
-async def test_a_burst_is_told_without_waiting_for_the_end(life: Life) -> None:
-    told = asyncio.Event()
-    life.recorder.subscribe(lambda _: told.set())
+async def test_a_burst_is_recorded_without_waiting_for_the_end(life: Life) -> None:
+    heard = asyncio.Event()
+    life.recorder.subscribe(lambda _: heard.set())
 
     life.says("hello", at_s=105)
-    await told.wait()
+    await heard.wait()
     life.output.close()
 
-    assert [event.data["text"] for event in life.told] == ["hello"]
+    assert [event.data["text"] for event in life.recorded] == ["hello"]
 
 
-async def test_a_structured_line_is_told_after_what_was_said_before_it(life: Life) -> None:
+async def test_a_structured_line_is_recorded_after_the_lines_before_it(life: Life) -> None:
     life.says("first", at_s=105)
     life.says_event(said_s=106, heard_s=107)
 
-    assert [event.kind for event in life.told] == ["app.output", "phase.started"]
+    assert [event.kind for event in life.recorded] == ["app.output", "phase.started"]
     life.output.close()
 
 
@@ -125,14 +125,14 @@ async def test_an_instant_outside_its_life_is_not_believed(life: Life, said_s: f
     assert life.instants_s == [105]
 
 
-async def test_without_dockers_instant_a_line_is_heard_now(life: Life) -> None:
+async def test_without_dockers_instant_a_line_is_recorded_now(life: Life) -> None:
     later_s = time.monotonic() + 3600
     before_ns = time.monotonic_ns()
 
     life.says_event(said_s=later_s, heard_s=None)
     life.output.close()
 
-    assert before_ns <= life.told[0].mono_ns <= time.monotonic_ns()
+    assert before_ns <= life.recorded[0].mono_ns <= time.monotonic_ns()
 
 
 async def test_a_life_without_a_given_beginning_begins_now(tmp_path: Path) -> None:

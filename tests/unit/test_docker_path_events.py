@@ -1,4 +1,4 @@
-"""What side-car and witness tell, as events of the trace, each with its attempt."""
+"""What the side-car and the witness report, as events of the trace, each with its attempt."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ VIA = "172.18.0.9:33000"
 
 
 class Path:
-    """A path over `transport` with attempts that a test lists; `told` is what was recorded."""
+    """A path over `transport` with attempts that a test lists; `recorded` is what was recorded."""
 
     def __init__(self, transport: Transport) -> None:
         self.attempts: list[ContainerAttempt] = []
@@ -43,16 +43,16 @@ class Path:
         self.events.on_sidecar(kind, data, _ns(at_s))
 
     @property
-    def told(self) -> list[Event]:
+    def recorded(self) -> list[Event]:
         return self._recorder.events
 
     @property
     def briefly(self) -> list[tuple[str, int | None]]:
-        return [(event.kind, event.attempt) for event in self.told]
+        return [(event.kind, event.attempt) for event in self.recorded]
 
     @property
     def data(self) -> Mapping[str, Any]:
-        (event,) = self.told
+        (event,) = self.recorded
         return event.data
 
 
@@ -95,10 +95,10 @@ def test_a_link_of_a_moment_ago_belongs_to_the_attempt_of_then(tcp: Path) -> Non
 def test_a_links_instant_is_when_it_was_seen(tcp: Path) -> None:
     tcp.witness("opened", at_s=4)
 
-    assert tcp.told[0].mono_ns == _ns(4)
+    assert tcp.recorded[0].mono_ns == _ns(4)
 
 
-def test_a_link_stays_its_attempts_own_to_its_end(tcp: Path) -> None:
+def test_a_link_is_the_same_attempts_to_its_end(tcp: Path) -> None:
     tcp.begins(1, at_s=1)
     tcp.witness("opened", at_s=2)
     tcp.witness("connected", at_s=3)
@@ -135,7 +135,7 @@ def test_another_containers_link_belongs_to_no_attempt_and_to_no_process(tcp: Pa
 
 
 @pytest.mark.parametrize("host", ["172.18.0.50", "172.18.0", ""])
-def test_an_address_that_begins_alike_is_another_one(tcp: Path, host: str) -> None:
+def test_an_address_with_the_same_beginning_is_another_one(tcp: Path, host: str) -> None:
     tcp.begins(1, at_s=1, host=host, pid=11)
 
     tcp.witness("opened", at_s=2)
@@ -144,7 +144,7 @@ def test_an_address_that_begins_alike_is_another_one(tcp: Path, host: str) -> No
 
 
 @pytest.mark.parametrize(("seen", "kind"), [("syn", "gate.syn_seen"), ("refused", "gate.refused")])
-def test_who_knocks_at_a_port_that_a_fault_has_shut_is_told_with_its_process(
+def test_a_client_of_a_port_that_a_fault_has_closed_is_recorded_with_its_process(
     tcp: Path, seen: str, kind: str
 ) -> None:
     tcp.begins(1, at_s=1, pid=11)
@@ -156,22 +156,22 @@ def test_who_knocks_at_a_port_that_a_fault_has_shut_is_told_with_its_process(
 
 
 @pytest.mark.parametrize("seen", ["syn", "refused"])
-def test_who_knocks_at_an_open_port_is_nothing_to_tell(tcp: Path, seen: str) -> None:
+def test_a_client_of_an_open_port_is_not_recorded(tcp: Path, seen: str) -> None:
     tcp.begins(1, at_s=1, pid=11)
 
     tcp.witness(seen, at_s=2, fault="")
 
-    assert tcp.told == []
+    assert tcp.recorded == []
 
 
-def test_a_delayed_chunk_is_told_of_its_link_and_attempt(tcp: Path) -> None:
+def test_a_delayed_chunk_is_recorded_with_its_link_and_attempt(tcp: Path) -> None:
     tcp.begins(1, at_s=1)
     tcp.witness("opened", at_s=2)
 
     tcp.witness("passed", at_s=3, fault="slow", delay_s=0.5, chunk=1, delivered=True)
 
     assert tcp.briefly == [("link.opened", 1), ("link.delayed", 1)]
-    assert tcp.told[1].data == {
+    assert tcp.recorded[1].data == {
         "link": "toxi-1",
         "client": CLIENT,
         "fault": "slow",
@@ -180,34 +180,34 @@ def test_a_delayed_chunk_is_told_of_its_link_and_attempt(tcp: Path) -> None:
         "delivered": True,
         "direction": "downstream",
     }
-    assert tcp.told[1].source == "platform"
+    assert tcp.recorded[1].source == "platform"
 
 
 @pytest.mark.parametrize("transport", Transport)
-def test_a_chunk_that_no_fault_delayed_is_nothing_to_tell(transport: Transport) -> None:
+def test_a_chunk_that_no_fault_delayed_is_not_recorded(transport: Transport) -> None:
     path = Path(transport)
     path.sidecar("link.connected", at_s=1, link="db-1", via=CLIENT)
-    before = len(path.told)
+    before = len(path.recorded)
 
     path.witness("passed", at_s=2, fault="", delay_s=0.001)
 
-    assert len(path.told) == before
+    assert len(path.recorded) == before
 
 
 @pytest.mark.parametrize("transport", Transport)
-def test_what_the_gate_did_is_told_on_every_transport(transport: Transport) -> None:
+def test_what_the_gate_did_is_recorded_on_every_transport(transport: Transport) -> None:
     path = Path(transport)
 
     path.events.on_witness("gate.closed", {"fault": "gone", "mode": "refuse"}, 7)
 
     assert path.briefly == [("gate.closed", None)]
-    assert path.told[0].mono_ns == 7
+    assert path.recorded[0].mono_ns == 7
 
 
 # Over the Unix socket it is the side-car's
 
 
-def test_the_sidecars_own_words_are_the_proxys_and_of_the_attempt_of_then(unix: Path) -> None:
+def test_an_event_of_the_sidecar_is_the_proxys_and_of_the_attempt_of_then(unix: Path) -> None:
     unix.begins(1, at_s=1)
 
     unix.sidecar("link.opened", at_s=2, link="db-1")
@@ -215,7 +215,7 @@ def test_the_sidecars_own_words_are_the_proxys_and_of_the_attempt_of_then(unix: 
     unix.sidecar("link.closed", at_s=4, link="db-1")
 
     assert unix.briefly == [("link.opened", 1), ("link.closed", 1)]
-    assert {event.source for event in unix.told} == {"proxy"}
+    assert {event.source for event in unix.recorded} == {"proxy"}
 
 
 @pytest.mark.parametrize("client", [{"client_pid": 11}, {"client_pid": 99, "client_session": 11}])
@@ -239,7 +239,7 @@ def test_the_sidecars_baseline_link_belongs_to_no_attempt(unix: Path) -> None:
     assert unix.briefly == [("link.opened", None), ("link.closed", None)]
 
 
-def test_what_the_sidecar_says_of_no_link_is_of_the_attempt_of_then(unix: Path) -> None:
+def test_an_event_of_the_sidecar_without_a_link_is_of_the_attempt_of_then(unix: Path) -> None:
     unix.begins(1, at_s=1)
 
     unix.sidecar("gate.refused", at_s=2)
@@ -248,49 +248,49 @@ def test_what_the_sidecar_says_of_no_link_is_of_the_attempt_of_then(unix: Path) 
 
 
 @pytest.mark.parametrize("seen", ["opened", "connected", "closed", "syn", "refused"])
-def test_toxiproxys_own_links_are_not_told_a_second_time(unix: Path, seen: str) -> None:
+def test_toxiproxys_own_links_are_not_recorded_a_second_time(unix: Path, seen: str) -> None:
     unix.witness(seen, at_s=1, fault="slow")
 
-    assert unix.told == []
+    assert unix.recorded == []
 
 
-def test_a_delayed_chunk_is_told_of_the_link_that_the_sidecar_dialled_for(unix: Path) -> None:
+def test_a_delayed_chunk_is_recorded_for_the_link_that_the_sidecar_dialled_for(unix: Path) -> None:
     unix.begins(1, at_s=1)
     unix.sidecar("link.connected", at_s=2, link="db-7", via=VIA)
 
     unix.witness("passed", at_s=3, client=VIA, fault="slow", delay_s=0.5)
 
     assert unix.briefly == [("link.connected", 1), ("link.delayed", 1)]
-    assert unix.told[1].data["link"] == "db-7"
+    assert unix.recorded[1].data["link"] == "db-7"
 
 
-def test_a_witness_that_is_earlier_than_the_sidecars_word_is_heard_all_the_same(
+def test_a_delay_that_is_seen_before_the_sidecar_reports_its_link_is_still_recorded(
     unix: Path,
 ) -> None:
     unix.begins(1, at_s=1)
     for chunk, at_s in ((1, 3.0), (2, 3.5)):
         unix.witness("passed", at_s=at_s, client=VIA, fault="slow", delay_s=0.5, chunk=chunk)
-    assert unix.told == []
+    assert unix.recorded == []
 
     unix.sidecar("link.connected", at_s=2, link="db-7", via=VIA)
 
-    delayed = [event for event in unix.told if event.kind == "link.delayed"]
+    delayed = [event for event in unix.recorded if event.kind == "link.delayed"]
     assert [(e.data["chunk"], e.mono_ns, e.attempt) for e in delayed] == [
         (1, _ns(3.0), 1),
         (2, _ns(3.5), 1),
     ]
 
 
-def test_an_early_witness_is_told_once(unix: Path) -> None:
+def test_an_early_delay_is_recorded_once(unix: Path) -> None:
     unix.witness("passed", at_s=1, client=VIA, fault="slow", delay_s=0.5)
 
     for _ in range(2):
         unix.sidecar("link.connected", at_s=2, link="db-7", via=VIA)
 
-    assert [event.kind for event in unix.told].count("link.delayed") == 1
+    assert [event.kind for event in unix.recorded].count("link.delayed") == 1
 
 
-def test_a_witness_of_somebody_elses_connection_waits_for_its_own(unix: Path) -> None:
+def test_an_early_delay_of_another_connection_waits_for_its_own(unix: Path) -> None:
     unix.witness("passed", at_s=1, client=VIA, fault="slow", delay_s=0.5)
 
     unix.sidecar("link.connected", at_s=2, link="db-7", via="172.18.0.9:33001")

@@ -1,4 +1,4 @@
-"""Docker as the platform: lives of the app's container, told by Docker's own events."""
+"""Docker as the platform: the lives of the app's container, by Docker's own events."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def lab(tmp_path: Path) -> DockerLab:
     return DockerLab(tmp_path, policy=ONCE)
 
 
-async def test_every_life_is_told_from_its_start_to_its_exit(lab: DockerLab) -> None:
+async def test_every_life_is_recorded_from_its_start_to_its_exit(lab: DockerLab) -> None:
     lab.dies_twice()
 
     await lab.platform.run()
 
     assert lab.api.calls == ["start app"]
-    assert [(event.kind, event.attempt, event.source) for event in lab.told] == [
+    assert [(event.kind, event.attempt, event.source) for event in lab.recorded] == [
         ("process.started", 1, "platform"),
         ("process.exited", 1, "platform"),
         ("process.started", 2, "platform"),
@@ -47,7 +47,7 @@ async def test_a_life_begins_and_ends_at_dockers_own_instants(lab: DockerLab) ->
 
     await lab.platform.run()
 
-    assert [event.mono_ns / NS_PER_S for event in lab.told[:4]] == [1, 2.5, 3, 5]
+    assert [event.mono_ns / NS_PER_S for event in lab.recorded[:4]] == [1, 2.5, 3, 5]
     assert lab.facts("process.exited", "run_s", "time_ns") == [
         (1.5, UNIX_NS + 2_500_000_000),
         (2.0, UNIX_NS + 5_000_000_000),
@@ -68,7 +68,7 @@ async def test_a_life_has_dockers_pid_restart_count_and_exit_code(lab: DockerLab
     assert containers == {*lab.facts("process.exited", "container")} == {(CONTAINER[:12],)}
 
 
-async def test_each_life_is_handed_on_with_its_address_and_has_ended_at_the_end(
+async def test_each_life_is_passed_on_with_its_address_and_has_ended_at_the_end(
     lab: DockerLab,
 ) -> None:
     lab.dies_twice()
@@ -142,7 +142,7 @@ async def test_each_life_has_the_part_of_the_log_that_it_said(
 # When Docker restarts no more
 
 
-async def test_docker_is_asked_before_it_is_said_that_it_gave_up(
+async def test_docker_is_asked_before_it_counts_as_having_given_up(
     lab: DockerLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(platform, "ASK_EVERY_S", 0)
@@ -166,10 +166,10 @@ async def test_a_docker_that_never_agrees_is_an_error_and_not_a_giving_up(
     with pytest.raises(HarnessError, match=r"should have given up .* the container is restarting"):
         await lab.platform.run()
 
-    assert "restart.gave_up" not in {event.kind for event in lab.told}
+    assert "restart.gave_up" not in {event.kind for event in lab.recorded}
 
 
-async def test_a_docker_that_restarts_all_the_same_is_followed(
+async def test_a_docker_that_restarts_anyway_is_followed(
     lab: DockerLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(platform, "ASK_EVERY_S", 0)
@@ -185,7 +185,7 @@ async def test_a_docker_that_restarts_all_the_same_is_followed(
     lab.api.has_exited()
     await running
 
-    assert [event.attempt for event in lab.told if event.kind == "process.started"] == [1, 2]
+    assert [event.attempt for event in lab.recorded if event.kind == "process.started"] == [1, 2]
 
 
 async def test_docker_is_not_asked_while_its_policy_restarts(tmp_path: Path) -> None:
@@ -200,7 +200,7 @@ async def test_docker_is_not_asked_while_its_policy_restarts(tmp_path: Path) -> 
     await lab.platform.stop()
     await running
 
-    assert "restart.gave_up" not in {event.kind for event in lab.told}
+    assert "restart.gave_up" not in {event.kind for event in lab.recorded}
 
 
 # Stopping
@@ -225,7 +225,7 @@ async def test_a_stop_before_the_first_life_ends_the_run(lab: DockerLab) -> None
     await lab.platform.stop()
     await lab.platform.run()
 
-    assert lab.told == []
+    assert lab.recorded == []
 
 
 @pytest.mark.parametrize(("died_s", "asked_for"), [(2.0, True), (1.4, False)])
@@ -245,7 +245,7 @@ async def test_a_death_was_asked_for_if_it_came_after_the_stop(
     await running
 
     assert lab.only("process.exited")["requested"] is asked_for
-    assert "restart.gave_up" not in {event.kind for event in lab.told}
+    assert "restart.gave_up" not in {event.kind for event in lab.recorded}
 
 
 # What goes wrong
@@ -276,4 +276,4 @@ async def test_a_log_that_does_not_end_is_an_error_and_no_exit(
 
     for_ever.set()
     lab.platform.attempts[0].output.close()
-    assert "process.exited" not in {event.kind for event in lab.told}
+    assert "process.exited" not in {event.kind for event in lab.recorded}

@@ -1,4 +1,4 @@
-"""The restart loop as Docker tells it: by its own count of restarts of one container."""
+"""The restart loop on Docker: by its own count of restarts of one container."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The comparison of seen gaps with the model's, attacked with gaps that are wrong."""
+"""The comparison of gaps with the model's, tried with gaps that are wrong."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def changed(number: int, by_s: float) -> list[float]:
     return seen_s
 
 
-def test_the_model_is_told_the_lives_that_were_seen() -> None:
+def test_the_models_backoff_is_for_the_lives_that_were_seen() -> None:
     gaps = after(LIVES_S, and_overhead(BACKOFFS_S))
     assert [gap.after_run_s for gap in gaps] == LIVES_S
     assert [gap.backoff_s for gap in gaps] == pytest.approx(BACKOFFS_S)

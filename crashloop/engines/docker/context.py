@@ -73,7 +73,7 @@ def pack(files: dict[str, Path]) -> bytes:
 def package_files(folder: Path) -> dict[str, Path]:
     """The files below `folder` by their names in it: sources alone.
 
-    Left out are hidden files and folders, virtual environments, and what Python makes by itself.
+    Left out are hidden files and folders, virtual environments, and what Python generates.
     UsageError for more than 64 MiB.
     """
     found: dict[str, Path] = {}

@@ -32,7 +32,7 @@ class Faults:
 
 
 class ToxiproxyFaults:
-    """The latency toxic of a real Toxiproxy; the witness is told which delay to look for."""
+    """The latency toxic of a real Toxiproxy; the witness then looks for its delay."""
 
     def __init__(self, control: ToxiproxyControl, proxy: str, witness: Witness) -> None:
         self._control = control

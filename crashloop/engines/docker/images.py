@@ -83,8 +83,8 @@ def variable(name: str) -> str:
 def ready(daemon: Daemon, images: Images, *, say: Callable[[str], None]) -> Images:
     """Pull or build what is missing; returns the images with none empty. Blocking.
 
-    `say` is told what takes long. Raises CapabilityError, with the daemon's own words, where an
-    image can be neither pulled nor built.
+    `say` gets a line before each step that takes long. Raises CapabilityError, in the daemon's own
+    words, where an image can be neither pulled nor built.
     """
     wheels = Path(images.wheels) if images.wheels else None
     for role, image in images.in_use().items():

@@ -22,7 +22,7 @@ DONE_BOUND_S = 2.0
 
 
 class Watchdog:
-    """Starts the watchdog of a run and, at the end of the block, tells it that the run is over."""
+    """Starts the watchdog of a run and, at the end of the block, says that the run is over."""
 
     def __init__(self, run_id: str) -> None:
         self._run_id = run_id
