@@ -11,7 +11,6 @@ import inspect
 import re
 import secrets
 import shlex
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from crashloop.clock import DEFAULT_SCALE, TimeScale
 from crashloop.engines.catalogue import ENGINES, LOCAL
 from crashloop.errors import CrashloopError
 from crashloop.testing import Lab, Verdict, VerdictMismatch
+from crashloop.testing.lab import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -39,20 +39,6 @@ _OPTIONS = {
     "artifacts": ("DIR", "keep each test's evidence in DIR/TEST (default: pytest's own tmp_path)"),
     "postgres-bin": ("DIR", "the folder of postgres and initdb (default: the wheel's, then PATH)"),
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """The session's settings, read from options and ini keys and checked.
-
-    `artifacts` None means a folder below pytest's own base of temporary folders.
-    """
-
-    engine: str
-    scale: float
-    seed: int
-    artifacts: Path | None
-    postgres_bin: Path | None
 
 
 _SETTINGS = pytest.StashKey[Settings]()
@@ -150,11 +136,8 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     factory: pytest.TempPathFactory = request.getfixturevalue("tmp_path_factory")
     name = _folder_name(item.nodeid)
     made = Lab(
-        seed=settings.seed,
-        scale=settings.scale,
+        settings,
         artifacts=settings.artifacts / name if settings.artifacts else factory.mktemp(name),
-        postgres_bin=settings.postgres_bin,
-        engine=settings.engine,
         again=_command(item, settings),
         on_run=lambda run: item.user_properties.extend(_properties(run)),
     )

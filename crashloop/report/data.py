@@ -6,9 +6,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from crashloop.report.clean import clean, number
-from crashloop.report.narrative import sentences
+from crashloop.report.events import history_of
+from crashloop.report.sentences import sentences
 from crashloop.report.summary import meaning_of
-from crashloop.report.telling import story_of
 
 if TYPE_CHECKING:
     from crashloop.model import Judgement
@@ -20,26 +20,26 @@ MAX_ATTEMPTS = 200
 
 def run_document(trace: Trace, judgement: Judgement, *, artifacts: str) -> dict[str, Any]:
     """One run: verdict, what happened, findings, attempts and faults (times in wall seconds)."""
-    story = story_of(trace)
+    history = history_of(trace)
     return {
-        "incident": story.incident,
-        "role": story.role,
+        "incident": history.incident,
+        "role": history.role,
         **judgement.to_json(),
-        "meaning": meaning_of(story, judgement.verdict),
+        "meaning": meaning_of(history, judgement.verdict),
         "exit_status": judgement.verdict.exit_status,
-        "what_happened": list(sentences(story)),
+        "what_happened": list(sentences(history)),
         "seed": int(seed) if (seed := number(trace.header.get("seed"))) is not None else None,
-        "time_scale": story.scale,
-        "span_wall_s": round(story.span_s, 6),
-        "span_incident_s": round(story.incident_s(story.span_s), 3),
-        "attempts": [{**asdict(a), "died": a.died} for a in story.attempts[-MAX_ATTEMPTS:]],
-        "attempts_started": len(story.attempts),
-        "faults": [asdict(f) for f in story.faults],
-        "golden_path": asdict(story.golden),
-        "ending": asdict(story.ending),
-        "last_lines": list(story.output),
+        "time_scale": history.scale,
+        "span_wall_s": round(history.span_s, 6),
+        "span_incident_s": round(history.incident_s(history.span_s), 3),
+        "attempts": [{**asdict(a), "died": a.died} for a in history.attempts[-MAX_ATTEMPTS:]],
+        "attempts_started": len(history.attempts),
+        "faults": [asdict(f) for f in history.faults],
+        "golden_path": asdict(history.golden),
+        "ending": asdict(history.ending),
+        "last_lines": list(history.output),
         "artifacts": artifacts,
-        "command": story.command,
+        "command": history.command,
     }
 
 

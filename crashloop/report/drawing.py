@@ -1,4 +1,4 @@
-"""The timeline of a story as lines: a fault bar, a row for each attempt, two clocks. Pure."""
+"""The timeline of a history as lines: a fault bar, a row for each attempt, two clocks. Pure."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from crashloop.plural import counted
 from crashloop.report.glyphs import UNICODE, Glyphs
+from crashloop.report.history import Outcome
 from crashloop.report.lines import Line, Span, Tone, line
-from crashloop.report.story import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from crashloop.report.story import AttemptSpan, FaultSpan, PhaseSpan, Story
+    from crashloop.report.history import AttemptSpan, FaultSpan, History, PhaseSpan
 
 MAX_ATTEMPTS_SHOWN = 20
 MIN_WIDTH = 50
@@ -32,26 +32,26 @@ _TONES = {
 
 
 def timeline(
-    story: Story,
+    history: History,
     *,
     width: int = 100,
     glyphs: Glyphs = UNICODE,
     max_attempts: int = MAX_ATTEMPTS_SHOWN,
     axis_s: float = 0.0,
 ) -> list[Line]:
-    """The story drawn to `width` columns (50 at least); the oldest attempts are folded.
+    """The history drawn to `width` columns (50 at least); the oldest attempts are folded.
 
     `max_attempts` rows at most. A legend names what was drawn and nothing else. The axis is as long
-    as the story, or `axis_s` wall seconds where that is longer.
+    as the history, or `axis_s` wall seconds where that is longer.
     """
-    if not story.attempts and not story.faults:
+    if not history.attempts and not history.faults:
         return [line(Span("nothing was started yet", Tone.DIM))]
-    grid = _Grid(story, width=max(width, MIN_WIDTH), glyphs=glyphs, axis_s=axis_s)
-    shown = story.attempts[-max(1, max_attempts) :]
-    folded = len(story.attempts) - len(shown)
-    first = story.attempts[0].number if story.attempts else 1
+    grid = _Grid(history, width=max(width, MIN_WIDTH), glyphs=glyphs, axis_s=axis_s)
+    shown = history.attempts[-max(1, max_attempts) :]
+    folded = len(history.attempts) - len(shown)
+    first = history.attempts[0].number if history.attempts else 1
     before = folded + first - 1
-    lines = [*grid.clocks(), *(grid.fault(f) for f in story.faults)]
+    lines = [*grid.clocks(), *(grid.fault(f) for f in history.faults)]
     if before:
         folded_here = f"{'':{LEFT}}{counted(before, 'earlier attempt')} not shown"
         lines.append(line(Span(folded_here, Tone.DIM)))
@@ -89,19 +89,19 @@ class _Row:
 class _Grid:
     """Seconds to columns, and the rows on them."""
 
-    def __init__(self, story: Story, *, width: int, glyphs: Glyphs, axis_s: float) -> None:
-        self._story = story
+    def __init__(self, history: History, *, width: int, glyphs: Glyphs, axis_s: float) -> None:
+        self._history = history
         self._glyphs = glyphs
         self._axis = width - LEFT - RIGHT
         self._width = width
-        self._end_s = max(story.span_s, 1e-6)
+        self._end_s = max(history.span_s, 1e-6)
         self._span_s = max(self._end_s, axis_s)
         self._used: dict[str, str] = {}
 
     def clocks(self) -> Iterator[Line]:
         """The incident's seconds, and below them this machine's where they differ."""
         incident, wall, marks = (_Row(self._axis + RIGHT) for _ in range(3))
-        scale = self._story.scale
+        scale = self._history.scale
         span_s = self._span_s * scale
         step_s = next((s for s in _STEPS if s / span_s * self._axis >= TICK_EVERY), None)
         step_s = step_s or _STEPS[-1] * max(1, round(span_s / _STEPS[-1] / 6))
@@ -110,9 +110,9 @@ class _Grid:
             incident.put(column, f"{n * step_s:g}", Tone.PLAIN)
             wall.put(column, f"{n * step_s / scale:.4g}", Tone.DIM)
             marks.put(column, self._glyphs.tick, Tone.DIM)
-        name = "incident s" if self._story.is_scaled else "seconds"
+        name = "incident s" if self._history.is_scaled else "seconds"
         yield line(Span(f"{name:{LEFT}}", Tone.DIM), *incident.spans())
-        if self._story.is_scaled:
+        if self._history.is_scaled:
             yield line(Span(f"{'wall s':{LEFT}}", Tone.DIM), *wall.spans())
         yield line(" " * LEFT, *marks.spans())
 
@@ -137,7 +137,7 @@ class _Grid:
     def attempt(self, attempt: AttemptSpan) -> Line:
         """One attempt: process start, phases, serving, and how it ended."""
         row = _Row(self._axis + RIGHT)
-        for fault in self._story.faults:
+        for fault in self._history.faults:
             if fault.healed and fault.plugged:
                 row.put(self._column(fault.end_s), self._glyphs.healed_line, Tone.DIM)
         self._bar(row, attempt.start_s, attempt.end_s, self._glyphs.boot, Tone.BOOT)

@@ -12,11 +12,11 @@ from typing import IO, TYPE_CHECKING, Any, Self
 from rich.live import Live
 
 from crashloop.report.drawing import MAX_ATTEMPTS_SHOWN, timeline
+from crashloop.report.events import KINDS, history_so_far
 from crashloop.report.lines import BLANK, Span, Tone, line
 from crashloop.report.progress import Progress
 from crashloop.report.status import status
 from crashloop.report.summary import title
-from crashloop.report.telling import KINDS, tell
 from crashloop.report.terminal import MAX_WIDTH, rich_text
 
 if TYPE_CHECKING:
@@ -105,20 +105,20 @@ class LiveView:
 
     def _draw(self) -> Text:
         console = self._terminal.console
-        story = tell(self._header, self._feed.events(), now_ns=time.monotonic_ns())
+        history = history_so_far(self._header, self._feed.events(), now_ns=time.monotonic_ns())
         rows = min(MAX_ATTEMPTS_SHOWN, console.height - _LINES_AROUND)
-        clocks = f"{story.span_s:.1f} s"
-        if story.is_scaled:
-            clocks = f"{story.incident_s(story.span_s):.0f} s of the incident, {clocks} here"
+        clocks = f"{history.span_s:.1f} s"
+        if history.is_scaled:
+            clocks = f"{history.incident_s(history.span_s):.0f} s of the incident, {clocks} here"
         drawn = timeline(
-            story,
+            history,
             width=min(console.width, MAX_WIDTH),
             glyphs=self._terminal.glyphs,
             max_attempts=max(1, rows),
-            axis_s=room_s(story.incident_s(story.span_s)) / story.scale,
+            axis_s=room_s(history.incident_s(history.span_s)) / history.scale,
         )
-        now = line(Span(clocks, Tone.RUNNING), f"  {status(story)}")
-        return rich_text([title(story), BLANK, *drawn, BLANK, now])
+        now = line(Span(clocks, Tone.RUNNING), f"  {status(history)}")
+        return rich_text([title(history), BLANK, *drawn, BLANK, now])
 
 
 class PlainProgress:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crashloop.report.clean import clean, label, number
-from crashloop.report.story import NS_PER_S
-from crashloop.report.telling import HTTP_OK, error_words, exit_words, fault_words
+from crashloop.report.events import HTTP_OK, error_words, exit_words, fault_words
+from crashloop.report.history import NS_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +19,7 @@ MAX_LINES = 200
 class Progress:
     """Turns events into lines with both clocks; None for an event that is not worth a line.
 
-    Times never run backwards: an event that is heard of late gets the time of the line before. At
+    Times never run backwards: an event that arrives late gets the time of the line before. At
     most 200 lines, then one that says so: a loop must not fill a log.
     """
 
@@ -56,7 +56,7 @@ class Progress:
 
 
 def _injected(event: Event, _: float) -> str:
-    done = "put in" if event.data.get("plugged") is not False else "planned, but unplugged"
+    done = "injected" if event.data.get("plugged") is not False else "planned only"
     return f"fault {label(event.data.get('fault'), 40)} ({fault_words(event.data)}) {done}"
 
 

@@ -4,33 +4,33 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crashloop.report.story import Outcome
+from crashloop.report.history import Outcome
 
 if TYPE_CHECKING:
-    from crashloop.report.story import AttemptSpan, Story
+    from crashloop.report.history import AttemptSpan, History
 
 
-def status(story: Story) -> str:
-    """What goes on now."""
-    if not story.lab_ready and story.making:
-        return f"{story.making}; needed once"
-    if not story.lab_ready:
+def status(history: History) -> str:
+    """What is happening now."""
+    if not history.lab_ready and history.making:
+        return f"{history.making}; needed once"
+    if not history.lab_ready:
         return "Postgres, cache and proxy are starting"
-    if not story.attempts:
-        return "the path to Postgres is tried before any fault"
-    attempt = story.attempts[-1]
-    return f"attempt {attempt.number}{_doing(attempt, story)}"
+    if not history.attempts:
+        return "checking the path to Postgres before any fault"
+    attempt = history.attempts[-1]
+    return f"attempt {attempt.number}{_doing(attempt, history)}"
 
 
-def _doing(attempt: AttemptSpan, story: Story) -> str:
+def _doing(attempt: AttemptSpan, history: History) -> str:
     phase = attempt.last_phase
     if attempt.exit:
         return f" ended ({attempt.exit})"
     if attempt.ready_s is not None:
-        return " is ready; the golden path is walked"
+        return " is ready; its golden path is being tried"
     if phase is None:
-        return " starts its process"
+        return " is starting"
     if phase.outcome is not Outcome.RUNNING:
         return f": phase {phase.name} {phase.outcome.value}"
-    limit = f" of {story.incident_s(phase.limit_s):.3g} s" if phase.limit_s else ""
-    return f": phase {phase.name} for {story.incident_s(phase.took_s):.0f} s{limit}"
+    limit = f" of {history.incident_s(phase.limit_s):.3g} s" if phase.limit_s else ""
+    return f": phase {phase.name} for {history.incident_s(phase.took_s):.0f} s{limit}"

@@ -8,23 +8,23 @@ from typing import TYPE_CHECKING
 from crashloop.model import Verdict
 from crashloop.report.clean import clean
 from crashloop.report.glyphs import UNICODE, Glyphs
+from crashloop.report.history import LOCAL
 from crashloop.report.lines import BLANK, Line, Span, Tone, line, paragraph
-from crashloop.report.narrative import clock_note, death, sentences
-from crashloop.report.story import LOCAL
+from crashloop.report.sentences import clock_note, death, sentences
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from crashloop.model import Finding, Judgement
-    from crashloop.report.story import Story
+    from crashloop.report.history import History
 
 MAX_SAYS = 500
 MAX_FINDINGS = 60
 
 MEANING: dict[Verdict, str] = {
-    Verdict.REPRODUCED: "the outage happened here, as the incident describes it",
-    Verdict.NOT_REPRODUCED: "it was a fair try, and the outage did not happen",
-    Verdict.INCONCLUSIVE: "nothing can be said: something that a judgement needs is missing",
+    Verdict.REPRODUCED: "the outage happened here as the incident describes it",
+    Verdict.NOT_REPRODUCED: "a fair test, and the outage did not happen",
+    Verdict.INCONCLUSIVE: "no conclusion: some of the evidence that a verdict needs is missing",
     Verdict.HARNESS_ERROR: "crashloop itself broke, so this says nothing about the app",
 }
 """What each verdict means, in one line."""
@@ -54,16 +54,16 @@ class Where:
     command: str = ""
 
 
-def title(story: Story) -> Line:
+def title(history: History) -> Line:
     """The run in one line: incident, role, engine if not local, transport, scale, seed."""
-    scale = f"x{story.scale:g}" if story.is_scaled else "real time"
-    engine = (story.engine,) if story.engine != LOCAL else ()
-    facts = (story.role, *engine, story.transport, scale, f"seed {story.seed}")
-    return line(Span(story.incident, Tone.HEAD), Span("  " + "  ".join(facts), Tone.DIM))
+    scale = f"x{history.scale:g}" if history.is_scaled else "real time"
+    engine = (history.engine,) if history.engine != LOCAL else ()
+    facts = (history.role, *engine, history.transport, scale, f"seed {history.seed}")
+    return line(Span(history.incident, Tone.HEAD), Span("  " + "  ".join(facts), Tone.DIM))
 
 
 def summary(
-    story: Story,
+    history: History,
     judgement: Judgement,
     *,
     where: Where | None = None,
@@ -72,48 +72,48 @@ def summary(
 ) -> list[Line]:
     """Everything below the timeline; no line is wider than `width`, but paths and commands."""
     lines: list[Line] = [line(Span("What happened", Tone.HEAD))]
-    for sentence in sentences(story):
+    for sentence in sentences(history):
         lines += paragraph(sentence, width=width, indent=f"  {glyphs.dot} ", hanging="    ")
-    note = clock_note(story)
+    note = clock_note(history)
     if note:
         lines += [BLANK, *paragraph(note, width=width, tone=Tone.DIM)]
-    lines += [BLANK, *verdict_lines(story, judgement, width=width)]
+    lines += [BLANK, *verdict_lines(history, judgement, width=width)]
     if judgement.verdict is not Verdict.REPRODUCED:
-        lines += output_lines(story, width=width)
+        lines += output_lines(history, width=width)
     lines += [BLANK, *evidence(judgement, width=width, glyphs=glyphs)]
     if where is not None:
         lines += [BLANK, *_where(where, width=width)]
     return lines
 
 
-def verdict_lines(story: Story, judgement: Judgement, *, width: int) -> Iterator[Line]:
+def verdict_lines(history: History, judgement: Judgement, *, width: int) -> Iterator[Line]:
     """The verdict with its meaning, its reason, and what the role should have ended with."""
     verdict = judgement.verdict
-    wanted, why = ROLE_ENDS.get(story.role, (None, ""))
+    wanted, why = ROLE_ENDS.get(history.role, (None, ""))
     tone = Tone.REPRODUCED if verdict is wanted else TONES[verdict]
-    badge, meaning = f" {verdict} ", meaning_of(story, verdict)
+    badge, meaning = f" {verdict} ", meaning_of(history, verdict)
     if len(badge) + 2 + len(meaning) <= width:
         yield line(Span(badge, tone), f"  {meaning}")
     else:
         yield line(Span(badge, tone))
         yield from paragraph(meaning, width=width)
     yield from paragraph(f"because {_reason(judgement)}", width=width)
-    if story.unfair_scale and verdict is Verdict.REPRODUCED:
-        yield from paragraph(f"but {story.unfair_scale}", width=width, tone=Tone.DOUBT)
-    if story.ending.hint and verdict is Verdict.HARNESS_ERROR:
-        yield from paragraph(f"what to do: {story.ending.hint}", width=width)
-    if wanted is not None and story.role != "reproduction":
-        how = "as it must be" if verdict is wanted else f"it must be {wanted}"
-        text = f"{how} for a run as {story.role}: {why}"
+    if history.unfair_scale and verdict is Verdict.REPRODUCED:
+        yield from paragraph(f"but {history.unfair_scale}", width=width, tone=Tone.DOUBT)
+    if history.ending.hint and verdict is Verdict.HARNESS_ERROR:
+        yield from paragraph(f"what to do: {history.ending.hint}", width=width)
+    if wanted is not None and history.role != "reproduction":
+        how = "as it must" if verdict is wanted else f"but it must end {wanted}"
+        text = f"the {history.role} run ended {how}: {why}"
         yield from paragraph(text, width=width, tone=Tone.DIM)
 
 
-def meaning_of(story: Story, verdict: Verdict) -> str:
+def meaning_of(history: History, verdict: Verdict) -> str:
     """What the verdict means for this run, in one line."""
-    died = [attempt for attempt in story.attempts if attempt.died]
+    died = [attempt for attempt in history.attempts if attempt.died]
     if verdict is not Verdict.NOT_REPRODUCED or not died:
         return MEANING[verdict]
-    return f"it was a fair try, and another outage happened instead: {death(died)}"
+    return f"a fair test, and another outage happened instead: {death(died)}"
 
 
 def _reason(judgement: Judgement) -> str:
@@ -122,14 +122,14 @@ def _reason(judgement: Judgement) -> str:
     required = [f for f in judgement.findings if f.role == "require"]
     expected = [f for f in judgement.findings if f.role == "expect"]
     return (
-        f"all {len(required)} requirements of a fair try are met, and all {len(expected)} signs of "
-        f"the incident are there (signature {clean(judgement.signature, 60)})"
+        f"the test was fair (all {len(required)} requirements met) and all {len(expected)} signs "
+        f"of the incident were seen (signature {clean(judgement.signature, 60)})"
     )
 
 
 def evidence(judgement: Judgement, *, width: int, glyphs: Glyphs = UNICODE) -> Iterator[Line]:
     """Every finding: whether it holds, what it says, its check, and its lines of the trace."""
-    heads = {"require": "Was it a fair try?", "expect": "Does it look like the incident?"}
+    heads = {"require": "Was it a fair test?", "expect": "Does it look like the incident?"}
     for role, head in heads.items():
         found = [f for f in judgement.findings if f.role == role][:MAX_FINDINGS]
         if found:
@@ -158,16 +158,16 @@ def _finding(finding: Finding, *, width: int, glyphs: Glyphs) -> Iterator[Line]:
         yield line(pad if n else Span(head, tone), *one)
 
 
-def output_lines(story: Story, *, width: int) -> Iterator[Line]:
+def output_lines(history: History, *, width: int) -> Iterator[Line]:
     """The app's last lines, where an attempt died or none was ever ready."""
-    failed = [a for a in story.attempts if a.died]
-    failed = failed or [a for a in story.attempts[-1:] if a.ready_s is None]
-    if not failed or not story.output:
+    failed = [a for a in history.attempts if a.died]
+    failed = failed or [a for a in history.attempts[-1:] if a.ready_s is None]
+    if not failed or not history.output:
         return
     number = failed[-1].number
     yield BLANK
     yield line(Span(f"Last lines of attempt {number}", Tone.HEAD), f"  (attempt-{number}.log)")
-    for one in story.output:
+    for one in history.output:
         indent = "  " + " " * (len(one) - len(one.lstrip()))
         yield from paragraph(one.lstrip(), width=width, indent=indent)
 

@@ -56,7 +56,7 @@ def proof_lines(
         )
     missing = [role for role in ROLE_ENDS if role not in {row.role for row in rows}]
     for role in missing:
-        yield line(f"{role:{_ROLE}}", Span("not run: the harness broke before", Tone.BAD))
+        yield line(f"{role:{_ROLE}}", Span("not run, because the harness broke first", Tone.BAD))
     yield BLANK
     if proven:
         says = f"{incident} counts as reproduced: all four runs ended as they must"
@@ -81,7 +81,9 @@ def compared_lines(compared: Comparison, *, width: int) -> Iterator[Line]:
                 Span(f"  signature {judgement.digest[:12]}", Tone.DIM),
             )
     if compared.recorded is None:
-        yield from paragraph(f"not by its own: {compared.unreadable}", width=width)
+        yield from paragraph(
+            f"its own signature cannot be used: {compared.unreadable}", width=width
+        )
     elif not compared.differences:
         yield line("  the two signatures and what they find are the same")
     for one in compared.differences:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+from dataclasses import dataclass
 from inspect import CORO_CREATED, getcoroutinestate
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -22,6 +23,20 @@ if TYPE_CHECKING:
     from crashloop.run import Run
 
 F = TypeVar("F", bound="Callable[..., Coroutine[Any, Any, Any]]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """A pytest session's settings, checked; it has RunOptions' names and loads no engine.
+
+    `artifacts` None means a folder below pytest's own base of temporary folders.
+    """
+
+    engine: str
+    scale: float
+    seed: int
+    artifacts: Path | None
+    postgres_bin: Path | None
 
 
 def _remembered(method: F) -> F:
@@ -44,21 +59,12 @@ class Lab:
     """
 
     def __init__(
-        self,
-        *,
-        seed: int,
-        scale: float,
-        artifacts: Path,
-        postgres_bin: Path | None,
-        engine: str,
-        again: str,
-        on_run: Callable[[Run], None],
+        self, settings: Settings, *, artifacts: Path, again: str, on_run: Callable[[Run], None]
     ) -> None:
-        self.seed = seed
-        self.scale = scale
+        self.seed = settings.seed
+        self.scale = settings.scale
         self.artifacts = artifacts
-        self._postgres_bin = postgres_bin
-        self._engine = engine
+        self._settings = settings
         self._again = again
         self._on_run = on_run
         self._made: list[LabRun | LabProof] = []
@@ -148,9 +154,9 @@ class Lab:
             scale=scale,
             seed=self.seed,
             artifacts=folder,
-            postgres_bin=self._postgres_bin,
+            postgres_bin=self._settings.postgres_bin,
             command=command,
-            engine=engine_named(self._engine),
+            engine=engine_named(self._settings.engine),
         )
 
     def _folder(self, name: str) -> Path:

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from crashloop.run import Run
 
 
+WIDTH = 100
+
+
 class VerdictMismatch(AssertionError):  # noqa: N818  a finding about the app, not an error of ours
     """A run ended with another verdict than the test expected; its text is the evidence."""
 
@@ -65,13 +68,15 @@ def command_lines(again: str, command: str) -> list[str]:
 
 def run_output(run: Run) -> list[str]:
     """The app's last lines, where the run was not plainly reproduced and an attempt failed."""
-    from crashloop.report.text import output_text  # noqa: PLC0415  loaded to be shown, only then
+    from crashloop.report import events, lines, summary  # noqa: PLC0415  only to show a failure
 
-    return [] if run.verdict is Verdict.REPRODUCED else [output_text(run.trace)]
+    if run.verdict is Verdict.REPRODUCED:
+        return []
+    return [lines.plain(summary.output_lines(events.history_of(run.trace), width=WIDTH))]
 
 
 def run_timeline(run: Run) -> str:
     """The run's timeline as plain text."""
-    from crashloop.report.text import timeline_text  # noqa: PLC0415  loaded to be shown, only then
+    from crashloop.report import drawing, events, lines  # noqa: PLC0415  likewise
 
-    return timeline_text(run.trace)
+    return lines.plain(drawing.timeline(events.history_of(run.trace), width=WIDTH))

@@ -228,7 +228,7 @@ def test_on_a_terminal_the_timeline_is_drawn_while_the_run_goes_on(tmp_path: Pat
     status, drawn = on_a_terminal("reproduce", "issue-1278", "--role", "unplugged", folder=tmp_path)
 
     assert status == 11
-    assert "starts its process" in drawn
+    assert "is starting" in drawn
     assert drawn.count("incident s") >= 3
     assert "INCONCLUSIVE" in drawn
     assert drawn.rindex("\x1b[?25h") > drawn.rindex("\x1b[?25l")  # the cursor is shown again

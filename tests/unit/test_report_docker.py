@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from crashloop_edits import with_header
 from crashloop_traces import make_event, reproduction
+from report_texts import summary_text
 
 from crashloop.judge import judge
+from crashloop.report.events import history_of, history_so_far
 from crashloop.report.lines import plain
 from crashloop.report.progress import Progress
 from crashloop.report.status import status
 from crashloop.report.summary import title
-from crashloop.report.telling import story_of, tell
-from crashloop.report.text import summary_text
 from crashloop.trace.event import Event, Trace
 
 DOCKER = {"name": "docker", "capabilities": []}
@@ -47,26 +47,26 @@ def test_dockers_own_back_off_is_not_said_to_be_scaled() -> None:
 
 
 def test_the_engine_stands_in_the_title_unless_it_is_the_default_one() -> None:
-    assert "reproduction  docker  unix  x20" in plain([title(story_of(on_docker()))])
-    assert "reproduction  unix  x20" in plain([title(story_of(reproduction()))])
+    assert "reproduction  docker  unix  x20" in plain([title(history_of(on_docker()))])
+    assert "reproduction  unix  x20" in plain([title(history_of(reproduction()))])
 
 
 @pytest.mark.parametrize(
     ("fault", "witness"),
-    [("hold", "the proxy"), ("black_hole", "the segments at Toxiproxy's port")],
+    [("hold", "the proxy shows"), ("black_hole", "the packets at Toxiproxy's port show")],
 )
 def test_the_witness_is_whoever_saw_the_fault_there(fault: str, witness: str) -> None:
     transport = "unix" if fault == "hold" else "tcp"
 
-    assert f"witnessed by {witness}." in told(on_docker(fault=fault, transport=transport))
+    assert f", as {witness}." in told(on_docker(fault=fault, transport=transport))
 
 
 def test_an_image_that_is_built_is_said_while_it_is_and_not_afterwards() -> None:
     building = event(1, "image.missing", what="building crashloop/app:1 from x")
     ready = event(2, "lab.ready")
 
-    assert status(tell({}, [building])) == "building crashloop/app:1 from x; needed once"
-    assert "building" not in status(tell({}, [building, ready]))
+    assert status(history_so_far({}, [building])) == "building crashloop/app:1 from x; needed once"
+    assert "building" not in status(history_so_far({}, [building, ready]))
     assert "building crashloop/app:1" in str(Progress(scale=1).line(building))
 
 
@@ -76,4 +76,4 @@ def test_a_trace_without_an_engine_is_taken_for_a_local_one() -> None:
         header={k: v for k, v in trace.header.items() if k != "engine"}, events=trace.events
     )
 
-    assert not story_of(bare).is_on_docker
+    assert not history_of(bare).is_on_docker

@@ -11,17 +11,17 @@ import pytest
 from crashloop_traces import reproduction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from report_texts import summary_text, timeline_text
 
 from crashloop.judge import judge
 from crashloop.model import Finding, Judgement, Verdict
 from crashloop.report.data import run_document
 from crashloop.report.drawing import timeline
+from crashloop.report.events import KINDS, history_of
 from crashloop.report.lines import plain
 from crashloop.report.progress import Progress
 from crashloop.report.summary import Where, summary
-from crashloop.report.telling import KINDS, story_of
 from crashloop.report.terminal import Terminal
-from crashloop.report.text import summary_text, timeline_text
 from crashloop.trace.event import SOURCES, Event, Trace, ordered
 
 EVIL = "[red]\x1b[2J\x1b]0;owned\x07\nline\x00" + "A" * 100_000
@@ -75,11 +75,11 @@ def evil_judgement() -> Judgement:
 
 
 def test_hostile_text_acts_on_no_terminal_and_floods_none() -> None:
-    story = story_of(evil_trace())
+    history = history_of(evil_trace())
     stream = io.StringIO()
 
     Terminal(stream).show(
-        [*timeline(story), *summary(story, evil_judgement(), where=WHERE, width=100)]
+        [*timeline(history), *summary(history, evil_judgement(), where=WHERE, width=100)]
     )
 
     shown = stream.getvalue()
@@ -109,9 +109,9 @@ def test_hostile_text_is_as_harmless_in_plain_text() -> None:
 def test_a_foreign_command_is_not_offered_to_be_run_again(command: str, shown: bool) -> None:
     trace = reproduction()
 
-    story = story_of(replace(trace, header={**trace.header, "command": command}))
+    history = history_of(replace(trace, header={**trace.header, "command": command}))
 
-    assert story.command == (command if shown else "")
+    assert history.command == (command if shown else "")
 
 
 def test_a_line_of_progress_stays_one_line() -> None:
@@ -128,10 +128,10 @@ def test_a_line_of_progress_stays_one_line() -> None:
 @given(header=HEADERS, events=st.lists(EVENTS, max_size=12))
 def test_no_trace_breaks_a_report(header: dict[str, Any], events: list[Event]) -> None:
     trace = Trace(header=header, events=ordered(events))
-    story = story_of(trace)
-    progress = Progress(scale=story.scale)
+    history = history_of(trace)
+    progress = Progress(scale=history.scale)
 
-    text = plain([*timeline(story), *summary(story, evil_judgement(), where=WHERE, width=80)])
+    text = plain([*timeline(history), *summary(history, evil_judgement(), where=WHERE, width=80)])
     for event in trace.events:
         progress.line(replace(event, mono_ns=1))  # a run's own clock is to be believed
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from crashloop_traces import make_event, reproduction
 
+from crashloop.report.events import history_so_far
 from crashloop.report.live import (
     MAX_ATTEMPTS_KEPT,
     MAX_EVENTS_OF_AN_ATTEMPT,
@@ -16,7 +17,6 @@ from crashloop.report.live import (
     room_s,
 )
 from crashloop.report.progress import MAX_LINES, Progress
-from crashloop.report.telling import tell
 from crashloop.report.terminal import Terminal
 
 
@@ -30,7 +30,7 @@ def test_a_feed_keeps_the_latest_attempts_only() -> None:
     attempts = {e.attempt for e in feed.events() if e.attempt is not None}
     assert len(attempts) == MAX_ATTEMPTS_KEPT
     assert max(attempts) == 201
-    assert tell(trace.header, feed.events()).attempts[-1].ready_s is not None
+    assert history_so_far(trace.header, feed.events()).attempts[-1].ready_s is not None
 
 
 def test_an_attempt_that_repeats_itself_is_bounded_and_its_end_still_seen() -> None:
@@ -55,7 +55,7 @@ def test_an_attempt_that_repeats_itself_is_bounded_and_its_end_still_seen() -> N
     )  # fmt: skip
 
     assert len(feed.events()) == MAX_EVENTS_OF_AN_ATTEMPT + 1
-    assert tell({}, feed.events()).attempts[0].exit == "exit 3"
+    assert history_so_far({}, feed.events()).attempts[0].exit == "exit 3"
 
 
 def test_an_axis_grows_in_steps() -> None:

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import pytest
 from crashloop_edits import inserted
 from crashloop_traces import NAME_ERROR, REFUSAL, TIME_OUT, TraceBuilder, control, reproduction
+from report_texts import summary_text
 
 from crashloop.incidents import incident
 from crashloop.judge import judge
 from crashloop.model import Role, Verdict
 from crashloop.proof import EXPECTED
+from crashloop.report.events import history_of
 from crashloop.report.lines import plain
 from crashloop.report.summary import MEANING, ROLE_ENDS, Where, meaning_of
-from crashloop.report.telling import story_of
-from crashloop.report.text import summary_text
 from crashloop.report.verdicts import ProofRow, proof_lines
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ def test_a_reproduction_is_told_from_its_events() -> None:
         "Attempts 1 to 3: phase database failed after 20.0, 20.0, 20.0 s (its limit: 20 s)" in text
     )
     assert "TimeoutError <- CancelledError; the process died with exit 3 each time" in text
-    assert "on: process.exited of attempt 3" in text
-    assert "is row 1 in Postgres" in text
+    assert "triggered by process.exited of attempt 3" in text
+    assert "stored as row 1 in Postgres" in text
 
 
 def test_the_sentences_follow_the_events_and_are_not_canned() -> None:
@@ -54,7 +54,7 @@ def test_the_sentences_follow_the_events_and_are_not_canned() -> None:
     assert "Attempt 1: phase dependencies failed after" in text
     assert "with NameError; the process died with exit 3, the platform did not restart it" in text
     assert "The platform gave up: restarted 0 times." in text
-    assert "No attempt ever called itself ready." in text
+    assert "No attempt became ready." in text
     assert "The trace has no end" in text
     assert "database failed" not in text
 
@@ -86,9 +86,9 @@ def test_the_verdict_comes_with_its_meaning_and_its_reason() -> None:
 def test_a_control_run_says_that_it_ended_as_it_must() -> None:
     text = told(control())
 
-    assert "No fault was put in: this is the control run." in text
+    assert "No fault was injected: this is the control run." in text
     assert "NOT_REPRODUCED" in text
-    assert "as it must be for a run as control" in text
+    assert "the control run ended as it must" in text
 
 
 def test_every_finding_is_there_with_its_check_and_its_lines_of_the_trace() -> None:
@@ -138,15 +138,15 @@ def test_another_outage_than_the_incidents_is_named_in_the_verdict() -> None:
         builder.exited(attempt)
         builder.after_exit(attempt)
     builder.ending()
-    story = story_of(builder.trace())
+    history = history_of(builder.trace())
 
-    said = meaning_of(story, Verdict.NOT_REPRODUCED)
+    said = meaning_of(history, Verdict.NOT_REPRODUCED)
 
     assert said == (
-        "it was a fair try, and another outage happened instead: the app died after phase database "
+        "a fair test, and another outage happened instead: the app died after phase database "
         "had failed in 2 ms here with ConnectionRefusedError (exit 3, 3 times)"
     )
-    assert meaning_of(story_of(control()), Verdict.NOT_REPRODUCED).endswith("did not happen")
+    assert meaning_of(history_of(control()), Verdict.NOT_REPRODUCED).endswith("did not happen")
 
 
 def test_a_scale_that_is_too_large_is_named_with_the_largest_usable_one() -> None:

@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 from crashloop_traces import TraceBuilder, control, reproduction
+from report_texts import timeline_text
 
 from crashloop.incidents import incident
 from crashloop.report.drawing import timeline
+from crashloop.report.events import history_of, history_so_far
 from crashloop.report.glyphs import ASCII, UNICODE, glyphs_for
+from crashloop.report.history import AttemptSpan, Outcome
 from crashloop.report.lines import plain
-from crashloop.report.story import AttemptSpan, Outcome
-from crashloop.report.telling import story_of, tell
-from crashloop.report.text import timeline_text
 
 
 def row(text: str, head: str) -> str:
@@ -99,8 +99,8 @@ def test_a_story_can_be_told_at_any_moment_of_a_run() -> None:
     trace = reproduction()
 
     for count in range(len(trace.events) + 1):
-        story = tell(trace.header, trace.events[:count])
-        assert plain(timeline(story))
+        history = history_so_far(trace.header, trace.events[:count])
+        assert plain(timeline(history))
 
 
 def test_a_phase_that_goes_on_is_running_and_ends_now() -> None:
@@ -111,9 +111,9 @@ def test_a_phase_that_goes_on_is_running_and_ends_now() -> None:
     )  # fmt: skip
     now_ns = trace.events[until].mono_ns + 500_000_000
 
-    story = tell(trace.header, trace.events[: until + 1], now_ns=now_ns)
+    history = history_so_far(trace.header, trace.events[: until + 1], now_ns=now_ns)
 
-    phase = story.attempts[0].last_phase
+    phase = history.attempts[0].last_phase
     assert phase is not None
     assert phase.outcome is Outcome.RUNNING
     assert phase.took_s == pytest.approx(0.5)
@@ -139,7 +139,7 @@ def test_an_attempt_that_the_harness_stopped_did_not_die() -> None:
 
 
 def test_a_stream_that_takes_ascii_only_gets_ascii() -> None:
-    drawn = timeline(story_of(reproduction()), glyphs=glyphs_for("ascii"))
+    drawn = timeline(history_of(reproduction()), glyphs=glyphs_for("ascii"))
 
     plain(drawn).encode("ascii")
     assert glyphs_for("utf-8") is UNICODE

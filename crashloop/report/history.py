@@ -1,8 +1,8 @@
 """What happened, as records to show: attempts with their phases, faults, marks. Pure.
 
-Built from any list of events, a partial one too, so that a live view and a report say the same.
+Made from any events, also those of a run that has not ended: a live view and a report agree.
 All times are wall seconds since the first attempt started or the first fault was injected,
-whichever came first; `Story.scale` turns them into the incident's.
+whichever came first; `History.scale` turns them into the incident's.
 """
 
 from __future__ import annotations
@@ -108,8 +108,8 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Story:
-    """A run as far as its events tell; `span_s` is how long it went on.
+class History:
+    """A run as far as its events show; `span_s` is how long it took.
 
     `making` is the image that is being pulled or built, if one is. `unfair_scale` says why the time
     scale was too large, if it was. `output` are the last lines of the last attempt that died, or of
@@ -117,10 +117,8 @@ class Story:
     """
 
     incident: str
-    title: str
     role: str
     transport: str
-    policy: str
     seed: str
     scale: float
     command: str

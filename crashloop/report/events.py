@@ -1,4 +1,4 @@
-"""From events to a story. Every value of an event is somebody else's and may be anything."""
+"""A run's history from its events, whose values may be anything: others wrote them."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from crashloop.checks.scale import unfair_scale
 from crashloop.report.clean import clean, label, line_as_said, listing, mapping, number
-from crashloop.report.story import (
+from crashloop.report.history import (
     LOCAL,
     NS_PER_S,
     AttemptSpan,
     Ending,
     FaultSpan,
     Golden,
+    History,
     Outcome,
     PhaseSpan,
-    Story,
 )
 
 if TYPE_CHECKING:
@@ -59,53 +59,53 @@ KINDS = frozenset(
         "run.finished",
     }
 )
-"""The kinds of event that a story is made of; all others may be left out."""
+"""The kinds of event that a history is made of; all others may be left out."""
 
 
-def story_of(trace: Trace) -> Story:
-    """The story of a whole trace."""
-    story = tell(trace.header, trace.events)
-    died = [attempt.number for attempt in story.attempts if attempt.died]
+def history_of(trace: Trace) -> History:
+    """The history of a whole trace."""
+    history = history_so_far(trace.header, trace.events)
+    died = [attempt.number for attempt in history.attempts if attempt.died]
     return replace(
-        story,
-        ending=replace(story.ending, torn=trace.torn_line),
+        history,
+        ending=replace(history.ending, torn=trace.torn_line),
         unfair_scale=clean(unfair_scale(trace)),
-        output=_last_lines(trace, (died or [a.number for a in story.attempts])[-1:]),
+        output=_last_lines(trace, (died or [a.number for a in history.attempts])[-1:]),
     )
 
 
-def tell(header: Mapping[str, Any], events: Iterable[Event], *, now_ns: int | None = None) -> Story:
-    """The story so far; `now_ns` (CLOCK_MONOTONIC) is where what still goes on ends, for now."""
+def history_so_far(
+    header: Mapping[str, Any], events: Iterable[Event], *, now_ns: int | None = None
+) -> History:
+    """The history so far; what is still running ends, for now, at `now_ns` (CLOCK_MONOTONIC)."""
     told = (e for e in events if e.kind in KINDS and abs(e.mono_ns) <= _MAX_NS)
     kept = sorted(told, key=lambda e: (e.mono_ns, e.seq))
     begins = [e for e in kept if e.kind in {"process.started", "fault.injected"}]
     origin_ns = (begins or kept)[0].mono_ns if kept else 0
     last_ns = max([now_ns or 0, *(e.mono_ns for e in kept[-1:])])
-    teller = _Teller(kept, origin_ns=origin_ns, last_ns=last_ns)
-    attempts = teller.attempts()
+    found = _Events(kept, origin_ns=origin_ns, last_ns=last_ns)
+    attempts = found.attempts()
     scenario = mapping(header.get("scenario"))
     scale = number(header.get("time_scale")) or 1.0
-    faults = teller.faults(listing(scenario.get("faults")))
+    faults = found.faults(listing(scenario.get("faults")))
     ends = [a.end_s for a in attempts] + ([] if attempts else [f.end_s for f in faults])
     kinds = {e.kind for e in kept}
-    return Story(
+    return History(
         incident=clean(scenario.get("incident", "?"), 60),
-        title=clean(scenario.get("title", "")),
         role=clean(scenario.get("role", "?"), 20),
         transport=clean(scenario.get("transport", "?"), 20),
         engine=clean(mapping(header.get("engine")).get("name", LOCAL), 20),
-        policy=clean(mapping(scenario.get("policy")).get("name", "?"), 40),
         seed=clean(header.get("seed", "?"), 24),
         scale=scale if scale > 0 else 1.0,
         command=_command(header.get("command")),
-        making=clean(teller.making(), 120),
+        making=clean(found.making(), 120),
         lab_ready="lab.ready" in kinds,
         baseline="baseline.passed" in kinds,
         attempts=attempts,
         faults=faults,
-        golden=teller.golden(),
-        ending=teller.ending(),
-        span_s=max([*ends, teller.now_s if begins and not ends else 0.0]),
+        golden=found.golden(),
+        ending=found.ending(),
+        span_s=max([*ends, found.now_s if begins and not ends else 0.0]),
     )
 
 
@@ -116,7 +116,9 @@ def _last_lines(trace: Trace, attempts: Sequence[int]) -> tuple[str, ...]:
     return tuple(map(line_as_said, lines[-MAX_OUTPUT:]))
 
 
-class _Teller:
+class _Events:
+    """The events of one history by kind and by attempt."""
+
     def __init__(self, events: Sequence[Event], *, origin_ns: int, last_ns: int) -> None:
         self._origin_ns = origin_ns
         self.now_s = max(0.0, (last_ns - origin_ns) / NS_PER_S)
