@@ -2,7 +2,7 @@
 
 Scenarios are written in the incident's own seconds. A run at scale 20 divides every limit, delay
 and back-off by 20. What the kernel or a vendor times (SYN retransmission, Docker's 10 s rule)
-cannot be divided; a scenario that rests on such a time runs at scale 1 only.
+cannot be divided; a scenario that relies on such a time runs at scale 1 only.
 """
 
 from __future__ import annotations

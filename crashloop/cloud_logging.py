@@ -1,9 +1,9 @@
 """A run's log as Cloud Logging entries: the app's structured lines, and the platform's exit lines.
 
-The app's entries are its own structured lines, less their stack traces; other output stands in the
-attempt's log. The platform's are modelled: no Cloud Run was there, so each carries the label
-`crashloop/modelled`. Shape: LogEntry of logging v2; wording of the exit
-line, severity, log name and resource labels as in Cloud Run's own log of issue 1278.
+The app's entries are its own structured lines, without their stack traces; other output is in the
+attempt's log. The platform's are modelled, as no Cloud Run took part, and carry the label
+`crashloop/modelled`. The shape is LogEntry of logging v2; the exit line's wording, severity, log
+name and resource labels are those of Cloud Run's own log of issue 1278.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The one root of the errors that crashloop raises on purpose."""
+"""The errors that crashloop raises on purpose, and their one root."""
 
 
 class CrashloopError(Exception):

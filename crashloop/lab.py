@@ -1,4 +1,4 @@
-"""One run, start to finish: engine up, baseline, faults, attempts, verdict; owns the teardown."""
+"""One run from start to end: engine, baseline, faults, attempts, verdict, teardown."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ class _Lab:
 
 
 async def _fail_on_stray_errors() -> None:
-    """Wait for ever; raise what a callback of the loop raised, which asyncio would only log.
+    """Wait until a callback of the loop raises, and raise its error, which asyncio would only log.
 
     A disk that fills up while the app's output arrives must end the run, not thin its evidence.
     """

@@ -1,4 +1,4 @@
-"""The records that everything else speaks in: scenario, fault plan, trigger, signature, verdict.
+"""The records that all modules share: scenario, fault plan, trigger, signature, verdict.
 
 Records only: no behaviour beyond turning themselves into JSON, no I/O. Times are seconds of the
 incident unless a name says otherwise; the time scale is applied where a run touches a real clock.
@@ -201,7 +201,7 @@ class Scenario:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What one check says. `holds` None: it saw nothing to decide on, which is never a pass."""
+    """What one check found. `holds` None: it saw nothing to decide on, which is never a pass."""
 
     check: str
     role: str

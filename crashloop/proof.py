@@ -34,12 +34,12 @@ EXPECTED: dict[Role, Verdict] = {
     Role.REMEDY: Verdict.NOT_REPRODUCED,
     Role.UNPLUGGED: Verdict.INCONCLUSIVE,
 }
-"""The verdict that each run must end with; `shortfall` says what else it must show."""
+"""The verdict that each run must end with; `shortfall` names what else it must show."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One run of the proof; `shortfall` is empty where it ended as it must."""
+    """One run of the proof; `shortfall` is empty where it ended as it had to."""
 
     role: Role
     run: Run
@@ -48,13 +48,13 @@ class Step:
 
     @property
     def ok(self) -> bool:
-        """Whether it ended as it must."""
+        """Whether it ended as it had to."""
         return not self.shortfall
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """Four runs; the incident counts as reproduced when all ended as they must."""
+    """Four runs; the incident counts as reproduced when all ended as they had to."""
 
     incident: str
     seed: int
@@ -63,12 +63,12 @@ class Proof:
 
     @property
     def proven(self) -> bool:
-        """Whether all four runs ended as they must."""
+        """Whether all four runs ended as they had to."""
         return len(self.steps) == len(EXPECTED) and all(step.ok for step in self.steps)
 
     @property
     def verdict(self) -> Verdict:
-        """REPRODUCED when proven, else what the worst step says."""
+        """REPRODUCED when proven, else the verdict of the worst step."""
         if self.proven:
             return Verdict.REPRODUCED
         verdicts = {step.run.verdict for step in self.steps if not step.ok}

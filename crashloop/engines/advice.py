@@ -1,4 +1,4 @@
-"""What to do about a failure, by what the failing program said."""
+"""Hints for a failure, chosen by the failing program's output."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ GRACEFUL_SHUTDOWN_S = 2
 
 
 class AppProcess:
-    """One attempt: a uvicorn process. `ended` is set when it has exited and said its last line."""
+    """One attempt: a uvicorn process. `ended` is set when it has exited and its output was read."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The port of an engine: what a lab asks of whatever a scenario runs on."""
+"""The interface of an engine, on which a scenario runs."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Setup:
 class Attempt(Protocol):
     """One process life of the app: its number from 1, and where it would listen, if known.
 
-    `ended` is set when it has exited and said its last line.
+    `ended` is set when it has exited and its output was read.
     """
 
     @property
@@ -51,21 +51,21 @@ class Attempt(Protocol):
 
     @property
     def address(self) -> tuple[str, int] | None:
-        """Host and port at which the harness reaches it; None where nobody came to know."""
+        """Host and port at which the harness reaches it; None where they were never known."""
 
     @property
     def ended(self) -> asyncio.Event:
-        """Set when it has exited and said its last line."""
+        """Set when it has exited and its output was read."""
 
 
 class Platform(Protocol):
     """What starts the app and starts it again: a supervisor of ours, or Docker itself."""
 
     async def run(self) -> None:
-        """Return when it restarts no more: the policy gave up, or `stop` was called."""
+        """Return when it will not restart again: the policy gave up, or `stop` was called."""
 
     async def stop(self) -> None:
-        """End the running attempt, if any, and restart no more."""
+        """End the running attempt, if any, and do not restart it."""
 
 
 class Engine(Protocol):

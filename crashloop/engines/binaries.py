@@ -79,7 +79,7 @@ def _candidates() -> Iterator[tuple[Path, Source]]:
 
 
 def _version(bin_dir: Path) -> str:
-    """What `postgres --version` says, without the distribution's own suffix."""
+    """What `postgres --version` prints, without the distribution's own suffix."""
     command = [str(bin_dir / "postgres"), "--version"]
     try:
         answer = subprocess.run(  # noqa: S603  a Postgres that was just found
@@ -97,7 +97,7 @@ def _version(bin_dir: Path) -> str:
         ) from error
     if not (match := re.search(r"\b(\d+(?:\.\d+|\w+))", answer.stdout)):
         raise HarnessError(
-            f"{' '.join(command)} says {answer.stdout.strip()!r}: no version", hint=INSTALL_HINT
+            f"{' '.join(command)} prints {answer.stdout.strip()!r}: no version", hint=INSTALL_HINT
         )
     return match[1]
 
@@ -162,7 +162,7 @@ def _copy_installation(bin_dir: Path, copy: Path) -> None:
     if not all((prefix / name).is_dir() for name in ("lib", "share")):
         raise HarnessError(
             f"root's Postgres runs as an unprivileged user, which cannot run {bin_dir}/postgres, "
-            "and that installation cannot be copied: it has no lib and share beside bin",
+            "and that installation cannot be copied: it has no lib and share next to bin",
             hint="make it readable for all users, or " + INSTALL_HINT,
         )
     making = copy.with_name(f".making-{copy.name}")
@@ -188,7 +188,7 @@ def _copy_installation(bin_dir: Path, copy: Path) -> None:
 
 
 def _open_to_all(folder: Path) -> None:
-    """Let every user read and run our copy, whatever the umask and the original's modes were."""
+    """Let every user read and run our copy, whatever the umask and the original's modes."""
     for path in (folder, *folder.rglob("*")):
         if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)

@@ -19,9 +19,9 @@ REAPER_BOUND_S = 12.0
 
 
 class Reaper:
-    """The harness's end of the watcher that tidies up if the harness is killed.
+    """The harness's end of the watcher that cleans up if the harness is killed.
 
-    A context manager. Whatever is still registered when it closes is swept, by the watcher too.
+    A context manager. The watcher also ends and removes what is still registered on leaving.
     """
 
     def __init__(self, mark: str) -> None:
@@ -67,7 +67,7 @@ class Reaper:
         self._tell(f"folder {path}")
 
     def forget(self, path: Path) -> None:
-        """The harness has removed `path`, or given it away."""
+        """The harness has removed `path`, or keeps it."""
         self._open.discard(str(path))
         self._tell(f"forget {path}")
 
@@ -77,7 +77,7 @@ class Reaper:
         self._tell(f"process {pid} {number.value}")
 
     def ended(self, pid: int) -> None:
-        """The process `pid` has ended and its id may be somebody else's soon."""
+        """The process `pid` has ended, and the system may reuse its id."""
         self._open.discard(str(pid))
         with contextlib.suppress(HarnessError):
             self._tell(f"ended {pid}")
@@ -89,7 +89,7 @@ class Reaper:
             self._process.stdin.write(line.encode() + b"\n")
         except BrokenPipeError as error:
             raise HarnessError(
-                f"the watcher that tidies up after a kill (pid {self._process.pid}) has ended, "
+                f"the watcher that cleans up after a kill (pid {self._process.pid}) has ended, "
                 f"noticed at {line!r}",
                 hint="run again; if it happens again, see what ends processes on this machine",
             ) from error

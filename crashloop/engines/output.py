@@ -1,4 +1,4 @@
-"""What the app says: its structured lines become events, every other line is kept as it is."""
+"""The app's output: its structured lines become events, every other line is kept as it is."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BURST_S = 0.02  # what a traceback's lines may lie apart, one write after the ot
 MAX_TEXT_CHARS = 2000
 EVENT_KINDS = ("startup.", "phase.", "shutdown.", "database.", "chat.")
 
-# Told by the event itself, or too long for it; the attempt's log has them all.
+# Already in the event, or too long for it; the attempt's log has them all.
 _DROPPED = frozenset({"event", "mono_ns", "time", "logging.googleapis.com/labels", "stack_trace"})
 
 
@@ -28,7 +28,7 @@ class LineReader:
     """Splits a stream of UTF-8 bytes into lines, in bounded memory.
 
     Of a longer line the first MAX_LINE_CHARS + 1 characters are kept: one more than a line may
-    have, so that whoever takes it can see that it was cut.
+    have, so that a reader can see that it was cut.
     """
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class AppOutput:
     A structured line is a JSON object with a known `event` and its own `mono_ns`, which is believed
     only inside the attempt's life; that begins at `started_ns` (default: now). Other lines that
     arrive together (a traceback) become one `app.output` event, 200 of them at most; the file has
-    them all. After 20,000 lines nothing is read any more, which an `app.truncated` event says.
+    them all. After 20,000 lines the rest is dropped, which an `app.truncated` event records.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class AppOutput:
         self._file: IO[str] | None = path.open("w", encoding="utf-8", buffering=1)
 
     def line(self, text: str, at_ns: int | None = None) -> None:
-        """Take one line, said at `at_ns` of the monotonic clock (default: now)."""
+        """Take one line, written at `at_ns` of the monotonic clock (default: now)."""
         self._lines += 1
         if self._file is None or self._lines > MAX_LINES:
             if self._lines == MAX_LINES + 1:
@@ -92,7 +92,7 @@ class AppOutput:
         self._at_ns = at_ns
 
     def close(self) -> None:
-        """No line comes any more."""
+        """Record what is left; no more lines are taken."""
         self._flush()
         if self._file is not None:
             self._file.close()
@@ -110,7 +110,7 @@ class AppOutput:
         self._recorder.emit("app", "app.output", data, attempt=self._attempt, mono_ns=self._at_ns)
 
     def _truncate(self, why: str) -> None:
-        """Say that what follows is lost: evidence with a hole is not evidence."""
+        """Record that what follows is lost: evidence with a hole is not evidence."""
         self._recorder.emit("app", "app.truncated", {"why": why}, attempt=self._attempt)
 
     def _event(self, entry: dict[str, Any], at_ns: int | None) -> None:

@@ -1,4 +1,4 @@
-"""A port on the loopback that stays ours until its server takes it."""
+"""A port on the loopback that is kept until its server takes it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def kept_port(host: str) -> Iterator[int]:
-    """A free port that nobody else is given for the length of the block.
+    """A free port that no other process is given for the length of the block.
 
     A bound socket that never listens keeps it: connecting is refused as on any free port, and a
     server that sets SO_REUSEADDR, as uvicorn, Postgres and Redis do, can still listen there (Linux;

@@ -1,4 +1,4 @@
-"""The watcher that tidies up after a harness that was killed.
+"""The watcher that cleans up after a harness that was killed.
 
 It runs as `python -I -S reaper.py MARK` in a session of its own, reads commands from its standard
 input, and acts only when that pipe closes without `done`, as it does when the harness gets SIGKILL:
@@ -12,7 +12,7 @@ input, and acts only when that pipe closes without `done`, as it does when the h
 Beside what was registered it ends, on Linux, every process whose environment holds
 `CRASHLOOP_RUN=MARK` (spawned but not yet registered), the descendants of all of these, and Postgres
 backends that work in a registered folder. A process is known by its id and start time together, so
-an id that the system has given to somebody else is never signalled. Signals first, SIGKILL after
+an id that the system has reused is never signalled. Signals first, SIGKILL after
 3 s, at most 10 s in all. Standard library only: it starts in about 20 ms and must not depend on
 what is installed.
 """
@@ -53,9 +53,9 @@ def _stat_fields(pid: int) -> list[str] | None:
 
 
 def identity(pid: int) -> str | None:
-    """When the process `pid` started, in the system's own words; None when it runs no more.
+    """When the process `pid` started, in the system's own words; None when it does not run.
 
-    A zombie runs no more. Two processes that had the same id one after the other differ here.
+    A zombie does not run. Two processes that had the same id one after the other differ here.
     """
     if _PROC.joinpath("self", "stat").exists():
         fields = _stat_fields(pid)
@@ -170,7 +170,7 @@ class Registry:
         self._known: set[tuple[int, str]] = set()
 
     def obey(self, line: str) -> bool:
-        """Take one command; False when it was `done`. An unknown or torn line is passed over."""
+        """Take one command; False when it was `done`. An unknown or torn line is ignored."""
         command, _, rest = line.rstrip("\n").partition(" ")
         if command == "folder" and rest.startswith("/"):
             self.folders.add(rest)
@@ -185,13 +185,13 @@ class Registry:
         return command != "done"
 
     def living(self) -> dict[tuple[int, str], int]:
-        """Every process of the run that still runs, with the signal that asks it to end."""
+        """Every running process of the run, with the signal that asks it to end."""
         marks = marked(self.mark, self.folders)
         alive = {key for key in self.signals.keys() | self._known if identity(key[0]) == key[1]}
         ours = marks | {pid for pid, _ in alive}
         asked = {pid: _polite(pid) for pid in marks}
-        # A parent knows how to end its children, and a backend follows its server: these are only
-        # woken, asked themselves once they are orphans, and killed if they stay
+        # A parent ends its children, and a backend follows its server. These are only woken at
+        # first, asked to end once they are orphans, and killed if they still run.
         asked |= dict.fromkeys(postgres_backends(self.folders) - marks, signal.SIGCONT)
         asked |= dict.fromkeys(descendants(ours), signal.SIGCONT)
         found = {(pid, started): sig for pid, sig in asked.items() if (started := identity(pid))}
@@ -245,7 +245,7 @@ def sweep(registry: Registry) -> None:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a folder that is ours and no link; up to three times, as a dying process may add."""
+    """Remove a folder that is ours and no link; up to three times, as a dying process may write."""
     import shutil  # noqa: PLC0415  needed only after a kill
 
     for _ in range(3):

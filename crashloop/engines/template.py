@@ -47,7 +47,7 @@ _WRITABLE_BY_OTHERS = 0o022
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
-    """A cluster that nobody starts, the binaries that made it and may run, and its passwords.
+    """A cluster that is only copied, the binaries that made it and can run it, and its passwords.
 
     It has a superuser `postgres`, a role `app` (LOGIN, nothing more) and a database `app` that the
     role owns; UTF8, locale C, scram-sha-256 everywhere.
@@ -64,7 +64,7 @@ def cache_folder(account: Account | None, explicit: Path | None = None) -> Path:
 
     XDG_CACHE_HOME/crashloop or ~/.cache/crashloop, where that cannot be made
     /var/tmp/crashloop-UID. For root /var/cache/crashloop, passable (0711), since its servers run as
-    `account`. Raises HarnessError when it belongs to somebody else or others may write to it.
+    `account`. Raises HarnessError when another user owns it or may write to it.
     """
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
     first = _ROOT_CACHE if account is not None else home / "crashloop"

@@ -1,4 +1,4 @@
-"""The folder of one run, and the guarantee that it goes with the run."""
+"""The folder of one run, which is removed with the run, even if the harness is killed."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from crashloop.engines.account import Account
 
 # A Unix socket's path must stay below 104 bytes (macOS; 108 on Linux), and what TMPDIR names is
-# often longer than that on its own, or closed to the unprivileged user that root's servers run as
+# often longer than that, or closed to the unprivileged user that root's servers run as.
 DISK = Path("/tmp")  # noqa: S108  unguessable name, made exclusively, 0700 or 0711
 # 1300 files are copied and removed by each run: 0.08 s in memory always; on disk 0.06 to 1.0 s, as
-# ext4 without a journal passes over the inodes of the last minute's runs one by one
+# ext4 without a journal skips the inodes of the last minute's runs one by one.
 MEMORY = Path("/dev/shm")  # noqa: S108  likewise
 MEMORY_WANTED_BYTES = 512 * 1024 * 1024
 MAX_SOCKET_PATH_BYTES = 103
@@ -36,8 +36,8 @@ _PASSABLE = 0o711  # as root: others may reach the parts that are theirs, and li
 class Workspace:
     """One run's folder, its unique `run_id`, its reaper, and the account of its servers.
 
-    `account` is None unless the harness is root. The run id is the folder's name: two runs that go
-    on at once never share it.
+    `account` is None unless the harness is root. The run id is the folder's name, which no two
+    runs share.
     """
 
     path: Path
@@ -61,7 +61,7 @@ class Workspace:
 
 
 def short_parent() -> Path:
-    """Where runs have their folders: /dev/shm where we may and 512 MiB are free, else /tmp."""
+    """The parent of runs' folders: /dev/shm where it is writable with 512 MiB free, else /tmp."""
     with contextlib.suppress(OSError):
         roomy = shutil.disk_usage(MEMORY).free >= MEMORY_WANTED_BYTES
         if roomy and os.access(MEMORY, os.W_OK | os.X_OK):
@@ -73,9 +73,9 @@ def short_parent() -> Path:
 def workspace(*, parent: Path | None = None) -> Iterator[Workspace]:
     """Make one run's folder `cl-XXXXXXXX` and its reaper; both are gone on leaving.
 
-    It lies in `parent`, by default in `short_parent()`: TMPDIR is not honoured, as the paths of
-    sockets must stay short. Raises HarnessError when the folder
-    cannot be made or removed (no permission, disk full).
+    Its parent is `parent`, by default `short_parent()`: TMPDIR is ignored, as the paths of sockets
+    must stay short. Raises HarnessError when the folder cannot be made or removed (no permission,
+    disk full).
     """
     account = unprivileged_account()
     run_id = f"cl-{secrets.token_urlsafe(_NAME_BYTES)}"
@@ -96,7 +96,7 @@ def workspace(*, parent: Path | None = None) -> Iterator[Workspace]:
 
 
 def _remove(folder: Path) -> None:
-    """Remove the folder; twice, as a process that ends meanwhile may add a file."""
+    """Remove the folder; twice, as a process that is ending may add a file."""
     for _ in range(2):
         shutil.rmtree(folder, ignore_errors=True)
         if not folder.exists():

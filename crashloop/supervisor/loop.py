@@ -1,4 +1,4 @@
-"""The loop that really restarts a process: start, wait for its exit, ask the policy, repeat."""
+"""The loop that restarts a process: start, wait for its exit, ask the policy, repeat."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Supervisor:
                 return
 
     async def stop(self) -> None:
-        """End the running attempt, or the one being started as soon as it runs; restart no more."""
+        """End the attempt that runs, or that is being started, and do not restart it."""
         self._stop.set()
         if self._current is not None:
             await self._current.stop()

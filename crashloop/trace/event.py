@@ -13,7 +13,7 @@ GOLDEN_PATH_ENDED = "the golden path ended"
 PLATFORM_GAVE_UP = "the platform gave up"
 DEADLINE_PASSED = "the deadline passed"
 ENDS = (GOLDEN_PATH_ENDED, PLATFORM_GAVE_UP, DEADLINE_PASSED)
-"""How a run ends that can be judged, as `run.finished` says it; any other end is a failure."""
+"""The ends of a run that can be judged, in `run.finished`; any other end is a failure."""
 LAST_KINDS = ("harness.failed", "run.interrupted", "run.refused", "run.finished")
 """The kinds of event that say how a run ended."""
 SOURCES = ("harness", "supervisor", "app", "proxy", "database", "cache", "platform")
@@ -24,7 +24,7 @@ class Event:
     """One thing that happened.
 
     `seq` counts lines as they were written; `mono_ns` is CLOCK_MONOTONIC at the instant itself, so
-    an app's line that arrived late still stands where it belongs. `kind` is dotted, as in
+    an app's line that arrived late is still in its place. `kind` is dotted, as in
     `phase.started`. `attempt` is 1-based, or None outside an attempt.
     """
 

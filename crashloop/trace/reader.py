@@ -1,4 +1,4 @@
-"""Reads a trace back. A torn last line is accepted and said; any other bad line is an error."""
+"""Reads a trace back. A torn last line is accepted and noted; any other bad line is an error."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def read_trace(path: Path) -> Trace:
 
 
 def parse_trace(raw: bytes, *, name: str = "trace") -> Trace:
-    """A trace from its bytes; `name` stands in the errors."""
+    """A trace from its bytes; errors call it `name`."""
     lines = raw.split(b"\n")
     last = lines.pop()
     torn = last != b""

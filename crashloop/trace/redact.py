@@ -11,9 +11,8 @@ if TYPE_CHECKING:
 MASK = "***"
 _MIN_SECRET_LENGTH = 6
 
-# Each pattern begins where a run of its characters begins: a search stays linear in the text.
-# Every pattern begins with fixed words and repeats nothing without a bound but the secret itself:
-# text from logs is hostile, and a pattern that looks far from each place of it takes for ever.
+# Text from logs is hostile, so a search must stay linear in its length: every pattern begins with
+# fixed words, and repeats nothing without a bound but the secret itself.
 _NAMES = (
     r"(?:passwo?r?d|passwd|passphrase|secret|token|credential|api[_-]?key|private[_-]?key"
     r"|access[_-]?key|jwt[_-]?key|_pass\b)"
@@ -58,7 +57,7 @@ class Redactor:
         return text
 
     def data(self, value: Any) -> Any:
-        """A JSON value without its secrets: string values, and whatever stands under such a key."""
+        """A JSON value without its secrets: in its strings, and under keys that name a secret."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, dict):
