@@ -6,8 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from crashloop import judge as court
-from crashloop.commands.page import run_page
-from crashloop.commands.place import print_json, short
+from crashloop.commands.page import print_json, run_page, short
 from crashloop.errors import UsageError
 from crashloop.incidents import incident
 from crashloop.model import Role

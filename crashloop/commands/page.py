@@ -1,8 +1,13 @@
-"""The page that shows one run: title, timeline, summary."""
+"""What a command prints: the page of one run, a JSON document, a path."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import contextlib
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from crashloop.report.drawing import timeline
 from crashloop.report.events import history_of
@@ -33,3 +38,19 @@ def step_page(trace: Trace, judgement: Judgement, terminal: Terminal) -> list[Li
 def _head(history: History, terminal: Terminal) -> list[Line]:
     drawn = timeline(history, width=terminal.width, glyphs=terminal.glyphs)
     return [title(history), BLANK, *drawn, BLANK]
+
+
+def short(path: Path) -> str:
+    """The path from here, where it is below."""
+    with contextlib.suppress(ValueError):
+        return str(path.absolute().relative_to(Path.cwd()))
+    return str(path)
+
+
+def print_json(document: Any) -> None:
+    """One document to standard output; a reader that went away is no error."""
+    try:
+        sys.stdout.write(json.dumps(document, indent=2) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

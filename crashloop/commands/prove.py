@@ -6,8 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from crashloop import proof
-from crashloop.commands.page import step_page
-from crashloop.commands.place import print_json, short
+from crashloop.commands.page import print_json, short, step_page
 from crashloop.commands.session import Session
 from crashloop.options import rerun_command
 from crashloop.report.summary import Where

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crashloop.commands.page import run_page
-from crashloop.commands.place import print_json, short
+from crashloop.commands.page import print_json, run_page, short
 from crashloop.commands.session import Session
 from crashloop.lab import run_scenario
 from crashloop.report.data import run_document

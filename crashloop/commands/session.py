@@ -8,8 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from crashloop.commands import interrupt
-from crashloop.commands.page import step_page
-from crashloop.commands.place import short
+from crashloop.commands.page import short, step_page
 from crashloop.errors import CrashloopError
 from crashloop.judge import judge
 from crashloop.report.failure import show_failure

@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from crashloop.commands.place import print_json
+from crashloop.commands.page import print_json
 from crashloop.engines.docker.daemon import connect
 from crashloop.engines.docker.owner import Owner
 from crashloop.engines.docker.removal import Done, Fate, Kind, remove

@@ -13,9 +13,9 @@ from rich.live import Live
 
 from crashloop.report.drawing import MAX_ATTEMPTS_SHOWN, timeline
 from crashloop.report.events import KINDS, history_so_far
-from crashloop.report.lines import BLANK, Span, Tone, line
+from crashloop.report.history import Outcome
+from crashloop.report.lines import BLANK, Tone, paragraph
 from crashloop.report.progress import Progress
-from crashloop.report.status import status
 from crashloop.report.summary import title
 from crashloop.report.terminal import MAX_WIDTH, rich_text
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from rich.text import Text
 
+    from crashloop.report.history import AttemptSpan, History
     from crashloop.report.terminal import Terminal
     from crashloop.trace.event import Event
 
@@ -117,8 +118,36 @@ class LiveView:
             max_attempts=max(1, rows),
             axis_s=room_s(history.incident_s(history.span_s)) / history.scale,
         )
-        now = line(Span(clocks, Tone.RUNNING), f"  {status(history)}")
-        return rich_text([title(history), BLANK, *drawn, BLANK, now])
+        now = paragraph(
+            f"{clocks}  {status(history)}", width=console.width, tone=Tone.RUNNING, indent=""
+        )
+        return rich_text([title(history), BLANK, *drawn, BLANK, *now])
+
+
+def status(history: History) -> str:
+    """What is happening now."""
+    if not history.lab_ready and history.making:
+        return f"{history.making}; needed once"
+    if not history.lab_ready:
+        return "Postgres, cache and proxy are starting"
+    if not history.attempts:
+        return "checking the path to Postgres before any fault"
+    attempt = history.attempts[-1]
+    return f"attempt {attempt.number}{_doing(attempt, history)}"
+
+
+def _doing(attempt: AttemptSpan, history: History) -> str:
+    phase = attempt.last_phase
+    if attempt.exit:
+        return f" ended ({attempt.exit})"
+    if attempt.ready_s is not None:
+        return " is ready; its golden path is being tried"
+    if phase is None:
+        return " is starting"
+    if phase.outcome is not Outcome.RUNNING:
+        return f": phase {phase.name} {phase.outcome.value}"
+    limit = f" of {history.incident_s(phase.limit_s):.3g} s" if phase.limit_s else ""
+    return f": phase {phase.name} for {history.incident_s(phase.took_s):.0f} s{limit}"
 
 
 class PlainProgress:

@@ -12,8 +12,8 @@ from report_texts import summary_text
 from crashloop.judge import judge
 from crashloop.report.events import history_of, history_so_far
 from crashloop.report.lines import plain
+from crashloop.report.live import status
 from crashloop.report.progress import Progress
-from crashloop.report.status import status
 from crashloop.report.summary import title
 from crashloop.trace.event import Event, Trace
 
