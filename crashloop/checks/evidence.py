@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from crashloop.checks.connections import is_own, was_refused
 from crashloop.checks.consistency import contradiction, gap
+from crashloop.checks.lines import PHASE_ENDS
 from crashloop.checks.result import Result, holds, saw_nothing
 
 if TYPE_CHECKING:
@@ -70,22 +71,11 @@ def path_used(trace: Trace) -> Result:
     return holds(f"{len({e.attempt for e in reached})} attempts came through the proxy", evidence)
 
 
-def _end(trace: Trace, started: Event) -> Event | None:
-    """What ended phase database, be it the attempt's own end; None where nothing did."""
-    ends = trace.of(
-        "phase.completed", "phase.failed", "phase.degraded", "process.exited",
-        attempt=started.attempt,
-    )  # fmt: skip
-    own = [e for e in ends if e.kind == "process.exited" or e.data.get("phase") == "database"]
-    return next((e for e in own if e.mono_ns >= started.mono_ns), None)
-
-
 def _uses(trace: Trace, started: Event) -> list[Event]:
-    """How phase database came to the proxy."""
-    ended = _end(trace, started)
+    """How phase database came to the proxy before it, or its attempt, ended."""
+    ends = trace.of(*PHASE_ENDS, "process.exited", attempt=started.attempt)
+    ended = [e for e in ends if e.mono_ns >= started.mono_ns][:1]
     seen = trace.of("link.opened", "gate.syn_seen", attempt=started.attempt)
     uses = [e for e in seen if e.mono_ns >= started.mono_ns and is_own(trace, e)]
-    if ended is None:
-        return uses
-    uses = [e for e in uses if e.mono_ns <= ended.mono_ns]
-    return uses or [e for e in [ended] if was_refused(e, trace.database_address)]
+    uses = [e for e in uses if not ended or e.mono_ns <= ended[0].mono_ns]
+    return uses or [e for e in ended if was_refused(e, trace.database_address)]

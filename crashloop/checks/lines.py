@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from crashloop.trace.event import Event, Trace
 
 MAX_S = 1e9
+PHASE_ENDS = ("phase.completed", "phase.failed", "phase.degraded")
 
 
 def seconds(data: Mapping[str, Any], key: str) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from crashloop.checks.lines import phase_started, seconds, took_s
+from crashloop.checks.lines import PHASE_ENDS, phase_started, seconds, took_s
 from crashloop.checks.result import Result, holds, refuted, saw_nothing
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 MAX_WORK_OF_LIMIT = 0.25
 
 ORDINARY_SCALE = 20.0  # the default one, which an ordinary machine is fast enough for
-_ENDS = ("phase.completed", "phase.failed", "phase.degraded")
 _RECEIPTS = ("link.held", "link.delayed", "gate.syn_seen")
 
 
@@ -46,7 +45,7 @@ def unfair_scale(trace: Trace) -> str:
     scale = seconds(trace.header, "time_scale") or 1.0
     if scale <= 1:
         return ""
-    ended = trace.of(*(_ENDS if scale > ORDINARY_SCALE else _ENDS[:1]))
+    ended = trace.of(*(PHASE_ENDS if scale > ORDINARY_SCALE else PHASE_ENDS[:1]))
     found = _slowest(trace, (event for event in ended if not _touched(trace, event)))
     if found is None or found[0] <= MAX_WORK_OF_LIMIT:
         return ""

@@ -19,19 +19,16 @@ if TYPE_CHECKING:
 APP_FOLDER = str(Path(app_under_test.__file__).resolve().parent)
 LIMIT_S = 0.3
 MUTANT = """
-from dataclasses import replace
-
-from app_under_test.main import create_app
 import app_under_test
-from app_under_test.phases import DEFAULT_PHASES
+from app_under_test.main import create_app
+from app_under_test.phases import variant
 
 
 async def misspelt(context):
     undefined_name
 
 
-PHASES = tuple(replace(p, run=misspelt) if p.name == "database" else p for p in DEFAULT_PHASES)
-app = create_app(phases=PHASES, module=__name__)
+app = create_app(phases=variant(database=misspelt), module=__name__)
 """
 
 

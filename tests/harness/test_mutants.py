@@ -202,13 +202,10 @@ async def test_an_app_that_answers_and_never_stores_is_caught(options: RunOption
     )
 
 
-@pytest.mark.slow
 async def test_an_app_that_hangs_without_a_limit_is_caught(options: RunOptions) -> None:
     scenario = replace(incident_with("hangs_for_ever"), deadline_s=20.0)
-    run = await run_scenario(scenario, replace(options, patience_s=5.0))
-    assert_caught(
-        run, Verdict.NOT_REPRODUCED, "phase_failed", "never failed; in attempt 1 it began and did"
-    )
+    run = await run_scenario(scenario, replace(options, patience_s=1.0))
+    assert_caught(run, Verdict.INCONCLUSIVE, "phase_failed", "phase database")
 
 
 @pytest.mark.slow

@@ -81,7 +81,7 @@ async def test_the_log_of_a_programming_error_with_the_same_exit_code_is_rejecte
         entries, phase="database", code=3, times=3, errors=TIME_OUTS_AND_CONNECTION_ERRORS
     )
     assert result.holds is False
-    assert "NameError in phase dependencies, not in database" in result.says
+    assert "died in phase dependencies (NameError), not in database" in result.says
 
 
 def _log(run: LabRun) -> list[dict[str, Any]]:

@@ -132,13 +132,13 @@ CASES = [
                 reproduction(), "phase.started", "phase.completed", "phase.failed", attempt=2
             ),
             holds=None,
-            says="attempt 2 died and logged no phase",
+            says="attempt 2 logged no phase, so nothing says whether phase database failed",
         ),
         Case(
             sentence="an app that logs no phase says nothing",
             trace=lambda: without(control(), "phase.started", "phase.completed"),
             holds=None,
-            says="no attempt logged a phase",
+            says="attempt 1 logged no phase",
         ),
         Case(
             sentence="an early end is not a hang",

@@ -65,15 +65,6 @@ def refusing(*, errno: int = 111, address: str = DATABASE, checked: str = "refus
     return planned(trace, grade="client", kind="refuse")
 
 
-def completed_while_held(*, hung_up: bool) -> Trace:
-    """Attempt 1's phase completes while its connection is held; the app may hang up itself."""
-    trace = reproduction()
-    failed = one(trace, "phase.failed", 1)
-    after = one(trace, "startup.failed" if hung_up else "link.held", 1)
-    trace = inserted(trace, after, "app", "phase.completed", attempt=1, **failed.data)
-    return without(trace, "phase.failed", attempt=1)
-
-
 def delayed() -> Trace:
     """Chunks delayed by nearly the whole limit in place of held connections."""
     trace = reproduction()
@@ -275,18 +266,6 @@ CASES = [
         Case(
             sentence="nothing contradicts the receipts",
             trace=reproduction,
-            holds=True,
-            says="no receipt is contradicted",
-        ),
-        Case(
-            sentence="a phase that completes under a hold contradicts it",
-            trace=lambda: completed_while_held(hung_up=False),
-            holds=None,
-            says="the receipt is not true, or the app has another way to Postgres",
-        ),
-        Case(
-            sentence="an app that hangs up and goes on does not",
-            trace=lambda: completed_while_held(hung_up=True),
             holds=True,
             says="no receipt is contradicted",
         ),
