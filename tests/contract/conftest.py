@@ -19,12 +19,6 @@ if TYPE_CHECKING:
 TEST_BOUND_S = 90
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line(
-        "markers", "difference(id): shows a difference from Toxiproxy that differences.py lists"
-    )
-
-
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The bound is for a test alone: the first one may have to wait for Toxiproxy to be built."""

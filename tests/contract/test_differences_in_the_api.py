@@ -34,7 +34,6 @@ def wanted(name: str, **fields: object) -> dict[str, Any]:
     return {"name": name, "listen": LOOPBACK, "upstream": UPSTREAM, **fields}
 
 
-@pytest.mark.difference("fractions")
 @pytest.mark.parametrize(
     "named",
     [
@@ -73,7 +72,6 @@ MEANINGLESS: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.difference("meaningless-attributes")
 @pytest.mark.parametrize(("attribute", "body"), MEANINGLESS)
 def test_a_value_without_a_meaning(
     kind: Kind, proxy: Proxy, attribute: str, body: dict[str, Any]
@@ -86,7 +84,6 @@ def test_a_value_without_a_meaning(
         assert proxy.show()["toxics"] == []
 
 
-@pytest.mark.difference("meaningless-attributes")
 @pytest.mark.parametrize("body", [{"toxicity": 2}, {"attributes": {"latency": -1}}])
 def test_an_update_to_a_value_without_a_meaning(
     kind: Kind, proxy: Proxy, body: dict[str, Any]
@@ -97,7 +94,6 @@ def test_an_update_to_a_value_without_a_meaning(
     assert (toxic.show() == LATENCY_SHOWN) == (kind == "built-in")
 
 
-@pytest.mark.difference("failed-toxic-update")
 def test_a_toxic_after_an_update_that_failed(kind: Kind, proxy: Proxy) -> None:
     toxic = proxy.add("latency", latency=5)
     proxy.api.patch(toxic.path, {"attributes": {"jitter": 9, "latency": "x"}}).expect(400)
@@ -105,7 +101,6 @@ def test_a_toxic_after_an_update_that_failed(kind: Kind, proxy: Proxy) -> None:
     assert toxic.show()["attributes"] == {"latency": 5, "jitter": left}
 
 
-@pytest.mark.difference("toxics-in-one-step")
 def test_toxics_given_with_their_proxy(kind: Kind, api: Api) -> None:
     shown = {"toxiproxy": [], "built-in": [LATENCY_SHOWN]}[kind]
     first, second = unique(), unique()
@@ -116,7 +111,6 @@ def test_toxics_given_with_their_proxy(kind: Kind, api: Api) -> None:
     assert api.proxy(first).show()["toxics"] == api.proxy(second).show()["toxics"] == shown
 
 
-@pytest.mark.difference("toxics-in-one-step")
 def test_bad_toxics_given_with_their_proxy(kind: Kind, api: Api) -> None:
     name = unique()
     answer = api.post("/proxies", wanted(name, toxics=[LATENCY, {"type": "nonsense"}]))
@@ -124,7 +118,6 @@ def test_bad_toxics_given_with_their_proxy(kind: Kind, api: Api) -> None:
     assert api.get(path_of(name)).status == {"toxiproxy": 200, "built-in": 404}[kind]
 
 
-@pytest.mark.difference("toxics-in-config")
 def test_toxics_in_the_configuration_file(kind: Kind, tmp_path: Path) -> None:
     config = tmp_path / "proxies.json"
     config.write_text(json.dumps([wanted("configured", toxics=[LATENCY])]))
@@ -134,7 +127,6 @@ def test_toxics_in_the_configuration_file(kind: Kind, tmp_path: Path) -> None:
     assert shown == {"toxiproxy": [], "built-in": [LATENCY_SHOWN]}[kind]
 
 
-@pytest.mark.difference("populate-shows-the-end")
 def test_populate_with_a_name_twice(kind: Kind, api: Api) -> None:
     name = unique()
     body = [wanted(name), wanted(name, upstream="127.0.0.1:10")]
@@ -147,7 +139,6 @@ def test_populate_with_a_name_twice(kind: Kind, api: Api) -> None:
     }[kind]
 
 
-@pytest.mark.difference("populate-keeps-any-port")
 def test_populate_with_any_port_again(kind: Kind, api: Api, wire: Wire) -> None:
     body = [wanted(unique(), upstream=wire.upstream)]
     (first,) = api.post("/populate", body).expect(201)["proxies"]
@@ -162,7 +153,6 @@ def test_populate_with_any_port_again(kind: Kind, api: Api, wire: Wire) -> None:
         assert link.server.receive(10) == b"still here"
 
 
-@pytest.mark.difference("warnings")
 def test_what_nobody_reads(kind: Kind, api: Api, proxy: Proxy) -> None:
     typo = {"type": "latency", "attributes": {"latecy": 100}}
     made = api.post(f"{proxy.path}/toxics", typo).expect(200)
@@ -180,7 +170,6 @@ def test_what_nobody_reads(kind: Kind, api: Api, proxy: Proxy) -> None:
     assert "warnings" not in api.get(toxic).expect(200)
 
 
-@pytest.mark.difference("named-types")
 @pytest.mark.parametrize("named", ["down", "Latency", ""])
 def test_a_type_that_is_none(kind: Kind, proxy: Proxy, named: str) -> None:
     answer = proxy.api.post(f"{proxy.path}/toxics", {"type": named})
@@ -194,7 +183,6 @@ def test_a_type_that_is_none(kind: Kind, proxy: Proxy, named: str) -> None:
             assert one in told
 
 
-@pytest.mark.difference("reset-goes-on")
 def test_a_reset_with_a_proxy_that_cannot_be_enabled(kind: Kind, api: Api) -> None:
     """Toxiproxy may come to the bad one last: one time in five."""
     api.create(upstream=UPSTREAM, listen="garbage", enabled=False)
@@ -211,7 +199,6 @@ def test_a_reset_with_a_proxy_that_cannot_be_enabled(kind: Kind, api: Api) -> No
     assert left == {"toxiproxy": True, "built-in": False}[kind]
 
 
-@pytest.mark.difference("slash-in-names")
 def test_a_name_with_a_slash(kind: Kind, api: Api, proxy: Proxy) -> None:
     found = {"toxiproxy": 404, "built-in": 200}[kind]
     other = api.create(name=f"{unique()}/x", upstream=UPSTREAM, enabled=False)
@@ -221,14 +208,12 @@ def test_a_name_with_a_slash(kind: Kind, api: Api, proxy: Proxy) -> None:
     assert [shown["name"] for shown in proxy.show()["toxics"]] == ["a/b"]
 
 
-@pytest.mark.difference("limits")
 @pytest.mark.parametrize("length", [2000, 2001])
 def test_a_name_of_two_thousand_characters(kind: Kind, api: Api, length: int) -> None:
     answer = api.post("/proxies", wanted(unique().ljust(length, "x"), enabled=False))
     assert answer.status == {"toxiproxy": 201, "built-in": 201 if length == 2000 else 400}[kind]
 
 
-@pytest.mark.difference("limits")
 def test_a_request_of_two_megabytes(kind: Kind, api: Api) -> None:
     name = unique()
     answer = api.post("/proxies", wanted(name, padding="x" * (2 << 20)))
@@ -237,7 +222,6 @@ def test_a_request_of_two_megabytes(kind: Kind, api: Api) -> None:
     assert api.post("/proxies", wanted(unique(), padding="x" * 1_000_000)).status == 201
 
 
-@pytest.mark.difference("live-metrics")
 def test_the_counters_while_a_connection_is_open(kind: Kind, wire: Wire, proxy: Proxy) -> None:
     link = wire.link(proxy)
     link.client.send(b"u" * 123)
@@ -250,7 +234,6 @@ def test_the_counters_while_a_connection_is_open(kind: Kind, wire: Wire, proxy: 
             assert shown == {"toxiproxy": None, "built-in": size}[kind]
 
 
-@pytest.mark.difference("metrics-of-removed")
 def test_the_counters_of_a_removed_proxy(kind: Kind, wire: Wire, proxy: Proxy) -> None:
     link = wire.link(proxy)
     link.client.send(b"u" * 123)
@@ -265,7 +248,6 @@ def test_the_counters_of_a_removed_proxy(kind: Kind, wire: Wire, proxy: Proxy) -
     assert is_there == {"toxiproxy": True, "built-in": False}[kind]
 
 
-@pytest.mark.difference("more-headers")
 def test_the_methods_of_a_page_and_the_number_of_the_newest_event(kind: Kind, api: Api) -> None:
     refused = api.request("PUT", "/proxies")
     allowed = {"toxiproxy": None, "built-in": "GET, POST"}[kind]
@@ -274,14 +256,22 @@ def test_the_methods_of_a_page_and_the_number_of_the_newest_event(kind: Kind, ap
         assert ("x-crashloop-seq" in answer.headers) == (kind == "built-in")
 
 
-@pytest.mark.difference("more-pages")
 @pytest.mark.parametrize("page", ["/events?until=now", "/proxies/NAME/links"])
 def test_a_page_of_our_own(kind: Kind, proxy: Proxy, page: str) -> None:
     answer = proxy.api.get(page.replace("NAME", proxy.name))
     assert answer.status == {"toxiproxy": 404, "built-in": 200}[kind]
 
 
-@pytest.mark.difference("more-pages")
 def test_processes_to_watch(kind: Kind, api: Api) -> None:
     answer = api.post("/watch", {"pids": []})
     assert answer.status == {"toxiproxy": 404, "built-in": 200}[kind]
+
+
+def test_a_path_that_is_not_clean_and_a_body_with_more_than_one_value(kind: Kind, api: Api) -> None:
+    assert api.get("/proxies//x").status == {"toxiproxy": 301, "built-in": 404}[kind]
+    answer = api.request("POST", "/populate", text="[] and more")
+    assert answer.status == {"toxiproxy": 201, "built-in": 400}[kind]
+
+
+def test_the_id_of_an_answer(kind: Kind, api: Api) -> None:
+    assert ("x-toxiproxy-request-id" in api.get("/version").headers) == (kind == "toxiproxy")

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 FOR_EVER_MS = 60_000
 
 
-@pytest.mark.difference("half-close")
 @pytest.mark.parametrize("stream", STREAMS)
 def test_an_answer_to_an_end_that_stopped_writing(
     kind: Kind, wire: Wire, proxy: Proxy, stream: Stream
@@ -43,7 +42,6 @@ def test_an_answer_to_an_end_that_stopped_writing(
     assert asker.rest() == {"toxiproxy": (b"", "end"), "built-in": (b"answer", "end")}[kind]
 
 
-@pytest.mark.difference("refused-upstream")
 @pytest.mark.parametrize("upstream", ["refusing", "no address"])
 def test_an_upstream_that_refuses(
     kind: Kind, api: Api, wire: Wire, nowhere: str, upstream: str
@@ -52,7 +50,6 @@ def test_an_upstream_that_refuses(
     assert wire.attempt(proxy) == {"toxiproxy": "end", "built-in": "reset"}[kind]
 
 
-@pytest.mark.difference("refused-upstream")
 def test_the_next_clients_of_an_upstream_that_refuses(
     kind: Kind, api: Api, wire: Wire, nowhere: str
 ) -> None:
@@ -69,7 +66,6 @@ def test_the_next_clients_of_an_upstream_that_refuses(
     assert any(is_refused() for _ in range(50)) == {"toxiproxy": False, "built-in": True}[kind]
 
 
-@pytest.mark.difference("disabled-keeps-port")
 def test_the_port_of_a_disabled_proxy(kind: Kind, proxy: Proxy) -> None:
     address = proxy.address
     proxy.update(enabled=False)
@@ -81,7 +77,6 @@ def test_the_port_of_a_disabled_proxy(kind: Kind, proxy: Proxy) -> None:
     assert taken == {"toxiproxy": False, "built-in": True}[kind]
 
 
-@pytest.mark.difference("failed-update")
 def test_a_proxy_after_an_update_that_failed(kind: Kind, wire: Wire, proxy: Proxy) -> None:
     before = proxy.show()
     link = wire.link(proxy)
@@ -98,7 +93,6 @@ def test_a_proxy_after_an_update_that_failed(kind: Kind, wire: Wire, proxy: Prox
         wire.link(proxy)
 
 
-@pytest.mark.difference("no-host")
 def test_a_listen_address_without_a_host(kind: Kind, api: Api) -> None:
     """Shown without opening any: a taken port of another loopback address is in the way."""
     for port in _taken_ports():
@@ -126,7 +120,6 @@ def _taken_ports() -> Iterator[int]:
             yield int(blocker.getsockname()[1])
 
 
-@pytest.mark.difference("later-latency")
 def test_a_second_latency_for_a_chunk_that_waited(kind: Kind, wire: Wire, proxy: Proxy) -> None:
     """A is sent at 0 ms, B at 90: Toxiproxy has B at 300, 210 after it left."""
     proxy.add("latency", name="first", latency=120)
@@ -146,7 +139,6 @@ def test_a_second_latency_for_a_chunk_that_waited(kind: Kind, wire: Wire, proxy:
         assert b_took_s() >= 0.240 - GRAIN_S
 
 
-@pytest.mark.difference("others-left-alone")
 def test_what_a_toxic_holds_when_another_comes_and_goes(
     kind: Kind, wire: Wire, proxy: Proxy
 ) -> None:
@@ -165,7 +157,6 @@ def test_what_a_toxic_holds_when_another_comes_and_goes(
         assert not any(released() for _ in range(3))
 
 
-@pytest.mark.difference("reset-of-open-links")
 def test_reset_peer_on_a_connection_that_was_open(kind: Kind, wire: Wire, proxy: Proxy) -> None:
     link = wire.link(proxy)
     link.server.send(b"before")
@@ -175,7 +166,6 @@ def test_reset_peer_on_a_connection_that_was_open(kind: Kind, wire: Wire, proxy:
     assert link.client.ending() == {"toxiproxy": "end", "built-in": "reset"}[kind]
 
 
-@pytest.mark.difference("removal-while-waiting")
 def test_the_removal_of_a_reset_peer_that_waits(kind: Kind, wire: Wire, proxy: Proxy) -> None:
     wait_ms = {"toxiproxy": 800, "built-in": FOR_EVER_MS}[kind]
 
@@ -193,7 +183,6 @@ def test_the_removal_of_a_reset_peer_that_waits(kind: Kind, wire: Wire, proxy: P
         assert removal_s() < FOR_EVER_MS / 2000
 
 
-@pytest.mark.difference("meaningless-attributes")
 def test_data_that_comes_to_a_negative_rate(kind: Kind, wire: Wire, tmp_path: Path) -> None:
     """On a server of its own, as Toxiproxy's does not outlive it."""
     with running(kind, tmp_path) as server, httpx.Client(base_url=server.url) as http:
@@ -214,7 +203,6 @@ def test_data_that_comes_to_a_negative_rate(kind: Kind, wire: Wire, tmp_path: Pa
             assert client.receive(4) == b"data"
 
 
-@pytest.mark.difference("unix-sockets")
 def test_unix_sockets(kind: Kind, api: Api, short_folder: Path) -> None:
     path = short_folder / "proxy"
     with socket.socket(socket.AF_UNIX) as upstream:
@@ -243,7 +231,6 @@ def short_folder() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-@pytest.mark.difference("connect-faults")
 @pytest.mark.parametrize(
     "kind_of_toxic", ["hold", "accept_close", "refuse", "black_hole", "connect_delay"]
 )
@@ -258,7 +245,6 @@ def test_a_toxic_of_connecting(kind: Kind, proxy: Proxy, kind_of_toxic: str) -> 
         assert [toxic["type"] for toxic in proxy.show()["toxics"]] == [kind_of_toxic]
 
 
-@pytest.mark.difference("connect-faults")
 def test_a_held_connection(kind: Kind, wire: Wire, proxy: Proxy) -> None:
     if kind == "toxiproxy":
         body = {"type": "hold", "attributes": {"delay": 0}}
@@ -272,7 +258,6 @@ def test_a_held_connection(kind: Kind, wire: Wire, proxy: Proxy) -> None:
     assert wire.accept().receive(5) == b"waits"
 
 
-@pytest.mark.difference("first-connections")
 def test_the_first_connections_and_then_recovery(kind: Kind, wire: Wire, proxy: Proxy) -> None:
     proxy.add("limit_data", "upstream", bytes=0, connections=2)
     passed = []
@@ -284,7 +269,6 @@ def test_the_first_connections_and_then_recovery(kind: Kind, wire: Wire, proxy: 
     assert passed == {"toxiproxy": [False] * 4, "built-in": [False, False, True, True]}[kind]
 
 
-@pytest.mark.difference("seed")
 def test_a_seed_given_twice(kind: Kind, tmp_path: Path) -> None:
     """Of 30 connections each, all draws alike by chance: once in a billion runs."""
     option = {"toxiproxy": ["-seed", "7"], "built-in": []}[kind]
