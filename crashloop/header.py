@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import secrets
 import subprocess
 from importlib import metadata
 from pathlib import Path
@@ -13,8 +14,8 @@ from crashloop.clock import rfc3339
 from crashloop.trace.event import SCHEMA
 
 if TYPE_CHECKING:
-    from crashloop.clock import TimeScale
     from crashloop.model import Scenario
+    from crashloop.options import RunOptions
 
 _PACKAGES = (
     "asyncpg",
@@ -30,25 +31,19 @@ _PACKAGES = (
 _GIT_BOUND_S = 2.0
 
 
-def make_header(
-    scenario: Scenario,
-    *,
-    run_id: str,
-    seed: int,
-    scale: TimeScale,
-    command: str,
-    engine: str,
-    capabilities: tuple[str, ...],
-) -> dict[str, Any]:
+def make_header(scenario: Scenario, options: RunOptions, *, command: str) -> dict[str, Any]:
     """The header as an object; `crashloop.trace.writer` writes it as the first line."""
     return {
         "schema": SCHEMA,
-        "run_id": run_id,
+        "run_id": secrets.token_hex(6),
         "at": rfc3339(),
-        "seed": seed,
-        "time_scale": scale.factor,
+        "seed": options.seed,
+        "time_scale": options.scale.factor,
         "command": command,
-        "engine": {"name": engine, "capabilities": list(capabilities)},
+        "engine": {
+            "name": options.engine.name,
+            "capabilities": list(options.engine.capabilities()),
+        },
         "server": f"uvicorn {_version('uvicorn')}",
         "versions": {
             "crashloop": __version__,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import secrets
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +17,7 @@ from crashloop.judge import judge
 from crashloop.model import Role
 from crashloop.options import rerun_command
 from crashloop.preflight import require_runnable
-from crashloop.run import (
-    TRACE_FILE,
-    VERDICT_FILE,
-    Run,
-    artifacts_folder,
-    write_evidence,
-)
+from crashloop.run import TRACE_FILE, VERDICT_FILE, Run, artifacts_folder, write_evidence
 from crashloop.timeline import Timeline
 from crashloop.trace.event import (
     DEADLINE_PASSED,
@@ -62,15 +55,7 @@ async def run_scenario(scenario: Scenario, options: RunOptions) -> Run:
     artifacts = options.artifacts or artifacts_folder(scenario.incident)
     command = options.command or rerun_command(scenario, options)
     redactor = Redactor()
-    header = make_header(
-        scenario,
-        run_id=secrets.token_hex(6),
-        seed=options.seed,
-        scale=options.scale,
-        command=command,
-        engine=options.engine.name,
-        capabilities=options.engine.capabilities(),
-    )
+    header = make_header(scenario, options, command=command)
     with TraceWriter(artifacts / TRACE_FILE, header, redactor) as writer:
         recorder = Recorder(writer, redactor)
         if options.on_event is not None:
@@ -105,9 +90,10 @@ async def run_scenario(scenario: Scenario, options: RunOptions) -> Run:
             )
             return conclude(await _Lab(setup, options).execute())
         except BaseException as error:
-            (artifacts / VERDICT_FILE).unlink(missing_ok=True)
             failure = first_failure(error)
-            run = conclude(record_failure(failure, recorder))
+            how = record_failure(failure, recorder)
+            (artifacts / VERDICT_FILE).unlink(missing_ok=True)
+            run = conclude(how)
             if isinstance(failure, CapabilityError | UsageError):
                 raise failure from None
             if not isinstance(error, Exception):

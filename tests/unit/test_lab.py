@@ -14,10 +14,11 @@ from fake_engine import FakeEngine, FakePlatform
 
 from crashloop import lab
 from crashloop.errors import CapabilityError, CrashloopError, HarnessError, UsageError
+from crashloop.faults.injector import Unplugged
 from crashloop.incidents import incident
 from crashloop.judge import judge
 from crashloop.lab import run_scenario
-from crashloop.model import CheckSpec, Role, Signature, Verdict
+from crashloop.model import CheckSpec, Moment, Role, Signature, Trigger, Verdict
 from crashloop.options import RunOptions
 from crashloop.proof import prove
 from crashloop.run import VERDICT_FILE, Run, write_evidence
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from crashloop.engines.base import Attempt
     from crashloop.model import Judgement
     from crashloop.trace.event import Event
+    from crashloop.trace.recorder import Recorder
 
 # A run of the fake engine satisfies it, unless the run failed.
 EASY = Signature(name="easy", require=(), expect=(CheckSpec(check="evidence_complete"),))
@@ -245,6 +247,39 @@ async def test_a_proof_ends_at_the_first_run_that_failed(tmp_path: Path) -> None
 
     assert [step.run.verdict for step in proof.steps] == [Verdict.HARNESS_ERROR]
     assert proof.verdict is Verdict.HARNESS_ERROR
+
+
+async def test_a_heal_in_progress_when_the_platform_gives_up_is_recorded(tmp_path: Path) -> None:
+    class Slow(Unplugged):
+        async def heal(self, fault_id: str) -> None:
+            del fault_id
+            await asyncio.sleep(0.05)  # the work itself; nothing waits for it by the clock
+
+    class DiesOnce(FakePlatform):
+        def __init__(self, recorder: Recorder) -> None:
+            self._recorder = recorder
+
+        async def run(self) -> None:
+            self._recorder.emit("supervisor", "process.exited", attempt=1)
+
+    class Engine(FakeEngine):
+        async def start(self) -> None:
+            self.proxy = Slow()
+
+        def platform(self, on_attempt: Callable[[Attempt], None]) -> FakePlatform:
+            del on_attempt
+            return DiesOnce(self.recorder)
+
+    fault = replace(
+        incident("issue-1278").scenario().faults[0],
+        inject=Trigger(first_of=(Moment(on="baseline.passed"),)),
+        heal=Trigger(first_of=(Moment(on="process.exited", attempt=1),)),
+    )
+    scenario = replace(SCENARIO, faults=(fault,))
+    run = await run_scenario(scenario, options(tmp_path, Engine))
+
+    (healed,) = run.trace.of("fault.healed")
+    assert healed.data["trigger"] == "process.exited of attempt 1"
 
 
 @pytest.mark.parametrize(
