@@ -244,7 +244,7 @@ def proxy(
     seed: Seed = None,
     config: Annotated[
         Path | None,
-        typer.Option("--config", metavar="FILE", parser=_path, help="Start with this JSON."),
+        typer.Option("--config", metavar="FILE", parser=_path, help="Load proxies and toxics."),
     ] = None,
     events: Annotated[
         str | None,

@@ -8,6 +8,7 @@ from crashloop.checks.connections import is_own, was_refused
 from crashloop.checks.consistency import contradiction, gap
 from crashloop.checks.lines import PHASE_ENDS
 from crashloop.checks.result import Result, holds, saw_nothing
+from crashloop.plural import counted
 
 if TYPE_CHECKING:
     from crashloop.trace.event import Event, Trace
@@ -68,7 +69,8 @@ def path_used(trace: Trace) -> Result:
                 "reached Postgres: it has another way there",
                 [row],
             )
-    return holds(f"{len({e.attempt for e in reached})} attempts came through the proxy", evidence)
+    attempts = counted(len({e.attempt for e in reached}), "attempt")
+    return holds(f"{attempts} came through the proxy", evidence)
 
 
 def _uses(trace: Trace, started: Event) -> list[Event]:

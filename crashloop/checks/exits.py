@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crashloop.checks.result import Result, holds, not_seen, refuted, saw_nothing
+from crashloop.plural import counted, often
 
 if TYPE_CHECKING:
     from crashloop.trace.event import Event, Trace
@@ -25,9 +26,9 @@ def exit_code(trace: Trace, *, code: int, times: int) -> Result:
                 f"attempt {event.attempt} ended with {_how(event)}, not exit {code}", exits
             )
     if len(exits) != times:
-        says = f"{_attempts(len(exits))} died with exit {code}, not {times}"
+        says = f"{counted(len(exits), 'attempt')} died with exit {code}, not {times}"
         return not_seen(trace, says, exits) if len(exits) < times else refuted(says, exits)
-    return holds(f"{_attempts(times)} died with exit {code}", exits)
+    return holds(f"{counted(times, 'attempt')} died with exit {code}", exits)
 
 
 def restart_loop(trace: Trace, *, restarts: int) -> Result:
@@ -38,7 +39,8 @@ def restart_loop(trace: Trace, *, restarts: int) -> Result:
     """
     exits = deaths(trace)
     if len(exits) < restarts:
-        says = f"{_attempts(len(exits))} died, where a loop of {restarts} restarts was expected"
+        dead = counted(len(exits), "attempt")
+        says = f"{dead} died, where a loop of {restarts} restarts was expected"
         return not_seen(trace, says, exits)
     evidence: list[Event] = []
     for died in exits[:restarts]:
@@ -48,8 +50,9 @@ def restart_loop(trace: Trace, *, restarts: int) -> Result:
     if found := _one_boot_twice(trace, restarts + 1):
         return found
     policy = trace.scenario.get("policy", {}).get("name", "?")
-    often = {1: "once", 2: "twice"}.get(restarts, f"{restarts} times")
-    return holds(f"the platform ({policy}) restarted it {often}, each a new process", evidence)
+    return holds(
+        f"the platform ({policy}) restarted it {often(restarts)}, each a new process", evidence
+    )
 
 
 def no_death(trace: Trace) -> Result:
@@ -141,7 +144,3 @@ def _one_boot_twice(trace: Trace, attempts: int) -> Result | None:
             )
         boots[boot] = started
     return None
-
-
-def _attempts(count: int) -> str:
-    return "1 attempt" if count == 1 else f"{count} attempts"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from crashloop.checks.connections import is_own, of_link, was_refused
 from crashloop.checks.lines import phase_started
 from crashloop.checks.result import Result, holds, refuted, saw_nothing
+from crashloop.plural import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,7 +74,8 @@ def faults_have_receipts(trace: Trace) -> Result:
                 [touched[0], failed],
             )
         failures += 1
-    return holds(f"{len(everything)} receipts; {failures} failed attempts have one", everything)
+    receipts = counted(len(everything), "receipt")
+    return holds(f"{receipts}, for {counted(failures, 'failed attempt')}", everything)
 
 
 def receipts_not_contradicted(trace: Trace) -> Result:

@@ -122,7 +122,9 @@ def _group(history: History, group: Sequence[AttemptSpan]) -> str:
     if not first.died:
         return f"{who}: {said}."
     each = " each time" if len(group) > 1 else ""
-    return f"{who}: {said}; the process died with {first.exit}{each}, {_follows(history, group)}."
+    return (
+        f"{who}: {said}; the process died with {first.exit}{each}, and {_follows(history, group)}."
+    )
 
 
 def _follows(history: History, group: Sequence[AttemptSpan]) -> str:
@@ -166,14 +168,14 @@ def death(died: Sequence[AttemptSpan]) -> str:
     first = died[0]
     same = [attempt for attempt in died if _fate(attempt) == _fate(first)]
     phase = first.last_phase
-    where = "before its first phase" if phase is None else f"in phase {phase.name}"
+    where = "no start-up phase began" if phase is None else f"phase {phase.name} was the last"
     if phase is not None and phase.outcome is Outcome.FAILED:
         took = f"{phase.took_s * 1000:.0f} ms" if phase.took_s < 1 else f"{phase.took_s:.1f} s"
         error = f" with {phase.error}" if phase.error else ""
-        where = f"after phase {phase.name} had failed in {took} here{error}"
+        where = f"phase {phase.name} failed after {took} here{error}"
     rest = len(died) - len(same)
     others = f", and {counted(rest, 'other attempt')} died in another way" if rest else ""
-    return f"the app died {where} ({first.exit}, {often(len(same))}){others}"
+    return f"{where} and the app died with {first.exit}, {often(len(same))}{others}"
 
 
 def _serving(history: History) -> Iterator[str]:

@@ -35,8 +35,8 @@ def on_docker(**params: Any) -> Trace:
 
 
 def test_docker_is_said_to_have_restarted_the_app() -> None:
-    assert "died with exit 3 each time, Docker restarted it." in told(on_docker())
-    assert "died with exit 3 each time, the platform restarted it." in told(reproduction())
+    assert "died with exit 3 each time, and Docker restarted it." in told(on_docker())
+    assert "died with exit 3 each time, and the platform restarted it." in told(reproduction())
 
 
 def test_dockers_own_back_off_is_not_said_to_be_scaled() -> None:

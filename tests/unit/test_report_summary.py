@@ -52,7 +52,9 @@ def test_the_sentences_follow_the_events_and_are_not_canned() -> None:
     text = told(builder.trace())
 
     assert "Attempt 1: phase dependencies failed after" in text
-    assert "with NameError; the process died with exit 3, the platform did not restart it" in text
+    assert (
+        "with NameError; the process died with exit 3, and the platform did not restart it" in text
+    )
     assert "The platform gave up: restarted 0 times." in text
     assert "No attempt became ready." in text
     assert "The trace has no end" in text
@@ -127,6 +129,13 @@ def test_a_broken_harness_says_what_to_do() -> None:
     assert "what to do: run again" in text
 
 
+def test_one_of_a_kind_is_counted_in_the_singular() -> None:
+    text = told(reproduction(deaths=1))
+
+    assert "1 receipt, for 1 failed attempt" in text
+    assert "1 attempt died with exit 3" in text
+
+
 def test_another_outage_than_the_incidents_is_named_in_the_verdict() -> None:
     builder = TraceBuilder(incident("issue-1278").scenario(fault="refuse"))
     builder.opening()
@@ -143,8 +152,8 @@ def test_another_outage_than_the_incidents_is_named_in_the_verdict() -> None:
     said = meaning_of(history, Verdict.NOT_REPRODUCED)
 
     assert said == (
-        "a fair test, and another outage happened instead: the app died after phase database "
-        "had failed in 2 ms here with ConnectionRefusedError (exit 3, 3 times)"
+        "a fair test, and another outage happened instead: phase database failed after 2 ms "
+        "here with ConnectionRefusedError and the app died with exit 3, 3 times"
     )
     assert meaning_of(history_of(control()), Verdict.NOT_REPRODUCED).endswith("did not happen")
 
