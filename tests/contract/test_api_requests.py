@@ -64,6 +64,12 @@ def test_an_unknown_method_is_a_405_without_a_body(api: Api, method: str, path: 
     assert (answer.status, answer.text) == (405, "")
 
 
+def test_every_answer_has_an_id_of_its_own(api: Api) -> None:
+    answers = [api.get("/version"), api.get("/proxies"), api.get("/proxies/unknown")]
+    ids = {answer.headers["x-toxiproxy-request-id"] for answer in answers}
+    assert len(ids) == len(answers)
+
+
 def test_a_query_is_passed_over(api: Api) -> None:
     assert api.get("/version?x=1").status == 200
 

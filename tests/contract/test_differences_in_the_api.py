@@ -271,7 +271,3 @@ def test_a_path_that_is_not_clean_and_a_body_with_more_than_one_value(kind: Kind
     assert api.get("/proxies//x").status == {"toxiproxy": 301, "built-in": 404}[kind]
     answer = api.request("POST", "/populate", text="[] and more")
     assert answer.status == {"toxiproxy": 201, "built-in": 400}[kind]
-
-
-def test_the_id_of_an_answer(kind: Kind, api: Api) -> None:
-    assert ("x-toxiproxy-request-id" in api.get("/version").headers) == (kind == "toxiproxy")

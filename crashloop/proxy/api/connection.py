@@ -162,7 +162,7 @@ class Connection:
         await self._writer.drain()
 
     def _head(self, response: Response) -> h11.Response:
-        headers = [*response.headers, self._routes.sequenced()]
+        headers = [*response.headers, *self._routes.headers()]
         headers.append(("Date", time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime())))
         if response.content_type:
             headers.append(("Content-Type", response.content_type))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import traceback
 from contextlib import aclosing
 from typing import TYPE_CHECKING
@@ -52,6 +54,8 @@ class Routes:
         self._journal = journal
         self._report = report
         self._readers = 0
+        self._prefix = os.urandom(6).hex()
+        self._numbers = itertools.count(1)
         self._routes: dict[tuple[str, ...], dict[str, Handler]] = {
             ("proxies",): {"GET": self._index, "POST": self._create},
             ("proxies", _ANY): {
@@ -96,9 +100,10 @@ class Routes:
             text = f"internal error: {type(error).__name__}: {error}"
             return error_response(ApiError(text, 500))
 
-    def sequenced(self) -> tuple[str, str]:
-        """The header that every response carries: the number of the newest event."""
-        return "X-Crashloop-Seq", str(self._journal.newest)
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """What every response carries: the newest event's number, and an id, as Toxiproxy does."""
+        number = f"{self._prefix}{next(self._numbers):08x}"
+        return ("X-Crashloop-Seq", str(self._journal.newest)), ("X-Toxiproxy-Request-Id", number)
 
     def _matching(self, path: str) -> tuple[dict[str, Handler], list[str]]:
         """What each method does at a path, and the names in it; nothing for an unknown path."""
