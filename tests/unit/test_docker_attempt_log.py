@@ -6,7 +6,7 @@ import asyncio
 import threading
 import tracemalloc
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from hypothesis import given
@@ -154,19 +154,10 @@ def test_no_text_breaks_the_reader_of_instants(stamp: str) -> None:
 # Following a container's log
 
 
-class Api:
-    """Gives one log, and notes how it was asked for."""
-
-    def __init__(self, frames: Iterable[bytes]) -> None:
-        self.asked: dict[str, Any] = {}
-        self._frames = frames
-
-    def logs(self, container: str, **options: Any) -> Iterable[bytes]:
-        self.asked = {"container": container, **options}
-        return self._frames
-
-
-def follow(api: Api, on_line: Callable[[str, int], None], *, since_ns: int = 0) -> AttemptLog:
+def follow(
+    frames: Iterable[bytes], on_line: Callable[[str, int], None], *, since_ns: int = 0
+) -> AttemptLog:
+    api = SimpleNamespace(logs=lambda *_, **__: frames)
     daemon = cast("Daemon", SimpleNamespace(api=api))
     return AttemptLog(daemon, "app", since_ns=since_ns, on_line=on_line)
 
@@ -175,26 +166,10 @@ async def test_lines_up_to_the_death_before_are_skipped() -> None:
     frames = [frame(f"{n}\n".encode(), fraction=f"00000{n}") for n in (1, 2, 3)]
     said: list[str] = []
 
-    log = follow(Api(frames), lambda line, _: said.append(line), since_ns=NOON_NS + 2000)
+    log = follow(frames, lambda line, _: said.append(line), since_ns=NOON_NS + 2000)
 
     await log.ended()
     assert (said, log.lines) == (["3"], 1)
-
-
-async def test_the_first_lifes_log_is_asked_for_from_its_beginning() -> None:
-    api = Api([])
-
-    await follow(api, lambda *_: None).ended()
-
-    assert api.asked == {"container": "app", "stream": True, "follow": True, "timestamps": True}
-
-
-async def test_a_later_lifes_log_is_asked_for_since_the_death_before() -> None:
-    api = Api([])
-
-    await follow(api, lambda *_: None, since_ns=1_500_000_000).ended()
-
-    assert api.asked["since"] == 1.5
 
 
 async def test_a_line_is_delivered_at_its_own_instant_on_the_monotonic_clock(
@@ -203,9 +178,7 @@ async def test_a_line_is_delivered_at_its_own_instant_on_the_monotonic_clock(
     monkeypatch.setattr(attempt_log, "mono_ns", lambda time_ns: time_ns - NOON_NS)
     instants: list[int] = []
 
-    await follow(
-        Api([frame(b"x\n", fraction="5")]), lambda _, at_ns: instants.append(at_ns)
-    ).ended()
+    await follow([frame(b"x\n", fraction="5")], lambda _, at_ns: instants.append(at_ns)).ended()
 
     assert instants == [500_000_000]
 
@@ -213,9 +186,7 @@ async def test_a_line_is_delivered_at_its_own_instant_on_the_monotonic_clock(
 async def test_lines_are_delivered_in_the_loops_own_thread() -> None:
     threads: list[threading.Thread] = []
 
-    await follow(
-        Api([frame(b"x\n")]), lambda *_: threads.append(threading.current_thread())
-    ).ended()
+    await follow([frame(b"x\n")], lambda *_: threads.append(threading.current_thread())).ended()
 
     assert threads == [threading.current_thread()]
 
@@ -231,7 +202,7 @@ async def test_a_log_that_does_not_end_within_its_bound_is_an_error(
         yield frame(b"late\n")
 
     late = asyncio.Event()
-    log = follow(Api(frames()), lambda *_: late.set())
+    log = follow(frames(), lambda *_: late.set())
 
     with pytest.raises(HarnessError, match=r"within 0\.01 s of the container's end"):
         await log.ended()
@@ -244,7 +215,7 @@ async def test_a_log_that_breaks_is_an_error_and_not_taken_for_a_whole_one() -> 
         yield frame(b"one\n")
         raise ConnectionResetError("by the daemon")
 
-    log = follow(Api(frames()), lambda *_: None)
+    log = follow(frames(), lambda *_: None)
 
     with pytest.raises(HarnessError, match="ConnectionResetError: by the daemon"):
         await log.ended()
@@ -253,6 +224,6 @@ async def test_a_log_that_breaks_is_an_error_and_not_taken_for_a_whole_one() -> 
 async def test_a_line_without_a_readable_instant_is_not_lost() -> None:
     said: list[str] = []
 
-    await follow(Api([b"yesterday x\n"]), lambda line, _: said.append(line), since_ns=5).ended()
+    await follow([b"yesterday x\n"], lambda line, _: said.append(line), since_ns=5).ended()
 
     assert said == ["x"]

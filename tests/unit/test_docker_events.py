@@ -173,17 +173,6 @@ async def test_a_stream_that_we_closed_reports_no_end() -> None:
     assert ends == []
 
 
-def test_only_this_runs_containers_are_asked_for() -> None:
-    asked: dict[str, Any] = {}
-    api = SimpleNamespace(events=lambda **options: asked.update(options) or iter(()))
-
-    Events(cast("Daemon", SimpleNamespace(api=api)), "r1")
-
-    assert asked["decode"] is True
-    assert asked["filters"]["label"] == "org.crashloop.run=r1"
-    assert {"start", "die", "destroy"} <= set(asked["filters"]["event"])
-
-
 def test_a_stream_that_cannot_be_opened_is_an_error_in_words() -> None:
     def events(**_: object) -> None:
         raise ConnectionRefusedError(111, "Connection refused")

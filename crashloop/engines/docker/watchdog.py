@@ -15,7 +15,7 @@ import sys
 import time
 from typing import Self
 
-GIVE_UP_AFTER_S = 14.0
+GIVE_UP_AFTER_S = 120.0  # most runs are gone in 2 s; a busy daemon needs longer
 LOOK_EVERY_S = 0.3
 CLEAN_LOOKS = 2
 DONE_BOUND_S = 2.0
