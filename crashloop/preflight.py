@@ -1,4 +1,4 @@
-"""What must hold before a run starts anything, so that a user hears of it at once."""
+"""What must hold before a run starts anything: a user should not wait to be refused."""
 
 from __future__ import annotations
 

@@ -241,7 +241,7 @@ def _without_internals(item: pytest.Item, excinfo: pytest.ExceptionInfo[BaseExce
 
 
 def _folder_name(nodeid: str) -> str:
-    """The test's node id as a folder's name; a digest tells apart what the name alone may not."""
+    """The test's node id as a folder's name; a digest where two tests could share it."""
     name = re.sub(r"[^\w.-]+", "-", nodeid.replace("::", ".")).strip("-.")
     if "[" in nodeid or len(name) > MAX_NAME_LENGTH:
         digest = hashlib.sha256(nodeid.encode()).hexdigest()[:6]

@@ -46,8 +46,8 @@ def entry(incident: Incident, *, width: int) -> Iterator[Line]:
     yield from paragraph(f"source: {incident.source}", width=width, tone=Tone.DIM)
     for head, texts in (
         ("Facts", incident.facts),
-        ("Look-alikes, which must not be taken for it", incident.look_alikes),
-        ("Remedy that a proof switches on", (incident.remedy,)),
+        ("Look-alikes, which are different outages", incident.look_alikes),
+        ("Remedy that a proof tries", (incident.remedy,)),
     ):
         yield BLANK
         yield line(Span(head, Tone.HEAD))

@@ -75,7 +75,7 @@ class _Session:
                 await asyncio.wait({task})
         if self._received is not None:
             if not task.cancelled():
-                task.exception()  # retrieved: the interruption is what the user hears of
+                task.exception()  # retrieved: what is reported is the interruption
             raise Interrupted(self._received)
         if self._failure is not None:
             if not task.cancelled():
@@ -93,7 +93,7 @@ class _Session:
         self._task.cancel()
 
     def close(self) -> None:
-        """Nothing is abandoned any more."""
+        """Stop the timer: the work has ended."""
         if self._timer is not None:
             self._timer.cancel()
 
@@ -115,11 +115,11 @@ class _Session:
 
 
 def _as_ours(error: BaseException) -> BaseException:
-    """What the world did becomes an error of ours; a bug stays what it is."""
+    """An error of the system as a HarnessError; a bug stays what it is."""
     if isinstance(error, OSError):
         where = f": {error.filename}" if error.filename else ""
         return HarnessError(
-            f"the harness could not go on: {error.strerror or error}{where}",
+            f"the run could not continue: {error.strerror or error}{where}",
             hint="the trace up to here is kept; see whether the disk is full",
         )
     return error

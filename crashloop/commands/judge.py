@@ -1,4 +1,4 @@
-"""`crashloop judge`: a trace judged again, by its own signature or by today's."""
+"""`crashloop judge`: judge a trace again, by its own signature or by today's."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def judge(path: Path, *, current: bool, as_json: bool) -> int:
 
 
 def _today(trace: Trace) -> tuple[Judgement, Comparison]:
-    """Today's judgement and how it compares; a recorded signature may be unreadable by now."""
+    """Today's judgement and how it compares; a recorded signature may no longer be readable."""
     signature = _scenario_today(trace).signature
     today = court.judge(trace, signature)
     try:
@@ -74,8 +74,8 @@ def _scenario_today(trace: Trace) -> Scenario:
         role = Role(name)
     except ValueError:
         raise UsageError(
-            f"the trace has no role of today's: {name!r}",
-            hint="judge it without --current, by its own signature",
+            f"the trace's role is unknown to this version: {name!r}",
+            hint="leave --current out to judge it by its own signature",
         ) from None
     params = recorded.get("params")
     chosen = incident(str(recorded.get("incident")))

@@ -90,7 +90,7 @@ class Session:
     def _abandon(self, number: signal.Signals, exit_status: int) -> None:
         """Say where the evidence is and judge it, when there is no time left to end tidily."""
         self.terminal.console.show_cursor()
-        more = "; what still runs is ended by its watcher"
+        more = "; a watcher ends what is still running"
         self._say_interrupted(number, exit_status=exit_status, more=more)
         with contextlib.suppress(CrashloopError, OSError):
             self._judge_unfinished()
@@ -104,7 +104,7 @@ class Session:
         """Show what was seen of the run and its verdict, in place of the live view."""
         if self._scenario is None or self._as_json:
             return
-        with contextlib.suppress(CrashloopError, OSError):  # no trace yet, or no terminal any more
+        with contextlib.suppress(CrashloopError, OSError):  # no trace yet, or the terminal is gone
             trace = read_trace(self._folder(self._scenario))
             self.terminal.show(step_page(trace, judge(trace), self.terminal))
 

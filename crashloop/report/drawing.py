@@ -39,7 +39,7 @@ def timeline(
     max_attempts: int = MAX_ATTEMPTS_SHOWN,
     axis_s: float = 0.0,
 ) -> list[Line]:
-    """The history drawn to `width` columns (50 at least); the oldest attempts are folded.
+    """The history drawn to `width` columns (50 at least); the oldest attempts are left out.
 
     `max_attempts` rows at most. A legend names what was drawn and nothing else. The axis is as long
     as the history, or `axis_s` wall seconds where that is longer.

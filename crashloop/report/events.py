@@ -78,8 +78,8 @@ def history_so_far(
     header: Mapping[str, Any], events: Iterable[Event], *, now_ns: int | None = None
 ) -> History:
     """The history so far; what is still running ends, for now, at `now_ns` (CLOCK_MONOTONIC)."""
-    told = (e for e in events if e.kind in KINDS and abs(e.mono_ns) <= _MAX_NS)
-    kept = sorted(told, key=lambda e: (e.mono_ns, e.seq))
+    shown = (e for e in events if e.kind in KINDS and abs(e.mono_ns) <= _MAX_NS)
+    kept = sorted(shown, key=lambda e: (e.mono_ns, e.seq))
     begins = [e for e in kept if e.kind in {"process.started", "fault.injected"}]
     origin_ns = (begins or kept)[0].mono_ns if kept else 0
     last_ns = max([now_ns or 0, *(e.mono_ns for e in kept[-1:])])

@@ -1,4 +1,4 @@
-"""How a command that gave no result says so: one message, and what to do."""
+"""The message of a command that gave no result, with what to do next."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def show_failure(
 
     `debug` adds the traceback of the exception that is being handled. Returns `exit_status`.
     """
-    with contextlib.suppress(OSError):  # the terminal is gone; the status still tells
+    with contextlib.suppress(OSError):  # the terminal is gone; the status remains
         if debug and sys.exc_info()[0] is not None:
             sys.stderr.write(traceback.format_exc())
         lead = "" if exit_status > INTERRUPTED else "error: "

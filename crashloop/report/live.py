@@ -1,4 +1,4 @@
-"""The timeline while a run goes on: redrawn on a terminal, else plain lines to standard error."""
+"""The view of a run that has not ended: a timeline on a terminal, else lines of progress."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _LINES_AROUND = 11
 
 
 def room_s(span_s: float) -> float:
-    """An axis for a run that still goes on: grows in steps, so that bars seldom move."""
+    """An axis for a run that has not ended: it grows in steps, so that bars seldom move."""
     axis_s = FIRST_AXIS_S
     while axis_s < span_s:
         axis_s *= AXIS_GROWTH
@@ -75,8 +75,8 @@ class Feed:
 class LiveView:
     """A context manager whose `on_event` feeds a timeline that redraws itself 8 times a second.
 
-    The view vanishes at the end, to make place for the report; drawing is done by a thread, so a
-    slow terminal does not hold the run up.
+    The view is removed at the end, where the report is printed. A thread draws, so that a slow
+    terminal does not delay the run.
     """
 
     def __init__(self, header: Mapping[str, Any], terminal: Terminal) -> None:

@@ -146,7 +146,7 @@ def _progress(attempt: AttemptSpan) -> str:
 def _phase(history: History, group: Sequence[AttemptSpan], index: int) -> str:
     spans = [attempt.phases[index] for attempt in group]
     one = spans[0]
-    # A phase that was refused at once is told in the time that really passed.
+    # For a phase that was refused at once, show the time that really passed.
     quick = history.is_scaled and one.took_s < (one.limit_s or 0.0) / 10
     times = [s.took_s if quick else history.incident_s(s.took_s) for s in spans]
     shown = ", ".join(f"{t:.3f}" if quick else f"{t:.1f}" for t in times[:MAX_TIMES])

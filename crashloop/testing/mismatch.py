@@ -1,4 +1,4 @@
-"""What a test shows when a run did not end as expected: the evidence, as text."""
+"""The text of a failed expectation: verdict, timeline, findings and the app's last lines."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ class LabRun:
         return self._run.trace.of(kind, attempt=attempt)
 
     def timeline(self) -> str:
-        """The run's story as text, one line for each thing that happened."""
+        """The run's timeline as text: a row for each fault and attempt."""
         return run_timeline(self._run)
 
     def expect(self, verdict: Verdict | str) -> Self:
