@@ -50,6 +50,10 @@ def _check_target(app: AppUnderTest) -> None:
         )
     if module.split(".")[0] == SAMPLE_APP and not app.folder:
         _check_sample_app()
+    if not importlib.util.find_spec("uvicorn"):
+        raise CapabilityError(
+            "uvicorn, which starts the app, is not installed", hint="pip install uvicorn"
+        )
     if not _is_there(module, app.folder):
         where = f"in {app.folder} or " if app.folder else ""
         raise UsageError(

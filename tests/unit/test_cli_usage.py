@@ -75,8 +75,8 @@ def with_an_older_signature(trace: Trace) -> Trace:
         (["reproduce", "issue-1278", "--time-scale", "nan"], "time scale nan"),
         (["reproduce", "issue-1278", "--time-scale", "fast"], "--time-scale"),
         (["reproduce", "issue-1278", "--real-time", "--time-scale", "5"], "exclude each other"),
-        (["reproduce", "issue-1278", "--seed", "-1"], "--seed': it must be greater"),
-        (["reproduce", "issue-1278", "--seed", "x"], "--seed': it must be a valid integer\n"),
+        (["reproduce", "issue-1278", "--seed", "-1"], "--seed"),
+        (["reproduce", "issue-1278", "--seed", "x"], "--seed"),
         (["reproduce", "issue-1278", "--role", "saviour"], "--role': 'saviour' is not one of"),
         (["reproduce", "issue-1278", "--artifacts", ""], "--artifacts': a path cannot be empty"),
         (["prove", "issue-1278", "--postgres-bin", ""], "--postgres-bin': a path cannot be empty"),
@@ -100,7 +100,7 @@ def test_wrong_usage_is_one_message_and_status_2(
 
     assert status == 2
     assert said in err
-    assert "Traceback" not in err
+    assert not any(words in err for words in ("Traceback", "Value error", "Input should"))
     assert out == ""
 
 

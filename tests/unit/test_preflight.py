@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,16 @@ def test_a_module_that_is_not_there_is_named(tmp_path: Path, target: str) -> Non
 def test_a_target_that_names_no_app_is_refused(target: str) -> None:
     with pytest.raises(UsageError, match="is not MODULE:NAME"):
         require_runnable(running(AppUnderTest(target=target)), TimeScale(), on_this_machine=True)
+
+
+def test_an_environment_that_cannot_start_an_app_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    scenario = running(AppUnderTest(target="shop:app", folder=str(tmp_path)))
+
+    with pytest.raises(CapabilityError, match="uvicorn, which starts the app"):
+        require_runnable(scenario, TimeScale(), on_this_machine=True)
 
 
 @pytest.mark.parametrize("target", ["shop.web.main:app", "alone:app"])
