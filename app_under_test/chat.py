@@ -38,7 +38,7 @@ class Connections:
 
     @contextmanager
     def holding(self, socket: WebSocket) -> Iterator[bool]:
-        """Hold a place for the block; gives False when there is none."""
+        """Hold a place for the block; False where there is none."""
         if len(self._open) >= self._limit:
             yield False
             return

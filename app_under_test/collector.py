@@ -1,4 +1,4 @@
-"""The garbage collector, kept out of the way while modules load."""
+"""The garbage collector, off while modules load."""
 
 from __future__ import annotations
 
@@ -23,5 +23,5 @@ def paused() -> Iterator[None]:
 
 
 def spare_what_is_loaded() -> None:
-    """Leave every object made so far out of later collections, the one at the exit included."""
+    """Exclude every object made so far from later collections, including the one at exit."""
     gc.freeze()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, kw_only=True)
 class Context:
-    """Filled phase by phase; a part is None until its phase has built it."""
+    """Filled phase by phase; a part is None until its phase builds it."""
 
     settings: Settings
     log: Log

@@ -52,7 +52,7 @@ class Database:
         return self._engine is not None
 
     async def open(self) -> None:
-        """Connect, create and check the tables, then warm the asked number of connections at once.
+        """Connect, create and check the tables, then open the configured connections at once.
 
         Raises what the driver raised, its chain kept. The engine is disposed of on every failure,
         cancellation included, so that no connection is left behind.

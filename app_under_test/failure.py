@@ -1,4 +1,4 @@
-"""What went wrong: an exception's chain as plain data, and whether waiting could mend it."""
+"""What went wrong: an exception's chain as plain data, and whether it is transient."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def links(error: BaseException) -> Iterator[BaseException]:
 
 
 def describe(error: BaseException) -> list[dict[str, object]]:
-    """Give `[{type, sqlstate, errno, message}]`, outermost first, at most 10 links.
+    """Return `[{type, sqlstate, errno, message}]`, outermost first, at most 10 links.
 
     `type` is a builtin's bare name or module and name; `sqlstate` and `errno` are null when the
     link has none; `message` holds no password and at most 1,000 characters.
@@ -57,7 +57,7 @@ def describe(error: BaseException) -> list[dict[str, object]]:
 
 
 def summary(error: BaseException) -> str:
-    """Give the outermost error in one line, without passwords."""
+    """Return the outermost error in one line, without passwords."""
     text = " ".join(mask(str(error)).split())[:MAX_MESSAGE_CHARS]
     return f"{_qualified(error)}: {text}" if text else _qualified(error)
 
@@ -75,7 +75,7 @@ def stack_trace(error: BaseException) -> str:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Tell whether waiting may mend it.
+    """Whether waiting may end it.
 
     True for a time-out, a connection or operating system error, SQLSTATE class 08 (connection),
     57P03 (server starting) and 53300 (no slot free). The first link that carries a SQLSTATE or is

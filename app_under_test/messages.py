@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """A message as its client sent it; `key` tells a resend from a new one."""
+    """A message as its client sent it; a resend has the same `key`."""
 
     key: UUID
     text: str

@@ -32,7 +32,7 @@ class NotConfiguredError(Exception):
 
 
 async def init(context: Context) -> None:
-    """Make sure that the settings can be acted on: the address of the database is known."""
+    """Check that the address of the database is known."""
     assert context.settings.database_address, "validated settings without a database address"
     if context.settings.remedy_degraded_start:
         context.degraded_start = DegradedStart(
@@ -95,7 +95,7 @@ async def websocket(context: Context) -> None:
 
 
 async def finalize(context: Context) -> None:
-    """Check that the parts stand, and let requests in."""
+    """Check that every part is there, and let requests in."""
     assert context.chat is not None, "phase finalize before phase services"
     assert context.connections is not None, "phase finalize before phase websocket"
     context.ready = True

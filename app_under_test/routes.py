@@ -55,7 +55,7 @@ async def _receive(socket: WebSocket) -> str:
 
 @router.get("/messages")
 async def messages(request: Request) -> JSONResponse:
-    """Give the newest stored messages (`?limit=`, 1 to 100, 20 if not given) or that of `?key=`.
+    """Return the newest stored messages (`?limit=`, 1 to 100, 20 if not given) or that of `?key=`.
 
     422 for a bad parameter, 503 while the database is away, both as `{error}`. The parameters are
     read by hand: declaring them costs 14 ms of every start (FastAPI then loads pydantic.v1).

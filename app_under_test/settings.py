@@ -122,7 +122,7 @@ class Settings(BaseSettings):
         return self
 
     def phase_limit_s(self, phase: str) -> float:
-        """Give the time limit of the named phase, in seconds."""
+        """The time limit of the named phase, in seconds."""
         limit: float = getattr(self, f"phase_{phase}_limit_s")
         return limit
 

@@ -1,4 +1,4 @@
-"""The start-up sequence: every phase in order, each under its limit, and the way down again."""
+"""The start-up sequence: every phase in order, each under its limit, and the shutdown."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class DeterministicStartupError(Exception):
 
 
 def announce(log: Log, *, module: str) -> None:
-    """Say that start-up begins: which app, which server, which Python, from which folder."""
+    """Log that start-up begins: which app, which server, which Python, from which folder."""
     log.emit(
         "startup.started",
         f"Start-up of {module} begins",
@@ -80,7 +80,7 @@ async def start(context: Context, phases: Sequence[Phase]) -> None:
 
 
 def refuse(log: Log, error: SettingsError) -> DeterministicStartupError:
-    """Log that phase init failed for its settings, and give the error to raise."""
+    """Log that phase init failed for its settings, and return the error to raise."""
     began_ns = time.monotonic_ns()
     log.emit("phase.started", "Phase init begins", phase="init", limit_s=None, critical=True)
     log.emit(

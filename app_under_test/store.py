@@ -31,7 +31,7 @@ class MessageStore:
         self._database = database
 
     async def add(self, message: Message) -> StoredMessage:
-        """Store the message, or give the one stored before under the same key."""
+        """Store the message, or return the one stored under the same key."""
         try:
             async with self._database.begin() as connection:
                 parameters = {"key": message.key, "text": message.text}
@@ -43,7 +43,7 @@ class MessageStore:
         return StoredMessage(id=row[0], key=row[1], text=row[2], created_at=row[3])
 
     async def newest(self, *, limit: int, key: UUID | None = None) -> list[StoredMessage]:
-        """Give the newest messages, newest first; with a key, that one or none."""
+        """Return the newest messages, newest first; with a key, that one or none."""
         try:
             async with self._database.begin() as connection:
                 result = (

@@ -18,7 +18,7 @@ def is_own(trace: Trace, event: Event) -> bool:
     """Whether the event is about a connection, or a SYN, of a process of its attempt.
 
     The attempt's processes are the one that was started and all of its session, such as a server's
-    workers. Only where the engine cannot tell whose a connection is (TCP without Linux' socket
+    workers. Only where the engine does not know whose a connection is (TCP without Linux' socket
     table) is the attempt that ran then enough.
     """
     if event.attempt is None:

@@ -1,4 +1,4 @@
-"""Whether a trace is whole, and tells alike what it tells twice; an edit leaves such marks."""
+"""Whether a trace is complete, and consistent in what it records twice, as no edited trace is."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from crashloop.trace.event import Event, Trace
 
 # Sources whose events are written in the order of their instants: the harness's own at once, the
-# proxy's as they arrive from its process. An app's line may overtake another.
+# proxy's as they arrive from its process. An app's lines may arrive in another order.
 _IN_ORDER = (frozenset({"harness", "database", "cache"}), frozenset({"proxy"}))
 
 # `run_s` is rounded to microseconds.
@@ -36,7 +36,7 @@ def gap(trace: Trace) -> tuple[str, list[Event]] | None:
 
 
 def _cut_off(trace: Trace) -> tuple[str, list[Event]] | None:
-    """An attempt that said more than the harness reads may have said anything."""
+    """The attempt that logged more than the harness reads, so that evidence may be lost."""
     cut_off = trace.first("app.truncated")
     if cut_off is None:
         return None
@@ -49,18 +49,18 @@ def contradiction(trace: Trace) -> tuple[str, list[Event]] | None:
 
 
 def _order(trace: Trace) -> tuple[str, list[Event]] | None:
-    """Events that one process writes stand in the order of their instants."""
+    """Two events of one writer that are not in the order of their instants."""
     by_seq = sorted(trace.events, key=lambda e: e.seq)
     for sources in _IN_ORDER:
         for before, after in pairwise([e for e in by_seq if e.source in sources]):
             if before.mono_ns > after.mono_ns:
                 late = f"seq {after.seq} was written after seq {before.seq}"
-                return f"{late}, yet is said to be earlier", [before, after]
+                return f"{late}, yet has an earlier instant", [before, after]
     return None
 
 
 def _attempts(trace: Trace) -> tuple[str, list[Event]] | None:
-    """Every attempt started once and ended once, one process all along."""
+    """An attempt that did not start once and end once, as the same process."""
     started, exited = trace.of("process.started"), trace.of("process.exited")
     begun = {e.attempt: e for e in started}
     ended = {e.attempt: e for e in exited}
@@ -78,19 +78,19 @@ def _attempts(trace: Trace) -> tuple[str, list[Event]] | None:
 
 
 def _life(start: Event, end: Event) -> str | None:
-    """What does not fit between an attempt's start and its end."""
+    """How an attempt's start and end contradict each other."""
     if start.data["pid"] != end.data["pid"]:
         return "ended with another pid than it began with"
     life_s = (end.mono_ns - start.mono_ns) / 1e9
     if abs(life_s - float(end.data["run_s"])) > _ROUNDING_S:
-        return f"ran {end.data['run_s']} s by its end's word and {life_s:.6f} s by its instants"
+        return f"ran {end.data['run_s']} s as its end says, and {life_s:.6f} s by its instants"
     if end.data.get("exit_code") is not None and end.data.get("signal"):
-        return "ended with an exit code and by a signal as well"
+        return "ended with both an exit code and a signal"
     return None
 
 
 def _lines(trace: Trace) -> tuple[str, list[Event]] | None:
-    """The app's lines of an attempt lie in its life."""
+    """A line of the app from outside its attempt's life."""
     lives = {e.attempt: [e.mono_ns] for e in trace.of("process.started")}
     for e in trace.of("process.exited"):
         lives[e.attempt].append(e.mono_ns)

@@ -102,12 +102,12 @@ def _no_restart(trace: Trace, died: Event) -> Result | None:
 
 
 def _one_process(died: Event, started: Event) -> Result | None:
-    """Why the two are not known to be two processes; None where they are."""
+    """Why these may not be two processes; None where they are."""
     pids = died.data["pid"], started.data["pid"]
     if None in pids:
         return saw_nothing(
-            f"attempts {died.attempt} and {started.attempt} cannot be told apart: one was over "
-            "before its process was looked at",
+            f"attempts {died.attempt} and {started.attempt} cannot be distinguished: one was over "
+            "before its process could be identified",
             [died, started],
         )
     if pids[0] == pids[1]:
@@ -129,17 +129,17 @@ def _miscounted(died: Event, started: Event) -> Result | None:
 
 
 def _one_boot_twice(trace: Trace, attempts: int) -> Result | None:
-    """Whether two attempts have one boot id, or one has none; None where each has its own."""
+    """Whether two attempts share a boot id, or one has none; None where each has its own."""
     boots: dict[str, Event] = {}
     for attempt in range(1, attempts + 1):
         started = trace.first("startup.started", attempt=attempt)
         boot = started.data.get("boot_id") if started else None
         if started is None or not boot or not isinstance(boot, str):
-            return saw_nothing(f"attempt {attempt} logged no boot id to tell it apart by")
+            return saw_nothing(f"attempt {attempt} logged no boot id")
         if boot in boots:
             return saw_nothing(
-                f"the logs of attempts {boots[boot].attempt} and {attempt} have one boot id: they "
-                "do not come from two processes",
+                f"the logs of attempts {boots[boot].attempt} and {attempt} have the same boot id: "
+                "they do not come from two processes",
                 [boots[boot], started],
             )
         boots[boot] = started

@@ -137,7 +137,7 @@ APPS: dict[str, tuple[Verdict, str, tuple[str, ...]]] = {
     "reuses_its_boot_id": (
         Verdict.INCONCLUSIVE,
         "restart_loop",
-        ("attempts 1 and 2 have one boot id",),
+        ("attempts 1 and 2 have the same boot id",),
     ),
     "waits_without_connecting": (
         Verdict.INCONCLUSIVE,
@@ -265,7 +265,7 @@ PROXIES: list[Any] = [
         "waits_after_connecting",
         "receipts_not_contradicted",
         "yet it reached the database meanwhile",
-        id="lying for an app that hangs by itself",
+        id="lying for an app that hangs on its own",
         marks=pytest.mark.slow,
     ),
     pytest.param(
@@ -273,7 +273,7 @@ PROXIES: list[Any] = [
         "waits_after_connecting",
         "faults_have_receipts",
         "no direct receipt",
-        id="idle under an app that hangs by itself",
+        id="idle for an app that hangs on its own",
         marks=pytest.mark.slow,
     ),
     pytest.param(

@@ -27,7 +27,7 @@ linux_only = pytest.mark.skipif(
 SILENT = ["TimeoutError", "CancelledError"]
 REFUSED = ["ConnectionRefusedError"]
 
-# fault -> (verdict, what the app logs, the witness that tells it apart)
+# fault -> (verdict, what the app logs, the event that distinguishes it)
 VIEWS = {
     "hold": (Verdict.REPRODUCED, SILENT, "link.held"),
     "black_hole": (Verdict.REPRODUCED, SILENT, "gate.syn_seen"),

@@ -35,7 +35,7 @@ def twice_started() -> Trace:
 
 
 def renumbered_cut() -> Trace:
-    """Lines cut out, the rest numbered anew, the end's count left as it was."""
+    """Lines cut out, the rest renumbered, the end's count left as it was."""
     trace = reproduction()
     wanted = len(trace.events)
     return tampered(without(trace, "link.held", attempt=2), "run.finished", events=wanted)
@@ -67,7 +67,7 @@ CASES = [
             says="hole where seq 30 should be",
         ),
         Case(
-            sentence="lines cut out and numbered anew do not fit the end's count",
+            sentence="lines cut out and renumbered do not fit the end's count",
             trace=renumbered_cut,
             holds=None,
             says="the run wrote",
@@ -88,7 +88,7 @@ CASES = [
             sentence="two lines with each other's number are out of order",
             trace=swapped,
             holds=None,
-            says="yet is said to be earlier",
+            says="yet has an earlier instant",
         ),
         Case(
             sentence="an attempt that started twice is named",
@@ -118,7 +118,7 @@ CASES = [
             sentence="an exit code written over a signal is named",
             trace=lambda: changed(reproduction(), "process.exited", attempt=1, signal="SIGKILL"),
             holds=None,
-            says="attempt 1 ended with an exit code and by a signal",
+            says="attempt 1 ended with both an exit code and a signal",
         ),
         Case(
             sentence="an exit of another process is named",

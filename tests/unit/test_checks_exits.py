@@ -107,7 +107,7 @@ CASES = [
                 reproduction(), "startup.started", attempt=3, boot_id=f"{1:032x}"
             ),
             holds=None,
-            says="the logs of attempts 1 and 3 have one boot id",
+            says="the logs of attempts 1 and 3 have the same boot id",
         ),
         Case(
             sentence="no log at all",

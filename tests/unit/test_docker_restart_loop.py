@@ -62,7 +62,7 @@ CASES = [
         ),
         params=LOOP,
         holds=None,
-        says="attempts 2 and 3 cannot be told apart",
+        says="attempts 2 and 3 cannot be distinguished",
     ),
     Case(
         sentence="no count at all",
@@ -108,7 +108,7 @@ CASES = [
         ),
         params=LOOP,
         holds=None,
-        says="the logs of attempts 1 and 3 have one boot id",
+        says="the logs of attempts 1 and 3 have the same boot id",
     ),
     Case(
         sentence="a miscount after the restarts that were expected is not looked at",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 INCIDENT = incident("issue-1278")
 
 
-def test_a_whole_reproduction_is_reproduced_and_the_reason_tells_it_all() -> None:
+def test_a_whole_reproduction_is_reproduced_for_all_its_reasons() -> None:
     judgement = judge(reproduction())
     assert judgement.verdict is Verdict.REPRODUCED
     for words in ("failed 3 times", "exit 3", "restarted it 3 times", "row 1 in Postgres"):
@@ -139,7 +139,7 @@ FORGERIES: dict[str, Trace] = {
     "an attempt cut out": cut(
         reproduction(), *(e.seq for e in reproduction().events if e.attempt == 2)
     ),
-    "an attempt cut out and the rest numbered anew": without(
+    "an attempt cut out and the rest renumbered": without(
         reproduction(), *{e.kind for e in reproduction().events}, attempt=2
     ),
     "the end cut off": cut(reproduction(), len(reproduction().events)),
