@@ -1,4 +1,4 @@
-"""`crashloop proxy`: the fault proxy as a process of its own."""
+"""`crashloop proxy`: the fault proxy in its own process."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _SIGNAL_STATUS = 128
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProxyOrder:
-    """The command as it was typed: `seed` None is a fresh one, `events` "-" standard output."""
+    """The command's options: `seed` None is a random one, `events` "-" is standard output."""
 
     api: str = API_ADDRESS
     seed: int | None = None
@@ -55,7 +55,7 @@ class ProxyOrder:
 
 
 def proxy(order: ProxyOrder) -> int:
-    """Serve until a signal, or the end of standard input; gives the exit status, 0.
+    """Serve until a signal, or the end of standard input; return the exit status, 0.
 
     Raises UsageError for an address or a config file that cannot be used, and HarnessError when
     events could not be written.
@@ -92,7 +92,7 @@ class _Process:
         self.api = ApiServer(self.routes)
 
     async def run(self) -> None:
-        """Serve until told to stop, then tidy up."""
+        """Serve until asked to stop, then clean up."""
         loop = asyncio.get_running_loop()
         self._busy_poll = BusyPoll(loop)
         loop.set_exception_handler(self._on_exception)
@@ -172,10 +172,10 @@ class _Process:
     def _on_exception(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         del loop
         error = context.get("exception")
-        told = str(context.get("message", "an error"))
+        text = str(context.get("message", "an error"))
         if isinstance(error, BaseException):
-            told = "".join(traceback.format_exception(error))
-        self._report(told)
+            text = "".join(traceback.format_exception(error))
+        self._report(text)
 
     def _report(self, text: str) -> None:
         """Emit a bug as an event, and print it."""
@@ -183,12 +183,12 @@ class _Process:
         self._print(f"this is a bug, please report it\n{text}")
 
     def _warn(self, proxy: str, text: str) -> None:
-        """Emit what a client wrote and nobody reads as an event, and print it."""
+        """Emit what was ignored of a request as an event, and print it."""
         self.journal.emit("proxy.warning", proxy, {"warning": text})
         self._print(f"warning: {f'proxy {proxy}: ' if proxy else ''}{text}")
 
     def _print(self, text: str) -> None:
-        """A message on standard error, which gets the first so many only."""
+        """Print a message to standard error, up to a number of them."""
         self._reports += 1
         if self._reports > MAX_REPORTS:
             return
@@ -217,7 +217,7 @@ def _read(config: Path) -> bytes:
 
 
 def _raise_file_limit() -> None:
-    """As many open files as this process may have: every connection takes two."""
+    """Allow as many open files as possible: every connection takes two."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_OPEN_FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -226,7 +226,7 @@ def _raise_file_limit() -> None:
 
 
 def _spare_the_collector() -> None:
-    """Look for cyclic garbage rarely: links leave none, and the journal keeps many objects."""
+    """Collect cyclic garbage rarely: links make none, and the journal keeps many objects."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
@@ -242,6 +242,6 @@ def _cancel_rest(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def _is_kept_alive() -> bool:
-    """Whether a thread (a name that is being looked up) would delay the end of this process."""
+    """Whether a thread (a name look-up in progress) would delay the end of this process."""
     others = (one for one in threading.enumerate() if one is not threading.main_thread())
     return any(not one.daemon for one in others)

@@ -1,4 +1,4 @@
-"""The fault proxy of a local run: `crashloop proxy` as a child, whose output is its events."""
+"""The fault proxy of a local run: `crashloop proxy` as a child that prints its events."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class ProxyProcess(RemoteProxy):
         self._emit("proxy.started", facts, time.monotonic_ns())
 
     async def stop(self) -> None:
-        """End it, and hear its last events."""
+        """Stop it, and record its last events."""
         self._stopping = True
         await terminate(self._process, *STOP_STEPS)
 
@@ -57,7 +57,7 @@ class ProxyProcess(RemoteProxy):
 
     def _on_line(self, line: str) -> None:
         if line.startswith("{"):
-            self.hear(json.loads(line))
+            self.record(json.loads(line))
 
     def _on_exit(self, code: int) -> None:
         if not self._stopping:
@@ -68,9 +68,9 @@ class ProxyProcess(RemoteProxy):
 async def proxy_process(
     workspace: Workspace, *, name: str, seed: int, emit: EmitAt
 ) -> AsyncIterator[ProxyProcess]:
-    """Start a proxy called `name` and end it on leaving; `listen` lets it forward.
+    """Start a proxy called `name` and stop it on leaving; `listen` makes it forward.
 
-    Raises HarnessError with its last words when it does not start.
+    Raises HarnessError with its last lines when it does not start.
     """
     process = start(
         [

@@ -1,4 +1,4 @@
-"""A fault proxy in a process of its own: told by its API, heard by its events."""
+"""A fault proxy in another process: its API gives it orders, its events are recorded."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EVENTS_BOUND_S = 10.0
 
 
 class EmitAt(Protocol):
-    """Takes an event of the proxy with the instant at which it happened."""
+    """Records an event of the proxy with the instant at which it happened."""
 
     def __call__(self, kind: str, data: Mapping[str, Any], mono_ns: int, /) -> None:
         """Record it; `mono_ns` is of the monotonic clock, which all processes share."""
@@ -32,10 +32,9 @@ class EmitAt(Protocol):
 class RemoteProxy:
     """One proxy of a `crashloop proxy` that runs elsewhere.
 
-    Every call returns when the proxy has done it and all its events up to then are recorded, which
-    `hear` is given as they arrive. `died` is set when it ends or fails without having been told
-    to, and `why` says how. Raises HarnessError when the proxy does not answer, and what the
-    fault's injection raises.
+    Every call returns when the proxy has done it and `record` has been given all events up to
+    then. `died` is set when the proxy ends or fails unasked, and `why` says how. Raises
+    HarnessError when the proxy does not answer, and what the fault's injection raises.
     """
 
     def __init__(self, *, name: str, emit: EmitAt) -> None:
@@ -68,15 +67,15 @@ class RemoteProxy:
         await self._call(self._control.heal, self._name, fault_id)
 
     async def watch(self, pids: Iterable[int]) -> None:
-        """Say whose waiting connects are ours."""
+        """Name the processes whose waiting connects are looked for."""
         await self._call(self._control.watch, list(pids))
 
     async def settle(self) -> None:
         """Wait until all that has happened so far is recorded."""
         await self._call(self._control.settle)
 
-    def hear(self, event: Mapping[str, Any]) -> None:
-        """Take the proxy's next event, as `GET /events` has it; in the run's loop."""
+    def record(self, event: Mapping[str, Any]) -> None:
+        """Record the proxy's next event, as `GET /events` has it; in the run's loop."""
         kind, data = event["kind"], event["data"]
         if kind in {"events.missed", "proxy.error"}:
             self.fail(f"failed: {kind} {json.dumps(data)[:500]}")
@@ -93,10 +92,10 @@ class RemoteProxy:
 
     async def _call(self, what: Callable[..., T], *arguments: Any) -> T:
         done = await asyncio.to_thread(what, *arguments)
-        await self._heard(self._control.last_seq)
+        await self._recorded(self._control.last_seq)
         return done
 
-    async def _heard(self, seq: int) -> None:
+    async def _recorded(self, seq: int) -> None:
         try:
             async with asyncio.timeout(EVENTS_BOUND_S):
                 while self._seq < seq and not self.died.is_set():

@@ -153,7 +153,7 @@ def test_populate_with_any_port_again(kind: Kind, api: Api, wire: Wire) -> None:
         assert link.server.receive(10) == b"still here"
 
 
-def test_what_nobody_reads(kind: Kind, api: Api, proxy: Proxy) -> None:
+def test_what_is_unknown(kind: Kind, api: Api, proxy: Proxy) -> None:
     typo = {"type": "latency", "attributes": {"latecy": 100}}
     made = api.post(f"{proxy.path}/toxics", typo).expect(200)
     assert made["attributes"] == {"latency": 0, "jitter": 0}
@@ -171,7 +171,7 @@ def test_what_nobody_reads(kind: Kind, api: Api, proxy: Proxy) -> None:
 
 
 @pytest.mark.parametrize("named", ["down", "Latency", ""])
-def test_a_type_that_is_none(kind: Kind, proxy: Proxy, named: str) -> None:
+def test_an_unknown_type(kind: Kind, proxy: Proxy, named: str) -> None:
     answer = proxy.api.post(f"{proxy.path}/toxics", {"type": named})
     told = answer.expect(400)["error"]
     assert told.startswith("invalid toxic type")

@@ -40,7 +40,7 @@ class Sidecar(RemoteProxy):
         follow(
             "proxy events",
             lambda: control.events(until=None),
-            on_item=self.hear,
+            on_item=self.record,
             on_end=self._end,
         )
         start_s = round((time.monotonic_ns() - self._begun_ns) / NS_PER_S, 4)

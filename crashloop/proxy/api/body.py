@@ -1,4 +1,4 @@
-"""JSON bodies: their members by name, and a warning for each that nobody reads."""
+"""JSON bodies: members read by name, and a warning for each unknown one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def parse(body: bytes) -> Any:
 
 
 class Members:
-    """The members of a JSON object, read by name in any case; one that is null counts as absent.
+    """The members of a JSON object, read by name in any case; null counts as absent.
 
     `what` is the object in messages. `warnings` gets a line for each member that was not read,
     when `end` is called.

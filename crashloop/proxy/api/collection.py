@@ -33,9 +33,9 @@ _CONFLICT = 409
 class Collection:
     """Every change of one proxy waits for the one before it; each has a time limit.
 
-    A change continues to its end when the client that asked for it has gone. A change gives the
-    answer's document. What a client wrote and nobody reads is in its `warnings`, and `warn` is
-    called with the proxy's name and the text.
+    A change is completed even if its client disconnects. It returns the answer's document; what
+    it ignored of the request is listed there under `warnings`, and `warn` is called with the
+    proxy's name and each text.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Collection:
         return self._answer(entry.document(), one.name, warnings)
 
     async def populate(self, body: bytes) -> tuple[Document, ApiError | None]:
-        """Make or replace proxies; gives those done, and the error that ended it early."""
+        """Make or replace proxies; return those done, and the error that ended it early."""
         done: list[Entry] = []
         warnings: list[str] = []
         failed: ApiError | None = None

@@ -53,15 +53,15 @@ class Connection:
         self._leaving = False
 
     async def run(self) -> None:
-        """Answer requests until one side has no more; raises OSError when the client has gone."""
+        """Answer requests to the last one; raises OSError when the client disconnects."""
         while not self._leaving:
             try:
                 async with asyncio.timeout(self._limits.request_s):
                     request = await self._request()
             except TimeoutError:
                 if self._http.their_state is not h11.IDLE or self._http.trailing_data[0]:
-                    told = f"the request did not come within {self._limits.request_s:g} s"
-                    await self.turn_away(told, 408)
+                    late = f"the request did not arrive within {self._limits.request_s:g} s"
+                    await self.turn_away(late, 408)
                 return
             except h11.RemoteProtocolError as error:
                 await self.turn_away(str(error), error.error_status_hint)
@@ -79,7 +79,7 @@ class Connection:
             self._http.start_next_cycle()
 
     def finish(self) -> bool:
-        """Take no more requests; says whether nothing is on its way to the client."""
+        """Take no more requests; return whether no answer is being sent."""
         self._leaving = True
         return not self._is_answering
 
@@ -88,7 +88,7 @@ class Connection:
         self._writer.transport.abort()
 
     async def turn_away(self, why: str, status: int) -> None:
-        """Answer with an error, whatever else is still to come, so that the client can read it."""
+        """Answer with an error before the request is complete, so that the client can read it."""
         if self._http.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:
             return
         self._leaving = True
@@ -139,18 +139,18 @@ class Connection:
             self.abort()
 
     async def _send_parts(self, response: Response) -> None:
-        """Send a stream until it ends or the client does: the connection's last answer."""
+        """Send a stream until it ends or the client disconnects; it is the last answer."""
         self._write(self._head(response))
         sending = asyncio.create_task(self._stream(response))
-        gone = asyncio.create_task(self._reader.read(1))
+        disconnected = asyncio.create_task(self._reader.read(1))
         try:
-            await asyncio.wait({sending, gone}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({sending, disconnected}, return_when=asyncio.FIRST_COMPLETED)
             if sending.done():
                 sending.result()
         finally:
-            for task in (sending, gone):
+            for task in (sending, disconnected):
                 task.cancel()
-            await asyncio.gather(sending, gone, return_exceptions=True)
+            await asyncio.gather(sending, disconnected, return_exceptions=True)
 
     async def _stream(self, response: Response) -> None:
         assert response.stream is not None

@@ -44,9 +44,9 @@ async def listening(text: str) -> Address:
 
 
 def upstream(text: str) -> tuple[Address, str]:
-    """Where to forward to, and what is wrong with it, or nothing; a host's name stays a name.
+    """Where to forward to, and what is wrong with it, if anything; a host name is not looked up.
 
-    For what is no address it is a place where every connect() fails at once.
+    A text that is no address becomes one where every connect() fails at once.
     """
     if "://" in text:
         return NOWHERE, f"upstream {text!r} is a URL and cannot be dialled: give HOST:PORT"

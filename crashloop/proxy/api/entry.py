@@ -46,7 +46,7 @@ class Settings:
 class Entry:
     """A proxy by its name. One change at a time: the collection sees to that.
 
-    Every change is done, or raises and leaves the proxy as it was, unless said otherwise.
+    Every change is made whole, or raises and leaves the proxy as it was, unless stated otherwise.
     """
 
     def __init__(self, *, name: str, settings: Settings, make: MakePlane, emit: Emit) -> None:
@@ -65,7 +65,7 @@ class Entry:
 
     @property
     def listen(self) -> str:
-        """Where it listens or did last, with the real port; or what was asked for."""
+        """The address that it has or had last, with the real port; else the one asked for."""
         if self.plane is None:
             return self._had or self.settings.listen
         return endpoint.show(self.plane.address)
@@ -192,7 +192,7 @@ class Entry:
         self._emit("toxic.added", toxic.document())
 
     async def change(self, toxic: Toxic) -> None:
-        """Give a toxic that is there other parameters; where the machine fails, it may be gone."""
+        """Replace a toxic of the same name; if the machine fails, the toxic may be off."""
         if self.plane is not None and not isinstance(toxic.fault, Noop):
             try:
                 await self.plane.change(toxic.name, toxic.fault)
@@ -204,7 +204,7 @@ class Entry:
         self._emit("toxic.changed", toxic.document())
 
     async def remove(self, name: str) -> None:
-        """Remove a toxic; it is gone, too, when the proof fails that it worked to its end."""
+        """Remove a toxic, also if the proof that it worked until now fails."""
         toxic = self.toxic(name)
         if self.plane is not None and name in self.plane.faults:
             try:

@@ -1,4 +1,4 @@
-"""What goes wrong with a request, as the client reads it."""
+"""The errors that a request is answered with."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def bad_body(why: str) -> ApiError:
 
 
 def of_data_plane(error: CrashloopError, *, usage_status: int) -> ApiError:
-    """The data plane's words: 501 where this machine cannot, 500 where a proof failed.
+    """A data plane's error: 501 where this machine cannot do it, 500 where a proof failed.
 
-    An ApiError stays what it is.
+    An ApiError is returned unchanged.
     """
     if isinstance(error, ApiError):
         return error

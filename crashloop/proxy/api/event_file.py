@@ -20,10 +20,10 @@ TO_STDOUT = "-"
 
 
 class EventFile:
-    """Where events go: the file at `path`, made anew, or standard output for "-".
+    """The file at `path`, created or emptied, or standard output for "-".
 
-    A slow disk or pipe never stops the loop: one batch is being written at a time, and the journal
-    tells what it could not keep meanwhile. The thread does not keep the process alive.
+    A slow disk or pipe never blocks the loop: one batch is written at a time, and the journal
+    counts what it had to drop by then. The thread does not keep the process alive.
     """
 
     def __init__(self, path: str) -> None:

@@ -81,7 +81,7 @@ class Journal:
         return emit
 
     def emit(self, kind: str, proxy: str, data: Mapping[str, object]) -> int:
-        """Store an event; gives its number. Only an append when nobody waits for it."""
+        """Store an event and return its number; a plain append while no reader waits."""
         self.newest += 1
         size_bytes = _EVENT_BYTES + len(proxy)
         for value in data.values():
@@ -98,11 +98,11 @@ class Journal:
         return self.newest
 
     async def read(self, *, since: int = 0, until: int | None = None) -> AsyncGenerator[bytes]:
-        """JSON lines of the events after `since`, in batches, up to and with `until`; or for ever.
+        """JSON lines of the events after `since`, in batches, up to and including `until`.
 
-        What was dropped before it could be read is told by a line of the kind `events.missed`
-        with the number of events in `data.count`; its `seq` is the last one missed. Ends when the
-        journal is closed and all is read.
+        Without `until` it ends when the journal is closed and everything is read. Events that
+        were dropped before they could be read are replaced by one of the kind `events.missed`,
+        with their number in `data.count`; its `seq` is the last one missed.
         """
         while until is None or since < until:
             while since < self.newest:

@@ -22,7 +22,7 @@ _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
 def exposition(entries: Iterable[Entry], journal: Journal) -> str:
     """The whole page. The byte counters have Toxiproxy's names and labels.
 
-    A proxy that moves to another address begins to count anew, under its new labels.
+    A proxy that moves to another address starts again at zero, under its new labels.
     """
     received, sent, links, toxics = [], [], [], []
     for entry in entries:

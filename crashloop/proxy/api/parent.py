@@ -1,4 +1,4 @@
-"""The end of standard input, as the sign that the parent has gone."""
+"""The end of standard input, which shows that the parent has ended."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _READ_BYTES = 65536
 
 
 def on_end_of_input(then: Callable[[], None], *, descriptor: int = STDIN) -> None:
-    """Call `then` in this loop when `descriptor` reaches its end; what comes before is dropped.
+    """Call `then` in this loop when `descriptor` reaches its end; what it carries is dropped.
 
-    A thread reads it, for not every file can be waited for; it does not keep the process alive.
+    A thread reads it, because not every file can be polled; it does not keep the process alive.
     """
     loop = asyncio.get_running_loop()
 
     def read() -> None:
-        with suppress(OSError):  # closed, or not readable: nobody can hold it open
+        with suppress(OSError):  # closed, or not readable: no parent holds it open
             while os.read(descriptor, _READ_BYTES):
                 pass
         with suppress(RuntimeError):  # the loop has ended before

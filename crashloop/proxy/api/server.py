@@ -37,7 +37,7 @@ class ApiServer:
         self._open: dict[asyncio.Task[None], Connection] = {}
 
     async def start(self, listen: str) -> Address:
-        """Listen on `host:port` (port 0: a free one; no host: loopback); gives the real address.
+        """Listen on `host:port` (port 0: a free one; no host: loopback); return the real address.
 
         Raises UsageError for an address that cannot be listened on.
         """
@@ -65,7 +65,7 @@ class ApiServer:
         return Address(host=address.host, port=port)
 
     async def stop(self, limit_s: float = STOP_LIMIT_S) -> None:
-        """Take no more connections, let answers on their way out, and close the rest."""
+        """Take no more connections, finish the answers being sent, and close the rest."""
         if self._server is not None:
             self._server.close()
         for task, connection in self._open.items():
@@ -89,7 +89,7 @@ class ApiServer:
                 self._open[task] = connection
                 await connection.run()
         except OSError:
-            connection.abort()  # the client has gone
+            connection.abort()  # the client has disconnected
         except BaseException:
             connection.abort()
             raise

@@ -60,7 +60,7 @@ class Control:
             ) from error
 
     def create(self, name: str, *, upstream: str, listen: str = "127.0.0.1:0") -> Address:
-        """Make a proxy; gives where a client on its machine connects to.
+        """Make a proxy; return the address that a client on its machine connects to.
 
         Both addresses are `host:port` or `unix:/path`; port 0 is a free one.
         """
@@ -104,7 +104,7 @@ class Control:
     def events(
         self, *, since: int = 0, until: Literal["now"] | None = "now"
     ) -> Iterator[dict[str, Any]]:
-        """The events after number `since`, oldest first, up to the newest; for ever with None.
+        """The events after number `since`, oldest first, up to the newest; with None, without end.
 
         Each has `seq, mono_ns, at, kind, proxy, data`; one of the kind `events.missed` stands for
         `data["count"]` events that the proxy no longer has.
