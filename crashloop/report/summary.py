@@ -103,8 +103,8 @@ def verdict_lines(history: History, judgement: Judgement, *, width: int) -> Iter
     if history.ending.hint and verdict is Verdict.HARNESS_ERROR:
         yield from paragraph(f"what to do: {history.ending.hint}", width=width)
     if wanted is not None and history.role != "reproduction":
-        how = "as it must" if verdict is wanted else f"but it must end {wanted}"
-        text = f"the {history.role} run ended {how}: {why}"
+        how = "ended as it must" if verdict is wanted else f"must end {wanted}"
+        text = f"the {history.role} run {how}: {why}"
         yield from paragraph(text, width=width, tone=Tone.DIM)
 
 
