@@ -23,10 +23,10 @@ BEGUN_NS = 100 * NS_PER_S
 class Life:
     """The output of a life that began at 100 s; `recorded` are the events that it became."""
 
-    def __init__(self, folder: Path, *, started_ns: int | None = BEGUN_NS) -> None:
+    def __init__(self, folder: Path) -> None:
         self.recorder = recorder()
         self.log = folder / "attempt-2.log"
-        self.output = AppOutput(self.recorder, attempt=2, path=self.log, started_ns=started_ns)
+        self.output = AppOutput(self.recorder, attempt=2, path=self.log, started_ns=BEGUN_NS)
 
     def says(self, text: str, *, at_s: float | None = None) -> None:
         self.output.line(text, None if at_s is None else round(at_s * NS_PER_S))
@@ -133,16 +133,6 @@ async def test_without_dockers_instant_a_line_is_recorded_now(life: Life) -> Non
     life.output.close()
 
     assert before_ns <= life.recorded[0].mono_ns <= time.monotonic_ns()
-
-
-async def test_a_life_without_a_given_beginning_begins_now(tmp_path: Path) -> None:
-    earlier_s = time.monotonic() - 1
-    life = Life(tmp_path, started_ns=None)
-
-    life.says_event(said_s=earlier_s, heard_s=None)
-    life.output.close()
-
-    assert life.instants_s[0] > earlier_s
 
 
 async def test_the_attempts_log_has_every_line_in_its_order(life: Life) -> None:
