@@ -104,11 +104,6 @@ APPS: dict[str, tuple[Verdict, str, tuple[str, ...]]] = {
         "path_used",
         ("attempt 1 reached phase database but never the proxy in it",),
     ),
-    "ignores_its_limit": (
-        Verdict.NOT_REPRODUCED,
-        "phase_failed",
-        ("ran under a limit of 2.5 s, where the scenario sets 5 s",),
-    ),
     "lets_another_process_connect": (
         Verdict.INCONCLUSIVE,
         "faults_have_receipts",
@@ -148,11 +143,6 @@ APPS: dict[str, tuple[Verdict, str, tuple[str, ...]]] = {
         Verdict.NOT_REPRODUCED,
         "phase_failed",
         ("attempt 2 failed with", "[28P01]", "not a time-out or a connection error"),
-    ),
-    "wrong_password_at_once": (
-        Verdict.INCONCLUSIVE,
-        "faults_have_receipts",
-        ("nothing shows that it touched a connection of the app",),
     ),
 }
 
