@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.metadata
 import importlib.util
 import re
@@ -13,6 +14,7 @@ from crashloop.errors import CapabilityError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from importlib.machinery import ModuleSpec
 
     from crashloop.clock import TimeScale
     from crashloop.model import AppUnderTest, Scenario
@@ -54,12 +56,14 @@ def _check_target(app: AppUnderTest) -> None:
         raise CapabilityError(
             "uvicorn, which starts the app, is not installed", hint="pip install uvicorn"
         )
-    if not _is_there(module, app.folder):
+    spec = _find(module, app.folder)
+    if spec is None:
         where = f"in {app.folder} or " if app.folder else ""
         raise UsageError(
             f"there is no module {module} {where}among the installed packages",
             hint=f"the app's target is {app.target}; set AppUnderTest.folder to its import folder",
         )
+    _check_name(spec, name.partition(".")[0])
 
 
 def _check_sample_app() -> None:
@@ -83,13 +87,48 @@ def _module(distribution: str) -> str:
     return distribution.lower().replace("-", "_")
 
 
-def _is_there(module: str, folder: str) -> bool:
-    """Whether the module can be found, without importing anything of it."""
+def _find(module: str, folder: str) -> ModuleSpec | None:
+    """Find the module without importing anything of it; None where it does not exist."""
     top, *rest = module.split(".")
     spec = PathFinder.find_spec(top, [folder]) if folder else None
     spec = spec or importlib.util.find_spec(top)
     for part in rest:
         if spec is None or spec.submodule_search_locations is None:
-            return False
+            return None
         spec = PathFinder.find_spec(part, list(spec.submodule_search_locations))
-    return spec is not None
+    return spec
+
+
+def _check_name(spec: ModuleSpec, name: str) -> None:
+    """Refuse a module whose source shows that it has no such name, or that it cannot be parsed."""
+    if spec.origin is None or not spec.origin.endswith(".py"):
+        return
+    try:
+        tree = ast.parse(Path(spec.origin).read_bytes())
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None) or 1
+        raise UsageError(
+            f"the app's module cannot be imported: {spec.origin}:{line}: {error}",
+            hint="correct it, or name another module",
+        ) from None
+    if not any(_may_bind(node, name) for node in ast.walk(tree)):
+        raise UsageError(
+            f"the app's module has no {name}: {spec.origin}",
+            hint="name the ASGI app as uvicorn does: target='MODULE:NAME'",
+        )
+
+
+def _may_bind(node: ast.AST, name: str) -> bool:
+    match node:
+        case ast.Name(id="globals" | "setattr" | "exec"):
+            return True
+        case ast.Name(id=bound, ctx=ast.Store()):
+            return bound == name
+        case ast.FunctionDef(name=bound) | ast.AsyncFunctionDef(name=bound):
+            return bound in {name, "__getattr__"}
+        case ast.ClassDef(name=bound):
+            return bound == name
+        case ast.alias(name=imported, asname=bound):
+            return (bound or imported.partition(".")[0]) in {name, "*"}
+        case _:
+            return False

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from crashloop.checks.exits import deaths
 from crashloop.checks.lines import PHASE_ENDS, error_chain, errors_of, matches, seconds, took_s
 from crashloop.checks.result import Result, holds, not_seen, refuted, saw_nothing
+from crashloop.plural import often
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +45,7 @@ def phase_failed(
     took = ", ".join(f"{(took_s(trace, e) or 0.0) * trace.scale:.1f}" for e in failed)
     where = f" at its limit of {limits[0] * trace.scale:g} s" if at_limit else ""
     return holds(
-        f"phase {phase} failed {_times(times)}{where} (after {took} s) "
+        f"phase {phase} failed {often(times)}{where} (after {took} s) "
         f"with {error_chain(failed[0].data)}",
         failed,
     )
@@ -138,10 +139,6 @@ def _where(event: Event) -> str:
     return f"phase {event.data.get('phase')} of attempt {event.attempt}"
 
 
-def _times(count: int) -> str:
-    return {1: "once", 2: "twice"}.get(count, f"{count} times")
-
-
 def _planned_limit_s(trace: Trace, event: Event) -> float | None:
     """The limit that the scenario gave the phase, in the incident's seconds, where it gave one."""
     timers = (trace.scenario.get("app") or {}).get("timers_s") or {}
@@ -160,7 +157,7 @@ def _miscounted(trace: Trace, phase: str, failed: Sequence[Event], times: int) -
         )
     if not failed:
         return _never_failed(trace, phase)
-    says = f"phase {phase} failed {_times(len(set(attempts)))}, not {_times(times)}"
+    says = f"phase {phase} failed {often(len(set(attempts)))}, not {often(times)}"
     ended = trace.of("phase.completed", "phase.degraded", phase=phase)
     if went_on := [e for e in ended if (e.attempt or 0) >= attempts[-1]]:
         how = "completed" if went_on[0].kind == "phase.completed" else "was degraded"

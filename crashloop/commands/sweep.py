@@ -14,6 +14,7 @@ from crashloop.engines.docker.owner import Owner
 from crashloop.engines.docker.removal import Done, Fate, Kind, remove
 from crashloop.engines.docker.sweep import find_images, find_runs
 from crashloop.errors import HarnessError
+from crashloop.plural import counted
 from crashloop.report.clean import clean
 from crashloop.report.lines import Line, Span, Tone, line
 from crashloop.report.terminal import Terminal
@@ -117,7 +118,7 @@ def _lines(swept: Swept) -> Iterator[Line]:
     if all(done.fate is Fate.LEFT for done in swept.done):
         is_unknown = swept.run.owner is Owner.UNKNOWN
         why = _LEFT_UNKNOWN if is_unknown else _OWNERS[swept.run.owner]
-        yield line(head, Span(f"  {why}: {_counted(swept.done)}", Tone.DIM))
+        yield line(head, Span(f"  {why}: {_by_kind(swept.done)}", Tone.DIM))
         return
     yield line(head, Span(f"  {_OWNERS[swept.run.owner]}", Tone.DIM))
     yield from (_line(done) for done in swept.done)
@@ -140,26 +141,22 @@ def closing_line(swept: Iterable[Swept], *, dry_run: bool) -> str:
             left.append(one.run.owner)
     gone = by_fate[Fate.PLANNED if dry_run else Fate.REMOVED]
     verb = "would remove" if dry_run else "removed"
-    parts = [f"{verb} {_counted(gone)}" if gone else "nothing to remove"]
+    parts = [f"{verb} {_by_kind(gone)}" if gone else "nothing to remove"]
     if failed := by_fate[Fate.FAILED]:
         parts[0] = parts[0] if gone else "removed nothing"
-        parts.append(f"could not remove {_counted(failed)}")
+        parts.append(f"could not remove {_by_kind(failed)}")
     if alive := left.count(Owner.ALIVE):
-        parts.append(f"left {_many(alive, 'running run')}")
+        parts.append(f"left {counted(alive, 'running run')}")
     if unknown := left.count(Owner.UNKNOWN):
-        parts.append(f"left {_many(unknown, 'run')} of unknown owners")
+        parts.append(f"left {counted(unknown, 'run')} of unknown owners")
     if images := [done for done in by_fate[Fate.LEFT] if done.thing.kind is Kind.IMAGE]:
-        parts.append(f"left {_counted(images)}")
+        parts.append(f"left {_by_kind(images)}")
     return "; ".join(parts)
 
 
-def _counted(done: Iterable[Done]) -> str:
+def _by_kind(done: Iterable[Done]) -> str:
     counts = Counter(one.thing.kind for one in done)
-    return ", ".join(_many(counts[kind], kind) for kind in Kind if counts[kind])
-
-
-def _many(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    return ", ".join(counted(counts[kind], kind) for kind in Kind if counts[kind])
 
 
 def _document(swept: list[Swept], order: SweepOrder, exit_status: int) -> dict[str, Any]:

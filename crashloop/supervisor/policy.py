@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from crashloop.errors import UsageError
 from crashloop.model import RestartPolicy
+from crashloop.plural import often
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,7 +95,7 @@ def decide(policy: RestartPolicy, exits: Sequence[Exit]) -> Decision:
         return Decision(restart=False, backoff_s=0.0, reason="exit 0 is not a failure")
     if policy.max_restarts and restarts >= policy.max_restarts:
         return Decision(
-            restart=False, backoff_s=0.0, reason=f"restarted {restarts} times, which is the limit"
+            restart=False, backoff_s=0.0, reason=f"restarted {often(restarts)}, which is the limit"
         )
     if policy.name == "cloud-run-observed":
         return Decision(

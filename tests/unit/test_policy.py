@@ -57,7 +57,7 @@ def test_every_restart_counts_towards_n_even_after_long_lives() -> None:
     policy = parse_policy("on-failure:2")
     exits = [Exit(status=3, run_s=100.0)] * 3
     assert [decide(policy, exits[: n + 1]).restart for n in range(3)] == [True, True, False]
-    assert decide(policy, exits).reason == "restarted 2 times, which is the limit"
+    assert decide(policy, exits).reason == "restarted twice, which is the limit"
 
 
 def test_exit_0_is_not_a_failure_and_a_signal_is() -> None:

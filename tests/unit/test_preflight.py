@@ -67,13 +67,37 @@ def test_a_module_of_ones_own_is_found_without_importing_it(tmp_path: Path, targ
     web = tmp_path / "shop" / "web"  # a namespace package and a regular one
     web.mkdir(parents=True)
     for path in (web / "__init__.py", web / "main.py", tmp_path / "alone.py"):
-        path.write_text("raise SystemExit('imported')")
+        path.write_text("raise SystemExit('imported')\napp = None")
 
     require_runnable(
         running(AppUnderTest(target=target, folder=str(tmp_path))),
         TimeScale(),
         on_this_machine=True,
     )
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["app = make()", "def app(): ...", "from shop import app", "from shop import *",
+     "globals()['app'] = 1", "def __getattr__(name): ..."],
+)  # fmt: skip
+def test_an_app_that_the_module_may_define_is_runnable(tmp_path: Path, source: str) -> None:
+    (tmp_path / "main_of_shop.py").write_text(source)
+    scenario = running(AppUnderTest(target="main_of_shop:app", folder=str(tmp_path)))
+
+    require_runnable(scenario, TimeScale(), on_this_machine=True)
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [("application = 1", "has no app: .*main_of_shop.py"), ("app = (", "main_of_shop.py:1: ")],
+)
+def test_a_module_that_cannot_give_the_app_is_named(tmp_path: Path, source: str, says: str) -> None:
+    (tmp_path / "main_of_shop.py").write_text(source)
+    scenario = running(AppUnderTest(target="main_of_shop:app", folder=str(tmp_path)))
+
+    with pytest.raises(UsageError, match=says):
+        require_runnable(scenario, TimeScale(), on_this_machine=True)
 
 
 def test_packages_that_the_sample_app_misses_are_named_with_what_to_install(
