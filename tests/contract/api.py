@@ -52,7 +52,7 @@ class Answer:
 
 
 class Api:
-    """A client of one server. When it ends it removes the proxies that came meanwhile.
+    """A client of one server. On leaving it removes the proxies made since it began.
 
     Toxiproxy never finds a proxy with a slash in its name again, so such a one stays.
     """

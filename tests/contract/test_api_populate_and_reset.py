@@ -56,7 +56,7 @@ def test_populate_leaves_it_even_when_enabled_differs(api: Api, proxy: Proxy) ->
 
 
 @pytest.mark.parametrize("changed", ["listen", "upstream"])
-def test_populate_replaces_a_proxy_at_other_addresses_and_its_toxics_are_gone(
+def test_populate_replaces_a_proxy_at_other_addresses_without_its_toxics(
     api: Api, wire: Wire, proxy: Proxy, changed: str
 ) -> None:
     proxy.add("latency", latency=1)
@@ -131,7 +131,7 @@ def test_reset_removes_every_toxic_and_enables_every_proxy(api: Api, wire: Wire)
         assert link.client.receive(4) == b"pong"
 
 
-def test_reset_lets_the_open_connections_go_on(api: Api, wire: Wire, proxy: Proxy) -> None:
+def test_reset_keeps_open_connections(api: Api, wire: Wire, proxy: Proxy) -> None:
     link = wire.link(proxy)
     proxy.add("latency", latency=60_000)
     link.server.send(b"held")
@@ -139,11 +139,11 @@ def test_reset_lets_the_open_connections_go_on(api: Api, wire: Wire, proxy: Prox
     assert link.client.receive(4) == b"held"
 
 
-def test_reset_wants_no_body_and_passes_over_one(api: Api) -> None:
+def test_reset_needs_no_body_and_ignores_one(api: Api) -> None:
     assert api.request("POST", "/reset", text="not JSON").status == 204
 
 
-def test_reset_tells_which_proxy_it_could_not_enable(api: Api) -> None:
+def test_reset_answers_with_the_error_of_a_proxy_that_it_could_not_enable(api: Api) -> None:
     api.create(upstream=UPSTREAM, listen="garbage", enabled=False)
     assert api.post("/reset").expect(500) == {
         "error": "listen tcp: address garbage: missing port in address",

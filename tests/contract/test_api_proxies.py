@@ -74,14 +74,14 @@ def test_a_disabled_proxy_keeps_the_address_that_was_asked_for(api: Api) -> None
     assert proxy.show() == body_of(proxy.name, enabled=False)
 
 
-def test_a_proxy_may_be_disabled_before_its_listen_address_makes_sense(api: Api) -> None:
+def test_a_disabled_proxy_may_have_an_unusable_listen_address(api: Api) -> None:
     proxy = api.create(upstream=UPSTREAM, listen="garbage", enabled=False)
     assert proxy.show() == body_of(proxy.name, listen="garbage", enabled=False)
     proxy.update(listen=LOOPBACK)  # or a later reset of all proxies would fail at it
 
 
 @pytest.mark.parametrize("listen", ["localhost:0", "127.0.0.1:0"])
-def test_a_listen_name_is_shown_as_the_address_that_it_means(api: Api, listen: str) -> None:
+def test_a_listen_name_is_shown_as_its_address(api: Api, listen: str) -> None:
     shown = api.create(upstream=UPSTREAM, listen=listen).show()
     assert shown == body_of(shown["name"], listen=f"127.0.0.1:{port_of(shown)}")
 
@@ -110,7 +110,7 @@ def test_keys_are_read_in_any_case(api: Api) -> None:
     assert api.post("/proxies", body).expect(201) == body_of(name, enabled=False)
 
 
-def test_null_means_not_given(api: Api) -> None:
+def test_null_counts_as_absent(api: Api) -> None:
     name = unique()
     body = {"name": name, "listen": LOOPBACK, "upstream": UPSTREAM, "enabled": None}
     made = api.post("/proxies", body).expect(201)
@@ -289,7 +289,7 @@ def test_an_update_to_an_unusable_address_is_a_500(api: Api, listen: str) -> Non
     assert refused["status"] == 500
 
 
-def test_a_removed_proxy_is_gone_and_its_port_free(api: Api, wire: Wire, proxy: Proxy) -> None:
+def test_a_removed_proxy_frees_its_port(api: Api, wire: Wire, proxy: Proxy) -> None:
     link = wire.link(proxy)
     address = proxy.address
     answer: Answer = api.delete(proxy.path)
@@ -318,9 +318,7 @@ def test_a_removed_proxy_is_gone_and_its_port_free(api: Api, wire: Wire, proxy: 
         ("DELETE", "/toxics/x"),
     ],
 )
-def test_an_unknown_proxy_is_a_404_whatever_is_asked_of_it(
-    api: Api, method: str, path: str
-) -> None:
+def test_an_unknown_proxy_is_a_404_for_every_request(api: Api, method: str, path: str) -> None:
     answer = api.request(method, f"{path_of(unique())}{path}", text="not JSON")
     assert answer.expect(404) == {"error": "proxy not found", "status": 404}
     assert answer.content_type == "text/plain; charset=utf-8"

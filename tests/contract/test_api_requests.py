@@ -70,12 +70,12 @@ def test_every_answer_has_an_id_of_its_own(api: Api) -> None:
     assert len(ids) == len(answers)
 
 
-def test_a_query_is_passed_over(api: Api) -> None:
+def test_a_query_is_ignored(api: Api) -> None:
     assert api.get("/version?x=1").status == 200
 
 
 @pytest.mark.parametrize("path", ["/version", "/proxies", "/metrics", "/proxies/x"])
-def test_a_browser_is_turned_away(api: Api, path: str) -> None:
+def test_a_browser_is_answered_403(api: Api, path: str) -> None:
     answer = api.request("GET", path, headers={"User-Agent": "Mozilla/5.0 (X11; Linux)"})
     assert (answer.status, answer.text) == (403, "User agent not allowed\n")
     assert answer.content_type == TEXT
@@ -119,7 +119,7 @@ def test_the_content_type_of_a_request_does_not_matter(api: Api) -> None:
     assert api.request("POST", "/proxies", text=text, headers=headers).status == 201
 
 
-def test_a_body_may_come_in_chunks(api: Api) -> None:
+def test_a_body_may_be_chunked(api: Api) -> None:
     host, port = api.url.removeprefix("http://").split(":")
     body = f'{{"name":"{unique()}","listen":"{LOOPBACK}","upstream":"{UPSTREAM}"}}'.encode()
     head = b"POST /proxies HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"

@@ -114,7 +114,7 @@ def test_keys_are_read_in_any_case(api: Api, proxy: Proxy) -> None:
     assert api.post(toxics(proxy), body).expect(200) == expected
 
 
-def test_null_means_not_given(api: Api, proxy: Proxy) -> None:
+def test_null_counts_as_absent(api: Api, proxy: Proxy) -> None:
     body = {"type": "latency", "name": None, "stream": None, "toxicity": None, "attributes": None}
     assert api.post(toxics(proxy), body).expect(200) == body_of("latency")
     rate = {"type": "bandwidth", "attributes": {"rate": None}}
@@ -210,7 +210,7 @@ def test_an_update_of_the_wrong_type_is_a_400(api: Api, proxy: Proxy, fields: ob
     assert toxic.show() == before
 
 
-def test_a_removed_toxic_is_gone(api: Api, proxy: Proxy) -> None:
+def test_a_removed_toxic_is_not_listed(api: Api, proxy: Proxy) -> None:
     toxic = proxy.add("latency")
     kept = proxy.add("latency", "upstream")
     answer = api.delete(toxic.path)
@@ -220,9 +220,7 @@ def test_a_removed_toxic_is_gone(api: Api, proxy: Proxy) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PATCH", "DELETE"])
-def test_an_unknown_toxic_is_a_404_whatever_is_asked_of_it(
-    api: Api, proxy: Proxy, method: str
-) -> None:
+def test_an_unknown_toxic_is_a_404_for_every_request(api: Api, proxy: Proxy, method: str) -> None:
     answer = api.request(method, f"{toxics(proxy)}/nothing", text="{}")
     assert answer.expect(404) == {"error": "toxic not found", "status": 404}
 

@@ -55,7 +55,7 @@ def _passes(address: Address, wire: Wire) -> bytes:
     ],
     ids=lambda fault: type(fault).__name__,
 )
-def test_a_fault_goes_in_and_is_healed(control: Control, wire: Wire, fault: Fault) -> None:
+def test_a_fault_is_injected_and_healed(control: Control, wire: Wire, fault: Fault) -> None:
     address = control.create("db", upstream=wire.upstream)
     control.inject("db", "trouble", fault)
     with Api(control.url) as api:

@@ -139,7 +139,7 @@ def test_a_second_latency_for_a_chunk_that_waited(kind: Kind, wire: Wire, proxy:
         assert b_took_s() >= 0.240 - GRAIN_S
 
 
-def test_what_a_toxic_holds_when_another_comes_and_goes(
+def test_what_a_toxic_holds_while_another_is_added_and_removed(
     kind: Kind, wire: Wire, proxy: Proxy
 ) -> None:
     proxy.add("latency", latency=FOR_EVER_MS)
@@ -183,7 +183,7 @@ def test_the_removal_of_a_reset_peer_that_waits(kind: Kind, wire: Wire, proxy: P
         assert removal_s() < FOR_EVER_MS / 2000
 
 
-def test_data_that_comes_to_a_negative_rate(kind: Kind, wire: Wire, tmp_path: Path) -> None:
+def test_data_that_meets_a_negative_rate(kind: Kind, wire: Wire, tmp_path: Path) -> None:
     """On a server of its own, as Toxiproxy's does not outlive it."""
     with running(kind, tmp_path) as server, httpx.Client(base_url=server.url) as http:
         body = {"name": "db", "listen": LOOPBACK, "upstream": wire.upstream}

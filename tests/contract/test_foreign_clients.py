@@ -275,7 +275,7 @@ def _traffic(address: tuple[str, int]) -> bytes | str:
         return "refused"
 
 
-def test_toxiproxy_cli_goes_through_a_proxys_life(cli: Cli, db: tuple[str, int]) -> None:
+def test_toxiproxy_cli_creates_toggles_and_deletes_a_proxy(cli: Cli, db: tuple[str, int]) -> None:
     assert cli("list") == ("db\tLISTEN\tUPSTREAM\tenabled\t0", 0)
     assert cli("inspect", "db") == ("", 0)
     assert _traffic(db) == b"hello"
@@ -289,7 +289,7 @@ def test_toxiproxy_cli_goes_through_a_proxys_life(cli: Cli, db: tuple[str, int])
     assert cli("list") == ("", 0)
 
 
-def test_toxiproxy_cli_goes_through_a_toxics_life(cli: Cli, db: tuple[str, int]) -> None:
+def test_toxiproxy_cli_adds_updates_and_removes_toxics(cli: Cli, db: tuple[str, int]) -> None:
     added = "Added {} toxic '{}' on proxy 'db'"
     assert cli("toxic", "add", "-t", "limit_data", "-a", "bytes=2", "db") == (
         added.format("downstream limit_data", "limit_data_downstream"),
@@ -367,13 +367,11 @@ def test_toxiproxy_cli_goes_through_a_toxics_life(cli: Cli, db: tuple[str, int])
     ],
 )
 @pytest.mark.usefixtures("db")
-def test_toxiproxy_cli_tells_an_error_in_the_same_words(
-    arguments: str, told: str, cli: Cli
-) -> None:
+def test_toxiproxy_cli_shows_the_same_errors(arguments: str, told: str, cli: Cli) -> None:
     assert cli(*arguments.split()) == (told, 1)
 
 
-def test_toxiproxy_cli_paints_the_same_tables_in_a_terminal(
+def test_toxiproxy_cli_prints_the_same_tables_in_a_terminal(
     cli: Cli, db: tuple[str, int], server: ProxyServer, upstream: str
 ) -> None:
     assert cli("toxic", "add", "-t", "latency", "-a", "latency=1", "db")[1] == 0

@@ -48,7 +48,7 @@ def test_a_healed_slow_close_ends_at_once_what_it_kept(wire: Wire, proxy: Proxy)
     assert link.client.ending() == "end"
 
 
-def test_an_updated_slow_close_counts_its_delay_anew(wire: Wire, proxy: Proxy) -> None:
+def test_an_updated_slow_close_restarts_its_delay(wire: Wire, proxy: Proxy) -> None:
     toxic = proxy.add("slow_close", "upstream", delay=FOR_EVER_MS)
     link = wire.link(proxy)
     link.client.close()

@@ -104,7 +104,7 @@ def test_an_update_takes_hold_of_the_next_data(wire: Wire, proxy: Proxy) -> None
     assert link.server.receive(4) == b"held"
 
 
-def test_an_update_of_toxicity_draws_anew_for_the_open_connections(
+def test_an_update_of_toxicity_draws_again_for_the_open_connections(
     api: Api, wire: Wire, proxy: Proxy
 ) -> None:
     toxic = proxy.add("latency", latency=FOR_EVER_MS)
@@ -147,7 +147,7 @@ def test_a_closed_connection_is_no_trouble_to_a_toxic(wire: Wire, proxy: Proxy) 
 
 @pytest.mark.parametrize("stream", STREAMS)
 @pytest.mark.parametrize("seed", [1, 2])
-def test_toxics_come_change_and_go_and_every_byte_arrives_in_order(
+def test_every_byte_arrives_in_order_while_toxics_are_added_changed_and_removed(
     wire: Wire, proxy: Proxy, stream: Stream, seed: int
 ) -> None:
     draw = random.Random(seed)  # noqa: S311  which toxic when; a seed makes it repeatable

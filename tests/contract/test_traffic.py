@@ -56,7 +56,7 @@ def test_a_server_may_speak_first(wire: Wire, proxy: Proxy) -> None:
 
 
 @pytest.mark.parametrize("stream", STREAMS)
-def test_the_end_comes_after_all_data(wire: Wire, proxy: Proxy, stream: Stream) -> None:
+def test_the_end_arrives_after_all_data(wire: Wire, proxy: Proxy, stream: Stream) -> None:
     source, sink = wire.link(proxy).ends(stream)
     data = pattern(100_000)
     source.send(data)
@@ -87,7 +87,7 @@ def test_many_clients_are_served_together(wire: Wire, proxy: Proxy) -> None:
         assert link.client.receive(5) == f"{number:05d}".encode()
 
 
-def test_a_burst_of_clients_is_not_turned_away(wire: Wire, proxy: Proxy) -> None:
+def test_a_burst_of_clients_is_served(wire: Wire, proxy: Proxy) -> None:
     clients = [wire.connect(proxy) for _ in range(50)]
     servers = [wire.accept() for _ in clients]
     for number, client in enumerate(clients):
@@ -168,7 +168,7 @@ def test_the_proxy_waits_for_a_slow_reader_and_loses_nothing(wire: Wire, proxy: 
     assert got == data
 
 
-def test_clients_gone_at_once_are_no_trouble(api: Api, wire: Wire) -> None:
+def test_clients_that_disconnect_at_once_do_no_harm(api: Api, wire: Wire) -> None:
     with Wire() as other:
         proxy = api.create(upstream=other.upstream)
         for _ in range(20):

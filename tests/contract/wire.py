@@ -165,7 +165,7 @@ class Wire:
 
 
 def until(condition: Callable[[], bool], awaited: str) -> None:
-    """Ask again and again, for what a server tells only when asked."""
+    """Poll a server for what it reports only when asked."""
     deadline = time.monotonic() + LIMIT_S
     while not condition():
         assert time.monotonic() < deadline, f"after {LIMIT_S:g} s not yet: {awaited}"
@@ -191,7 +191,7 @@ def pattern(size: int) -> bytes:
 
 
 def unused_port() -> Iterator[int]:
-    """A port that refuses and that nobody else is given meanwhile."""
+    """A port that refuses, bound so that no one else gets it."""
     with socket.socket() as keeper:
         keeper.bind(("127.0.0.1", 0))
         yield int(keeper.getsockname()[1])

@@ -90,7 +90,7 @@ def server() -> Iterator[int]:
         yield int(listener.getsockname()[1])
 
 
-def test_one_line_says_where_the_api_is_and_the_seed() -> None:
+def test_the_first_line_has_the_address_of_the_api_and_the_seed() -> None:
     with running("--seed", "7") as proxy:
         assert proxy.line.startswith("crashloop proxy: API on http://127.0.0.1:")
         assert proxy.seed == 7
@@ -101,7 +101,7 @@ def test_one_line_says_where_the_api_is_and_the_seed() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_tidily_with_open_links_and_readers(number: int) -> None:
+def test_a_signal_ends_it_cleanly_with_open_links_and_readers(number: int) -> None:
     with running() as proxy, server() as upstream:
         body = {"name": "db", "upstream": f"127.0.0.1:{upstream}"}
         _, answer = proxy.ask("POST", "/proxies", body)
@@ -146,7 +146,7 @@ def test_the_end_of_standard_input_ends_it() -> None:
         proxy.process.stdin = None
 
 
-def test_a_killed_parent_takes_it_along() -> None:
+def test_it_ends_when_its_parent_is_killed() -> None:
     script = (
         "import subprocess, sys\n"
         "child = subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE, stdout=subprocess.PIPE)\n"
@@ -165,7 +165,7 @@ def test_a_killed_parent_takes_it_along() -> None:
             assert ended(connection)
 
 
-def test_a_taken_port_is_told_with_status_2() -> None:
+def test_a_taken_port_exits_with_status_2() -> None:
     with server() as port:
         said = refused("--api", f"127.0.0.1:{port}")
     assert f"the API cannot listen on 127.0.0.1:{port}: address already in use" in said
@@ -181,13 +181,13 @@ def test_a_taken_port_is_told_with_status_2() -> None:
         ("nosuch host:1", "no such host"),
     ],
 )
-def test_an_address_that_is_none_is_told_with_status_2(api: str, words: str) -> None:
+def test_an_invalid_address_exits_with_status_2(api: str, words: str) -> None:
     said = refused("--api", api)
     assert words in said
     assert "Traceback" not in said
 
 
-def test_a_config_file_in_toxiproxys_form_is_followed_toxics_too(tmp_path: Path) -> None:
+def test_a_config_file_of_toxiproxy_is_loaded_with_its_toxics(tmp_path: Path) -> None:
     config = tmp_path / "toxiproxy.json"
     toxics = [{"type": "latency", "attributes": {"latency": 5}}]
     config.write_text(
@@ -217,7 +217,7 @@ def test_a_config_file_in_toxiproxys_form_is_followed_toxics_too(tmp_path: Path)
         ('[{"name":"a","upstream":"x:1","toxics":[{}]}]', "invalid toxic type"),
     ],
 )
-def test_a_bad_config_file_is_told_with_its_entry(tmp_path: Path, text: str, words: str) -> None:
+def test_an_error_in_a_config_file_names_the_entry(tmp_path: Path, text: str, words: str) -> None:
     config = tmp_path / "toxiproxy.json"
     config.write_text(text)
     said = refused("--config", str(config))
@@ -226,7 +226,24 @@ def test_a_bad_config_file_is_told_with_its_entry(tmp_path: Path, text: str, wor
     assert "\x1b" not in said
 
 
-def test_a_missing_config_file_is_told(tmp_path: Path) -> None:
+def test_what_is_ignored_of_a_config_file_is_printed_and_an_event(tmp_path: Path) -> None:
+    config = tmp_path / "toxiproxy.json"
+    toxic = {"type": "latency", "attributes": {"latecy\x1b": 5}}
+    proxy = {"name": "a", "listen": "127.0.0.1:0", "upstream": "http://x:1", "toxics": [toxic]}
+    config.write_text(json.dumps([proxy]))
+    with running("--config", str(config)) as served:
+        events = served.ask("GET", "/events?until=now")[1].decode()
+        served.end()
+        assert served.process.stderr is not None
+        printed = served.process.stderr.read()
+    for text in (printed, events):
+        assert "is a URL and cannot be dialled" in text
+        assert "latecy" in text
+        assert "\x1b" not in text
+    assert printed.count("crashloop proxy: warning: ") == events.count('"proxy.warning"') == 2
+
+
+def test_a_missing_config_file_is_named(tmp_path: Path) -> None:
     said = refused("--config", str(tmp_path / "nix"))
     assert "cannot be read: No such file" in said
 
@@ -240,7 +257,7 @@ def test_events_go_to_a_file_to_the_last_one(tmp_path: Path) -> None:
     assert kinds == ["proxy.created", "proxy.removed"]
 
 
-def test_events_on_standard_output_come_alone() -> None:
+def test_events_have_standard_output_to_themselves() -> None:
     process = begun("--events", "-")
     try:
         assert process.stdout is not None
@@ -263,7 +280,7 @@ def test_events_on_standard_output_come_alone() -> None:
         process.communicate(timeout=DEADLINE_S)
 
 
-def test_events_that_cannot_be_written_are_told_at_once(tmp_path: Path) -> None:
+def test_events_that_cannot_be_written_are_an_error_at_the_start(tmp_path: Path) -> None:
     said = refused("--events", str(tmp_path / "nix" / "events.jsonl"))
     assert "events cannot be written to" in said
     assert "No such file or directory" in said

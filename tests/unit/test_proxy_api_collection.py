@@ -1,4 +1,4 @@
-"""What clients do to the proxies: whole or not at all, one after the other, never for ever."""
+"""Changes of proxies are made whole or not at all, one after the other, within a time limit."""
 
 from __future__ import annotations
 
@@ -179,18 +179,6 @@ async def test_a_proxy_whose_toxics_fail_is_not_made_at_all(
     assert await refused(collection.create(body(toxics=[{"type": "hold"}])), 501) == "cannot"
     assert collection.documents() == {}
     assert machine.taken == set()
-
-
-async def test_a_proxy_made_disabled_listens_when_it_is_enabled(
-    collection: Collection, machine: Machine
-) -> None:
-    entry = await made(collection, listen="localhost:7", enabled=False)
-    assert (entry.enabled, entry.listen, machine.taken) == (False, "localhost:7", set())
-    await collection.add_toxic("db", b'{"type":"hold"}')
-    await collection.update("db", b'{"enabled":true}')
-    assert (entry.enabled, entry.listen, machine.taken) == (True, "127.0.0.1:7", {7})
-    assert entry.plane is not None
-    assert entry.plane.faults == {"hold_downstream": Hold()}
 
 
 @pytest.mark.parametrize("to", ["127.0.0.1:9", "127.0.0.1:99999", "nosuchport:x"])

@@ -53,7 +53,7 @@ async def test_a_reader_gets_each_event_as_it_happens() -> None:
     assert journal._waiting == []
 
 
-async def test_a_reader_that_is_too_slow_is_told_how_many_it_missed() -> None:
+async def test_a_reader_that_is_too_slow_learns_how_many_it_missed() -> None:
     journal = Journal(max_events=10)
     for _ in range(25):
         journal.emit("x", "", {})
@@ -119,7 +119,7 @@ async def test_closing_ends_the_readers_after_the_last_event() -> None:
         assert await asyncio.gather(*readers) == [["last"]] * 3
 
 
-async def test_a_reader_that_goes_away_leaves_nothing_behind() -> None:
+async def test_a_reader_that_disconnects_leaves_nothing_behind() -> None:
     journal = Journal()
     reader = asyncio.create_task(anext(journal.read()))
     await asyncio.sleep(0)
