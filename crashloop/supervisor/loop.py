@@ -7,6 +7,7 @@ import signal
 import time
 from typing import TYPE_CHECKING, Protocol
 
+from crashloop.checks.lines import seconds
 from crashloop.clock import NS_PER_S, TimeScale
 from crashloop.supervisor.policy import Exit, decide
 
@@ -140,7 +141,7 @@ class Supervisor:
         counting them twenty-fold would let every life pass Docker's 10 s.
         """
         waited_s = sum(
-            float(event.data.get("duration_s") or 0)
+            seconds(event.data, "duration_s") or 0.0
             for event in self._recorder.events
             if event.attempt == attempt and event.kind in {"phase.failed", "phase.degraded"}
         )

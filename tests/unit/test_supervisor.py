@@ -25,7 +25,7 @@ class Life:
 
     pid = 1
 
-    def __init__(self, recorder: Recorder, attempt: int, waited_s: float) -> None:
+    def __init__(self, recorder: Recorder, attempt: int, waited_s: object) -> None:
         self._recorder = recorder
         self._attempt = attempt
         self._waited_s = waited_s
@@ -62,7 +62,7 @@ def recorder(tmp_path: Path) -> Iterator[Recorder]:
         yield Recorder(writer, redactor)
 
 
-async def lives(recorder: Recorder, *, policy: str, factor: float, waited_s: float) -> list[Event]:
+async def lives(recorder: Recorder, *, policy: str, factor: float, waited_s: object) -> list[Event]:
     async def start(attempt: int) -> Life:
         return Life(recorder, attempt, waited_s)
 
@@ -105,6 +105,16 @@ async def test_an_app_cannot_claim_to_have_waited_longer_than_it_lived(recorder:
 
     exited = next(e for e in events if e.kind == "process.exited")
     assert exited.data["run_incident_s"] <= exited.data["run_s"] * 20 + 0.001
+
+
+@pytest.mark.parametrize("waited_s", ["long", [1], {}, True, -1, float("nan")])
+async def test_a_duration_that_cannot_be_read_counts_as_no_wait(
+    recorder: Recorder, waited_s: object
+) -> None:
+    events = await lives(recorder, policy="on-failure:1", factor=1000, waited_s=waited_s)
+
+    exited = next(e for e in events if e.kind == "process.exited")
+    assert exited.data["run_incident_s"] < 1
 
 
 async def test_a_stop_during_a_start_ends_the_attempt_once_it_runs(recorder: Recorder) -> None:
