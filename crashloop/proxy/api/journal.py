@@ -67,11 +67,6 @@ class Journal:
         self.newest = 0
         self.missed = 0
 
-    @property
-    def kept(self) -> int:
-        """Events that can be read now."""
-        return len(self._events)
-
     def emitter(self, proxy: str) -> Emit:
         """What a proxy of this name calls when something happens."""
 
