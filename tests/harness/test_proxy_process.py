@@ -125,6 +125,8 @@ def test_a_signal_ends_it_cleanly_with_open_links_and_readers(number: int) -> No
             assert b'"kind":"link.closed"' in told
             assert b'"kind":"proxy.removed"' in told
             assert told.endswith(b"0\r\n\r\n")
+        assert proxy.process.stderr is not None
+        assert proxy.process.stderr.read() == ""
 
 
 def ended(connection: socket.socket) -> bool:

@@ -90,6 +90,8 @@ class ApiServer:
                 await connection.run()
         except OSError:
             connection.abort()  # the client has disconnected
+        except asyncio.CancelledError:
+            connection.abort()  # by `stop`; Python 3.11 reports a cancelled handler as an error
         except BaseException:
             connection.abort()
             raise
