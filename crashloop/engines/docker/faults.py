@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from crashloop.proxy.faults import Latency
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from crashloop.faults.injector import Injector
     from crashloop.proxy.control.toxiproxy import ToxiproxyControl
     from crashloop.proxy.faults import Fault
+
+MILLISECOND_S = 0.001
 
 
 class Faults:
@@ -40,8 +43,11 @@ class ToxiproxyFaults:
         self._witness = witness
 
     async def inject(self, fault_id: str, fault: Fault) -> None:
-        """Add the toxic."""
+        """Add the toxic; CapabilityError for a latency below Toxiproxy's smallest, 1 ms."""
         assert isinstance(fault, Latency)
+        if fault.latency_s >= MILLISECOND_S:  # a scaled time need not be whole milliseconds
+            whole_s = round(fault.latency_s, 3), round(fault.jitter_s, 3)
+            fault = replace(fault, latency_s=whole_s[0], jitter_s=whole_s[1])
         self._witness.expect_delay(fault_id, fault.latency_s)
         await asyncio.to_thread(self._control.inject, self._proxy, fault_id, fault)
 
