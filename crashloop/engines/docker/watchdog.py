@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from typing import Self
 
@@ -53,6 +54,8 @@ class Watchdog:
         if kind is None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(DONE_BOUND_S)
+        else:  # it may need longer than this process lives
+            threading.Thread(target=self._process.wait, daemon=True, name="watchdog").start()
 
 
 def remove_all(run_id: str) -> None:
