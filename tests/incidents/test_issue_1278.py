@@ -1,60 +1,88 @@
-"""The three tests that the original suite promised: start-up failure, loop, log pattern."""
+"""The proof of issue 1278, and a closer look at its reproduction and its log."""
 
 from __future__ import annotations
 
+import asyncio
 import json
-from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import pytest
 
 from crashloop.checks.logs import failure_pattern
+from crashloop.clock import TimeScale
 from crashloop.cloud_logging import MODELLED
 from crashloop.incidents import incident
 from crashloop.incidents.issue_1278 import TIME_OUTS_AND_CONNECTION_ERRORS
-from crashloop.model import PHASES, Verdict
+from crashloop.model import PHASES, Role, Verdict
+from crashloop.options import RunOptions
+from crashloop.proof import Proof, prove
 
 if TYPE_CHECKING:
-    from crashloop.testing import Lab, LabRun
+    from crashloop.run import Run
 
-MUTANTS = Path(__file__).parents[2] / "fixtures" / "mutants"
+# Four runs take long: whoever looks at them does so in one worker.
+pytestmark = pytest.mark.xdist_group("proof")
 
 
-async def test_complete_start_up_failure(lab: Lab) -> None:
-    run = await lab.run("issue-1278")
+@pytest.fixture(scope="module")
+def proof(tmp_path_factory: pytest.TempPathFactory) -> Proof:
+    scale = TimeScale(factor=10)  # fair on a busy machine, too
+    options = RunOptions(scale=scale, artifacts=tmp_path_factory.mktemp("proof") / "runs")
+    return asyncio.run(prove(incident("issue-1278"), {}, options))
 
-    run.expect(Verdict.REPRODUCED)
-    failed = run.events("phase.failed")
+
+@pytest.fixture
+def run(proof: Proof) -> Run:
+    return next(step.run for step in proof.steps if step.role is Role.REPRODUCTION)
+
+
+def test_the_four_runs_of_the_proof_end_as_they_must(proof: Proof) -> None:
+    assert proof.proven, [(step.role, step.shortfall) for step in proof.steps]
+    by_role = {step.role: step for step in proof.steps}
+    healthy = by_role[Role.CONTROL].healthy
+    assert healthy is not None
+    assert healthy.verdict is Verdict.REPRODUCED
+    unplugged = by_role[Role.UNPLUGGED].run
+    assert unplugged.verdict is Verdict.INCONCLUSIVE
+    assert "faults_have_receipts" in unplugged.judgement.reason
+    assert all(not event.data["plugged"] for event in unplugged.trace.of("fault.injected"))
+    remedied = by_role[Role.REMEDY].run.trace
+    answered = remedied.of("golden.answered")[0]
+    assert answered.data["stored"] is False, "the message arrived while the database was away"
+    assert answered.mono_ns < remedied.of("fault.healed")[0].mono_ns
+    assert remedied.of("golden.row")
+
+
+def test_complete_start_up_failure(run: Run) -> None:
+    assert run.verdict is Verdict.REPRODUCED
+    failed = run.trace.of("phase.failed")
     assert [event.data["phase"] for event in failed] == ["database"] * 3
     assert {error["type"] for event in failed for error in event.data["error"]} >= {"TimeoutError"}
     for attempt in (1, 2, 3):
-        done = [event.data["phase"] for event in run.events("phase.completed", attempt=attempt)]
+        done = [event.data["phase"] for event in run.trace.of("phase.completed", attempt=attempt)]
         assert done == ["init", "dependencies"]
-        assert not run.events("port.opened", attempt=attempt)
-        assert run.events("link.held", attempt=attempt)
+        assert not run.trace.of("port.opened", attempt=attempt)
+        assert run.trace.of("link.held", attempt=attempt)
 
 
-async def test_container_restart_cycle(lab: Lab) -> None:
-    run = await lab.run("issue-1278")
-
-    run.expect(Verdict.REPRODUCED)
-    deaths = [event for event in run.events("process.exited") if not event.data["requested"]]
-    starts = run.events("process.started")
+def test_container_restart_cycle(run: Run) -> None:
+    deaths = [event for event in run.trace.of("process.exited") if not event.data["requested"]]
+    starts = run.trace.of("process.started")
     assert [event.data["exit_code"] for event in deaths] == [3, 3, 3]
     assert len({event.data["pid"] for event in starts}) == len(starts) == 4
-    boots = [event.data["boot_id"] for event in run.events("startup.started")]
+    boots = [event.data["boot_id"] for event in run.trace.of("startup.started")]
     assert len(set(boots)) == 4
     for died, started in zip(deaths, starts[1:], strict=True):
         assert started.mono_ns > died.mono_ns
-    recovered = [e.data["phase"] for e in run.events("phase.completed", attempt=4)]
+    recovered = [e.data["phase"] for e in run.trace.of("phase.completed", attempt=4)]
     assert recovered == list(PHASES)
-    row = run.events("golden.row")[-1]
-    assert row.source == "database"
+    assert run.trace.of("golden.row")[-1].source == "database"
 
 
-async def test_failure_pattern_in_the_logs(lab: Lab) -> None:
-    run = await lab.run("issue-1278")
+def test_failure_pattern_in_the_logs(run: Run) -> None:
+    text = (run.artifacts / "cloud-logging.jsonl").read_text()
+    entries = [json.loads(line) for line in text.splitlines()]
 
-    entries = _log(run)
     result = failure_pattern(
         entries, phase="database", code=3, times=3, errors=TIME_OUTS_AND_CONNECTION_ERRORS
     )
@@ -63,27 +91,3 @@ async def test_failure_pattern_in_the_logs(lab: Lab) -> None:
     assert [entry["textPayload"] for entry in exits] == ["Container called exit(3)."] * 3
     assert all(entry["labels"][MODELLED] == "true" for entry in exits)
     assert not any(MODELLED in e["labels"] for e in entries if "jsonPayload" in e)
-
-
-async def test_the_log_of_a_programming_error_with_the_same_exit_code_is_rejected(
-    lab: Lab,
-) -> None:
-    scenario = incident("issue-1278").scenario()
-    mutant = replace(scenario.app, target="name_error_in_dependencies:app", folder=str(MUTANTS))
-
-    run = await lab.run(replace(scenario, app=mutant))
-
-    entries = _log(run)
-    assert [e["textPayload"] for e in entries if "textPayload" in e][:3] == [
-        "Container called exit(3)."
-    ] * 3
-    result = failure_pattern(
-        entries, phase="database", code=3, times=3, errors=TIME_OUTS_AND_CONNECTION_ERRORS
-    )
-    assert result.holds is False
-    assert "died in phase dependencies (NameError), not in database" in result.says
-
-
-def _log(run: LabRun) -> list[dict[str, Any]]:
-    text = (run.artifacts / "cloud-logging.jsonl").read_text()
-    return [json.loads(line) for line in text.splitlines()]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from crashloop_edits import changed, without
-from crashloop_traces import NAME_ERROR, control, reproduction
+from crashloop_edits import changed, died_in_dependencies, without
+from crashloop_traces import CONTROL, NAME_ERROR, REPRODUCTION
 
 from crashloop.checks.logs import failure_pattern
 from crashloop.cloud_logging import log_entries
@@ -19,22 +19,23 @@ CANCELED = [{"type": "psycopg.errors.QueryCanceled", "sqlstate": "57014", "errno
 
 
 def failures(**data: Any) -> Trace:
-    return changed(reproduction(), "phase.failed", attempt=2, **data)
+    return changed(REPRODUCTION, "phase.failed", attempt=2, **data)
 
 
 @pytest.mark.parametrize(
     ("trace", "holds", "says"),
     [
-        (reproduction(), True, "phase database failed 3 times at its limit"),
+        (REPRODUCTION, True, "phase database failed 3 times at its limit"),
         (failures(duration_s=None), True, "phase database failed 3 times at its limit"),
         (failures(limit_s=None), None, "names no limit"),
         (failures(error=None), None, "names no error"),
         (failures(error=CANCELED), False, "QueryCanceled [57014], which is not a time-out"),
         (failures(error=NAME_ERROR), False, "NameError, which is not a time-out"),
         (failures(duration_s=0.1), False, "it ended early"),
-        (changed(reproduction(), "process.exited", attempt=3, exit_code=1), False, "exit 1"),
-        (without(reproduction(), "phase.failed", "phase.started"), False, "not in database"),
-        (control(), False, "never failed; in attempt 1 it completed"),
+        (changed(REPRODUCTION, "process.exited", attempt=3, exit_code=1), False, "exit 1"),
+        (without(REPRODUCTION, "phase.failed", "phase.started"), False, "not in database"),
+        (died_in_dependencies(), False, "phase dependencies (NameError), not in database"),
+        (CONTROL, False, "never failed; in attempt 1 it completed"),
     ],
 )
 def test_the_pattern_is_there_or_what_is_there_instead(

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from crashloop_cases import Case, cases
-from crashloop_edits import changed, inserted, moved, one, without
+from crashloop_edits import changed, died_in_dependencies, inserted, moved, one, without
 from crashloop_traces import (
     CONTROL,
     NAME_ERROR,
@@ -40,14 +40,6 @@ def failures_of_one_attempt() -> Trace:
 def of_another_class(sqlstate: str) -> Trace:
     error = [{"type": "asyncpg.exceptions.PostgresError", "sqlstate": sqlstate, "errno": None}]
     return changed(REPRODUCTION, "phase.failed", error=error)
-
-
-def died_in_dependencies() -> Trace:
-    phases = ("phase.started", "phase.completed", "phase.failed")
-    trace = without(REPRODUCTION, *phases, phase="database")
-    data = {"phase": "dependencies", "error": NAME_ERROR}
-    begun = one(trace, "phase.started", 1, "dependencies")
-    return inserted(trace, begun, "app", "phase.failed", attempt=1, **data)
 
 
 def died_in_cache() -> Trace:
