@@ -1,27 +1,24 @@
-"""Fixtures of the proxy's tests: a loop of each kind, and a folder short enough for a socket."""
+"""Fixtures of the proxy's tests: the event loops, and a folder short enough for a socket."""
 
 import asyncio
 import tempfile
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import uvloop
-from proxied import LIMIT_S, LOOPBACK, Run
+from proxied import LOOPBACK
+
+LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
 
-@pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
-def run(request: pytest.FixtureRequest) -> Run:
-    def runs(scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        async def bounded() -> None:
-            async with asyncio.timeout(LIMIT_S):
-                await scenario()
-
-        with asyncio.Runner(loop_factory=request.param) as runner:
-            runner.run(bounded())
-
-    return runs
+def pytest_asyncio_loop_factories(
+    item: pytest.Item,
+) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The loops that a mark may choose from; asyncio's for a test without one."""
+    mark = item.get_closest_marker("asyncio")
+    chosen = mark is not None and "loop_factories" in mark.kwargs
+    return LOOPS if chosen else {"asyncio": LOOPS["asyncio"]}
 
 
 @pytest.fixture

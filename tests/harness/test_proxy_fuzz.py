@@ -24,7 +24,7 @@ ANSWER_S = 5
 GROWTH_BYTES = 30 * 1024 * 1024
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProxyServer]:
     with running_built_in(tmp_path_factory.mktemp("proxy")) as server:
         yield server

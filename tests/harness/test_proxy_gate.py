@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from proxied import Client, Recorder, Run, kernel, proxied
+from proxied import Client, Recorder, kernel, proxied
 
 from crashloop.errors import CapabilityError, UsageError
 from crashloop.proxy import (
@@ -21,126 +21,113 @@ from crashloop.proxy import (
     Refuse,
 )
 
+pytestmark = pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])
 
-def test_held_clients_are_released_together_at_the_heal_once_each(
-    run: Run, listen: str | tuple[str, int]
+
+async def test_held_clients_are_released_together_at_the_heal_once_each(
+    listen: str | tuple[str, int],
 ) -> None:
-    async def scenario() -> None:
-        async with proxied(listen) as (proxy, recorder):
-            before = await Client.reach(proxy.address)
-            await before.ask(b"open")
-            await proxy.inject("hold", Hold())
-            held = [await Client.reach(proxy.address) for _ in range(3)]
-            asking = [asyncio.create_task(each.ask(b"early words")) for each in held]
-            await recorder.wait("link.held", 3)
-            assert await before.ask(b"untouched") == b"untouched"
-            assert len(recorder.of("link.connected")) == 1
-            assert not any(task.done() for task in asking)
-            await proxy.heal("hold")
-            released = recorder.of("link.released")
-            assert await asyncio.gather(*asking) == [b"early words"] * 3
-            assert [each["reason"] for each in released] == ["healed"] * 3
-            assert len({each["link"] for each in released}) == 3
-            after = await Client.reach(proxy.address)
-            assert await after.ask(b"ordinary") == b"ordinary"
-            assert len(recorder.of("link.released")) == len(recorder.of("link.held")) == 3
-            for each in (before, after, *held):
-                each.writer.close()
-
-    run(scenario)
-
-
-def test_a_hold_with_a_delay_releases_each_client_then_and_never_before(run: Run) -> None:
-    async def scenario() -> None:
-        async with proxied() as (proxy, recorder):
-            await proxy.inject("hold", Hold(delay_s=0.05))
-            for _ in range(4):
-                client = await Client.reach(proxy.address)
-                assert await client.ask(b"x") == b"x"
-                client.writer.close()
-            await proxy.heal("hold")
+    async with proxied(listen) as (proxy, recorder):
+        before = await Client.reach(proxy.address)
+        await before.ask(b"open")
+        await proxy.inject("hold", Hold())
+        held = [await Client.reach(proxy.address) for _ in range(3)]
+        asking = [asyncio.create_task(each.ask(b"early words")) for each in held]
+        await recorder.wait("link.held", 3)
+        assert await before.ask(b"untouched") == b"untouched"
+        assert len(recorder.of("link.connected")) == 1
+        assert not any(task.done() for task in asking)
+        await proxy.heal("hold")
         released = recorder.of("link.released")
-        assert [each["reason"] for each in released] == ["delay"] * 4
-        assert min(each["held_s"] for each in released) >= 0.05
+        assert await asyncio.gather(*asking) == [b"early words"] * 3
+        assert [each["reason"] for each in released] == ["healed"] * 3
+        assert len({each["link"] for each in released}) == 3
+        after = await Client.reach(proxy.address)
+        assert await after.ask(b"ordinary") == b"ordinary"
+        assert len(recorder.of("link.released")) == len(recorder.of("link.held")) == 3
+        for each in (before, after, *held):
+            each.writer.close()
 
-    run(scenario)
 
-
-def test_a_client_that_leaves_while_held_is_recorded_at_once_and_never_dialled(
-    run: Run, listen: str | tuple[str, int]
-) -> None:
-    async def scenario() -> None:
-        async with proxied(listen) as (proxy, recorder):
-            await proxy.inject("hold", Hold(delay_s=60))
+async def test_a_hold_with_a_delay_releases_each_client_then_and_never_before() -> None:
+    async with proxied() as (proxy, recorder):
+        await proxy.inject("hold", Hold(delay_s=0.05))
+        for _ in range(4):
             client = await Client.reach(proxy.address)
-            client.writer.write(b"start-up packet")
-            await recorder.wait("link.held")
+            assert await client.ask(b"x") == b"x"
             client.writer.close()
-            (released,) = await recorder.wait("link.released")
-            (closed,) = await recorder.wait("link.closed")
-            assert (released["reason"], closed["by"]) == ("client closed", "client")
-            await proxy.heal("hold")
-            assert len(recorder.of("link.released")) == 1
-            assert recorder.of("link.connected") == []
-
-    run(scenario)
+        await proxy.heal("hold")
+    released = recorder.of("link.released")
+    assert [each["reason"] for each in released] == ["delay"] * 4
+    assert min(each["held_s"] for each in released) >= 0.05
 
 
-def test_latency_delays_every_chunk_of_an_open_link_and_its_heal_passes_on_what_waits(
-    run: Run,
+async def test_a_client_that_leaves_while_held_is_recorded_at_once_and_never_dialled(
+    listen: str | tuple[str, int],
 ) -> None:
-    async def scenario() -> None:
-        async with proxied() as (proxy, recorder):
-            client = await Client.reach(proxy.address)
-            await client.ask(b"open")
-            await proxy.inject("slow", Latency(latency_s=0.03))
-            for number in range(5):
-                begun = time.monotonic()
-                assert await client.ask(b"%d" % number) == b"%d" % number
-                assert time.monotonic() - begun >= 0.03
-            await proxy.inject("stuck", Latency(latency_s=60, direction="upstream"))
-            asking = asyncio.create_task(client.ask(b"kept back"))
-            await asyncio.sleep(0)
-            await proxy.heal("slow")
-            await proxy.heal("stuck")
-            assert await asking == b"kept back"
-            client.writer.close()
-            (closed,) = await recorder.wait("link.closed")
-        receipts = [each for each in recorder.of("link.delayed") if each["fault"] == "slow"]
-        assert [each["chunk"] for each in receipts] == [1, 2, 3]
-        assert min(each["delay_s"] for each in receipts) >= 0.03
-        slow = closed["delays"][0]
-        assert (slow["fault"], slow["direction"], slow["chunks"]) == ("slow", "downstream", 5)
-
-    run(scenario)
+    async with proxied(listen) as (proxy, recorder):
+        await proxy.inject("hold", Hold(delay_s=60))
+        client = await Client.reach(proxy.address)
+        client.writer.write(b"start-up packet")
+        await recorder.wait("link.held")
+        client.writer.close()
+        (released,) = await recorder.wait("link.released")
+        (closed,) = await recorder.wait("link.closed")
+        assert (released["reason"], closed["by"]) == ("client closed", "client")
+        await proxy.heal("hold")
+        assert len(recorder.of("link.released")) == 1
+        assert recorder.of("link.connected") == []
 
 
-def test_a_refusal_resets_open_links_refuses_new_ones_and_keeps_the_address(
-    run: Run, listen: str | tuple[str, int]
+async def test_latency_delays_every_chunk_of_an_open_link_and_its_heal_passes_on_what_waits() -> (
+    None
+):
+    async with proxied() as (proxy, recorder):
+        client = await Client.reach(proxy.address)
+        await client.ask(b"open")
+        await proxy.inject("slow", Latency(latency_s=0.03))
+        for number in range(5):
+            begun = time.monotonic()
+            assert await client.ask(b"%d" % number) == b"%d" % number
+            assert time.monotonic() - begun >= 0.03
+        await proxy.inject("stuck", Latency(latency_s=60, direction="upstream"))
+        asking = asyncio.create_task(client.ask(b"kept back"))
+        await asyncio.sleep(0)
+        await proxy.heal("slow")
+        await proxy.heal("stuck")
+        assert await asking == b"kept back"
+        client.writer.close()
+        (closed,) = await recorder.wait("link.closed")
+    receipts = [each for each in recorder.of("link.delayed") if each["fault"] == "slow"]
+    assert [each["chunk"] for each in receipts] == [1, 2, 3]
+    assert min(each["delay_s"] for each in receipts) >= 0.03
+    slow = closed["delays"][0]
+    assert (slow["fault"], slow["direction"], slow["chunks"]) == ("slow", "downstream", 5)
+
+
+async def test_a_refusal_resets_open_links_refuses_new_ones_and_keeps_the_address(
+    listen: str | tuple[str, int],
 ) -> None:
-    async def scenario() -> None:
-        async with proxied(listen) as (proxy, recorder):
-            client = await Client.reach(proxy.address)
-            await client.ask(b"open")
-            address = proxy.address
-            for round_number in range(3):
-                await proxy.inject("down", Refuse())
-                with pytest.raises(ConnectionRefusedError):
-                    await Client.reach(address)
-                if not address.path:
-                    _assert_taken(address)
-                await proxy.heal("down")
-                again = await Client.reach(address)
-                assert await again.ask(b"back") == b"back"
-                again.writer.close()
-                await recorder.wait("link.closed", 2 + round_number)
-            with contextlib.suppress(ConnectionResetError):
-                assert await client.reader.read(1) == b""
-            client.writer.close()
-        assert {each["observed"] for each in recorder.of("gate.checked")} == {"refused"}
-        assert recorder.of("link.closed")[0]["by"] == "proxy"
-
-    run(scenario)
+    async with proxied(listen) as (proxy, recorder):
+        client = await Client.reach(proxy.address)
+        await client.ask(b"open")
+        address = proxy.address
+        for round_number in range(3):
+            await proxy.inject("down", Refuse())
+            with pytest.raises(ConnectionRefusedError):
+                await Client.reach(address)
+            if not address.path:
+                _assert_taken(address)
+            await proxy.heal("down")
+            again = await Client.reach(address)
+            assert await again.ask(b"back") == b"back"
+            again.writer.close()
+            await recorder.wait("link.closed", 2 + round_number)
+        with contextlib.suppress(ConnectionResetError):
+            assert await client.reader.read(1) == b""
+        client.writer.close()
+    assert {each["observed"] for each in recorder.of("gate.checked")} == {"refused"}
+    assert recorder.of("link.closed")[0]["by"] == "proxy"
 
 
 def _assert_taken(address: Address) -> None:
@@ -152,62 +139,51 @@ def _assert_taken(address: Address) -> None:
                 thief.bind((address.host, address.port))
 
 
-def test_a_black_hole_on_a_unix_socket_is_declined_with_a_hint_to_hold(
-    run: Run, folder: Path
-) -> None:
-    async def scenario() -> None:
-        async with proxied(str(folder / "in")) as (proxy, recorder):
-            for fault in (BlackHole(), ConnectDelay(delay_s=1)):
-                with pytest.raises(CapabilityError, match="Use Hold"):
-                    await proxy.inject("hole", fault)
-            client = await Client.reach(proxy.address)
-            assert await client.ask(b"x") == b"x"
-            client.writer.close()
-        assert [kind for kind, _ in recorder.events if kind.startswith("gate")] == []
-
-    run(scenario)
+async def test_a_black_hole_on_a_unix_socket_is_declined_with_a_hint_to_hold(folder: Path) -> None:
+    async with proxied(str(folder / "in")) as (proxy, recorder):
+        for fault in (BlackHole(), ConnectDelay(delay_s=1)):
+            with pytest.raises(CapabilityError, match="Use Hold"):
+                await proxy.inject("hole", fault)
+        client = await Client.reach(proxy.address)
+        assert await client.ask(b"x") == b"x"
+        client.writer.close()
+    assert [kind for kind, _ in recorder.events if kind.startswith("gate")] == []
 
 
-def test_a_gate_has_one_fault_at_a_time_and_an_id_is_used_once(run: Run) -> None:
-    async def scenario() -> None:
-        async with proxied() as (proxy, _):
-            await proxy.inject("down", Refuse())
-            with pytest.raises(UsageError, match="'down' has the gate"):
-                await proxy.inject("hole", BlackHole())
-            with pytest.raises(UsageError, match="already"):
-                await proxy.inject("down", Hold())
-            with pytest.raises(UsageError, match="no fault 'hole'"):
-                await proxy.heal("hole")
-
-    run(scenario)
+async def test_a_gate_has_one_fault_at_a_time_and_an_id_is_used_once() -> None:
+    async with proxied() as (proxy, _):
+        await proxy.inject("down", Refuse())
+        with pytest.raises(UsageError, match="'down' has the gate"):
+            await proxy.inject("hole", BlackHole())
+        with pytest.raises(UsageError, match="already"):
+            await proxy.inject("down", Hold())
+        with pytest.raises(UsageError, match="no fault 'hole'"):
+            await proxy.heal("hole")
 
 
 @kernel
-def test_leaving_the_proxy_with_faults_on_leaves_nothing_behind(run: Run) -> None:
-    async def scenario() -> None:
-        async with proxied() as (proxy, recorder):
-            await proxy.inject("hold", Hold())
-            held = await Client.reach(proxy.address)
-            await recorder.wait("link.held")
-            await proxy.inject("slow", Latency(latency_s=60))
-            await proxy.inject("hole", BlackHole())
-            waiting = asyncio.create_task(Client.reach(proxy.address))
-            await recorder.wait("gate.syn_seen")
-        (released,) = recorder.of("link.released")
-        assert released["reason"] == "proxy closed"
-        assert recorder.of("gate.syn_gone")[0]["reason"] == "unwatched"
-        with pytest.raises(ConnectionRefusedError):
-            await waiting
-        held.writer.close()
-        left = asyncio.all_tasks() - {asyncio.current_task()}
-        assert not [task for task in left if "serve" not in repr(task)]
-
-    run(scenario)
+async def test_leaving_the_proxy_with_faults_on_leaves_nothing_behind() -> None:
+    async with proxied() as (proxy, recorder):
+        await proxy.inject("hold", Hold())
+        held = await Client.reach(proxy.address)
+        await recorder.wait("link.held")
+        await proxy.inject("slow", Latency(latency_s=60))
+        await proxy.inject("hole", BlackHole())
+        waiting = asyncio.create_task(Client.reach(proxy.address))
+        await recorder.wait("gate.syn_seen")
+    (released,) = recorder.of("link.released")
+    assert released["reason"] == "proxy closed"
+    assert recorder.of("gate.syn_gone")[0]["reason"] == "unwatched"
+    with pytest.raises(ConnectionRefusedError):
+        await waiting
+    held.writer.close()
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    assert not [task for task in left if "serve" not in repr(task)]
 
 
 @pytest.mark.parametrize("reset", [False, True])
-def test_the_first_connections_are_closed_at_once_and_later_ones_served(
-    run: Run, listen: str | tuple[str, int], *, reset: bool
+async def test_the_first_connections_are_closed_at_once_and_later_ones_served(
+    listen: str | tuple[str, int], *, reset: bool
 ) -> None:
     async def turned_away(address: Address) -> str:
         try:
@@ -217,112 +193,58 @@ def test_the_first_connections_are_closed_at_once_and_later_ones_served(
         except ConnectionResetError:
             return "reset"
 
-    async def scenario() -> None:
-        async with proxied(listen) as (proxy, recorder):
-            await proxy.inject("first", AcceptClose(connections=2, reset=reset))
-            seen = [await turned_away(proxy.address) for _ in range(2)]
-            client = await Client.reach(proxy.address)
-            assert await client.ask(b"x") == b"x"
+    async with proxied(listen) as (proxy, recorder):
+        await proxy.inject("first", AcceptClose(connections=2, reset=reset))
+        seen = [await turned_away(proxy.address) for _ in range(2)]
+        client = await Client.reach(proxy.address)
+        assert await client.ask(b"x") == b"x"
+        client.writer.close()
+        await recorder.wait("link.closed", 3)
+    assert seen == ["reset" if reset and not proxy.address.path else "end"] * 2
+    assert [each["reset"] for each in recorder.of("link.turned_away")] == [reset] * 2
+    closed = recorder.of("link.closed")
+    assert [each.get("fault") for each in closed] == ["first", "first", None]
+
+
+async def test_only_the_first_connections_are_held_and_open_ones_never() -> None:
+    async with proxied() as (proxy, recorder):
+        before = await Client.reach(proxy.address)
+        await before.ask(b"open")
+        await proxy.inject("first", Hold(connections=1))
+        await proxy.inject("slow", Latency(latency_s=60, connections=1))
+        held = await Client.reach(proxy.address)
+        after = await Client.reach(proxy.address)
+        assert await after.ask(b"x") == await before.ask(b"x") == b"x"
+        for client in (before, held, after):
             client.writer.close()
-            await recorder.wait("link.closed", 3)
-        assert seen == ["reset" if reset and not proxy.address.path else "end"] * 2
-        assert [each["reset"] for each in recorder.of("link.turned_away")] == [reset] * 2
-        closed = recorder.of("link.closed")
-        assert [each.get("fault") for each in closed] == ["first", "first", None]
-
-    run(scenario)
+    assert len(recorder.of("link.held")) == 1
 
 
-def test_only_the_first_connections_are_held_and_open_ones_never(run: Run) -> None:
-    async def scenario() -> None:
-        async with proxied() as (proxy, recorder):
-            before = await Client.reach(proxy.address)
-            await before.ask(b"open")
-            await proxy.inject("first", Hold(connections=1))
-            await proxy.inject("slow", Latency(latency_s=60, connections=1))
-            held = await Client.reach(proxy.address)
-            after = await Client.reach(proxy.address)
-            assert await after.ask(b"x") == await before.ask(b"x") == b"x"
-            for client in (before, held, after):
-                client.writer.close()
-        assert len(recorder.of("link.held")) == 1
-
-    run(scenario)
-
-
-def test_the_same_seed_takes_the_same_connections_and_another_does_not(
-    run: Run,
-) -> None:
-    async def decisions(seed: int) -> list[bool]:
-        async with proxied(seed=seed) as (proxy, recorder):
-            await proxy.inject("some", AcceptClose(toxicity=0.5))
-            for _ in range(30):
-                client = await Client.reach(proxy.address)
-                client.writer.close()
-            closed = await recorder.wait("link.closed", 30)
-        return ["fault" in each for each in sorted(closed, key=lambda each: each["opened_ns"])]
-
-    async def scenario() -> None:
-        first = await decisions(1)
-        assert first == await decisions(1)
-        assert first != await decisions(2)
-        assert 5 < sum(first) < 25
-
-    run(scenario)
-
-
-def test_a_disabled_proxy_ends_its_links_in_order_refuses_and_keeps_its_address(
-    run: Run, listen: str | tuple[str, int]
-) -> None:
-    async def scenario() -> None:
-        async with proxied(listen) as (proxy, recorder):
-            client = await Client.reach(proxy.address)
-            await client.ask(b"open")
-            await proxy.disable()
-            assert await client.reader.read(1) == b""
-            client.writer.close()
-            with pytest.raises(ConnectionRefusedError):
-                await Client.reach(proxy.address)
-            if not proxy.address.path:
-                _assert_taken(proxy.address)
-            await proxy.enable()
-            again = await Client.reach(proxy.address)
-            assert await again.ask(b"back") == b"back"
-            again.writer.close()
-        assert recorder.of("link.closed")[0]["reset"] is False
-
-    run(scenario)
-
-
-def test_the_proxy_refuses_while_its_upstream_refuses(
-    run: Run, listen: str | tuple[str, int]
-) -> None:
+async def test_the_proxy_refuses_while_its_upstream_refuses(listen: str | tuple[str, int]) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):
             writer.write(await reader.read(1))
         writer.close()
 
-    async def scenario() -> None:
-        recorder = Recorder()
-        with socket.socket() as kept:
-            kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            kept.bind(("127.0.0.1", 0))
-            upstream = kept.getsockname()
-            async with FaultProxy(listen=listen, upstream=upstream, emit=recorder) as proxy:
-                with contextlib.suppress(ConnectionResetError):
-                    first = await Client.reach(proxy.address)
-                    with contextlib.closing(first.writer):
-                        assert await first.reader.read(1) == b""
-                await recorder.wait("gate.closed")
-                with pytest.raises(ConnectionRefusedError):
-                    await Client.reach(proxy.address)
-                server = await asyncio.start_server(serve, *upstream, reuse_port=True)
-                await recorder.wait("gate.opened")
-                client = await Client.reach(proxy.address)
-                assert await client.ask(b"x") == b"x"
-                client.writer.close()
-                server.close()
-        assert recorder.of("link.failed")[0]["error"] == "ECONNREFUSED"
-        assert recorder.of("gate.closed") == [{"mode": "upstream refuses"}]
-
-    run(scenario)
+    recorder = Recorder()
+    with socket.socket() as kept:
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        kept.bind(("127.0.0.1", 0))
+        upstream = kept.getsockname()
+        async with FaultProxy(listen=listen, upstream=upstream, emit=recorder) as proxy:
+            with contextlib.suppress(ConnectionResetError):
+                first = await Client.reach(proxy.address)
+                with contextlib.closing(first.writer):
+                    assert await first.reader.read(1) == b""
+            await recorder.wait("gate.closed")
+            with pytest.raises(ConnectionRefusedError):
+                await Client.reach(proxy.address)
+            server = await asyncio.start_server(serve, *upstream, reuse_port=True)
+            await recorder.wait("gate.opened")
+            client = await Client.reach(proxy.address)
+            assert await client.ask(b"x") == b"x"
+            client.writer.close()
+            server.close()
+    assert recorder.of("link.failed")[0]["error"] == "ECONNREFUSED"
+    assert recorder.of("link.closed")[0]["by"] == "upstream"
+    assert recorder.of("gate.closed") == [{"mode": "upstream refuses"}]

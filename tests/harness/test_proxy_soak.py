@@ -8,7 +8,7 @@ import resource
 import subprocess
 import sys
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
@@ -16,7 +16,7 @@ from proxied import LOOPBACK
 from proxy_vitals import Vitals, answers_at_once, eventually, vitals
 from toxiproxy_server import running_built_in
 
-from crashloop.proxy import AcceptClose, Hold, Latency, Slicer
+from crashloop.proxy import AcceptClose, Hold
 from crashloop.proxy.control import Control
 
 if TYPE_CHECKING:
@@ -165,50 +165,35 @@ async def test_two_thousand_connections_held_for_a_minute_are_all_served_at_the_
     assert min(each["held_s"] for each in released) >= 60
 
 
-def decisions(kept: list[dict[str, Any]]) -> list[tuple[str, object]]:
-    """What was drawn for each link, in their order."""
-    told: list[tuple[str, object]] = []
-    for event in kept:
-        data = event["data"]
-        if event["kind"] == "link.turned_away":
-            told.append((data["link"], "turned away"))
-        elif event["kind"] == "link.closed":
-            chunks = [(each["fault"], each["chunks"]) for each in data["delays"]]
-            told.append((data["link"], tuple(chunks)))
-    return sorted(told, key=str)
-
-
-async def test_the_same_seed_gives_the_same_decisions_and_another_seed_does_not(
+async def test_the_same_seed_takes_the_same_connections_and_another_does_not(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    async def run(seed: int) -> list[tuple[str, object]]:
+    async def served(seed: int) -> list[bool]:
         with running_built_in(tmp_path_factory.mktemp("proxy"), seed=seed) as server:
-            control = Control(server.url)
             async with answering() as upstream:
-                port = make(control, upstream)
-                control.inject("db", "some", AcceptClose(toxicity=0.3))
-                control.inject("db", "slow", Latency(latency_s=0.002, jitter_s=0.002, toxicity=0.5))
-                control.inject("db", "cut", Slicer(average_bytes=40, variation_bytes=20))
-                for _ in range(30):
-                    await ask(port)
-                await all_closed(control)
-            return decisions(list(control.events()))
+                port = make(control := Control(server.url), upstream)
+                control.inject("db", "some", AcceptClose(toxicity=0.5))
+                return [await ask(port) for _ in range(30)]
 
-    first, second, other = await run(7), await run(7), await run(8)
-    assert first == second
-    assert first != other
+    first = await served(7)
+    assert first == await served(7)
+    assert first != await served(8)
+    assert 5 < sum(first) < 25
 
 
 LIMITED = """
 import os, resource, sys
-resource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))
-os.execv(sys.executable, [sys.executable, "-P", "-m", "crashloop", "proxy", *sys.argv[1:]])
+limit = int(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+os.execv(sys.executable, [sys.executable, "-P", "-m", "crashloop", "proxy", *sys.argv[2:]])
 """
 
 
-async def test_without_descriptors_the_proxy_says_so_and_continues_when_some_are_free() -> None:
+@pytest.mark.parametrize("limit", ["60", "61"], ids=["even", "odd"])
+async def test_without_descriptors_clients_wait_their_turn_and_none_is_lost(limit: str) -> None:
     child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", "-c", LIMITED, "--api", "127.0.0.1:0", "--until-stdin-closes"),
+        *(sys.executable, "-P", "-c", LIMITED, limit),
+        *("--api", "127.0.0.1:0", "--until-stdin-closes"),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
@@ -228,5 +213,6 @@ async def test_without_descriptors_the_proxy_says_so_and_continues_when_some_are
     child.stdin.close()
     assert await asyncio.wait_for(child.wait(), 10) == 0
     assert kinds["gate.starved"] >= 1
+    assert kinds["gate.starved"] - kinds["gate.fed"] in {0, 1}  # nobody may be left after the last
     assert kinds["link.opened"] == kinds["link.closed"] == 60
-    assert kinds["proxy.error"] == 0
+    assert kinds["link.failed"] == kinds["proxy.error"] == 0

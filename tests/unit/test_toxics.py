@@ -1,15 +1,13 @@
-"""Each toxic's rule in virtual time: no sockets, no clock."""
+"""What the contract tests of the toxics cannot show with a real clock: exact times, every order."""
 
 from collections.abc import Sequence
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from crashloop.proxy.faults import (
     Bandwidth,
     Latency,
-    LimitData,
     LinkFault,
     ResetPeer,
     Slicer,
@@ -32,14 +30,14 @@ class Line:
         self.sink_open = sink_open
         self.came_out: list[tuple[int, bytes]] = []
         self.end: str | None = None
-        self.delays: list[tuple[str, int]] = []
         self.dropped_bytes = 0
         self.chain = Chain(self)
         for number, fault in enumerate(faults):
             self.add(f"f{number}", fault, seed=seed)
 
     def delayed(self, stage: Stage, waited_ns: int) -> None:
-        self.delays.append((stage.fault_id, waited_ns))
+        assert stage.active
+        assert waited_ns >= 0
 
     def dropped(self, stage: Stage, size_bytes: int) -> None:
         assert stage.active
@@ -80,20 +78,6 @@ class Line:
     def data(self) -> bytes:
         return b"".join(data for _, data in self.came_out)
 
-    @property
-    def outcome(self) -> tuple[bytes, str | None, int]:
-        return self.data, self.end, self.dropped_bytes
-
-
-def test_latency_delays_every_chunk_on_its_own() -> None:
-    line = Line(Latency(latency_s=0.1))
-    line.put(b"a")
-    line.until(60 * MS)
-    line.put(b"b")
-    line.until(S)
-    assert line.came_out == [(100 * MS, b"a"), (160 * MS, b"b")]
-    assert line.delays == [("f0", 100 * MS), ("f0", 100 * MS)]
-
 
 def test_two_latencies_add_up_for_every_chunk_of_a_stream() -> None:
     line = Line(Latency(latency_s=0.2), Latency(latency_s=0.2))
@@ -102,13 +86,6 @@ def test_two_latencies_add_up_for_every_chunk_of_a_stream() -> None:
     line.put(b"b")
     line.until(S)
     assert line.came_out == [(400 * MS, b"a"), (550 * MS, b"b")]
-
-
-def test_latency_counts_the_time_that_a_bandwidth_took_before_it() -> None:
-    line = Line(Bandwidth(rate_bytes_s=1000), Latency(latency_s=0.1))
-    line.put(b"x" * 60)
-    line.until(S)
-    assert line.came_out == [(100 * MS, b"x" * 60)]
 
 
 def test_jitter_stays_in_its_range_and_repeats_with_its_seed() -> None:
@@ -146,68 +123,15 @@ def test_bandwidth_keeps_its_rate_over_many_chunks_however_late_the_timer() -> N
     assert line.came_out[-1][0] < 1006 * MS
 
 
-def test_a_bandwidth_of_zero_passes_nothing_until_it_is_changed() -> None:
-    line = Line(Bandwidth(rate_bytes_s=0))
-    line.put(b"abc")
-    line.until(3600 * S)
-    assert line.came_out == []
-    line.chain.change("f0", Bandwidth(rate_bytes_s=1000), line.now_ns)
-    line.settle()
-    assert line.data == b"abc"
-
-
-def test_slow_close_delays_the_end_and_nothing_else() -> None:
-    line = Line(SlowClose(delay_s=0.5))
-    line.put(b"a")
-    line.finish()
-    assert line.data == b"a"
-    line.until(499 * MS)
-    assert line.end is None
-    line.until(500 * MS)
-    assert line.end == "end"
-
-
-def test_a_changed_slow_close_delays_the_end_again() -> None:
-    line = Line(SlowClose(delay_s=10))
-    line.finish()
-    line.until(S)
-    line.chain.change("f0", SlowClose(delay_s=0.5), line.now_ns)
-    line.settle()
-    line.until(1499 * MS)
-    assert line.end is None
-    line.until(1500 * MS)
-    assert line.end == "end"
-
-
 def test_timeout_drops_data_and_closes_after_the_last_of_it() -> None:
     line = Line(Timeout(timeout_s=0.1))
     line.put(b"lost")
     line.until(60 * MS)
     line.put(b"lost too")
     line.until(159 * MS)
-    assert line.end is None
+    assert not line.end
     line.until(160 * MS)
-    assert line.outcome == (b"", "close", 12)
-
-
-def test_a_timeout_of_zero_never_closes_but_its_heal_does() -> None:
-    line = Line(Timeout(timeout_s=0))
-    line.put(b"lost")
-    line.until(3600 * S)
-    assert line.end is None
-    line.chain.remove("f0", line.now_ns)
-    line.settle()
-    assert line.end == "close"
-
-
-def test_reset_peer_resets_some_time_after_the_first_data_and_not_before() -> None:
-    line = Line(ResetPeer(timeout_s=0.1))
-    line.until(S)
-    line.put(b"lost")
-    line.until(S + 99 * MS)
-    assert line.end is None
-    line.until(S + 100 * MS)
-    assert line.outcome == (b"", "reset", 4)
+    assert (line.data, line.end, line.dropped_bytes) == (b"", "close", 12)
 
 
 def test_a_reset_that_is_healed_in_time_passes_on_the_data() -> None:
@@ -217,43 +141,6 @@ def test_a_reset_that_is_healed_in_time_passes_on_the_data() -> None:
     line.chain.remove("f0", line.now_ns)
     line.finish()
     assert (line.data, line.end) == (b"kept", "end")
-
-
-def test_slicer_cuts_to_the_average_and_pauses_after_each_slice() -> None:
-    line = Line(Slicer(average_bytes=10, delay_s=0.01))
-    line.put(bytes(range(40)))
-    line.until(S)
-    assert [len(data) for _, data in line.came_out] == [10, 10, 10, 10]
-    assert [at_ns // MS for at_ns, _ in line.came_out] == [0, 10, 20, 30]
-    assert line.data == bytes(range(40))
-
-
-def test_limit_data_closes_at_the_byte_and_remembers_over_a_change() -> None:
-    line = Line(LimitData(limit_bytes=5))
-    line.put(b"abc")
-    line.chain.change("f0", LimitData(limit_bytes=4), line.now_ns)
-    line.put(b"defg")
-    assert line.outcome == (b"abcd", "close", 3)
-
-
-def test_a_limit_of_no_bytes_closes_when_data_comes() -> None:
-    line = Line(LimitData(limit_bytes=0))
-    line.until(S)
-    assert line.end is None
-    line.put(b"a")
-    assert line.outcome == (b"", "close", 1)
-
-
-def test_a_healed_latency_passes_on_what_waits_in_order_and_at_once() -> None:
-    line = Line(Latency(latency_s=60))
-    for data in (b"a", b"b", b"c"):
-        line.put(data)
-    line.finish()
-    line.until(S)
-    line.chain.remove("f0", line.now_ns)
-    line.settle()
-    assert line.came_out == [(S, b"a"), (S, b"b"), (S, b"c")]
-    assert line.end == "end"
 
 
 def test_a_changed_latency_passes_on_the_held_chunk_and_delays_the_rest_by_the_new_rule() -> None:
@@ -351,13 +238,3 @@ def test_a_chain_conserves_bytes_in_order_and_ends_whatever_is_done_to_it(
     line.until(line.now_ns + 3600 * S)
     assert line.data == sent
     assert line.end == "end"
-
-
-@pytest.mark.parametrize("variation", [0, 3, 10])
-def test_slices_add_up_and_stay_in_range(variation: int) -> None:
-    line = Line(Slicer(average_bytes=10, variation_bytes=variation))
-    line.put(bytes(1000))
-    line.until(S)
-    sizes = [len(data) for _, data in line.came_out]
-    assert sum(sizes) == 1000
-    assert max(sizes) <= 10 + variation
