@@ -49,8 +49,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProxyServer]:
 @contextlib.asynccontextmanager
 async def answering() -> AsyncIterator[int]:
     """A server that answers each question; yields its port."""
+    serving: set[asyncio.Task[None] | None] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        serving.add(asyncio.current_task())
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             await reader.readexactly(len(QUESTION))
             writer.write(ANSWER)
@@ -63,6 +65,7 @@ async def answering() -> AsyncIterator[int]:
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
+        await asyncio.wait(filter(None, serving))
 
 
 def report(what: str, before: Vitals, after: Vitals) -> None:
@@ -173,7 +176,9 @@ async def test_the_same_seed_takes_the_same_connections_and_another_does_not(
             async with answering() as upstream:
                 port = make(control := Control(server.url), upstream)
                 control.inject("db", "some", AcceptClose(toxicity=0.5))
-                return [await ask(port) for _ in range(30)]
+                answers = [await ask(port) for _ in range(30)]
+                await all_closed(control)
+            return answers
 
     first = await served(7)
     assert first == await served(7)
