@@ -20,9 +20,6 @@ from crashloop.proof import Proof, prove
 if TYPE_CHECKING:
     from crashloop.run import Run
 
-# Four runs take long: whoever looks at them does so in one worker.
-pytestmark = pytest.mark.xdist_group("proof")
-
 
 @pytest.fixture(scope="module")
 def proof(tmp_path_factory: pytest.TempPathFactory) -> Proof:

@@ -21,9 +21,10 @@ async def work():
         print("up", flush=True)
         await asyncio.sleep(60)
     finally:
-        time.sleep(60)
+        print("tidying", flush=True)
+        {wait}
 interrupt.run(work(), on_abandon=lambda n, status: print("abandoned", n.name, status, flush=True),
-              bound_s=0.2)
+              bound_s={bound_s})
 """
 
 
@@ -91,13 +92,22 @@ def test_an_ignored_signal_stays_ignored() -> None:
         signal.signal(signal.SIGHUP, before)
 
 
-def test_work_that_does_not_end_is_abandoned_after_the_bound() -> None:
-    process = subprocess.Popen([sys.executable, "-c", STUBBORN], stdout=subprocess.PIPE, text=True)
+@pytest.mark.parametrize(
+    ("wait", "bound_s", "signals"),
+    [("time.sleep(60)", 0.2, ["SIGTERM"]), ("await asyncio.sleep(60)", 60, ["SIGINT", "SIGTERM"])],
+    ids=["the bound", "a second signal"],
+)
+def test_work_that_does_not_end_is_abandoned_after(
+    wait: str, bound_s: float, signals: list[str]
+) -> None:
+    code = STUBBORN.format(wait=wait, bound_s=bound_s)
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    assert process.stdout.readline() == "up\n"
 
-    process.send_signal(signal.SIGTERM)
-    said, _ = process.communicate(timeout=10)
+    for name, said in zip(signals, ["up\n", "tidying\n"], strict=False):
+        assert process.stdout.readline() == said
+        process.send_signal(signal.Signals[name])
+    out, _ = process.communicate(timeout=10)
 
-    assert said == "abandoned SIGTERM 143\n"
+    assert out.splitlines()[-1] == "abandoned SIGTERM 143"
     assert process.returncode == 143
