@@ -177,6 +177,7 @@ def test_a_taken_port_exits_with_status_2() -> None:
 @pytest.mark.parametrize(
     ("api", "words"),
     [
+        ("", "address is empty"),
         ("127.0.0.1", "missing port in address"),
         ("127.0.0.1:99999", "invalid port"),
         ("unix:/x", "its clients speak TCP only"),

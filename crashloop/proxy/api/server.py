@@ -42,6 +42,8 @@ class ApiServer:
         Raises UsageError for an address that cannot be listened on.
         """
         hint = "give HOST:PORT, as in 127.0.0.1:8474; port 0 is a free one"
+        if not listen:
+            raise UsageError("the API's address is empty", hint=hint)
         try:
             address = await endpoint.listening(listen)
         except UsageError as error:
