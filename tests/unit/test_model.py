@@ -1,12 +1,12 @@
 """The records: what survives JSON, and what a digest stands for."""
 
 import json
-from dataclasses import FrozenInstanceError, replace
+from dataclasses import replace
 
 import pytest
 
 from crashloop.incidents import INCIDENTS
-from crashloop.model import CheckSpec, Finding, Moment, Role, Signature, Trigger, Verdict
+from crashloop.model import CheckSpec, Moment, Role, Signature, Trigger, Verdict
 
 SIGNATURES = [
     pytest.param(signature, id=f"{incident.name} {name}")
@@ -35,16 +35,11 @@ def test_another_parameter_gives_another_digest() -> None:
 
 
 def test_the_order_of_parameters_does_not_change_the_digest() -> None:
-    one = CheckSpec(check="a", params={"n": 1, "m": 2})
-    other = CheckSpec(check="a", params={"m": 2, "n": 1})
-    digests = {Signature(name="x", require=(c,), expect=()).digest() for c in (one, other)}
+    digests = {
+        Signature(name="x", require=(CheckSpec(check="a", params=params),), expect=()).digest()
+        for params in ({"n": 1, "m": 2}, {"m": 2, "n": 1})
+    }
     assert len(digests) == 1
-
-
-@pytest.mark.parametrize("data", [{}, {"name": "x"}, {"name": "x", "require": [{}], "expect": []}])
-def test_json_that_is_no_signature_is_an_error(data: dict[str, object]) -> None:
-    with pytest.raises((KeyError, TypeError)):
-        Signature.from_json(data)
 
 
 def test_a_control_runs_signature_needs_no_fault() -> None:
@@ -61,13 +56,6 @@ def test_every_verdict_has_its_own_exit_status_and_only_one_is_0() -> None:
     assert [v for v, status in statuses.items() if status == 0] == [Verdict.REPRODUCED]
 
 
-def test_records_cannot_be_changed() -> None:
-    finding = Finding(check="a", role="expect", holds=None, says="nothing")
-    with pytest.raises(FrozenInstanceError):
-        finding.holds = True  # type: ignore[misc]  # that is the point
-    assert finding.to_json()["evidence"] == []
-
-
 def test_a_trigger_reads_as_a_sentence() -> None:
     trigger = Trigger(
         first_of=(
@@ -76,11 +64,3 @@ def test_a_trigger_reads_as_a_sentence() -> None:
         )
     )
     assert str(trigger) == "process.exited of attempt 3, or 90 s after phase.started database"
-
-
-@pytest.mark.parametrize("role", list(Role))
-def test_a_scenario_is_plain_json(role: Role) -> None:
-    for incident in INCIDENTS.values():
-        data = incident.scenario(role).to_json()
-        assert json.loads(json.dumps(data)) == data
-        assert data["role"] == str(role)

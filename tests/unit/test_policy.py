@@ -37,27 +37,9 @@ def test_deaths_after_20_s_are_restarted_after_a_tenth_of_a_second_for_ever() ->
     assert backoffs(ON_FAILURE, [20.0] * 30) == pytest.approx([0.1] * 30)
 
 
-def test_20_s_deaths_come_30_times_in_10_minutes() -> None:
-    life_s = 20.0 + backoffs(ON_FAILURE, [20.0] * 30)[-1]
-    assert round(600 / life_s) == 30
-
-
 def test_a_life_of_10_s_makes_docker_forget_and_9_9_s_does_not() -> None:
     assert backoffs(ON_FAILURE, [1.0, 1.0, 10.0, 1.0]) == pytest.approx([0.1, 0.2, 0.1, 0.2])
     assert backoffs(ON_FAILURE, [1.0, 1.0, 9.9, 1.0]) == pytest.approx([0.1, 0.2, 0.4, 0.8])
-
-
-def test_that_it_forgot_is_said() -> None:
-    exits = [Exit(status=3, run_s=1.0), Exit(status=3, run_s=12.0)]
-    assert "starts over" in decide(ON_FAILURE, exits).reason
-    assert decide(ON_FAILURE, exits[:1]).reason == "failed"
-
-
-def test_every_restart_counts_towards_n_even_after_long_lives() -> None:
-    policy = parse_policy("on-failure:2")
-    exits = [Exit(status=3, run_s=100.0)] * 3
-    assert [decide(policy, exits[: n + 1]).restart for n in range(3)] == [True, True, False]
-    assert decide(policy, exits).reason == "restarted twice, which is the limit"
 
 
 def test_exit_0_is_not_a_failure_and_a_signal_is() -> None:
@@ -76,12 +58,6 @@ def test_without_limit_exit_0_is_restarted_as_a_failure_is(name: str) -> None:
     assert last(policy, *[0] * 1000).restart
 
 
-@pytest.mark.parametrize("name", WITHOUT_LIMIT)
-@given(runs_s=st.lists(st.floats(0, 1e6), min_size=1, max_size=40))
-def test_without_limit_docker_waits_as_long_as_on_failure(name: str, runs_s: list[float]) -> None:
-    assert backoffs(parse_policy(name), runs_s) == backoffs(ON_FAILURE, runs_s)
-
-
 def test_the_observed_cloud_run_pauses_5_s_whatever_happened() -> None:
     policy = parse_policy("cloud-run-observed")
     assert backoffs(policy, [0.5, 20.0, 700.0]) == [5.0, 5.0, 5.0]
@@ -96,10 +72,12 @@ def test_docker_never_waits_less_than_100_ms_or_more_than_60_s(runs_s: list[floa
         assert backoff_s == 0.1 or run_s < 10.0
 
 
-@given(count=st.integers(1, 20), deaths=st.integers(1, 30))
-def test_n_is_the_number_of_restarts(count: int, deaths: int) -> None:
-    policy = parse_policy(f"on-failure:{count}")
-    assert last(policy, *[3] * deaths).restart == (deaths <= count)
+@given(count=st.integers(1, 20), runs_s=st.lists(st.floats(0, 1e6), min_size=1, max_size=30))
+def test_n_is_the_number_of_restarts_however_long_the_lives(
+    count: int, runs_s: list[float]
+) -> None:
+    exits = [Exit(status=3, run_s=run_s) for run_s in runs_s]
+    assert decide(parse_policy(f"on-failure:{count}"), exits).restart == (len(exits) <= count)
 
 
 @pytest.mark.parametrize(
@@ -128,8 +106,3 @@ def test_a_policy_without_limit_takes_no_count(name: str, count: str) -> None:
     with pytest.raises(UsageError, match=f"'{name}:{count}': {name} takes no count") as refused:
         parse_policy(f"{name}:{count}")
     assert "on-failure:N" in refused.value.hint
-
-
-def test_deciding_without_an_exit_is_the_programmers_mistake() -> None:
-    with pytest.raises(AssertionError):
-        decide(ON_FAILURE, [])

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
-from timelines import Clock, Injections
+from docker_cases import recorder
 
 from crashloop import timeline
 from crashloop.clock import TimeScale
@@ -16,371 +17,346 @@ from crashloop.errors import HarnessError
 from crashloop.faults.injector import Unplugged
 from crashloop.model import Grade, Moment, PlannedFault, Trigger
 from crashloop.timeline import Timeline
-from crashloop.trace.event import SCHEMA
-from crashloop.trace.recorder import Recorder
-from crashloop.trace.redact import Redactor
-from crashloop.trace.writer import TraceWriter
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
-    from pathlib import Path
+    from collections.abc import AsyncIterator, Callable
 
     from crashloop.faults.injector import Injector
+    from crashloop.proxy.faults import Fault
     from crashloop.trace.event import Event
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    loop = SimpleNamespace(Queue=asyncio.Queue, get_running_loop=lambda: clock)
-    monkeypatch.setattr(timeline, "asyncio", loop)
-    monkeypatch.setattr(timeline, "time", clock)
-    monkeypatch.setattr("crashloop.trace.recorder.time", clock)
-    return clock
-
-
-@pytest.fixture
-def recorder(tmp_path: Path) -> Iterator[Recorder]:
-    redactor = Redactor()
-    with TraceWriter(tmp_path / "trace.jsonl", {"schema": SCHEMA}, redactor) as writer:
-        yield Recorder(writer, redactor)
-
-
-@pytest.fixture
-def injector() -> Injections:
-    return Injections()
-
-
-def fault(inject: Moment, *heal: Moment) -> PlannedFault:
-    return PlannedFault(
-        name="f",
-        kind="hold",
-        params={},
-        grade=Grade.DIRECT,
-        inject=Trigger(first_of=(inject,)),
-        heal=Trigger(first_of=heal),
-    )
-
 
 READY = Moment(on="lab.ready")
 THIRD_DEATH = Moment(on="process.exited", attempt=3)
 AFTER_90_S = Moment(on="phase.started", phase="database", after_s=90.0)
 
 
-@asynccontextmanager
-async def running(
-    planned: PlannedFault, injector: Injector, recorder: Recorder, *, factor: float = 20.0
-) -> AsyncIterator[Timeline]:
-    one = Timeline([planned], injector=injector, recorder=recorder, scale=TimeScale(factor=factor))
-    task = asyncio.create_task(one.run())
-    try:
-        yield one
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+@dataclass(slots=True)
+class Timer:
+    due_s: float
+    fire: Callable[[], None]
+    cancelled: bool = False
+
+    def cancel(self) -> None:
+        self.cancelled = True
 
 
-def exited(recorder: Recorder, attempt: int) -> Event:
-    return recorder.emit("supervisor", "process.exited", attempt=attempt)
+@dataclass(slots=True)
+class Clock:
+    """Stands for the loop of the countdowns and for the time of events."""
+
+    now_s: float = 0.0
+    timers: list[Timer] = field(default_factory=list)
+
+    def monotonic_ns(self) -> int:
+        return round(self.now_s * 1e9)
+
+    time_ns = monotonic_ns
+
+    def call_later(self, delay_s: float, fire: Callable[[], None]) -> Timer:
+        self.timers.append(Timer(due_s=self.now_s + delay_s, fire=fire))
+        return self.timers[-1]
+
+    def advance(self, seconds: float) -> None:
+        self.now_s += seconds
+        for timer in self.timers:
+            if timer.due_s <= self.now_s and not timer.cancelled:
+                timer.cancel()
+                timer.fire()
 
 
-def phase_started(recorder: Recorder, attempt: int, phase: str = "database") -> Event:
-    return recorder.emit("app", "phase.started", {"phase": phase}, attempt=attempt)
+class Injections:
+    """An injector that records what it was asked for, once `may_act` is set."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+        self.asked = asyncio.Event()
+        self.may_act = asyncio.Event()
+        self.may_act.set()
+
+    async def inject(self, fault_id: str, fault: Fault) -> None:
+        await self._note(f"inject {fault_id} {type(fault).__name__}")
+
+    async def heal(self, fault_id: str) -> None:
+        await self._note(f"heal {fault_id}")
+
+    async def _note(self, what: str) -> None:
+        self.asked.set()
+        await self.may_act.wait()
+        self.done.append(what)
 
 
-async def test_a_fault_is_injected_once_at_its_first_moment(
-    recorder: Recorder, injector: Injections
-) -> None:
-    async with running(fault(READY), injector, recorder) as one:
-        cause = recorder.emit("harness", "lab.ready")
-        recorder.emit("harness", "lab.ready")
-        await one.settled()
-    assert injector.done == ["inject f Hold"]
-    (injected,) = [e for e in recorder.events if e.kind == "fault.injected"]
-    assert injected.data["trigger"] == "lab.ready"
-    assert injected.data["cause"] == cause.seq
-    assert injected.data["plugged"] is True
+class Run:
+    """A run's events, which a timeline with one fault watches.
+
+    Each step waits until the timeline has done what the step made due, if it may act.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.recorder = recorder()
+        self.injector = Injections()
+        self._clock = clock
+
+    @asynccontextmanager
+    async def watched(
+        self,
+        inject: Moment,
+        *heal: Moment,
+        factor: float = 20.0,
+        injector: Injector | None = None,
+    ) -> AsyncIterator[Timeline]:
+        fault = PlannedFault(
+            name="f",
+            kind="hold",
+            params={},
+            grade=Grade.DIRECT,
+            inject=Trigger(first_of=(inject,)),
+            heal=Trigger(first_of=heal),
+        )
+        self.timeline = Timeline(
+            [fault],
+            injector=injector or self.injector,
+            recorder=self.recorder,
+            scale=TimeScale(factor=factor),
+        )
+        self.task = asyncio.create_task(self.timeline.run())
+        try:
+            yield self.timeline
+        finally:
+            self.task.cancel()
+            await asyncio.gather(self.task, return_exceptions=True)
+
+    async def ready(self) -> Event:
+        return await self._step(self.recorder.emit("harness", "lab.ready"))
+
+    async def exited(self, attempt: int) -> Event:
+        event = self.recorder.emit("supervisor", "process.exited", attempt=attempt)
+        return await self._step(event)
+
+    async def started(self, attempt: int, phase: str = "database") -> Event:
+        event = self.recorder.emit("app", "phase.started", {"phase": phase}, attempt=attempt)
+        return await self._step(event)
+
+    async def passes(self, seconds: float) -> None:
+        self._clock.advance(seconds)
+        await self.timeline.settled()
+
+    async def _step(self, event: Event) -> Event:
+        if self.injector.may_act.is_set():
+            await self.timeline.settled()
+        return event
+
+    @property
+    def is_on(self) -> bool:
+        """Whether the fault is injected and not yet healed; each happens once at most."""
+        assert self.injector.done in ([], ["inject f Hold"], ["inject f Hold", "heal f"])
+        return len(self.injector.done) == 1
+
+    @property
+    def is_healed(self) -> bool:
+        return not self.is_on and bool(self.injector.done)
+
+    def last(self, kind: str) -> dict[str, object]:
+        (event,) = (event for event in self.recorder.events if event.kind == kind)
+        return dict(event.data)
 
 
-async def test_nothing_is_injected_before_its_moment(
-    recorder: Recorder, injector: Injections
-) -> None:
-    async with running(fault(THIRD_DEATH), injector, recorder) as one:
-        recorder.emit("harness", "lab.ready")
-        exited(recorder, 1)
-        exited(recorder, 2)
-        await one.settled()
-        assert injector.done == []
-        exited(recorder, 3)
-        await one.settled()
-    assert injector.done == ["inject f Hold"]
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Run:
+    clock = Clock()
+    loop = SimpleNamespace(Queue=asyncio.Queue, get_running_loop=lambda: clock)
+    monkeypatch.setattr(timeline, "asyncio", loop)
+    monkeypatch.setattr(timeline, "time", clock)
+    monkeypatch.setattr("crashloop.trace.recorder.time", clock)
+    return Run(clock)
 
 
-async def test_a_heal_comes_once_at_the_first_of_its_moments(
-    recorder: Recorder, injector: Injections, clock: Clock
-) -> None:
-    async with running(fault(READY, THIRD_DEATH, AFTER_90_S), injector, recorder) as one:
-        recorder.emit("harness", "lab.ready")
-        await one.settled()
-        phase_started(recorder, 1)
-        exited(recorder, 3)
-        await one.settled()
-        assert injector.done == ["inject f Hold", "heal f"]
-        phase_started(recorder, 4)
-        clock.advance(10.0)
-        await one.settled()
-        await one.end("the run ended")
-    assert injector.done == ["inject f Hold", "heal f"]
-    (healed,) = [e for e in recorder.events if e.kind == "fault.healed"]
-    assert healed.data["trigger"] == "process.exited of attempt 3"
+async def test_a_fault_is_injected_once_at_its_first_moment(run: Run) -> None:
+    async with run.watched(THIRD_DEATH):
+        await run.ready()
+        await run.exited(2)
+        assert not run.injector.done
+        cause = await run.exited(3)
+        await run.exited(3)
+        assert run.is_on
+    injected = run.last("fault.injected")
+    assert injected["trigger"] == "process.exited of attempt 3"
+    assert (injected["cause"], injected["plugged"]) == (cause.seq, True)
 
 
-async def test_a_heal_is_not_due_before_its_injection(
-    recorder: Recorder, injector: Injections
-) -> None:
-    async with running(fault(THIRD_DEATH, Moment(on="lab.ready")), injector, recorder) as one:
-        recorder.emit("harness", "lab.ready")
-        exited(recorder, 3)
-        await one.settled()
-    assert injector.done == ["inject f Hold"]
+async def test_a_heal_comes_once_at_the_first_of_its_moments(run: Run) -> None:
+    async with run.watched(READY, THIRD_DEATH, AFTER_90_S) as watching:
+        await run.ready()
+        await run.started(1)
+        await run.exited(3)
+        assert run.is_healed
+        await run.started(4)
+        await run.passes(10.0)
+        await watching.end("the run ended")
+    assert run.is_healed
+    assert run.last("fault.healed")["trigger"] == "process.exited of attempt 3"
 
 
-async def test_a_countdown_runs_in_scaled_seconds_from_its_event(
-    recorder: Recorder, injector: Injections, clock: Clock
-) -> None:
-    async with running(fault(READY, AFTER_90_S), injector, recorder) as one:
-        recorder.emit("harness", "lab.ready")
-        await one.settled()
-        phase_started(recorder, 1, "init")
-        clock.advance(100.0)
-        begun = phase_started(recorder, 1)
-        clock.advance(4.4)  # 88 s of the incident
-        await one.settled()
-        assert injector.done == ["inject f Hold"]
-        clock.advance(0.11)
-        await one.settled()
-    assert injector.done == ["inject f Hold", "heal f"]
-    assert recorder.events[-1].data["trigger"] == "90 s after phase.started database"
-    assert recorder.events[-1].data["cause"] == begun.seq
+async def test_a_heal_is_not_due_before_its_injection(run: Run) -> None:
+    async with run.watched(THIRD_DEATH, READY):
+        await run.ready()
+        await run.exited(3)
+    assert run.is_on
 
 
-async def test_a_later_start_of_the_phase_does_not_restart_the_countdown(
-    recorder: Recorder, injector: Injections, clock: Clock
-) -> None:
-    async with running(fault(READY, AFTER_90_S), injector, recorder) as one:
-        recorder.emit("harness", "lab.ready")
-        await one.settled()
-        phase_started(recorder, 1)
-        clock.advance(3.0)
-        phase_started(recorder, 2)
-        clock.advance(1.6)
-        await one.settled()
-    assert injector.done[-1] == "heal f"
+async def test_a_countdown_runs_in_scaled_seconds_from_its_event(run: Run) -> None:
+    async with run.watched(READY, AFTER_90_S):
+        await run.ready()
+        await run.started(1, "init")
+        await run.passes(100.0)
+        begun = await run.started(1)
+        await run.passes(4.4)  # 88 s of the incident
+        assert run.is_on
+        await run.passes(0.11)
+    assert run.is_healed
+    healed = run.last("fault.healed")
+    assert healed["trigger"] == "90 s after phase.started database"
+    assert healed["cause"] == begun.seq
 
 
+async def test_a_later_start_of_the_phase_does_not_restart_the_countdown(run: Run) -> None:
+    async with run.watched(READY, AFTER_90_S):
+        await run.ready()
+        await run.started(1)
+        await run.passes(3.0)
+        await run.started(2)
+        await run.passes(1.6)
+    assert run.is_healed
+
+
+@pytest.mark.parametrize("attempt", [None, 1])
 async def test_the_countdown_pauses_from_an_exit_to_the_next_start_of_the_phase(
-    recorder: Recorder, injector: Injections, clock: Clock
+    run: Run, attempt: int | None
 ) -> None:
-    async with running(fault(READY, AFTER_90_S), injector, recorder) as one:
-        recorder.emit("harness", "lab.ready")
-        await one.settled()
-        phase_started(recorder, 1)
-        clock.advance(2.0)
-        exited(recorder, 1)
-        clock.advance(1000.0)
-        phase_started(recorder, 2)
-        clock.advance(2.4)
-        await one.settled()
-        assert injector.done == ["inject f Hold"]
-        clock.advance(0.2)
-        await one.settled()
-    assert injector.done == ["inject f Hold", "heal f"]
+    after = Moment(on="phase.started", phase="database", attempt=attempt, after_s=90.0)
+    async with run.watched(READY, after):
+        await run.ready()
+        await run.started(1)
+        await run.passes(2.0)
+        await run.exited(1)
+        await run.passes(1000.0)
+        await run.started(2)
+        await run.passes(2.4)
+        assert run.is_on
+        await run.passes(0.2)
+    assert run.is_healed
 
 
-async def test_a_countdown_from_one_attempt_continues_in_the_next(
-    recorder: Recorder, injector: Injections, clock: Clock
-) -> None:
-    of_first = Moment(on="phase.started", phase="database", attempt=1, after_s=90.0)
-    async with running(fault(READY, of_first), injector, recorder) as one:
-        recorder.emit("harness", "lab.ready")
-        await one.settled()
-        phase_started(recorder, 1)
-        exited(recorder, 1)
-        phase_started(recorder, 2)
-        clock.advance(4.6)
-        await one.settled()
-    assert injector.done == ["inject f Hold", "heal f"]
+async def test_in_real_time_no_countdown_pauses(run: Run) -> None:
+    async with run.watched(READY, AFTER_90_S, factor=1.0):
+        await run.ready()
+        await run.started(1)
+        await run.passes(20.0)
+        await run.exited(1)
+        await run.passes(70.0)
+    assert run.is_healed
 
 
-async def test_in_real_time_no_countdown_pauses(
-    recorder: Recorder, injector: Injections, clock: Clock
-) -> None:
-    async with running(fault(READY, AFTER_90_S), injector, recorder, factor=1.0) as one:
-        recorder.emit("harness", "lab.ready")
-        await one.settled()
-        phase_started(recorder, 1)
-        clock.advance(20.0)
-        exited(recorder, 1)
-        clock.advance(70.0)
-        await one.settled()
-    assert injector.done == ["inject f Hold", "heal f"]
-
-
-async def test_the_end_of_a_run_heals_what_is_still_on_and_says_so(
-    recorder: Recorder, injector: Injections
-) -> None:
-    async with running(fault(READY, THIRD_DEATH), injector, recorder) as one:
-        recorder.emit("harness", "lab.ready")
-        await one.settled()
-        await one.end("the run ended")
-        await one.end("the run ended")
-    assert injector.done == ["inject f Hold", "heal f"]
-    assert recorder.events[-1].data["trigger"] == "the run ended"
-
-
-async def test_the_end_of_a_run_heals_nothing_that_was_never_on(
-    recorder: Recorder, injector: Injections
-) -> None:
-    async with running(fault(READY, THIRD_DEATH), injector, recorder) as one:
-        await one.end("the run ended")
-    assert injector.done == []
-    assert recorder.events == []
-
-
-async def test_an_injectors_error_ends_the_timeline_and_leaves_no_event(
-    recorder: Recorder, injector: Injections
-) -> None:
-    injector.error = HarnessError("the gate does not shut")
-    one = Timeline(
-        [fault(READY)], injector=injector, recorder=recorder, scale=TimeScale(factor=20.0)
-    )
-    recorder.emit("harness", "lab.ready")
-    with pytest.raises(HarnessError, match="the gate does not shut"):
-        await one.run()
-    assert [e.kind for e in recorder.events] == ["lab.ready"]
-    recorder.emit("harness", "lab.ready")  # nobody listens any more
-    assert injector.done == []
-
-
-async def test_an_unplugged_plan_runs_and_does_nothing(recorder: Recorder) -> None:
-    async with running(fault(READY, THIRD_DEATH), Unplugged(), recorder) as one:
-        recorder.emit("harness", "lab.ready")
-        await one.settled()
-        exited(recorder, 3)
-        await one.settled()
-    kinds = [e.kind for e in recorder.events]
-    assert kinds == ["lab.ready", "fault.injected", "process.exited", "fault.healed"]
-    assert recorder.events[1].data["plugged"] is False
-
-
-async def test_a_heal_in_progress_when_the_run_ends_is_finished_and_recorded(
-    recorder: Recorder, injector: Injections
-) -> None:
-    async with running(fault(READY, THIRD_DEATH), injector, recorder) as one:
-        recorder.emit("harness", "lab.ready")
-        await one.settled()
-        injector.may_act.clear()
-        injector.asked.clear()
-        exited(recorder, 3)
-        await injector.asked.wait()
-        ending = asyncio.create_task(one.end("the run ended"))
-        await asyncio.wait({ending}, timeout=0.01)
-        assert not ending.done()
-        injector.may_act.set()
-        await ending
-    assert injector.done == ["inject f Hold", "heal f"]
-    (healed,) = [e for e in recorder.events if e.kind == "fault.healed"]
-    assert healed.data["trigger"] == "process.exited of attempt 3"
-
-
-async def test_an_injection_in_progress_when_the_run_ends_is_healed_as_well(
-    recorder: Recorder, injector: Injections
-) -> None:
-    async with running(fault(READY, THIRD_DEATH), injector, recorder) as one:
-        injector.may_act.clear()
-        recorder.emit("harness", "lab.ready")
-        ending = asyncio.create_task(one.end("the run ended"))
-        await injector.asked.wait()
-        injector.may_act.set()
-        await ending
-    assert [e.kind for e in recorder.events] == ["lab.ready", "fault.injected", "fault.healed"]
-
-
-async def test_nothing_is_injected_after_the_end_of_a_run(
-    recorder: Recorder, injector: Injections, clock: Clock
-) -> None:
-    later = Moment(on="lab.ready", after_s=90.0)
-    async with running(fault(later, THIRD_DEATH), injector, recorder) as one:
-        recorder.emit("harness", "lab.ready")
-        await one.end("the run ended")
-        clock.advance(10.0)
-        await one.settled()
-    assert injector.done == []
-
-
-SECOND_START = Moment(on="phase.started", attempt=2, phase="database")
-
-
-async def test_a_heal_may_count_from_the_event_that_caused_the_injection(
-    recorder: Recorder, injector: Injections, clock: Clock
-) -> None:
+async def test_a_heal_may_count_from_the_event_that_caused_the_injection(run: Run) -> None:
+    start = Moment(on="phase.started", attempt=2, phase="database")
     later = Moment(on="phase.started", attempt=2, phase="database", after_s=5.0)
-    async with running(fault(SECOND_START, later), injector, recorder) as one:
-        phase_started(recorder, 2)
-        await one.settled()
-        clock.advance(0.24)
-        await one.settled()
-        assert injector.done == ["inject f Hold"]
-        clock.advance(0.02)
-        await one.settled()
-    assert injector.done == ["inject f Hold", "heal f"]
+    async with run.watched(start, later):
+        await run.started(2)
+        await run.passes(0.24)
+        assert run.is_on
+        await run.passes(0.02)
+    assert run.is_healed
 
 
-async def test_a_heal_may_count_from_an_event_before_a_delayed_injection(
-    recorder: Recorder, injector: Injections, clock: Clock
-) -> None:
+async def test_a_heal_may_count_from_an_event_before_a_delayed_injection(run: Run) -> None:
     inject = Moment(on="lab.ready", after_s=10.0)
     heal = Moment(on="phase.started", attempt=2, phase="database", after_s=40.0)
-    async with running(fault(inject, heal), injector, recorder) as one:
-        recorder.emit("harness", "lab.ready")
-        clock.advance(0.3)
-        phase_started(recorder, 2)
-        clock.advance(0.1)
-        exited(recorder, 2)  # both pause: the injection with 2 s to go, the heal with 38 s
-        clock.advance(0.4)
-        phase_started(recorder, 3)
-        clock.advance(1.8)
-        await one.settled()
-        assert injector.done == ["inject f Hold"]
-        clock.advance(0.2)
-        await one.settled()
-    assert injector.done == ["inject f Hold", "heal f"]
+    async with run.watched(inject, heal):
+        await run.ready()
+        await run.passes(0.3)
+        await run.started(2)
+        await run.passes(0.1)
+        await run.exited(2)  # both pause: the injection with 2 s to go, the heal with 38 s
+        await run.passes(0.4)
+        await run.started(3)
+        await run.passes(1.8)
+        assert run.is_on
+        await run.passes(0.2)
+    assert run.is_healed
 
 
-async def test_a_heal_without_a_delay_waits_for_the_delayed_injection(
-    recorder: Recorder, injector: Injections, clock: Clock
-) -> None:
+async def test_a_heal_without_a_delay_waits_for_the_delayed_injection(run: Run) -> None:
     inject = Moment(on="process.exited", after_s=20.0)
-    async with running(
-        fault(inject, Moment(on="process.exited")), injector, recorder, factor=1
-    ) as one:
-        exited(recorder, 1)
-        clock.advance(21.0)
-        await one.settled()
-        assert injector.done == ["inject f Hold"]
-        exited(recorder, 2)
-        await one.settled()
-    assert injector.done == ["inject f Hold", "heal f"]
+    async with run.watched(inject, Moment(on="process.exited"), factor=1):
+        await run.exited(1)
+        await run.passes(21.0)
+        assert run.is_on
+        await run.exited(2)
+    assert run.is_healed
 
 
-async def test_a_death_during_the_injection_heals_it_afterwards(
-    recorder: Recorder, injector: Injections
-) -> None:
-    async with running(fault(READY, THIRD_DEATH), injector, recorder) as one:
-        injector.may_act.clear()
-        recorder.emit("harness", "lab.ready")
-        await injector.asked.wait()
-        exited(recorder, 3)
-        injector.may_act.set()
-        await one.settled()
-    assert injector.done == ["inject f Hold", "heal f"]
+async def test_the_end_of_a_run_heals_what_is_still_on_and_says_so(run: Run) -> None:
+    async with run.watched(READY, THIRD_DEATH) as watching:
+        await run.ready()
+        await watching.end("the run ended")
+        await watching.end("the run ended")
+    assert run.is_healed
+    assert run.last("fault.healed")["trigger"] == "the run ended"
+
+
+async def test_nothing_is_injected_at_or_after_the_end_of_a_run(run: Run) -> None:
+    async with run.watched(Moment(on="lab.ready", after_s=90.0), THIRD_DEATH) as watching:
+        await run.ready()
+        await watching.end("the run ended")
+        await run.passes(10.0)
+    assert not run.injector.done
+
+
+async def test_a_heal_in_progress_when_the_run_ends_is_finished_and_recorded(run: Run) -> None:
+    async with run.watched(READY, THIRD_DEATH) as watching:
+        await run.ready()
+        run.injector.may_act.clear()
+        run.injector.asked.clear()
+        await run.exited(3)
+        await run.injector.asked.wait()
+        ending = asyncio.create_task(watching.end("the run ended"))
+        await asyncio.wait({ending}, timeout=0.01)
+        assert not ending.done()
+        run.injector.may_act.set()
+        await ending
+    assert run.is_healed
+    assert run.last("fault.healed")["trigger"] == "process.exited of attempt 3"
+
+
+@pytest.mark.parametrize("dies", [True, False], ids=["the third death", "the end of the run"])
+async def test_what_comes_during_an_injection_heals_it_afterwards(run: Run, *, dies: bool) -> None:
+    async with run.watched(READY, THIRD_DEATH) as watching:
+        run.injector.may_act.clear()
+        await run.ready()
+        await run.injector.asked.wait()
+        if dies:
+            await run.exited(3)
+        ending = asyncio.create_task(watching.settled() if dies else watching.end("the run ended"))
+        run.injector.may_act.set()
+        await ending
+    assert run.is_healed
+
+
+async def test_an_injectors_error_ends_the_timeline_and_leaves_no_event(run: Run) -> None:
+    class Broken(Injections):
+        async def inject(self, fault_id: str, fault: Fault) -> None:
+            raise HarnessError(f"{fault_id}: {fault} does not shut the gate")
+
+    async with run.watched(READY, injector=Broken()):
+        run.recorder.emit("harness", "lab.ready")
+        with pytest.raises(HarnessError, match="does not shut the gate"):
+            await run.task
+    assert [e.kind for e in run.recorder.events] == ["lab.ready"]
+
+
+async def test_an_unplugged_plan_runs_and_does_nothing(run: Run) -> None:
+    async with run.watched(READY, THIRD_DEATH, injector=Unplugged()):
+        await run.ready()
+        await run.exited(3)
+    kinds = [e.kind for e in run.recorder.events]
+    assert kinds == ["lab.ready", "fault.injected", "process.exited", "fault.healed"]
+    assert run.last("fault.injected")["plugged"] is False
