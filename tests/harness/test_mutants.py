@@ -159,6 +159,7 @@ async def test_a_broken_app_is_caught(app: str, options: RunOptions) -> None:
     assert_caught(run, verdict, check, *words)
 
 
+@pytest.mark.slow
 async def test_an_app_that_swallows_the_error_and_serves_is_caught(
     options: RunOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -219,7 +220,8 @@ async def test_the_full_incident_is_not_taken_from_an_app_that_only_imitates_it(
     assert_caught(run, Verdict.INCONCLUSIVE, "faults_have_receipts")
 
 
-@pytest.mark.parametrize("transport", ["tcp", pytest.param("unix", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("transport", ["tcp", "unix"])
 async def test_an_app_that_works_in_a_child_process_is_reproduced(
     transport: str, options: RunOptions
 ) -> None:
