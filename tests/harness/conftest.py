@@ -1,6 +1,7 @@
 """Fixtures of the proxy's tests: the event loops, and a folder short enough for a socket."""
 
 import asyncio
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,6 +26,14 @@ def pytest_asyncio_loop_factories(
 def folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="cl-", dir="/tmp") as name:
         yield Path(name)
+
+
+@pytest.fixture
+def empty_cache() -> Iterator[Path]:
+    """A cache folder that root's unprivileged server can reach, which tmp_path is not."""
+    folder = Path(tempfile.mkdtemp(prefix="cl-test-", dir="/tmp"))
+    yield folder
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(params=["tcp", "unix"])

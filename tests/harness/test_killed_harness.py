@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from leftovers import left_of
 
 GONE_WITHIN_S = 15.0
 LOOK_EVERY_S = 0.05
@@ -41,10 +42,10 @@ def test_nothing_of_a_killed_run_is_left_after_15_s(tmp_path: Path, moment: int)
 
     folder = _folder_of_run(tmp_path / "run" / "trace.jsonl")
     until_s = time.monotonic() + GONE_WITHIN_S
-    left = _left_of(folder)
-    while left and time.monotonic() < until_s:
-        time.sleep(LOOK_EVERY_S)  # other processes end by themselves: there is no event to wait for
-        left = _left_of(folder)
+    left = left_of(folder) if folder else []
+    while folder and left and time.monotonic() < until_s:
+        time.sleep(LOOK_EVERY_S)  # other processes end on their own: there is no event to wait for
+        left = left_of(folder)
     assert not left, f"killed after {after_s:.2f} s"
 
 
@@ -58,18 +59,3 @@ def _folder_of_run(trace: Path) -> Path | None:
             if event["kind"] == "workspace.made":
                 return Path(event["data"]["folder"])
     return None
-
-
-def _left_of(folder: Path | None) -> list[str]:
-    if folder is None:
-        return []
-    left = [str(folder)] if folder.exists() else []
-    mark = f"CRASHLOOP_RUN={folder.name}".encode()
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            of_run = mark in (process / "environ").read_bytes().split(b"\0")
-            inside = str(folder) in str((process / "cwd").readlink())
-            command = (process / "cmdline").read_bytes()
-            if of_run or inside or str(folder).encode() in command:
-                left.append(f"{process.name} {command[:80]!r}")
-    return left

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import pytest
-import uvloop
+from leftovers import LINUX, segment_of, segments, segments_of_templates, unfinished_templates
 
 from crashloop.engines.account import clean_environment
 from crashloop.engines.binaries import find_binaries
@@ -28,26 +28,14 @@ if TYPE_CHECKING:
     from crashloop.engines.postgres import PostgresServer
 
 DEADLINE_S = 10.0
-LINUX = Path("/proc/sysvipc/shm").exists()
-
-
-@pytest.fixture(scope="module")
-def cache() -> Iterator[Path]:
-    """A cache folder that root's unprivileged server can reach, which tmp_path is not."""
-    folder = Path(tempfile.mkdtemp(prefix="cl-test-", dir="/tmp"))
-    yield folder
-    shutil.rmtree(folder)
 
 
 @asynccontextmanager
 async def running(
-    cache: Path, evidence: Path, events: list[tuple[str, dict[str, Any]]]
+    evidence: Path, emit: Callable[[str, dict[str, Any]], None] = lambda *_: None
 ) -> AsyncIterator[tuple[PostgresServer, Workspace]]:
-    def emit(kind: str, data: dict[str, Any]) -> None:
-        events.append((kind, data))
-
     with workspace() as ws:
-        made = await template(ws, find_binaries(), cache_dir=cache)
+        made = await template(ws, find_binaries())
         async with postgres(ws, made, emit=emit, evidence=evidence) as server:
             yield server, ws
 
@@ -60,41 +48,17 @@ async def ask(dsn: str, question: str) -> Any:
         await connection.close()
 
 
-def segments() -> set[str]:
-    """The ids of the SysV segments that stand in the system's table."""
-    rows = Path("/proc/sysvipc/shm").read_text(encoding="ascii").splitlines()[1:] if LINUX else []
-    return {row.split()[1] for row in rows}
-
-
-def segment_in(file: Path) -> str:
-    """The id of the segment that a postmaster.pid names; empty when it names none yet."""
-    try:
-        return file.read_text(encoding="ascii").splitlines()[6].split()[1]
-    except (OSError, IndexError):
-        return ""
-
-
-def segment_of(server: PostgresServer) -> str:
-    return segment_in(server.data_dir / "postmaster.pid")
-
-
-async def test_the_app_and_the_superuser_each_get_in_by_their_own_way(
-    cache: Path, tmp_path: Path
+@pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])
+async def test_the_app_and_the_superuser_each_get_in_by_their_own_password_alone(
+    tmp_path: Path,
 ) -> None:
-    async with running(cache, tmp_path, []) as (server, _):
+    async with running(tmp_path) as (server, _):
         assert await ask(server.app_url(), "select current_user") == "app"
         assert await ask(server.control_dsn, "select current_user") == "postgres"
-        assert await ask(server.app_url(), "select rolsuper from pg_roles where rolname='app'") is (
-            False
-        )
+        is_super = "select rolsuper from pg_roles where rolname='app'"
+        assert await ask(server.app_url(), is_super) is False
         owner = "select pg_get_userbyid(datdba) from pg_database where datname='app'"
         assert await ask(server.app_url(), owner) == "app"
-
-
-async def test_a_wrong_password_is_refused_on_tcp_and_on_the_socket(
-    cache: Path, tmp_path: Path
-) -> None:
-    async with running(cache, tmp_path, []) as (server, _):
         for host in ("127.0.0.1", str(server.socket_dir)):
             with pytest.raises(asyncpg.InvalidPasswordError):
                 await asyncpg.connect(
@@ -102,11 +66,9 @@ async def test_a_wrong_password_is_refused_on_tcp_and_on_the_socket(
                 )
 
 
-async def test_its_start_and_stop_are_recorded_with_what_a_report_needs(
-    cache: Path, tmp_path: Path
-) -> None:
+async def test_its_start_and_stop_are_recorded_with_what_a_report_needs(tmp_path: Path) -> None:
     events: list[tuple[str, dict[str, Any]]] = []
-    async with running(cache, tmp_path, events) as (server, ws):
+    async with running(tmp_path, lambda *event: events.append(event)) as (server, ws):
         path, pid = ws.path, server.pid
     assert [kind for kind, _ in events] == ["database.started", "database.stopped"]
     started = events[0][1]
@@ -117,26 +79,10 @@ async def test_its_start_and_stop_are_recorded_with_what_a_report_needs(
     assert identity(pid) is None
 
 
-async def test_two_servers_at_once_share_nothing(cache: Path, tmp_path: Path) -> None:
-    logs = [tmp_path / "one", tmp_path / "two"]
-    for folder in logs:
-        folder.mkdir()
-    async with (
-        running(cache, logs[0], []) as (one, first),
-        running(cache, logs[1], []) as (two, second),
-    ):
-        assert one.port != two.port
-        assert first.path != second.path
-        await ask(one.app_url(), "create table only_here ()")
-        assert await ask(two.app_url(), "select to_regclass('only_here')") is None
-
-
-async def test_a_killed_server_is_noticed_and_leaves_no_shared_memory(
-    cache: Path, tmp_path: Path
-) -> None:
+async def test_a_killed_server_is_noticed_and_leaves_no_shared_memory(tmp_path: Path) -> None:
     events: list[tuple[str, dict[str, Any]]] = []
-    async with running(cache, tmp_path, events) as (server, _):
-        segment = segment_of(server)
+    async with running(tmp_path, lambda *event: events.append(event)) as (server, _):
+        segment = segment_of(server.data_dir)
         assert not LINUX or segment in segments()
         os.kill(server.pid, signal.SIGKILL)
         await asyncio.wait_for(server.died.wait(), DEADLINE_S)
@@ -145,26 +91,26 @@ async def test_a_killed_server_is_noticed_and_leaves_no_shared_memory(
 
 
 async def test_a_stopped_server_with_stopped_backends_still_ends_within_five_seconds(
-    cache: Path, tmp_path: Path
+    tmp_path: Path,
 ) -> None:
-    async with running(cache, tmp_path, []) as (server, _):
+    async with running(tmp_path) as (server, _):
         connection = await asyncpg.connect(server.app_url())
         pids = [server.pid, *descendants([server.pid])]
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
-        segment = segment_of(server)
+        segment = segment_of(server.data_dir)
         await asyncio.wait_for(server.stop(), 5.0)
         connection.terminate()
     assert [pid for pid in pids if identity(pid)] == []
     assert segment not in segments()
 
 
-async def test_a_cancelled_run_stops_its_server_on_the_way_out(cache: Path, tmp_path: Path) -> None:
+async def test_a_cancelled_run_stops_its_server_on_the_way_out(tmp_path: Path) -> None:
     up = asyncio.Event()
     seen: list[Any] = []
 
     async def run() -> None:
-        async with running(cache, tmp_path, []) as (server, ws):
+        async with running(tmp_path) as (server, ws):
             seen.extend((server.pid, ws.path))
             up.set()
             await asyncio.get_running_loop().create_future()
@@ -181,21 +127,14 @@ async def test_a_cancelled_run_stops_its_server_on_the_way_out(cache: Path, tmp_
 
 
 async def test_a_server_that_does_not_start_is_quoted_with_a_hint(
-    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(SETTINGS, "shared_buffers", "nonsense")
     with pytest.raises(HarnessError) as failure:
-        async with running(cache, tmp_path, []):
+        async with running(tmp_path):
             pass
     assert 'invalid value for parameter "shared_buffers"' in failure.value.message
-    assert str(cache) in failure.value.hint
-
-
-@pytest.fixture
-def empty_cache() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="cl-test-", dir="/tmp"))
-    yield folder
-    shutil.rmtree(folder)
+    assert "template-" in failure.value.hint
 
 
 async def test_runs_that_need_the_template_at_once_make_it_once(empty_cache: Path) -> None:
@@ -211,12 +150,6 @@ async def test_runs_that_need_the_template_at_once_make_it_once(empty_cache: Pat
     assert made[0].app_password not in repr(made[0])
 
 
-def unfinished(cache: Path) -> list[str]:
-    """What is neither the lock nor the copy of the programs that root's Postgres may need."""
-    names = [path.name for path in cache.iterdir()]
-    return [name for name in names if name != ".lock" and not name.startswith("binaries-")]
-
-
 async def test_a_run_cancelled_while_it_makes_the_template_leaves_nothing(
     empty_cache: Path,
 ) -> None:
@@ -224,30 +157,15 @@ async def test_a_run_cancelled_while_it_makes_the_template_leaves_nothing(
         with workspace() as ws:
             await template(ws, find_binaries(), cache_dir=empty_cache)
 
-    def look() -> set[str]:
-        found = empty_cache.glob(".making-*/data/postmaster.pid")
-        return {segment_in(file) for file in found} - {""}
-
     task = asyncio.create_task(one())
     async with asyncio.timeout(DEADLINE_S):
-        while not (held := look()):  # a file that appears gives no event  # noqa: ASYNC110
+        while not (held := segments_of_templates(empty_cache)):  # noqa: ASYNC110  a file, no event
             await asyncio.sleep(0.001)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(task, 5.0)
-    assert unfinished(empty_cache) == []
+    assert unfinished_templates(empty_cache) == []
     assert not held & segments()
-
-
-@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
-def test_a_server_runs_on_either_event_loop(
-    run: Callable[..., Any], cache: Path, tmp_path: Path
-) -> None:
-    async def main() -> None:
-        async with running(cache, tmp_path, []) as (server, _):
-            assert await ask(server.app_url(), "select 1") == 1
-
-    run(main())
 
 
 @pytest.fixture
@@ -303,9 +221,9 @@ def test_a_folder_that_somebody_else_owns_is_not_trusted(tmp_path: Path) -> None
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a small file system")
-async def test_a_full_disk_is_named_with_a_hint(cache: Path, small: Path, tmp_path: Path) -> None:
+async def test_a_full_disk_is_named_with_a_hint(small: Path, tmp_path: Path) -> None:
     with workspace(parent=small) as ws:
-        made = await template(ws, find_binaries(), cache_dir=cache)
+        made = await template(ws, find_binaries())
         with pytest.raises(HarnessError) as failure:
             async with postgres(ws, made, emit=lambda *_: None, evidence=tmp_path):
                 pass
@@ -316,14 +234,8 @@ async def test_a_full_disk_is_named_with_a_hint(cache: Path, small: Path, tmp_pa
 def test_children_inherit_nothing_but_the_few_allowed_variables(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name in ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PGHOST", "HTTP_PROXY"):
+    for name in (refused := {"PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PGHOST", "HTTP_PROXY"}):
         monkeypatch.setenv(name, "x")
     environment = clean_environment("cl-mark", {"APP_PORT": "1"})
-    assert environment["CRASHLOOP_RUN"] == "cl-mark"
-    assert environment["APP_PORT"] == "1"
-    assert not environment.keys() & {
-        "PYTHONDONTWRITEBYTECODE",
-        "PYTHONPATH",
-        "PGHOST",
-        "HTTP_PROXY",
-    }
+    assert (environment["CRASHLOOP_RUN"], environment["APP_PORT"]) == ("cl-mark", "1")
+    assert not environment.keys() & refused

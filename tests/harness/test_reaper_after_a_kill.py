@@ -1,30 +1,33 @@
+"""A harness that is killed in the middle of its start or run: its watcher removes all of it."""
+
 from __future__ import annotations
 
 import os
 import secrets
 import select
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
+from leftovers import (
+    LINUX,
+    left_of,
+    segment_of,
+    segments,
+    segments_of_templates,
+    unfinished_templates,
+)
 
 import crashloop
-from crashloop.engines.reaper import identity, marked, postgres_backends
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from crashloop.engines.reaper import postgres_backends
 
 PROMISE_S = 15.0
 DEADLINE_S = 20.0
-SHARED_MEMORY = Path("/proc/sysvipc/shm")
 
-pytestmark = pytest.mark.skipif(not SHARED_MEMORY.exists(), reason="looks into Linux's /proc")
+pytestmark = pytest.mark.skipif(not LINUX, reason="looks into Linux's /proc")
 
 HARNESS = """
 import asyncio, os, sys
@@ -45,8 +48,7 @@ def emit(kind, data):
 async def main(folder, evidence, child):
     with workspace() as ws:
         say("workspace", ws.path, ws.reaper.pid)
-        made = await template(ws, find_binaries(), cache_dir=Path(folder))
-        say("template", 0, 0)
+        made = await template(ws, find_binaries(), cache_dir=Path(folder) if folder else None)
         async with postgres(ws, made, emit=emit, evidence=Path(evidence)) as server:
             async with cache(ws, emit=emit, evidence=Path(evidence), kind="fakeredis"):
                 child = start(["sh", "-c", child], workspace=ws, name="child")
@@ -58,13 +60,6 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
-@pytest.fixture(scope="module")
-def cache_dir() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="cl-test-", dir="/tmp"))
-    yield folder
-    shutil.rmtree(folder)
-
-
 GENTLE = "sleep 600 & echo up; wait"
 STUBBORN = "trap '' TERM; sleep 600 & echo up; wait; wait"
 
@@ -72,10 +67,12 @@ STUBBORN = "trap '' TERM; sleep 600 & echo up; wait; wait"
 class Harness:
     """A harness in a process of its own that is there to be killed."""
 
-    def __init__(self, cache_dir: Path, evidence: Path, child: str = GENTLE) -> None:
+    def __init__(
+        self, evidence: Path, *, child: str = GENTLE, cache_dir: Path | None = None
+    ) -> None:
         paths = [str(Path(crashloop.__file__).parents[1]), *filter(None, sys.path)]
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-c", HARNESS, str(cache_dir), str(evidence), child],
+            [sys.executable, "-P", "-c", HARNESS, str(cache_dir or ""), str(evidence), child],
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
         )
@@ -107,122 +104,66 @@ class Harness:
         assert ended, "the reaper still runs"
         return time.monotonic() - killed_s
 
-    def left(self) -> list[str]:
-        """What is still there of the run, in words; empty when all is gone."""
-        folders = [str(self.path)]
-        pids = marked(self.path.name, folders) | postgres_backends(folders)
-        left = [f"process {pid}" for pid in pids if identity(pid)]
-        return left + [f"folder {self.path}" for _ in range(self.path.exists())]
 
-
-def segment_in(file: Path) -> str:
-    """The id of the segment that a postmaster.pid names; empty when it names none yet."""
+def test_a_killed_harness_leaves_no_process_no_folder_no_shared_memory(tmp_path: Path) -> None:
+    mark = f"cl-{secrets.token_hex(4)}"
+    of_another_run = subprocess.Popen(["/bin/sleep", "60"], env={"CRASHLOOP_RUN": mark})
     try:
-        return file.read_text(encoding="ascii").splitlines()[6].split()[1]
-    except (OSError, IndexError):
-        return ""
-
-
-def segment(harness: Harness) -> str:
-    return segment_in(harness.path / "pg/data/postmaster.pid")
-
-
-def segments() -> set[str]:
-    rows = SHARED_MEMORY.read_text(encoding="ascii").splitlines()[1:]
-    return {row.split()[1] for row in rows}
-
-
-def test_a_killed_harness_leaves_no_process_no_folder_no_shared_memory(
-    cache_dir: Path, tmp_path: Path
-) -> None:
-    harness = Harness(cache_dir, tmp_path, STUBBORN)
-    harness.await_line("up")
-    held = segment(harness)
-    assert held in segments()
-    assert harness.left(), "or the test sees nothing"
-    assert harness.kill() < PROMISE_S
-    assert harness.left() == []
-    assert held not in segments()
-
-
-def test_a_harness_killed_at_any_stage_of_its_start_leaves_nothing(
-    cache_dir: Path, tmp_path: Path
-) -> None:
-    for stage in ("workspace", "template", "event", "event"):
-        harness = Harness(cache_dir, tmp_path)
-        if stage != "workspace":
-            harness.await_line(stage)
+        harness = Harness(tmp_path, child=STUBBORN)
+        harness.await_line("up")
+        held = segment_of(harness.path / "pg/data")
+        assert held in segments()
+        assert left_of(harness.path), "or the test sees nothing"
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+            os.kill(harness.reaper, number)  # which end a harness, and not its watcher
         assert harness.kill() < PROMISE_S
-        assert harness.left() == [], stage
+        assert left_of(harness.path) == []
+        assert held not in segments()
+        assert of_another_run.poll() is None
+    finally:
+        of_another_run.kill()
+        of_another_run.wait()
+
+
+@pytest.mark.parametrize("events", [0, 1, 2])
+def test_a_harness_killed_at_any_stage_of_its_start_leaves_nothing(
+    tmp_path: Path, events: int
+) -> None:
+    harness = Harness(tmp_path)
+    for _ in range(events):
+        harness.await_line("event")
+    assert harness.kill() < PROMISE_S
+    assert left_of(harness.path) == []
 
 
 def test_a_harness_killed_while_it_makes_the_template_leaves_no_half_of_it(
-    tmp_path: Path,
+    tmp_path: Path, empty_cache: Path
 ) -> None:
-    folder = Path(tempfile.mkdtemp(prefix="cl-test-", dir="/tmp"))
+    harness = Harness(tmp_path, cache_dir=empty_cache)
     held: set[str] = set()
-    try:
-        harness = Harness(folder, tmp_path)
-        deadline_s = time.monotonic() + DEADLINE_S
-        # A folder that appears in the middle of initdb gives no event
-        while not held and time.monotonic() < deadline_s:
-            held = {segment_in(found) for found in folder.glob(".making-*/data/postmaster.pid")}
-            held.discard("")
-            time.sleep(0.001)
-        assert held, "or the test sees nothing"
-        harness.kill()
-        assert harness.left() == []
-        # beside the lock there may be the copy of the programs that root's Postgres runs
-        assert {path.name.split("-")[0] for path in folder.iterdir()} <= {".lock", "binaries"}
-        assert not held & segments()
-    finally:
-        shutil.rmtree(folder)
+    deadline_s = time.monotonic() + DEADLINE_S
+    # A folder that appears in the middle of initdb gives no event
+    while not held and time.monotonic() < deadline_s:
+        held = segments_of_templates(empty_cache)
+        time.sleep(0.001)
+    assert held, "or the test sees nothing"
+    harness.kill()
+    assert left_of(harness.path) == []
+    assert unfinished_templates(empty_cache) == []
+    assert not held & segments()
 
 
 def test_a_harness_killed_after_its_server_was_killed_and_paused_leaves_nothing(
-    cache_dir: Path, tmp_path: Path
+    tmp_path: Path,
 ) -> None:
-    harness = Harness(cache_dir, tmp_path)
+    harness = Harness(tmp_path)
     _, server, _ = harness.await_line("up")
-    held = segment(harness)
+    held = segment_of(harness.path / "pg/data")
     backends = postgres_backends([str(harness.path)]) - {int(server)}
     for pid in backends:
         os.kill(pid, signal.SIGSTOP)
     os.kill(harness.process.pid, signal.SIGSTOP)
     os.kill(int(server), signal.SIGKILL)
     assert harness.kill() < PROMISE_S
-    assert harness.left() == []
+    assert left_of(harness.path) == []
     assert held not in segments()
-
-
-def test_the_reaper_survives_what_ends_the_harness(cache_dir: Path, tmp_path: Path) -> None:
-    harness = Harness(cache_dir, tmp_path)
-    harness.await_line("up")
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
-        os.kill(harness.reaper, number)
-    assert harness.kill() < PROMISE_S
-    assert harness.left() == []
-
-
-def test_ctrl_c_ends_a_run_within_five_seconds_and_leaves_nothing(
-    cache_dir: Path, tmp_path: Path
-) -> None:
-    harness = Harness(cache_dir, tmp_path)
-    harness.await_line("up")
-    harness.process.send_signal(signal.SIGINT)
-    harness.process.wait(5.0)
-    harness.output.close()
-    assert harness.left() == []
-
-
-def test_a_process_of_another_run_is_never_touched(cache_dir: Path, tmp_path: Path) -> None:
-    mark = f"cl-{secrets.token_hex(4)}"
-    other = subprocess.Popen(["/bin/sleep", "60"], env={"CRASHLOOP_RUN": mark, "PATH": os.defpath})
-    try:
-        harness = Harness(cache_dir, tmp_path)
-        harness.await_line("up")
-        harness.kill()
-        assert other.poll() is None
-    finally:
-        other.kill()
-        other.wait()
