@@ -6,11 +6,12 @@ import asyncio
 import errno
 import json
 import os
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
-from fake_engine import FakeEngine, FakePlatform
+from fake_engine import FakeEngine
 
 from crashloop import lab
 from crashloop.errors import CapabilityError, CrashloopError, HarnessError, UsageError
@@ -25,13 +26,10 @@ from crashloop.run import VERDICT_FILE, Run, write_evidence
 from crashloop.trace.reader import read_trace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    from crashloop.engines.base import Attempt
     from crashloop.model import Judgement
     from crashloop.trace.event import Event
-    from crashloop.trace.recorder import Recorder
 
 # A run of the fake engine satisfies it, unless the run failed.
 EASY = Signature(name="easy", require=(), expect=(CheckSpec(check="evidence_complete"),))
@@ -42,51 +40,33 @@ class Stop(BaseException):
     """Neither an error nor a cancellation, as pytest's own outcomes are."""
 
 
-class BreaksAtTeardown(FakeEngine):
-    async def end(self) -> NoReturn:
-        raise KeyError("server")
+Part = Callable[[FakeEngine], Coroutine[Any, Any, None]]
 
 
-class BreaksAtStart(FakeEngine):
-    async def start(self) -> NoReturn:
-        raise AssertionError("not a port")
+def broken(**parts: Part) -> type[FakeEngine]:
+    """An engine some parts of which are replaced."""
+    return type("Broken", (FakeEngine,), parts)
 
 
-class BreaksInBackground(FakeEngine):
-    async def fail_when_broken(self) -> NoReturn:
-        raise ZeroDivisionError
+def raises(error: BaseException) -> Part:
+    async def part(_: FakeEngine) -> None:
+        raise error
 
-    async def baseline(self) -> None:
-        await asyncio.Event().wait()
-
-
-class BreaksInACallbackAtTheEnd(FakeEngine):
-    async def end(self) -> None:
-        asyncio.get_running_loop().call_soon([].pop)
-        await asyncio.sleep(0.001)
+    return part
 
 
-class EndsWithAnOutcome(FakeEngine):
-    async def fail_when_broken(self) -> NoReturn:
-        raise Stop
-
-    async def baseline(self) -> None:
-        await asyncio.Event().wait()
+async def waits(_: FakeEngine) -> None:
+    await asyncio.Event().wait()
 
 
-class LacksWhatItNeeds(FakeEngine):
-    async def start(self) -> NoReturn:
-        raise CapabilityError("no such device", hint="use another machine")
+async def fails_in_a_callback(_: FakeEngine) -> None:
+    asyncio.get_running_loop().call_soon([].pop)
+    await asyncio.sleep(0.001)
 
 
-class WasGivenNonsense(FakeEngine):
-    async def start(self) -> NoReturn:
-        raise UsageError("no such folder", hint="name another")
-
-
-class LacksItWhileAnotherPartBreaks(FakeEngine):
-    async def start(self) -> NoReturn:
-        raise ExceptionGroup("both", [CapabilityError("no such device"), KeyError("port")])
+LACKING = CapabilityError("no such device", hint="use another machine")
+BREAKS_AT_TEARDOWN = broken(end=raises(KeyError("server")))
+BREAKS_AT_START = broken(start=raises(AssertionError("not a port")))
 
 
 def options(folder: Path, engine: type[FakeEngine] = FakeEngine, **more: Any) -> RunOptions:
@@ -120,11 +100,14 @@ async def test_a_run_that_ends_is_judged(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("engine", "reason"),
     [
-        (BreaksAtTeardown, "KeyError: 'server'"),
-        (BreaksAtStart, "AssertionError: not a port"),
-        (BreaksInBackground, "ZeroDivisionError"),
-        (BreaksInACallbackAtTheEnd, "IndexError: pop from empty list"),
-        (LacksItWhileAnotherPartBreaks, "KeyError: 'port'"),
+        (BREAKS_AT_TEARDOWN, "KeyError: 'server'"),
+        (BREAKS_AT_START, "AssertionError: not a port"),
+        (broken(fail_when_broken=raises(ZeroDivisionError()), baseline=waits), "ZeroDivisionError"),
+        (broken(end=fails_in_a_callback), "IndexError: pop from empty list"),
+        (
+            broken(start=raises(ExceptionGroup("both", [LACKING, KeyError("port")]))),
+            "KeyError: 'port'",
+        ),
     ],
 )
 async def test_an_error_that_is_not_ours_is_a_harness_error_everywhere(
@@ -200,27 +183,25 @@ async def test_a_trace_that_does_not_reach_the_disk_fails_the_run(
 
 
 async def test_what_is_no_exception_is_recorded_and_raised_again(tmp_path: Path) -> None:
+    engine = broken(fail_when_broken=raises(Stop()), baseline=waits)
     with pytest.raises(BaseExceptionGroup):
-        await run_scenario(SCENARIO, options(tmp_path, EndsWithAnOutcome))
+        await run_scenario(SCENARIO, options(tmp_path, engine))
 
     assert judged_again(tmp_path).verdict is Verdict.HARNESS_ERROR
 
 
 @pytest.mark.parametrize(
-    ("engine", "error", "reason"),
-    [
-        (LacksWhatItNeeds, CapabilityError, "the run was refused: no such device"),
-        (WasGivenNonsense, UsageError, "the run was refused: no such folder"),
-    ],
+    "error", [LACKING, UsageError("no such folder", hint="name another")], ids=repr
 )
 async def test_a_refusal_is_inconclusive_and_no_failure_of_the_harness(
-    tmp_path: Path, engine: type[FakeEngine], error: type[CrashloopError], reason: str
+    tmp_path: Path, error: CrashloopError
 ) -> None:
-    with pytest.raises(error):
-        await run_scenario(SCENARIO, options(tmp_path, engine))
+    with pytest.raises(type(error)):
+        await run_scenario(SCENARIO, options(tmp_path, broken(start=raises(error))))
 
     judgement = judged_again(tmp_path)
-    assert (judgement.verdict, judgement.reason) == (Verdict.INCONCLUSIVE, reason)
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert judgement.reason == f"the run was refused: {error.message}"
     kinds = [event.kind for event in read_trace(tmp_path / "run").events]
     assert kinds == ["run.refused", "run.finished"]
 
@@ -243,7 +224,7 @@ async def test_a_cancelled_run_is_inconclusive_and_stays_cancelled(tmp_path: Pat
 
 
 async def test_a_proof_ends_at_the_first_run_that_failed(tmp_path: Path) -> None:
-    proof = await prove(incident("issue-1278"), {}, options(tmp_path, BreaksAtTeardown))
+    proof = await prove(incident("issue-1278"), {}, options(tmp_path, BREAKS_AT_TEARDOWN))
 
     assert [step.run.verdict for step in proof.steps] == [Verdict.HARNESS_ERROR]
     assert proof.verdict is Verdict.HARNESS_ERROR
@@ -255,20 +236,12 @@ async def test_a_heal_in_progress_when_the_platform_gives_up_is_recorded(tmp_pat
             del fault_id
             await asyncio.sleep(0.05)  # the work itself; nothing waits for it by the clock
 
-    class DiesOnce(FakePlatform):
-        def __init__(self, recorder: Recorder) -> None:
-            self._recorder = recorder
-
-        async def run(self) -> None:
-            self._recorder.emit("supervisor", "process.exited", attempt=1)
-
     class Engine(FakeEngine):
         async def start(self) -> None:
             self.proxy = Slow()
 
-        def platform(self, on_attempt: Callable[[Attempt], None]) -> FakePlatform:
-            del on_attempt
-            return DiesOnce(self.recorder)
+        async def run(self) -> None:
+            self.recorder.emit("supervisor", "process.exited", attempt=1)
 
     fault = replace(
         incident("issue-1278").scenario().faults[0],
@@ -288,23 +261,9 @@ async def test_a_heal_in_progress_when_the_platform_gives_up_is_recorded(tmp_pat
 async def test_a_platform_that_does_not_end_is_a_harness_error_that_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str, awaited: str
 ) -> None:
-    class Stuck(FakePlatform):
-        async def run(self) -> None:
-            if part == "run":
-                await asyncio.Event().wait()
-
-        async def stop(self) -> None:
-            if part == "stop":
-                await asyncio.Event().wait()
-
-    class Engine(FakeEngine):
-        def platform(self, on_attempt: Callable[[Attempt], None]) -> FakePlatform:
-            del on_attempt
-            return Stuck()
-
     monkeypatch.setattr(lab, "STOP_BOUND_S", 0.01)
     scenario = replace(SCENARIO, deadline_s=0.0)
-    run = await run_scenario(scenario, options(tmp_path, Engine, patience_s=0.0))
+    run = await run_scenario(scenario, options(tmp_path, broken(**{part: waits}), patience_s=0.0))
 
     assert run.verdict is Verdict.HARNESS_ERROR
     assert f"waited 0.01 s for {awaited}; the last event was harness" in run.judgement.reason
@@ -314,12 +273,12 @@ async def test_a_folder_that_cannot_take_the_trace_is_wrong_usage(tmp_path: Path
     (tmp_path / "run").touch()
 
     with pytest.raises(UsageError, match="cannot write the trace"):
-        await run_scenario(SCENARIO, options(tmp_path, BreaksAtStart))
+        await run_scenario(SCENARIO, options(tmp_path, BREAKS_AT_START))
 
 
 async def test_a_folder_with_a_trace_is_wrong_usage(tmp_path: Path) -> None:
     first = await run_scenario(SCENARIO, options(tmp_path))
 
     with pytest.raises(UsageError, match="there is a trace already"):
-        await run_scenario(SCENARIO, options(tmp_path, BreaksAtStart))
+        await run_scenario(SCENARIO, options(tmp_path, BREAKS_AT_START))
     assert judged_again(tmp_path) == first.judgement
