@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 
     from crashloop.trace.event import Trace
 
+    Crashloop = Callable[..., tuple[int, str, str]]
+
 
 @pytest.fixture
 def crashloop(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> Callable[..., tuple[int, str, str]]:
+) -> Crashloop:
     """Run the command line here: status, standard output, standard error."""
 
     monkeypatch.setenv("COLUMNS", "100")
@@ -94,7 +96,7 @@ def with_an_older_signature(trace: Trace) -> Trace:
     ],
 )
 def test_wrong_usage_is_one_message_and_status_2(
-    crashloop: Callable[..., tuple[int, str, str]], words: list[str], said: str
+    crashloop: Crashloop, words: list[str], said: str
 ) -> None:
     status, out, err = crashloop(*words)
 
@@ -104,9 +106,7 @@ def test_wrong_usage_is_one_message_and_status_2(
     assert out == ""
 
 
-def test_with_json_an_error_is_a_document_too(
-    crashloop: Callable[..., tuple[int, str, str]],
-) -> None:
+def test_with_json_an_error_is_a_document_too(crashloop: Crashloop) -> None:
     status, out, err = crashloop("reproduce", "issue-1279", "--json")
 
     assert json.loads(out) == {
@@ -118,7 +118,7 @@ def test_with_json_an_error_is_a_document_too(
     assert "unknown incident" in err
 
 
-def test_debug_adds_the_traceback(crashloop: Callable[..., tuple[int, str, str]]) -> None:
+def test_debug_adds_the_traceback(crashloop: Crashloop) -> None:
     _, _, err = crashloop("reproduce", "issue-1279", "--debug")
 
     assert "Traceback" in err
@@ -126,7 +126,7 @@ def test_debug_adds_the_traceback(crashloop: Callable[..., tuple[int, str, str]]
 
 
 def test_a_bug_ends_in_words_and_status_12(
-    crashloop: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+    crashloop: Crashloop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def bug(*_: object, **__: object) -> None:
         raise ZeroDivisionError("of some kind")
@@ -140,7 +140,7 @@ def test_a_bug_ends_in_words_and_status_12(
     assert "please report it with the traceback" in err
 
 
-def test_no_command_shows_the_help(crashloop: Callable[..., tuple[int, str, str]]) -> None:
+def test_no_command_shows_the_help(crashloop: Crashloop) -> None:
     status, out, err = crashloop()
 
     assert status == 2
@@ -149,9 +149,7 @@ def test_no_command_shows_the_help(crashloop: Callable[..., tuple[int, str, str]
 
 
 @pytest.mark.parametrize("command", ["incidents", "reproduce", "prove", "judge", "proxy", "sweep"])
-def test_every_command_explains_itself_with_examples(
-    crashloop: Callable[..., tuple[int, str, str]], command: str
-) -> None:
+def test_every_command_explains_itself_with_examples(crashloop: Crashloop, command: str) -> None:
     status, out, _ = crashloop(command, "--help")
 
     assert status == 0
@@ -159,13 +157,13 @@ def test_every_command_explains_itself_with_examples(
     assert "Examples:" in out
 
 
-def test_the_version_is_said(crashloop: Callable[..., tuple[int, str, str]]) -> None:
+def test_the_version_is_said(crashloop: Crashloop) -> None:
     status, out, err = crashloop("--version")
     assert (status, err) == (0, "")
     assert out.startswith(f"crashloop {__version__} from ")
 
 
-def test_incidents_are_listed_and_told(crashloop: Callable[..., tuple[int, str, str]]) -> None:
+def test_incidents_are_listed_and_told(crashloop: Crashloop) -> None:
     _, listed, _ = crashloop("incidents")
     _, told, _ = crashloop("incidents", "issue-1278")
     _, document, _ = crashloop("incidents", "issue-1278", "--json")
@@ -180,7 +178,7 @@ def test_incidents_are_listed_and_told(crashloop: Callable[..., tuple[int, str, 
 
 
 def test_an_old_trace_is_judged_again_from_its_file_or_its_folder(
-    crashloop: Callable[..., tuple[int, str, str]], tmp_path: Path
+    crashloop: Crashloop, tmp_path: Path
 ) -> None:
     path = written(reproduction(), tmp_path)
 
@@ -193,7 +191,7 @@ def test_an_old_trace_is_judged_again_from_its_file_or_its_folder(
 
 @pytest.mark.parametrize(("trace", "status"), [(reproduction(), 0), (control(), 10)])
 def test_todays_signature_is_that_of_the_traces_own_role(
-    crashloop: Callable[..., tuple[int, str, str]], tmp_path: Path, trace: Trace, status: int
+    crashloop: Crashloop, tmp_path: Path, trace: Trace, status: int
 ) -> None:
     written(trace, tmp_path)
 
@@ -206,7 +204,7 @@ def test_todays_signature_is_that_of_the_traces_own_role(
 
 
 def test_a_trace_of_an_older_signature_says_where_todays_differs(
-    crashloop: Callable[..., tuple[int, str, str]], tmp_path: Path
+    crashloop: Crashloop, tmp_path: Path
 ) -> None:
     written(with_an_older_signature(reproduction()), tmp_path)
 
@@ -218,7 +216,7 @@ def test_a_trace_of_an_older_signature_says_where_todays_differs(
 
 
 def test_a_changed_signature_is_refused_but_todays_can_still_judge(
-    crashloop: Callable[..., tuple[int, str, str]], tmp_path: Path
+    crashloop: Crashloop, tmp_path: Path
 ) -> None:
     older = with_an_older_signature(reproduction())
     header = {**older.header, "signature_sha256": "0" * 64}
@@ -238,9 +236,7 @@ def test_a_changed_signature_is_refused_but_todays_can_still_judge(
     [b"", b"\n", b"\x00\xff\xfe" * 1000, b"[]\n", b"{}\n", b'{"schema": "crashloop.trace/1"}\n',
      b'{"schema": "crashloop.trace/1", "signature": {"name": 1, "require": [{}], "expect": 3}}\n'],
 )  # fmt: skip
-def test_rubbish_is_no_trace(
-    crashloop: Callable[..., tuple[int, str, str]], tmp_path: Path, content: bytes
-) -> None:
+def test_rubbish_is_no_trace(crashloop: Crashloop, tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "trace.jsonl"
     path.write_bytes(content)
 
@@ -250,9 +246,7 @@ def test_rubbish_is_no_trace(
     assert "Traceback" not in err
 
 
-def test_a_torn_last_line_is_inconclusive_and_said(
-    crashloop: Callable[..., tuple[int, str, str]], tmp_path: Path
-) -> None:
+def test_a_torn_last_line_is_inconclusive_and_said(crashloop: Crashloop, tmp_path: Path) -> None:
     path = written(reproduction(), tmp_path)
     path.write_bytes(path.read_bytes()[:-20])
 
@@ -265,7 +259,7 @@ def test_a_torn_last_line_is_inconclusive_and_said(
 @pytest.mark.parametrize("command", ["reproduce", "prove"])
 @pytest.mark.parametrize("place", ["file", "file/run", "/proc/1/run"])
 def test_a_place_that_cannot_take_evidence_is_refused_before_anything_starts(
-    crashloop: Callable[..., tuple[int, str, str]], tmp_path: Path, command: str, place: str
+    crashloop: Crashloop, tmp_path: Path, command: str, place: str
 ) -> None:
     (tmp_path / "file").touch()
 
@@ -278,7 +272,7 @@ def test_a_place_that_cannot_take_evidence_is_refused_before_anything_starts(
 
 @pytest.mark.parametrize("command", ["reproduce", "prove"])
 def test_a_working_directory_that_is_gone_is_refused_before_anything_starts(
-    crashloop: Callable[..., tuple[int, str, str]],
+    crashloop: Crashloop,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     command: str,
@@ -295,7 +289,7 @@ def test_a_working_directory_that_is_gone_is_refused_before_anything_starts(
 
 
 def test_only_the_runs_own_files_are_listed_as_evidence(
-    crashloop: Callable[..., tuple[int, str, str]], tmp_path: Path
+    crashloop: Crashloop, tmp_path: Path
 ) -> None:
     written(reproduction(), tmp_path)
     for name in ("attempt-1.log", "attempt-9.log", "postgres.log", "notes.txt", "mine.log"):
@@ -309,9 +303,7 @@ def test_only_the_runs_own_files_are_listed_as_evidence(
 
 
 @pytest.mark.parametrize("command", ["reproduce", "prove"])
-def test_evidence_is_never_written_over(
-    crashloop: Callable[..., tuple[int, str, str]], tmp_path: Path, command: str
-) -> None:
+def test_evidence_is_never_written_over(crashloop: Crashloop, tmp_path: Path, command: str) -> None:
     before = written(reproduction(), tmp_path).read_bytes()
 
     status, _, err = crashloop(command, "issue-1278", "--artifacts", str(tmp_path))
@@ -322,7 +314,7 @@ def test_evidence_is_never_written_over(
 
 
 def test_a_refusal_is_told_as_one_and_not_as_a_broken_harness(
-    crashloop: Callable[..., tuple[int, str, str]],
+    crashloop: Crashloop,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:

@@ -14,7 +14,6 @@ from crashloop.report.live import (
     Feed,
     LiveView,
     PlainProgress,
-    room_s,
 )
 from crashloop.report.progress import MAX_LINES, Progress
 from crashloop.report.terminal import Terminal
@@ -56,13 +55,6 @@ def test_an_attempt_that_repeats_itself_is_bounded_and_its_end_still_seen() -> N
 
     assert len(feed.events()) == MAX_EVENTS_OF_AN_ATTEMPT + 1
     assert history_so_far({}, feed.events()).attempts[0].exit == "exit 3"
-
-
-def test_an_axis_grows_in_steps() -> None:
-    steps = {room_s(span_s) for span_s in range(1, 200)}
-
-    assert len(steps) < 8
-    assert all(room_s(span_s) >= span_s for span_s in range(1, 200))
 
 
 def test_progress_is_a_line_for_each_important_event_with_both_clocks() -> None:

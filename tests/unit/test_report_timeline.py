@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from crashloop_traces import TraceBuilder, control, reproduction
 from report_texts import timeline_text
@@ -12,7 +10,7 @@ from crashloop.incidents import incident
 from crashloop.report.drawing import timeline
 from crashloop.report.events import history_of, history_so_far
 from crashloop.report.glyphs import ASCII, UNICODE, glyphs_for
-from crashloop.report.history import AttemptSpan, Outcome
+from crashloop.report.history import Outcome
 from crashloop.report.lines import plain
 
 
@@ -129,13 +127,6 @@ def test_a_phase_whose_process_ended_in_it_was_cut_short() -> None:
 
     assert "phase cut short" in drawn
     assert row(drawn, "attempt 1").endswith("✗ SIGTERM")
-
-
-def test_an_attempt_that_the_harness_stopped_did_not_die() -> None:
-    span = AttemptSpan(number=1, start_s=0, end_s=1, exit="SIGTERM", requested=True)
-
-    assert not span.died
-    assert replace(span, requested=False).died
 
 
 def test_a_stream_that_takes_ascii_only_gets_ascii() -> None:
