@@ -64,6 +64,11 @@ async def fails_in_a_callback(_: FakeEngine) -> None:
     await asyncio.sleep(0.001)
 
 
+async def fails_in_a_callback_and_waits(engine: FakeEngine) -> None:
+    await fails_in_a_callback(engine)
+    await waits(engine)
+
+
 LACKING = CapabilityError("no such device", hint="use another machine")
 BREAKS_AT_TEARDOWN = broken(end=raises(KeyError("server")))
 BREAKS_AT_START = broken(start=raises(AssertionError("not a port")))
@@ -104,6 +109,7 @@ async def test_a_run_that_ends_is_judged(tmp_path: Path) -> None:
         (BREAKS_AT_START, "AssertionError: not a port"),
         (broken(fail_when_broken=raises(ZeroDivisionError()), baseline=waits), "ZeroDivisionError"),
         (broken(end=fails_in_a_callback), "IndexError: pop from empty list"),
+        (broken(baseline=fails_in_a_callback_and_waits), "IndexError: pop from empty list"),
         (
             broken(start=raises(ExceptionGroup("both", [LACKING, KeyError("port")]))),
             "KeyError: 'port'",
