@@ -152,7 +152,7 @@ async def test_docker_is_asked_before_it_counts_as_having_given_up(
     await lab.platform.run()
 
     assert len(lab.api.looks) == 1
-    assert lab.only("restart.gave_up") == {"reason": "restarted 1 times, which is the limit"}
+    assert lab.only("restart.gave_up") == {"reason": "restarted once, which is the limit"}
 
 
 async def test_a_docker_that_never_agrees_is_an_error_and_not_a_giving_up(
