@@ -221,7 +221,7 @@ def judge(
     as_json: AsJson = False,
     _debug: Debug = False,
 ) -> None:
-    """Judge a recorded run again, by the signature that its trace carries."""
+    """Judge a recorded run again, by the signature in its trace."""
     from crashloop.commands import judge as command  # noqa: PLC0415  heavy: only when asked for
 
     raise typer.Exit(command.judge(trace, current=current, as_json=as_json))

@@ -1,4 +1,4 @@
-"""What a trace says of a run that ended early: it failed, was refused, or was interrupted."""
+"""Record how a run ended early: it failed, was refused, or was interrupted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BUG_HINT = "this is a fault of crashloop: report it, with the trace"
 
 
 def first_failure(error: BaseException) -> BaseException:
-    """The first error of a group that is more than a refusal, else the first refusal."""
+    """The first error of a group that is not a refusal, else the first refusal."""
     if not isinstance(error, BaseExceptionGroup):
         return error
     leaves = [first_failure(each) for each in error.exceptions]

@@ -2,7 +2,7 @@
 
 
 class CrashloopError(Exception):
-    """Something the user can act on: what happened, with which input, what to do next.
+    """An error that the user can act on: what happened, with which input, what to do next.
 
     Shown as one message, without a traceback, by the command and the pytest plugin.
     """

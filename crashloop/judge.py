@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def recorded_signature(trace: Trace) -> Signature:
     """The signature that the trace's header carries, the one the run was made for.
 
-    Raises UsageError where there is none, or where it is not the one that the run wrote.
+    Raises UsageError if there is none, or if it was changed after the run.
     """
     data = trace.header.get("signature")
     try:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from crashloop.model import Scenario
     from crashloop.options import RunOptions
 
-# Wall seconds for each step of the end of a run, of which every one has shorter bounds of its own.
+# Wall seconds for each step of a run's end; each step also has shorter bounds of its own.
 STOP_BOUND_S = 30.0
 
 
@@ -48,8 +48,8 @@ async def run_scenario(scenario: Scenario, options: RunOptions) -> Run:
 
     The trace and `verdict.json` are written on every path. A harness that breaks gives a Run with
     HARNESS_ERROR. Cancellation writes INCONCLUSIVE and is raised again, as is a refusal:
-    CapabilityError or UsageError where this machine or the input does not allow the run. Raises
-    HarnessError where the evidence could not be written.
+    CapabilityError or UsageError if this machine or the input does not allow the run. Raises
+    HarnessError if the evidence could not be written.
     """
     require_runnable(scenario, options.scale, on_this_machine=options.engine.name == LOCAL)
     artifacts = options.artifacts or artifacts_folder(scenario.incident)
@@ -62,7 +62,7 @@ async def run_scenario(scenario: Scenario, options: RunOptions) -> Run:
             recorder.subscribe(options.on_event)
 
         def conclude(how: str) -> Run:
-            """Judge the run and write its evidence; only then does the trace say that it ended."""
+            """Judge the run and write its evidence, then record in the trace that it ended."""
             data = {"how": how, "events": len(recorder.events) + 1}
             last = recorder.make("harness", "run.finished", data)
             trace = Trace(header=header, events=ordered([*recorder.events, last]))
@@ -187,9 +187,9 @@ class _Lab:
 
 
 async def _fail_on_stray_errors() -> None:
-    """Wait until a callback of the loop raises, and raise its error, which asyncio would only log.
+    """Wait until a callback of the loop raises, and raise its error; asyncio would only log it.
 
-    A disk that fills up while the app's output arrives must end the run, not thin its evidence.
+    A disk that fills up while the app's output arrives must end the run, not lose evidence.
     """
     loop = asyncio.get_running_loop()
     stray: asyncio.Future[None] = loop.create_future()

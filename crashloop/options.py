@@ -51,7 +51,7 @@ class RunOptions:
 
 
 def rerun_command(scenario: Scenario, options: RunOptions, *, verb: str = "reproduce") -> str:
-    """The command that makes the same run again; what is the default anyway is left out."""
+    """The command that makes the same run again, without options that have their defaults."""
     words = ["crashloop", verb, scenario.incident]
     if options.scale.is_real_time:
         words.append("--real-time")

@@ -1,4 +1,4 @@
-"""What must hold before a run starts anything: a user should not wait to be refused."""
+"""Checks before a run starts anything, so that a refusal comes at once."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def _module(distribution: str) -> str:
 
 
 def _find(module: str, folder: str) -> ModuleSpec | None:
-    """Find the module without importing anything of it; None where it does not exist."""
+    """Find the module without importing it; None if it does not exist."""
     top, *rest = module.split(".")
     spec = PathFinder.find_spec(top, [folder]) if folder else None
     spec = spec or importlib.util.find_spec(top)
@@ -100,7 +100,7 @@ def _find(module: str, folder: str) -> ModuleSpec | None:
 
 
 def _check_name(spec: ModuleSpec, name: str) -> None:
-    """Refuse a module whose source shows that it has no such name, or that it cannot be parsed."""
+    """Refuse a module if its source has no such name or cannot be parsed."""
     if spec.origin is None or not spec.origin.endswith(".py"):
         return
     try:

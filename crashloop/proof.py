@@ -39,7 +39,7 @@ EXPECTED: dict[Role, Verdict] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One run of the proof; `shortfall` is empty where it ended as it had to."""
+    """One run of the proof; `shortfall` is empty if it ended as it had to."""
 
     role: Role
     run: Run
@@ -172,6 +172,6 @@ def _shortfall(run: Run) -> str:
             alive = no_death(run.trace)
             return "" if alive.holds else alive.says
         case Role.UNPLUGGED if findings[RECEIPTS].holds is not None:
-            return "it is not the missing receipt that makes it inconclusive"
+            return "it is inconclusive for another reason than the missing receipt"
         case _:
             return ""

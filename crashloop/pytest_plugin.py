@@ -92,7 +92,7 @@ def pytest_pycollect_makeitem(
 
 
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
-    """Say what to install where nothing runs a coroutine test that uses `lab`."""
+    """Say what to install if nothing runs a coroutine test that uses `lab`."""
     if _LAB in pyfuncitem.stash and inspect.iscoroutinefunction(pyfuncitem.obj):
         pytest.fail(
             f"{pyfuncitem.name} is a coroutine and nothing here runs one, so it was not run.\n"

@@ -125,7 +125,7 @@ class Timeline:
                 self._weigh(pending, moment, event)
 
     def _weigh(self, pending: _Pending, moment: Moment, event: Event) -> None:
-        """What one event means for one moment: fire, begin to count, pause, or count on."""
+        """What one event means for one moment: fire, start counting, pause, or change nothing."""
         countdown = pending.countdowns.get(moment)
         if pending.fired:
             return

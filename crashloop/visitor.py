@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from crashloop.trace.recorder import Recorder
 
 LOOK_EVERY_S = 0.02
-KNOCK_BOUND_S = 0.2
+CONNECT_BOUND_S = 0.2
 ASK_EVERY_S = 0.05
 REQUEST_TIMEOUT_S = 5.0
 READY_PATH = "/health/ready"
@@ -69,7 +69,7 @@ class Visitor:
                 await one.ended.wait()
                 return
             while not opened and not one.ended.is_set():
-                answer = await _knock(one.address)
+                answer = await _connect(one.address)
                 opened = answer == 0
                 probes += answer in {0, errno.ECONNREFUSED}
                 if not opened:
@@ -222,15 +222,15 @@ class Visitor:
         self.finished.set()
 
 
-async def _knock(address: tuple[str, int]) -> int:
+async def _connect(address: tuple[str, int]) -> int:
     """What connect() says there: 0 where somebody listens, ECONNREFUSED where nobody does.
 
-    Any other number (no answer within KNOCK_BOUND_S, no route) says nothing about the port.
+    Any other number (no answer within CONNECT_BOUND_S, no route) says nothing about the port.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         try:
-            async with asyncio.timeout(KNOCK_BOUND_S):
+            async with asyncio.timeout(CONNECT_BOUND_S):
                 await asyncio.get_running_loop().sock_connect(probe, address)
         except OSError as error:
             return error.errno or errno.ETIMEDOUT

@@ -1,4 +1,4 @@
-"""Pure oracles: each check is a function from a trace to what it found there, without any I/O."""
+"""The checks: pure functions from a trace to what it shows."""
 
 from __future__ import annotations
 

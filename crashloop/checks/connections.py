@@ -1,4 +1,4 @@
-"""Whose connection it was: an attempt's own, or somebody else's."""
+"""Decide whether a connection belongs to an attempt of the app."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def is_own(trace: Trace, event: Event) -> bool:
     """Whether the event is about a connection, or a SYN, of a process of its attempt.
 
     The attempt's processes are the one that was started and all of its session, such as a server's
-    workers. Only where the engine does not know whose a connection is (TCP without Linux' socket
-    table) is the attempt that ran then enough.
+    workers. Where the engine cannot name the process (TCP without Linux's socket table), the
+    attempt that ran then is enough.
     """
     if event.attempt is None:
         return False

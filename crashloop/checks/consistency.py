@@ -1,4 +1,4 @@
-"""Whether a trace is complete, and consistent in what it records twice, as no edited trace is."""
+"""Whether a trace is complete, and consistent where it records something twice."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from crashloop.trace.event import Event, Trace
 
-# Sources whose events are written in the order of their instants: the harness's own at once, the
-# proxy's as they arrive from its process. An app's lines may arrive in another order.
+# Sources that write events in the order of their instants: the harness at once, the proxy as they
+# arrive from its process. An app's lines may arrive in another order.
 _IN_ORDER = (frozenset({"harness", "database", "cache"}), frozenset({"proxy"}))
 
 # `run_s` is rounded to microseconds.
@@ -17,7 +17,7 @@ _ROUNDING_S = 1e-5
 
 
 def gap(trace: Trace) -> tuple[str, list[Event]] | None:
-    """What is missing from the trace, in words; None where nothing is."""
+    """What is missing from the trace, in words; None if nothing is."""
     if trace.torn_line:
         return "the trace's last line is torn: the harness was killed while it wrote", []
     numbers = sorted(event.seq for event in trace.events)
@@ -44,7 +44,7 @@ def _cut_off(trace: Trace) -> tuple[str, list[Event]] | None:
 
 
 def contradiction(trace: Trace) -> tuple[str, list[Event]] | None:
-    """The first contradiction in words, with the events; None where there is none."""
+    """The first contradiction in words, with the events; None if there is none."""
     return _order(trace) or _attempts(trace) or _lines(trace)
 
 

@@ -1,4 +1,4 @@
-"""Whether the run was a fair try: whole evidence, healthy baseline, right path."""
+"""Whether the run was a fair test: complete evidence, healthy baseline, right path."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def evidence_complete(trace: Trace) -> Result:
     """
     if found := gap(trace) or contradiction(trace):
         return saw_nothing(*found)
-    return holds(f"all {len(trace.events)} events are there", trace.of("run.finished"))
+    return holds(f"all {len(trace.events)} events are present", trace.of("run.finished"))
 
 
 def baseline_passed(trace: Trace) -> Result:
@@ -46,8 +46,8 @@ def baseline_passed(trace: Trace) -> Result:
 def path_used(trace: Trace) -> Result:
     """In every attempt, phase database came to the proxy: by a connection, a SYN or a refusal.
 
-    Those of another phase do not count. An attempt that stored a message needs a connection that
-    reached the database.
+    Another phase's connections do not count. An attempt that stored a message needs a connection
+    that reached the database.
     """
     reached = trace.of("phase.started", phase="database")
     if not reached:

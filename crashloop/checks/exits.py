@@ -34,8 +34,8 @@ def exit_code(trace: Trace, *, code: int, times: int) -> Result:
 def restart_loop(trace: Trace, *, restarts: int) -> Result:
     """Each of the first `restarts` deaths was followed by a new process, not before its back-off.
 
-    New means: another pid than the one before, and a boot_id of its own in the app's log. A
-    platform that restarts it has no back-off of ours: its own count of restarts shows it.
+    New means: another pid than the one before, and a boot_id of its own in the app's log. Where the
+    platform restarts the app itself, its own count of restarts is checked instead.
     """
     exits = deaths(trace)
     if len(exits) < restarts:
@@ -78,7 +78,7 @@ def _how(event: Event) -> str:
 
 
 def _no_restart(trace: Trace, died: Event) -> Result | None:
-    """Why this death was not followed by a restart; None where it was."""
+    """Why this death was not followed by a restart; None if it was."""
     attempt = died.attempt or 0
     started = trace.first("process.started", attempt=attempt + 1)
     scheduled = trace.first("restart.scheduled", attempt=attempt)
@@ -102,7 +102,7 @@ def _no_restart(trace: Trace, died: Event) -> Result | None:
 
 
 def _one_process(died: Event, started: Event) -> Result | None:
-    """Why these may not be two processes; None where they are."""
+    """Why these may not be two processes; None if they are."""
     pids = died.data["pid"], started.data["pid"]
     if None in pids:
         return saw_nothing(
@@ -116,7 +116,7 @@ def _one_process(died: Event, started: Event) -> Result | None:
 
 
 def _miscounted(died: Event, started: Event) -> Result | None:
-    """Why the platform's own count does not show this restart; None where it does."""
+    """Why the platform's own count does not show this restart; None if it does."""
     count, container = started.data.get("restart_count"), started.data.get("container")
     if count != died.attempt:
         return saw_nothing(
@@ -129,7 +129,7 @@ def _miscounted(died: Event, started: Event) -> Result | None:
 
 
 def _one_boot_twice(trace: Trace, attempts: int) -> Result | None:
-    """Whether two attempts share a boot id, or one has none; None where each has its own."""
+    """Whether two attempts share a boot id, or one has none; None if each has its own."""
     boots: dict[str, Event] = {}
     for attempt in range(1, attempts + 1):
         started = trace.first("startup.started", attempt=attempt)

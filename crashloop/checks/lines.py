@@ -14,7 +14,7 @@ PHASE_ENDS = ("phase.completed", "phase.failed", "phase.degraded")
 
 
 def seconds(data: Mapping[str, Any], key: str) -> float | None:
-    """The time under `key`; None where it is no number, negative, or beyond any run."""
+    """The time under `key`; None if it is no number, negative, or beyond any run."""
     value = data.get(key)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
@@ -22,7 +22,7 @@ def seconds(data: Mapping[str, Any], key: str) -> float | None:
 
 
 def phase_started(trace: Trace, ended: Event) -> Event | None:
-    """The line with which the phase of `ended` began; None where there is none before it."""
+    """The line with which the phase of `ended` began; None if there is none before it."""
     started = trace.of("phase.started", attempt=ended.attempt)
     same = [e for e in started if e.data.get("phase") == ended.data.get("phase")]
     return next((e for e in reversed(same) if e.mono_ns <= ended.mono_ns), None)
@@ -39,7 +39,7 @@ def took_s(trace: Trace, ended: Event) -> float | None:
 
 
 def errors_of(data: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The error chain of a failed phase, outermost first; empty where none can be read."""
+    """The error chain of a failed phase, outermost first; empty if none can be read."""
     chain = data.get("error")
     return [e for e in chain if isinstance(e, dict)] if isinstance(chain, list) else []
 

@@ -30,7 +30,7 @@ def phase_failed(
 
     `errors` are the last parts of qualified exception names, SQLSTATEs like `57P03`, or SQLSTATE
     classes like `08`. `at_limit`: it took its whole limit, the scenario's, so it waited and was not
-    refused. How long it took is the app's word, and no more than the time between its two lines.
+    refused. The duration is the app's own, at most the time between its two lines.
     """
     failed = trace.of("phase.failed", phase=phase)
     for event in failed:
@@ -97,7 +97,7 @@ def all_phases_done(trace: Trace, *, phases: Sequence[str]) -> Result:
 def _other_failure(
     trace: Trace, event: Event, errors: Sequence[str], *, at_limit: bool
 ) -> str | None:
-    """How this failure differs from the expected one; None where its line shows no difference."""
+    """How this failure differs from the expected one; None if its line shows no difference."""
     if errors_of(event.data) and not matches(event.data, errors):
         return (
             f"{_where(event)} failed with {error_chain(event.data)}, "
@@ -120,7 +120,7 @@ def _other_failure(
 
 
 def _unreadable(trace: Trace, event: Event, *, at_limit: bool) -> str | None:
-    """What the line of a failed phase does not say; None where it says enough."""
+    """What the line of a failed phase does not say; None if it says enough."""
     if not errors_of(event.data):
         return "names no error"
     if took_s(trace, event) is None:

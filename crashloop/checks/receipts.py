@@ -1,6 +1,6 @@
 """Whether each fault really touched what it was meant to touch.
 
-A receipt is an observation; that a fault was switched on is none. *direct*: the proxy held or
+A receipt is an observation; switching a fault on is not a receipt. *direct*: the proxy held or
 delayed that connection. *kernel*: a SYN_SENT socket of the attempt's processes, seen while the gate
 was shut. *client*: the attempt's own ECONNREFUSED for the gate's address while it was shut.
 """
@@ -33,7 +33,7 @@ def faults_have_receipts(trace: Trace) -> Result:
     """Each planned fault has a receipt, and so has each attempt that failed in phase database.
 
     The receipt of a failed attempt lies in the first half of its phase. A phase that began after
-    the last heal needs none: no fault was there any more.
+    the last heal needs none.
     """
     faults = planned_faults(trace)
     if not faults:
@@ -82,7 +82,7 @@ def receipts_not_contradicted(trace: Trace) -> Result:
     """No connection let the app through while it was held, and no fault outlived its heal."""
     receipts = [r for fault in planned_faults(trace) for r in _receipts(trace, fault)]
     if not receipts:
-        return saw_nothing("there is no receipt that anything could contradict")
+        return saw_nothing("there are no receipts to contradict")
     for event in trace.of("link.held"):
         healed = [e for e in trace.of("fault.healed") if e.data.get("fault") == event.data["fault"]]
         if healed and event.mono_ns > healed[0].mono_ns:
@@ -153,7 +153,7 @@ def _touches(receipt: Event, failed: Event, started_ns: int) -> bool:
 
 
 def _first_touch_ns(receipt: Event) -> int:
-    """When the fault began to act; a delayed chunk is recorded when it goes on."""
+    """When the fault began to act; a delayed chunk is recorded when it is passed on."""
     return receipt.mono_ns - round(float(receipt.data.get("delay_s") or 0) * 1e9)
 
 
@@ -164,7 +164,7 @@ def phase_start_ns(trace: Trace, ended: Event) -> int:
 
 
 def _last_heal_ns(trace: Trace) -> int:
-    """When the last fault was healed; the far future where one of them never was."""
+    """When the last fault was healed; the far future if one was never healed."""
     planned = {fault["name"] for fault in planned_faults(trace)}
     healed = {e.data.get("fault"): e.mono_ns for e in trace.of("fault.healed")}
     return max((healed.get(name, _FAR_FUTURE_NS) for name in planned), default=_FAR_FUTURE_NS)

@@ -1,4 +1,4 @@
-"""What one check found, before anybody asks whether it was required or expected."""
+"""The result of one check, whether it was required or expected."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_EVIDENCE = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """`holds` is None where the check saw nothing to decide on; `evidence` are `seq` numbers."""
+    """`holds` is None if the check saw nothing to decide on; `evidence` are `seq` numbers."""
 
     holds: bool | None
     says: str
@@ -42,7 +42,7 @@ def saw_nothing(says: str, evidence: Iterable[Event] = ()) -> Result:
 def not_seen(trace: Trace, says: str, evidence: Iterable[Event] = ()) -> Result:
     """The run ended without it, which refutes it unless the run's deadline ended it.
 
-    A machine may be too slow for a deadline; what it did not get to is not known.
+    A slow machine may miss a deadline; what it did not reach is unknown.
     """
     finished = trace.first("run.finished")
     if finished is not None and finished.data.get("how") == DEADLINE_PASSED:

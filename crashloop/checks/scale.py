@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from crashloop.trace.event import Event, Trace
 
-# A scaled run is fair while real work is small beside scaled limits: a quarter at most.
+# A scaled run is fair if real work is small compared with the scaled limits: a quarter at most.
 MAX_WORK_OF_LIMIT = 0.25
 
 ORDINARY_SCALE = 20.0  # the default one, which an ordinary machine is fast enough for
@@ -24,7 +24,7 @@ def scale_is_fair(trace: Trace) -> Result:
     """Without a fault, no phase takes over a quarter of its scaled limit."""
     found = _slowest(trace, trace.of("phase.completed"))
     if found is None:
-        return saw_nothing("no phase completed under a limit, so the time scale cannot be weighed")
+        return saw_nothing("no phase completed under a limit, so the time scale cannot be judged")
     share, slowest = found
     what = f"phase {slowest.data.get('phase')} took {share:.0%} of its limit"
     if share > MAX_WORK_OF_LIMIT and trace.scale > 1:
@@ -64,7 +64,7 @@ def unfair_scale(trace: Trace) -> str:
 
 
 def _slowest(trace: Trace, ended: Iterable[Event]) -> tuple[float, Event] | None:
-    """The phase that took most of its limit, and how much; those that do not say are left out."""
+    """The phase that took most of its limit, and how much; None if no phase reports both."""
     known = []
     for event in ended:
         lasted_s, limit_s = took_s(trace, event), seconds(event.data, "limit_s")

@@ -41,7 +41,7 @@ def no_port_before_ready(trace: Trace) -> Result:
 def recovered(trace: Trace) -> Result:
     """After the last heal, an attempt later than every dead one answered ready.
 
-    None whose phase database began after the heal failed in it.
+    No attempt that began phase database after the heal may fail in it.
     """
     healed = trace.of("fault.healed")
     if not healed:
@@ -137,7 +137,7 @@ def _first_ready(trace: Trace, *, after_ns: int) -> Event | None:
 
 
 def _instead(trace: Trace, what: str) -> Result:
-    """What the ready path answered last, where `what` says what was missed."""
+    """The last answer of the ready path, after `what`, which says what is missing."""
     answers = trace.of("probe.answered")
     if not answers and not any(e.data.get("probes") for e in trace.of("port.watched")):
         return saw_nothing(f"{what}, and nobody looked at its port")

@@ -1,4 +1,4 @@
-"""How a command that fails ends: one message in words, and an exit status."""
+"""Errors of a command: one message in words, and an exit status."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _interrupted(words: list[str]) -> int:
 
 
 def _not_written(words: list[str], error: OSError) -> int:
-    """Say what could not be written; what is left in the buffer goes nowhere, not into an error."""
+    """Report what could not be written, and discard the rest of the buffer."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     what = f"{error.filename or 'writing the result'}: {error.strerror or error}"
@@ -60,7 +60,7 @@ def _not_written(words: list[str], error: OSError) -> int:
 
 
 def _writable(stream: TextIO | None) -> TextIO:
-    """A stream that takes every character; nowhere, where the caller closed it."""
+    """A stream that accepts every character; one that discards them if the caller closed it."""
     if stream is None:
         return Path(os.devnull).open("w", encoding="utf-8")
     if isinstance(stream, io.TextIOWrapper):
@@ -93,7 +93,7 @@ def _usage(error: Any, message: str) -> tuple[str, str]:
 
 
 def _plain(message: str) -> str:
-    """A message about wrong usage without the words of the library that found it."""
+    """A message about wrong usage, without the library's own wording."""
     message = message.replace("Value error, ", "").replace(": Input should be", ": it must be")
     return re.sub(r", unable to parse string as an? \w+$", "", message)
 

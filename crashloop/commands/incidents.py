@@ -1,4 +1,4 @@
-"""`crashloop incidents`: the library of incidents, or one of it."""
+"""`crashloop incidents`: list the incidents, or describe one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def show_incidents(name: str | None, *, as_json: bool) -> None:
-    """List all incidents, or describe one; UsageError where there is none of that name."""
+    """List all incidents, or describe one; UsageError for an unknown name."""
     chosen = [INCIDENTS[key] for key in sorted(INCIDENTS)] if name is None else [incident(name)]
     if as_json:
         documents = [document(one) for one in chosen]

@@ -1,4 +1,4 @@
-"""Runs a coroutine so that a signal ends it tidily: SIGINT, SIGTERM, SIGHUP."""
+"""Run a coroutine so that SIGINT, SIGTERM or SIGHUP ends it cleanly."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class _Session:
                 await asyncio.wait({task})
         if self._received is not None:
             if not task.cancelled():
-                task.exception()  # retrieved: what is reported is the interruption
+                task.exception()  # retrieved, so that only the interruption is reported
             raise Interrupted(self._received)
         if self._failure is not None:
             if not task.cancelled():
@@ -115,7 +115,7 @@ class _Session:
 
 
 def _as_ours(error: BaseException) -> BaseException:
-    """An error of the system as a HarnessError; a bug stays what it is."""
+    """Convert an OSError to a HarnessError; return any other error unchanged."""
     if isinstance(error, OSError):
         where = f": {error.filename}" if error.filename else ""
         return HarnessError(

@@ -1,4 +1,4 @@
-"""What was typed for a run, checked before anything starts."""
+"""The command-line options of a run, checked before anything starts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def read_params(given: Sequence[str]) -> dict[str, str]:
-    """What was given as NAME=VALUE, by name."""
+    """The parameters given as NAME=VALUE, by name."""
     params: dict[str, str] = {}
     for one in given:
         name, equals, value = one.partition("=")
@@ -33,7 +33,7 @@ def read_params(given: Sequence[str]) -> dict[str, str]:
 
 
 def read_scale(time_scale: float | None, *, real_time: bool) -> TimeScale:
-    """The one of --time-scale and --real-time that was given, if any was."""
+    """The scale given by --time-scale or --real-time; None if neither was given."""
     if time_scale is None:
         return TimeScale(factor=REAL_TIME) if real_time else TimeScale()
     if real_time:
@@ -53,7 +53,7 @@ def run_options(
     postgres_bin: Path | None,
     engine: str,
 ) -> RunOptions:
-    """The options with everything settled; UsageError for what cannot be, or for a used folder.
+    """The complete options of a run; UsageError if they are invalid or the folder was used before.
 
     `folder_name` begins the name of a new folder for the evidence where none was given.
     """
@@ -74,7 +74,7 @@ def run_options(
 
 
 def _free(artifacts: Path) -> Path:
-    """The folder as an absolute path; UsageError where it cannot take a run's evidence.
+    """The folder as an absolute path; UsageError if it cannot take a run's evidence.
 
     Nothing is made yet: a run that is refused leaves no empty folder behind.
     """

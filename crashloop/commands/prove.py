@@ -26,7 +26,7 @@ def prove(
     as_json: bool,
     no_live: bool,
 ) -> int:
-    """Run control, reproduction, remedy and unplugged, and show them; 0 only where proven."""
+    """Run control, reproduction, remedy and unplugged, and show them; 0 only if proven."""
     command = rerun_command(incident.scenario(**params), options, verb="prove")
     session = Session(options, as_json=as_json, no_live=no_live)
     terminal = session.terminal

@@ -183,7 +183,7 @@ class _Process:
         self._print(f"this is a bug, please report it\n{text}")
 
     def _warn(self, proxy: str, text: str) -> None:
-        """Emit what was ignored of a request as an event, and print it."""
+        """Emit a warning about a request as an event, and print it."""
         self.journal.emit("proxy.warning", proxy, {"warning": text})
         self._print(f"warning: {f'proxy {proxy}: ' if proxy else ''}{text}")
 

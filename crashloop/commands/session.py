@@ -101,7 +101,7 @@ class Session:
         return folder if folder.is_dir() else self._artifacts
 
     def _show_unfinished(self) -> None:
-        """Show what was seen of the run and its verdict, in place of the live view."""
+        """Replace the live view by what was seen of the run and its verdict."""
         if self._scenario is None or self._as_json:
             return
         with contextlib.suppress(CrashloopError, OSError):  # no trace yet, or the terminal is gone
@@ -109,7 +109,7 @@ class Session:
             self.terminal.show(step_page(trace, judge(trace), self.terminal))
 
     def _judge_unfinished(self) -> None:
-        """Write the verdict on a trace that never came to its end: INCONCLUSIVE."""
+        """Write the verdict on an unfinished trace: INCONCLUSIVE."""
         if self._scenario is None:
             return
         folder = self._folder(self._scenario)

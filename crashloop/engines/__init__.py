@@ -1,1 +1,1 @@
-"""Where a run's database and cache come from, and what guarantees that nothing of them is left."""
+"""The engines: they provide a run's database and cache, and remove them afterwards."""

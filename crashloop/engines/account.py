@@ -1,4 +1,4 @@
-"""Who a child runs as, and which of the user's variables it inherits."""
+"""The user account and the environment variables of child processes."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def unprivileged_account() -> Account | None:
 def clean_environment(mark: str | None, extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """The few variables that children inherit, the run's mark, then `extra`.
 
-    Nothing else passes: a PYTHONPATH, a PGHOST or a proxy setting of the user's shell would change
-    what a run shows.
+    Other variables are not inherited: a PYTHONPATH, a PGHOST or a proxy setting of the user's shell
+    would change the run.
     """
     inherited = {
         name: value

@@ -51,7 +51,7 @@ class Attempt(Protocol):
 
     @property
     def address(self) -> tuple[str, int] | None:
-        """Host and port at which the harness reaches it; None where they were never known."""
+        """Host and port at which the harness reaches it; None if they are unknown."""
 
     @property
     def ended(self) -> asyncio.Event:
@@ -59,7 +59,7 @@ class Attempt(Protocol):
 
 
 class Platform(Protocol):
-    """What starts the app and starts it again: a supervisor of ours, or Docker itself."""
+    """Starts and restarts the app: our own supervisor, or Docker itself."""
 
     async def run(self) -> None:
         """Return when it will not restart again: the policy gave up, or `stop` was called."""
@@ -69,13 +69,13 @@ class Platform(Protocol):
 
 
 class Engine(Protocol):
-    """What a scenario runs on. Made by `open`, which also takes everything down again."""
+    """What a scenario runs on. Created by `open`, which also ends everything."""
 
     name: ClassVar[str]
 
     @property
     def proxy(self) -> Injector:
-        """What stands between the app and Postgres, and makes faults."""
+        """The injector of faults between the app and Postgres."""
 
     @classmethod
     def capabilities(cls) -> tuple[str, ...]:
@@ -102,7 +102,7 @@ class Engine(Protocol):
         """Count what an ended attempt left in Postgres; emits `database.backends`."""
 
     async def read_row(self, key: str) -> dict[str, Any] | None:
-        """The stored chat message with this key, from Postgres itself, past proxy and app."""
+        """The stored chat message with this key, read directly from Postgres."""
 
     async def fail_when_broken(self) -> None:
         """Wait for ever; HarnessError as soon as a server of the lab dies on its own."""

@@ -1,4 +1,4 @@
-"""A cache that speaks Redis's protocol for one run: redis-server where it is, else fakeredis."""
+"""A cache for one run that speaks Redis's protocol: redis-server if installed, else fakeredis."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Fakeredis' TCP server as a program: prints when it listens, then serves until it is ended.
 
-Run by path, as a child, so that its import (0.5 s) delays nobody. It prints its version and its
-readiness in the words of a real redis-server.
+Run by path, as a child, so that its import (0.5 s) delays nothing else. It prints its version and
+its readiness as a real redis-server does.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from fakeredis import TcpFakeServer
 
 
 class CacheServer(TcpFakeServer):  # type: ignore[misc, unused-ignore]  # untyped in older versions
-    """The same server on a port that is kept for it, which a whole pool may connect to at once."""
+    """The same server on a reserved port, to which a whole pool may connect at once."""
 
     allow_reuse_address = True
     request_queue_size = 128  # socketserver's 5 would delay the sixth by a SYN retransmission

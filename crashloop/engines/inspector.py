@@ -1,4 +1,4 @@
-"""The harness's own look into Postgres, past every proxy."""
+"""The harness's direct connection to Postgres, without a proxy."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MESSAGE = "select id from messages where client_id = $1::text::uuid"
 class Inspector:
     """Asks Postgres one question at a time, over a connection of its own.
 
-    Raises HarnessError where Postgres does not answer.
+    Raises HarnessError if Postgres does not answer.
     """
 
     def __init__(self, connection: asyncpg.Connection[Any]) -> None:
@@ -38,7 +38,7 @@ class Inspector:
         self._asking = asyncio.Lock()
 
     async def ask(self, query: str, *arguments: object) -> Any:
-        """One value; None where the app has made no table yet."""
+        """One value; None if the app has made no table yet."""
         try:
             async with self._asking:
                 return await self._connection.fetchval(query, *arguments, timeout=QUERY_BOUND_S)
@@ -62,8 +62,8 @@ class Inspector:
         """Count what an ended attempt left; emits `database.backends`.
 
         Its sessions are those that `role` began before the attempt's end. They are counted when
-        there are none any more, or after 2 s: a closed socket needs a moment to be noticed by
-        Postgres, which announces nothing.
+        none is left, or after 2 s: Postgres needs a moment to notice a closed socket, and announces
+        nothing.
         """
         ends = (e for e in recorder.events if (e.kind, e.attempt) == ("process.exited", attempt))
         died_ns = next(ends).mono_ns

@@ -50,9 +50,9 @@ BASELINE_TIMEOUT_S = 10.0
 
 
 class LocalEngine:
-    """Runs a scenario on this machine. Made by `open`, which also ends everything.
+    """Runs a scenario on this machine. Created by `open`, which also ends everything.
 
-    `proxy` stands between the app and Postgres; the app is given no other address of Postgres.
+    `proxy` is between the app and Postgres; the app gets no other address of Postgres.
     """
 
     name: ClassVar[str] = "local"
@@ -73,7 +73,7 @@ class LocalEngine:
 
     @classmethod
     def capabilities(cls) -> tuple[str, ...]:
-        """What a scenario may rely on here; `kernel` are SYN_SENT receipts, from Linux' /proc."""
+        """What a scenario may rely on here; `kernel`: SYN_SENT receipts from Linux's /proc."""
         linux = ("kernel",) if sys.platform == "linux" else ()
         return ("postgres", "cache", "unix", "tcp", *linux)
 
@@ -105,7 +105,7 @@ class LocalEngine:
         """Prove the path before any fault: the harness's own query, through the proxy, as the app.
 
         Emits `baseline.passed` with the proxy's link and how many of the app's sessions Postgres
-        showed meanwhile; HarnessError where it does not work.
+        showed meanwhile; HarnessError if it does not work.
         """
         before = set(self._attempts_of_links)
         url = self._database_url("postgresql")
@@ -129,7 +129,7 @@ class LocalEngine:
         self._recorder.emit("harness", "baseline.passed", data)
 
     def platform(self, on_attempt: Callable[[Attempt], None]) -> Platform:
-        """A supervisor of ours that starts the app as a child, again and again."""
+        """Our own supervisor, which starts the app as a child each time."""
 
         async def start(attempt: int) -> AppProcess:
             app = await self.start_app(attempt)
@@ -172,7 +172,7 @@ class LocalEngine:
         await self._inspector.count_left(ROLE, attempt, self._recorder)
 
     async def read_row(self, key: str) -> dict[str, Any] | None:
-        """The stored chat message with this key, from Postgres itself, past proxy and app."""
+        """The stored chat message with this key, read directly from Postgres."""
         return await self._inspector.message(key)
 
     async def fail_when_broken(self) -> None:
@@ -236,7 +236,7 @@ class LocalEngine:
         )
 
     async def _put_proxy_in_between(self) -> None:
-        """Let the proxy stand between the app's path and Postgres."""
+        """Put the proxy between the app's path and Postgres."""
         if self._setup.scenario.transport is Transport.UNIX:
             folder = self._space.part("cloudsql") / INSTANCE
             folder.mkdir(mode=0o700)
@@ -271,6 +271,6 @@ class LocalEngine:
 def _require_kernel() -> None:
     if sys.platform != "linux":
         raise CapabilityError(
-            f"this fault needs receipts from Linux' /proc/net/tcp, and this is {sys.platform}",
+            f"this fault needs receipts from Linux's /proc/net/tcp, and this is {sys.platform}",
             hint="use fault=hold or fault=refuse, or run it on Linux",
         )

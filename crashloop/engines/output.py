@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MAX_LINE_CHARS = 60 * 1024
 MAX_LINES = 20_000
 MAX_BURSTS = 200
-BURST_S = 0.02  # what a traceback's lines may lie apart, one write after the other
+BURST_S = 0.02  # the longest time between two lines of one traceback
 MAX_TEXT_CHARS = 2000
 EVENT_KINDS = ("startup.", "phase.", "shutdown.", "database.", "chat.")
 
@@ -27,8 +27,8 @@ _DROPPED = frozenset({"event", "mono_ns", "time", "logging.googleapis.com/labels
 class LineReader:
     """Splits a stream of UTF-8 bytes into lines, in bounded memory.
 
-    Of a longer line the first MAX_LINE_CHARS + 1 characters are kept: one more than a line may
-    have, so that a reader can see that it was cut.
+    A longer line is cut to MAX_LINE_CHARS + 1 characters: one more than a line may have, so that a
+    reader can see that it was cut.
     """
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class LineReader:
         return [line.removesuffix("\r") for line in whole]
 
     def end(self) -> list[str]:
-        """The last line, where the stream ended without a line end."""
+        """The last line, if the stream ended without a line end."""
         rest = self._rest + self._decoder.decode(b"", final=True)
         self._rest = ""
         return [rest] if rest else []
@@ -110,7 +110,7 @@ class AppOutput:
         self._recorder.emit("app", "app.output", data, attempt=self._attempt, mono_ns=self._at_ns)
 
     def _truncate(self, why: str) -> None:
-        """Record that what follows is lost: evidence with a hole is not evidence."""
+        """Record that the following output is lost, so the evidence is incomplete."""
         self._recorder.emit("app", "app.truncated", {"why": why}, attempt=self._attempt)
 
     def _event(self, entry: dict[str, Any], at_ns: int | None) -> None:

@@ -1,4 +1,4 @@
-"""A port on the loopback that is kept until its server takes it."""
+"""A port on the loopback that is reserved until its server takes it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def kept_port(host: str) -> Iterator[int]:
-    """A free port that no other process is given for the length of the block.
+    """Reserve a free port for the length of the block.
 
-    A bound socket that never listens keeps it: connecting is refused as on any free port, and a
+    A bound socket that never listens reserves it: connecting is refused as on any free port, and a
     server that sets SO_REUSEADDR, as uvicorn, Postgres and Redis do, can still listen there (Linux;
     elsewhere the port is only free at the start).
     """

@@ -90,7 +90,7 @@ class PostgresServer(Server):
 
     @property
     def control_dsn(self) -> str:
-        """The superuser's URL over the Unix socket: past every proxy, gate and toxic."""
+        """The superuser's URL over the Unix socket, without a proxy."""
         password = quote(self._template.superuser_password, safe="")
         folder = quote(str(self.socket_dir), safe="")
         return f"postgresql://{SUPERUSER}:{password}@/{SUPERUSER}?host={folder}&port={self.port}"

@@ -117,7 +117,7 @@ class Process:
         self._listeners.append(listener)
 
     async def said(self, text: str, *, deadline_s: float) -> str:
-        """The first line, from now on, that contains `text`.
+        """Wait for the first line from now on that contains `text`.
 
         Raises HarnessError with its last lines when the child ends or `deadline_s` seconds pass
         before.
@@ -217,7 +217,7 @@ async def run(
     stop_signal: signal.Signals = signal.SIGTERM,
     **options: Any,
 ) -> Process:
-    """Run a child to its end (options as `start`); it has ended with status 0 on return.
+    """Run a child to its end, with the options of `start`; its status was 0 when this returns.
 
     When it has to end early it gets `stop_signal` and 3 s, then SIGKILL.
 

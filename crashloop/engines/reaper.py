@@ -9,8 +9,8 @@ input, and acts only when that pipe closes without `done`, as it does when the h
     ended PID           the process has ended and was reaped
     done                the harness has tidied up: exit without doing anything
 
-Beside what was registered it ends, on Linux, every process whose environment holds
-`CRASHLOOP_RUN=MARK` (spawned but not yet registered), the descendants of all of these, and Postgres
+On Linux it also ends every process with `CRASHLOOP_RUN=MARK` in its environment
+(spawned but not yet registered), the descendants of all of these, and Postgres
 backends that work in a registered folder. A process is known by its id and start time together, so
 an id that the system has reused is never signalled. Signals first, SIGKILL after
 3 s, at most 10 s in all. Standard library only: it starts in about 20 ms and must not depend on
@@ -74,7 +74,7 @@ def _all_pids() -> Iterator[int]:
 
 
 def descendants(pids: Iterable[int]) -> set[int]:
-    """The ids of all children, grandchildren and so on of `pids`; empty where there is no /proc."""
+    """The ids of all children, grandchildren and so on of `pids`; empty if there is no /proc."""
     parents: dict[int, list[int]] = {}
     for pid in _all_pids():
         if (fields := _stat_fields(pid)) is not None:
@@ -93,10 +93,10 @@ def _is_within(path: str, folders: Iterable[str]) -> bool:
 
 
 def postgres_backends(folders: Iterable[str]) -> set[int]:
-    """The ids of all Postgres processes whose working directory lies in one of `folders`.
+    """The ids of all Postgres processes that work in one of `folders`.
 
-    Backends overwrite their environment with their title, and are nobody's descendants once their
-    server was killed; their working directory still shows whose they are. Linux only.
+    Backends overwrite their environment with their title, and have no parent of ours once their
+    server was killed; their working directory still identifies them. Linux only.
     """
     folders = list(folders)
     found = set()
@@ -142,7 +142,7 @@ def remove_shared_memory(data_dir: Path) -> bool:
     """Remove the SysV segment that a killed Postgres server left; True when there was one.
 
     A server that ends on its own removes its segment and `postmaster.pid`; after SIGKILL both stay,
-    and the file names the segment. Only for a data directory whose processes have all ended.
+    and the file names the segment. Call it only when all its processes have ended.
     """
     try:
         line = (data_dir / "postmaster.pid").read_text().splitlines()[_SHARED_MEMORY_LINE]

@@ -1,4 +1,4 @@
-"""A fault proxy in another process: its API gives it orders, its events are recorded."""
+"""A fault proxy in another process: controlled through its API, its events recorded."""
 
 from __future__ import annotations
 
@@ -59,15 +59,15 @@ class RemoteProxy:
         )
 
     async def inject(self, fault_id: str, fault: Fault) -> None:
-        """Turn a fault on; it works at the return."""
+        """Turn a fault on; it acts when this returns."""
         await self._call(self._control.inject, self._name, fault_id, fault)
 
     async def heal(self, fault_id: str) -> None:
-        """Turn a fault off; what it held has been released at the return."""
+        """Turn a fault off; what it held is released when this returns."""
         await self._call(self._control.heal, self._name, fault_id)
 
     async def watch(self, pids: Iterable[int]) -> None:
-        """Name the processes whose waiting connects are looked for."""
+        """Set the processes to look for among waiting connects."""
         await self._call(self._control.watch, list(pids))
 
     async def settle(self) -> None:

@@ -1,4 +1,4 @@
-"""A server of a run: a child whose death is noticed, unless it was asked to end."""
+"""A server of a run: a child process; an unexpected death is noticed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What really puts a fault in and takes it out."""
+"""The injectors of a run's faults."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ if TYPE_CHECKING:
 
 
 class Injector(Protocol):
-    """What really puts a fault in and takes it out: a fault proxy, or nothing when unplugged."""
+    """Injects and heals faults: a fault proxy, or nothing when unplugged."""
 
     async def inject(self, fault_id: str, fault: Fault) -> None:
-        """Put the fault in; it acts when this returns."""
+        """Inject the fault; it acts when this returns."""
 
     async def heal(self, fault_id: str) -> None:
-        """Take it out; what it held is released when this returns."""
+        """Heal the fault; what it held is released when this returns."""
 
 
 class Unplugged:
-    """An injector that does nothing: the proof run that shows a plan alone reproduces nothing."""
+    """An injector that does nothing, to prove that a plan alone reproduces nothing."""
 
     async def inject(self, fault_id: str, fault: Fault) -> None:
         """Do nothing."""

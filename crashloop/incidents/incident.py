@@ -16,7 +16,7 @@ Value = str | float | int
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
-    """One knob of an incident: its default, its bounds or choices, and what it means.
+    """One parameter of an incident: its default, its bounds or choices, and its meaning.
 
     Numbers have `low` and `high`, words have `choices` (empty: free text).
     """

@@ -36,7 +36,7 @@ DEATHS = 3
 HEAL_AT_LATEST_S = 90.0
 DEADLINE_S = 200.0
 
-# Chosen, not from the audit: roomy limits for the phases that the incident did not fail in.
+# Chosen, not from the audit: generous limits for the phases that did not fail in the incident.
 OTHER_PHASE_LIMIT_S = 120.0
 
 TIME_OUTS_AND_CONNECTION_ERRORS = (
@@ -197,7 +197,7 @@ def build(role: Role, params: Mapping[str, Value]) -> Scenario:
     kind = str(params["fault"])
     if transport not in fault_kind(kind).transports:
         raise UsageError(
-            f"fault {kind} needs TCP: a Unix socket's kernel knows no SYN to drop",
+            f"fault {kind} needs TCP: a Unix socket has no SYN to drop",
             hint="add transport=tcp, or use fault=hold, which is what Cloud SQL's socket shows",
         )
     faults = () if role is Role.CONTROL else _faults(params)
@@ -236,7 +236,7 @@ INCIDENT = Incident(
     facts=(
         "seven start-up phases inside FastAPI's lifespan; nothing is served before the last",
         "one failing start: init 0.058 s, dependencies 31.115 s, database 20.0 s (its limit)",
-        "the limit was raised 8 -> 20 -> 25 s; the outage went on",
+        "the limit was raised 8 -> 20 -> 25 s; the outage continued",
         "a connection through the scaling connector took 10 to 30 s",
         "uvicorn exits with 3 on a failed start-up; the platform restarts the container",
     ),

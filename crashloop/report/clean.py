@@ -30,7 +30,7 @@ def clean(value: object, limit: int = MAX_CHARS) -> str:
 
 
 def line_as_said(text: str, limit: int = MAX_CHARS) -> str:
-    """`clean`, but with the blanks that the line begins with."""
+    """`clean`, but with the line's indentation."""
     indent = len(text) - len(text.lstrip(" "))
     return " " * min(indent, limit // 2) + clean(text, limit)
 

@@ -38,7 +38,7 @@ class Comparison:
 def differences(
     recorded: Signature, today: Signature, then: Judgement, now: Judgement
 ) -> Iterator[Difference]:
-    """Checks that came, went or changed, findings that differ, and the verdict if it does."""
+    """Checks that were added, removed or changed, and findings and verdicts that differ."""
     if then.verdict is not now.verdict:
         yield Difference(what="verdict", recorded=str(then.verdict), today=str(now.verdict))
     old, new = _specs(recorded), _specs(today)

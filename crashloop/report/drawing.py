@@ -144,7 +144,7 @@ class _Grid:
         self._mark(self._glyphs.boot, "process alive")
         ends = [self._phase(row, phase) for phase in sorted(attempt.phases, key=_weight)]
         self._serving(row, attempt)
-        # A phase of a moment takes a column all the same: what ended the attempt stands after it.
+        # Even the shortest phase takes a column, so that the attempt's end is drawn after it.
         end = max(self._column(attempt.end_s), *ends, 0)
         if attempt.died:
             row.put(end, f"{self._glyphs.died} {attempt.exit}", Tone.BAD)

@@ -1,4 +1,4 @@
-"""A run's history from its events, whose values may be anything: others wrote them."""
+"""Make a run's history from its events; their values are not trusted."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def history_so_far(
 
 
 def _last_lines(trace: Trace, attempts: Sequence[int]) -> tuple[str, ...]:
-    """The last unstructured lines that the attempts said, each as it may be shown."""
+    """The last unstructured lines of the attempts, safe to show."""
     said = [e.data.get("text") for n in attempts for e in trace.of("app.output", attempt=n)]
     lines = [one for text in said[-MAX_OUTPUT:] for one in str(text).split("\n") if one.strip()]
     return tuple(map(line_as_said, lines[-MAX_OUTPUT:]))

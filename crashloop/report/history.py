@@ -27,7 +27,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseSpan:
-    """One phase of one attempt; `took_s` and `limit_s` are wall seconds by the app's own word."""
+    """One phase of one attempt; `took_s` and `limit_s` are wall seconds as the app reports them."""
 
     name: str
     start_s: float
@@ -62,7 +62,7 @@ class AttemptSpan:
 
     @property
     def last_phase(self) -> PhaseSpan | None:
-        """The phase that it came to, or None before the first."""
+        """The last phase that it began, or None."""
         return self.phases[-1] if self.phases else None
 
 

@@ -157,7 +157,7 @@ def _phase(history: History, group: Sequence[AttemptSpan], index: int) -> str:
         limit = f" (its limit: {history.incident_s(one.limit_s):g} s)"
     verb = {
         Outcome.FAILED: "failed",
-        Outcome.DEGRADED: "did not succeed, and the app went on without it,",
+        Outcome.DEGRADED: "did not succeed, and the app continued without it,",
     }.get(one.outcome, "was cut short")
     error = f" with {one.error}" if one.error else ""
     return f"phase {one.name} {verb} after {shown}{clock}{limit}{error}"

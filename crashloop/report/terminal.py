@@ -79,7 +79,7 @@ class Terminal:
 
 
 def _drop(stream: IO[str]) -> None:
-    """Let everything that is still to be written to `stream` go nowhere."""
+    """Discard everything that is still to be written to `stream`."""
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())

@@ -1,4 +1,4 @@
-"""Several judgements side by side: the four runs of a proof, a trace judged again. Pure."""
+"""Lines that compare judgements: the four runs of a proof, a trace judged again. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ROLE, _VERDICT = 15, 17
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProofRow:
-    """One run of a proof: how it ended and how it had to; `shortfall` is empty where it is ok."""
+    """One run of a proof: how it ended and how it had to; `shortfall` is empty if it is ok."""
 
     role: str
     verdict: Verdict

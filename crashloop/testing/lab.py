@@ -84,7 +84,7 @@ class Lab:
         `role` is one of a proof's four (default: reproduction); a Scenario brings its own.
         `time_scale` replaces the session's. Takes a few wall seconds. Skips the test, with the
         reason, where this machine or engine cannot do what the scenario needs. Raises UsageError
-        for an unknown incident, role or parameter, HarnessError where nothing could be started; a
+        for an unknown incident, role or parameter, HarnessError if nothing could be started; a
         harness that breaks later gives a run with HARNESS_ERROR.
         """
         __tracebackhide__ = True
@@ -131,7 +131,7 @@ class Lab:
         return proven
 
     def close(self) -> None:
-        """Raise what must not pass: a run that nobody awaited, or a broken harness not expected."""
+        """Raise for a run that was never awaited, or for an unexpected failure of the harness."""
         __tracebackhide__ = True
         asked = [one for one in self._asked if getcoroutinestate(one[1]) == CORO_CREATED]
         for _, work in asked:

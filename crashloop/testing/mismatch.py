@@ -27,7 +27,7 @@ class VerdictMismatch(AssertionError):  # noqa: N818  a finding about the app, n
 
 
 def harness_failure(run: Run) -> HarnessError | None:
-    """What the harness said when it broke; None where the verdict is another."""
+    """What the harness said when it broke; None if the verdict is another."""
     if run.verdict is not Verdict.HARNESS_ERROR:
         return None
     event = run.trace.first("harness.failed")

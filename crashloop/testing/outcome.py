@@ -79,7 +79,7 @@ class LabRun:
 
     @property
     def command(self) -> str:
-        """The command that makes the same run again, as the trace's header has it."""
+        """The command that makes the same run again, from the trace's header."""
         return self._run.command
 
     def events(self, kind: str, *, attempt: int | None = None) -> list[Event]:

@@ -1,4 +1,4 @@
-"""Records of a trace: its header, its events, and the whole of it."""
+"""The records of a trace: an event, and the whole trace."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Trace:
 
     @property
     def scenario(self) -> Mapping[str, Any]:
-        """The scenario as the header holds it; empty where it holds none."""
+        """The scenario as the header holds it; empty if it holds none."""
         found = self.header.get("scenario")
         return found if isinstance(found, dict) else {}
 

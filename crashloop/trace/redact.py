@@ -1,4 +1,4 @@
-"""Secrets out of text and data, before they reach a trace, a log or a report."""
+"""Remove secrets from text and data before they reach a trace, a log or a report."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 MASK = "***"
 _MIN_SECRET_LENGTH = 6
 
-# Text from logs is hostile, so a search must stay linear in its length: every pattern begins with
-# fixed words, and repeats nothing without a bound but the secret itself.
+# Text from logs may be hostile, so a search must stay linear in its length: every pattern begins
+# with fixed words, and only the secret itself repeats without a bound.
 _NAMES = (
     r"(?:passwo?r?d|passwd|passphrase|secret|token|credential|api[_-]?key|private[_-]?key"
     r"|access[_-]?key|jwt[_-]?key|_pass\b)"

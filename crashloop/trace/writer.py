@@ -25,7 +25,7 @@ class TraceWriter:
     """An append-only JSONL file; the header first, then events.
 
     Each line is written whole by one `write` and passes the redactor a second time. Raises
-    UsageError where `path` cannot be made or exists, HarnessError where the disk is full or a bound
+    UsageError if `path` cannot be made or exists, HarnessError if the disk is full or a bound
     is passed.
     """
 
@@ -65,7 +65,7 @@ class TraceWriter:
         if len(payload) > MAX_LINE_BYTES:
             raise HarnessError(
                 f"an event of {len(payload)} bytes is too large for the trace {self.path}",
-                hint="events carry short facts; long text belongs into the attempt's log",
+                hint="events carry short facts; long text belongs in the attempt's log",
             )
         try:
             written = os.write(self._fd, payload)
@@ -80,7 +80,7 @@ class TraceWriter:
         self._size_bytes += written
 
     def sync(self) -> None:
-        """Wait until all lines have reached the disk; HarnessError where they cannot."""
+        """Wait until all lines have reached the disk; HarnessError if they cannot."""
         try:
             os.fsync(self._fd)
         except OSError as error:

@@ -159,7 +159,7 @@ class Proxy:
 
 
 def counted_bytes(proxy: Proxy, counter: str, direction: str) -> float | None:
-    """What /metrics says of a proxy; `counter` is received or sent. None where it says nothing."""
+    """What /metrics says of a proxy; `counter` is received or sent. None if it says nothing."""
     shown = proxy.show()
     labels = f'direction="{direction}",listener="{shown["listen"]}",proxy="{proxy.name}"'
     start = f'toxiproxy_proxy_{counter}_bytes_total{{{labels},upstream="{shown["upstream"]}"}} '

@@ -198,7 +198,7 @@ def unused_port() -> Iterator[int]:
 
 
 def needs_ipv6() -> None:
-    """Skip where the loopback has no IPv6 address."""
+    """Skip if the loopback has no IPv6 address."""
     with socket.socket(socket.AF_INET6) as probe:
         try:
             probe.bind(("::1", 0))

@@ -32,7 +32,7 @@ def docker_engine() -> type[DockerEngine]:
 
 
 def _what_is_missing() -> str:
-    """Why no run on Docker is possible here; empty where one is."""
+    """Why no run on Docker is possible here; empty if one is."""
     try:
         with contextlib.closing(connect()) as daemon:
             ready(daemon, Images.from_environment(), say=print)

@@ -25,7 +25,7 @@ GONE_WITHIN_S = 15.0
 LOOK_EVERY_S = 0.02
 ESCAPE = "\x1b"
 
-linux_only = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux' /proc and tmpfs")
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's /proc and tmpfs")
 
 
 def crashloop(*words: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -50,7 +50,7 @@ def test_nothing_of_a_killed_run_is_left_after_15_s(tmp_path: Path, moment: int)
 
 
 def _folder_of_run(trace: Path) -> Path | None:
-    """The run's own folder as its trace names it; None where it was killed before it had one."""
+    """The run's own folder as its trace names it; None if it was killed before it had one."""
     if not trace.exists():
         return None
     for line in trace.read_text().splitlines()[1:]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from crashloop.testing import Lab, LabRun
 
 linux_only = pytest.mark.skipif(
-    sys.platform != "linux", reason="receipts of this grade come from Linux' /proc/net/tcp"
+    sys.platform != "linux", reason="receipts of this grade come from Linux's /proc/net/tcp"
 )
 
 SILENT = ["TimeoutError", "CancelledError"]

@@ -33,7 +33,7 @@ RENUMBERED_CUT = tampered(
 CASES = [
     *cases(
         "evidence_complete",
-        holds={"a whole run's trace is whole": (REPRODUCTION, "events are there")},
+        holds={"a whole run's trace is whole": (REPRODUCTION, "events are present")},
         saw_nothing={
             "a torn last line is named": (TORN, "last line is torn"),
             "a line cut out is named": (cut(REPRODUCTION, 30), "hole where seq 30 should be"),
@@ -176,11 +176,11 @@ CASES = [
         saw_nothing={
             "no phase completed, nothing seen": (
                 without(CONTROL, "phase.completed"),
-                "cannot be weighed",
+                "cannot be judged",
             ),
             "a phase without a limit has no share of it": (
                 changed(CONTROL, "phase.completed", limit_s=None),
-                "cannot be weighed",
+                "cannot be judged",
             ),
         },
     ),

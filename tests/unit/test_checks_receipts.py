@@ -209,7 +209,7 @@ CASES = [
             ),
             "no receipt, nothing to contradict": (
                 without(REPRODUCTION, "link.held"),
-                "there is no receipt",
+                "no receipts to contradict",
             ),
         },
     ),

@@ -250,7 +250,7 @@ def test_what_cannot_be_removed_is_said_and_the_others_still_go(
         "  not removed: network dead-network, could not be removed: network has active endpoints\n"
     ) in out
     assert "; could not remove 1 network; " in out
-    assert "the words above are the daemon's own" in out
+    assert "the message above is the daemon's own" in out
 
 
 def test_what_somebody_else_removes_meanwhile_is_no_error(

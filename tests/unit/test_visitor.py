@@ -87,7 +87,7 @@ class App:
 async def test_a_port_that_swallows_packets_does_not_block_the_run(
     user: Visitor, silent_port: tuple[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(visitor, "KNOCK_BOUND_S", 3600.0)
+    monkeypatch.setattr(visitor, "CONNECT_BOUND_S", 3600.0)
     monkeypatch.setattr(visitor, "LOOK_EVERY_S", 3600.0)
     visiting = asyncio.create_task(user.visit(Life(address=silent_port)))
     async with asyncio.timeout(BOUND_S):
@@ -103,7 +103,7 @@ async def test_a_probe_without_an_answer_does_not_count(
     silent_port: tuple[str, int],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(visitor, "KNOCK_BOUND_S", 0.001)
+    monkeypatch.setattr(visitor, "CONNECT_BOUND_S", 0.001)
     life = Life(address=silent_port)
     visiting = asyncio.create_task(user.visit(life))
     asyncio.get_running_loop().call_later(0.05, life.ended.set)

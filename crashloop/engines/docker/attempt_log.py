@@ -45,7 +45,7 @@ class AttemptLog:
         follow("docker logs", self._follow, on_item=self._take, on_end=self._end)
 
     async def ended(self) -> None:
-        """Wait until every line has arrived; HarnessError where they do not within 5 s."""
+        """Wait until every line has arrived; HarnessError if they do not within 5 s."""
         why = f"it did not end within {END_BOUND_S:g} s of the container's end"
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(END_BOUND_S):

@@ -41,19 +41,19 @@ def app_context(wheels: Path | None) -> Context:
 
 
 def sidecar_context(wheels: Path | None) -> Context:
-    """Crashloop itself, for the proxy that stands beside the app."""
+    """Crashloop itself, for the proxy in the side-car."""
     folder = package_folder("crashloop")
     files = {f"crashloop/{name}": path for name, path in package_files(folder).items()}
     return _context(files, "crashloop/engines/docker/Dockerfile", wheels)
 
 
 def package_folder(name: str) -> Path:
-    """Where an installed package lies, found without importing it."""
+    """Find the folder of an installed package without importing it."""
     found = importlib.util.find_spec(name)
     if found is None or found.origin is None:
         raise CapabilityError(
-            f"the package {name} is not installed beside crashloop, so its image cannot be built",
-            hint="install crashloop whole, or name an image of yours: CRASHLOOP_DOCKER_APP_IMAGE",
+            f"the package {name} is not installed with crashloop, so its image cannot be built",
+            hint="reinstall crashloop, or name an image of your own: CRASHLOOP_DOCKER_APP_IMAGE",
         )
     return Path(found.origin).parent
 

@@ -1,4 +1,4 @@
-"""Questions to a program in a container, and its answers: lines of JSON, one answer for each."""
+"""Questions to a program in a container, and one answer to each, as lines of JSON."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def require_usable(facts: Facts) -> None:
     if "podman" in facts.name.lower():
         raise CapabilityError(
             f"{facts.name} {facts.version} answers at {_where()}: it restarts containers by its "
-            "own rules, and a run is about Docker's",
+            "own rules, and a run needs Docker's",
             hint="point DOCKER_HOST at a Docker daemon, or use --engine local",
         )
     if "docker desktop" in facts.system.lower():
@@ -137,13 +137,13 @@ def sdk_errors(what: str) -> Iterator[None]:
 
 
 def hint_for(why: str) -> str:
-    """What to do about an error in the daemon's words."""
+    """Choose what to do about an error by the daemon's message."""
     found = [hint for words, hint in _HINTS.items() if words in why.lower()]
-    return found[0] if found else "the words above are the daemon's own; see its log"
+    return found[0] if found else "the message above is the daemon's own; see its log"
 
 
 def _root_of(error: BaseException) -> str:
-    """The daemon's explanation, or the words of the innermost error."""
+    """The daemon's explanation, or the message of the innermost error."""
     explanation = getattr(error, "explanation", None)
     if explanation:
         text = (

@@ -1,4 +1,4 @@
-"""Postgres as a container, and the harness's own connection to it, past every proxy."""
+"""Postgres as a container, and the harness's direct connection to it."""
 
 from __future__ import annotations
 

@@ -136,7 +136,7 @@ class DockerEngine:
         await self._servers.inspector.count_left(ROLE, attempt, self._recorder)
 
     async def read_row(self, key: str) -> dict[str, Any] | None:
-        """The stored chat message with this key, from Postgres itself, past proxies and app."""
+        """The stored chat message with this key, read directly from Postgres."""
         return await self._servers.inspector.message(key)
 
     async def fail_when_broken(self) -> None:
@@ -220,7 +220,7 @@ class DockerEngine:
             self._break(f"the container {event.role} {what} during the run")
 
     def _interference(self, event: ContainerEvent) -> str:
-        """What somebody else did to a container, or a server's own death; empty for all else.
+        """What somebody else did to a container, or how a server died; empty for any other event.
 
         Docker's restarts send no signal, and our own stop of the app is known.
         """
@@ -239,7 +239,7 @@ class DockerEngine:
         if not self._broken.done():
             hint = "nothing of this run counts; see its log in the artifacts and run again"
             self._broken.set_exception(HarnessError(why, hint=hint))
-            self._broken.exception()  # retrieved: perhaps nobody awaits it any more
+            self._broken.exception()  # retrieved, as nobody may await it any more
 
     def _attempts(self) -> list[ContainerAttempt]:
         return self._platform.attempts if self._platform is not None else []

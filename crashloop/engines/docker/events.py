@@ -37,7 +37,7 @@ class ContainerEvent:
 
 
 class Events:
-    """A run's events. They are not missed from here on. Blocking; open it before any container."""
+    """A run's events from now on. Blocking; open it before any container starts."""
 
     def __init__(self, daemon: Daemon, run_id: str) -> None:
         filters = {"type": "container", "event": list(ACTIONS), "label": f"{RUN_LABEL}={run_id}"}
@@ -48,7 +48,7 @@ class Events:
     def follow(
         self, on_event: Callable[[ContainerEvent], None], on_end: Callable[[str], None]
     ) -> None:
-        """Deliver the events since it was opened, and all later ones, in the running loop.
+        """Deliver all events since it was opened, and later ones, in the running loop.
 
         `on_end` gets the reason when the stream ends before `close`.
         """

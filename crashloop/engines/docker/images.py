@@ -53,7 +53,7 @@ class Images:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Images:
-        """Read the variables; UsageError where the folder of wheels has none."""
+        """Read the variables; UsageError if the folder of wheels has none."""
         names = {field.name: variable(field.name) for field in fields(cls)}
         given = {name: environment[key] for name, key in names.items() if environment.get(key)}
         images = cls(**given)
@@ -83,8 +83,8 @@ def variable(name: str) -> str:
 def ready(daemon: Daemon, images: Images, *, say: Callable[[str], None]) -> Images:
     """Pull or build what is missing; returns the images with none empty. Blocking.
 
-    `say` gets a line before each step that takes long. Raises CapabilityError, in the daemon's own
-    words, where an image can be neither pulled nor built.
+    `say` gets a line before each long step. Raises CapabilityError, with the daemon's own message,
+    if an image can be neither pulled nor built.
     """
     wheels = Path(images.wheels) if images.wheels else None
     for role, image in images.in_use().items():

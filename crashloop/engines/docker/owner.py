@@ -1,4 +1,4 @@
-"""Whose a run's things on the daemon are: a label that names the process that started the run."""
+"""The owner of a run on the daemon: a label that names the process that started the run."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """TCP segments seen in a network namespace, and what they show of the links through Toxiproxy.
 
-Pure: bytes and instants in, events out. Both legs of a link use one port: the app's leg comes in to
-it, Toxiproxy's own leg goes out to the database's.
+Pure: bytes and instants in, events out. Both legs of a link use one port: the app connects to it at
+Toxiproxy, and Toxiproxy connects to it at the database.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Segment:
 
 
 def parse(packet: bytes, *, outgoing: bool) -> Segment | None:
-    """Read an IPv4 packet that starts with its header; None where it is not TCP."""
+    """Read an IPv4 packet that starts with its header; None if it is not TCP."""
     if len(packet) < 20 or packet[0] >> 4 != _IPV4 or packet[9] != _TCP:  # noqa: PLR2004  RFC 791
         return None
     start = (packet[0] & 0x0F) * 4

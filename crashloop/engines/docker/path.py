@@ -125,9 +125,9 @@ class DatabasePath:
             await self.sidecar.listen(self.address, behind)
 
     async def query(self, database: Database, *, meanwhile: Callable[[], Awaitable[int]]) -> int:
-        """Query Postgres from the side-car, as the app will; HarnessError where it fails.
+        """Query Postgres from the side-car, as the app will; HarnessError if it fails.
 
-        Returns what `meanwhile` returns while the connection is open. Raises CapabilityError where
+        Returns what `meanwhile` returns while the connection is open. Raises CapabilityError if
         the side-car does not run on this machine: it has other clocks.
         """
         assert self._probe is not None

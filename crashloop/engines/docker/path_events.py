@@ -98,7 +98,7 @@ class PathEvents:
     def _emit(
         self, kind: str, data: Mapping[str, Any], mono_ns: int, attempt: int | None = None
     ) -> None:
-        # Not of source proxy: its events and these come by two ways, and may overtake each other.
+        # Not of source proxy: its events arrive by another way and may overtake these.
         self._recorder.emit("platform", kind, data, attempt=attempt, mono_ns=mono_ns)
 
     def _attempt_of_process(self, data: Mapping[str, Any]) -> ContainerAttempt | None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from crashloop.trace.recorder import Recorder
 
 STOP_SIGNAL_BOUND_S = 3
-# After a death that ends the run by the model of the policy: how long Docker may take to agree.
+# How long Docker may take to give up after a death that is the last by the policy's model.
 SETTLED_S = 5.0
 ASK_EVERY_S = 0.05
 
@@ -34,7 +34,7 @@ ASK_EVERY_S = 0.05
 class ContainerAttempt:
     """One life of the app's container.
 
-    `address`, `pid` and `restart_count` are from Docker; None where this life had ended before
+    `address`, `pid` and `restart_count` are from Docker; None if this life had ended before
     Docker was asked.
     """
 

@@ -68,7 +68,7 @@ class Servers:
     async def start(self, timers: Mapping[str, str]) -> None:
         """Start all of them, and point the proxies at Postgres; `timers` are the app's variables.
 
-        Raises CapabilityError where the containers cannot be reached, or a right is missing.
+        Raises CapabilityError if the containers cannot be reached, or a right is missing.
         """
         back = await blocking(self._project.network, "back")
         async with asyncio.TaskGroup() as group:

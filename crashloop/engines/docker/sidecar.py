@@ -33,7 +33,7 @@ class Sidecar(RemoteProxy):
     async def begin(self, address: str) -> None:
         """Wait until it answers at `address`, and receive all its events.
 
-        Raises CapabilityError where that address cannot be reached from here.
+        Raises CapabilityError if that address cannot be reached from here.
         """
         await answering(address, self._daemon)
         control = self._control = Control(f"http://{address}:{API_PORT}")
@@ -59,7 +59,7 @@ class Sidecar(RemoteProxy):
 async def answering(address: str, daemon: Daemon) -> None:
     """Wait until the fault proxy at a container's address accepts connections to its API.
 
-    Raises CapabilityError where it does not within 30 s.
+    Raises CapabilityError if it does not within 30 s.
     """
     until_s = time.monotonic() + START_BOUND_S
     while True:

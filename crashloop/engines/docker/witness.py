@@ -1,4 +1,4 @@
-"""Observes Toxiproxy's port in the kernel: who connects, what is delayed. Can close the port."""
+"""Observes connections and delays at Toxiproxy's port in the kernel. Can close the port."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Witness:
         self._delays: dict[str, float] = {}
 
     def start(self, toxiproxy: str) -> None:
-        """Start it beside the container `toxiproxy`. Blocking."""
+        """Start it in the network namespace of the container `toxiproxy`. Blocking."""
         container = self._project.container(
             ROLE_NAME,
             self._image,
@@ -58,7 +58,7 @@ class Witness:
         )
 
     async def begin(self, *, shuts: bool) -> None:
-        """Wait until it reads segments; CapabilityError where it cannot close the port but must."""
+        """Wait until it reads segments; CapabilityError if it cannot close the port but must."""
         assert self._conversation is not None
         self._conversation.begin()
         await self.settle()
@@ -82,7 +82,7 @@ class Witness:
             )
 
     async def inject(self, fault_id: str, fault: Fault) -> None:
-        """Close the port; HarnessError where our own connect() then sees something else."""
+        """Close the port; HarnessError if our own connect() then sees something else."""
         wanted = {"refuse": "refused", "black_hole": "no answer"}[fault.kind]
         answer = await self._ask({"do": "shut", "fault": fault_id, "how": fault.kind})
         if answer.get("observed") != wanted:

@@ -30,7 +30,7 @@ class Request:
     body: bytes = b""
 
     def argument(self, name: str) -> str | None:
-        """The last value of this name in the query; None where it is not there."""
+        """The last value of this name in the query; None if it is not there."""
         found = parse_qs(self.query, keep_blank_values=True).get(name)
         return found[-1] if found else None
 

@@ -22,7 +22,7 @@ _CONFLICT = 409
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """A proxy as a client describes it; `toxics` None where it does not mention them."""
+    """A proxy as a client describes it; `toxics` None if it does not mention them."""
 
     name: str
     settings: Settings

@@ -35,14 +35,14 @@ class Control:
 
     Blocking: a coroutine calls it through `asyncio.to_thread`. Every call raises UsageError for
     what the proxy rejects, with its own words; CapabilityError for what its machine cannot do;
-    HarnessError when it cannot be reached, does not answer within `limit_s`, or answers rubbish.
+    HarnessError when it cannot be reached, does not answer within `limit_s`, or answers badly.
     What the proxy ignored of a request is a Python warning.
     """
 
     def __init__(self, url: str = DEFAULT_URL, *, limit_s: float = LIMIT_S) -> None:
         self.url = url
         self.last_seq = 0
-        """The newest event that an answer knew: the events up to it have all that a call did."""
+        """The newest event in an answer; the events up to it have all that calls did."""
         self._seen = threading.Lock()
         try:
             self._http = httpx.Client(
@@ -73,7 +73,7 @@ class Control:
         self._call("DELETE", f"/proxies/{_quoted(name)}")
 
     def inject(self, proxy: str, fault_id: str, fault: Fault) -> None:
-        """Turn a fault on; it works at the return."""
+        """Turn a fault on; it acts when this returns."""
         toxic = {
             "name": fault_id,
             "type": fault.kind,
@@ -84,11 +84,11 @@ class Control:
         self._call("POST", f"/proxies/{_quoted(proxy)}/toxics", toxic)
 
     def heal(self, proxy: str, fault_id: str) -> None:
-        """Turn a fault off; what it held has been released at the return."""
+        """Turn a fault off; what it held is released when this returns."""
         self._call("DELETE", f"/proxies/{_quoted(proxy)}/toxics/{_quoted(fault_id)}")
 
     def watch(self, pids: Iterable[int]) -> None:
-        """Say which processes' waiting connects are looked for."""
+        """Set the processes to look for among waiting connects."""
         self._call("POST", "/watch", {"pids": list(pids)})
 
     def settle(self) -> int:

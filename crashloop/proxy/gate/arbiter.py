@@ -66,7 +66,7 @@ class Closed:
 
 
 class GateArbiter:
-    """Gives the gate to the first of these: disabled, a fault, an upstream that refuses.
+    """Applies the first of these to the gate: disabled, a fault, an upstream that refuses.
 
     When the upstream refuses, the first client is reset, because it has been accepted. From then on
     the gate refuses too, until the upstream takes a connection of ours, or while `acts_on_arrivals`
@@ -150,7 +150,7 @@ class GateArbiter:
                 await work.stop()
 
     async def apply(self) -> None:
-        """Give the gate to the first that wants it now."""
+        """Apply the first of them that is active now."""
         async with self._changing:
             wanted = self._wanted()
             if wanted == self._doing:

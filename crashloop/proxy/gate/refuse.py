@@ -95,8 +95,8 @@ class ActiveRefuse:
         if not isinstance(self._gate, TcpGate):
             if self._limit is not None:
                 raise CapabilityError(
-                    f"{self._gate.address} is a Unix socket: its kernel refuses a client without "
-                    "telling anybody, so refusals cannot be counted.",
+                    f"{self._gate.address} is a Unix socket, and the kernel does not report "
+                    "its refusals, so they cannot be counted.",
                     hint="Use accept_close: each client is accepted, closed and counted exactly.",
                 )
             return None

@@ -95,7 +95,7 @@ class TcpGate:
     async def shut(self) -> None:
         """Drop every SYN; a client that has connected before is admitted.
 
-        Raises CapabilityError where the kernel cannot, HarnessError when the port is shared; the
+        Raises CapabilityError if the kernel cannot, HarnessError when the port is shared; the
         gate is open then.
         """
         assert not self.is_shut, "the gate is shut once"

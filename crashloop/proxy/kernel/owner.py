@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 
 def owner_pid(inode: int, pids: Iterable[int]) -> int | None:
-    """Which of these processes, or of their sessions, has the socket open; None where none has."""
+    """Which of these processes, or of their sessions, has the socket open; None if none has."""
     leaders = tuple(pids)
     return _owner(inode, leaders) or _owner(inode, _members(leaders))
 
 
 def session_of(pid: int | None) -> int | None:
-    """The session of a process, by its leader's id; None where the process is gone or unknown."""
+    """The session of a process, by its leader's id; None if the process is gone or unknown."""
     if pid is None:
         return None
     with suppress(OSError):

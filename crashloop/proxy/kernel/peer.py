@@ -1,4 +1,4 @@
-"""Who opened a connection to the proxy: the process behind the other end of an accepted socket."""
+"""Find the process that opened a connection to the proxy."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SOL_LOCAL, _LOCAL_PEERPID = 0, 2  # macOS' sys/un.h
 
 
 def client_pid(client: socket.socket, peer: Endpoint | None, pids: Iterable[int]) -> int | None:
-    """Find the client's process id; None where the kernel does not show it.
+    """Find the client's process id; None if the kernel does not show it.
 
     A Unix socket's peer is known for any process. Over TCP only `pids` and their sessions are
     searched, by the socket at the other end (Linux).

@@ -178,8 +178,8 @@ def _enlarge(tap: socket.socket) -> None:
 
 def _unable(reason: str) -> CapabilityError:
     return CapabilityError(
-        f"Refusals cannot be counted here: {reason}, and the kernel refuses a connection without "
-        "telling who listens.",
+        f"Refusals cannot be counted here: {reason}, and the kernel does not report "
+        "refusals to the listener.",
         hint="Give the process CAP_NET_RAW (root has it), or use accept_close with reset, which is "
         "counted exactly and needs no right.",
     )

@@ -123,7 +123,7 @@ def parse_diag(message: bytes) -> Iterator[TcpSocket | None]:
 def find_connected(local: Endpoint, remote: Endpoint) -> TcpSocket | None:
     """The established socket of this network namespace with these two ends, if there is one.
 
-    Costs 0.03 ms by netlink, where SocketTable reads all. Raises OSError where neither source is.
+    Costs 0.03 ms by netlink, where SocketTable reads all. Raises OSError without either source.
     """
     family = socket.AF_INET6 if ":" in local[0] else socket.AF_INET
     try:
@@ -144,7 +144,7 @@ def find_connected(local: Endpoint, remote: Endpoint) -> TcpSocket | None:
 class SocketTable:
     """Reads the TCP sockets of those address families that the kernel has; a context manager.
 
-    Raises CapabilityError where the kernel offers neither netlink diagnostics nor /proc/net/tcp.
+    Raises CapabilityError if the kernel offers neither netlink diagnostics nor /proc/net/tcp.
     """
 
     def __init__(self, families: Iterable[socket.AddressFamily]) -> None:

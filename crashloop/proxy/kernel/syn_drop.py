@@ -46,7 +46,7 @@ class SynDrop:
     async def open(self) -> None:
         """Begin to drop SYNs.
 
-        Raises CapabilityError where the kernel cannot steer, HarnessError when the queue does not
+        Raises CapabilityError if the kernel cannot steer, HarnessError when the queue does not
         fill; no SYN is dropped then.
         """
         try:
@@ -64,7 +64,7 @@ class SynDrop:
             raise CapabilityError(
                 f"SYNs to {self._address} cannot be dropped here: "
                 f"{error.strerror or 'the queue does not fill'}.",
-                hint="It takes Linux 4.5 or later and the kernel's own TCP (no sandbox). "
+                hint="This needs Linux 4.5 or later and the kernel's own TCP (no sandbox). "
                 "Use a hold: accepted, then silent.",
             ) from error
         except BaseException:

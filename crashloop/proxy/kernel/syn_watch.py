@@ -23,7 +23,7 @@ PERIOD_S = 0.015
 """Time between two samples; a connect() that is given up between them is not seen."""
 
 _FIRST_RETRANSMISSION_S = 1
-"""After the first SYN: RFC 6298, and Linux' TCP_TIMEOUT_INIT."""
+"""After the first SYN: RFC 6298, and Linux's TCP_TIMEOUT_INIT."""
 
 # gone: gave up, closed or died.
 GoneReason = Literal["gone", "admitted", "unwatched"]

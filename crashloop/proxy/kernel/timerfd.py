@@ -1,4 +1,4 @@
-"""Linux' timer as a file descriptor: from Python 3.13 on, or else from the C library."""
+"""Linux's timer as a file descriptor: from Python 3.13 on, or else from the C library."""
 
 from __future__ import annotations
 

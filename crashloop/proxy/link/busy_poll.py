@@ -20,8 +20,8 @@ _TRUST = 8
 class BusyPoll:
     """Keep the loop turning for up to 50 us after a small chunk, while that pays.
 
-    It pays where the answer comes within that time; trust is won by answers and lost without, and
-    a turn that took 1 ms shows that others need the processor: then it rests for 50 ms.
+    It pays if the answer comes within that time; answers raise the trust in it, silence lowers it.
+    A turn of 1 ms shows that others need the processor, and stops polling for 50 ms.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -41,7 +41,7 @@ class LinkEvents:
         self._dialled_ns = 0
 
     def opened(self, listen: Address) -> None:
-        """A client was accepted."""
+        """Record that a client was accepted."""
         self._send(
             "link.opened",
             listen=str(listen),
@@ -50,31 +50,31 @@ class LinkEvents:
         )
 
     def turned_away(self, fault_id: str, *, reset: bool) -> None:
-        """The link is closed at once."""
+        """Record that the link is closed at once."""
         self.by, self.fault = "proxy", fault_id
         self._send("link.turned_away", fault=fault_id, reset=reset)
 
     def held(self, fault_id: str) -> None:
-        """A fault holds the link."""
+        """Record that a fault holds the link."""
         self._send("link.held", fault=fault_id)
 
     def released(self, fault_id: str, reason: Reason) -> None:
-        """The fault no longer holds the link."""
+        """Record that the fault no longer holds the link."""
         held_s = (time.monotonic_ns() - self.opened_ns) / NS_PER_S
         self._send("link.released", fault=fault_id, held_s=held_s, reason=reason)
 
     def dialled(self) -> None:
-        """Connecting to the upstream begins; no event of its own."""
+        """Note when connecting to the upstream began; emits nothing."""
         self._dialled_ns = time.monotonic_ns()
 
     def connected(self, upstream: socket.socket) -> None:
-        """The upstream was reached; `via` is this end's own address, where that is TCP."""
+        """Record that the upstream was reached; `via` is our own address, if that is TCP."""
         name = upstream.getsockname()
         via = {"via": f"{name[0]}:{name[1]}"} if isinstance(name, tuple) else {}
         self._send("link.connected", **via)
 
     def failed(self, error: OSError) -> None:
-        """The upstream was not reached."""
+        """Record that the upstream was not reached."""
         self.by = "upstream"
         name = errno.errorcode.get(error.errno or 0) or type(error).__name__
         if isinstance(error, TimeoutError):
@@ -83,11 +83,11 @@ class LinkEvents:
         self._send("link.failed", error=name, after_s=after_s)
 
     def gained(self, stage: Stage) -> None:
-        """A toxic acts on the link; its totals are in the last event."""
+        """Note that a toxic acts on the link; its totals are in the last event."""
         self._stages.append(stage)
 
     def delayed(self, stage: Stage, waited_ns: int) -> None:
-        """A toxic has held a chunk; the first few are events."""
+        """Record that a toxic has held a chunk; the first few are events."""
         if stage.chunks <= RECEIPTS:
             self._send(
                 "link.delayed",
@@ -98,13 +98,13 @@ class LinkEvents:
             )
 
     def dropped(self, stage: Stage, size_bytes: int) -> None:
-        """A toxic has dropped bytes; the first time is an event."""
+        """Record that a toxic has dropped bytes; the first time is an event."""
         if stage.dropped_bytes == size_bytes:
             where = stage.fault.direction
             self._send("link.dropped", fault=stage.fault_id, direction=where, bytes=size_bytes)
 
     def closed(self, up: Pipe, down: Pipe, *, reset: bool) -> None:
-        """The link has ended."""
+        """Record that the link has ended."""
         fault = {} if self.fault is None else {"fault": self.fault}
         self._send(
             "link.closed",

@@ -62,10 +62,10 @@ class Carrier(Protocol):
 class Rule:
     """A toxic: `steps(fault, stage)` begins it on one direction of one link.
 
-    It does no I/O and never asks for the time: the stage has it. Ends are passed on unless the
+    It does no I/O and takes the time from the stage. Ends are passed on unless the
     rule `takes_end`. `holds_chunks` may wait before it: one, as before an
-    unbuffered channel, or 1024 before a latency, as in Toxiproxy. `delays`: what it passes on has
-    waited for its sake. `closes_on_heal`: the link cannot go on afterwards.
+    unbuffered channel, or 1024 before a latency, as in Toxiproxy. `delays`: it delays what it
+    passes on. `closes_on_heal`: the link cannot continue afterwards.
     """
 
     steps: Callable[[Any, Carrier], Steps]

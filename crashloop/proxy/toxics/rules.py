@@ -54,7 +54,7 @@ def _bandwidth(fault: Bandwidth, stage: Carrier) -> Steps:
             begun_ns = stage.now_ns
             last = len(rest.data) <= piece_bytes
             yield Wait(begun_ns + (owed_ns if last else PIECE_NS))
-            # A timer is late by a little: what was waited too long is no longer owed.
+            # Timers are slightly late: subtract the time that really passed.
             owed_ns -= stage.now_ns - begun_ns
             piece, rest = rest.split(piece_bytes, stage.now_ns)
             yield Give(piece, rest)

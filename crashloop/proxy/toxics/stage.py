@@ -108,7 +108,7 @@ class Stage:
     def release(self, now_ns: int, target: Target, witness: Witness) -> None:
         """Stop the toxic and pass on the chunk that it holds, whether there is room or not.
 
-        An end in hand goes back to the inbox: who delays it begins anew, as Toxiproxy's does.
+        A held end of the stream returns to the inbox: its delay starts again, as in Toxiproxy.
         """
         self.now_ns = now_ns
         self._steps.close()
