@@ -51,7 +51,7 @@ def restart_loop(trace: Trace, *, restarts: int) -> Result:
         return found
     policy = trace.scenario.get("policy", {}).get("name", "?")
     return holds(
-        f"the platform ({policy}) restarted it {often(restarts)}, each a new process", evidence
+        f"the platform ({policy}) restarted the app {often(restarts)}, each a new process", evidence
     )
 
 
