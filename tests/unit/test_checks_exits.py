@@ -41,7 +41,7 @@ CASES = [
         holds={
             "three restarts, each a new process": (
                 REPRODUCTION,
-                "the platform (on-failure) restarted it 3 times",
+                "the platform (on-failure) restarted the app 3 times",
             )
         },
         refuted={

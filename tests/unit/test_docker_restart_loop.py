@@ -17,11 +17,11 @@ CASES = [
         holds={
             "Docker's own count shows three restarts, without a back-off of ours": (
                 WHOLE,
-                "the platform (on-failure) restarted it 3 times, each a new process",
+                "the platform (on-failure) restarted the app 3 times, each a new process",
             ),
             "Docker's clock may put a start before the death that it follows": (
                 moved(WHOLE, "process.started", -0.5, attempt=3),
-                "restarted it 3 times",
+                "restarted the app 3 times",
             ),
         },
         refuted={
@@ -69,7 +69,7 @@ CASES = [
     *cases(
         "restart_loop",
         params={"restarts": 1},
-        holds={"Docker's own count shows one restart": (WHOLE, "restarted it once")},
+        holds={"Docker's own count shows one restart": (WHOLE, "restarted the app once")},
     ),
     *cases(
         "restart_loop",
@@ -77,7 +77,7 @@ CASES = [
         holds={
             "a miscount after the restarts that were expected is not looked at": (
                 changed(WHOLE, "process.started", attempt=4, restart_count=9),
-                "restarted it twice",
+                "restarted the app twice",
             )
         },
     ),

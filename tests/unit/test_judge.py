@@ -25,7 +25,7 @@ INCIDENT = incident("issue-1278")
 def test_a_whole_reproduction_is_reproduced_for_all_its_reasons() -> None:
     judgement = judge(REPRODUCTION)
     assert judgement.verdict is Verdict.REPRODUCED
-    for words in ("failed 3 times", "exit 3", "restarted it 3 times", "row 1 in Postgres"):
+    for words in ("failed 3 times", "exit 3", "restarted the app 3 times", "row 1 in Postgres"):
         assert words in judgement.reason
     assert judgement.digest == INCIDENT.scenario().signature.digest()
 
