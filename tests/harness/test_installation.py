@@ -53,7 +53,6 @@ async def test_the_started_app_comes_from_site_packages(lab: Lab) -> None:
 @pytest.mark.parametrize(
     ("words", "status"),
     [
-        (["--help"], 0),
         (["incidents", "issue-1278"], 0),
         (["judge", "no-such-trace"], 2),
         (["proxy", "--api", "127.0.0.1:0", "--until-stdin-closes"], 0),
