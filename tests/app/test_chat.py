@@ -45,12 +45,12 @@ def test_the_longest_text_fits() -> None:
     ],
     ids=lambda frame: frame[:30],
 )
-def test_what_is_no_message_is_refused(frame: str) -> None:
+def test_a_frame_that_is_not_a_message_is_refused(frame: str) -> None:
     with pytest.raises(BadMessageError):
         parse(frame)
 
 
-def test_open_chats_are_bounded_and_a_place_is_given_back() -> None:
+def test_open_chats_are_bounded_and_a_closed_chat_frees_its_place() -> None:
     connections = Connections(limit=1)
     first, second = cast("WebSocket", object()), cast("WebSocket", object())
     with connections.holding(first) as placed, connections.holding(second) as refused:

@@ -29,11 +29,13 @@ def chained(outer: BaseException, cause: BaseException) -> BaseException:
     ],
     ids=repr,
 )
-def test_only_what_waiting_can_mend_is_transient(error: BaseException, transient: bool) -> None:
+def test_only_an_error_that_waiting_can_fix_is_transient(
+    error: BaseException, transient: bool
+) -> None:
     assert is_transient(error) is transient
 
 
-def test_the_chain_is_told_from_outermost_to_root() -> None:
+def test_the_chain_is_listed_from_outermost_to_root() -> None:
     root = asyncpg.TooManyConnectionsError("no slot")
     chain = describe(chained(TimeoutError("limit"), chained(OSError(111, "refused"), root)))
     assert [(link["type"], link["sqlstate"], link["errno"]) for link in chain] == [
@@ -43,7 +45,7 @@ def test_the_chain_is_told_from_outermost_to_root() -> None:
     ]
 
 
-def test_a_suppressed_context_is_no_link() -> None:
+def test_a_suppressed_context_is_not_a_link() -> None:
     error = ValueError("outer")
     error.__context__ = KeyError("inner")
     assert [link["type"] for link in describe(error)] == ["ValueError", "KeyError"]

@@ -103,7 +103,7 @@ async def connections_of(name: str, database_url: str) -> int:
     return count
 
 
-async def test_a_message_is_answered_and_found_stored_once_though_it_is_sent_again(
+async def test_a_message_that_is_sent_twice_is_answered_and_stored_once(
     start_app: StartApp, database_url: str
 ) -> None:
     key = str(uuid4())
@@ -120,7 +120,7 @@ async def test_a_message_is_answered_and_found_stored_once_though_it_is_sent_aga
         assert app.all_of("shutdown.completed")
 
 
-async def test_every_phase_completes_in_order_and_the_asked_connections_are_open(
+async def test_every_phase_completes_in_order_and_the_connections_are_open(
     start_app: StartApp, database_url: str
 ) -> None:
     name = f"warm-{uuid4().hex[:12]}"
@@ -161,7 +161,7 @@ async def test_two_starts_at_once_both_find_the_tables(
         await asyncio.gather(one.event("startup.completed"), other.event("startup.completed"))
 
 
-async def test_a_missing_database_exits_3_in_spite_of_the_remedy(
+async def test_a_missing_database_exits_3_despite_the_remedy(
     start_app: StartApp, database_url: str
 ) -> None:
     url = make_url(database_url).set(database="nowhere").render_as_string(hide_password=False)
@@ -172,7 +172,7 @@ async def test_a_missing_database_exits_3_in_spite_of_the_remedy(
         assert not app.all_of("phase.degraded", "database")
 
 
-async def test_a_degraded_start_stops_trying_when_waiting_cannot_mend_it(
+async def test_a_degraded_start_stops_trying_when_waiting_cannot_help(
     start_app: StartApp, database_url: str
 ) -> None:
     gate = Gate(make_url(database_url).set(database="nowhere"))
@@ -190,7 +190,7 @@ async def test_a_degraded_start_stops_trying_when_waiting_cannot_mend_it(
         await gate.close()
 
 
-async def test_a_degraded_start_heals_and_stores_what_waited_in_order(
+async def test_a_degraded_start_recovers_and_stores_what_waited(
     start_app: StartApp, database_url: str
 ) -> None:
     gate = Gate(make_url(database_url))

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import pytest
 
 
-def test_a_line_is_cloud_loggings_with_our_fields(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_line_has_cloud_loggings_fields_and_ours(capsys: pytest.CaptureFixture[str]) -> None:
     before_ns = time.monotonic_ns()
     Log(boot_id="b00t").emit(
         "phase.failed", "Phase cache\nfailed", severity="ERROR", phase="cache", limit_s=1.5

@@ -50,7 +50,7 @@ def test_no_module_has_a_time_of_its_own(path: Path) -> None:
         assert not any(isinstance(time, ast.Constant) for time in times), ast.unparse(node)
 
 
-def test_every_phase_has_a_limit_and_the_database_the_audits() -> None:
+def test_every_phase_has_a_limit_and_the_databases_is_the_audits() -> None:
     limits = {phase.name: settings().phase_limit_s(phase.name) for phase in DEFAULT_PHASES}
     assert len(limits) == 7
     assert limits["database"] == 20.0

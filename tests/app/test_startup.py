@@ -63,7 +63,7 @@ async def test_a_critical_phase_that_fails_ends_start_up_at_once(
     assert "NameError: typo" in lines[-1]["stack_trace"]
 
 
-async def test_start_up_goes_on_without_a_phase_that_is_not_critical(
+async def test_start_up_continues_without_a_phase_that_is_not_critical(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     phases = (
@@ -86,7 +86,7 @@ async def test_start_up_goes_on_without_a_phase_that_is_not_critical(
 
 
 @pytest.mark.parametrize("name", ["init", "dependencies", "database", "cache", "finalize"])
-async def test_every_phase_is_cut_at_its_own_limit(
+async def test_every_phase_is_cancelled_at_its_own_limit(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def hang(context: Context) -> None:  # noqa: ARG001  the shape of a phase

@@ -28,7 +28,7 @@ COMMAND = ["reproduce", "issue-1278", "--engine", "docker", "--seed", "1278", "-
 
 @pytest.mark.benchmark
 @pytest.mark.timeout(600)
-def test_a_reproduction_on_docker_beside_dockers_own_commands(tmp_path: Path) -> None:
+def test_a_reproduction_on_docker_compared_with_dockers_own_commands(tmp_path: Path) -> None:
     images = _images()
     floors: list[Floor] = []
     walls_s: list[float] = []

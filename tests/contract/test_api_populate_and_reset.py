@@ -48,7 +48,7 @@ def test_populate_leaves_a_proxy_at_the_same_addresses_as_it_is(
     assert link.server.receive(10) == b"still here"
 
 
-def test_populate_leaves_it_even_when_enabled_differs(api: Api, proxy: Proxy) -> None:
+def test_populate_leaves_such_a_proxy_even_if_enabled_differs(api: Api, proxy: Proxy) -> None:
     before = proxy.show()
     body = [{key: before[key] for key in ("name", "listen", "upstream")} | {"enabled": False}]
     assert api.post("/populate", body).expect(201) == {"proxies": [before]}
@@ -96,7 +96,7 @@ def test_populate_stops_at_the_first_that_cannot_listen_and_shows_those_before(a
     assert [api.get(path_of(name)).status for name in names] == [200, 404, 404]
 
 
-def test_populate_with_its_first_failing_shows_an_empty_or_null_list(api: Api) -> None:
+def test_populate_that_fails_at_the_first_proxy_shows_an_empty_or_null_list(api: Api) -> None:
     name = unique()
     answer = api.post("/populate", [wanted(name, listen="127.0.0.1:99999")]).expect(500)
     assert answer["proxies"] is None

@@ -46,7 +46,9 @@ def wanted(name: str, **fields: object) -> dict[str, Any]:
     ],
 )
 @pytest.mark.parametrize(("text", "value"), [("1.5", 1.5), ("1e3", 1000)])
-def test_a_fraction(kind: Kind, proxy: Proxy, named: str, text: str, value: float) -> None:
+def test_crashloop_accepts_a_fraction(
+    kind: Kind, proxy: Proxy, named: str, text: str, value: float
+) -> None:
     kind_of_toxic, attribute = named.split(".")
     body = f'{{"type":"{kind_of_toxic}","attributes":{{"{attribute}":{text}}}}}'
     answer = proxy.api.request("POST", f"{proxy.path}/toxics", text=body)
@@ -73,7 +75,7 @@ MEANINGLESS: list[tuple[str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("attribute", "body"), MEANINGLESS)
-def test_a_value_without_a_meaning(
+def test_crashloop_refuses_a_value_without_a_meaning(
     kind: Kind, proxy: Proxy, attribute: str, body: dict[str, Any]
 ) -> None:
     answer = proxy.api.post(f"{proxy.path}/toxics", body)
@@ -85,7 +87,7 @@ def test_a_value_without_a_meaning(
 
 
 @pytest.mark.parametrize("body", [{"toxicity": 2}, {"attributes": {"latency": -1}}])
-def test_an_update_to_a_value_without_a_meaning(
+def test_crashloop_refuses_an_update_without_a_meaning(
     kind: Kind, proxy: Proxy, body: dict[str, Any]
 ) -> None:
     toxic = proxy.add("latency", latency=5)
@@ -94,14 +96,14 @@ def test_an_update_to_a_value_without_a_meaning(
     assert (toxic.show() == LATENCY_SHOWN) == (kind == "built-in")
 
 
-def test_a_toxic_after_an_update_that_failed(kind: Kind, proxy: Proxy) -> None:
+def test_crashloop_keeps_a_toxic_after_an_update_that_failed(kind: Kind, proxy: Proxy) -> None:
     toxic = proxy.add("latency", latency=5)
     proxy.api.patch(toxic.path, {"attributes": {"jitter": 9, "latency": "x"}}).expect(400)
     left = {"toxiproxy": 9, "built-in": 0}[kind]
     assert toxic.show()["attributes"] == {"latency": 5, "jitter": left}
 
 
-def test_toxics_given_with_their_proxy(kind: Kind, api: Api) -> None:
+def test_crashloop_makes_toxics_with_their_proxy(kind: Kind, api: Api) -> None:
     shown = {"toxiproxy": [], "built-in": [LATENCY_SHOWN]}[kind]
     first, second = unique(), unique()
     made = api.post("/proxies", wanted(first, toxics=[LATENCY])).expect(201)
@@ -111,14 +113,14 @@ def test_toxics_given_with_their_proxy(kind: Kind, api: Api) -> None:
     assert api.proxy(first).show()["toxics"] == api.proxy(second).show()["toxics"] == shown
 
 
-def test_bad_toxics_given_with_their_proxy(kind: Kind, api: Api) -> None:
+def test_crashloop_refuses_bad_toxics_given_with_their_proxy(kind: Kind, api: Api) -> None:
     name = unique()
     answer = api.post("/proxies", wanted(name, toxics=[LATENCY, {"type": "nonsense"}]))
     assert answer.status == {"toxiproxy": 201, "built-in": 400}[kind]
     assert api.get(path_of(name)).status == {"toxiproxy": 200, "built-in": 404}[kind]
 
 
-def test_toxics_in_the_configuration_file(kind: Kind, tmp_path: Path) -> None:
+def test_crashloop_reads_toxics_in_the_configuration_file(kind: Kind, tmp_path: Path) -> None:
     config = tmp_path / "proxies.json"
     config.write_text(json.dumps([wanted("configured", toxics=[LATENCY])]))
     option = {"toxiproxy": "-config", "built-in": "--config"}[kind]
@@ -127,7 +129,7 @@ def test_toxics_in_the_configuration_file(kind: Kind, tmp_path: Path) -> None:
     assert shown == {"toxiproxy": [], "built-in": [LATENCY_SHOWN]}[kind]
 
 
-def test_populate_with_a_name_twice(kind: Kind, api: Api) -> None:
+def test_crashloop_shows_what_exists_after_a_double_populate(kind: Kind, api: Api) -> None:
     name = unique()
     body = [wanted(name), wanted(name, upstream="127.0.0.1:10")]
     first, second = api.post("/populate", body).expect(201)["proxies"]
@@ -139,7 +141,7 @@ def test_populate_with_a_name_twice(kind: Kind, api: Api) -> None:
     }[kind]
 
 
-def test_populate_with_any_port_again(kind: Kind, api: Api, wire: Wire) -> None:
+def test_crashloop_keeps_a_proxy_populated_at_any_port(kind: Kind, api: Api, wire: Wire) -> None:
     body = [wanted(unique(), upstream=wire.upstream)]
     (first,) = api.post("/populate", body).expect(201)["proxies"]
     link = wire.link(api.proxy(first["name"]))
@@ -153,7 +155,7 @@ def test_populate_with_any_port_again(kind: Kind, api: Api, wire: Wire) -> None:
         assert link.server.receive(10) == b"still here"
 
 
-def test_what_is_unknown(kind: Kind, api: Api, proxy: Proxy) -> None:
+def test_crashloop_warns_of_what_is_unknown(kind: Kind, api: Api, proxy: Proxy) -> None:
     typo = {"type": "latency", "attributes": {"latecy": 100}}
     made = api.post(f"{proxy.path}/toxics", typo).expect(200)
     assert made["attributes"] == {"latency": 0, "jitter": 0}
@@ -171,7 +173,7 @@ def test_what_is_unknown(kind: Kind, api: Api, proxy: Proxy) -> None:
 
 
 @pytest.mark.parametrize("named", ["down", "Latency", ""])
-def test_an_unknown_type(kind: Kind, proxy: Proxy, named: str) -> None:
+def test_crashloop_lists_the_known_types(kind: Kind, proxy: Proxy, named: str) -> None:
     answer = proxy.api.post(f"{proxy.path}/toxics", {"type": named})
     told = answer.expect(400)["error"]
     assert told.startswith("invalid toxic type")
@@ -183,7 +185,7 @@ def test_an_unknown_type(kind: Kind, proxy: Proxy, named: str) -> None:
             assert one in told
 
 
-def test_a_reset_with_a_proxy_that_cannot_be_enabled(kind: Kind, api: Api) -> None:
+def test_crashloop_resets_all_that_it_can(kind: Kind, api: Api) -> None:
     """Toxiproxy may come to the bad one last: one time in five."""
     api.create(upstream=UPSTREAM, listen="garbage", enabled=False)
     good = [api.create(upstream=UPSTREAM) for _ in range(4)]
@@ -199,7 +201,7 @@ def test_a_reset_with_a_proxy_that_cannot_be_enabled(kind: Kind, api: Api) -> No
     assert left == {"toxiproxy": True, "built-in": False}[kind]
 
 
-def test_a_name_with_a_slash(kind: Kind, api: Api, proxy: Proxy) -> None:
+def test_crashloop_finds_a_name_with_a_slash(kind: Kind, api: Api, proxy: Proxy) -> None:
     found = {"toxiproxy": 404, "built-in": 200}[kind]
     other = api.create(name=f"{unique()}/x", upstream=UPSTREAM, enabled=False)
     assert api.get(other.path).status == found
@@ -209,12 +211,12 @@ def test_a_name_with_a_slash(kind: Kind, api: Api, proxy: Proxy) -> None:
 
 
 @pytest.mark.parametrize("length", [2000, 2001])
-def test_a_name_of_two_thousand_characters(kind: Kind, api: Api, length: int) -> None:
+def test_crashloop_bounds_the_length_of_a_name(kind: Kind, api: Api, length: int) -> None:
     answer = api.post("/proxies", wanted(unique().ljust(length, "x"), enabled=False))
     assert answer.status == {"toxiproxy": 201, "built-in": 201 if length == 2000 else 400}[kind]
 
 
-def test_a_request_of_two_megabytes(kind: Kind, api: Api) -> None:
+def test_crashloop_bounds_the_size_of_a_request(kind: Kind, api: Api) -> None:
     name = unique()
     answer = api.post("/proxies", wanted(name, padding="x" * (2 << 20)))
     assert answer.status == {"toxiproxy": 201, "built-in": 413}[kind]
@@ -222,7 +224,7 @@ def test_a_request_of_two_megabytes(kind: Kind, api: Api) -> None:
     assert api.post("/proxies", wanted(unique(), padding="x" * 1_000_000)).status == 201
 
 
-def test_the_counters_while_a_connection_is_open(kind: Kind, wire: Wire, proxy: Proxy) -> None:
+def test_crashloop_counts_bytes_at_once(kind: Kind, wire: Wire, proxy: Proxy) -> None:
     link = wire.link(proxy)
     link.client.send(b"u" * 123)
     assert link.server.receive(123)
@@ -234,7 +236,7 @@ def test_the_counters_while_a_connection_is_open(kind: Kind, wire: Wire, proxy: 
             assert shown == {"toxiproxy": None, "built-in": size}[kind]
 
 
-def test_the_counters_of_a_removed_proxy(kind: Kind, wire: Wire, proxy: Proxy) -> None:
+def test_crashloop_removes_counters_with_their_proxy(kind: Kind, wire: Wire, proxy: Proxy) -> None:
     link = wire.link(proxy)
     link.client.send(b"u" * 123)
     assert link.server.receive(123)
@@ -248,7 +250,7 @@ def test_the_counters_of_a_removed_proxy(kind: Kind, wire: Wire, proxy: Proxy) -
     assert is_there == {"toxiproxy": True, "built-in": False}[kind]
 
 
-def test_the_methods_of_a_page_and_the_number_of_the_newest_event(kind: Kind, api: Api) -> None:
+def test_crashloop_names_methods_and_the_newest_event(kind: Kind, api: Api) -> None:
     refused = api.request("PUT", "/proxies")
     allowed = {"toxiproxy": None, "built-in": "GET, POST"}[kind]
     assert refused.headers.get("allow") == allowed
@@ -257,17 +259,17 @@ def test_the_methods_of_a_page_and_the_number_of_the_newest_event(kind: Kind, ap
 
 
 @pytest.mark.parametrize("page", ["/events?until=now", "/proxies/NAME/links"])
-def test_a_page_of_our_own(kind: Kind, proxy: Proxy, page: str) -> None:
+def test_crashloop_has_pages_of_its_own(kind: Kind, proxy: Proxy, page: str) -> None:
     answer = proxy.api.get(page.replace("NAME", proxy.name))
     assert answer.status == {"toxiproxy": 404, "built-in": 200}[kind]
 
 
-def test_processes_to_watch(kind: Kind, api: Api) -> None:
+def test_crashloop_takes_processes_to_watch(kind: Kind, api: Api) -> None:
     answer = api.post("/watch", {"pids": []})
     assert answer.status == {"toxiproxy": 404, "built-in": 200}[kind]
 
 
-def test_a_path_that_is_not_clean_and_a_body_with_more_than_one_value(kind: Kind, api: Api) -> None:
+def test_crashloop_refuses_an_unclean_path_and_two_values(kind: Kind, api: Api) -> None:
     assert api.get("/proxies//x").status == {"toxiproxy": 301, "built-in": 404}[kind]
     answer = api.request("POST", "/populate", text="[] and more")
     assert answer.status == {"toxiproxy": 201, "built-in": 400}[kind]

@@ -29,7 +29,7 @@ FOR_EVER_MS = 60_000
 
 
 @pytest.mark.parametrize("stream", STREAMS)
-def test_an_answer_to_an_end_that_stopped_writing(
+def test_crashloop_passes_an_answer_after_a_half_close(
     kind: Kind, wire: Wire, proxy: Proxy, stream: Stream
 ) -> None:
     asker, answerer = wire.link(proxy).ends(stream)
@@ -43,16 +43,14 @@ def test_an_answer_to_an_end_that_stopped_writing(
 
 
 @pytest.mark.parametrize("upstream", ["refusing", "no address"])
-def test_an_upstream_that_refuses(
+def test_crashloop_resets_the_first_refused_client(
     kind: Kind, api: Api, wire: Wire, nowhere: str, upstream: str
 ) -> None:
     proxy = api.create(upstream=nowhere if upstream == "refusing" else upstream)
     assert wire.attempt(proxy) == {"toxiproxy": "end", "built-in": "reset"}[kind]
 
 
-def test_the_next_clients_of_an_upstream_that_refuses(
-    kind: Kind, api: Api, wire: Wire, nowhere: str
-) -> None:
+def test_crashloop_refuses_the_next_clients(kind: Kind, api: Api, wire: Wire, nowhere: str) -> None:
     proxy = api.create(upstream=nowhere)
 
     def is_refused() -> bool:
@@ -66,7 +64,7 @@ def test_the_next_clients_of_an_upstream_that_refuses(
     assert any(is_refused() for _ in range(50)) == {"toxiproxy": False, "built-in": True}[kind]
 
 
-def test_the_port_of_a_disabled_proxy(kind: Kind, proxy: Proxy) -> None:
+def test_crashloop_keeps_the_port_of_a_disabled_proxy(kind: Kind, proxy: Proxy) -> None:
     address = proxy.address
     proxy.update(enabled=False)
     with socket.socket() as other:
@@ -77,7 +75,7 @@ def test_the_port_of_a_disabled_proxy(kind: Kind, proxy: Proxy) -> None:
     assert taken == {"toxiproxy": False, "built-in": True}[kind]
 
 
-def test_a_proxy_after_an_update_that_failed(kind: Kind, wire: Wire, proxy: Proxy) -> None:
+def test_crashloop_serves_after_a_failed_update(kind: Kind, wire: Wire, proxy: Proxy) -> None:
     before = proxy.show()
     link = wire.link(proxy)
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -93,7 +91,7 @@ def test_a_proxy_after_an_update_that_failed(kind: Kind, wire: Wire, proxy: Prox
         wire.link(proxy)
 
 
-def test_a_listen_address_without_a_host(kind: Kind, api: Api) -> None:
+def test_crashloop_listens_on_loopback_without_a_host(kind: Kind, api: Api) -> None:
     """Shown without opening any: a taken port of another loopback address is in the way."""
     for port in _taken_ports():
         body = {"name": unique(), "listen": f":{port}", "upstream": "127.0.0.1:9"}
@@ -120,7 +118,7 @@ def _taken_ports() -> Iterator[int]:
             yield int(blocker.getsockname()[1])
 
 
-def test_a_second_latency_for_a_chunk_that_waited(kind: Kind, wire: Wire, proxy: Proxy) -> None:
+def test_crashloop_applies_a_second_latency_in_full(kind: Kind, wire: Wire, proxy: Proxy) -> None:
     """A is sent at 0 ms, B at 90: Toxiproxy has B at 300, 210 after it left."""
     proxy.add("latency", name="first", latency=120)
     proxy.add("latency", name="second", latency=120)
@@ -139,9 +137,7 @@ def test_a_second_latency_for_a_chunk_that_waited(kind: Kind, wire: Wire, proxy:
         assert b_took_s() >= 0.240 - GRAIN_S
 
 
-def test_what_a_toxic_holds_while_another_is_added_and_removed(
-    kind: Kind, wire: Wire, proxy: Proxy
-) -> None:
+def test_crashloop_keeps_what_another_toxic_holds(kind: Kind, wire: Wire, proxy: Proxy) -> None:
     proxy.add("latency", latency=FOR_EVER_MS)
     link = wire.link(proxy)
     link.server.send(b"held")
@@ -157,7 +153,7 @@ def test_what_a_toxic_holds_while_another_is_added_and_removed(
         assert not any(released() for _ in range(3))
 
 
-def test_reset_peer_on_a_connection_that_was_open(kind: Kind, wire: Wire, proxy: Proxy) -> None:
+def test_crashloop_resets_a_connection_that_was_open(kind: Kind, wire: Wire, proxy: Proxy) -> None:
     link = wire.link(proxy)
     link.server.send(b"before")
     assert link.client.receive(6) == b"before"
@@ -166,7 +162,9 @@ def test_reset_peer_on_a_connection_that_was_open(kind: Kind, wire: Wire, proxy:
     assert link.client.ending() == {"toxiproxy": "end", "built-in": "reset"}[kind]
 
 
-def test_the_removal_of_a_reset_peer_that_waits(kind: Kind, wire: Wire, proxy: Proxy) -> None:
+def test_crashloop_removes_a_waiting_reset_peer_at_once(
+    kind: Kind, wire: Wire, proxy: Proxy
+) -> None:
     wait_ms = {"toxiproxy": 800, "built-in": FOR_EVER_MS}[kind]
 
     def removal_s() -> float:
@@ -183,7 +181,7 @@ def test_the_removal_of_a_reset_peer_that_waits(kind: Kind, wire: Wire, proxy: P
         assert removal_s() < FOR_EVER_MS / 2000
 
 
-def test_data_that_meets_a_negative_rate(kind: Kind, wire: Wire, tmp_path: Path) -> None:
+def test_crashloop_survives_a_negative_rate(kind: Kind, wire: Wire, tmp_path: Path) -> None:
     """On a server of its own, as Toxiproxy's does not outlive it."""
     with running(kind, tmp_path) as server, httpx.Client(base_url=server.url) as http:
         body = {"name": "db", "listen": LOOPBACK, "upstream": wire.upstream}
@@ -203,7 +201,7 @@ def test_data_that_meets_a_negative_rate(kind: Kind, wire: Wire, tmp_path: Path)
             assert client.receive(4) == b"data"
 
 
-def test_unix_sockets(kind: Kind, api: Api, short_folder: Path) -> None:
+def test_crashloop_has_unix_sockets(kind: Kind, api: Api, short_folder: Path) -> None:
     path = short_folder / "proxy"
     with socket.socket(socket.AF_UNIX) as upstream:
         upstream.bind(str(short_folder / "up"))
@@ -234,7 +232,9 @@ def short_folder() -> Iterator[Path]:
 @pytest.mark.parametrize(
     "kind_of_toxic", ["hold", "accept_close", "refuse", "black_hole", "connect_delay"]
 )
-def test_a_toxic_of_connecting(kind: Kind, proxy: Proxy, kind_of_toxic: str) -> None:
+def test_crashloop_has_toxics_that_act_on_connect(
+    kind: Kind, proxy: Proxy, kind_of_toxic: str
+) -> None:
     answer = proxy.api.post(f"{proxy.path}/toxics", {"type": kind_of_toxic})
     if kind == "toxiproxy":
         assert answer.expect(400) == {"error": "invalid toxic type", "status": 400}
@@ -245,7 +245,7 @@ def test_a_toxic_of_connecting(kind: Kind, proxy: Proxy, kind_of_toxic: str) -> 
         assert [toxic["type"] for toxic in proxy.show()["toxics"]] == [kind_of_toxic]
 
 
-def test_a_held_connection(kind: Kind, wire: Wire, proxy: Proxy) -> None:
+def test_crashloop_holds_a_connection(kind: Kind, wire: Wire, proxy: Proxy) -> None:
     if kind == "toxiproxy":
         body = {"type": "hold", "attributes": {"delay": 0}}
         assert proxy.api.post(f"{proxy.path}/toxics", body).status == 400
@@ -258,7 +258,7 @@ def test_a_held_connection(kind: Kind, wire: Wire, proxy: Proxy) -> None:
     assert wire.accept().receive(5) == b"waits"
 
 
-def test_the_first_connections_and_then_recovery(kind: Kind, wire: Wire, proxy: Proxy) -> None:
+def test_crashloop_affects_the_first_connections(kind: Kind, wire: Wire, proxy: Proxy) -> None:
     proxy.add("limit_data", "upstream", bytes=0, connections=2)
     passed = []
     for _ in range(4):
@@ -269,7 +269,7 @@ def test_the_first_connections_and_then_recovery(kind: Kind, wire: Wire, proxy: 
     assert passed == {"toxiproxy": [False] * 4, "built-in": [False, False, True, True]}[kind]
 
 
-def test_a_seed_given_twice(kind: Kind, tmp_path: Path) -> None:
+def test_crashloop_repeats_its_draws_by_a_seed(kind: Kind, tmp_path: Path) -> None:
     """Of 30 connections each, all draws alike by chance: once in a billion runs."""
     option = {"toxiproxy": ["-seed", "7"], "built-in": []}[kind]
 

@@ -209,7 +209,7 @@ def test_limit_data_zero_ends_at_the_first_data(wire: Wire, proxy: Proxy) -> Non
     assert link.server.ending() == "end"
 
 
-def test_limit_data_counts_on_over_an_update(wire: Wire, proxy: Proxy) -> None:
+def test_limit_data_keeps_its_count_over_an_update(wire: Wire, proxy: Proxy) -> None:
     toxic = proxy.add("limit_data", "upstream", bytes=1000)
     link = wire.link(proxy)
     link.client.send(b"a" * 60)

@@ -63,7 +63,7 @@ def test_an_end_waits_for_the_data_before_it(wire: Wire, proxy: Proxy, stream: S
     assert time.perf_counter() - start >= 0.080 - GRAIN_S
 
 
-def test_a_client_that_leaves_is_seen_though_an_answer_is_held(wire: Wire, proxy: Proxy) -> None:
+def test_a_client_that_leaves_is_noticed_while_an_answer_is_held(wire: Wire, proxy: Proxy) -> None:
     proxy.add("latency", latency=FOR_EVER_MS)
     link = wire.link(proxy)
     link.server.send(b"held")

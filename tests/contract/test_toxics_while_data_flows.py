@@ -57,7 +57,7 @@ def test_a_new_toxic_touches_the_open_connections(wire: Wire, proxy: Proxy, stre
     assert sink.is_quiet()
 
 
-def test_a_removed_toxic_lets_the_open_connections_go(wire: Wire, proxy: Proxy) -> None:
+def test_a_removed_toxic_no_longer_affects_the_open_connections(wire: Wire, proxy: Proxy) -> None:
     toxic = proxy.add("latency", latency=FOR_EVER_MS)
     link = wire.link(proxy)
     link.server.send(b"one ")
@@ -92,7 +92,7 @@ def test_an_update_releases_what_a_bandwidth_holds(wire: Wire, proxy: Proxy) -> 
     until(released, "more bytes than the rate allows, after an update")
 
 
-def test_an_update_takes_hold_of_the_next_data(wire: Wire, proxy: Proxy) -> None:
+def test_an_update_applies_to_the_next_data(wire: Wire, proxy: Proxy) -> None:
     toxic = proxy.add("latency", "upstream", latency=0)
     link = wire.link(proxy)
     link.client.send(b"free")
@@ -130,7 +130,7 @@ def test_a_toxic_removed_from_the_middle_leaves_the_others_on(wire: Wire, proxy:
     assert link.client.rest() == (b"b" * 8, "end")
 
 
-def test_a_closed_connection_is_no_trouble_to_a_toxic(wire: Wire, proxy: Proxy) -> None:
+def test_a_toxic_survives_a_closed_connection(wire: Wire, proxy: Proxy) -> None:
     link = wire.link(proxy)
     held = proxy.add("latency", latency=FOR_EVER_MS)
     link.server.send(b"held")

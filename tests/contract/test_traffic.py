@@ -137,9 +137,7 @@ def test_an_upstream_that_is_down_ends_the_connection(api: Api, wire: Wire, nowh
 
 
 @pytest.mark.parametrize("upstream", ["127.0.0.1", "127.0.0.1:99999", "no-such-host.invalid:5"])
-def test_an_upstream_that_makes_no_sense_ends_the_connection(
-    api: Api, wire: Wire, upstream: str
-) -> None:
+def test_an_unusable_upstream_ends_the_connection(api: Api, wire: Wire, upstream: str) -> None:
     wire.attempt(api.create(upstream=upstream))
 
 

@@ -172,7 +172,7 @@ def left_of(run: Begun, bystander: Bystander) -> list[str]:
 
 
 @pytest.mark.parametrize("moment", range(len(MILESTONES)))
-def test_nothing_of_a_killed_run_is_left_and_a_run_beside_it_is_not_disturbed(
+def test_nothing_of_a_killed_run_is_left_and_another_run_is_not_disturbed(
     moment: int, begin: Any, bystander: Bystander
 ) -> None:
     other = begin("other", "--time-scale", "3") if moment in WITH_ANOTHER else None

@@ -204,7 +204,7 @@ def test_a_second_sweep_has_nothing_to_remove_and_says_so(
         assert again.stdout.splitlines()[-1].startswith("nothing to remove")
 
 
-def test_an_owner_elsewhere_is_left_and_only_all_would_take_it(
+def test_a_run_of_an_owner_elsewhere_is_removed_only_with_all(
     bench: Bench, dead: str, tmp_path: Path
 ) -> None:
     gone, foreign = bench.run("gone", dead), bench.run("foreign", f"other-{dead}")
@@ -227,7 +227,7 @@ def test_an_owner_elsewhere_is_left_and_only_all_would_take_it(
         assert bench.there(names) == set(names)
 
 
-def test_what_cannot_be_removed_is_said_with_the_daemons_words_and_status_12(
+def test_what_cannot_be_removed_is_reported_in_the_daemons_words_with_status_12(
     bench: Bench, dead: str, tmp_path: Path
 ) -> None:
     names = bench.run("dead", dead)

@@ -204,7 +204,7 @@ def _knock(client: Any, containers: dict[str, dict[str, Any]]) -> dict[str, str]
     return dict(zip(("address", "name", "toxiproxy"), json.loads(output).values(), strict=True))
 
 
-def test_no_password_stands_in_any_file_of_the_evidence(heard: Heard) -> None:
+def test_no_password_is_in_any_file_of_the_evidence(heard: Heard) -> None:
     settings = {
         name: value
         for role in ("app", "postgres")
@@ -266,9 +266,7 @@ APPS = {
 
 
 @pytest.mark.parametrize("app", APPS)
-async def test_a_broken_app_of_the_user_s_own_folder_is_not_taken_for_the_incident(
-    app: str, run: Any
-) -> None:
+async def test_a_broken_app_of_the_user_is_not_the_incident(app: str, run: Any) -> None:
     done = await run(with_one_death(app))
 
     check, words = APPS[app]

@@ -70,7 +70,7 @@ def assert_one_message(done: subprocess.CompletedProcess[str], status: int, *wor
     assert "Traceback" not in done.stderr
 
 
-def test_no_daemon_is_said_with_its_address_and_what_to_do(tmp_path: Path) -> None:
+def test_a_missing_daemon_is_reported_with_its_address_and_what_to_do(tmp_path: Path) -> None:
     nobody = f"unix://{tmp_path}/nobody.sock"
     done = crashloop(folder=tmp_path, DOCKER_HOST=nobody)
 
@@ -78,7 +78,7 @@ def test_no_daemon_is_said_with_its_address_and_what_to_do(tmp_path: Path) -> No
     assert_one_message(done, 11, why, "start Docker, or name its socket", "--engine local")
 
 
-def test_with_json_no_daemon_is_one_document(tmp_path: Path) -> None:
+def test_with_json_a_missing_daemon_is_one_document(tmp_path: Path) -> None:
     nobody = f"unix://{tmp_path}/nobody.sock"
     done = crashloop("--json", folder=tmp_path, DOCKER_HOST=nobody)
 
@@ -97,7 +97,7 @@ def test_an_image_that_cannot_be_pulled_is_named_with_its_variable(tmp_path: Pat
     assert "pulling no-such-image:1" in done.stderr
 
 
-def test_an_image_that_cannot_be_built_is_said_with_the_build_s_own_words(
+def test_an_image_that_cannot_be_built_is_reported_in_the_builds_own_words(
     docker_engine: object, tmp_path: Path
 ) -> None:
     del docker_engine
@@ -209,7 +209,7 @@ def test_a_container_that_somebody_removes_is_named(
         pytest.param(lambda container: container.stop(timeout=0), id="stop"),
     ],
 )
-def test_an_app_that_somebody_kills_or_pauses_is_no_outage(
+def test_an_app_that_somebody_kills_or_pauses_is_not_an_outage(
     how: Callable[[Any], None], somebody: Meddler, tmp_path: Path
 ) -> None:
     done = somebody.meddle("app", how)
@@ -228,7 +228,7 @@ def test_an_app_that_somebody_kills_or_pauses_is_no_outage(
         pytest.param(None, DESKTOP, "(Docker Desktop) cannot be reached from here", id="desktop"),
     ],
 )  # fmt: skip
-def test_a_daemon_on_which_no_run_is_possible_is_said_in_a_sentence(
+def test_a_daemon_on_which_no_run_is_possible_is_reported_in_a_sentence(
     version: dict[str, Any] | None, info: dict[str, Any], words: str, tmp_path: Path
 ) -> None:
     where = f"unix://{tmp_path}/{FAKE_SOCKET}"

@@ -92,6 +92,6 @@ async def test_a_cache_that_does_not_start_is_quoted_with_a_hint(
     assert "end what listens there" in failure.value.hint
 
 
-def test_without_a_redis_server_fakeredis_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_redis_server_fakeredis_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     assert available_kind() == "fakeredis"

@@ -98,7 +98,7 @@ def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Reproduced:
     return crashloop(*words, folder=folder), folder
 
 
-def test_a_reproduction_ends_with_0_and_tells_the_whole_story(reproduced: Reproduced) -> None:
+def test_a_reproduction_ends_with_0_and_a_full_report(reproduced: Reproduced) -> None:
     done, folder = reproduced
 
     assert done.returncode == 0, done.stderr
@@ -114,7 +114,7 @@ def test_a_reproduction_ends_with_0_and_tells_the_whole_story(reproduced: Reprod
     assert verdict(folder)["verdict"] == "REPRODUCED"
 
 
-def test_into_a_pipe_goes_no_escape_and_progress_goes_to_standard_error(
+def test_a_pipe_gets_no_escape_sequences_and_progress_goes_to_standard_error(
     reproduced: Reproduced,
 ) -> None:
     done, _ = reproduced
@@ -153,7 +153,7 @@ def test_a_stream_that_takes_ascii_only_gets_a_timeline_too(reproduced: Reproduc
     assert "x exit 3" in done.stdout
 
 
-def test_a_reader_that_goes_away_is_no_error(reproduced: Reproduced) -> None:
+def test_a_reader_that_goes_away_is_not_an_error(reproduced: Reproduced) -> None:
     process = begun("judge", "run", folder=reproduced[1])
     process.stdout.close()
 
@@ -163,7 +163,7 @@ def test_a_reader_that_goes_away_is_no_error(reproduced: Reproduced) -> None:
 
 
 @linux_only
-def test_a_full_standard_output_is_said_and_is_no_bug(reproduced: Reproduced) -> None:
+def test_a_full_standard_output_is_reported_and_is_not_a_bug(reproduced: Reproduced) -> None:
     with Path("/dev/full").open("w") as full:
         process = begun("judge", "run", folder=reproduced[1], stdout=full)
     _, err = process.communicate(timeout=DEADLINE_S)

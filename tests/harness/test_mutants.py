@@ -143,7 +143,7 @@ APPS: dict[str, tuple[Verdict, str, tuple[str, ...]]] = {
         "restart_loop",
         ("attempts 1 and 2 have the same boot id",),
     ),
-    "swallows_the_error": (
+    "ignores_the_error": (
         Verdict.NOT_REPRODUCED,
         "phase_failed",
         ("phase database never failed; in attempt 1 it completed after",),
@@ -183,7 +183,7 @@ async def test_an_app_that_hangs_without_a_limit_is_caught(options: RunOptions) 
 
 
 @pytest.mark.slow
-async def test_the_full_incident_is_not_taken_from_an_app_that_only_imitates_it(
+async def test_an_app_that_only_imitates_the_full_incident_is_caught(
     options: RunOptions,
 ) -> None:
     run = await run_scenario(incident_with("waits_without_connecting", deaths=3), options)
@@ -205,7 +205,7 @@ async def test_an_app_that_works_in_a_child_process_is_reproduced(
 
 
 @pytest.mark.slow
-async def test_over_tcp_too_another_process_s_connection_is_no_receipt_of_the_app(
+async def test_over_tcp_too_another_processs_connection_is_not_a_receipt_of_the_app(
     options: RunOptions,
 ) -> None:
     scenario = incident_with("lets_another_process_connect", transport="tcp")

@@ -49,7 +49,7 @@ async def ask(dsn: str, question: str) -> Any:
 
 
 @pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])
-async def test_the_app_and_the_superuser_each_get_in_by_their_own_password_alone(
+async def test_the_app_and_the_superuser_each_connect_with_their_own_password_only(
     tmp_path: Path,
 ) -> None:
     async with running(tmp_path) as (server, _):
@@ -105,7 +105,7 @@ async def test_a_stopped_server_with_stopped_backends_still_ends_within_five_sec
     assert segment not in segments()
 
 
-async def test_a_cancelled_run_stops_its_server_on_the_way_out(tmp_path: Path) -> None:
+async def test_a_cancelled_run_stops_its_server(tmp_path: Path) -> None:
     up = asyncio.Event()
     seen: list[Any] = []
 

@@ -63,7 +63,7 @@ async def test_expects_a_verdict(lab):
 async def test_looks_at_nothing(lab):
     await lab.run("issue-1278")
 
-async def test_swallows_the_mismatch(lab):
+async def test_ignores_the_mismatch(lab):
     run = await lab.run("issue-1278")
     with pytest.raises(VerdictMismatch):
         run.expect(REPRODUCED)
@@ -179,7 +179,7 @@ def test_an_expected_verdict_passes_another_fails_and_the_impossible_is_skipped(
     assert ran.output.count("--crashloop-time-scale 1 in pytest)") == 2
 
 
-def test_a_failed_expectation_shows_timeline_reason_findings_and_the_way_back(
+def test_a_failed_expectation_shows_timeline_reason_findings_and_how_to_run_it_again(
     ran: Session,
 ) -> None:
     shown = ran.section("test_wrong")
@@ -220,7 +220,7 @@ def test_junit_carries_verdict_seed_trace_and_command_and_workers_share_the_seed
     assert properties["test_impossible_here"] == {}
 
 
-def test_evidence_of_an_earlier_session_is_not_written_over(ran: Session) -> None:
+def test_evidence_of_an_earlier_session_is_not_overwritten(ran: Session) -> None:
     assert (ran.folder / EARLIER).read_text() == "of an earlier session"
     assert (ran.folder / EVIDENCE / "issue-1278-control-2" / "trace.jsonl").is_file()
 
@@ -228,7 +228,7 @@ def test_evidence_of_an_earlier_session_is_not_written_over(ran: Session) -> Non
 def test_a_broken_harness_never_passes_unless_it_was_expected(broken: Session) -> None:
     # expects_a_verdict, proof and typing_error fail; what looked away ends in an error
     assert broken.outcomes() == {"failed": 3, "passed": 4, "error": 2}, broken.output
-    for test in ("test_looks_at_nothing", "test_swallows_the_mismatch"):
+    for test in ("test_looks_at_nothing", "test_ignores_the_mismatch"):
         shown = broken.section(f"ERROR at teardown of {test}")
         assert "the harness broke: " in shown
         assert "no-postgres" in shown

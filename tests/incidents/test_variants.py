@@ -107,7 +107,7 @@ async def test_a_limit_of_60_s_does_not_slow_a_refusal(lab: Lab) -> None:
 
 
 @pytest.mark.slow
-async def test_latency_beyond_the_limit_is_the_same_story_and_every_chunk_has_its_receipt(
+async def test_latency_beyond_the_limit_is_reproduced_and_every_chunk_has_its_receipt(
     lab: Lab,
 ) -> None:
     run = await lab.run("issue-1278", transport="tcp", fault="latency", latency_s=2)
@@ -120,7 +120,7 @@ async def test_latency_beyond_the_limit_is_the_same_story_and_every_chunk_has_it
 
 @pytest.mark.realtime
 @pytest.mark.timeout(400)
-async def test_in_real_time_it_is_the_same_story(lab: Lab) -> None:
+async def test_it_is_reproduced_in_real_time_too(lab: Lab) -> None:
     run = await lab.run("issue-1278", time_scale=1)
 
     run.expect(Verdict.REPRODUCED)

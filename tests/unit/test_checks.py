@@ -123,9 +123,7 @@ TOO_SLOW = [
 
 
 @pytest.mark.parametrize(("check", "trace"), TOO_SLOW)
-def test_what_a_run_did_not_get_to_before_its_deadline_is_no_refutation(
-    check: str, trace: Trace
-) -> None:
+def test_what_a_run_did_not_reach_in_time_is_not_refuted(check: str, trace: Trace) -> None:
     params = {**PARAMS[check], **({"times": 4} if check == "phase_failed" else {})}
     result = CHECKS[check](changed(trace, "run.finished", how=DEADLINE_PASSED), **params)
     assert result.holds is None, result.says

@@ -38,7 +38,7 @@ def failures(**data: Any) -> Trace:
         (CONTROL, False, "never failed; in attempt 1 it completed"),
     ],
 )
-def test_the_pattern_is_there_or_what_is_there_instead(
+def test_the_pattern_is_found_or_the_difference_is_named(
     trace: Trace, *, holds: bool | None, says: str
 ) -> None:
     entries = log_entries(trace)

@@ -51,14 +51,14 @@ def test_a_signal_lets_the_work_end_tidily(number: signal.Signals) -> None:
     assert tidied == [True]
 
 
-def test_work_that_ends_by_itself_gives_its_result() -> None:
+def test_work_that_ends_on_its_own_gives_its_result() -> None:
     async def work() -> int:
         return 42
 
     assert interrupt.run(work(), on_abandon=never) == 42
 
 
-def test_an_error_of_the_work_is_raised_as_it_is() -> None:
+def test_an_error_of_the_work_is_raised_unchanged() -> None:
     async def work() -> None:
         raise HarnessError("broken")
 

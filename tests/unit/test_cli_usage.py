@@ -157,13 +157,13 @@ def test_every_command_explains_itself_with_examples(crashloop: Crashloop, comma
     assert "Examples:" in out
 
 
-def test_the_version_is_said(crashloop: Crashloop) -> None:
+def test_the_version_is_printed(crashloop: Crashloop) -> None:
     status, out, err = crashloop("--version")
     assert (status, err) == (0, "")
     assert out.startswith(f"crashloop {__version__} from ")
 
 
-def test_incidents_are_listed_and_told(crashloop: Crashloop) -> None:
+def test_incidents_are_listed_and_described(crashloop: Crashloop) -> None:
     _, listed, _ = crashloop("incidents")
     _, told, _ = crashloop("incidents", "issue-1278")
     _, document, _ = crashloop("incidents", "issue-1278", "--json")
@@ -236,7 +236,9 @@ def test_a_changed_signature_is_refused_but_todays_can_still_judge(
     [b"", b"\n", b"\x00\xff\xfe" * 1000, b"[]\n", b"{}\n", b'{"schema": "crashloop.trace/1"}\n',
      b'{"schema": "crashloop.trace/1", "signature": {"name": 1, "require": [{}], "expect": 3}}\n'],
 )  # fmt: skip
-def test_rubbish_is_no_trace(crashloop: Crashloop, tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_trace_is_refused(
+    crashloop: Crashloop, tmp_path: Path, content: bytes
+) -> None:
     path = tmp_path / "trace.jsonl"
     path.write_bytes(content)
 
@@ -246,7 +248,7 @@ def test_rubbish_is_no_trace(crashloop: Crashloop, tmp_path: Path, content: byte
     assert "Traceback" not in err
 
 
-def test_a_torn_last_line_is_inconclusive_and_said(crashloop: Crashloop, tmp_path: Path) -> None:
+def test_a_torn_last_line_is_inconclusive(crashloop: Crashloop, tmp_path: Path) -> None:
     path = written(reproduction(), tmp_path)
     path.write_bytes(path.read_bytes()[:-20])
 
@@ -258,7 +260,7 @@ def test_a_torn_last_line_is_inconclusive_and_said(crashloop: Crashloop, tmp_pat
 
 @pytest.mark.parametrize("command", ["reproduce", "prove"])
 @pytest.mark.parametrize("place", ["file", "file/run", "/proc/1/run"])
-def test_a_place_that_cannot_take_evidence_is_refused_before_anything_starts(
+def test_a_folder_that_cannot_take_evidence_is_refused_at_once(
     crashloop: Crashloop, tmp_path: Path, command: str, place: str
 ) -> None:
     (tmp_path / "file").touch()
@@ -303,7 +305,7 @@ def test_only_the_runs_own_files_are_listed_as_evidence(
 
 
 @pytest.mark.parametrize("command", ["reproduce", "prove"])
-def test_evidence_is_never_written_over(crashloop: Crashloop, tmp_path: Path, command: str) -> None:
+def test_evidence_is_never_overwritten(crashloop: Crashloop, tmp_path: Path, command: str) -> None:
     before = written(reproduction(), tmp_path).read_bytes()
 
     status, _, err = crashloop(command, "issue-1278", "--artifacts", str(tmp_path))
@@ -313,7 +315,7 @@ def test_evidence_is_never_written_over(crashloop: Crashloop, tmp_path: Path, co
     assert (tmp_path / "trace.jsonl").read_bytes() == before
 
 
-def test_a_refusal_is_told_as_one_and_not_as_a_broken_harness(
+def test_a_refusal_is_not_reported_as_a_broken_harness(
     crashloop: Crashloop,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,

@@ -22,7 +22,7 @@ def test_at_scale_1_the_incidents_seconds_pass_as_they_are() -> None:
 
 
 @given(factor=st.floats(1.0, MAX_SCALE), seconds=st.floats(0, 1e6))
-def test_there_and_back_is_the_same_time(factor: float, seconds: float) -> None:
+def test_converting_there_and_back_gives_the_same_time(factor: float, seconds: float) -> None:
     scale = TimeScale(factor=factor)
     assert scale.incident_s(scale.wall_s(seconds)) == pytest.approx(seconds)
     assert scale.wall_s(seconds) <= seconds

@@ -89,7 +89,7 @@ def test_a_torn_last_line_is_given_as_far_as_it_came() -> None:
     assert lines == [(NOON_NS, "whole"), (NOON_NS + 500_000_000, "torn")]
 
 
-def test_a_carriage_return_at_a_lines_end_is_no_part_of_it() -> None:
+def test_a_carriage_return_at_a_lines_end_is_not_part_of_it() -> None:
     ((_, line),) = lines_of([frame(b"a\rb\r\n")])
 
     assert line == "a\rb"
@@ -99,7 +99,7 @@ def test_an_empty_line_is_a_line() -> None:
     assert list(lines_of([frame(b"\n"), frame(b"x\n")])) == [(NOON_NS, ""), (NOON_NS, "x")]
 
 
-def test_bytes_that_are_no_text_are_replaced() -> None:
+def test_bytes_that_are_not_text_are_replaced() -> None:
     ((_, line),) = lines_of([frame(b"a\xffb\n")])
 
     assert line == "a\ufffdb"
@@ -109,7 +109,7 @@ def test_a_line_with_an_unreadable_instant_is_still_a_line() -> None:
     assert list(lines_of([b"rubbish said\n", b"\xff\xfe x\n"])) == [(0, "said"), (0, "x")]
 
 
-def test_no_frames_are_no_lines() -> None:
+def test_without_frames_there_are_no_lines() -> None:
     assert list(lines_of([])) == []
 
 
@@ -210,7 +210,7 @@ async def test_a_log_that_does_not_end_within_its_bound_is_an_error(
     await late.wait()
 
 
-async def test_a_log_that_breaks_is_an_error_and_not_taken_for_a_whole_one() -> None:
+async def test_a_log_that_breaks_off_is_an_error() -> None:
     def frames() -> Iterator[bytes]:
         yield frame(b"one\n")
         raise ConnectionResetError("by the daemon")

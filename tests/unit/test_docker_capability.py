@@ -59,7 +59,7 @@ def test_every_fault_on_every_transport_is_made_here_or_refused_with_a_reason(
         assert "--engine local" in refused.value.hint
 
 
-def test_a_refusal_lists_every_fault_that_there_is_instead() -> None:
+def test_a_refusal_lists_every_supported_fault() -> None:
     with pytest.raises(CapabilityError) as refused:
         require_possible(scenario(Transport.TCP, "hold"))
 
@@ -67,7 +67,7 @@ def test_a_refusal_lists_every_fault_that_there_is_instead() -> None:
     assert all(kind in refused.value.hint for kind in OVER_UNIX)
 
 
-def test_one_fault_that_nobody_makes_refuses_the_whole_plan() -> None:
+def test_one_unsupported_fault_refuses_the_whole_plan() -> None:
     with pytest.raises(CapabilityError, match="no fault connect_delay over tcp"):
         require_possible(scenario(Transport.TCP, "latency", "connect_delay"))
 

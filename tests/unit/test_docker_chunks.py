@@ -130,9 +130,7 @@ def test_sequence_numbers_may_wrap_around(first: int) -> None:
     first=st.integers(0, SPACE - 1),
     cuts=st.lists(st.tuples(st.integers(0, 500), st.integers(1, 200)), max_size=30),
 )
-def test_whatever_comes_twice_or_late_the_bytes_are_those_of_the_stream(
-    first: int, cuts: list[tuple[int, int]]
-) -> None:
+def test_repeated_and_late_segments_change_no_byte(first: int, cuts: list[tuple[int, int]]) -> None:
     wire = linked(first=first)
     for offset, size in cuts:
         wire.from_client(size=size, offset=offset)

@@ -67,7 +67,7 @@ def test_the_tar_has_exactly_the_packages_files_and_no_bytecode() -> None:
 
 
 @pytest.mark.usefixtures("package")
-def test_the_wheels_and_nothing_else_of_their_folder_come_along(wheels: Path) -> None:
+def test_only_the_wheels_of_their_folder_are_packed(wheels: Path) -> None:
     names = set(in_tar(app_context(wheels).tar()))
 
     assert {name for name in names if name.startswith("wheels/")} == {f"wheels/{WHEEL}"}
@@ -129,7 +129,7 @@ CHANGES: dict[str, Callable[[Path, Path], object]] = {
 
 
 @pytest.mark.parametrize("what", CHANGES)
-def test_any_change_of_the_files_is_another_digest(what: str, package: Path, wheels: Path) -> None:
+def test_any_change_of_the_files_changes_the_digest(what: str, package: Path, wheels: Path) -> None:
     before = app_context(wheels).digest
 
     CHANGES[what](package, wheels)
@@ -137,7 +137,7 @@ def test_any_change_of_the_files_is_another_digest(what: str, package: Path, whe
     assert app_context(wheels).digest != before
 
 
-def test_a_byte_that_moves_from_one_file_to_the_next_is_another_digest(package: Path) -> None:
+def test_a_byte_that_moves_from_one_file_to_the_next_changes_the_digest(package: Path) -> None:
     _write(package, "main.py", "ab")
     _write(package, "more.py", "c")
     before = app_context(None).digest
@@ -162,5 +162,5 @@ def test_a_package_that_is_not_installed_is_named_with_what_to_do() -> None:
     assert "CRASHLOOP_DOCKER_APP_IMAGE" in missing.value.hint
 
 
-def test_an_installed_package_is_found_where_it_lies() -> None:
+def test_the_folder_of_an_installed_package_is_found() -> None:
     assert (package_folder("crashloop") / "engines" / "docker" / "context.py").is_file()

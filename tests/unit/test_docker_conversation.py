@@ -137,7 +137,7 @@ async def test_a_frame_may_have_several_lines(begun: Talk) -> None:
     assert begun.lines == [{"kind": "a"}, {"kind": "b"}]
 
 
-async def test_a_line_without_an_answer_answers_nobody(begun: Talk) -> None:
+async def test_a_line_without_an_answer_answers_no_question(begun: Talk) -> None:
     asking = begun.ask("light")
     await begun.program.hears()
 
@@ -186,7 +186,7 @@ async def test_its_last_lines_are_reported_when_it_ends(begun: Talk) -> None:
         assert words in failed.value.message.splitlines()
 
 
-async def test_its_errors_are_words_and_answer_nothing(begun: Talk) -> None:
+async def test_its_errors_are_kept_as_text_and_answer_nothing(begun: Talk) -> None:
     asking = begun.ask("light")
     await begun.program.hears()
 
@@ -239,7 +239,7 @@ async def test_a_program_that_cannot_be_written_to_could_not_be_asked(talk: Talk
         await talk.ask("light")
 
 
-async def test_a_question_may_be_asked_before_the_program_is_there(begun: Talk) -> None:
+async def test_a_question_may_be_asked_before_the_program_has_started(begun: Talk) -> None:
     begun.program.writes(b"starting\n", stream=STDERR)
     asking = begun.ask("light")
 
@@ -248,7 +248,7 @@ async def test_a_question_may_be_asked_before_the_program_is_there(begun: Talk) 
     assert await asking == "at last"
 
 
-async def test_closing_hangs_up_and_ends_the_reader(begun: Talk) -> None:
+async def test_closing_ends_the_connection_and_the_reader(begun: Talk) -> None:
     begun.conversation.close()
 
     assert begun.program.is_hung_up_on()
@@ -257,7 +257,7 @@ async def test_closing_hangs_up_and_ends_the_reader(begun: Talk) -> None:
 
 
 @pytest.mark.parametrize("rubbish", [b"5", b'"the answer"', b"[1]", b"[" * 100_000])
-async def test_what_is_no_object_is_kept_as_words_and_answers_nothing(
+async def test_a_line_that_is_not_an_object_is_kept_as_text_and_answers_nothing(
     begun: Talk, rubbish: bytes
 ) -> None:
     asking = begun.ask("light")
@@ -280,7 +280,7 @@ async def test_a_question_after_the_programs_end_fails_at_once(begun: Talk) -> N
         await begun.ask("again")
 
 
-async def test_closing_twice_is_closing_once(begun: Talk) -> None:
+async def test_a_second_close_does_nothing(begun: Talk) -> None:
     begun.conversation.close()
     begun.conversation.close()
 

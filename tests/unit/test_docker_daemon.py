@@ -83,7 +83,7 @@ def test_the_facts_are_read_from_the_daemons_answers() -> None:
     )
 
 
-def test_a_daemon_that_says_little_of_itself_has_unknown_facts() -> None:
+def test_facts_that_a_daemon_does_not_report_are_unknown() -> None:
     facts = facts_of({"Components": None}, {"SecurityOptions": None})
 
     assert (facts.name, facts.version, facts.api_version, facts.system) == ("Engine", "?", "?", "?")
@@ -186,14 +186,14 @@ def test_the_connection_to_a_daemon_that_answers_with_an_error_is_closed(
     assert client.closed == 1
 
 
-def test_a_docker_host_that_is_no_address_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_docker_host_that_is_not_an_address_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "rubbish://x")
 
     with pytest.raises(CapabilityError, match="answers at rubbish://x: Invalid bind address"):
         connect()
 
 
-def test_without_the_docker_package_the_reason_is_said_with_status_11(tmp_path: Path) -> None:
+def test_without_the_docker_package_the_reason_is_given_with_status_11(tmp_path: Path) -> None:
     (tmp_path / "docker.py").write_text("raise ModuleNotFoundError(name='docker')")
 
     for words in (["sweep"], ["reproduce", "issue-1278", "--engine", "docker"]):
@@ -252,14 +252,14 @@ def test_the_innermost_error_is_the_one_that_is_reported() -> None:
 
 
 @pytest.mark.parametrize("error", [UsageError("u"), CapabilityError("c"), HarnessError("h")])
-def test_an_error_of_ours_passes_as_it_is(error: Exception) -> None:
+def test_an_error_of_ours_passes_unchanged(error: Exception) -> None:
     with pytest.raises(type(error)) as passed, sdk_errors("the lamp could not be lit"):
         raise error
 
     assert passed.value is error
 
 
-def test_a_programmers_mistake_passes_as_it_is() -> None:
+def test_a_programmers_mistake_passes_unchanged() -> None:
     with pytest.raises(ZeroDivisionError), sdk_errors("the lamp could not be lit"):
         raise ZeroDivisionError
 
@@ -275,5 +275,5 @@ def test_a_programmers_mistake_passes_as_it_is() -> None:
         ("something else", "the daemon's own"),
     ],
 )
-def test_the_daemons_words_say_what_to_do(why: str, what_to_do: str) -> None:
+def test_the_hint_is_chosen_by_the_daemons_message(why: str, what_to_do: str) -> None:
     assert what_to_do in hint_for(why)

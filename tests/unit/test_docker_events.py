@@ -65,14 +65,14 @@ def test_a_container_without_our_label_has_no_role() -> None:
     assert read_event(event).role == ""
 
 
-def test_an_events_instant_is_told_on_both_clocks() -> None:
+def test_an_events_instant_is_given_on_both_clocks() -> None:
     before_ns = time.monotonic_ns()
     event = read_event(said(time_ns=time.time_ns() - 5 * NS_PER_S))
 
     assert abs(event.mono_ns - (before_ns - 5 * NS_PER_S)) < NS_PER_S
 
 
-def test_the_same_span_lies_between_two_instants_on_both_clocks(
+def test_two_instants_have_the_same_distance_on_both_clocks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clocks = SimpleNamespace(monotonic_ns=lambda: 100, time_ns=lambda: 5000)

@@ -34,7 +34,7 @@ def test_a_variable_that_is_empty_overrides_nothing(name: str) -> None:
     assert Images.from_environment({variable(name): ""}) == Images()
 
 
-def test_a_folder_with_a_wheel_is_taken(tmp_path: Path) -> None:
+def test_a_folder_with_a_wheel_is_used(tmp_path: Path) -> None:
     (tmp_path / "x-1-py3-none-any.whl").touch()
 
     assert Images.from_environment({variable("wheels"): str(tmp_path)}).wheels == str(tmp_path)
@@ -52,6 +52,6 @@ def test_a_folder_without_wheels_is_named_with_its_variable(tmp_path: Path, cont
     assert "pip download" in wrong.value.hint
 
 
-def test_a_folder_that_is_not_there_has_no_wheels(tmp_path: Path) -> None:
+def test_a_missing_folder_has_no_wheels(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is no folder with wheels"):
         Images.from_environment({variable("wheels"): str(tmp_path / "missing")})

@@ -81,7 +81,7 @@ def test_after_a_refusal_the_same_port_may_connect_again() -> None:
     assert (again.kind, again.data["link"]) == ("syn", "toxi-2")
 
 
-def test_a_reset_of_an_open_link_is_its_end_and_no_refusal() -> None:
+def test_a_reset_of_an_open_link_is_its_end_and_not_a_refusal() -> None:
     wire = linked()
 
     (closed,) = wire.to_client(RST)
@@ -98,7 +98,7 @@ def test_a_syn_that_is_sent_again_is_reported_once() -> None:
     assert kinds(seen) == ["syn"]
 
 
-def test_a_link_that_the_client_closes_says_so_with_its_bytes() -> None:
+def test_a_link_that_the_client_closes_is_reported_with_its_bytes() -> None:
     wire = linked()
     wire.from_client(size=30)
     wire.to_client(size=70)
@@ -185,7 +185,7 @@ def test_toxiproxy_may_dial_from_the_port_of_a_link_that_has_ended() -> None:
     assert connected.data["client"] == "172.18.0.6:40001"
 
 
-def test_a_dial_of_nobodys_shows_nothing() -> None:
+def test_a_dial_without_a_client_shows_nothing() -> None:
     wire = Wire()
 
     assert [*wire.dial(), *wire.from_database(size=10)] == []
@@ -226,7 +226,7 @@ def test_a_link_that_ends_makes_room_below_the_bound(monkeypatch: pytest.MonkeyP
 
 
 @given(segments=st.lists(SEGMENTS, max_size=60))
-def test_no_segments_break_it_and_no_byte_is_taken_back(segments: list[Segment]) -> None:
+def test_no_segments_break_it_and_no_count_of_bytes_falls(segments: list[Segment]) -> None:
     links = Links(port=5432)
     counted: dict[str, tuple[int, int, int]] = {}
     seen: list[tuple[str, object]] = []
@@ -254,7 +254,7 @@ def test_a_dial_for_a_client_that_has_gone_is_not_the_next_clients() -> None:
     assert connected.data["client"] == "172.18.0.6:40001"
 
 
-def test_a_client_whose_syn_was_dropped_is_another_one_when_its_port_comes_again() -> None:
+def test_a_new_client_on_the_port_of_a_dropped_syn_is_another_client() -> None:
     links = Links(port=5432)
     one = Segment(
         source=CLIENT,

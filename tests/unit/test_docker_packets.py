@@ -31,12 +31,12 @@ def test_a_segment_has_the_packets_ends_flags_sequence_and_size() -> None:
     )
 
 
-def test_a_segment_that_comes_in_is_told_from_one_that_goes_out() -> None:
+def test_incoming_and_outgoing_segments_are_distinguished() -> None:
     assert parsed(packet(), outgoing=False).outgoing is False
 
 
 @given(ip_options=OPTIONS, tcp_options=OPTIONS, payload=st.binary(max_size=40))
-def test_options_of_both_headers_are_no_payload(
+def test_options_of_both_headers_are_not_payload(
     ip_options: bytes, tcp_options: bytes, payload: bytes
 ) -> None:
     raw = packet(ip_options=ip_options, tcp_options=tcp_options, payload=payload, flags=SYN)
@@ -47,21 +47,21 @@ def test_options_of_both_headers_are_no_payload(
     assert (found.source, found.target) == (CLIENT, PROXY)
 
 
-def test_the_padding_of_a_short_frame_is_no_payload() -> None:
+def test_the_padding_of_a_short_frame_is_not_payload() -> None:
     assert parsed(packet(payload=b"ab") + bytes(4)).size_bytes == 2
 
 
-def test_a_payload_that_was_cut_off_still_counts_whole() -> None:
+def test_a_payload_that_was_cut_off_still_counts_in_full() -> None:
     whole = packet(payload=bytes(1000))
 
     assert parsed(whole[:64]).size_bytes == 1000
 
 
-def test_an_offloaded_segment_says_no_length_and_is_as_long_as_it_is() -> None:
+def test_an_offloaded_segment_without_a_length_is_measured() -> None:
     assert parsed(packet(payload=bytes(70_000), total=0)).size_bytes == 70_000
 
 
-def test_a_length_shorter_than_its_headers_is_no_negative_payload() -> None:
+def test_a_length_shorter_than_its_headers_gives_no_negative_payload() -> None:
     assert parsed(packet(payload=b"abc", total=20)).size_bytes == 0
 
 
@@ -76,7 +76,7 @@ def test_a_length_shorter_than_its_headers_is_no_negative_payload() -> None:
         pytest.param(packet(version=6), id="IPv6"),
     ],
 )
-def test_what_is_no_whole_tcp_header_in_ipv4_is_no_segment(raw: bytes) -> None:
+def test_an_incomplete_tcp_header_in_ipv4_is_not_a_segment(raw: bytes) -> None:
     assert parse(raw, outgoing=False) is None
 
 

@@ -83,7 +83,7 @@ def test_a_link_belongs_to_the_attempt_that_runs_at_its_containers_address(tcp: 
     assert (tcp.data["client_pid"], tcp.data["client"]) == (22, CLIENT)
 
 
-def test_a_link_of_a_moment_ago_belongs_to_the_attempt_of_then(tcp: Path) -> None:
+def test_a_link_that_is_reported_late_belongs_to_the_attempt_at_its_instant(tcp: Path) -> None:
     tcp.begins(1, at_s=1, pid=11)
     tcp.begins(2, at_s=5, pid=22)
 

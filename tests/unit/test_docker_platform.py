@@ -82,7 +82,7 @@ async def test_each_life_is_passed_on_with_its_address_and_has_ended_at_the_end(
     assert all(one.ended.is_set() for one in lab.seen)
 
 
-async def test_a_container_that_came_back_before_it_was_looked_at_has_no_pid(
+async def test_a_container_that_restarted_before_it_was_inspected_has_no_pid(
     lab: DockerLab,
 ) -> None:
     lab.dies_twice()
@@ -95,9 +95,7 @@ async def test_a_container_that_came_back_before_it_was_looked_at_has_no_pid(
 
 
 @pytest.mark.parametrize("count", [0, 2, 7])
-async def test_a_count_that_docker_did_not_give_for_this_life_is_not_made_up(
-    lab: DockerLab, count: int
-) -> None:
+async def test_a_count_that_docker_did_not_give_is_not_invented(lab: DockerLab, count: int) -> None:
     lab.dies_twice()
     lab.api.looks[1]["RestartCount"] = count
 
@@ -106,7 +104,7 @@ async def test_a_count_that_docker_did_not_give_for_this_life_is_not_made_up(
     assert lab.facts("process.started", "restart_count") == [(0,), (None,)]
 
 
-async def test_a_container_that_has_died_before_it_was_looked_at_has_no_pid(lab: DockerLab) -> None:
+async def test_a_container_that_died_before_it_was_inspected_has_no_pid(lab: DockerLab) -> None:
     lab.dies_twice()
     lab.api.looks[0]["State"]["Running"] = False
 
@@ -124,7 +122,7 @@ async def test_a_container_that_is_on_no_network_has_no_address(lab: DockerLab) 
     assert lab.facts("process.started", "pid", "address")[0] == (11, None)
 
 
-async def test_each_life_has_the_part_of_the_log_that_it_said(
+async def test_each_life_has_the_part_of_the_log_that_it_wrote(
     lab: DockerLab, tmp_path: Path
 ) -> None:
     lab.dies_twice()
@@ -155,7 +153,7 @@ async def test_docker_is_asked_before_it_counts_as_having_given_up(
     assert lab.only("restart.gave_up") == {"reason": "restarted once, which is the limit"}
 
 
-async def test_a_docker_that_never_agrees_is_an_error_and_not_a_giving_up(
+async def test_it_is_an_error_if_docker_never_gives_up(
     lab: DockerLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(platform, "ASK_EVERY_S", 0)
@@ -263,7 +261,7 @@ async def test_a_container_that_cannot_be_started_is_an_error_in_words(
         await lab.platform.run()
 
 
-async def test_a_log_that_does_not_end_is_an_error_and_no_exit(
+async def test_a_log_that_does_not_end_is_an_error_and_not_an_exit(
     lab: DockerLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(attempt_log, "END_BOUND_S", 0.01)

@@ -85,7 +85,7 @@ def test_containers_are_removed_at_once_since_each_takes_a_while() -> None:
     project(api=Slow(container=["app", "db"])).remove()
 
 
-def test_what_cannot_be_removed_keeps_nothing_else_and_is_named_at_the_end() -> None:
+def test_what_cannot_be_removed_is_named_after_all_else_is_removed() -> None:
     api = Api(container=["app"], volume=["cloudsql", "other"])
     api.refusals["cloudsql"] = docker.errors.APIError("409", explanation="volume is in use")
 
@@ -95,7 +95,7 @@ def test_what_cannot_be_removed_keeps_nothing_else_and_is_named_at_the_end() -> 
     assert api.things == {"container": [], "network": [], "volume": ["cloudsql"]}
 
 
-def test_what_somebody_else_removes_meanwhile_is_no_error() -> None:
+def test_what_somebody_else_removes_meanwhile_is_not_an_error() -> None:
     api = Api(container=["app"])
     api.refusals["app"] = docker.errors.NotFound("404", explanation="no such container")
 

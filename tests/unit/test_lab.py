@@ -188,7 +188,7 @@ async def test_a_trace_that_does_not_reach_the_disk_fails_the_run(
     assert judged_again(tmp_path).verdict is Verdict.HARNESS_ERROR
 
 
-async def test_what_is_no_exception_is_recorded_and_raised_again(tmp_path: Path) -> None:
+async def test_a_base_exception_is_recorded_and_raised_again(tmp_path: Path) -> None:
     engine = broken(fail_when_broken=raises(Stop()), baseline=waits)
     with pytest.raises(BaseExceptionGroup):
         await run_scenario(SCENARIO, options(tmp_path, engine))
@@ -199,7 +199,7 @@ async def test_what_is_no_exception_is_recorded_and_raised_again(tmp_path: Path)
 @pytest.mark.parametrize(
     "error", [LACKING, UsageError("no such folder", hint="name another")], ids=repr
 )
-async def test_a_refusal_is_inconclusive_and_no_failure_of_the_harness(
+async def test_a_refusal_is_inconclusive_and_not_a_failure_of_the_harness(
     tmp_path: Path, error: CrashloopError
 ) -> None:
     with pytest.raises(type(error)):

@@ -30,7 +30,7 @@ def test_no_other_timer_of_the_database_ends_the_phase_before_its_limit(limit_s:
     assert found["APP_DATABASE_COMMAND_TIMEOUT_S"] > limit_s
 
 
-def test_the_pool_is_the_audits() -> None:
+def test_the_pool_has_the_audits_size() -> None:
     settings = INCIDENT.scenario().app.settings
     assert (settings["APP_POOL_SIZE"], settings["APP_MAX_OVERFLOW"]) == ("20", "30")
 
@@ -61,7 +61,7 @@ def test_three_runs_have_the_same_faults_at_the_same_triggers() -> None:
 
 @pytest.mark.parametrize("kind", INCIDENT.parameters["fault"].choices)
 @pytest.mark.parametrize("transport", list(Transport))
-def test_a_fault_runs_where_it_can_and_says_where_it_cannot(
+def test_a_fault_runs_where_it_can_and_is_refused_elsewhere(
     kind: str, transport: Transport
 ) -> None:
     params: dict[str, Any] = {"fault": kind, "transport": str(transport)}

@@ -28,7 +28,7 @@ def last(policy: RestartPolicy, *statuses: int) -> Decision:
     return decide(policy, [Exit(status=status, run_s=1.0) for status in statuses])
 
 
-def test_deaths_after_1_s_are_restarted_ever_later_up_to_60_s() -> None:
+def test_deaths_after_1_s_are_restarted_after_pauses_that_grow_to_60_s() -> None:
     doubled = [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2]
     assert backoffs(ON_FAILURE, [1.0] * 13) == pytest.approx([*doubled, 60.0, 60.0, 60.0])
 

@@ -27,7 +27,7 @@ def test_the_sample_app_is_runnable() -> None:
     require_runnable(incident("issue-1278").scenario(), TimeScale(), on_this_machine=True)
 
 
-def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     scenario = running(AppUnderTest(target="shop:app", folder=str(tmp_path / "none")))
 
     with pytest.raises(UsageError, match="folder does not exist"):
@@ -35,7 +35,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("target", ["shop.main:app", "shop:app", "nowhere_at_all:app"])
-def test_a_module_that_is_not_there_is_named(tmp_path: Path, target: str) -> None:
+def test_a_missing_module_is_named(tmp_path: Path, target: str) -> None:
     (tmp_path / "other.py").write_text("raise SystemExit('imported')")
 
     with pytest.raises(UsageError, match=f"no module {target.partition(':')[0]} in .*{tmp_path}"):
@@ -63,7 +63,7 @@ def test_an_environment_that_cannot_start_an_app_is_refused(
 
 
 @pytest.mark.parametrize("target", ["shop.web.main:app", "alone:app"])
-def test_a_module_of_ones_own_is_found_without_importing_it(tmp_path: Path, target: str) -> None:
+def test_a_users_own_module_is_found_without_importing_it(tmp_path: Path, target: str) -> None:
     web = tmp_path / "shop" / "web"  # a namespace package and a regular one
     web.mkdir(parents=True)
     for path in (web / "__init__.py", web / "main.py", tmp_path / "alone.py"):

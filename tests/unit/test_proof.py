@@ -31,13 +31,13 @@ def finding(check: str, *, holds: bool | None = True) -> Finding:
     return Finding(check=check, role="require", holds=holds, says=f"{check} is {holds}")
 
 
-def test_a_remedy_that_shows_all_of_them_is_enough() -> None:
+def test_a_remedy_that_shows_everything_required_is_enough() -> None:
     assert assess(run(Role.REMEDY, *map(finding, CHECKS))).ok
 
 
 @pytest.mark.parametrize("check", CHECKS)
 @pytest.mark.parametrize("holds", [False, None])
-def test_a_remedy_must_show_each_of_them(check: str, holds: bool | None) -> None:
+def test_a_remedy_must_show_each_thing_required(check: str, holds: bool | None) -> None:
     others = [finding(name) for name in CHECKS if name != check]
 
     step = assess(run(Role.REMEDY, *others, finding(check, holds=holds)))
@@ -46,7 +46,7 @@ def test_a_remedy_must_show_each_of_them(check: str, holds: bool | None) -> None
 
 
 @pytest.mark.parametrize("check", CHECKS)
-def test_a_remedy_whose_signature_lacks_one_is_a_shortfall_in_words(check: str) -> None:
+def test_a_remedy_whose_signature_lacks_a_required_check_falls_short(check: str) -> None:
     step = assess(run(Role.REMEDY, *[finding(name) for name in CHECKS if name != check]))
 
     assert step.shortfall == f"its signature does not ask for {check}, so it cannot show it"

@@ -18,7 +18,7 @@ def test_the_text_form_reads_back_as_the_same_address(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "tcp:", "tcp:5432", "unix:", "udp:h:1", "tcp:h:x", "tcp:h:²"])
-def test_text_that_is_no_address_is_refused_with_the_text(text: str) -> None:
+def test_text_that_is_not_an_address_is_refused_with_the_text(text: str) -> None:
     with pytest.raises(UsageError, match=r"not an address|needs a path"):
         Address.parse(text)
 

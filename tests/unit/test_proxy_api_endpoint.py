@@ -58,7 +58,7 @@ def test_an_upstream_that_cannot_be_dialled_is_nowhere_and_says_why(text: str) -
 
 
 @pytest.mark.parametrize("text", ["http://localhost:80", "postgresql://u:p@db:5432/app"])
-def test_an_upstream_that_is_a_url_is_told_apart(text: str) -> None:
+def test_an_upstream_that_is_a_url_is_recognised(text: str) -> None:
     address, problem = endpoint.upstream(text)
     assert address == endpoint.NOWHERE
     assert problem == f"upstream {text!r} is a URL and cannot be dialled: give HOST:PORT"

@@ -59,12 +59,12 @@ def test_a_rejection_has_the_proxys_words_and_what_was_asked(
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"\xff\xfe", b"[" * 100])
-def test_an_answer_that_is_no_json_is_the_servers_fault(body: bytes) -> None:
+def test_an_answer_that_is_not_json_is_the_servers_fault(body: bytes) -> None:
     with answering(body, **OURS) as server, pytest.raises(HarnessError, match="GET /proxies"):
         Control(server.url).links("db")
 
 
-def test_a_server_that_is_no_crashloop_proxy_is_told_apart() -> None:
+def test_a_server_that_is_not_a_crashloop_proxy_is_recognised() -> None:
     with (
         answering({"version": "2.12.0"}) as server,
         pytest.raises(HarnessError, match="is no crashloop proxy"),
@@ -80,7 +80,7 @@ def test_what_the_proxy_ignored_is_a_warning() -> None:
         Control(server.url).create("db", upstream="http://db")
 
 
-def test_a_server_that_is_not_there_is_named() -> None:
+def test_a_missing_server_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
     with pytest.raises(HarnessError) as raised:
@@ -99,7 +99,7 @@ def test_a_silent_server_is_given_up(head: bytes) -> None:
         Control(server.url, limit_s=0.1).settle()
 
 
-def test_a_server_that_ends_within_its_events_is_told() -> None:
+def test_a_server_that_ends_during_its_events_is_reported() -> None:
     def script(exchange: Exchange) -> None:
         exchange.begin_chunked(**OURS)
         exchange.chunk(b'{"seq": 1}\n')
@@ -124,6 +124,6 @@ def test_an_endless_stream_outlives_the_limit_of_a_call() -> None:
         events.close()  # type: ignore[attr-defined]  # a generator
 
 
-def test_what_is_no_address_is_refused() -> None:
+def test_a_url_that_is_not_an_address_is_refused() -> None:
     with pytest.raises(UsageError, match="not the address of a fault proxy"):
         Control("http://h:x")

@@ -152,7 +152,7 @@ def test_a_client_that_connected_since_the_last_sample_does_not_count_as_gone() 
 
 
 @pytest.mark.parametrize("other", [a_socket(port=1), a_socket(inode=0), a_socket(local_port=99)])
-def test_other_ports_orphans_and_the_gates_own_probe_are_no_receipts(other: TcpSocket) -> None:
+def test_other_ports_orphans_and_the_gates_own_probe_are_not_receipts(other: TcpSocket) -> None:
     watched = Watched(probe_port=99)
     watched.table.sockets = [other]
     watched.watch.sample()

@@ -26,7 +26,7 @@ def test_a_folder_is_remembered_until_it_is_forgotten_and_must_be_absolute() -> 
     assert registry.folders == {"/a b"}
 
 
-def test_a_process_that_runs_no_more_is_not_remembered() -> None:
+def test_a_process_that_has_ended_is_not_remembered() -> None:
     ended = subprocess.Popen([sys.executable, "-S", "-c", ""])
     ended.wait()
     registry = Registry(MARK)
@@ -34,13 +34,13 @@ def test_a_process_that_runs_no_more_is_not_remembered() -> None:
     assert registry.signals == {}
 
 
-def test_an_id_that_was_given_to_somebody_else_is_not_signalled() -> None:
+def test_a_process_id_that_was_reused_is_not_signalled() -> None:
     registry = Registry(MARK)
     registry.signals[os.getpid(), "another start"] = 15
     assert os.getpid() not in {pid for pid, _ in registry.living()}
 
 
-def test_a_process_is_told_from_its_successor_by_when_it_started() -> None:
+def test_a_process_is_distinguished_from_its_successor_by_its_start() -> None:
     assert identity(os.getpid()) == identity(os.getpid()) is not None
     assert identity(os.getpid()) != identity(1)
 

@@ -85,11 +85,11 @@ def test_tokens_and_assignments_are_masked_and_words_are_not(text: str, masked: 
         *("APP_SECRET_KEY", "JWT_KEY", "DB_PASS", "clientSecret", "accessToken"),
     ],
 )
-def test_what_stands_under_a_secrets_name_is_masked(key: str) -> None:
+def test_a_value_under_a_secrets_name_is_masked(key: str) -> None:
     assert Redactor().data({key: "short", "other": "kept"}) == {key: MASK, "other": "kept"}
 
 
-def test_numbers_and_none_pass_as_they_are() -> None:
+def test_numbers_and_none_pass_unchanged() -> None:
     value = {"count": 3, "share": 0.5, "none": None, "yes": True, "list": [1, "a"]}
     assert Redactor().data(value) == value
 
@@ -112,7 +112,7 @@ def test_redacting_twice_changes_nothing(text: str, secret: str) -> None:
 @pytest.mark.parametrize(
     "piece", ["x", "a-", "://", "://a:", "password", "bearer ", "token =", "@"]
 )
-def test_a_long_line_takes_no_longer_than_its_length_asks(piece: str) -> None:
+def test_redaction_takes_time_in_proportion_to_the_length_of_a_line(piece: str) -> None:
     line = piece * (256 * 1024 // len(piece))
     begun_s = time.monotonic()
     Redactor().text(line)

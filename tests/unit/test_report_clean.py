@@ -25,7 +25,7 @@ from crashloop.report.clean import clean, label, number
         ("half \ud800 a pair", "half \ufffd a pair"),
     ],
 )
-def test_what_could_act_on_a_terminal_is_taken_out(hostile: str, shown: str) -> None:
+def test_what_could_act_on_a_terminal_is_removed(hostile: str, shown: str) -> None:
     assert clean(hostile) == shown
 
 

@@ -34,19 +34,19 @@ def on_docker(**params: Any) -> Trace:
     return with_header(reproduction(**params), engine=DOCKER)
 
 
-def test_docker_is_said_to_have_restarted_the_app() -> None:
+def test_the_report_says_that_docker_restarted_the_app() -> None:
     assert "died with exit 3 each time, and Docker restarted it." in told(on_docker())
     assert "died with exit 3 each time, and the platform restarted it." in told(reproduction())
 
 
-def test_dockers_own_back_off_is_not_said_to_be_scaled() -> None:
+def test_the_report_does_not_call_dockers_back_off_scaled() -> None:
     text = told(on_docker())
 
     assert "x20: every limit and delay, but not Docker's own back-off, is divided by 20" in text
     assert "every limit, delay and back-off" not in text
 
 
-def test_the_engine_stands_in_the_title_unless_it_is_the_default_one() -> None:
+def test_the_title_names_the_engine_unless_it_is_the_default() -> None:
     assert "reproduction  docker  unix  x20" in plain([title(history_of(on_docker()))])
     assert "reproduction  unix  x20" in plain([title(history_of(reproduction()))])
 
@@ -61,7 +61,7 @@ def test_the_witness_is_whoever_saw_the_fault_there(fault: str, witness: str) ->
     assert f", as {witness}." in told(on_docker(fault=fault, transport=transport))
 
 
-def test_an_image_that_is_built_is_said_while_it_is_and_not_afterwards() -> None:
+def test_the_build_of_an_image_is_reported_only_while_it_lasts() -> None:
     building = event(1, "image.missing", what="building crashloop/app:1 from x")
     ready = event(2, "lab.ready")
 
@@ -70,7 +70,7 @@ def test_an_image_that_is_built_is_said_while_it_is_and_not_afterwards() -> None
     assert "building crashloop/app:1" in str(Progress(scale=1).line(building))
 
 
-def test_a_trace_without_an_engine_is_taken_for_a_local_one() -> None:
+def test_a_trace_without_an_engine_is_read_as_a_local_one() -> None:
     trace = reproduction()
     bare = Trace(
         header={k: v for k, v in trace.header.items() if k != "engine"}, events=trace.events

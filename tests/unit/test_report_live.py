@@ -119,7 +119,7 @@ def test_a_reader_that_went_away_does_not_end_the_run() -> None:
             view.on_event(event)
 
 
-def test_the_live_view_draws_what_it_was_told() -> None:
+def test_the_live_view_draws_its_events() -> None:
     class Screen(io.StringIO):
         def isatty(self) -> bool:
             return True

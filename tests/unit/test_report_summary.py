@@ -28,7 +28,7 @@ def told(trace: Trace, width: int = 100) -> str:
     return " ".join(summary_text(trace, judge(trace), width=width).split())
 
 
-def test_a_reproduction_is_told_from_its_events() -> None:
+def test_a_reproduction_is_described_from_its_events() -> None:
     text = told(reproduction())
 
     assert "Before any fault, a query through the proxy to Postgres worked." in text
@@ -61,7 +61,7 @@ def test_the_sentences_follow_the_events_and_are_not_canned() -> None:
     assert "database failed" not in text
 
 
-def test_deaths_that_end_a_loop_are_told_apart_from_those_that_were_restarted() -> None:
+def test_deaths_that_end_a_loop_are_distinguished_from_restarted_ones() -> None:
     builder = TraceBuilder(incident("issue-1278").scenario())
     builder.opening()
     builder.injected()
@@ -103,7 +103,7 @@ def test_every_finding_is_there_with_its_check_and_its_lines_of_the_trace() -> N
         assert f"[{finding.check}{f', seq {seqs}' if seqs else ''}]" in text
 
 
-def test_findings_that_hold_are_told_from_those_refuted_and_those_that_saw_nothing() -> None:
+def test_findings_that_hold_that_are_refuted_and_that_saw_nothing_are_distinguished() -> None:
     text = told(control())
 
     assert "✓ holds" in text
@@ -136,7 +136,7 @@ def test_one_of_a_kind_is_counted_in_the_singular() -> None:
     assert "1 attempt died with exit 3" in text
 
 
-def test_another_outage_than_the_incidents_is_named_in_the_verdict() -> None:
+def test_an_outage_other_than_the_incidents_is_named_in_the_verdict() -> None:
     builder = TraceBuilder(incident("issue-1278").scenario(fault="refuse"))
     builder.opening()
     builder.injected()

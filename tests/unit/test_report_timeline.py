@@ -42,7 +42,7 @@ def test_the_fault_is_a_bar_up_to_its_heal() -> None:
     assert fault.index("◆ healed") > fault.rindex("▄")
 
 
-def test_the_heal_stands_where_the_last_death_was() -> None:
+def test_the_heal_is_drawn_where_the_last_death_was() -> None:
     drawn = timeline_text(reproduction())
 
     assert abs(row(drawn, "fault").index("◆") - row(drawn, "attempt 3").index("✗")) <= 1
@@ -93,7 +93,7 @@ def test_the_legend_names_what_was_drawn_and_nothing_else() -> None:
     assert "✗ died  " in timeline_text(reproduction())
 
 
-def test_a_story_can_be_told_at_any_moment_of_a_run() -> None:
+def test_a_timeline_can_be_drawn_at_any_moment_of_a_run() -> None:
     trace = reproduction()
 
     for count in range(len(trace.events) + 1):
@@ -101,7 +101,7 @@ def test_a_story_can_be_told_at_any_moment_of_a_run() -> None:
         assert plain(timeline(history))
 
 
-def test_a_phase_that_goes_on_is_running_and_ends_now() -> None:
+def test_an_unfinished_phase_is_running_and_ends_now() -> None:
     trace = reproduction()
     until = next(
         n for n, e in enumerate(trace.events)

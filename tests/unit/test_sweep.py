@@ -215,7 +215,7 @@ def test_all_removes_runs_of_unknown_owners_too_but_no_running_one(
     assert "removed 4 containers, 2 networks, 2 volumes; left 1 running run\n" in out
 
 
-def test_a_dry_run_says_what_would_go_and_removes_nothing(
+def test_a_dry_run_only_lists_what_would_be_removed(
     api: FakeApi, crashloop: Callable[..., Command]
 ) -> None:
     with_one_run_of_each_kind(api)
@@ -227,7 +227,7 @@ def test_a_dry_run_says_what_would_go_and_removes_nothing(
     assert out.splitlines()[-1].startswith("would remove 2 containers, 1 network, 1 volume; left")
 
 
-def test_a_sweep_of_a_clean_daemon_says_that_there_is_nothing(
+def test_a_sweep_of_a_clean_daemon_has_nothing_to_remove(
     api: FakeApi, crashloop: Callable[..., Command]
 ) -> None:
     api.add("container", "a-strangers-app")
@@ -236,7 +236,7 @@ def test_a_sweep_of_a_clean_daemon_says_that_there_is_nothing(
     assert api.removed == []
 
 
-def test_what_cannot_be_removed_is_said_and_the_others_still_go(
+def test_what_cannot_be_removed_is_reported(
     api: FakeApi, crashloop: Callable[..., Command]
 ) -> None:
     with_one_run_of_each_kind(api)
@@ -253,7 +253,7 @@ def test_what_cannot_be_removed_is_said_and_the_others_still_go(
     assert "the message above is the daemon's own" in out
 
 
-def test_what_somebody_else_removes_meanwhile_is_no_error(
+def test_what_somebody_else_removes_meanwhile_is_not_an_error(
     api: FakeApi, crashloop: Callable[..., Command]
 ) -> None:
     with_one_run_of_each_kind(api)
@@ -266,7 +266,7 @@ def test_what_somebody_else_removes_meanwhile_is_no_error(
     assert "removed 2 containers, 1 network; " in out
 
 
-def test_a_removal_that_is_under_way_is_seen_through_before_its_network_goes(
+def test_a_removal_in_progress_is_awaited_before_its_network(
     api: FakeApi, crashloop: Callable[..., Command]
 ) -> None:
     with_one_run_of_each_kind(api)
@@ -318,7 +318,9 @@ def test_with_json_standard_output_is_one_document(
     assert set(fates["living"].values()) == set(fates["foreign"].values()) == {"left"}
 
 
-def test_images_go_only_where_asked_for(api: FakeApi, crashloop: Callable[..., Command]) -> None:
+def test_images_are_removed_only_on_request(
+    api: FakeApi, crashloop: Callable[..., Command]
+) -> None:
     api.add_image("sha256:1", f"crashloop/app:{CONTENT[:16]}")
 
     crashloop("sweep")
@@ -344,7 +346,7 @@ def test_an_image_in_use_stays_and_its_user_is_named(
 
 
 @pytest.mark.parametrize(("words", "verb"), [(("--dry-run",), "would remove"), ((), "removed")])
-def test_an_image_that_only_dead_containers_use_goes_with_them(
+def test_an_image_of_dead_containers_alone_is_removed(
     api: FakeApi, crashloop: Callable[..., Command], words: tuple[str, ...], verb: str
 ) -> None:
     api.add_image("sha256:1", f"crashloop/app:{CONTENT[:16]}")
@@ -376,7 +378,7 @@ def test_an_image_that_somebody_built_on_ours_is_left(
     assert (api.removed, out) == ([], "nothing to remove\n")
 
 
-def test_without_a_daemon_the_reason_is_said_with_status_11(tmp_path: Path) -> None:
+def test_without_a_daemon_the_reason_is_given_with_status_11(tmp_path: Path) -> None:
     address = f"unix://{tmp_path}/docker.sock"
 
     done = subprocess.run(

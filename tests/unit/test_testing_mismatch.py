@@ -51,7 +51,7 @@ def test_the_last_lines_of_an_app_that_died_are_shown(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("trace", [control(), reproduction()])
-def test_an_app_that_got_ready_or_a_plain_reproduction_is_not_quoted(
+def test_an_app_that_became_ready_or_a_plain_reproduction_is_not_quoted(
     tmp_path: Path, trace: Trace
 ) -> None:
     assert "Last lines" not in mismatch(saying(trace, "booting"), tmp_path)

@@ -100,7 +100,7 @@ def test_any_event_survives_its_line(event: Event) -> None:
 # What is no trace
 
 
-def test_a_torn_last_line_is_left_out_and_said() -> None:
+def test_a_torn_last_line_is_left_out_and_reported() -> None:
     trace = parse_trace(lines(HEADER, EVENT) + b'{"seq": 2, "mono')
     assert trace.torn_line
     assert [event.seq for event in trace.events] == [1]
@@ -113,7 +113,7 @@ def test_a_malformed_line_is_named_with_file_and_line() -> None:
 
 
 @pytest.mark.parametrize("line", [b"", b"[1]", b"null", b"7", b'"x"', b"\xff\xfe", b"[" * 100_000])
-def test_a_line_that_is_no_object_is_an_error(line: bytes) -> None:
+def test_a_line_that_is_not_an_object_is_an_error(line: bytes) -> None:
     with pytest.raises(UsageError, match="trace:2 is not"):
         parse_trace(lines(HEADER) + line + b"\n")
 
@@ -125,7 +125,7 @@ def test_a_foreign_schema_is_named(header: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("raw", [b"", b"no end of line"])
-def test_a_file_without_a_whole_line_is_no_trace(raw: bytes) -> None:
+def test_a_file_without_a_whole_line_is_not_a_trace(raw: bytes) -> None:
     with pytest.raises(UsageError, match="holds no whole line"):
         parse_trace(raw)
 
@@ -182,7 +182,7 @@ def test_events_are_ordered_by_their_instant_and_then_as_written() -> None:
 # The writer's bounds
 
 
-def test_a_trace_that_is_there_is_not_written_over(path: Path, redactor: Redactor) -> None:
+def test_an_existing_trace_is_not_overwritten(path: Path, redactor: Redactor) -> None:
     TraceWriter(path, HEADER, redactor).close()
     with pytest.raises(UsageError, match=r"there is a trace already(?s:.)*--artifacts"):
         TraceWriter(path, HEADER, redactor)
@@ -209,7 +209,7 @@ def test_a_full_disk_is_named_with_what_to_do(
     assert [e.seq for e in read_trace(path).events] == [1]
 
 
-def test_a_line_that_was_taken_in_part_is_an_error_and_is_taken_back(
+def test_a_partly_written_line_is_an_error_and_is_removed(
     recorder: Recorder, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write = os.write
@@ -226,7 +226,7 @@ def test_an_event_that_is_too_large_is_refused(recorder: Recorder) -> None:
         recorder.emit("harness", "a.b", {"text": "x" * writer.MAX_LINE_BYTES})
 
 
-def test_a_run_without_end_stops_at_the_bound(
+def test_an_endless_run_stops_at_the_bound(
     recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(writer, "MAX_EVENTS", 3)

@@ -84,7 +84,7 @@ class App:
             self.often.set()
 
 
-async def test_a_port_that_swallows_packets_does_not_block_the_run(
+async def test_a_port_that_drops_packets_does_not_block_the_run(
     user: Visitor, silent_port: tuple[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(visitor, "CONNECT_BOUND_S", 3600.0)
