@@ -1,5 +1,5 @@
 """A FastAPI chat service that starts in seven fixed phases, as the service of the audit did.
 
-It runs alone (`uvicorn app_under_test.main:app`), takes every setting from `APP_*` variables and
-knows nothing of the harness that may be watching it.
+Run it with `uvicorn app_under_test.main:app`. It takes every setting from `APP_*` variables and
+does not depend on the harness.
 """

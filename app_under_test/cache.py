@@ -20,7 +20,7 @@ class Cache:
 
     @classmethod
     async def open(cls, url: str, settings: Settings) -> Cache:
-        """Connect and ping. Raises what the client raised, and leaves no connection behind.
+        """Connect and ping. Raises the client's error, and leaves no connection open.
 
         The client's own retries are off: their back-off would be a timer outside the settings.
         """

@@ -26,7 +26,7 @@ MAX_FRAME_CHARS = 4 * MAX_TEXT_BYTES
 
 
 class BadMessageError(Exception):
-    """What the client sent is not a message; the text says how to send one."""
+    """The client's frame is not a message; the text says how to send one."""
 
 
 class Connections:
@@ -38,7 +38,7 @@ class Connections:
 
     @contextmanager
     def holding(self, socket: WebSocket) -> Iterator[bool]:
-        """Hold a place for the block; False where there is none."""
+        """Hold a place for the length of the block; False if there is none."""
         if len(self._open) >= self._limit:
             yield False
             return

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def paused() -> Iterator[None]:
-    """Collect nothing during the block: what an import makes lives as long as the process."""
+    """Collect nothing during the block: imported objects live as long as the process."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

@@ -40,7 +40,7 @@ _SCHEMA = (
 
 
 class Database:
-    """The engine and its connections. Closed when made; `open` may be tried again if it fails."""
+    """The engine and its connections. Initially closed; `open` may be tried again if it fails."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -54,7 +54,7 @@ class Database:
     async def open(self) -> None:
         """Connect, create and check the tables, then open the configured connections at once.
 
-        Raises what the driver raised, its chain kept. The engine is disposed of on every failure,
+        Raises the driver's error with its chain. The engine is disposed of on every failure,
         cancellation included, so that no connection is left behind.
         """
         assert self._engine is None, "open() of a database that is open"

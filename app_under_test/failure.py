@@ -63,7 +63,7 @@ def summary(error: BaseException) -> str:
 
 
 def stack_trace(error: BaseException) -> str:
-    """Format the traceback, passwords masked; the last 8,000 characters, where the root is not cut.
+    """Format the traceback with passwords masked, in at most 8,000 characters.
 
     Python prints the root first and the outermost last, so a long text is cut in its middle.
     """
@@ -75,7 +75,7 @@ def stack_trace(error: BaseException) -> str:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether waiting may end it.
+    """Whether the error may go away if the app waits.
 
     True for a time-out, a connection or operating system error, SQLSTATE class 08 (connection),
     57P03 (server starting) and 53300 (no slot free). The first link that carries a SQLSTATE or is

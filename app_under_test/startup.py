@@ -138,7 +138,7 @@ async def _run(context: Context, phase: Phase) -> None:
             log.emit("phase.failed", message, severity="ERROR", phase=phase.name, **fields)
             raise DeterministicStartupError(phase.name, error) from error
         context.states[phase.name] = "degraded"
-        message = f"Start-up goes on without phase {phase.name}: {summary(error)}"
+        message = f"Start-up continues without phase {phase.name}: {summary(error)}"
         fields["reason"] = str(error) or type(error).__name__
         log.emit("phase.degraded", message, severity="WARNING", phase=phase.name, **fields)
         return
@@ -165,7 +165,7 @@ def _since_s(began_ns: int) -> float:
 
 
 def _server() -> str:
-    """Name the server that runs the app; gunicorn may stand in front of uvicorn's worker."""
+    """Name the server that runs the app; gunicorn may run uvicorn's worker."""
     names = ("gunicorn", "uvicorn", "hypercorn", "granian", "daphne")
     for name in names:
         if (module := sys.modules.get(name)) is not None:

@@ -46,7 +46,7 @@ class DegradedStart:
         self._task: asyncio.Task[None] | None = None
 
     def covers(self, phase: str, error: BaseException) -> bool:
-        """Tell whether start-up goes on despite this error, and remember that it did."""
+        """Tell whether start-up continues despite this error, and remember that it did."""
         covered = phase == PHASE and is_transient(error)
         self.active = self.active or covered
         return covered
@@ -54,7 +54,7 @@ class DegradedStart:
     def keep(self, message: Message) -> None:
         """Keep a message until the database is back. Raises QueueFullError at the bound.
 
-        A message whose key is waiting already is a resend and takes no second place.
+        A message with a key that is already waiting is a resend and is not kept twice.
         """
         if any(waiting.key == message.key for waiting in self._waiting):
             return
@@ -72,7 +72,7 @@ class DegradedStart:
             )
 
     async def close(self) -> None:
-        """End the background task; what still waits is lost with the process."""
+        """End the background task; messages that still wait are lost with the process."""
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
@@ -98,7 +98,7 @@ class DegradedStart:
             stored = await store.add(self._waiting[0])
             self._waiting.popleft()
             self._stored.append(stored)
-        # No await between the last look at the queue and this: nothing is kept unseen.
+        # No await since the last look at the queue, so no message is missed.
         self.active = False
         self._states[PHASE] = "complete"
         self._report()
@@ -129,7 +129,7 @@ class DegradedStart:
         self._log.emit(
             "database.retry_failed" if again else "phase.failed",
             f"Try {tries} to reach the database failed"
-            f"{'' if again else ', waiting cannot mend it'}: {summary(error)}",
+            f"{'' if again else ', waiting cannot help'}: {summary(error)}",
             severity="WARNING" if again else "ERROR",
             phase=PHASE,
             tries=tries,

@@ -122,7 +122,7 @@ def start_app(tmp_path: Path) -> StartApp:
 
 @contextmanager
 def bound(*, listening: bool) -> Iterator[int]:
-    """Hold a loopback port: it refuses, or it accepts (in the kernel) and never says a word."""
+    """Hold a loopback port that refuses, or that accepts (in the kernel) and never answers."""
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         if listening:

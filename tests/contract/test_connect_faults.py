@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from crashloop.proxy import Address, Fault
 
 PATIENT_S = 6
-"""The limit of a client that is to meet something else than its limit."""
+"""The limit of a client that must end for another reason."""
 LIMIT_S = {"asyncpg": 0.5, "psycopg": 2, "psql": 1, "curl": 0.5}
 """The shortest that each client's settings take; libpq rounds up to 2 s inside a program."""
 RETRANSMISSION_S = 1
@@ -107,7 +107,7 @@ OVER = [
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder whose path is short enough for a socket's file on every system."""
+    """A folder with a path short enough for a socket's file on every system."""
     with tempfile.TemporaryDirectory(prefix="crashloop-", dir="/tmp") as short:
         yield Path(short)
 
@@ -126,7 +126,7 @@ def test_clients_report_a_connect_fault_as_the_page_says(
         async with _behind(case, upstream, transport, place) as (proxy, recorder):
             limit_s = LIMIT_S[client] if case.reports is TIMED_OUT else PATIENT_S
             begun_s = time.monotonic()
-            report = await KNOCKS[client](
+            report = await CLIENTS[client](
                 proxy.address, login.username or "", unquote(login.password or ""), limit_s
             )
             after_s = time.monotonic() - begun_s
@@ -221,7 +221,7 @@ async def _curl(address: Address, user: str, password: str, limit_s: float) -> R
     return await _run(_program("curl"), *silent, "--max-time", f"{limit_s:g}", *where)
 
 
-KNOCKS: dict[str, Callable[[Address, str, str, float], Awaitable[Report]]] = {
+CLIENTS: dict[str, Callable[[Address, str, str, float], Awaitable[Report]]] = {
     "asyncpg": _asyncpg,
     "psycopg": _psycopg,
     "psql": _psql,
@@ -242,9 +242,9 @@ async def _run(*command: str, password: str = "") -> Report:
 
 
 def _program(name: str) -> str:
-    """The one beside the Postgres server of the tests, else PATH's; "" when there is none."""
-    beside = shutil.which(name, path=str(find_binaries().bin_dir))
-    return beside or shutil.which(name) or ""
+    """The program next to the tests' Postgres server, else on PATH; "" if there is none."""
+    nearby = shutil.which(name, path=str(find_binaries().bin_dir))
+    return nearby or shutil.which(name) or ""
 
 
 def _host(address: Address) -> str:

@@ -1,4 +1,4 @@
-"""The harness's clients, each before the server that it is for."""
+"""The harness's clients, each with its own kind of server."""
 
 from __future__ import annotations
 

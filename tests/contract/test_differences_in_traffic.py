@@ -86,8 +86,8 @@ def test_crashloop_serves_after_a_failed_update(kind: Kind, wire: Wire, proxy: P
         assert link.client.ending() == "end"
     else:
         assert proxy.show() == before
-        link.server.send(b"goes on")
-        assert link.client.receive(7) == b"goes on"
+        link.server.send(b"another")
+        assert link.client.receive(7) == b"another"
         wire.link(proxy)
 
 

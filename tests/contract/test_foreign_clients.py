@@ -1,4 +1,4 @@
-"""Clients that nobody here wrote, as they are published, against both proxies."""
+"""Published clients of other authors, unchanged, against both proxies."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _environment(**more: str) -> dict[str, str]:
 
 
 def _observed(command: list[str | Path], upstream: str, **environment: str) -> dict[str, Any]:
-    """What a client's day printed, with the addresses by their roles."""
+    """What a client printed, with the addresses by their roles."""
     done = subprocess.run(
         command,
         env=_environment(**environment),

@@ -1,4 +1,4 @@
-"""The examples of docs/proxy.md work as they stand, one after the other, on one proxy."""
+"""The examples of docs/proxy.md work unchanged, one after the other, on one proxy."""
 
 from __future__ import annotations
 

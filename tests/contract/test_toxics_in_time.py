@@ -1,4 +1,4 @@
-"""Toxics that take time: latency, bandwidth, slicer. Lower bounds are the law's own."""
+"""Toxics that take time: latency, bandwidth, slicer. Lower bounds come from each toxic's rule."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ def test_a_slicer_cuts_into_slices_with_a_pause_after_each(
 
 
 def test_a_slicer_varies_its_slices_within_the_variation(wire: Wire, proxy: Proxy) -> None:
-    """The law: no slice is longer than average and variation together."""
+    """No slice is longer than average and variation together."""
     proxy.add("slicer", "upstream", average_size=100, size_variation=50, delay=8_000)
     link = wire.link(proxy)
     data = pattern(2000)

@@ -1,4 +1,4 @@
-"""Connections through a proxy, both ends in the test's hand, blocking and with deadlines."""
+"""Connections through a proxy; the test has both ends, blocking and with deadlines."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class End:
         return ending
 
     def is_quiet(self, for_s: float = QUIET_S) -> bool:
-        """Whether neither data nor an end comes for so long. Takes nothing."""
+        """Whether neither data nor an end comes for so long; consumes nothing."""
         self.socket.settimeout(for_s)
         try:
             self.socket.recv(1, socket.MSG_PEEK)
@@ -175,7 +175,7 @@ def until(condition: Callable[[], bool], awaited: str) -> None:
 def least(measure: Callable[[], float], below: float) -> float:
     """The least of a few measurements, ending at the first below the bound.
 
-    A busy machine is only ever late: so an upper bound holds if it is kept once.
+    A busy machine is only late, so an upper bound holds if it is kept once.
     """
     measured = []
     for _ in range(ATTEMPTS):
@@ -186,7 +186,7 @@ def least(measure: Callable[[], float], below: float) -> float:
 
 
 def pattern(size: int) -> bytes:
-    """Bytes of which no part equals another one: what is lost, doubled or out of order shows."""
+    """Bytes without repetition, so that lost, doubled or reordered bytes are noticed."""
     return random.Random(size).randbytes(size)  # noqa: S311  bytes to recognise, no secret
 
 

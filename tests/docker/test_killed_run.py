@@ -51,7 +51,7 @@ MILESTONES = (
 )
 JITTER_S = 0.3  # the removal at the end takes about twice as long
 NOT_BEFORE_S = 0.3
-# The kills that a second run is watched beside
+# The kills during which a second run is watched
 WITH_ANOTHER = {5, 9}
 
 

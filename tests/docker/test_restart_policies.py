@@ -1,4 +1,4 @@
-"""Docker's own restart policies, in real time, beside the local engine's model of them.
+"""Docker's own restart policies, in real time, compared with the local engine's model.
 
 Eight lives end at once, refused by the database, so that the back-off doubles from 0.1 to 12.8 s.
 The ninth waits for its limit of 12 s, longer than the 10 s after which Docker resets the back-off;

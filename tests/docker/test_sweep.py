@@ -1,4 +1,4 @@
-"""`crashloop sweep` on a real daemon: what dead runs have left goes, and nothing else."""
+"""`crashloop sweep` on a real daemon: it removes what dead runs left, and nothing else."""
 
 from __future__ import annotations
 

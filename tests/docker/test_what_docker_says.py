@@ -42,16 +42,16 @@ DEATHS = 3
 SCALE = TimeScale(factor=3)
 BOUND_S = 60.0
 POSTGRES_PORT = 5432
-# Says for each address whether a connection to it can be opened.
-KNOCK = """
+# Prints for each address whether a connection to it can be opened.
+PROBE = """
 import json, socket, sys
-def knock(host, port):
+def probe(host, port):
     try:
         socket.create_connection((host, int(port)), 1.0).close()
     except OSError as error:
         return type(error).__name__
     return "open"
-print(json.dumps({each: knock(*each.rsplit(":", 1)) for each in sys.argv[1:]}))
+print(json.dumps({each: probe(*each.rsplit(":", 1)) for each in sys.argv[1:]}))
 """
 
 
@@ -176,11 +176,11 @@ async def test_the_proxies_are_the_only_way_to_postgres_and_no_port_is_published
         filters = {"label": f"{RUN_LABEL}={ready.data['run']}"}
         with contextlib.closing(connect()) as daemon:
             containers = await asyncio.to_thread(_inspected, daemon.client, filters)
-            knocks = await asyncio.to_thread(_knock, daemon.client, containers)
+            answers = await asyncio.to_thread(_probe, daemon.client, containers)
 
-    assert knocks.pop("toxiproxy") == "open", "or the test's own knocking does not work"
-    assert set(knocks) == {"address", "name"}
-    assert "open" not in knocks.values()
+    assert answers.pop("toxiproxy") == "open", "or the test's own probe does not work"
+    assert set(answers) == {"address", "name"}
+    assert "open" not in answers.values()
     assert {"app", "cache", "postgres", "sidecar", "toxiproxy"} <= set(containers)
     for role, container in containers.items():
         assert not container["HostConfig"]["PortBindings"], role
@@ -189,15 +189,15 @@ async def test_the_proxies_are_the_only_way_to_postgres_and_no_port_is_published
         assert container["HostConfig"]["NetworkMode"] != "host", role
 
 
-def _knock(client: Any, containers: dict[str, dict[str, Any]]) -> dict[str, str]:
-    """Connect to Postgres, and to Toxiproxy, from a container beside the app's."""
+def _probe(client: Any, containers: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """Connect to Postgres, and to Toxiproxy, from a container on the app's network."""
     app, postgres, toxiproxy = (containers[role] for role in ("app", "postgres", "toxiproxy"))
     (front,) = app["NetworkSettings"]["Networks"]
     (at,) = (one["IPAddress"] for one in postgres["NetworkSettings"]["Networks"].values())
     names = (at, postgres["Name"].strip("/"), toxiproxy["Name"].strip("/"))
     output = client.containers.run(
         app["Image"],
-        ["python", "-c", KNOCK, *(f"{name}:{POSTGRES_PORT}" for name in names)],
+        ["python", "-c", PROBE, *(f"{name}:{POSTGRES_PORT}" for name in names)],
         network=front,
         remove=True,
     )

@@ -109,7 +109,7 @@ def test_an_image_that_cannot_be_built_is_reported_in_the_builds_own_words(
 
     with contextlib.closing(connect()) as daemon:
         for layer in re.findall("^ +---> ([0-9a-f]{12})$", done.stderr, re.MULTILINE):
-            with contextlib.suppress(docker.errors.APIError):  # another image stands on it
+            with contextlib.suppress(docker.errors.APIError):  # another image is built on it
                 daemon.api.remove_image(layer)
     why = ("the image crashloop/app:", "could not be built", "No matching distribution found")
     assert_one_message(done, 11, *why, f"CRASHLOOP_DOCKER_WHEELS={wheels}")

@@ -1,4 +1,4 @@
-"""The command as a user meets it: real runs, real signals, full disks, closed pipes."""
+"""The command as a user runs it: real runs, real signals, full disks, closed pipes."""
 
 from __future__ import annotations
 

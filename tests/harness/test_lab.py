@@ -1,4 +1,4 @@
-"""One run's own accidents: it ends, says why, and never calls thin evidence a verdict."""
+"""Accidents during a run: it ends, says why, and never judges incomplete evidence."""
 
 from __future__ import annotations
 

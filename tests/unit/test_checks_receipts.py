@@ -115,7 +115,7 @@ CASES = [
         "faults_have_receipts",
         holds={
             "every failed attempt was held": (REPRODUCTION, "3 receipts"),
-            "a chunk that went on late was touched when it came": (delayed(), "3 receipts"),
+            "a chunk that was passed on late was touched when it came": (delayed(), "3 receipts"),
             "a worker behind another server is the app too": (
                 changed(REPRODUCTION, "link.opened", attempt=1, client_pid=101),
                 "3 receipts",
@@ -203,7 +203,7 @@ CASES = [
                 BYTES_WHILE_HELD,
                 "yet it reached the database meanwhile",
             ),
-            "a fault that goes on after its heal contradicts the heal": (
+            "a fault that continues after its heal contradicts the heal": (
                 HELD_AFTER_THE_HEAL,
                 "still held a connection of attempt 4 after it was said to be healed",
             ),

@@ -1,4 +1,4 @@
-"""What a user typed wrong is told in words, with exit status 2."""
+"""Wrong usage is reported in words, with exit status 2."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose a run's things on the daemon are, and whether that process is alive."""
+"""The owner of a run on the daemon, and whether that process is alive."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The records: what survives JSON, and what a digest stands for."""
+"""The records: what survives JSON, and what a digest identifies."""
 
 import json
 from dataclasses import replace

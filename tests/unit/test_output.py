@@ -1,4 +1,4 @@
-"""What the app writes, however long its lines are and wherever they are cut."""
+"""The app's output: lines of any length, cut anywhere."""
 
 from __future__ import annotations
 

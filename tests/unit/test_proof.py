@@ -1,4 +1,4 @@
-"""What a run of a proof still fails to show, although its verdict is the right one."""
+"""What a run of a proof fails to show although its verdict is right."""
 
 from __future__ import annotations
 

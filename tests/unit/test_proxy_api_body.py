@@ -134,11 +134,11 @@ def test_an_update_without_a_meaning_is_refused() -> None:
 
 
 def test_any_damaged_body_is_refused_or_read() -> None:
-    dice = random.Random(5)  # noqa: S311  the same damage in every run
+    rng = random.Random(5)  # noqa: S311  the same damage in every run
     whole = b'{"name":"a\\u00e9\\n","type":"latency","x":[1.5e3,{"b":null}],"toxicity":0.5}'
     for _ in range(3000):
-        damaged = bytearray(whole[: dice.randrange(1, len(whole) + 1)])
-        for _ in range(dice.randrange(3)):
-            damaged[dice.randrange(len(damaged))] = dice.randrange(256)
+        damaged = bytearray(whole[: rng.randrange(1, len(whole) + 1)])
+        for _ in range(rng.randrange(3)):
+            damaged[rng.randrange(len(damaged))] = rng.randrange(256)
         with contextlib.suppress(ApiError):
             read_toxic(parse(bytes(damaged)), [])

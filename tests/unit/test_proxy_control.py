@@ -1,4 +1,4 @@
-"""The client of `crashloop proxy` before servers that do what no fault proxy does."""
+"""The client of `crashloop proxy` with servers that do not behave like a fault proxy."""
 
 from __future__ import annotations
 

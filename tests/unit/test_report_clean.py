@@ -1,4 +1,4 @@
-"""Text that others wrote is shown without harm."""
+"""Text from others is made harmless before it is shown."""
 
 from __future__ import annotations
 

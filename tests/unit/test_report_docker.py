@@ -1,4 +1,4 @@
-"""A run on Docker is told as one: who restarted, what was not scaled, who witnessed."""
+"""The report of a run on Docker: who restarted the app, what was not scaled, who witnessed."""
 
 from __future__ import annotations
 

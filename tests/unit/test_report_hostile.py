@@ -1,4 +1,4 @@
-"""Whatever stands in a trace, a report shows it without harm and without breaking."""
+"""A report shows any content of a trace without harm and without failing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The view of a run that goes on: bounded, and never in the run's way."""
+"""The view of a run in progress: bounded, and never an obstacle to the run."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Life:
-    """A process that exits at once with a status, as itself saying that it waited before."""
+    """A process that exits at once with a status, and claims to have waited before."""
 
     pid = 1
 

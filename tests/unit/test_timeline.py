@@ -42,7 +42,7 @@ class Timer:
 
 @dataclass(slots=True)
 class Clock:
-    """Stands for the loop of the countdowns and for the time of events."""
+    """Replaces the loop of the countdowns and the time of events."""
 
     now_s: float = 0.0
     timers: list[Timer] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""A trace as a file: written line by line, read back, and what is no trace is named."""
+"""A trace as a file: written line by line, read back, and refused if it is not a trace."""
 
 from __future__ import annotations
 

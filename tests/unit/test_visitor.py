@@ -1,4 +1,4 @@
-"""The user of the app, before apps that answer wrongly and ports that do not answer at all."""
+"""The user of the app, with apps that answer wrongly and ports that do not answer at all."""
 
 from __future__ import annotations
 

@@ -63,12 +63,12 @@ class UnixGate:
     def reopen(self) -> None:
         """Accept again after `refuse()`, on the same path."""
         last = "-" if self._path.name.endswith("~") else "~"
-        beside = self._path.with_name(f"{self._path.name[:-1]}{last}")
-        self._acceptor = self._listen(beside)
+        replacement = self._path.with_name(f"{self._path.name[:-1]}{last}")
+        self._acceptor = self._listen(replacement)
         try:
-            beside.rename(self._path)
+            replacement.rename(self._path)
         except OSError as error:
-            beside.unlink(missing_ok=True)
+            replacement.unlink(missing_ok=True)
             raise HarnessError(
                 f"The socket {self.address} could not be put back: {error}.",
                 hint="Did something remove its folder during the run?",
