@@ -124,7 +124,7 @@ def test_a_line_of_progress_stays_one_line() -> None:
     assert all("\n" not in one and "\x1b" not in one and len(one) < 1200 for one in said)
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(header=HEADERS, events=st.lists(EVENTS, max_size=12))
 def test_no_trace_breaks_a_report(header: dict[str, Any], events: list[Event]) -> None:
     trace = Trace(header=header, events=ordered(events))
