@@ -50,9 +50,7 @@ Scale = Annotated[
     float | None,
     typer.Option("--time-scale", metavar="N", help="Run N times faster.  [dim]default: 20[/dim]"),
 ]
-RealTime = Annotated[
-    bool, typer.Option("--real-time", help="Run as slowly as the incident: a time scale of 1.")
-]
+RealTime = Annotated[bool, typer.Option("--real-time", help="Run in real time: a time scale of 1.")]
 Seed = Annotated[
     int | None,
     typer.Option("--seed", metavar="N", min=0, max=2**32 - 1, help="Repeat a run's random draws."),
@@ -239,7 +237,7 @@ def judge(
 def proxy(
     *,
     api: Annotated[
-        str, typer.Option("--api", metavar="HOST:PORT", help="Serve the API here; port 0: any.")
+        str, typer.Option("--api", metavar="HOST:PORT", help="Address of the API; port 0: any.")
     ] = "127.0.0.1:8474",
     seed: Seed = None,
     config: Annotated[

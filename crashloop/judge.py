@@ -42,7 +42,7 @@ def judge(trace: Trace, signature: Signature | None = None) -> Judgement:
     """Judge `trace` by `signature`, by default by the one in its own header.
 
     HARNESS_ERROR: the harness broke. INCONCLUSIVE: some requirement is not met, or a check saw
-    nothing. NOT_REPRODUCED: a fair try, and some expectation is refuted. Else REPRODUCED.
+    nothing. NOT_REPRODUCED: a fair test, and some expectation is refuted. Else REPRODUCED.
     """
     signature = signature or recorded_signature(trace)
     findings = tuple(

@@ -182,7 +182,7 @@ class _Lab:
             raise HarnessError(
                 f"waited {STOP_BOUND_S:g} s for {awaited}; the last event was {last.source} "
                 f"{last.kind} (seq {last.seq})",
-                hint="nothing of this run counts; run it again on a less busy machine",
+                hint="this run is invalid; run it again on a less busy machine",
             ) from None
 
 

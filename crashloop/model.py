@@ -136,7 +136,7 @@ class CheckSpec:
 class Signature:
     """What makes a run this incident, as data.
 
-    `require`: the run was a fair try. `expect`: what the incident looks like. Checks marked
+    `require`: the run was a fair test. `expect`: what the incident looks like. Checks marked
     `needs_fault` are left out of a control run, where no fault is planned.
     """
 

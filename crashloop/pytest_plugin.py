@@ -201,7 +201,7 @@ def _seed(config: pytest.Config) -> int:
 
 
 def _path(config: pytest.Config, name: str) -> Path | None:
-    """A path of the command line is relative to where pytest was started, of a file to the file."""
+    """A path is relative to pytest's starting folder, or in an ini file to that file."""
     text, from_option = _value(config, name)
     if not text:
         return None

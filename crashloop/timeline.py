@@ -195,5 +195,5 @@ def _matches(moment: Moment, event: Event) -> bool:
 
 
 def _is_under_way_again(moment: Moment, event: Event) -> bool:
-    """Whether the restart is over: the moment's phase, or any where it names none, has begun."""
+    """Whether the restart is over: the moment's phase has begun, or any if it names none."""
     return event.kind == "phase.started" and moment.phase in {None, event.data.get("phase")}

@@ -246,7 +246,7 @@ def _json(response: httpx.Response) -> dict[str, Any]:
 
 
 async def _pause(ended: asyncio.Event, seconds: float) -> None:
-    """Wait, but no longer than until the attempt has ended."""
+    """Wait until the time has passed or the attempt has ended."""
     try:
         async with asyncio.timeout(seconds):
             await ended.wait()

@@ -23,7 +23,7 @@ def gap(trace: Trace) -> tuple[str, list[Event]] | None:
     numbers = sorted(event.seq for event in trace.events)
     for expected, seen in enumerate(numbers, start=1):
         if seen != expected:
-            return f"the trace has a hole where seq {expected} should be; {seen} is there", []
+            return f"the trace has seq {seen} where seq {expected} should be", []
     finished = trace.first("run.finished")
     if finished is None:
         return "the trace has no end: the run did not finish", []

@@ -29,7 +29,7 @@ def phase_started(trace: Trace, ended: Event) -> Event | None:
 
 
 def took_s(trace: Trace, ended: Event) -> float | None:
-    """How long a phase took: what the app says, and no longer than its two lines are apart."""
+    """How long a phase took: the app's own figure, at most the time between its two lines."""
     said_s = seconds(ended.data, "duration_s")
     started = phase_started(trace, ended)
     if started is None:

@@ -1,4 +1,4 @@
-"""The incident's failure pattern in log entries alone, as on-call has them."""
+"""The incident's failure pattern, found in log entries alone."""
 
 from __future__ import annotations
 

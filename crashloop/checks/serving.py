@@ -119,7 +119,7 @@ def no_connection_left(trace: Trace) -> Result:
 def has_database(answer: Mapping[str, Any]) -> bool:
     """Whether an answer of the ready path says that the app serves with its database.
 
-    `ready` without a word of phase database says so; `degraded` without one does not.
+    `ready` counts even if phase database is not mentioned; `degraded` does not.
     """
     phases = answer.get("phases")
     state = phases.get("database") if isinstance(phases, dict) else None
@@ -156,6 +156,6 @@ def _instead(trace: Trace, what: str) -> Result:
 
 
 def _refused(trace: Trace) -> bool:
-    """Whether the app's last answer is that it has no such path or does not let anybody ask."""
+    """Whether the app's last answer says that the path is unknown or forbidden."""
     answers = trace.of("probe.answered")
     return bool(answers) and answers[-1].data.get("status_code") in HTTP_REFUSALS

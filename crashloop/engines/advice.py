@@ -6,7 +6,7 @@ ITS_OWN_WORDS = "the lines above are its own words"
 
 
 def hint_for(text: str, *, otherwise: str = ITS_OWN_WORDS) -> str:
-    """What to do about a failure whose output is `text`, in the C locale; else `otherwise`."""
+    """Choose a hint by a program's output `text` in the C locale; `otherwise` if none fits."""
     hints = {
         "No space left on device": "free some space there: a run needs about 100 MB",
         "Disk quota exceeded": "free some space there: a run needs about 100 MB",

@@ -189,7 +189,7 @@ class LocalEngine:
             how = f" {self.proxy.why}" if self.proxy.died.is_set() else ""
             raise HarnessError(
                 f"{who}{how} in the middle of the run",
-                hint="nothing of this run counts; see its log in the artifacts and run again",
+                hint="this run is invalid; see its log in the artifacts and run again",
             )
         finally:
             for wait in waits:

@@ -270,7 +270,7 @@ async def terminate(process: Process, *steps: tuple[signal.Signals, float]) -> i
 
 
 async def finish(work: Coroutine[Any, Any, T]) -> T:
-    """Await `work` to its end even when the caller is cancelled meanwhile; then be cancelled.
+    """Await `work` to its end even if cancelled meanwhile, then raise the cancellation.
 
     For teardown: `work` must have a bound of its own.
     """

@@ -133,7 +133,7 @@ def marked(mark: str, folders: Iterable[str]) -> set[int]:
 
 
 def send(pid: int, number: int) -> None:
-    """Signal `pid`; that it is gone, or not ours to signal, is no error here."""
+    """Signal `pid`; a process that is gone, or not ours to signal, is ignored."""
     with contextlib.suppress(OSError):
         os.kill(pid, number)
 

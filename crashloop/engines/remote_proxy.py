@@ -105,7 +105,7 @@ class RemoteProxy:
             raise HarnessError(
                 f"the fault proxy's event {seq} did not arrive within {EVENTS_BOUND_S:g} s; "
                 f"the last one was {self._seq}",
-                hint="nothing of this run counts; run it again on a less busy machine",
+                hint="this run is invalid; run it again on a less busy machine",
             ) from None
         if self.died.is_set():
-            raise HarnessError(f"the fault proxy {self.why}", hint="nothing of this run counts")
+            raise HarnessError(f"the fault proxy {self.why}", hint="this run is invalid")

@@ -59,7 +59,7 @@ class ConnectionFault(Fault):
     """A fault of single connections.
 
     `toxicity` is the share of them that it takes, 0 to 1, drawn once for each from the proxy's
-    seed. `connections` N: only the first N that come after the injection, none that is open.
+    seed. `connections` N: only the first N that arrive after the injection.
     """
 
     toxicity: float = 1

@@ -1,4 +1,4 @@
-"""Values that somebody else wrote (app, log, trace), made fit to be shown: bounded and harmless."""
+"""Values from others (app, log, trace), made safe to show: bounded and harmless."""
 
 from __future__ import annotations
 

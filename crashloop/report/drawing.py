@@ -205,6 +205,6 @@ class _Grid:
 
 
 def _weight(phase: PhaseSpan) -> int:
-    """What must stay visible where several share a column is drawn last."""
+    """The order of drawing: what must stay visible in a shared column is drawn last."""
     order = (Outcome.COMPLETED, Outcome.CUT, Outcome.RUNNING, Outcome.DEGRADED, Outcome.FAILED)
     return order.index(phase.outcome)

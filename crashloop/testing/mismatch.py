@@ -61,7 +61,7 @@ def _line(finding: Finding) -> str:
 
 
 def command_lines(again: str, command: str) -> list[str]:
-    """How to see it again: by pytest, and where the library alone can do it, without."""
+    """The commands that run it again: by pytest, and without it if `crashloop` alone can."""
     lines = [f"run again: {again}"]
     return lines if command == again else [*lines, f"without pytest: {command}"]
 

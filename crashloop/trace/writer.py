@@ -74,7 +74,7 @@ class TraceWriter:
         if written != len(payload):
             os.ftruncate(self._fd, self._size_bytes)  # the next line must not follow half a line
             raise self._lost(
-                f"the disk took {written} of {len(payload)} bytes of the trace {self.path}"
+                f"only {written} of {len(payload)} bytes of the trace {self.path} were written"
             )
         self._lines += 1
         self._size_bytes += written

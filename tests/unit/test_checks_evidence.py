@@ -36,7 +36,7 @@ CASES = [
         holds={"a whole run's trace is whole": (REPRODUCTION, "events are present")},
         saw_nothing={
             "a torn last line is named": (TORN, "last line is torn"),
-            "a line cut out is named": (cut(REPRODUCTION, 30), "hole where seq 30 should be"),
+            "a line cut out is named": (cut(REPRODUCTION, 30), "where seq 30 should be"),
             "lines cut out and renumbered do not fit the end's count": (
                 RENUMBERED_CUT,
                 "the run wrote",

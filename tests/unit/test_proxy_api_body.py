@@ -59,7 +59,7 @@ def test_names_count_in_any_case_and_null_counts_as_absent() -> None:
         ({"type": "latency", "attributes": {"latency": 1 << 63}}, "too large a number"),
         ({"type": "limit_data", "attributes": {"bytes": 1.5}}, "must be a whole number, not 1.5"),
         ({"type": "accept_close", "attributes": {"reset": 1}}, "must be true or false, not 1"),
-        ({}, "invalid toxic type: '' is none of latency, bandwidth,"),
+        ({}, "invalid toxic type: '' is not one of latency, bandwidth,"),
         ({"type": "x", "stream": "sideways"}, "stream was invalid"),
         ({"type": "latency", "toxicity": 2}, "toxicity"),
         ({"type": "latency", "attributes": {"latency": -5}}, "latency of latency must be 0 or"),

@@ -172,7 +172,7 @@ async def test_a_proxy_whose_toxics_fail_is_not_made_at_all(
     collection: Collection, machine: Machine
 ) -> None:
     told = await refused(collection.create(body(toxics=[{"type": "hold"}, {"type": "x"}])), 400)
-    assert told.startswith("invalid toxic type: 'x' is none of latency,")
+    assert told.startswith("invalid toxic type: 'x' is not one of latency,")
     assert told.endswith(" at toxic 2")
     assert machine.log == []
     machine.failures["inject h"] = CapabilityError("cannot")
@@ -325,7 +325,7 @@ async def test_a_change_that_takes_too_long_is_given_up(machine: Machine) -> Non
     machine.barrier = asyncio.Event()
     async with asyncio.timeout(DEADLINE_S):
         told = await refused(collection.add_toxic("db", b'{"type":"black_hole"}'), 503)
-        assert told == "not done within 0.02 s; given up"
+        assert told == "not done within 0.02 s; cancelled"
         assert entry.toxics == {}
         machine.barrier = None
         await collection.add_toxic("db", b'{"type":"black_hole"}')

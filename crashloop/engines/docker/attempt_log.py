@@ -54,7 +54,7 @@ class AttemptLog:
         if why:
             raise HarnessError(
                 f"Docker did not give the whole log of {self._container[:12]}: {why}",
-                hint="nothing of this run counts; see whether the daemon is healthy: docker info",
+                hint="this run is invalid; see whether the daemon is healthy: docker info",
             )
 
     def _follow(self) -> Iterator[tuple[str, int]]:

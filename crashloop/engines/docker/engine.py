@@ -237,7 +237,7 @@ class DockerEngine:
 
     def _break(self, why: str) -> None:
         if not self._broken.done():
-            hint = "nothing of this run counts; see its log in the artifacts and run again"
+            hint = "this run is invalid; see its log in the artifacts and run again"
             self._broken.set_exception(HarnessError(why, hint=hint))
             self._broken.exception()  # retrieved, as nobody may await it any more
 

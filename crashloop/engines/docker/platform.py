@@ -204,7 +204,7 @@ class DockerPlatform:
                 raise HarnessError(
                     f"Docker's {self._policy.name} should have given up ({decision.reason}), but "
                     f"the container is {state['Status']}",
-                    hint="nothing of this run counts; this daemon restarts by other rules",
+                    hint="this run is invalid; this daemon restarts by other rules",
                 )
             await asyncio.sleep(ASK_EVERY_S)
         return False

@@ -101,7 +101,7 @@ class Project:
         return {role: lines for role, _, lines in saved}
 
     def remove(self) -> None:
-        """Remove everything; HarnessError for what cannot be removed, when the rest is gone."""
+        """Remove everything; HarnessError names what could not be removed."""
         client = self.daemon.client
         for done in remove(client, labelled(client, f"{RUN_LABEL}={self.run_id}")):
             if done.fate is Fate.FAILED:

@@ -21,7 +21,7 @@ _AT_ONCE = 16
 
 
 class Kind(StrEnum):
-    """What a thing on the daemon is, in the order of removal: users go before what they use."""
+    """What a thing on the daemon is, in the order of removal: users before what they use."""
 
     CONTAINER = "container"
     NETWORK = "network"

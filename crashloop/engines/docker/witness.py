@@ -78,7 +78,7 @@ class Witness:
         if lost:
             raise HarnessError(
                 f"{lost} segments at Toxiproxy's port came too fast to be read",
-                hint="nothing of this run counts; run it again on a less busy machine",
+                hint="this run is invalid; run it again on a less busy machine",
             )
 
     async def inject(self, fault_id: str, fault: Fault) -> None:
@@ -98,7 +98,7 @@ class Witness:
         if "error" in answer:
             raise HarnessError(
                 f"Toxiproxy's port could not be opened again: {answer['error']}",
-                hint="nothing of this run counts; see gate.log in the artifacts",
+                hint="this run is invalid; see gate.log in the artifacts",
             )
 
     def expect_delay(self, fault_id: str, delay_s: float) -> None:

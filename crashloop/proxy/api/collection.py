@@ -220,7 +220,7 @@ class Collection:
             async with asyncio.timeout(self._limit_s):
                 return await operation()
         except TimeoutError:
-            raise ApiError(f"not done within {self._limit_s:g} s; given up", 503) from None
+            raise ApiError(f"not done within {self._limit_s:g} s; cancelled", 503) from None
 
     @asynccontextmanager
     async def _alone(self, name: str) -> AsyncIterator[None]:

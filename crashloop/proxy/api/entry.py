@@ -44,7 +44,7 @@ class Settings:
 
 
 class Entry:
-    """A proxy by its name. One change at a time: the collection sees to that.
+    """A proxy by its name. One change at a time: the collection ensures that.
 
     Every change is made whole, or raises and leaves the proxy as it was, unless stated otherwise.
     """
@@ -82,7 +82,7 @@ class Entry:
         }
 
     def in_order(self) -> list[Toxic]:
-        """The toxics as Toxiproxy lists them: upstream ones first, each stream as it was made."""
+        """The toxics as Toxiproxy lists them: upstream first, each stream in order of creation."""
         return sorted(self.toxics.values(), key=lambda toxic: not toxic.is_upstream)
 
     async def begin(self, toxics: Iterable[Toxic] = ()) -> None:
@@ -253,7 +253,7 @@ class Entry:
 
 
 def _collide(one: Address, other: Address) -> bool:
-    """Whether both cannot be listened on at a time."""
+    """Whether the two addresses exclude each other."""
     if one.path or other.path:
         return one.path == other.path
     return one.port == other.port

@@ -79,7 +79,7 @@ def read_toxic(value: Any, warnings: list[str]) -> Toxic:
     if stream.lower() not in _DIRECTIONS:
         raise ApiError("stream was invalid, can be either upstream or downstream")
     if kind not in TYPES:
-        raise ApiError(f"invalid toxic type: {shown(kind)} is none of {', '.join(TYPES)}")
+        raise ApiError(f"invalid toxic type: {shown(kind)} is not one of {', '.join(TYPES)}")
     if len(name) > MAX_NAME_CHARS:
         raise ApiError(f"the name of a toxic has {MAX_NAME_CHARS} characters at most")
     fault_type = TYPES[kind]

@@ -67,5 +67,5 @@ class ToxiproxyControl:
         except (RequestException, InvalidToxic, NotFound, ProxyExists) as error:
             raise HarnessError(
                 f"Toxiproxy at {self._at} did not do {method.upper()} {path}: {error}",
-                hint="nothing of this run counts; see toxiproxy.log in the artifacts",
+                hint="this run is invalid; see toxiproxy.log in the artifacts",
             ) from error

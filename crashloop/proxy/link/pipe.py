@@ -44,7 +44,7 @@ class PipeOwner(Protocol):
 class Pipe:
     """Reads `source` from `start()` on and writes to the sink from `connect()` on.
 
-    The source is read only while the toxics, or without any the way out, have room. The end of
+    The source is read only while the toxics have room, or without toxics the outbox. The end of
     the source is passed on as a half-close after the last byte.
     """
 
