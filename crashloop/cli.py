@@ -40,7 +40,7 @@ def _path(text: str) -> Path:
 
 
 IncidentName = Annotated[
-    str, typer.Argument(metavar="INCIDENT", help="Its name, as `crashloop incidents` lists it.")
+    str, typer.Argument(metavar="INCIDENT", help="An incident from `crashloop incidents`.")
 ]
 Params = Annotated[
     list[str] | None,
@@ -53,7 +53,7 @@ Scale = Annotated[
 RealTime = Annotated[bool, typer.Option("--real-time", help="Run in real time: a time scale of 1.")]
 Seed = Annotated[
     int | None,
-    typer.Option("--seed", metavar="N", min=0, max=2**32 - 1, help="Repeat a run's random draws."),
+    typer.Option("--seed", metavar="N", min=0, max=2**32 - 1, help="Seed of every random draw."),
 ]
 Artifacts = Annotated[
     Path | None,
@@ -66,7 +66,9 @@ Artifacts = Annotated[
 ]
 PostgresBin = Annotated[
     Path | None,
-    typer.Option("--postgres-bin", metavar="DIR", parser=_path, help="Where to find postgres."),
+    typer.Option(
+        "--postgres-bin", metavar="DIR", parser=_path, help="Folder of Postgres programs."
+    ),
 ]
 EngineName = Annotated[
     str,
@@ -113,7 +115,7 @@ def _root(
 @app.command(epilog=_examples("crashloop incidents", "crashloop incidents issue-1278 --json"))
 def incidents(
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="Describe this one in full.")
+        str | None, typer.Argument(metavar="NAME", help="Describe this incident in full.")
     ] = None,
     *,
     as_json: AsJson = False,
@@ -151,7 +153,7 @@ def reproduce(
     no_live: NoLive = False,
     _debug: Debug = False,
 ) -> None:
-    """Make an incident happen on this machine, and judge from evidence whether it did."""
+    """Make an incident happen on this machine, and judge from evidence whether it happened."""
     from crashloop.commands import options  # noqa: PLC0415  heavy: only when asked for
     from crashloop.commands.reproduce import reproduce as run  # noqa: PLC0415  likewise
     from crashloop.incidents import incident as named  # noqa: PLC0415  likewise
@@ -246,7 +248,7 @@ def proxy(
     ] = None,
     events: Annotated[
         str | None,
-        typer.Option("--events", metavar="FILE", help="Write every event here; - is stdout."),
+        typer.Option("--events", metavar="FILE", help="Write events to it; - is stdout."),
     ] = None,
     until_stdin_closes: Annotated[
         bool, typer.Option("--until-stdin-closes", help="Stop when standard input is closed.")

@@ -46,7 +46,7 @@ STOP_BOUND_S = 30.0
 async def run_scenario(scenario: Scenario, options: RunOptions) -> Run:
     """Run `scenario` once and judge it.
 
-    The trace and `verdict.json` are written on every path. A harness that breaks gives a Run with
+    The trace and `verdict.json` are written on every path. If the harness breaks, the Run has
     HARNESS_ERROR. Cancellation writes INCONCLUSIVE and is raised again, as is a refusal:
     CapabilityError or UsageError if this machine or the input does not allow the run. Raises
     HarnessError if the evidence could not be written.

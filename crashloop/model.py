@@ -70,8 +70,8 @@ class Moment:
 
     def __str__(self) -> str:
         what = self.on + (f" {self.phase}" if self.phase else "")
-        whose = f" of attempt {self.attempt}" if self.attempt else ""
-        return (f"{self.after_s:g} s after " if self.after_s else "") + what + whose
+        attempt = f" of attempt {self.attempt}" if self.attempt else ""
+        return (f"{self.after_s:g} s after " if self.after_s else "") + what + attempt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -129,7 +129,7 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     A `crashloop.testing.Lab`: `run(scenario_or_incident, role=..., **params)`, `prove(incident)`,
     `seed`, `scale`, `artifacts`. Verdicts come from `crashloop.testing`. A coroutine test needs
     pytest-asyncio and no mark. Each run adds crashloop_verdict, crashloop_seed, crashloop_trace and
-    crashloop_command to the test's JUnit properties. A run whose harness broke fails the test.
+    crashloop_command to the test's JUnit properties. A run with a broken harness fails the test.
     """
     item: pytest.Item = request.node
     settings = item.config.stash[_SETTINGS]

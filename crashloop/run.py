@@ -47,7 +47,7 @@ class Run:
 
 
 def evidence_files(folder: Path, trace: Trace) -> tuple[str, ...]:
-    """The files in `folder` that the run of `trace` wrote, and nobody else's."""
+    """The files in `folder` that the run of `trace` wrote, and no others."""
     attempts = [f"attempt-{number}" for number in trace.attempts()]
     names = [*FILES, *(f"{name}.log" for name in (*attempts, *SERVERS))]
     return tuple(name for name in sorted(names) if (folder / name).is_file())

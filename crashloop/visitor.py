@@ -223,7 +223,7 @@ class Visitor:
 
 
 async def _connect(address: tuple[str, int]) -> int:
-    """What connect() says there: 0 where somebody listens, ECONNREFUSED where nobody does.
+    """The result of a connect(): 0 if a process listens there, ECONNREFUSED if none does.
 
     Any other number (no answer within CONNECT_BOUND_S, no route) says nothing about the port.
     """

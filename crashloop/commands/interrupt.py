@@ -35,7 +35,7 @@ def run(
     on_abandon: Callable[[signal.Signals, int], None],
     bound_s: float = TIDY_BOUND_S,
 ) -> T:
-    """Run `work` to its end in a new event loop; gives its result.
+    """Run `work` to its end in a new event loop; return its result.
 
     The first signal cancels it, and Interrupted is raised when it has ended. A second signal, or
     `bound_s` seconds, calls `on_abandon` with signal and exit status, and ends this process at

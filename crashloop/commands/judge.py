@@ -29,7 +29,7 @@ _MAX_ROLE_CHARS = 40
 
 
 def judge(path: Path, *, current: bool, as_json: bool) -> int:
-    """Judge and show the trace at `path`; gives the verdict's exit status.
+    """Judge and show the trace at `path`; return the verdict's exit status.
 
     `current`: by the signature that today's incident has for the same role and parameters, and
     where the two differ. UsageError for a file that is not a trace, or an unknown incident.

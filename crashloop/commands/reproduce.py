@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def reproduce(scenario: Scenario, options: RunOptions, *, as_json: bool, no_live: bool) -> int:
-    """Run the scenario once and show it; gives its verdict's exit status."""
+    """Run the scenario once and show it; return its verdict's exit status."""
     session = Session(options, as_json=as_json, no_live=no_live)
 
     async def work() -> Run:

@@ -62,7 +62,7 @@ PARAMETERS: dict[str, Parameter] = {
     "fault": Parameter(
         default="hold",
         choices=("hold", "black_hole", "connect_delay", "refuse", "latency"),
-        says="how the scaling connector shows",
+        says="the effect of the scaling connector",
     ),
     "transport": Parameter(
         default="unix", choices=("unix", "tcp"), says="how the app reaches Postgres"

@@ -34,7 +34,7 @@ class FaultProxy:
 
     An async context manager on the running loop (asyncio or uvloop). It listens while the body
     runs, and closes every link on leaving. `emit` is called for each event when it happens.
-    `watch_pids` gives the processes whose sessions a TCP client may belong to. `name` begins the
+    `watch_pids` returns processes; a TCP client may be in the session of one. `name` begins the
     name of each link, so give every proxy of one trace its own. `seed` decides every draw:
     toxicity, jitter, sizes. `dial_limit_s` bounds one upstream connect, in wall seconds; an
     upstream host is looked up for each connection. `busy_poll` shortens round trips and costs

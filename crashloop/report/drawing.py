@@ -156,7 +156,7 @@ class _Grid:
         return line(Span(f"{f'attempt {attempt.number}':{LEFT}}", Tone.PLAIN), *row.spans())
 
     def _phase(self, row: _Row, phase: PhaseSpan) -> int:
-        """Draw one phase; gives the column after it."""
+        """Draw one phase; return the column after it."""
         glyph = str(getattr(self._glyphs, phase.outcome.value))
         tone, label_tone = _TONES[phase.outcome]
         words = {Outcome.COMPLETED: "phase done", Outcome.CUT: "phase cut short"}

@@ -73,7 +73,7 @@ class Feed:
 
 
 class LiveView:
-    """A context manager whose `on_event` feeds a timeline that redraws itself 8 times a second.
+    """A context manager; `on_event` feeds a timeline that is redrawn 8 times a second.
 
     The view is removed at the end, where the report is printed. A thread draws, so that a slow
     terminal does not delay the run.
@@ -151,7 +151,7 @@ def _doing(attempt: AttemptSpan, history: History) -> str:
 
 
 class PlainProgress:
-    """A context manager whose `on_event` writes a line for each important event.
+    """A context manager; `on_event` writes a line for each important event.
 
     `width` is that of a terminal, where lines are wrapped; 0 where nothing is to be wrapped.
     """

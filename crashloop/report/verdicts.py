@@ -73,10 +73,10 @@ def proof_lines(
 def compared_lines(compared: Comparison, *, width: int) -> Iterator[Line]:
     """How a trace is judged by its own signature and by today's, and where they differ."""
     yield line(Span("Judged by today's signature", Tone.HEAD))
-    for whose, judgement in (("recorded", compared.recorded), ("today", compared.today)):
+    for side, judgement in (("recorded", compared.recorded), ("today", compared.today)):
         if judgement is not None:
             yield line(
-                f"  {whose:10}",
+                f"  {side:10}",
                 Span(f" {judgement.verdict} ", TONES[judgement.verdict]),
                 Span(f"  signature {judgement.digest[:12]}", Tone.DIM),
             )
@@ -88,5 +88,5 @@ def compared_lines(compared: Comparison, *, width: int) -> Iterator[Line]:
         yield line("  the two signatures and what they find are the same")
     for one in compared.differences:
         yield line(Span(f"  {one.what}", Tone.DOUBT))
-        for whose, text in (("recorded", one.recorded), ("today", one.today)):
-            yield from paragraph(f"{whose:9} {text}", width=width, indent="    ", hanging=" " * 14)
+        for side, text in (("recorded", one.recorded), ("today", one.today)):
+            yield from paragraph(f"{side:9} {text}", width=width, indent="    ", hanging=" " * 14)

@@ -93,8 +93,8 @@ class LabRun:
     def expect(self, verdict: Verdict | str) -> Self:
         """Return the run if it ended with `verdict`; else raise VerdictMismatch with the evidence.
 
-        A run whose harness broke fails its test at the latest when the test ends, unless the test
-        has expected HARNESS_ERROR.
+        A run with a broken harness fails its test, at the latest when the test ends, unless the
+        test expects HARNESS_ERROR.
         """
         __tracebackhide__ = True
         expected = read_verdict(verdict)

@@ -112,7 +112,7 @@ class PathEvents:
         return begun[-1] if begun else None
 
     def _attempt_of(self, client: str, mono_ns: int) -> ContainerAttempt | None:
-        """The attempt whose container has this address; None for any other client."""
+        """The attempt with this container address; None for any other client."""
         attempt = self._attempt_at(mono_ns)
         host, _, _ = client.rpartition(":")
         is_its = attempt is not None and attempt.address is not None and attempt.address[0] == host

@@ -1,4 +1,4 @@
-"""What earlier runs have left on the daemon, and which of it nobody uses."""
+"""Find what earlier runs left on the daemon, and what of it is unused."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def find_runs(client: Any) -> list[Leftover]:
 def find_images(client: Any, *, besides: Collection[str] = ()) -> list[Done]:
     """List the images that crashloop built: LEFT if a container uses them, else PLANNED. Blocking.
 
-    An image inherits the labels of its base, so ours are those whose name has their content's
-    digest; any other may be a user's own. Containers with an id in `besides` are not counted as
+    An image inherits the labels of its base, so ours are those with their content's digest in their
+    name; any other may be a user's own. Containers with an id in `besides` are not counted as
     users: a dry run would have removed them.
     """
     with sdk_errors("the images that crashloop built could not be listed"):

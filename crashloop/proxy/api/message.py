@@ -37,7 +37,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """An answer with a body at once, or with `stream`, whose parts are sent as they come."""
+    """An answer with a whole body, or with a `stream` of parts that are sent as they come."""
 
     status: int = 200
     body: bytes = b""

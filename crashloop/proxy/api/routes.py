@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     Handler = Callable[..., Awaitable[Response]]
 
 TOXIPROXY_VERSION = "2.12.0"
-"""Whose API this is; clients ask for 2.x."""
+"""The version of Toxiproxy's API; clients ask for 2.x."""
 
 MAX_EVENT_READERS = 64
 MAX_PIDS = 4096
@@ -43,7 +43,7 @@ _ANY = "*"
 class Routes:
     """Answers requests; never raises, except when it is cancelled.
 
-    `watched` holds the processes whose SYNs the proxies look for.
+    `watched` holds the processes to look for behind SYNs.
     """
 
     def __init__(

@@ -30,7 +30,7 @@ class Wanted:
 
 
 def new_proxy(value: Any, warnings: list[str], *, where: str = "") -> Wanted:
-    """The proxy that a client wants; ApiError 400, whose message ends with `where`."""
+    """The proxy that a client wants; ApiError 400 with a message that ends with `where`."""
     members = Members(value, f"the proxy{where}", warnings)
     name = members.take("name", str, "")
     settings = _settings(members, Settings(listen="", upstream=""))

@@ -1,4 +1,4 @@
-"""A Unix socket that accepts or refuses, and whose file stays in place."""
+"""A Unix socket that accepts or refuses, while its file stays in place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A listener whose accept queue is full: the kernel drops the SYNs that are steered to it."""
+"""A listener with a full accept queue: the kernel drops the SYNs that are steered to it."""
 
 from __future__ import annotations
 

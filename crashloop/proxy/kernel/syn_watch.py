@@ -1,4 +1,4 @@
-"""Kernel receipts: the clients whose SYNs a closed gate drops."""
+"""Kernel receipts: the clients that wait while a closed gate drops their SYNs."""
 
 from __future__ import annotations
 
