@@ -14,7 +14,7 @@ PHASE_ENDS = ("phase.completed", "phase.failed", "phase.degraded")
 
 
 def seconds(data: Mapping[str, Any], key: str) -> float | None:
-    """The time under `key`; None if it is no number, negative, or beyond any run."""
+    """The time under `key`; None if it is not a number, negative, or too large."""
     value = data.get(key)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None

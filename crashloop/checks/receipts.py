@@ -88,7 +88,7 @@ def receipts_not_contradicted(trace: Trace) -> Result:
         if healed and event.mono_ns > healed[0].mono_ns:
             return saw_nothing(
                 f"fault {event.data['fault']} still held a connection of attempt "
-                f"{event.attempt} after it was said to be healed",
+                f"{event.attempt} after its heal",
                 [healed[0], event],
             )
         until_ns = _hold_end_ns(trace, event)

@@ -48,7 +48,7 @@ def short(path: Path) -> str:
 
 
 def print_json(document: Any) -> None:
-    """One document to standard output; a reader that went away is no error."""
+    """One document to standard output; a reader that went away is not an error."""
     try:
         sys.stdout.write(json.dumps(document, indent=2) + "\n")
         sys.stdout.flush()

@@ -133,7 +133,7 @@ async def targets_of(address: Address) -> tuple[Target, ...]:
     try:
         found = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
     except UnicodeError as error:
-        raise OSError(f"{address.host!r} is no name of a host: {error}") from error
+        raise OSError(f"{address.host!r} is not a host name: {error}") from error
     return tuple(dict.fromkeys(map(_target, found)))
 
 

@@ -263,7 +263,7 @@ def encode(fault: Fault) -> dict[str, Scalar]:
 def decode(kind: type[Fault], values: Mapping[str, Scalar], **others: Any) -> Fault:
     """The fault of this kind with attributes in the API's names and units.
 
-    `others` are fields that are no attributes there: toxicity and direction. Raises UsageError.
+    `others` are fields that are not attributes there: toxicity and direction. Raises UsageError.
     """
     given = {
         name: one.decode(values[one.name])

@@ -244,7 +244,7 @@ PROXIES: list[Any] = [
         harness_parts.StuckProxy,
         "",
         "receipts_not_contradicted",
-        "still held a connection of attempt 2 after it was said to be healed",
+        "still held a connection of attempt 2 after its heal",
         id="stuck",
         marks=pytest.mark.slow,
     ),

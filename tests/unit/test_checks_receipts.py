@@ -205,7 +205,7 @@ CASES = [
             ),
             "a fault that continues after its heal contradicts the heal": (
                 HELD_AFTER_THE_HEAL,
-                "still held a connection of attempt 4 after it was said to be healed",
+                "still held a connection of attempt 4 after its heal",
             ),
             "no receipt, nothing to contradict": (
                 without(REPRODUCTION, "link.held"),

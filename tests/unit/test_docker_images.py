@@ -53,5 +53,5 @@ def test_a_folder_without_wheels_is_named_with_its_variable(tmp_path: Path, cont
 
 
 def test_a_missing_folder_has_no_wheels(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="is no folder with wheels"):
+    with pytest.raises(UsageError, match="is not a folder with wheels"):
         Images.from_environment({variable("wheels"): str(tmp_path / "missing")})

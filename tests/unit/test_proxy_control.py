@@ -67,7 +67,7 @@ def test_an_answer_that_is_not_json_is_the_servers_fault(body: bytes) -> None:
 def test_a_server_that_is_not_a_crashloop_proxy_is_recognised() -> None:
     with (
         answering({"version": "2.12.0"}) as server,
-        pytest.raises(HarnessError, match="is no crashloop proxy"),
+        pytest.raises(HarnessError, match="is not a crashloop proxy"),
     ):
         Control(server.url).settle()
 

@@ -110,7 +110,7 @@ class Gate:
         done = self._iptables(["-I", *rule])
         if done.returncode:
             return {"error": done.stderr.strip()[:300]}
-        self._read()  # segments from before the rule are no receipts
+        self._read()  # segments from before the rule are not receipts
         self._rules[fault], self._shut_by = rule, fault
         report("gate.closed", {"fault": fault, "mode": how}, time.monotonic_ns())
         observed = await self._connect()
@@ -119,7 +119,7 @@ class Gate:
 
     def _open(self, fault: str) -> dict[str, Any]:
         self._read()
-        self._shut_by = ""  # segments from now on are no receipts
+        self._shut_by = ""  # segments from now on are not receipts
         done = self._iptables(["-D", *self._rules.pop(fault)])
         if done.returncode:
             return {"error": done.stderr.strip()[:300]}

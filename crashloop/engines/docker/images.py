@@ -59,7 +59,7 @@ class Images:
         images = cls(**given)
         if images.wheels and not any(Path(images.wheels).glob("*.whl")):
             raise UsageError(
-                f"{names['wheels']}={images.wheels} is no folder with wheels",
+                f"{names['wheels']}={images.wheels} is not a folder with wheels",
                 hint="fill it with `pip download`, or unset the variable to use the package index",
             )
         return images

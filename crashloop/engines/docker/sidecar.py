@@ -48,7 +48,7 @@ class Sidecar(RemoteProxy):
         self._emit("proxy.started", facts, time.monotonic_ns())
 
     def stopping(self) -> None:
-        """From now on its end is no failure."""
+        """Note that its end is not a failure from now on."""
         self._stopping = True
 
     def _end(self, why: str) -> None:

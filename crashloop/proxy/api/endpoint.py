@@ -46,7 +46,7 @@ async def listening(text: str) -> Address:
 def upstream(text: str) -> tuple[Address, str]:
     """Where to forward to, and what is wrong with it, if anything; a host name is not looked up.
 
-    A text that is no address becomes one where every connect() fails at once.
+    A text that is not an address becomes one to which every connect() fails at once.
     """
     if "://" in text:
         return NOWHERE, f"upstream {text!r} is a URL and cannot be dialled: give HOST:PORT"

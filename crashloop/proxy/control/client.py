@@ -136,7 +136,7 @@ class Control:
             raise self._rejected(asked, response)
         if not seq.isdecimal():
             raise HarnessError(
-                f"what answers at {self.url} is no crashloop proxy",
+                f"what answers at {self.url} is not a crashloop proxy",
                 hint="give the address that crashloop proxy prints",
             )
         answer = self._read(asked, response.text) if response.content else None
