@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import re
 import socket
 import socketserver
@@ -12,12 +11,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from node_client import node_client_or_skip
+from terminal import on_a_terminal
 from toxiproxy_server import running, toxiproxy_or_skip
 
 if TYPE_CHECKING:
@@ -376,14 +375,12 @@ def test_toxiproxy_cli_prints_the_same_tables_in_a_terminal(
 ) -> None:
     assert cli("toxic", "add", "-t", "latency", "-a", "latency=1", "db")[1] == 0
     program = toxiproxy_or_skip().cli
-    ours, theirs = pty.openpty()
     shown = f"{db[0]}:{db[1]}"
-    with closing(os.fdopen(ours, "rb", buffering=0)) as terminal:
-        process = subprocess.Popen([program, "-h", server.url, "inspect", "db"], stdout=theirs)
-        os.close(theirs)
-        assert process.wait(LIMIT_S) == 0
-        text = terminal.read(100_000).decode().replace("\r\n", "\n")
-    assert text == (
+
+    status, text = on_a_terminal([str(program), "-h", server.url, "inspect", "db"], limit_s=LIMIT_S)
+
+    assert status == 0
+    assert text.replace("\r\n", "\n") == (
         f"\x1b[35mName: \x1b[0mdb\t\x1b[34mListen: \x1b[0m{shown}\t"
         f"\x1b[33mUpstream: \x1b[0m{upstream}\n"
         f"\x1b[0m{'=' * 70}\n"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import pty
 import signal
 import subprocess
 import sys
@@ -14,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from terminal import on_a_terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 COMMAND = (sys.executable, "-P", "-m", "crashloop")
 DEADLINE_S = 60.0
@@ -139,9 +139,9 @@ def test_a_terminal_gets_colours_and_a_dumb_one_or_no_color_gets_none(
 ) -> None:
     _, folder = reproduced
 
-    assert "\x1b[31m" in on_a_terminal("judge", "run", folder=folder)[1]
-    assert "\x1b[31m" not in on_a_terminal("judge", "run", folder=folder, NO_COLOR="1")[1]
-    assert ESCAPE not in on_a_terminal("judge", "run", folder=folder, TERM="dumb")[1]
+    assert "\x1b[31m" in shown("judge", "run", folder=folder)[1]
+    assert "\x1b[31m" not in shown("judge", "run", folder=folder, NO_COLOR="1")[1]
+    assert ESCAPE not in shown("judge", "run", folder=folder, TERM="dumb")[1]
 
 
 def test_a_stream_that_takes_ascii_only_gets_a_timeline_too(reproduced: Reproduced) -> None:
@@ -173,25 +173,16 @@ def test_a_full_standard_output_is_reported_and_is_not_a_bug(reproduced: Reprodu
     assert "bug" not in err
 
 
-def on_a_terminal(
+def shown(
     *words: str,
     folder: Path,
-    meanwhile: Callable[[subprocess.Popen[bytes]], None] = lambda _: None,
+    meanwhile: Callable[[subprocess.Popen[bytes]], None] | None = None,
     **environment: str,
 ) -> tuple[int, str]:
-    """Run a command with a terminal as its standard output; its status and what was drawn."""
-    ours, theirs = pty.openpty()
+    """Run a command on a terminal; its status and what was drawn."""
     env = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100", "LINES": "40", **environment}
-    process = subprocess.Popen(
-        [*COMMAND, *words], cwd=folder, env=env, stdout=theirs, stderr=theirs, stdin=theirs
-    )
-    os.close(theirs)
-    meanwhile(process)
-    drawn = b""
-    with os.fdopen(ours, "rb", buffering=0) as screen, contextlib.suppress(OSError):
-        while chunk := screen.read(65536):  # Linux raises EIO when the other side is closed
-            drawn += chunk
-    return process.wait(timeout=DEADLINE_S), drawn.decode()
+    command = [*COMMAND, *words]
+    return on_a_terminal(command, cwd=folder, env=env, meanwhile=meanwhile, limit_s=DEADLINE_S)
 
 
 def test_on_a_terminal_a_run_is_drawn_and_an_interrupted_one_leaves_timeline_and_verdict(
@@ -201,7 +192,7 @@ def test_on_a_terminal_a_run_is_drawn_and_an_interrupted_one_leaves_timeline_and
         awaited("link.held", tmp_path)
         process.send_signal(signal.SIGINT)
 
-    status, drawn = on_a_terminal(
+    status, drawn = shown(
         "reproduce", "issue-1278", "--artifacts", "run", folder=tmp_path, meanwhile=interrupt
     )
 
@@ -297,3 +288,36 @@ def test_a_proof_ends_with_0_and_a_table_of_four_runs(tmp_path: Path) -> None:
     assert done.stdout.count("✓ ok") == 4
     assert " PROVEN " in done.stdout
     assert json.loads((tmp_path / "proof" / "proof.json").read_text())["proven"] is True
+
+
+@linux_only
+@pytest.mark.slow
+def test_a_full_disk_is_named_and_leaves_nothing_running(tmp_path: Path, tiny_disk: Path) -> None:
+    (tmp_path / "run").symlink_to(tiny_disk)
+
+    done = crashloop(
+        "reproduce", "issue-1278", "--role", "control", "--artifacts", "run", folder=tmp_path
+    )
+
+    assert done.returncode == 12
+    assert "error: " in done.stderr
+    assert "disk" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert left_behind(tmp_path) == []
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a disk of 16 kB; only root can make one."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a tmpfs")
+    disk = tmp_path / "tiny"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(disk)]
+    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"cannot mount a tmpfs here: {mounted.stderr.strip()}")
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)  # noqa: S607
