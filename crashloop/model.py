@@ -159,7 +159,7 @@ class Signature:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Signature:
-        """Read what `to_json` wrote; KeyError or TypeError where it is something else."""
+        """Read what `to_json` wrote; KeyError or TypeError if it is something else."""
         signature = cls(
             name=data["name"],
             require=tuple(CheckSpec(**c) for c in data["require"]),

@@ -36,7 +36,7 @@ def new_seed() -> int:
 class RunOptions:
     """How to run a scenario: `artifacts` None chooses a new folder under ./crashloop-artifacts.
 
-    `command` is what runs it again, where that is not the command line of `rerun_command`. `engine`
+    `command` is what runs it again, if that is not the command line of `rerun_command`. `engine`
     is what it runs on; a test of the harness puts a broken one here.
     """
 

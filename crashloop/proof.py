@@ -111,7 +111,7 @@ async def prove(
 ) -> Proof:
     """Run control, reproduction, remedy and unplugged, one after the other, with one seed.
 
-    Writes `proof.json` and a folder for each run. Ends early only where the harness broke; refuses
+    Writes `proof.json` and a folder for each run. Ends early only if the harness broke; refuses
     before the first run what a later one could not do.
     """
     scenarios = {role: incident.scenario(role, **params) for role in EXPECTED}

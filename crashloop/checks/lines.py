@@ -1,4 +1,4 @@
-"""What a line of the app's log says; None or nothing where it cannot be read."""
+"""What a line of the app's log says; None or nothing if it cannot be read."""
 
 from __future__ import annotations
 

@@ -140,7 +140,7 @@ def _where(event: Event) -> str:
 
 
 def _planned_limit_s(trace: Trace, event: Event) -> float | None:
-    """The limit that the scenario gave the phase, in the incident's seconds, where it gave one."""
+    """The limit that the scenario gave the phase, in the incident's seconds, if it gave one."""
     timers = (trace.scenario.get("app") or {}).get("timers_s") or {}
     name = f"PHASE_{str(event.data.get('phase')).upper()}_LIMIT_S"
     return next((seconds(timers, key) for key in timers if key.endswith(name)), None)

@@ -158,7 +158,7 @@ def _first_touch_ns(receipt: Event) -> int:
 
 
 def phase_start_ns(trace: Trace, ended: Event) -> int:
-    """When the phase that ends with this event began; 0 where nothing says so."""
+    """When the phase that ends with this event began; 0 if nothing says so."""
     started = phase_started(trace, ended)
     return 0 if started is None else started.mono_ns
 

@@ -95,7 +95,7 @@ def golden_path(trace: Trace) -> Result:
 def no_connection_left(trace: Trace) -> Result:
     """After an attempt's end, none of the app's sessions that it could have begun was left.
 
-    Nothing is known where the harness did not count, was never shown to see such a session, or
+    Nothing is known if the harness did not count, was never shown to see such a session, or
     where no attempt reached Postgres, so that none had a session to leave.
     """
     exits = trace.of("process.exited")

@@ -41,7 +41,7 @@ def _head(history: History, terminal: Terminal) -> list[Line]:
 
 
 def short(path: Path) -> str:
-    """The path from here, where it is below."""
+    """The path from here, if it is below."""
     with contextlib.suppress(ValueError):
         return str(path.absolute().relative_to(Path.cwd()))
     return str(path)

@@ -85,7 +85,7 @@ class Engine(Protocol):
     def open(cls, setup: Setup) -> AbstractAsyncContextManager[Engine]:
         """Start database, cache and proxy; end everything on leaving, attempts included.
 
-        Raises CapabilityError where this machine or engine cannot run the scenario, HarnessError
+        Raises CapabilityError if this machine or engine cannot run the scenario, HarnessError
         where something did not start.
         """
 

@@ -51,7 +51,7 @@ class Inspector:
             ) from error
 
     async def sessions(self, role: str, *, begun_by_ns: int | None = None) -> int:
-        """How many sessions `role` has now; of those begun by an instant, where one is given.
+        """How many sessions `role` has now; of those begun by an instant, if one is given.
 
         Sessions are counted by role, since an app need not set an application_name.
         """

@@ -60,7 +60,7 @@ def identity(pid: int) -> str | None:
     if _PROC.joinpath("self", "stat").exists():
         fields = _stat_fields(pid)
         return None if fields is None or fields[_STATE] in "ZX" else fields[_STARTED]
-    import subprocess  # noqa: PLC0415  needed only where there is no /proc
+    import subprocess  # noqa: PLC0415  needed only if there is no /proc
 
     command = ["/bin/ps", "-o", "state=,lstart=", "-p", str(pid)]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  fixed

@@ -60,7 +60,7 @@ class Template:
 
 
 def cache_folder(account: Account | None, explicit: Path | None = None) -> Path:
-    """The folder for what outlives a run, made where missing; `explicit` overrides the choice.
+    """The folder for what outlives a run, made if missing; `explicit` overrides the choice.
 
     XDG_CACHE_HOME/crashloop or ~/.cache/crashloop, where that cannot be made
     /var/tmp/crashloop-UID. For root /var/cache/crashloop, passable (0711), since its servers run as
@@ -106,7 +106,7 @@ def _verify_owner(folder: Path, status: os.stat_result) -> None:
 async def template(
     workspace: Workspace, binaries: PostgresBinaries, *, cache_dir: Path | None = None
 ) -> Template:
-    """The template for these binaries, made first where there is none (about 0.5 s).
+    """The template for these binaries, made first if there is none (about 0.5 s).
 
     Runs that need it at once wait for the one that makes it. It appears complete or not at all: a
     kill in the middle leaves nothing that a later run would use. Raises HarnessError when the cache

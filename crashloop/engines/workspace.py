@@ -61,7 +61,7 @@ class Workspace:
 
 
 def short_parent() -> Path:
-    """The parent of runs' folders: /dev/shm where it is writable with 512 MiB free, else /tmp."""
+    """The parent of runs' folders: /dev/shm if it is writable with 512 MiB free, else /tmp."""
     with contextlib.suppress(OSError):
         roomy = shutil.disk_usage(MEMORY).free >= MEMORY_WANTED_BYTES
         if roomy and os.access(MEMORY, os.W_OK | os.X_OK):

@@ -157,9 +157,9 @@ class FaultProxy:
                 self.enabled = True
 
     async def inject(self, fault_id: str, fault: Fault) -> None:
-        """Turn a fault on; it acts when this returns, and is proven to act where that is possible.
+        """Turn a fault on; it acts when this returns, and is proven to act if that is possible.
 
-        Raises CapabilityError where this address or machine cannot do it, UsageError when the
+        Raises CapabilityError if this address or machine cannot do it, UsageError when the
         id is taken or another gate fault is on, HarnessError when the proof fails. After
         an error the fault is off.
         """

@@ -50,12 +50,12 @@ def number(value: object) -> float | None:
 
 
 def mapping(value: object) -> dict[str, Any]:
-    """The value where it is a JSON object, else an empty one."""
+    """The value if it is a JSON object, else an empty one."""
     return value if isinstance(value, dict) else {}
 
 
 def listing(value: object) -> list[Any]:
-    """The value where it is a JSON array, else an empty one."""
+    """The value if it is a JSON array, else an empty one."""
     return list(value) if isinstance(value, list | tuple) else []
 
 

@@ -117,7 +117,7 @@ class _Grid:
         yield line(" " * LEFT, *marks.spans())
 
     def fault(self, fault: FaultSpan) -> Line:
-        """One fault's bar, its name inside where there is room, else after it."""
+        """One fault's bar, its name inside if there is room, else after it."""
         row = _Row(self._axis + RIGHT)
         start = self._column(fault.start_s)
         end = max(start + 1, self._column(min(fault.end_s, self._end_s)))

@@ -130,7 +130,7 @@ class _Events:
                 self._of_attempt.setdefault(event.attempt, []).append(event)
 
     def making(self) -> object:
-        """What is pulled or built, where that is the latest thing that happened."""
+        """What is pulled or built, if that is the latest thing that happened."""
         missing = self._by_kind.get("image.missing", [])
         return missing[-1].data.get("what", "") if missing else ""
 
@@ -253,7 +253,7 @@ class _Events:
 
 
 def _command(value: object) -> str:
-    """The command that runs it again, where it is one of ours; readers paste it into a shell."""
+    """The command that runs it again, if it is one of ours; readers paste it into a shell."""
     text = clean(value, 2000) if isinstance(value, str) else ""
     try:
         words = shlex.split(text)

@@ -79,7 +79,7 @@ ASCII = Glyphs(
 
 
 def glyphs_for(encoding: str | None) -> Glyphs:
-    """Unicode's where the stream can take them, else ASCII's."""
+    """Unicode's if the stream can take them, else ASCII's."""
     try:
         "".join(getattr(UNICODE, name) for name in UNICODE.__slots__).encode(encoding or "ascii")
     except (UnicodeEncodeError, LookupError):

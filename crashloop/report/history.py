@@ -96,7 +96,7 @@ class Golden:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """How the run ended; `failure` and `hint` where the harness broke."""
+    """How the run ended; `failure` and `hint` if the harness broke."""
 
     how: str = ""
     failure: str = ""

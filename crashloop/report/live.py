@@ -153,7 +153,7 @@ def _doing(attempt: AttemptSpan, history: History) -> str:
 class PlainProgress:
     """A context manager; `on_event` writes a line for each important event.
 
-    `width` is that of a terminal, where lines are wrapped; 0 where nothing is to be wrapped.
+    `width` is that of a terminal, where lines are wrapped; 0 if nothing is to be wrapped.
     """
 
     def __init__(self, *, scale: float, stream: IO[str], width: int = 0) -> None:

@@ -67,7 +67,7 @@ class Terminal:
 
     @property
     def width(self) -> int:
-        """Columns to draw to: the terminal's, 120 at most; 100 where it is a pipe or a file."""
+        """Columns to draw to: the terminal's, 120 at most; 100 if it is a pipe or a file."""
         if self._is_a_tty:
             return min(self.console.width, MAX_WIDTH)
         return shutil.get_terminal_size((PIPED_WIDTH, 24)).columns

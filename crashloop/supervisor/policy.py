@@ -67,7 +67,7 @@ POLICIES = {
 
 
 def parse_policy(text: str) -> RestartPolicy:
-    """Read a name of `POLICIES`, with a count (`on-failure:6`) where the policy takes one.
+    """Read a name of `POLICIES`, with a count (`on-failure:6`) if the policy takes one.
 
     UsageError for anything else.
     """

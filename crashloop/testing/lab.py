@@ -83,7 +83,7 @@ class Lab:
 
         `role` is one of a proof's four (default: reproduction); a Scenario brings its own.
         `time_scale` replaces the session's. Takes a few wall seconds. Skips the test, with the
-        reason, where this machine or engine cannot do what the scenario needs. Raises UsageError
+        reason, if this machine or engine cannot do what the scenario needs. Raises UsageError
         for an unknown incident, role or parameter, HarnessError if nothing could be started; if the
         harness breaks later, the run has HARNESS_ERROR.
         """

@@ -67,7 +67,7 @@ def command_lines(again: str, command: str) -> list[str]:
 
 
 def run_output(run: Run) -> list[str]:
-    """The app's last lines, where the run was not plainly reproduced and an attempt failed."""
+    """The app's last lines, if the run was not plainly reproduced and an attempt failed."""
     from crashloop.report import events, lines, summary  # noqa: PLC0415  only to show a failure
 
     if run.verdict is Verdict.REPRODUCED:

@@ -108,7 +108,7 @@ class LabRun:
         return self
 
     def unanswered_failure(self) -> HarnessError | None:
-        """The harness's failure where the test has not expected one, else None."""
+        """The harness's failure if the test has not expected one, else None."""
         return None if self._expected else harness_failure(self._run)
 
 
@@ -135,7 +135,7 @@ class LabProof:
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        """Each run with its role and, where it did not end as it must, its shortfall."""
+        """Each run with its role and, if it did not end as it must, its shortfall."""
         return self._proof.steps
 
     @property
@@ -163,7 +163,7 @@ class LabProof:
         return self
 
     def unanswered_failure(self) -> HarnessError | None:
-        """The harness's failure where the test has not expected one, else None."""
+        """The harness's failure if the test has not expected one, else None."""
         broke = [harness_failure(step.run) for step in self.steps]
         return None if self._expected else next(filter(None, broke), None)
 

@@ -16,7 +16,7 @@ _HINT = "give the trace.jsonl that a run wrote into its artifacts folder"
 
 
 def read_trace(path: Path) -> Trace:
-    """Read `path`; UsageError with file and line where it is not a trace of ours."""
+    """Read `path`; UsageError with file and line if it is not a trace of ours."""
     try:
         if path.is_dir():
             path = path / "trace.jsonl"

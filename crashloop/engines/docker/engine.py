@@ -197,7 +197,7 @@ class DockerEngine:
             await blocking(self._project.remove)
 
     def _count_lines(self, whole: int) -> None:
-        """Emit `app.truncated` where the attempts' logs lack lines of the container's log."""
+        """Emit `app.truncated` if the attempts' logs lack lines of the container's log."""
         received = sum(each.log.lines for each in self._attempts())
         if received < whole <= MAX_LOG_LINES:
             why = f"Docker's log has {whole} lines, of which {received} were received"

@@ -38,7 +38,7 @@ TAIL_LINES = 12
 class Images:
     """The images of a run, each overridden by its variable, such as CRASHLOOP_DOCKER_CACHE_IMAGE.
 
-    `app_image` and `sidecar_image` are built from `base_image` where they are empty, with the
+    `app_image` and `sidecar_image` are built from `base_image` if they are empty, with the
     packages of the index that `pip_options` names, or without an index from the folder `wheels`.
     """
 
@@ -98,7 +98,7 @@ def ready(daemon: Daemon, images: Images, *, say: Callable[[str], None]) -> Imag
 
 
 def _pulled(daemon: Daemon, image: str, field: str, say: Callable[[str], None]) -> str:
-    """The image's id; it is pulled first where it is missing."""
+    """The image's id; it is pulled first if it is missing."""
     found = _find(daemon, image)
     if found:
         return found
@@ -117,7 +117,7 @@ def _pulled(daemon: Daemon, image: str, field: str, say: Callable[[str], None]) 
 def _built(
     daemon: Daemon, images: Images, name: str, context: Context, say: Callable[[str], None]
 ) -> str:
-    """The tag of an image of ours; it is built first where no image has this content."""
+    """The tag of an image of ours; it is built first if no image has this content."""
     base = _pulled(daemon, images.base_image, "base_image", say)
     arguments = {"BASE": images.base_image, "PIP_OPTIONS": images.pip_options}
     wheels = variable("wheels")

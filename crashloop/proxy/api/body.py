@@ -47,7 +47,7 @@ class Members:
         self._left = {key.lower(): (key, one) for key, one in members.items()}
 
     def take(self, name: str, kind: type[T], default: D) -> T | D:
-        """Read one member; ApiError 400 where it is of another type."""
+        """Read one member; ApiError 400 if it is of another type."""
         self._known.append(name)
         _, value = self._left.pop(name.lower(), ("", None))
         return default if value is None else typed(value, kind, f"{name} of {self._what}")

@@ -92,7 +92,7 @@ def _parse(text: str) -> Address:
 
 
 async def _looked_up(host: str) -> str:
-    """An IP address of a host; an IPv4 one where there is any, as Go prefers."""
+    """An IP address of a host; an IPv4 one if there is any, as Go prefers."""
     try:
         return str(ipaddress.ip_address(host))
     except ValueError:

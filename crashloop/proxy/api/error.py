@@ -29,7 +29,7 @@ def bad_body(why: str) -> ApiError:
 
 
 def of_data_plane(error: CrashloopError, *, usage_status: int) -> ApiError:
-    """A data plane's error: 501 where this machine cannot do it, 500 where a proof failed.
+    """A data plane's error: 501 if this machine cannot do it, 500 if a proof failed.
 
     An ApiError is returned unchanged.
     """

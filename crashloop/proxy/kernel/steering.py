@@ -34,7 +34,7 @@ def steer(
 ) -> None:
     """Send each SYN of the sources to one listener of the group and every other SYN elsewhere.
 
-    `to` and `others` are OPEN or FULL; where no such listener exists the kernel chooses among the
+    `to` and `others` are OPEN or FULL; if no such listener exists the kernel chooses among the
     rest. Segments that begin no connection go to OPEN. Raises OSError if the kernel declines.
     """
     bpf.load(listener, _SO_ATTACH_REUSEPORT_CBPF, list(program(sources, to=to, others=others)))

@@ -78,7 +78,7 @@ class Timers:
             self._cancelled = 0
 
     def _set(self) -> None:
-        """Set the wake-up for the first timer, or keep the loop turning where that is near."""
+        """Set the wake-up for the first timer, or keep the loop turning if that is near."""
         if not self._heap or self._turning:
             return
         due_ns = self._heap[0][0]
