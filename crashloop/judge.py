@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 
     from crashloop.trace.event import Trace
 
+DEATHS = {
+    "database.died": "Postgres",
+    "cache.died": "the cache",
+    "proxy.died": "the fault proxy",
+}
+
 
 def recorded_signature(trace: Trace) -> Signature:
     """The signature that the trace's header carries, the one the run was made for.
@@ -85,6 +91,8 @@ def _ended_early(trace: Trace) -> tuple[Verdict, str] | None:
     """The verdict on a run that did not end as runs do, whatever its events show; else None."""
     if broke := trace.first("harness.failed"):
         return Verdict.HARNESS_ERROR, f"the harness broke: {broke.data.get('message')}"
+    if died := trace.first(*DEATHS):
+        return Verdict.HARNESS_ERROR, f"{DEATHS[died.kind]} died during the run"
     if refused := trace.first("run.refused"):
         return Verdict.INCONCLUSIVE, f"the run was refused: {refused.data.get('message')}"
     if trace.first("run.interrupted"):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from crashloop.clock import NS_PER_S
 from crashloop.engines.process import Process, describe_exit, finish, start, terminate
+from crashloop.engines.reaper import identity
 from crashloop.engines.remote_proxy import RemoteProxy
 from crashloop.proxy.control import Control
 
@@ -48,9 +49,12 @@ class ProxyProcess(RemoteProxy):
         self._emit("proxy.started", facts, time.monotonic_ns())
 
     async def stop(self) -> None:
-        """Stop it, and record its last events."""
-        self._stopping = True
-        await terminate(self._process, *STOP_STEPS)
+        """Stop it, and record its last events, proxy.stopped among them unless it had died."""
+        self._stopping = identity(self._process.pid) is not None
+        code = await terminate(self._process, *STOP_STEPS)
+        if self._stopping:
+            facts = {"pid": self._process.pid, "exit": describe_exit(code)}
+            self._emit("proxy.stopped", facts, time.monotonic_ns())
 
     def _since_start_s(self) -> float:
         return round((time.monotonic_ns() - self._begun_ns) / NS_PER_S, 4)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -33,8 +34,9 @@ class RemoteProxy:
     """One proxy of a `crashloop proxy` that runs elsewhere.
 
     Every call returns when the proxy has done it and `record` has been given all events up to
-    then. `died` is set when the proxy ends or fails unasked, and `why` says how. Raises
-    HarnessError when the proxy does not answer, and what the fault's injection raises.
+    then. `died` is set when the proxy ends or fails unasked, `why` says how, and `emit` gets
+    proxy.died. Raises HarnessError when the proxy does not answer, and what the fault's injection
+    raises.
     """
 
     def __init__(self, *, name: str, emit: EmitAt) -> None:
@@ -85,8 +87,10 @@ class RemoteProxy:
         self._news.set()
 
     def fail(self, why: str) -> None:
-        """Note that the proxy failed, and why."""
-        self.why = self.why or why
+        """Record that the proxy failed, and why; only the first time."""
+        if not self.died.is_set():
+            self.why = why
+            self._emit("proxy.died", {"why": why}, time.monotonic_ns())
         self.died.set()
         self._news.set()
 

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from crashloop.engines.process import Process, describe_exit, terminate
+from crashloop.engines.reaper import identity
 
 if TYPE_CHECKING:
     import signal
@@ -41,10 +42,9 @@ class Server:
         """End it: each of `stop_steps` in turn, then SIGKILL; a second call does nothing."""
         if self._stopping:
             return
-        self._stopping = True
-        had_died = self._process.exited.done()
+        self._stopping = identity(self.pid) is not None
         code = await terminate(self._process, *self.stop_steps)
-        if not had_died:
+        if self._stopping:
             self._emit(f"{self.source}.stopped", {"pid": self.pid, "exit": describe_exit(code)})
 
     def _on_exit(self, code: int) -> None:

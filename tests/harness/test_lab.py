@@ -43,3 +43,33 @@ async def test_a_server_that_is_killed_ends_the_run_and_is_named(
 
     assert run.verdict is Verdict.HARNESS_ERROR
     assert told in run.judgement.reason
+
+
+@pytest.mark.parametrize("server", ["database", "cache", "proxy"])
+async def test_a_server_that_is_killed_after_the_last_attempt_is_a_broken_harness(
+    tmp_path: Path, server: str
+) -> None:
+    pids: list[int] = []
+
+    def kill(event: Event) -> None:
+        if event.kind == f"{server}.started":
+            pids.append(event.data["pid"])
+        if event.kind == "process.exited":
+            os.kill(pids[0], signal.SIGKILL)
+
+    options = RunOptions(artifacts=tmp_path / "run", on_event=kill)
+    run = await run_scenario(incident("issue-1278").scenario(Role.CONTROL), options)
+
+    assert run.verdict is Verdict.HARNESS_ERROR
+    assert run.trace.of(f"{server}.died")
+    assert not run.trace.of(f"{server}.stopped")
+
+
+async def test_servers_that_are_stopped_in_order_have_not_died(tmp_path: Path) -> None:
+    options = RunOptions(artifacts=tmp_path / "run")
+    run = await run_scenario(incident("issue-1278").scenario(Role.CONTROL), options)
+
+    assert run.verdict is not Verdict.HARNESS_ERROR
+    for server in ("database", "cache", "proxy"):
+        assert len(run.trace.of(f"{server}.stopped")) == 1
+        assert not run.trace.of(f"{server}.died")

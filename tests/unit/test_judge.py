@@ -68,6 +68,23 @@ def test_a_harness_that_broke_says_nothing_about_the_incident() -> None:
     assert judgement.reason == "the harness broke: the disk is full"
 
 
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("database", "Postgres died during the run"),
+        ("cache", "the cache died during the run"),
+        ("proxy", "the fault proxy died during the run"),
+    ],
+)
+def test_a_server_that_died_is_a_broken_harness_whatever_the_end_says(
+    source: str, says: str
+) -> None:
+    died = inserted(REPRODUCTION, REPRODUCTION.events[-2], source, f"{source}.died")
+    judgement = judge(died)
+    assert judgement.verdict is Verdict.HARNESS_ERROR
+    assert judgement.reason == says
+
+
 def test_a_run_that_was_refused_is_inconclusive_and_says_why() -> None:
     trace = REPRODUCTION
     refused = inserted(trace, trace.events[-2], "harness", "run.refused", message="no Docker")
