@@ -91,8 +91,9 @@ async def run_scenario(scenario: Scenario, options: RunOptions) -> Run:
             return conclude(await _Lab(setup, options).execute())
         except BaseException as error:
             failure = first_failure(error)
-            how = record_failure(failure, recorder)
+            # The verdict goes first: if the disk is full, `record_failure` raises.
             (artifacts / VERDICT_FILE).unlink(missing_ok=True)
+            how = record_failure(failure, recorder)
             run = conclude(how)
             if isinstance(failure, CapabilityError | UsageError):
                 raise failure from None

@@ -6,7 +6,7 @@ import asyncio
 import errno
 import json
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -24,6 +24,7 @@ from crashloop.options import RunOptions
 from crashloop.proof import prove
 from crashloop.run import VERDICT_FILE, Run, write_evidence
 from crashloop.trace.reader import read_trace
+from crashloop.trace.writer import TraceWriter
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -173,6 +174,27 @@ async def test_evidence_that_can_never_be_written_leaves_no_verdict_but_a_failed
         await run_scenario(SCENARIO, options(tmp_path))
 
     assert judge(read_trace(tmp_path / "run")).verdict is Verdict.HARNESS_ERROR
+
+
+async def test_a_disk_that_is_full_before_the_last_event_leaves_no_verdict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = TraceWriter.write
+    verdicts: list[str] = []
+
+    def full_at_the_end(writer: TraceWriter, record: Mapping[str, Any]) -> None:
+        if record.get("kind") == "run.finished":
+            verdicts.append(json.loads((tmp_path / "run" / VERDICT_FILE).read_text())["verdict"])
+        if verdicts:
+            raise HarnessError("cannot write the trace")
+        write(writer, record)
+
+    monkeypatch.setattr(TraceWriter, "write", full_at_the_end)
+    with pytest.raises(HarnessError, match="cannot write the trace"):
+        await run_scenario(SCENARIO, options(tmp_path))
+
+    assert verdicts == [Verdict.REPRODUCED]
+    assert not (tmp_path / "run" / VERDICT_FILE).exists()
 
 
 async def test_a_trace_that_does_not_reach_the_disk_fails_the_run(
