@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from crashloop.checks import CHECKS
 from crashloop.checks.result import Result
-from crashloop.checks.scale import unfair_scale
+from crashloop.checks.scale import ORDINARY_SCALE, unfair_scale
 from crashloop.errors import UsageError
 from crashloop.model import CheckSpec, Finding, Judgement, Signature, Verdict
 from crashloop.trace.event import ENDS
@@ -36,10 +36,10 @@ def recorded_signature(trace: Trace) -> Signature:
             "the trace's header has no readable signature, so there is nothing to judge by",
             hint="judge a trace.jsonl that crashloop wrote; its first line holds the signature",
         ) from None
-    if trace.header.get("signature_sha256", digest := signature.digest()) != digest:
+    if trace.header.get("signature_sha256") != signature.digest():
         raise UsageError(
             "the signature in the trace's header was changed after the run: its digest differs",
-            hint="judge the trace as the run wrote it, or by today's signature",
+            hint="judge the trace as the run wrote it, or by today's signature: --current",
         )
     return signature
 
@@ -47,8 +47,9 @@ def recorded_signature(trace: Trace) -> Signature:
 def judge(trace: Trace, signature: Signature | None = None) -> Judgement:
     """Judge `trace` by `signature`, by default by the one in its own header.
 
-    HARNESS_ERROR: the harness broke. INCONCLUSIVE: some requirement is not met, or a check saw
-    nothing. NOT_REPRODUCED: a fair test, and some expectation is refuted. Else REPRODUCED.
+    HARNESS_ERROR: the harness broke. INCONCLUSIVE: some requirement is not met, a check saw
+    nothing, or the time scale is larger than the default and too large for this machine.
+    NOT_REPRODUCED: a fair test, and some expectation is refuted. Else REPRODUCED.
     """
     signature = signature or recorded_signature(trace)
     findings = tuple(
@@ -57,6 +58,8 @@ def judge(trace: Trace, signature: Signature | None = None) -> Judgement:
     )
     verdict, reason = _decide(trace, findings)
     unfair = "" if verdict in (Verdict.REPRODUCED, Verdict.HARNESS_ERROR) else unfair_scale(trace)
+    if unfair and verdict is Verdict.NOT_REPRODUCED and trace.scale > ORDINARY_SCALE:
+        verdict = Verdict.INCONCLUSIVE
     return Judgement(
         verdict=verdict,
         reason=f"{reason}; {unfair}" if unfair else reason,

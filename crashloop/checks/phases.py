@@ -73,12 +73,18 @@ def last_phase(trace: Trace, *, phase: str, after: Sequence[str]) -> Result:
             return refuted(f"attempt {one.attempt} died after phase {phase} had ended", [last, one])
         done = [e.data.get("phase") for e in phases if e.kind == "phase.completed"]
         if missing := [name for name in after if name not in done]:
-            return refuted(
-                f"attempt {one.attempt} died in phase {phase} without completing {missing[0]}",
-                [last, one],
-            )
+            return _incomplete(phases, missing[0], one)
         evidence.append(last)
     return holds(f"every attempt that died was in phase {phase}, its earlier phases done", evidence)
+
+
+def _incomplete(phases: Sequence[Event], missing: str, died: Event) -> Result:
+    """An attempt that died without completing an earlier phase, as far as it logged that phase."""
+    logged = [e for e in phases if e.data.get("phase") == missing]
+    if not logged:
+        return saw_nothing(f"attempt {died.attempt} logged nothing of phase {missing}", [died])
+    says = f"attempt {died.attempt} died without completing phase {missing}"
+    return refuted(says, [*logged, died])
 
 
 def all_phases_done(trace: Trace, *, phases: Sequence[str]) -> Result:

@@ -15,7 +15,7 @@ from crashloop.checks.result import Result, holds, refuted, saw_nothing
 from crashloop.plural import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from crashloop.trace.event import Event, Trace
 
@@ -23,17 +23,18 @@ _DIRECT = ("link.held", "link.delayed")
 _KERNEL = ("gate.syn_seen",)
 _FAR_FUTURE_NS = 2**63 - 1
 
-# A fault that touches the app only late in its phase does not explain what the phase waited for.
-# What the app does before it connects is real work, which no time scale makes faster.
-FIRST_TOUCH_WITHIN = 0.5
+# A fault that touches the app only late in its phase, or that lets go of it early, does not explain
+# what the phase waited for. What the app does before it connects is real work, which no time scale
+# makes faster.
+UNTOUCHED_AT_MOST = 0.5
 REAL_WORK_NS = 50_000_000
 
 
 def faults_have_receipts(trace: Trace) -> Result:
     """Each planned fault has a receipt, and so has each attempt that failed in phase database.
 
-    The receipt of a failed attempt lies in the first half of its phase. A phase that began after
-    the last heal needs none.
+    The fault touches a failed attempt in the first half of its phase, and still in the second. A
+    phase that began after the last heal needs no receipt.
     """
     faults = planned_faults(trace)
     if not faults:
@@ -63,19 +64,12 @@ def faults_have_receipts(trace: Trace) -> Result:
             return saw_nothing(
                 f"attempt {failed.attempt} failed in phase database without any receipt", [failed]
             )
-        late_ns = _first_touch_ns(touched[0]) - started_ns
-        lasted_ns = failed.mono_ns - started_ns
-        fair_ns = max(lasted_ns * FIRST_TOUCH_WITHIN, REAL_WORK_NS)
-        if failed not in touched and late_ns > fair_ns:
-            return saw_nothing(
-                f"the fault touched attempt {failed.attempt} only {late_ns / 1e9:.3f} s into the "
-                f"{lasted_ns / 1e9:.3f} s of its phase database: it does not explain what the "
-                "phase waited for",
-                [touched[0], failed],
-            )
+        if why := _unexplained(trace, touched, failed, started_ns):
+            return saw_nothing(f"{why}: it does not explain what the phase waited for", [failed])
         failures += 1
     receipts = counted(len(everything), "receipt")
-    return holds(f"{receipts}, for {counted(failures, 'failed attempt')}", everything)
+    failed_too = f", for {counted(failures, 'failed attempt')}" if failures else ""
+    return holds(f"{receipts}{failed_too}", everything)
 
 
 def receipts_not_contradicted(trace: Trace) -> Result:
@@ -150,6 +144,45 @@ def _client_receipts(trace: Trace, fault: Mapping[str, Any]) -> list[Event]:
 def _touches(receipt: Event, failed: Event, started_ns: int) -> bool:
     inside = started_ns <= receipt.mono_ns <= failed.mono_ns
     return receipt is failed or (receipt.attempt == failed.attempt and inside)
+
+
+def _unexplained(
+    trace: Trace, touched: Sequence[Event], failed: Event, started_ns: int
+) -> str | None:
+    """How long the fault left a failed phase alone, where that is too long; else None."""
+    if failed in touched:
+        return None
+    lasted_ns = failed.mono_ns - started_ns
+    fair_ns = max(lasted_ns * UNTOUCHED_AT_MOST, REAL_WORK_NS)
+    late_ns = _first_touch_ns(touched[0]) - started_ns
+    early_ns = failed.mono_ns - max(_last_touch_ns(trace, receipt) for receipt in touched)
+    whole = f"the {lasted_ns / 1e9:.3f} s of its phase database"
+    if late_ns > fair_ns:
+        late = f"only {late_ns / 1e9:.3f} s into {whole}"
+        return f"the fault touched attempt {failed.attempt} {late}"
+    if early_ns > fair_ns:
+        early = f"for the last {early_ns / 1e9:.3f} s of {whole}"
+        return f"the fault did not touch attempt {failed.attempt} {early}"
+    return None
+
+
+def _last_touch_ns(trace: Trace, receipt: Event) -> int:
+    """When the fault let go of what the receipt shows; the far future where nothing says so.
+
+    Only a link's first delayed chunks are receipts; the sum of all delays is known at its end.
+    """
+    if receipt.kind == "link.held":
+        return _hold_end_ns(trace, receipt)
+    if receipt.kind != "link.delayed":
+        return _FAR_FUTURE_NS
+    closed = of_link(trace, "link.closed", receipt)
+    totals = [each for event in closed for each in event.data.get("delays") or []]
+    ours = [float(each["delay_s"]) for each in totals if each["fault"] == receipt.data["fault"]]
+    if not ours:
+        return _FAR_FUTURE_NS
+    if receipt.data.get("chunk") != 1:
+        return receipt.mono_ns
+    return _first_touch_ns(receipt) + round(sum(ours) * 1e9)
 
 
 def _first_touch_ns(receipt: Event) -> int:

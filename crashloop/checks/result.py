@@ -40,12 +40,15 @@ def saw_nothing(says: str, evidence: Iterable[Event] = ()) -> Result:
 
 
 def not_seen(trace: Trace, says: str, evidence: Iterable[Event] = ()) -> Result:
-    """The run ended without it, which refutes it unless the run's deadline ended it.
+    """The run ended without it, which refutes it unless the run was cut off.
 
-    A slow machine may miss a deadline; what it did not reach is unknown.
+    A slow machine may miss a deadline; what it did not reach is unknown. So is what a killed run
+    would have reached.
     """
     finished = trace.first("run.finished")
-    if finished is not None and finished.data.get("how") == DEADLINE_PASSED:
+    if finished is None:
+        return saw_nothing(f"{says}, as far as the trace goes", evidence)
+    if finished.data.get("how") == DEADLINE_PASSED:
         return saw_nothing(f"{says}, when the run's deadline passed", [*evidence, finished])
     return refuted(says, evidence)
 

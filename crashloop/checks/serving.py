@@ -57,11 +57,20 @@ def recovered(trace: Trace) -> Result:
             )
     ready = _first_ready(trace, after_ns=healed[-1].mono_ns)
     if ready is None:
-        return _instead(trace, "the app was never ready after the heal")
+        return _not_recovered(trace, healed[-1])
     dead = deaths(trace)
     if dead and (ready.attempt or 0) <= max(e.attempt or 0 for e in dead):
         return refuted(f"attempt {ready.attempt}, which answered ready, died later", [ready, *dead])
     return holds(f"attempt {ready.attempt} answered ready after the heal", [healed[-1], ready])
+
+
+def _not_recovered(trace: Trace, healed: Event) -> Result:
+    """What was seen in place of an app that became ready after the heal."""
+    before = _first_ready(trace, after_ns=0)
+    if before is None:
+        return _instead(trace, "the app was never ready after the heal")
+    says = f"attempt {before.attempt} was ready before the heal, so nothing had to recover"
+    return refuted(says, [before, healed])
 
 
 def ready(trace: Trace) -> Result:

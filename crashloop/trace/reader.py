@@ -64,7 +64,7 @@ def _event(line: dict[str, Any], name: str, number: int) -> Event:
                 f"{name}:{number} is not an event: {key!r} is {line.get(key)!r}", hint=_HINT
             )
     attempt = line.get("attempt")
-    if attempt is not None and (not isinstance(attempt, int) or isinstance(attempt, bool)):
+    if attempt is not None and (type(attempt) is not int or attempt < 1):
         raise UsageError(f"{name}:{number} is not an event: 'attempt' is {attempt!r}", hint=_HINT)
     if line["source"] not in SOURCES:
         raise UsageError(f"{name}:{number} has an unknown source {line['source']!r}", hint=_HINT)

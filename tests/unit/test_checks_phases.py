@@ -170,7 +170,7 @@ CASES = [
             ),
             "a death with an earlier phase left out": (
                 without(REPRODUCTION, "phase.completed", attempt=3, phase="dependencies"),
-                "attempt 3 died in phase database without completing dependencies",
+                "attempt 3 died without completing phase dependencies",
             ),
         },
         saw_nothing={
@@ -179,6 +179,10 @@ CASES = [
                     REPRODUCTION, "phase.started", "phase.completed", "phase.failed", attempt=1
                 ),
                 "attempt 1 did not log in which phase it died",
+            ),
+            "an app that logs nothing of an earlier phase may not have one": (
+                without(REPRODUCTION, "phase.started", "phase.completed", phase="dependencies"),
+                "attempt 1 logged nothing of phase dependencies",
             ),
             "no death, no last phase": (CONTROL, "no attempt died"),
         },

@@ -164,6 +164,18 @@ CASES = [
                 moved(REPRODUCTION, "link.held", 0.9, attempt=3),
                 "touched attempt 3 only 0.902 s into the 1.001 s",
             ),
+            "a held link that the app left early does not explain it": (
+                moved(REPRODUCTION, "link.closed", -0.9, attempt=3),
+                "did not touch attempt 3 for the last",
+            ),
+            "short delays of a link do not explain a long wait": (
+                changed(
+                    changed(delayed(), "link.delayed", chunk=1),
+                    "link.closed",
+                    delays=[{"fault": FAULT, "delay_s": 0.1}],
+                ),
+                "did not touch attempt 1 for the last",
+            ),
             "a receipt before the phase is none of it": (
                 moved(REPRODUCTION, "link.held", -0.1, attempt=3),
                 "attempt 3 failed in phase database without any receipt",

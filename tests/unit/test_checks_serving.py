@@ -64,7 +64,7 @@ CASES = [
             ),
             "ready, but before the heal": (
                 moved(REPRODUCTION, "probe.answered", -2.0),
-                "never ready after the heal",
+                "attempt 4 was ready before the heal",
             ),
             "ready, and dead later": (
                 changed(REPRODUCTION, "process.exited", attempt=4, requested=False),

@@ -52,6 +52,22 @@ def test_an_expectation_that_saw_nothing_is_inconclusive() -> None:
     assert judgement.reason.endswith("(no_connection_left)")
 
 
+def test_an_unfair_scale_above_the_default_refutes_nothing() -> None:
+    slow = changed(CONTROL, "phase.completed", phase="cache", limit_s=0.001)
+
+    judgement = judge(with_header(slow, time_scale=40.0))
+
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert "time scale 40 is too large here" in judgement.reason
+
+
+def test_a_signature_without_its_digest_is_refused() -> None:
+    header = {k: v for k, v in REPRODUCTION.header.items() if k != "signature_sha256"}
+
+    with pytest.raises(UsageError, match="digest differs"):
+        recorded_signature(replace(REPRODUCTION, header=header))
+
+
 def test_what_is_refuted_comes_before_what_saw_nothing() -> None:
     trace = without(REPRODUCTION, "database.backends", "golden.row")
     judgement = judge(trace)

@@ -143,6 +143,8 @@ def test_a_file_without_a_whole_line_is_not_a_trace(raw: bytes) -> None:
         ("data", []),
         ("attempt", "1"),
         ("attempt", False),
+        ("attempt", 0),
+        ("attempt", -1),
         ("source", "nobody"),
     ],
 )
