@@ -94,7 +94,8 @@ def _ended_early(trace: Trace) -> tuple[Verdict, str] | None:
     """The verdict on a run that did not end as runs do, whatever its events show; else None."""
     if broke := trace.first("harness.failed"):
         return Verdict.HARNESS_ERROR, f"the harness broke: {broke.data.get('message')}"
-    if died := trace.first(*DEATHS):
+    # The app can log these kinds too
+    if died := next((event for event in trace.of(*DEATHS) if event.source != "app"), None):
         return Verdict.HARNESS_ERROR, f"{DEATHS[died.kind]} died during the run"
     if refused := trace.first("run.refused"):
         return Verdict.INCONCLUSIVE, f"the run was refused: {refused.data.get('message')}"

@@ -101,6 +101,12 @@ def test_a_server_that_died_is_a_broken_harness_whatever_the_end_says(
     assert judgement.reason == says
 
 
+def test_an_app_that_logs_that_its_database_died_is_no_broken_harness() -> None:
+    started = REPRODUCTION.of("process.started")[0]
+    logged = inserted(REPRODUCTION, started, "app", "database.died", attempt=1)
+    assert judge(logged).verdict is Verdict.REPRODUCED
+
+
 def test_a_run_that_was_refused_is_inconclusive_and_says_why() -> None:
     trace = REPRODUCTION
     refused = inserted(trace, trace.events[-2], "harness", "run.refused", message="no Docker")
