@@ -7,7 +7,8 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from crashloop.engines import process
+from crashloop.engines import process, reaper
+from crashloop.errors import HarnessError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +22,11 @@ GRACEFUL_SHUTDOWN_S = 2
 
 
 class AppProcess:
-    """One attempt: a uvicorn process. `ended` is set when it has exited and its output was read."""
+    """One attempt: a uvicorn process. `ended` is set when it has exited and its output was read.
+
+    Like a container, an attempt ends as a whole: when the process has exited, what it started is
+    killed, daemons included. They are found by `mark` in their environment.
+    """
 
     def __init__(
         self,
@@ -29,12 +34,14 @@ class AppProcess:
         output: AppOutput,
         *,
         number: int,
+        mark: str,
         address: tuple[str, int],
     ) -> None:
         self.pid = child.pid
         self.number = number
         self.address = address
         self.ended = asyncio.Event()
+        self._mark = mark
         self._child = child
         self._output = output
 
@@ -42,6 +49,7 @@ class AppProcess:
         """The exit status, a code or minus a signal's number, when all output has been read."""
         try:
             status = await asyncio.shield(self._child.exited)
+            await self._end_what_it_left()
             await self._child.drained()
         finally:
             self._child.close_output()
@@ -50,8 +58,21 @@ class AppProcess:
         return status
 
     async def stop(self) -> None:
-        """SIGTERM, then SIGKILL after 3 s."""
+        """SIGTERM, then SIGKILL after 3 s; then end what it left running."""
         await process.terminate(self._child, *STOP_STEPS)
+        await self._end_what_it_left()
+
+    async def _end_what_it_left(self) -> None:
+        left = await asyncio.to_thread(
+            reaper.end_attempt, self._mark, within_s=process.KILL_BOUND_S
+        )
+        if left:
+            pids = ", ".join(str(pid) for pid in sorted(left))
+            raise HarnessError(
+                f"attempt {self.number} of the app left processes (pid {pids}) that have not "
+                f"ended {process.KILL_BOUND_S:g} s after SIGKILL",
+                hint=f"see what holds one in the kernel: cat /proc/{min(left)}/stack",
+            )
 
 
 def app_process(
@@ -70,6 +91,7 @@ def app_process(
     """
     host, port = address
     folder = space.part(f"attempt-{attempt}")
+    mark = f"{space.run_id}/{attempt}"
     child = process.start(
         [
             *(sys.executable, "-P", "-m", "uvicorn", app.target),
@@ -83,11 +105,12 @@ def app_process(
             **app.settings,
             **environment,
             "APP_APPLICATION_NAME": application_name(attempt),
+            reaper.ATTEMPT_VARIABLE: mark,
         },
         folder=folder,
     )
     child.listen(output.line)
-    return AppProcess(child, output, number=attempt, address=address)
+    return AppProcess(child, output, number=attempt, mark=mark, address=address)
 
 
 def application_name(attempt: int) -> str:

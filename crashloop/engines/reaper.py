@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 RUN_VARIABLE = "CRASHLOOP_RUN"
+ATTEMPT_VARIABLE = "CRASHLOOP_ATTEMPT"
 ESCALATE_AFTER_S = 3.0
 GIVE_UP_AFTER_S = 10.0
 SCAN_INTERVAL_S = 0.05
@@ -109,13 +110,13 @@ def postgres_backends(folders: Iterable[str]) -> set[int]:
     return found
 
 
-def marked(mark: str, folders: Iterable[str]) -> set[int]:
-    """The ids of all processes that carry the run's mark in their environment. Linux only.
+def marked(mark: str, folders: Iterable[str], *, variable: str = RUN_VARIABLE) -> set[int]:
+    """The ids of all processes with the mark in this environment variable. Linux only.
 
     Where the environment may not be read (root without the right to trace another user's
     processes, as in a container), a command line that names one of `folders` counts instead.
     """
-    wanted = f"{RUN_VARIABLE}={mark}".encode()
+    wanted = f"{variable}={mark}".encode()
     names = [f"{folder}/".encode() for folder in folders]
     found = set()
     for pid in _all_pids():
@@ -136,6 +137,26 @@ def send(pid: int, number: int) -> None:
     """Signal `pid`; a process that is gone, or not ours to signal, is ignored."""
     with contextlib.suppress(OSError):
         os.kill(pid, number)
+
+
+def end_attempt(mark: str, *, within_s: float) -> set[int]:
+    """End all processes with an attempt's mark, and their descendants. Linux only.
+
+    Returns the ids of those that still run after `within_s` seconds.
+    """
+    until_s = time.monotonic() + within_s
+    killed: dict[int, str] = {}
+    while time.monotonic() < until_s:
+        found = marked(mark, (), variable=ATTEMPT_VARIABLE)
+        for pid in found | descendants(found):
+            if started := identity(pid):
+                killed[pid] = started
+                send(pid, signal.SIGKILL)
+        # A dying process loses its environment first, and closes its sockets later
+        killed = {pid: started for pid, started in killed.items() if identity(pid) == started}
+        if not found and not killed:
+            break
+    return set(killed)
 
 
 def remove_shared_memory(data_dir: Path) -> bool:
