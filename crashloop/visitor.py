@@ -28,6 +28,11 @@ REQUEST_TIMEOUT_S = 5.0
 READY_PATH = "/health/ready"
 HTTP_OK = 200
 
+# An app may answer anything, at any length. An answer over the first or last bound is unreadable.
+MAX_ANSWER_BYTES = 64 * 1024
+MAX_TEXT_CHARS = 40
+MAX_PHASES = 50
+
 # An app that has started and answers 4xx does not know the path, and never will.
 REFUSED = range(400, 500)
 MAX_REFUSALS = 10
@@ -91,6 +96,7 @@ class Visitor:
         async with httpx.AsyncClient(
             base_url=f"http://{host}:{port}",
             timeout=REQUEST_TIMEOUT_S,
+            headers={"accept-encoding": "identity"},
             transport=transport,
             trust_env=False,
         ) as client:
@@ -120,14 +126,18 @@ class Visitor:
 
     async def _readiness(self, client: httpx.AsyncClient) -> dict[str, Any]:
         try:
-            response = await client.get(READY_PATH)
-        except httpx.HTTPError as error:
+            status_code, body = await _get(client, READY_PATH)
+        except (TimeoutError, httpx.HTTPError) as error:
             return {"status_code": None, "error": type(error).__name__}
-        body = _json(response)
+        phases = body.get("phases")
+        if not isinstance(phases, dict):
+            phases = {}
+        elif len(phases) > MAX_PHASES:  # a part of them could hide that the database is away
+            body, phases = {}, {}
         return {
-            "status_code": response.status_code,
-            "status": str(body.get("status", ""))[:40],
-            "phases": body.get("phases") if isinstance(body.get("phases"), dict) else {},
+            "status_code": status_code,
+            "status": str(_short(body.get("status", ""))),
+            "phases": {name[:MAX_TEXT_CHARS]: _short(state) for name, state in phases.items()},
         }
 
     async def _walk(
@@ -167,10 +177,15 @@ class Visitor:
         message = {"text": f"hello from attempt {attempt}", "key": self._key}
         async with (
             asyncio.timeout(REQUEST_TIMEOUT_S),
-            connect(f"ws://{host}:{port}/ws/chat", proxy=None, compression=None) as chat,
+            connect(
+                f"ws://{host}:{port}/ws/chat",
+                proxy=None,
+                compression=None,
+                max_size=MAX_ANSWER_BYTES,
+            ) as chat,
         ):
             await chat.send(json.dumps(message))
-            answer = json.loads(await chat.recv())
+            answer = _parsed(await chat.recv())
         if not isinstance(answer, dict) or answer.get("key") != self._key:
             what = answer.get("error", answer) if isinstance(answer, dict) else answer
             raise ValueError(f"the chat answered {str(what)[:200]}")
@@ -179,24 +194,23 @@ class Visitor:
             "golden.answered",
             {
                 "key": self._key,
-                "stored": answer.get("stored"),
+                "stored": _short(answer.get("stored")),
                 "reply": str(answer.get("reply"))[:200],
             },
             attempt=attempt,
         )
 
     async def _listed(self, client: httpx.AsyncClient) -> dict[str, Any] | None:
-        response = await client.get("/messages", params={"key": self._key})
-        if response.status_code != HTTP_OK:
-            raise ValueError(f"GET /messages answered {response.status_code}")
-        messages = _json(response).get("messages")
+        status_code, body = await _get(client, "/messages", key=self._key)
+        if status_code != HTTP_OK:
+            raise ValueError(f"GET /messages answered {status_code}")
+        messages = body.get("messages")
         found = [m for m in messages if isinstance(m, dict)] if isinstance(messages, list) else []
         return next((m for m in found if m.get("key") == self._key), None)
 
     async def _confirm(self, attempt: int, listed: dict[str, Any]) -> None:
-        self._recorder.emit(
-            "harness", "golden.listed", {"key": self._key, "id": listed.get("id")}, attempt=attempt
-        )
+        data = {"key": self._key, "id": _short(listed.get("id"))}
+        self._recorder.emit("harness", "golden.listed", data, attempt=attempt)
         row = await self._read_row(self._key)
         if row is None:
             self._fail(attempt, "GET /messages lists the message, but Postgres has no such row")
@@ -237,12 +251,40 @@ async def _connect(address: tuple[str, int]) -> int:
     return 0
 
 
-def _json(response: httpx.Response) -> dict[str, Any]:
+async def _get(client: httpx.AsyncClient, path: str, **params: str) -> tuple[int, dict[str, Any]]:
+    """The status and the JSON object of an answer; an empty object if its body is unreadable.
+
+    Nothing is decompressed, as a few bytes could become gigabytes.
+    """
+    body = bytearray()
+    async with (
+        asyncio.timeout(REQUEST_TIMEOUT_S),
+        client.stream("GET", path, params=params) as response,
+    ):
+        async for part in response.aiter_raw():
+            body += part
+            if len(body) > MAX_ANSWER_BYTES:
+                return response.status_code, {}
     try:
-        body = response.json()
+        answer = _parsed(bytes(body))
     except ValueError:
-        return {}
-    return body if isinstance(body, dict) else {}
+        answer = {}
+    return response.status_code, answer if isinstance(answer, dict) else {}
+
+
+def _parsed(text: str | bytes) -> Any:
+    """The value that JSON text stands for; ValueError if it is unreadable."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("the app's answer is nested too deeply") from None
+
+
+def _short(value: object) -> object:
+    """The value in a form that fits into an event: text is cut, other types are only named."""
+    if value is None or isinstance(value, int):
+        return value
+    return value[:MAX_TEXT_CHARS] if isinstance(value, str) else type(value).__name__
 
 
 async def _pause(ended: asyncio.Event, seconds: float) -> None:
