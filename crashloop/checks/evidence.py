@@ -51,6 +51,8 @@ def path_used(trace: Trace) -> Result:
     """
     reached = trace.of("phase.started", phase="database")
     if not reached:
+        if not trace.of("phase.started"):
+            return saw_nothing("no attempt logged a phase, so nothing says who used the path")
         return saw_nothing("no attempt reached phase database, so the path was never used")
     evidence = []
     for started in reached:

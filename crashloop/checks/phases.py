@@ -32,6 +32,9 @@ def phase_failed(
     classes like `08`. `at_limit`: it took its whole limit, the scenario's, so it waited and was not
     refused. The duration is the app's own, at most the time between its two lines.
     """
+    for event in trace.of(*PHASE_ENDS, phase=phase):
+        if why := _other_limit(trace, event):
+            return saw_nothing(why, [event])
     failed = trace.of("phase.failed", phase=phase)
     for event in failed:
         if why := _other_failure(trace, event, errors, at_limit=at_limit):
@@ -109,13 +112,7 @@ def _other_failure(
             f"{_where(event)} failed with {error_chain(event.data)}, "
             "which is not a time-out or a connection error"
         )
-    limit_s, planned_s = seconds(event.data, "limit_s"), _planned_limit_s(trace, event)
-    if limit_s and planned_s and abs(limit_s * trace.scale / planned_s - 1) > SAME_LIMIT:
-        return (
-            f"{_where(event)} ran under a limit of {limit_s * trace.scale:g} s, where the "
-            f"scenario sets {planned_s:g} s"
-        )
-    lasted_s = took_s(trace, event)
+    limit_s, lasted_s = seconds(event.data, "limit_s"), took_s(trace, event)
     if at_limit and limit_s and lasted_s is not None and lasted_s < AT_LIMIT * limit_s:
         return (
             f"{_where(event)} failed after {lasted_s * 1000:.0f} ms on this clock with "
@@ -145,11 +142,21 @@ def _where(event: Event) -> str:
     return f"phase {event.data.get('phase')} of attempt {event.attempt}"
 
 
-def _planned_limit_s(trace: Trace, event: Event) -> float | None:
-    """The limit that the scenario gave the phase, in the incident's seconds, if it gave one."""
+def _other_limit(trace: Trace, event: Event) -> str | None:
+    """How the phase's limit differs from the scenario's; None where nothing shows that it does.
+
+    An app that does not read the setting is not tested under the incident's limit.
+    """
     timers = (trace.scenario.get("app") or {}).get("timers_s") or {}
-    name = f"PHASE_{str(event.data.get('phase')).upper()}_LIMIT_S"
-    return next((seconds(timers, key) for key in timers if key.endswith(name)), None)
+    suffix = f"PHASE_{str(event.data.get('phase')).upper()}_LIMIT_S"
+    setting = next((key for key in timers if key.endswith(suffix)), "")
+    limit_s, planned_s = seconds(event.data, "limit_s"), seconds(timers, setting)
+    if not (limit_s and planned_s) or abs(limit_s * trace.scale / planned_s - 1) <= SAME_LIMIT:
+        return None
+    return (
+        f"{_where(event)} ran under a limit of {limit_s * trace.scale:g} s, where the scenario "
+        f"sets {planned_s:g} s by {setting}"
+    )
 
 
 def _miscounted(trace: Trace, phase: str, failed: Sequence[Event], times: int) -> Result:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crashloop.engines import process, reaper
@@ -96,7 +97,8 @@ def app_process(
         [
             *(sys.executable, "-P", "-m", "uvicorn", app.target),
             *("--host", host, "--port", str(port)),
-            *("--app-dir", app.folder or str(folder), "--no-use-colors"),
+            *("--app-dir", str(Path(app.folder).resolve() if app.folder else folder)),
+            "--no-use-colors",
             *("--timeout-graceful-shutdown", str(GRACEFUL_SHUTDOWN_S)),
         ],
         workspace=space,

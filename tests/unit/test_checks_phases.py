@@ -90,10 +90,6 @@ CASES = [
                 moved(REPRODUCTION, "phase.failed", -0.5, attempt=2),
                 "not at its limit of 20 s",
             ),
-            "another limit than the scenario's is named": (
-                changed(REPRODUCTION, "phase.failed", limit_s=0.25, duration_s=0.25),
-                "ran under a limit of 5 s, where the scenario sets 20 s",
-            ),
             "one failure too few, and what came instead": (
                 reproduction(deaths=2),
                 "failed twice, not 3 times; in attempt 3 it completed",
@@ -127,6 +123,14 @@ CASES = [
             "without a duration or a first line nothing says how long it took": (
                 changed(without(REPRODUCTION, "phase.started"), "phase.failed", duration_s="long"),
                 "its line does not say after how long",
+            ),
+            "a failure under another limit than the scenario's is not the incident's": (
+                changed(REPRODUCTION, "phase.failed", limit_s=0.25, duration_s=0.25),
+                "ran under a limit of 5 s, where the scenario sets 20 s",
+            ),
+            "an app that keeps its own limit survived nothing": (
+                changed(CONTROL, "phase.completed", phase="database", limit_s=20.0),
+                "ran under a limit of 400 s, where the scenario sets 20 s by APP_",
             ),
             "an attempt that died without a word may have failed in the phase": (
                 without(
