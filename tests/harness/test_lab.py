@@ -56,6 +56,7 @@ async def test_a_server_that_is_killed_after_the_last_attempt_is_a_broken_harnes
             pids.append(event.data["pid"])
         if event.kind == "process.exited":
             os.kill(pids[0], signal.SIGKILL)
+            os.waitid(os.P_PID, pids[0], os.WEXITED | os.WNOWAIT)  # until it is dead, unreaped
 
     options = RunOptions(artifacts=tmp_path / "run", on_event=kill)
     run = await run_scenario(incident("issue-1278").scenario(Role.CONTROL), options)
