@@ -78,9 +78,9 @@ def _witness(history: History, fault: FaultSpan) -> str:
 def _heals(history: History) -> Iterator[tuple[float, str]]:
     for fault in history.faults:
         if fault.healed and fault.plugged:
-            why = f" ({fault.trigger})" if fault.trigger else ""
+            why = f" Trigger: {fault.trigger}." if fault.trigger else ""
             when = _span(history, fault.end_s)
-            yield fault.end_s, f"Fault {fault.name} was healed at {when}{why}."
+            yield fault.end_s, f"Fault {fault.name} was healed at {when}.{why}"
 
 
 def _attempts(history: History) -> Iterator[tuple[float, str]]:

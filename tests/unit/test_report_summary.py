@@ -36,7 +36,7 @@ def test_a_reproduction_is_described_from_its_events() -> None:
         "Attempts 1 to 3: phase database failed after 20.0, 20.0, 20.0 s (its limit: 20 s)" in text
     )
     assert "TimeoutError <- CancelledError; the process died with exit 3 each time" in text
-    assert "(process.exited of attempt 3)." in text
+    assert "Trigger: process.exited of attempt 3." in text
     assert "stored as row 1 in Postgres" in text
 
 
