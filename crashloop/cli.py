@@ -48,7 +48,11 @@ Params = Annotated[
 ]
 Scale = Annotated[
     float | None,
-    typer.Option("--time-scale", metavar="N", help="Run N times faster.  [dim]default: 20[/dim]"),
+    typer.Option(
+        "--time-scale",
+        metavar="N",
+        help="Run N times faster.  [dim]default: the incident's own, mostly 20[/dim]",
+    ),
 ]
 RealTime = Annotated[bool, typer.Option("--real-time", help="Run in real time: a time scale of 1.")]
 Seed = Annotated[
@@ -131,6 +135,7 @@ def incidents(
     epilog=_examples(
         "crashloop reproduce issue-1278",
         "crashloop reproduce issue-1278 -p limit_s=25 -p transport=tcp",
+        "crashloop reproduce issue-1278 -p replicas=3 -p platform=docker:on-failure:6",
         "crashloop reproduce issue-1278 --role remedy --seed 7",
         "crashloop reproduce issue-1278 --engine docker",
         "crashloop reproduce issue-1278 --real-time --json > run.json",
@@ -158,10 +163,11 @@ def reproduce(
     from crashloop.commands.reproduce import reproduce as run  # noqa: PLC0415  likewise
     from crashloop.incidents import incident as named  # noqa: PLC0415  likewise
 
-    scenario = named(incident).scenario(role, **options.read_params(param or []))
+    chosen = named(incident)
+    scenario = chosen.scenario(role, **options.read_params(param or []))
     how = options.run_options(
         incident,
-        scale=options.read_scale(time_scale, real_time=real_time),
+        scale=options.read_scale(time_scale, real_time=real_time, ordinary=chosen.time_scale),
         seed=seed,
         artifacts=artifacts,
         postgres_bin=postgres_bin,
@@ -198,7 +204,7 @@ def prove(
     chosen.scenario(**params)
     how = options.run_options(
         f"{incident}-proof",
-        scale=options.read_scale(time_scale, real_time=real_time),
+        scale=options.read_scale(time_scale, real_time=real_time, ordinary=chosen.time_scale),
         seed=seed,
         artifacts=artifacts,
         postgres_bin=postgres_bin,

@@ -53,9 +53,13 @@ class RunOptions:
 def rerun_command(scenario: Scenario, options: RunOptions, *, verb: str = "reproduce") -> str:
     """The command that makes the same run again, without options that have their defaults."""
     words = ["crashloop", verb, scenario.incident]
-    if options.scale.is_real_time:
+    known = INCIDENTS.get(scenario.incident)
+    ordinary = known.time_scale if known else DEFAULT_SCALE
+    if options.scale.factor == ordinary:
+        pass
+    elif options.scale.is_real_time:
         words.append("--real-time")
-    elif options.scale.factor != DEFAULT_SCALE:
+    else:
         words += ["--time-scale", f"{options.scale.factor:g}"]
     words += ["--seed", str(options.seed)]
     if options.engine.name != LOCAL:
@@ -64,7 +68,7 @@ def rerun_command(scenario: Scenario, options: RunOptions, *, verb: str = "repro
         words += ["--postgres-bin", str(options.postgres_bin)]
     if scenario.role is not Role.REPRODUCTION:
         words += ["--role", str(scenario.role)]
-    parameters = INCIDENTS[scenario.incident].parameters if scenario.incident in INCIDENTS else {}
+    parameters = known.parameters if known else {}
     for name, value in scenario.params.items():
         if name not in parameters or value != parameters[name].default:
             shown = f"{value:g}" if isinstance(value, float) else value

@@ -32,10 +32,10 @@ def read_params(given: Sequence[str]) -> dict[str, str]:
     return params
 
 
-def read_scale(time_scale: float | None, *, real_time: bool) -> TimeScale:
-    """The scale given by --time-scale or --real-time; None if neither was given."""
+def read_scale(time_scale: float | None, *, real_time: bool, ordinary: float) -> TimeScale:
+    """The scale given by --time-scale or --real-time; `ordinary` if neither was given."""
     if time_scale is None:
-        return TimeScale(factor=REAL_TIME) if real_time else TimeScale()
+        return TimeScale(factor=REAL_TIME if real_time else ordinary)
     if real_time:
         raise UsageError(
             f"--real-time and --time-scale {time_scale:g} exclude each other",

@@ -10,3 +10,8 @@ class Life(NamedTuple):
 
     replica: int
     attempt: int
+
+    def log_name(self, *, several: bool) -> str:
+        """The file with its output; `several`: the run has more instances than one."""
+        replica = f"replica-{self.replica}-" if several else ""
+        return f"{replica}attempt-{self.attempt}.log"

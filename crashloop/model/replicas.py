@@ -23,3 +23,8 @@ class Replicas:
     stagger_s: float = 0.0
     overlap: int = 0
     old_knobs: Mapping[str, Value] = field(default_factory=dict)
+
+    @property
+    def several(self) -> bool:
+        """Whether the run has more instances than one, those of the old revision included."""
+        return self.count + self.overlap > 1

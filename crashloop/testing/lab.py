@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import pytest
 
-from crashloop.clock import TimeScale
+from crashloop.clock import DEFAULT_SCALE, TimeScale
 from crashloop.errors import CapabilityError, CrashloopError, UsageError
 from crashloop.model import Role, Scenario
 from crashloop.testing.outcome import LabProof, LabRun
@@ -29,11 +29,12 @@ F = TypeVar("F", bound="Callable[..., Coroutine[Any, Any, Any]]")
 class Settings:
     """A pytest session's settings, checked; it has RunOptions' names and loads no engine.
 
-    `artifacts` None means a folder below pytest's own base of temporary folders.
+    `scale` None means each incident's own; `artifacts` None a folder below pytest's own base of
+    temporary folders.
     """
 
     engine: str
-    scale: float
+    scale: float | None
     seed: int
     artifacts: Path | None
     postgres_bin: Path | None
@@ -54,8 +55,8 @@ def _remembered(method: F) -> F:
 class Lab:
     """The fixture `lab`: runs scenarios for one test.
 
-    `seed` and `scale` are the session's; `artifacts` is the test's own folder, in which every run
-    gets a new folder, never an old one.
+    `seed` and `scale` are the session's (`scale` None: each incident's own); `artifacts` is the
+    test's own folder, in which every run gets a new folder, never an old one.
     """
 
     def __init__(
@@ -91,9 +92,8 @@ class Lab:
         from crashloop.lab import run_scenario  # noqa: PLC0415  heavy; most sessions run none
 
         wanted = _scenario(scenario, role, params)
-        scale = TimeScale(factor=self.scale if time_scale is None else time_scale)
         options = self._options(
-            scale,
+            self._scale_of(wanted.incident, time_scale),
             folder=self._folder(f"{wanted.incident}-{wanted.role}"),
             command="" if _is_from_library(wanted) else self._again,
         )
@@ -118,7 +118,7 @@ class Lab:
         from crashloop import incidents, proof  # noqa: PLC0415  heavy; most sessions run none
 
         wanted = incidents.incident(incident)
-        scale = TimeScale(factor=self.scale if time_scale is None else time_scale)
+        scale = self._scale_of(incident, time_scale)
         options = self._options(scale, folder=self._folder(f"{incident}-proof"))
         try:
             done = await proof.prove(
@@ -145,6 +145,14 @@ class Lab:
             failure = made.unanswered_failure()
             if failure is not None:
                 raise failure
+
+    def _scale_of(self, incident: str, given: float | None) -> TimeScale:
+        """The scale of one run: given for it, else the session's, else the incident's own."""
+        from crashloop.incidents import INCIDENTS  # noqa: PLC0415  heavy; most sessions run none
+
+        known = INCIDENTS.get(incident)
+        own = known.time_scale if known else DEFAULT_SCALE
+        return TimeScale(factor=next(s for s in (given, self.scale, own) if s is not None))
 
     def _options(self, scale: TimeScale, *, folder: Path, command: str = "") -> RunOptions:
         from crashloop.engines.catalogue import engine_named  # noqa: PLC0415  likewise
