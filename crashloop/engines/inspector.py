@@ -15,16 +15,11 @@ from crashloop.errors import HarnessError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from crashloop.trace.recorder import Recorder
-
 QUERY_BOUND_S = 10.0
-GONE_BOUND_S = 2.0
-LOOK_EVERY_S = 0.02
 
 SESSIONS = (
     "select count(*) from pg_stat_activity where usename = $1 and backend_start <= to_timestamp($2)"
 )
-MESSAGE = "select id from messages where client_id = $1::text::uuid"
 
 
 class Inspector:
@@ -57,27 +52,6 @@ class Inspector:
         """
         age_s = (time.monotonic_ns() - (begun_by_ns or time.monotonic_ns())) / NS_PER_S
         return int(await self.ask(SESSIONS, role, time.time() - age_s))
-
-    async def count_left(self, role: str, attempt: int, recorder: Recorder) -> None:
-        """Count what an ended attempt left; emits `database.backends`.
-
-        Its sessions are those that `role` began before the attempt's end. They are counted when
-        none is left, or after 2 s: Postgres needs a moment to notice a closed socket, and announces
-        nothing.
-        """
-        ends = (e for e in recorder.events if (e.kind, e.attempt) == ("process.exited", attempt))
-        died_ns = next(ends).mono_ns
-        until_ns = time.monotonic_ns() + int(GONE_BOUND_S * NS_PER_S)
-        while count := await self.sessions(role, begun_by_ns=died_ns):
-            if time.monotonic_ns() > until_ns:
-                break
-            await asyncio.sleep(LOOK_EVERY_S)
-        recorder.emit("database", "database.backends", {"count": count}, attempt=attempt)
-
-    async def message(self, key: str) -> dict[str, Any] | None:
-        """The stored chat message with this key, or None."""
-        identity = await self.ask(MESSAGE, key)
-        return None if identity is None else {"key": key, "id": identity}
 
 
 @contextlib.asynccontextmanager

@@ -23,22 +23,21 @@ class Path(Protocol):
 class Database(Protocol):
     """A real Postgres, reached without its path."""
 
-    async def session(self, *, superuser: bool) -> Any:
-        """A new asyncpg connection of the superuser, or of the app's role, for the caller to close."""
-
-    def away(self) -> AbstractAsyncContextManager[None]:
-        """While entered, the harness's own questions wait; on leaving it answers again."""
+    def session(self, *, superuser: bool) -> AbstractAsyncContextManager[Any]:
+        """A new asyncpg connection of the superuser, or of the app's role; closed on leaving."""
 
     def stopped(self) -> AbstractAsyncContextManager[None]:
         """While entered, every process of the server is stopped by SIGSTOP.
 
-        Emits `process.stopped` and `process.continued` of the target, each as /proc says so.
+        The harness's own questions wait. Emits `process.stopped` and `process.continued` of the
+        target, each as /proc says.
         """
 
     def starting(self) -> AbstractAsyncContextManager[None]:
         """While entered, the server is a standby that answers 57P03; on leaving it is promoted.
 
-        Emits `database.starting` and `database.promoted`; its restart is no death of the lab.
+        The harness's own questions wait, and the restart is no death of the lab. Emits
+        `database.starting` and `database.promoted`, each as the server itself says.
         """
 
 
