@@ -7,6 +7,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from crashloop.engines import process, reaper
+from crashloop.engines.account import clean_environment
 from crashloop.errors import HarnessError
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ class AppProcess:
     """One life: a process. `ended` is set when it has exited and its output was read.
 
     Like a container, a life ends as a whole: when the process has exited, what it started is
-    killed, daemons included. They are found by `mark` in their environment.
+    killed, daemons included. They are found by `mark` in their environment. `folder` and
+    `environment` are those that it was started with.
     """
 
     def __init__(
@@ -35,10 +37,14 @@ class AppProcess:
         life: Life,
         mark: str,
         address: tuple[str, int],
+        folder: Path,
+        environment: Mapping[str, str],
     ) -> None:
         self.pid = child.pid
         self.life = life
         self.address = address
+        self.folder = folder
+        self.environment = environment
         self.ended = asyncio.Event()
         self._mark = mark
         self._child = child
@@ -50,26 +56,30 @@ class AppProcess:
         """Done with the exit status as soon as the process has ended."""
         return self._child.exited
 
-    def signal(self, number: signal.Signals) -> None:
+    async def signal(self, number: signal.Signals) -> None:
         """Signal the process itself; nothing happens when it has ended."""
         self._child.signal(number)
 
     async def wait(self) -> int:
-        """The exit status, a code or minus a signal's number, when all output has been read."""
-        try:
-            status = await asyncio.shield(self._child.exited)
-            await self._end_what_it_left()
-            await self._child.drained()
-        finally:
-            self._child.close_output()
-            self._output.close()
-            self.ended.set()
+        """The exit status, a code or minus a signal's number, when all output has been read.
+
+        May be cancelled and called again.
+        """
+        status = await asyncio.shield(self._child.exited)
+        await self._finish()
         return status
 
     async def stop(self) -> None:
         """SIGTERM, then SIGKILL after 3 s; then end what it left running."""
         await process.terminate(self._child, *STOP_STEPS)
+        await self._finish()
+
+    async def _finish(self) -> None:
         await self._end_what_it_left()
+        await self._child.drained()
+        self._child.close_output()
+        self._output.close()
+        self.ended.set()
 
     async def _end_what_it_left(self) -> None:
         if self._left_nothing:
@@ -103,15 +113,25 @@ def app_process(
     default. Raises HarnessError if the command cannot be started.
     """
     mark = f"{space.run_id}/{life.replica}/{life.attempt}"
+    folder = folder or space.part(f"app-{life.replica}-{life.attempt}")
+    environment = {**environment, reaper.ATTEMPT_VARIABLE: mark}
     child = process.start(
         command,
         workspace=space,
         name=describe(life),
-        environment={**environment, reaper.ATTEMPT_VARIABLE: mark},
-        folder=folder or space.part(f"app-{life.replica}-{life.attempt}"),
+        environment=environment,
+        folder=folder,
     )
     child.listen(output.line)
-    return AppProcess(child, output, life=life, mark=mark, address=address)
+    return AppProcess(
+        child,
+        output,
+        life=life,
+        mark=mark,
+        address=address,
+        folder=folder,
+        environment=clean_environment(space.run_id, environment),
+    )
 
 
 def describe(life: Life) -> str:

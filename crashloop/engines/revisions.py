@@ -1,0 +1,96 @@
+"""The old revision of the app, which serves beside the new one while a fault asks for it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+import httpx
+
+from crashloop.apps import with_knobs
+from crashloop.apps.answers import client_of, connect, has_all, parsed, request
+from crashloop.errors import HarnessError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from crashloop.engines.app import AppProcess
+    from crashloop.engines.lives import Lives
+    from crashloop.model import Life, Ready, Scenario
+    from crashloop.supervisor.replicas import Supervisor
+
+READY_BOUND_S = 30.0
+ASK_EVERY_S = 0.05
+SUCCESS = range(200, 300)
+
+
+class OldRevision:
+    """Runs the scenario's old instances on its platform.
+
+    `without_sessions` waits until an ended life has no session in Postgres left.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        *,
+        lives: Lives,
+        supervisor: Callable[[], Supervisor],
+        without_sessions: Callable[[Life], Awaitable[None]],
+    ) -> None:
+        self._app = with_knobs(scenario.app, scenario.replicas.old_knobs)
+        self._lives = lives
+        self._supervisor = supervisor
+        self._without_sessions = without_sessions
+
+    @contextlib.asynccontextmanager
+    async def overlapping(self) -> AsyncIterator[None]:
+        """While entered, the old instances run and are ready.
+
+        On leaving they have ended, and their sessions are gone from Postgres. Raises HarnessError
+        if one is not ready after 30 s, or if its sessions stay.
+        """
+        started: list[AppProcess] = []
+
+        async def start(life: Life) -> AppProcess:
+            started.append(await self._lives.start(life, self._app))
+            return started[-1]
+
+        async with self._supervisor().old_revision(start):
+            await asyncio.gather(*(self._until_ready(each) for each in started))
+            yield
+        for each in started:
+            await self._without_sessions(each.life)
+
+    async def _until_ready(self, old: AppProcess) -> None:
+        """Wait until one instance is ready; a port that opens announces nothing."""
+        try:
+            async with asyncio.timeout(READY_BOUND_S):
+                while not await is_ready(old.address, self._app.ready):
+                    if old.exited.done():
+                        raise HarnessError(
+                            f"the old revision's replica {old.life.replica} ended before it was "
+                            "ready",
+                            hint="its log is in the artifacts; does old_knobs let it start?",
+                        )
+                    await asyncio.sleep(ASK_EVERY_S)
+        except TimeoutError:
+            raise HarnessError(
+                f"the old revision's replica {old.life.replica} was not ready within "
+                f"{READY_BOUND_S:g} s",
+                hint="its log is in the artifacts; is the app's `ready` right?",
+            ) from None
+
+
+async def is_ready(address: tuple[str, int], ready: Ready) -> bool:
+    """Whether the app at `address` is ready by its own rule."""
+    if not ready.path:
+        return await connect(address) == 0
+    try:
+        async with client_of(address) as client:
+            status, body = await request(client, "GET", ready.path)
+        answer = None if body is None else parsed(body)
+    except (TimeoutError, ValueError, httpx.HTTPError):
+        return False
+    return status in SUCCESS and (not ready.json or has_all(answer, ready.json))

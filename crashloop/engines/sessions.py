@@ -1,0 +1,34 @@
+"""What an ended life of the app left in a Postgres."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from crashloop.engines.inspector import Inspector
+
+GONE_BOUND_S = 2.0
+LOOK_EVERY_S = 0.02
+
+OF_CLIENTS = """
+select count(*) from pg_stat_activity
+where host(client_addr) || ':' || client_port = any($1::text[])
+"""
+
+
+async def count_left(inspector: Inspector, clients: Sequence[str]) -> int:
+    """How many sessions of these clients, each a `host:port`, are left.
+
+    They are counted when none is left, or after 2 s: Postgres needs a moment to notice a closed
+    socket, and announces nothing.
+    """
+    until_s = time.monotonic() + GONE_BOUND_S
+    while True:
+        count = int(await inspector.ask(OF_CLIENTS, list(clients)))
+        if not count or time.monotonic() > until_s:
+            return count
+        await asyncio.sleep(LOOK_EVERY_S)
