@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from crashloop.apps.template import fill_all
@@ -16,6 +17,7 @@ FIELDS = {
     "websocket": ("websocket", "send", "expect"),
     "sql": ("sql", "equals", "target"),
 }
+PATH = r"/[!-~]*"
 KNOWN = {"key": "a UUID"}
 """The placeholders of a step."""
 
@@ -41,10 +43,10 @@ def read(step: dict[str, Any], source: Source) -> Step:
 def request_line(step: dict[str, Any], source: Source) -> tuple[str, str]:
     """The method and the path of `request`; UsageError if it is not "METHOD /path"."""
     text = source.text_of(step, "request")
-    method, _, path = text.partition(" ")
-    if not (method.isalpha() and method.isupper() and path.startswith("/")):
+    line = re.fullmatch(rf"([A-Z]+) ({PATH})", text)
+    if line is None:
         raise source.error(f'`request` must be "METHOD /path", not {text!r}')
-    return method, path
+    return line[1], line[2]
 
 
 def _request(step: dict[str, Any], source: Source) -> RequestStep:
@@ -63,7 +65,7 @@ def _request(step: dict[str, Any], source: Source) -> RequestStep:
 
 def _websocket(step: dict[str, Any], source: Source) -> WebSocketStep:
     path = source.text_of(step, "websocket")
-    if not path.startswith("/") or "send" not in step:
+    if not re.fullmatch(PATH, path) or "send" not in step:
         raise source.error("`websocket` is a path that begins with /, and needs a `send`")
     return WebSocketStep(path=path, send=step["send"], expect=source.table(step, "expect"))
 
