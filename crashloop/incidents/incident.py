@@ -143,11 +143,17 @@ def nothing_left(dependencies: tuple[Dependency, ...]) -> tuple[CheckSpec, ...]:
     return tuple(CheckSpec(check="no_connection_left", params={"target": one}) for one in names)
 
 
-def recovery(outage_phase: str) -> tuple[CheckSpec, ...]:
-    """The checks that the app came back and serves its users; a remedy must show them, too."""
-    return (
-        CheckSpec(check="recovered", params={"phase": outage_phase}, with_remedy=True),
-        CheckSpec(check="journey_passed", with_remedy=True),
+def recovery(
+    phase: str, *, remedied: tuple[str, ...] = ("recovered", "journey_passed")
+) -> tuple[CheckSpec, ...]:
+    """The checks that the app came back and serves its users; a remedy must show `remedied`.
+
+    Where the remedy keeps the app from failing at all, there is nothing to recover from.
+    """
+    wanted = {"recovered": {"phase": phase}, "journey_passed": {}}
+    return tuple(
+        CheckSpec(check=name, params=params, with_remedy=name in remedied)
+        for name, params in wanted.items()
     )
 
 

@@ -1,0 +1,117 @@
+"""Connection slots run out when a revision changes while the app is scaled out.
+
+Source: github.com/hushh-labs/hushh-research pull 5872, with 5860, 5861 and 5917 (2026-08-24):
+Cloud Run on Cloud SQL, about 100 connections, pools of 12 + 6 per worker, two workers an instance.
+"""
+
+from __future__ import annotations
+
+from crashloop.faults import plan
+from crashloop.incidents.incident import Incident, LookAlike, Outage, Remedy, recovery
+from crashloop.incidents.parameter import TRANSPORT, Parameter, Params, limit, platform
+from crashloop.model import CheckSpec, Dependency, Moment, Replicas, Transport, Trigger
+from crashloop.platforms import parse_platform
+
+PHASE = "database"
+DEATHS = 3
+DRAINED_AT_LATEST_S = 90.0  # chosen: the report does not say how long the old revision stayed
+
+POOL, OVERFLOW = 2 * 12, 2 * 6  # of an instance, which has two workers
+REMEDIED = 2 * 10  # the fix: 20 an instance, 60 at most, 80 during a revision change
+
+
+def outage(params: Params) -> Outage:
+    """An old instance still holds pool and overflow while three new ones open their pools."""
+    count = int(params["replicas"])
+    third_death = tuple(
+        Moment(on="process.exited", where={"replica": number, "attempt": DEATHS})
+        for number in range(1, count + 1)
+    )
+    drained = Moment(on="phase.started", where={"phase": PHASE}, after_s=DRAINED_AT_LATEST_S)
+    fault = plan(
+        name="old-revision-serves-on",
+        target="replicas",
+        kind="revision_change",
+        inject=Trigger(first_of=(Moment(on="baseline.passed", where={"target": "postgres"}),)),
+        heal=Trigger(first_of=(*third_death, drained)),
+    )
+    return Outage(
+        phase=PHASE,
+        target="postgres",
+        dependencies=(
+            Dependency(
+                name="postgres",
+                kind="postgres",
+                transport=Transport(str(params["transport"])),
+                settings={"max_connections": params["max_connections"]},
+            ),
+            Dependency(name="redis", kind="redis"),
+        ),
+        platform=parse_platform(str(params["platform"])),
+        replicas=Replicas(count=count, overlap=1, old_knobs={"warm_connections": POOL + OVERFLOW}),
+        faults=(fault,),
+        knobs={
+            "limit_s": params["limit_s"],
+            "pool_size": POOL,
+            "max_overflow": OVERFLOW,
+            "warm_connections": POOL,
+        },
+        deadline_s=300.0,
+    )
+
+
+def expect(_: Params) -> tuple[CheckSpec, ...]:
+    """Some replica is refused by Postgres at once, again and again, while others serve."""
+    some = {"replicas": "some"}
+    phase = {"phase": PHASE, **some}
+    return (
+        CheckSpec(
+            check="phase_failed",
+            params={**phase, "times": DEATHS, "errors": ("53300",), "at_limit": False},
+        ),
+        CheckSpec(check="fails_at_once", params=phase),
+        CheckSpec(check="exit_code", params={"code": 3, "times": DEATHS, **some}),
+        CheckSpec(check="last_phase", params={**phase, "after": ("init", "dependencies")}),
+        CheckSpec(check="restart_loop", params={"restarts": DEATHS, **some}),
+        CheckSpec(check="a_replica_served"),
+        CheckSpec(check="no_port_before_ready"),
+        *recovery(PHASE, remedied=("journey_passed",)),
+    )
+
+
+INCIDENT = Incident(
+    name="slots-exhausted-at-scale-out",
+    title="an old revision and three new instances want more connections than Postgres has",
+    source="github.com/hushh-labs/hushh-research pull 5872 (2026-08-24); Cloud Run, Cloud SQL",
+    facts=(
+        "pools of 12 + 6 per worker, two workers an instance: 108 connections at three instances",
+        "144 connections while a fourth instance runs during a revision change",
+        "db-custom-1-3840 has about 100 connections; 400 had been guessed",
+        "900 FATALs with SQLSTATE 53300 in the hour in which traffic scaled it out",
+        "the fix: 10 per worker, 60 at most, 80 during a revision change",
+    ),
+    look_alikes=(
+        LookAlike(says="a slow path hangs until the phase's limit", ruled_out_by="fails_at_once"),
+        LookAlike(
+            says="a database that is down stops every instance", ruled_out_by="a_replica_served"
+        ),
+    ),
+    remedy=Remedy(
+        name="pool sizing",
+        says="size the pools for all instances of a revision change together: 20 an instance",
+        knobs={"pool_size": REMEDIED, "max_overflow": 0, "warm_connections": REMEDIED},
+        old_knobs={"warm_connections": REMEDIED},
+    ),
+    parameters={
+        "limit_s": limit(20.0, PHASE),
+        "max_connections": Parameter(
+            default=100, low=20, high=1000, says="connections that Postgres takes"
+        ),
+        "replicas": Parameter(default=3, low=2, high=20, says="instances of the new revision"),
+        "transport": TRANSPORT,
+        "platform": platform("docker:on-failure:20"),
+    },
+    outage=outage,
+    expect=expect,
+    time_scale=5.0,
+)
