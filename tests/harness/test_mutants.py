@@ -42,9 +42,9 @@ def options(tmp_path: Path) -> RunOptions:
 def incident_with(app: str = "", *, deaths: int = 1, transport: str = "unix") -> Scenario:
     """The incident with so many deaths, its app replaced by a mutant where one is named."""
     scenario = incident("issue-1278").scenario(
-        limit_s=5.0, policy=f"on-failure:{deaths}", transport=transport
+        limit_s=5.0, platform=f"docker:on-failure:{deaths}", transport=transport
     )
-    heal = Trigger(first_of=(Moment(on="process.exited", attempt=deaths),))
+    heal = Trigger(first_of=(Moment(on="process.exited", where={"attempt": deaths}),))
     signature = replace(
         scenario.signature,
         expect=tuple(_of_deaths(spec, deaths) for spec in scenario.signature.expect),
@@ -319,7 +319,8 @@ def _slow_policy() -> Any:
 @pytest.mark.slow
 async def test_a_heal_that_never_comes_is_caught(options: RunOptions) -> None:
     scenario = incident_with()
-    never = tuple(replace(fault, heal=Trigger(first_of=())) for fault in scenario.faults)
+    heal = Trigger(first_of=(Moment(on="never"),))
+    never = tuple(replace(fault, heal=heal) for fault in scenario.faults)
     run = await run_scenario(replace(scenario, faults=never), options)
     assert_caught(
         run, Verdict.NOT_REPRODUCED, "phase_failed", "phase database failed twice, not once"
