@@ -34,7 +34,11 @@ RECEIPTS: Mapping[str, Receipt] = {
     "hold": Receipt(grade=Grade.DIRECT, kinds=("link.held",)),
     "accept_close": Receipt(grade=Grade.DIRECT, kinds=("link.turned_away",)),
     # A refused connect() leaves no connection; the app's own error is what shows it.
-    "refuse": Receipt(grade=Grade.CLIENT, kinds=("phase.failed", "phase.degraded"), whose="app"),
+    "refuse": Receipt(
+        grade=Grade.CLIENT,
+        kinds=("phase.failed", "phase.degraded", "database.retry_failed"),
+        whose="app",
+    ),
     "black_hole": _SYN,
     "connect_delay": _SYN,
 }

@@ -205,7 +205,7 @@ async def test_a_heal_is_not_due_before_its_injection(run: Run) -> None:
     async with run.watched(THIRD_DEATH, READY):
         await run.ready()
         await run.exited(3)
-    assert run.is_on
+        assert run.is_on
 
 
 async def test_a_countdown_runs_in_scaled_seconds_from_its_event(run: Run) -> None:
