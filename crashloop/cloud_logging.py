@@ -35,7 +35,7 @@ def log_entries(trace: Trace) -> list[dict[str, Any]]:
 
 
 def _app_entry(event: Event) -> dict[str, Any]:
-    labels = {"boot_id": str(event.data.get("boot_id", ""))}
+    labels = {"boot_id": str(event.data.get("boot_id", "")), **_instance(event)}
     payload = {**event.data, "event": event.kind}
     severity = str(payload.pop("severity", "DEFAULT"))
     return _entry(event, APP_LOG, severity, labels, {"jsonPayload": payload})
@@ -43,7 +43,13 @@ def _app_entry(event: Event) -> dict[str, Any]:
 
 def _exit_entry(event: Event) -> dict[str, Any]:
     text = f"Container called exit({event.data['exit_code']})."
-    return _entry(event, SYSTEM_LOG, "WARNING", {MODELLED: "true"}, {"textPayload": text})
+    labels = {MODELLED: "true", **_instance(event)}
+    return _entry(event, SYSTEM_LOG, "WARNING", labels, {"textPayload": text})
+
+
+def _instance(event: Event) -> dict[str, str]:
+    """The label that tells instances apart: here the replica's number."""
+    return {} if event.replica is None else {"instanceId": str(event.replica)}
 
 
 def _entry(

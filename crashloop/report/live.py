@@ -11,29 +11,33 @@ from typing import IO, TYPE_CHECKING, Any, Self
 
 from rich.live import Live
 
-from crashloop.report.drawing import MAX_ATTEMPTS_SHOWN, timeline
+from crashloop.report.drawing import MAX_ROWS_SHOWN, timeline
 from crashloop.report.events import KINDS, history_so_far
 from crashloop.report.history import Outcome
 from crashloop.report.lines import BLANK, Tone, paragraph
 from crashloop.report.progress import Progress
 from crashloop.report.summary import title
 from crashloop.report.terminal import MAX_WIDTH, rich_text
+from crashloop.report.words import listed, numbers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rich.text import Text
 
-    from crashloop.report.history import AttemptSpan, History
+    from crashloop.model import Life
+    from crashloop.report.history import History, LifeSpan
+    from crashloop.report.lines import Line
     from crashloop.report.terminal import Terminal
     from crashloop.trace.event import Event
 
 REFRESH_PER_S = 8
-MAX_ATTEMPTS_KEPT = MAX_ATTEMPTS_SHOWN + 5
-MAX_EVENTS_OF_AN_ATTEMPT = 300
+MAX_ATTEMPTS_KEPT = MAX_ROWS_SHOWN + 5
+MAX_EVENTS_OF_A_KIND = 100
+MAX_REPLICAS_NAMED = 6
 FIRST_AXIS_S = 40.0
 AXIS_GROWTH = 1.5
-_LINES_AROUND = 11
+_LINES_AROUND = 4
 
 
 def room_s(span_s: float) -> float:
@@ -52,24 +56,26 @@ class Feed:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._events: dict[int | None, list[Event]] = {}
+        self._events: dict[Life | None, dict[str, list[Event]]] = {}
 
     def add(self, event: Event) -> None:
-        """Take one event; the oldest attempts are forgotten."""
+        """Take one event; the oldest attempts of its replica are forgotten."""
         if event.kind not in KINDS:
             return
         with self._lock:
-            kept = self._events.setdefault(event.attempt, [])
-            if len(kept) < MAX_EVENTS_OF_AN_ATTEMPT or event.kind == "process.exited":
+            kinds = self._events.setdefault(event.life, {})
+            kept = kinds.setdefault(event.kind, [])
+            if len(kept) < MAX_EVENTS_OF_A_KIND:
                 kept.append(event)
-            attempts = [n for n in self._events if n is not None]
-            if len(attempts) > MAX_ATTEMPTS_KEPT:
-                del self._events[min(attempts)]
+            lives = [one for one in self._events if one and one.replica == event.replica]
+            if len(lives) > MAX_ATTEMPTS_KEPT:
+                del self._events[min(lives)]
 
     def events(self) -> list[Event]:
         """What is kept, in no order."""
         with self._lock:
-            return [event for kept in self._events.values() for event in kept]
+            lives = list(self._events.values())
+            return [event for kinds in lives for kept in kinds.values() for event in kept]
 
 
 class LiveView:
@@ -107,43 +113,65 @@ class LiveView:
     def _draw(self) -> Text:
         console = self._terminal.console
         history = history_so_far(self._header, self._feed.events(), now_ns=time.monotonic_ns())
-        rows = min(MAX_ATTEMPTS_SHOWN, console.height - _LINES_AROUND)
         clocks = f"{history.span_s:.1f} s"
         if history.is_scaled:
             clocks = f"{history.incident_s(history.span_s):.0f} s of the incident, {clocks} here"
-        drawn = timeline(
+        text = f"{clocks}  {status(history)}"
+        now = [*paragraph(text, width=console.width, tone=Tone.RUNNING, indent="")]
+        rows, drawn = MAX_ROWS_SHOWN, self._timeline(history, MAX_ROWS_SHOWN)
+        while rows > 1 and len(drawn) + len(now) + _LINES_AROUND > console.height:
+            rows -= max(1, len(drawn) + len(now) + _LINES_AROUND - console.height)
+            drawn = self._timeline(history, rows)
+        return rich_text([title(history), BLANK, *drawn, BLANK, *now])
+
+    def _timeline(self, history: History, rows: int) -> list[Line]:
+        return timeline(
             history,
-            width=min(console.width, MAX_WIDTH),
+            width=min(self._terminal.console.width, MAX_WIDTH),
             glyphs=self._terminal.glyphs,
-            max_attempts=max(1, rows),
+            max_rows=rows,
             axis_s=room_s(history.incident_s(history.span_s)) / history.scale,
         )
-        now = paragraph(
-            f"{clocks}  {status(history)}", width=console.width, tone=Tone.RUNNING, indent=""
-        )
-        return rich_text([title(history), BLANK, *drawn, BLANK, *now])
 
 
 def status(history: History) -> str:
     """What is happening now."""
+    names = [history.target(name) for name, _, _ in history.dependencies]
     if not history.lab_ready and history.making:
         return f"{history.making}; needed once"
     if not history.lab_ready:
-        return "Postgres, cache and proxy are starting"
-    if not history.attempts:
-        return "checking the path to Postgres before any fault"
-    attempt = history.attempts[-1]
-    return f"attempt {attempt.number}{_doing(attempt, history)}"
+        return f"{listed([*names, 'the fault proxy'])} are starting"
+    if not history.lives:
+        return f"checking the paths to {listed(names)} before any fault"
+    doing: dict[str, list[int]] = {}
+    for replica, lives in history.by_replica().items():
+        doing.setdefault(_doing(lives[-1], history), []).append(replica)
+    if not history.several:
+        return f"attempt {history.lives[-1].attempt}{next(iter(doing))}"
+    said = [
+        f"{numbers('replica', replicas)}{_attempt(history, replicas)}{what}"
+        for what, replicas in list(doing.items())[:MAX_REPLICAS_NAMED]
+    ]
+    return "; ".join(said) + ("; ..." if len(doing) > MAX_REPLICAS_NAMED else "")
 
 
-def _doing(attempt: AttemptSpan, history: History) -> str:
-    phase = attempt.last_phase
-    if attempt.exit:
-        return f" ended ({attempt.exit})"
-    if attempt.ready_s is not None:
-        return " is ready; its golden path is being tried"
+def _attempt(history: History, replicas: list[int]) -> str:
+    """The attempt that these replicas are at, if it is the same one."""
+    lives = history.by_replica()
+    attempts = {lives[replica][-1].attempt for replica in replicas}
+    return f", attempt {attempts.pop()}" if len(attempts) == 1 else ""
+
+
+def _doing(life: LifeSpan, history: History) -> str:
+    phase = life.last_phase
+    if life.exit:
+        return f" ended ({life.exit})"
+    if life.kills:
+        return f": the {life.kills[-1].by} had it killed"
+    if life.ready_s is not None:
+        return ": ready" if life.old else ": ready; the journey is being tried"
     if phase is None:
-        return " is starting"
+        return ": starting"
     if phase.outcome is not Outcome.RUNNING:
         return f": phase {phase.name} {phase.outcome.value}"
     limit = f" of {history.incident_s(phase.limit_s):.3g} s" if phase.limit_s else ""
@@ -153,11 +181,12 @@ def _doing(attempt: AttemptSpan, history: History) -> str:
 class PlainProgress:
     """A context manager; `on_event` writes a line for each important event.
 
-    `width` is that of a terminal, where lines are wrapped; 0 if nothing is to be wrapped.
+    `width` is that of a terminal, where lines are wrapped; 0 if nothing is to be wrapped. Where
+    there are several `replicas`, each line says which one it is about.
     """
 
-    def __init__(self, *, scale: float, stream: IO[str], width: int = 0) -> None:
-        self._progress = Progress(scale=scale)
+    def __init__(self, *, scale: float, stream: IO[str], width: int = 0, replicas: int = 1) -> None:
+        self._progress = Progress(scale=scale, replicas=replicas)
         self._width = width or sys.maxsize
         self._stream: IO[str] | None = stream
 

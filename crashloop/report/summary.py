@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crashloop.model import Verdict
+from crashloop.plural import counted
 from crashloop.report.clean import clean
+from crashloop.report.events import told_life
+from crashloop.report.fates import death
 from crashloop.report.glyphs import UNICODE, Glyphs
 from crashloop.report.history import LOCAL
 from crashloop.report.lines import BLANK, Line, Span, Tone, line, paragraph
-from crashloop.report.sentences import clock_note, death, sentences
+from crashloop.report.sentences import clock_note, sentences
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,10 +58,12 @@ class Where:
 
 
 def title(history: History) -> Line:
-    """The run in one line: incident, role, engine if not local, transport, scale, seed."""
+    """The run in one line: incident, role, engine if not local, replicas, paths, scale, seed."""
     scale = f"x{history.scale:g}" if history.is_scaled else "real time"
-    engine = (history.engine,) if history.engine != LOCAL else ()
-    facts = (history.role, *engine, history.transport, scale, f"seed {history.seed}")
+    engine = [history.engine] if history.engine != LOCAL else []
+    replicas = [counted(history.replicas, "replica")] if history.replicas > 1 else []
+    paths = [f"{name} {transport}" for name, _, transport in history.dependencies]
+    facts = [history.role, *engine, *replicas, *paths, scale, f"seed {history.seed}"]
     return line(Span(history.incident, Tone.HEAD), Span("  " + "  ".join(facts), Tone.DIM))
 
 
@@ -110,7 +115,7 @@ def verdict_lines(history: History, judgement: Judgement, *, width: int) -> Iter
 
 def meaning_of(history: History, verdict: Verdict) -> str:
     """What the verdict means for this run, in one line."""
-    died = [attempt for attempt in history.attempts if attempt.died]
+    died = [life for life in history.lives if life.died]
     if verdict is not Verdict.NOT_REPRODUCED or not died:
         return MEANING[verdict]
     return f"a fair test, and another outage happened instead: {death(died)}"
@@ -159,14 +164,12 @@ def _finding(finding: Finding, *, width: int, glyphs: Glyphs) -> Iterator[Line]:
 
 
 def output_lines(history: History, *, width: int) -> Iterator[Line]:
-    """The app's last lines, where an attempt died or none was ever ready."""
-    failed = [a for a in history.attempts if a.died]
-    failed = failed or [a for a in history.attempts[-1:] if a.ready_s is None]
-    if not failed or not history.output:
+    """The app's last lines, where a life died or the last one was never ready."""
+    life = told_life(history)
+    if life is None or not history.output or not (life.died or life.ready_s is None):
         return
-    number = failed[-1].number
     yield BLANK
-    yield line(Span(f"Last lines of attempt {number}", Tone.HEAD), f"  (attempt-{number}.log)")
+    yield line(Span(f"Last lines of {history.name(life)}", Tone.HEAD))
     for one in history.output:
         indent = "  " + " " * (len(one) - len(one.lstrip()))
         yield from paragraph(one.lstrip(), width=width, indent=indent)

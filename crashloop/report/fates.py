@@ -1,0 +1,227 @@
+"""What became of the app's lives, in sentences; lives of the same fate are told together. Pure."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from crashloop.plural import counted, often
+from crashloop.report.history import Outcome
+from crashloop.report.words import MAX_LISTED, numbers, sentence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from crashloop.report.history import History, LifeSpan, PhaseSpan
+
+    Group = list[list[LifeSpan]]
+
+MAX_GROUPS = 12
+AS_FAR = ", as far as the trace goes"
+_NOT_DONE = (Outcome.FAILED, Outcome.DEGRADED, Outcome.CUT)
+
+
+def fates(history: History) -> Iterator[tuple[float, str]]:
+    """Sentences about the lives, each with the instant that it begins at."""
+    if not history.lives:
+        yield (
+            0.0,
+            "The app was never started."
+            if history.is_whole
+            else f"No start of the app was seen{AS_FAR}.",
+        )
+    groups = _groups(history)
+    skipped = groups[: max(0, len(groups) - MAX_GROUPS)]
+    if skipped:
+        earlier = counted(
+            sum(len(lives) for group in skipped for lives in group), "earlier attempt"
+        )
+        yield 0.0, f"{earlier} ended in other ways; see the timeline."
+    for group in groups[len(skipped) :]:
+        yield group[0][0].start_s, _told(history, group)
+
+
+def death(died: Sequence[LifeSpan]) -> str:
+    """How lives died, in half a sentence; `died` is not empty."""
+    first = died[0]
+    same = [life for life in died if _fate(life) == _fate(first)]
+    phase = first.last_phase
+    where = "no start-up phase began" if phase is None else f"phase {phase.name} was the last"
+    if phase is not None and phase.outcome is Outcome.FAILED:
+        took = f"{phase.took_s * 1000:.0f} ms" if phase.took_s < 1 else f"{phase.took_s:.1f} s"
+        error = f" with {phase.error}" if phase.error else ""
+        where = f"phase {phase.name} failed after {took} here{error}"
+    end = f"the app died with {first.exit}"
+    if first.kills:
+        end = f"the {first.kills[0].by} had the app killed ({first.exit})"
+    rest = len(died) - len(same)
+    others = f", and {counted(rest, 'other attempt')} died in another way" if rest else ""
+    return f"{where} and {end}, {often(len(same))}{others}"
+
+
+def _groups(history: History) -> list[Group]:
+    """Lives that are the same to a reader: of each replica, those that follow each other.
+
+    Replicas are put together where their lives begin with the same attempt and were restarted or
+    not alike.
+    """
+    found: dict[tuple[object, ...], Group] = {}
+    for lives in history.by_replica().values():
+        shown = [life for life in lives if not life.old or life.died]
+        for fate, same in groupby(shown, key=_fate):
+            run = list(same)
+            key = (fate, run[0].attempt, run[-1] is lives[-1], run[0].old)
+            found.setdefault(key, []).append(run)
+    return sorted(found.values(), key=lambda group: group[0][0].start_s)
+
+
+def _fate(life: LifeSpan) -> tuple[object, ...]:
+    """What makes two lives the same to a reader."""
+    phase = life.last_phase
+    bad = tuple((p.name, p.outcome, p.error) for p in _not_done(life))
+    kills = tuple((kill.by, kill.signal) for kill in life.kills)
+    return life.died, life.exit, phase.name if phase else "", bad, kills
+
+
+def _not_done(life: LifeSpan) -> list[PhaseSpan]:
+    return [phase for phase in life.phases if phase.outcome in _NOT_DONE]
+
+
+def _told(history: History, group: Group) -> str:
+    lives = [life for run in group for life in run]
+    first = lives[0]
+    said = "; ".join(_start_up(history, lives))
+    if not first.died:
+        return f"{_who(history, group)}: {said}."
+    process, each = "the process", " each time" if len(lives) > 1 else ""
+    if len(group) > 1:
+        process, each = "each process", ""
+    verb = "ended" if first.kills else "died"
+    end = f"{process} {verb} with {first.exit}{each}, and {_follows(history, group)}"
+    return f"{_who(history, group)}: {said}; {end}{_meanwhile(history, group)}."
+
+
+def _who(history: History, group: Group) -> str:
+    attempts = [life.attempt for life in group[0]]
+    if not history.several:
+        return sentence(numbers("attempt", attempts))
+    old = " (old revision)" if group[0][0].old else ""
+    replicas = numbers("replica", [run[0].replica for run in group]) + old
+    if len(group) == 1:
+        return sentence(f"{numbers('attempt', attempts)} of {replicas}")
+    sizes = sorted({len(run) for run in group})
+    if len(sizes) == 1:
+        return sentence(f"{replicas}, {numbers('attempt', attempts)}")
+    return sentence(
+        f"{replicas}, {sizes[0]} to {sizes[-1]} attempts each from attempt {attempts[0]} on"
+    )
+
+
+def _start_up(history: History, lives: Sequence[LifeSpan]) -> Iterator[str]:
+    """How far the lives came and what stopped them."""
+    first = lives[0]
+    columns = list(zip(*map(_not_done, lives), strict=True))
+    still = ""
+    for spans in columns:
+        if first.kills and spans is columns[-1] and spans[0].outcome is Outcome.CUT:
+            still = f"still in phase {spans[0].name}"
+        else:
+            yield _phase(history, spans)
+    if first.last_phase is None:
+        yield "no start-up phase began"
+    elif not columns:
+        yield _progress(first)
+    if first.kills:
+        yield _killed(history, lives, still)
+
+
+def _killed(history: History, lives: Sequence[LifeSpan], still: str) -> str:
+    """Which probe had the lives killed, at which age and how."""
+    kills = lives[0].kills
+    by = kills[0].by
+    ages: list[float] = []
+    failures: set[int] = set()
+    for life in lives:
+        failed = [probe for probe in life.probes if probe.probe == by]
+        ages.append(failed[-1].age_s if failed else life.kills[0].at_s - life.start_s)
+        failures |= {failed[-1].failures} if failed else set()
+    times = f", failed {often(max(failures))}," if failures else ""
+    age = _times([history.incident_s(age_s) for age_s in ages], 0)
+    when = f"{still} after {age} s when" if still else f"{age} s after the start"
+    it = "it" if len(lives) == 1 else "each"
+    signals = kills[0].signal
+    for n, kill in enumerate(kills[1:], start=1):
+        later = [history.incident_s(life.kills[n].at_s - life.kills[n - 1].at_s) for life in lives]
+        signals += f", then {kill.signal} {_times(later, 1)} s later"
+    return f"{when} the {by}{times} had {it} killed: {signals}"
+
+
+def _follows(history: History, group: Group) -> str:
+    """Whether the lives were restarted."""
+    who = "Docker" if history.docker_restarts else "the platform"
+    last = [run[-1] for run in group]
+    it = "it" if len(group) == 1 else "them"
+    lives = history.by_replica()
+    if all(life is not lives[life.replica][-1] for life in last):
+        return f"{who} restarted {it}"
+    is_known = history.is_whole or all(life.replica in history.ending.gave_up for life in last)
+    sizes = {len(run) - 1 for run in group}
+    if sizes == {0}:
+        none = f"{who} did not restart {it}"
+    elif len(sizes) == 1:
+        each = "it" if len(group) == 1 else "each"
+        none = f"{who} restarted {each} {often(max(sizes))}"
+        none += " and then no more" if is_known else ""
+    else:
+        none = f"{who} then restarted none of them again"
+    return none if is_known else f"{none}{AS_FAR}"
+
+
+def _meanwhile(history: History, group: Group) -> str:
+    """Which other replicas were ready when the last of these lives ended."""
+    ours = {run[0].replica for run in group}
+    end_s = max(run[-1].end_s for run in group)
+    serving = sorted(
+        {
+            life.replica
+            for life in history.lives
+            if life.replica not in ours
+            and life.ready_s is not None
+            and life.ready_s <= end_s <= life.end_s
+        }
+    )
+    return f", while {numbers('replica', serving)} served" if serving else ""
+
+
+def _progress(life: LifeSpan) -> str:
+    done = [p.name for p in life.phases if p.outcome is Outcome.COMPLETED]
+    running = [p.name for p in life.phases if p.outcome is Outcome.RUNNING]
+    said = [f"{counted(len(done), 'phase')} completed, the last one {done[-1]}"] if done else []
+    return "; ".join(said + [f"phase {name} was still running" for name in running])
+
+
+def _phase(history: History, spans: Sequence[PhaseSpan]) -> str:
+    one = spans[0]
+    # For a phase that was refused at once, show the time that really passed.
+    quick = history.is_scaled and one.took_s < (one.limit_s or 0.0) / 10
+    times = [s.took_s if quick else history.incident_s(s.took_s) for s in spans]
+    shown = _times(times, 3 if quick else 1)
+    clock = " s of real time" if quick else " s"
+    limit = ""
+    if one.limit_s:
+        limit = f" (its limit: {history.incident_s(one.limit_s):g} s)"
+    verb = {
+        Outcome.FAILED: "failed",
+        Outcome.DEGRADED: "did not succeed, and the app continued without it,",
+    }.get(one.outcome, "was cut short")
+    error = f" with {one.error}" if one.error else ""
+    return f"phase {one.name} {verb} after {shown}{clock}{limit}{error}"
+
+
+def _times(times: Sequence[float], digits: int) -> str:
+    """Each of a few times, else the range of many; what looks the same is said once if many."""
+    shown = [f"{t:.{digits}f}" for t in times]
+    if len(shown) <= MAX_LISTED:
+        return ", ".join(shown)
+    low, high = f"{min(times):.{digits}f}", f"{max(times):.{digits}f}"
+    return low if low == high else f"{low} to {high}"

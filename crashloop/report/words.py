@@ -1,0 +1,75 @@
+"""Values of events in words; they come from others, so each is made safe to show. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from crashloop.report.clean import clean, label, listing, mapping, number
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+MAX_LISTED = 6
+_PROBES = {"startup": "start-up probe"}
+
+
+def error_words(data: Mapping[str, Any]) -> str:
+    """The chain of a failed phase's errors: `TimeoutError <- CancelledError`; empty without one."""
+    links = []
+    for error in listing(data.get("error"))[:4]:
+        name = label(str(mapping(error).get("type", "?")).rsplit(".", 1)[-1], 40)
+        sqlstate = mapping(error).get("sqlstate")
+        links.append(f"{name} [{label(sqlstate, 8)}]" if sqlstate else name)
+    return " <- ".join(links)
+
+
+def fault_words(data: Mapping[str, Any]) -> str:
+    """A fault's kind and parameters, in the incident's seconds: `hold, delay 30 s`."""
+    words = [label(data.get("fault_kind", "?"), 24)]
+    for name, value in list(mapping(data.get("params")).items())[:6]:
+        amount = number(value)
+        shown = label(value) if amount is None else f"{amount:g}"
+        noun = label(name)
+        words.append(
+            f"{noun.removesuffix('_s')} {shown} s" if noun.endswith("_s") else f"{noun} {shown}"
+        )
+    return ", ".join(words)
+
+
+def exit_words(data: Mapping[str, Any]) -> str:
+    """How a process ended: `exit 3`, or a signal's name."""
+    code = number(data.get("exit_code"))
+    return f"exit {code:g}" if code is not None else label(data.get("signal") or "ended", 10)
+
+
+def probe_words(value: object) -> str:
+    """`startup` and `startup probe` are a `start-up probe`, others keep their name."""
+    name = clean(value, 24).removesuffix(" probe")
+    return _PROBES.get(name, f"{name} probe")
+
+
+def count_of(value: object) -> int:
+    """A count from a trace; 0 if it is none."""
+    found = number(value)
+    return max(0, int(found)) if found is not None else 0
+
+
+def listed(words: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def numbers(noun: str, found: Sequence[int]) -> str:
+    """`replica 1`, `replicas 1 and 3`, `replicas 1 to 4`: the numbers are in order."""
+    if len(found) == 1:
+        return f"{noun} {found[0]}"
+    if len(found) > 2 and found[-1] - found[0] == len(found) - 1:  # noqa: PLR2004
+        return f"{noun}s {found[0]} to {found[-1]}"
+    if len(found) > MAX_LISTED:
+        return f"{len(found)} {noun}s ({found[0]} to {found[-1]})"
+    return f"{noun}s {listed([str(n) for n in found])}"
+
+
+def sentence(text: str) -> str:
+    """`text` with a capital letter first."""
+    return text[:1].upper() + text[1:]
