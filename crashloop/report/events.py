@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from crashloop.checks.scale import unfair_scale
+from crashloop.model import Life
 from crashloop.report.clean import clean, label, line_as_said, listing, mapping, number
 from crashloop.report.history import LOCAL, Ending, FaultSpan, History, JourneySpan
 from crashloop.report.instants import Instants
@@ -56,11 +57,14 @@ KINDS = frozenset(
 def history_of(trace: Trace) -> History:
     """The history of a whole trace."""
     history = history_so_far(trace.header, trace.events)
+    told = told_life(history)
+    overlap = count_of(mapping(trace.scenario.get("replicas")).get("overlap", 0))
     return replace(
         history,
         ending=replace(history.ending, torn=trace.torn_line),
         unfair_scale=clean(unfair_scale(trace)),
-        output=_last_lines(trace, told_life(history)),
+        output=_last_lines(trace, told),
+        log=_log_name(told, several=history.replicas + overlap > 1),
     )
 
 
@@ -77,7 +81,7 @@ def history_so_far(
     scenario = mapping(header.get("scenario"))
     planned = [mapping(fault) for fault in listing(scenario.get("faults"))]
     kinds = KINDS | kinds_of(planned)
-    shown = (e for e in events if e.kind in kinds and abs(e.mono_ns) <= _MAX_NS)
+    shown = (e for e in events if e.kind in kinds and _is_genuine(e))
     kept = sorted(shown, key=lambda e: (e.mono_ns, e.seq))
     begins = [e for e in kept if e.kind in {"process.started", "fault.injected"}]
     instants = Instants(
@@ -111,6 +115,12 @@ def history_so_far(
     return replace(history, faults=faults, span_s=span_s)
 
 
+def _is_genuine(event: Event) -> bool:
+    """Whether it may be shown: the app may log any kind, but only phases are its own to report."""
+    is_phase = event.kind == "phase.started" or event.kind in PHASE_ENDS
+    return abs(event.mono_ns) <= _MAX_NS and (event.source != "app" or is_phase)
+
+
 def _replicas(scenario: Mapping[str, Any]) -> int:
     count = count_of(mapping(scenario.get("replicas")).get("count", 1))
     return min(max(count, 1), MAX_REPLICAS)
@@ -122,6 +132,12 @@ def _dependencies(scenario: Mapping[str, Any]) -> tuple[tuple[str, str, str], ..
         (label(d.get("name", "?")), label(d.get("kind", "?")), label(d.get("transport", "?")))
         for d in found
     )
+
+
+def _log_name(life: LifeSpan | None, *, several: bool) -> str:
+    if life is None:
+        return ""
+    return Life(life.replica, life.attempt).log_name(several=several)
 
 
 def _last_lines(trace: Trace, life: LifeSpan | None) -> tuple[str, ...]:
@@ -165,11 +181,10 @@ class _Events:
         for name, events in list(injected.items())[:MAX_FAULTS]:
             plan = plans.get(name, {})
             times = [(event, self._heal(event)) for event in events[:MAX_INJECTIONS]]
-            receipts = receipts_of(plan, self._events, times)
             target = label(events[0].target or plan.get("target") or "fault", 24)
-            witness = witness_words(
-                plan, receipts, target=history.target(target), on_docker=history.is_on_docker
-            )
+            is_dependency = any(target == name for name, _, _ in history.dependencies)
+            receipts = receipts_of(plan, self._events, times, is_dependency=is_dependency)
+            witness = witness_words(plan, receipts, history)
             for event, healed in times:
                 spans.append(
                     FaultSpan(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from crashloop.plural import counted, often
 from crashloop.report.history import Outcome
-from crashloop.report.words import MAX_LISTED, numbers, sentence
+from crashloop.report.words import MAX_LISTED, listed, numbers, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -105,7 +105,7 @@ def _who(history: History, group: Group) -> str:
     attempts = [life.attempt for life in group[0]]
     if not history.several:
         return sentence(numbers("attempt", attempts))
-    old = " (old revision)" if group[0][0].old else ""
+    old = " of the old revision" if group[0][0].old else ""
     replicas = numbers("replica", [run[0].replica for run in group]) + old
     if len(group) == 1:
         return sentence(f"{numbers('attempt', attempts)} of {replicas}")
@@ -181,16 +181,16 @@ def _meanwhile(history: History, group: Group) -> str:
     """Which other replicas were ready when the last of these lives ended."""
     ours = {run[0].replica for run in group}
     end_s = max(run[-1].end_s for run in group)
-    serving = sorted(
-        {
-            life.replica
-            for life in history.lives
-            if life.replica not in ours
-            and life.ready_s is not None
-            and life.ready_s <= end_s <= life.end_s
-        }
-    )
-    return f", while {numbers('replica', serving)} served" if serving else ""
+    serving: dict[bool, set[int]] = {}
+    for life in history.lives:
+        is_ready = life.ready_s is not None and life.ready_s <= end_s <= life.end_s
+        if is_ready and life.replica not in ours:
+            serving.setdefault(life.old, set()).add(life.replica)
+    who = [
+        numbers("replica", sorted(replicas)) + (" of the old revision" if old else "")
+        for old, replicas in sorted(serving.items())
+    ]
+    return f", while {listed(who)} served" if who else ""
 
 
 def _progress(life: LifeSpan) -> str:
@@ -219,9 +219,10 @@ def _phase(history: History, spans: Sequence[PhaseSpan]) -> str:
 
 
 def _times(times: Sequence[float], digits: int) -> str:
-    """Each of a few times, else the range of many; what looks the same is said once if many."""
+    """Each of a few times, the range of many; times that look the same are said once."""
     shown = [f"{t:.{digits}f}" for t in times]
+    if len(set(shown)) == 1:
+        return shown[0]
     if len(shown) <= MAX_LISTED:
         return ", ".join(shown)
-    low, high = f"{min(times):.{digits}f}", f"{max(times):.{digits}f}"
-    return low if low == high else f"{low} to {high}"
+    return f"{min(times):.{digits}f} to {max(times):.{digits}f}"

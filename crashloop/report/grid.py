@@ -124,7 +124,7 @@ class Grid:
         last, end = lives[-1], ends[-1]
         if last.died:
             row.put(end + 1, f" {last.exit}", Tone.BAD)
-        elif last.ready_s is not None:
+        elif last.ready_s is not None and not (last.old and last.exit):
             row.put(end, " ready", Tone.READY)
         elif last.exit:
             row.put(end, " stopped", Tone.DIM)
@@ -145,23 +145,26 @@ class Grid:
         """Draw process start, phases, serving, probes and kills; return the column of its end."""
         start, _ = self._bar(row, life.start_s, life.end_s, self._glyphs.boot, Tone.BOOT)
         self._mark(self._glyphs.boot, "process alive")
-        ends = [self._phase(row, phase) for phase in sorted(life.phases, key=_weight)]
+        ends = [self._phase(row, phase, life) for phase in sorted(life.phases, key=_weight)]
         self._serving(row, life)
         # Even the shortest phase takes a column, so that the life's end is drawn after it.
         end = max(self._column(life.end_s), *ends, 0)
         self._signs(row, life, start=start, end=end)
         return end
 
-    def _phase(self, row: Row, phase: PhaseSpan) -> int:
-        """Draw one phase; return the column after it."""
+    def _phase(self, row: Row, phase: PhaseSpan, life: LifeSpan) -> int:
+        """Draw one phase of a life; return the column after it."""
         glyph = str(getattr(self._glyphs, phase.outcome.value))
         tone, label_tone = _TONES[phase.outcome]
         words = {Outcome.COMPLETED: "phase done", Outcome.CUT: "phase cut short"}
         self._mark(glyph, words.get(phase.outcome, f"phase {phase.outcome.value}"))
         start, end = self._bar(row, phase.start_s, phase.end_s, glyph, tone)
         name = f" {phase.name} "
-        if len(name) + 2 <= end - start:
-            row.put(start + (end - start - len(name)) // 2, name, label_tone)
+        room = end - start
+        if phase is life.last_phase:
+            room -= len(life.probes) + len(life.kills)
+        if len(name) + 2 <= room:
+            row.put(start + (room - len(name)) // 2, name, label_tone)
         return end
 
     def _serving(self, row: Row, life: LifeSpan) -> None:
@@ -178,7 +181,9 @@ class Grid:
     def _signs(self, row: Row, life: LifeSpan, *, start: int, end: int) -> None:
         """Draw probes that failed and kills, each in its column or in the next free one before."""
         signs = [(probe.at_s, self._glyphs.probe_failed, "probe failed") for probe in life.probes]
-        signs += [(kill.at_s, self._glyphs.killed, "signal of the platform") for kill in life.kills]
+        signs += [
+            (kill.at_s, self._glyphs.killed, "signal from the platform") for kill in life.kills
+        ]
         free = end - 1
         for at_s, glyph, meaning in sorted(signs, key=lambda one: one[0], reverse=True):
             column = min(self._column(at_s), free)

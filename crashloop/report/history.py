@@ -155,7 +155,8 @@ class History:
     `replicas` is how many the scenario plans. `dependencies` are (name, kind, transport), `healthy`
     the names of those that answered before any fault. `making` is the image that is being pulled
     or built, if one is. `unfair_scale` says why the time scale was too large, if it was. `output`
-    are the last lines of the last life that died, or of the last life where none did.
+    are the last lines of the last life that died, or of the last life where none did, and `log` is
+    the name of the file that has them all.
     """
 
     incident: str
@@ -177,6 +178,7 @@ class History:
     span_s: float = 0.0
     unfair_scale: str = ""
     output: tuple[str, ...] = ()
+    log: str = ""
 
     @property
     def is_on_docker(self) -> bool:

@@ -169,7 +169,7 @@ def output_lines(history: History, *, width: int) -> Iterator[Line]:
     if life is None or not history.output or not (life.died or life.ready_s is None):
         return
     yield BLANK
-    yield line(Span(f"Last lines of {history.name(life)}", Tone.HEAD))
+    yield line(Span(f"Last lines of {history.name(life)}", Tone.HEAD), f"  ({history.log})")
     for one in history.output:
         indent = "  " + " " * (len(one) - len(one.lstrip()))
         yield from paragraph(one.lstrip(), width=width, indent=indent)
