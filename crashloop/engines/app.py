@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
 from typing import TYPE_CHECKING
 
 from crashloop.engines import process, reaper
 from crashloop.engines.account import clean_environment
-from crashloop.errors import HarnessError
+from crashloop.errors import HarnessError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from crashloop.model import Life
 
 STOP_STEPS = ((signal.SIGTERM, 3.0),)
+# Waits for a line, then becomes the app: its process id is known before it does anything.
+HELD = ("/bin/sh", "-c", 'read -r _ && unset PWD OLDPWD && exec "$@" </dev/null', "sh")
 
 
 class AppProcess:
@@ -55,6 +58,10 @@ class AppProcess:
     def exited(self) -> asyncio.Future[int]:
         """Done with the exit status as soon as the process has ended."""
         return self._child.exited
+
+    def release(self) -> None:
+        """Let the app begin."""
+        self._child.feed(b"\n")
 
     async def signal(self, number: signal.Signals) -> None:
         """Signal the process itself; nothing happens when it has ended."""
@@ -107,20 +114,27 @@ def app_process(
     output: AppOutput,
     folder: Path | None = None,
 ) -> AppProcess:
-    """Start one life in a clean environment; its lines go to `output`.
+    """Start one life in a clean environment; its lines go to `output`. `release` lets it begin.
 
     `address` is where the app was told to listen. `folder` is the working folder: a new one by
-    default. Raises HarnessError if the command cannot be started.
+    default. Raises UsageError if there is no such command, HarnessError if it does not start.
     """
     mark = f"{space.run_id}/{life.replica}/{life.attempt}"
     folder = folder or space.part(f"app-{life.replica}-{life.attempt}")
+    program = str(folder / command[0]) if "/" in command[0] else command[0]
+    if shutil.which(program) is None:
+        raise UsageError(
+            f"the app cannot be started: {command[0]} was not found, or may not be executed",
+            hint="check the command of the app's entry, and PATH",
+        )
     environment = {**environment, reaper.ATTEMPT_VARIABLE: mark}
     child = process.start(
-        command,
+        [*HELD, *command],
         workspace=space,
         name=describe(life),
         environment=environment,
         folder=folder,
+        stdin=None,
     )
     child.listen(output.line)
     return AppProcess(

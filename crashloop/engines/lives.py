@@ -82,6 +82,7 @@ class Lives:
         self._links.begin(life, started.pid)
         started.exited.add_done_callback(lambda _: self._links.end(life))
         await self._watch()
+        started.release()
         return started
 
     async def run_command(self, life: LifeProcess, command: Sequence[str]) -> int:

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from crashloop.engines.workspace import Workspace
 
 T = TypeVar("T")
-
 TAIL_LINES = 8
 READ_BYTES = 64 * 1024
 GRACE_S = 3.0
@@ -95,6 +94,13 @@ class Process:
             self._lines.append(line)
             for listener in tuple(self._listeners):
                 listener(line)
+
+    def feed(self, data: bytes) -> None:
+        """Write at most 64 KiB to its standard input and close it; `start` has kept it open."""
+        assert self._popen.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # it has ended
+            self._popen.stdin.write(data)
+        self._popen.stdin.close()
 
     def close_output(self) -> None:
         """Stop following the output; what is written later is lost."""
@@ -166,29 +172,28 @@ def start(
     folder: Path | None = None,
     log: Path | None = None,
     stop_signal: signal.Signals = signal.SIGTERM,
-    stdin: bytes = b"",
+    stdin: bytes | None = b"",
 ) -> Process:
     """Start `command` as a child of this run; needs a running loop, does not wait.
 
     It gets its own session, a clean environment with the run's mark plus `environment`, the user
     `account` (the harness's own when None), `folder` as working directory (default: the
-    workspace), at most 64 KiB as `stdin`, and is registered with the reaper under `stop_signal`.
-    Raises HarnessError when it cannot be started.
+    workspace), at most 64 KiB as `stdin` (None: whatever `feed` gives it later), and is registered
+    with the reaper under `stop_signal`. Raises HarnessError when it cannot be started.
     """
-    privileges: dict[str, Any] = {}
-    if account is not None:
-        privileges = {"user": account.uid, "group": account.gid, "extra_groups": []}
     try:
         popen = subprocess.Popen(  # noqa: S603  the caller's own command, no shell
             [str(part) for part in command],
-            stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL if stdin == b"" else subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             cwd=folder or workspace.path,
             env=clean_environment(workspace.run_id, environment),
             start_new_session=True,
             bufsize=0,
-            **privileges,
+            user=account.uid if account else None,
+            group=account.gid if account else None,
+            extra_groups=[] if account else None,
         )
     except OSError as error:
         raise HarnessError(
@@ -203,10 +208,8 @@ def start(
         popen.kill()
         popen.wait()
         raise
-    if popen.stdin is not None:
-        with contextlib.suppress(BrokenPipeError):
-            popen.stdin.write(stdin)
-        popen.stdin.close()
+    if stdin:
+        process.feed(stdin)
     return process
 
 
@@ -219,10 +222,9 @@ async def run(
 ) -> Process:
     """Run a child to its end, with the options of `start`; its status was 0 when this returns.
 
-    When it has to end early it gets `stop_signal` and 3 s, then SIGKILL.
-
-    Raises HarnessError with its last lines when its status is another or `deadline_s` passes. The
-    child has ended in each case, cancellation included.
+    When it has to end early it gets `stop_signal` and 3 s, then SIGKILL. It has ended in each case,
+    cancellation included. Raises HarnessError with its last lines when its status is another or
+    `deadline_s` passes.
     """
     process = start(command, stop_signal=stop_signal, **options)
     try:
@@ -278,10 +280,8 @@ async def finish(work: Coroutine[Any, Any, T]) -> T:
     cancelled = False
     while not task.done():
         try:
-            await asyncio.shield(task)
+            await asyncio.wait({task})
         except asyncio.CancelledError:
-            if task.cancelled():
-                raise
             cancelled = True
     result = task.result()
     if cancelled:

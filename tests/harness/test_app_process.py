@@ -53,6 +53,7 @@ async def test_a_life_that_has_ended_leaves_no_daemon(tmp_path: Path, dies: bool
             output=output,
         )
         life._child.listen(line)
+        life.release()
         ended = asyncio.create_task(life.wait())
         async with asyncio.timeout(DEADLINE_S):
             pids = await daemons

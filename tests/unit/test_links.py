@@ -1,0 +1,142 @@
+"""Links and gate events belong to the life whose process is at their end."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from memory_recorder import recorder
+
+from crashloop.engines.links import Links
+from crashloop.model import Life
+
+if TYPE_CHECKING:
+    from crashloop.trace.recorder import Recorder
+
+FIRST, SECOND = Life(1, 1), Life(2, 1)
+HARNESS = 99
+
+
+@pytest.fixture
+def events() -> Recorder:
+    return recorder()
+
+
+def opened(links: Links, link: str, *, pid: int | None, session: int | None = None) -> None:
+    data = {"link": link, "client_pid": pid, "client_session": session}
+    links.record("link.opened", data, time.monotonic_ns(), target="postgres")
+
+
+def test_two_replicas_that_run_at_once_keep_their_own_links(events: Recorder) -> None:
+    links = Links(events, without_pids=False)
+    links.begin(FIRST, 11)
+    links.begin(SECOND, 22)
+    opened(links, "postgres-1", pid=22)
+    opened(links, "postgres-2", pid=11)
+    links.record("link.held", {"link": "postgres-1"}, time.monotonic_ns(), target="postgres")
+
+    assert [event.life for event in events.events] == [SECOND, FIRST, SECOND]
+    assert {event.target for event in events.events} == {"postgres"}
+
+
+def test_a_worker_counts_by_the_session_of_its_life(events: Recorder) -> None:
+    links = Links(events, without_pids=False)
+    links.begin(FIRST, 11)
+    opened(links, "postgres-1", pid=12, session=11)
+
+    assert events.events[-1].life == FIRST
+
+
+def test_the_harness_own_link_belongs_to_no_life(events: Recorder) -> None:
+    links = Links(events, without_pids=False)
+    links.begin(FIRST, 11)
+    opened(links, "postgres-1", pid=HARNESS, session=HARNESS)
+    links.record("link.closed", {"link": "postgres-1"}, time.monotonic_ns(), target="postgres")
+
+    assert [event.life for event in events.events] == [None, None]
+
+
+def test_what_arrives_late_of_a_link_still_belongs_to_the_life_that_opened_it(
+    events: Recorder,
+) -> None:
+    links = Links(events, without_pids=False)
+    links.begin(FIRST, 11)
+    opened(links, "postgres-1", pid=11)
+    links.end(FIRST)
+    links.begin(Life(1, 2), 11)  # the system has reused the process id
+    links.record("link.closed", {"link": "postgres-1"}, time.monotonic_ns(), target="postgres")
+    opened(links, "postgres-2", pid=11)
+
+    assert [event.life for event in events.events] == [FIRST, FIRST, Life(1, 2)]
+
+
+@pytest.mark.parametrize(
+    "data", [{"pid": 11, "session": 11}, {"pid": 12, "session": 11}, {"pid": 11, "link": "unseen"}]
+)
+def test_a_receipt_of_the_gate_belongs_to_the_life_of_the_process_it_names(
+    events: Recorder, data: dict[str, object]
+) -> None:
+    links = Links(events, without_pids=False)
+    links.begin(SECOND, 22)
+    links.begin(FIRST, 11)
+    links.record("gate.syn_seen", data, time.monotonic_ns(), target="postgres")
+
+    assert events.events[-1].life == FIRST
+
+
+def test_a_server_sees_a_life_by_the_addresses_of_its_links(events: Recorder) -> None:
+    links = Links(events, without_pids=False)
+    links.begin(FIRST, 11)
+    links.begin(SECOND, 22)
+    for link, pid, via in (("p-1", 11, "h:1"), ("p-2", 22, "h:2"), ("p-3", 11, "h:3")):
+        opened(links, link, pid=pid)
+        links.record("link.connected", {"link": link, "via": via}, time.monotonic_ns())
+
+    assert links.clients(FIRST) == ["h:1", "h:3"]
+    assert links.owner("h:2") == SECOND
+    assert links.owner("h:4") is None
+
+
+def test_an_address_that_is_used_again_belongs_to_its_latest_link(events: Recorder) -> None:
+    links = Links(events, without_pids=False)
+    links.begin(FIRST, 11)
+    links.begin(SECOND, 22)
+    for link, pid in (("p-1", 11), ("p-2", 22)):
+        opened(links, link, pid=pid)
+        links.record("link.connected", {"link": link, "via": "h:1"}, time.monotonic_ns())
+
+    assert links.owner("h:1") == SECOND
+    assert links.clients(FIRST) == []
+
+
+def test_without_process_ids_the_only_replica_has_the_links_of_its_time(events: Recorder) -> None:
+    links = Links(events, without_pids=True)
+    opened(links, "postgres-1", pid=None)
+    links.begin(FIRST, 11)
+    opened(links, "postgres-2", pid=None)
+    during_ns = time.monotonic_ns()
+    links.end(FIRST)
+    data = {"link": "postgres-3", "client_pid": None}
+    links.record("link.opened", data, during_ns)
+    opened(links, "postgres-4", pid=None)
+
+    assert [event.life for event in events.events] == [None, FIRST, FIRST, None]
+
+
+def test_without_process_ids_nothing_is_guessed_between_two_replicas(events: Recorder) -> None:
+    links = Links(events, without_pids=True)
+    links.begin(FIRST, 11)
+    links.begin(SECOND, 22)
+    links.end(SECOND)
+    opened(links, "postgres-1", pid=None)
+
+    assert events.events[-1].life is None
+
+
+def test_where_process_ids_are_known_a_link_without_one_is_not_guessed(events: Recorder) -> None:
+    links = Links(events, without_pids=False)
+    links.begin(FIRST, 11)
+    opened(links, "postgres-1", pid=None)
+
+    assert events.events[-1].life is None
