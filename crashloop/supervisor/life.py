@@ -33,10 +33,11 @@ class LifeProcess(Protocol):
         read. If it is cancelled, `stop` is called next.
         """
 
-    async def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the app's first process, as the platform does; nothing if it ended.
+    async def signal(self, number: signal.Signals) -> bool:
+        """Send a signal to the app's first process, as the platform does.
 
-        Returns without waiting for the effect. After SIGKILL, `wait` returns soon.
+        Returns whether it was sent, without waiting for the effect; False if the process has ended.
+        After SIGKILL, `wait` returns soon.
         """
 
     async def stop(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import signal
 import time
@@ -154,31 +155,46 @@ class ReplicaLoop:
             await process.stop()
             return await process.wait()
 
-        async def kill(purpose: Purpose) -> None:
-            await self._kill(process, life, purpose)
+        exited = asyncio.Event()
+
+        def kill(purpose: Purpose) -> None:
+            group.create_task(self._kill(process, life, purpose, exited))
 
         async with asyncio.TaskGroup() as group:
             self._probing = group.create_task(self._prober.watch(process, life, started_ns, kill))
             status = await process.wait()
+            exited.set()
             self._probing.cancel()
         self._probing = None
         return status
 
-    async def _kill(self, process: LifeProcess, life: Life, purpose: Purpose) -> None:
-        """SIGTERM, and SIGKILL after the grace period; cancelled when the life has ended."""
+    async def _kill(
+        self, process: LifeProcess, life: Life, purpose: Purpose, exited: asyncio.Event
+    ) -> None:
+        """SIGTERM, and SIGKILL after the grace period.
+
+        Nothing is recorded of a signal that came too late.
+        """
         grace_s = self._platform.grace_s
         wall_s = max(self._scale.wall_s(grace_s), MIN_GRACE_S) if grace_s else 0.0
         for number, wait_s in ((signal.SIGTERM, wall_s), (signal.SIGKILL, 0.0)):
+            sent_ns = time.monotonic_ns()
+            if not await process.signal(number):
+                return
             self._emit(
                 "process.killed",
                 life,
+                mono_ns=sent_ns,
                 by=f"{purpose} probe",
                 signal=number.name,
                 grace_s=grace_s,
                 wall_s=wall_s,
             )
-            await process.signal(number)
-            await asyncio.sleep(wait_s)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await exited.wait()
+            if exited.is_set():
+                return
 
     def _emit(self, kind: str, life: Life, *, mono_ns: int | None = None, **data: Any) -> None:
         self._recorder.emit("supervisor", kind, data, life=life, mono_ns=mono_ns)

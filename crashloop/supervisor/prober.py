@@ -15,7 +15,7 @@ from crashloop.platforms.probes import Action, ProbeState, Purpose, is_news, pro
 from crashloop.supervisor.ask import ask
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
     from pathlib import Path
 
     from crashloop.clock import TimeScale
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from crashloop.supervisor.life import LifeProcess
     from crashloop.trace.recorder import Recorder
 
-    Kill: TypeAlias = Callable[[Purpose], Awaitable[None]]
+    Kill: TypeAlias = Callable[[Purpose], None]
 
 # An answer is real work of the app, which no time scale makes faster.
 MIN_TIMEOUT_S = 0.5
@@ -73,7 +73,7 @@ class Prober:
     async def watch(self, process: LifeProcess, life: Life, started_ns: int, kill: Kill) -> None:
         """Probe a life that was started at `started_ns` until this is cancelled.
 
-        `kill` is awaited with the purpose of a probe that wants the life ended. Until the start-up
+        `kill` is called with the purpose of a probe that wants the life ended. Until the start-up
         probe has passed, no other probe runs.
         """
         if not self._probes:
@@ -87,7 +87,7 @@ class Prober:
                 await started.wait()
             action = await self._repeat(purpose, probe, process, life, started_ns)
             if action is Action.KILL:
-                await kill(purpose)
+                kill(purpose)
             else:
                 started.set()
 

@@ -93,6 +93,8 @@ class Supervisor:
 
 
 async def _stop(loops: Iterable[ReplicaLoop]) -> None:
-    async with asyncio.TaskGroup() as group:
-        for loop in loops:
-            group.create_task(loop.stop())
+    """Stop each, whatever becomes of the others; raises their errors as a group."""
+    ended = await asyncio.gather(*(loop.stop() for loop in loops), return_exceptions=True)
+    errors = [error for error in ended if isinstance(error, BaseException)]
+    if errors:
+        raise BaseExceptionGroup("replicas could not be stopped", errors)

@@ -41,7 +41,6 @@ class AppLife:
 
     def __init__(self, life: Life, *, status: int | None = None) -> None:
         self.life = life
-        self.signals: list[signal.Signals] = []
         self.ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         if status is not None:
             self.end(status)
@@ -53,9 +52,11 @@ class AppLife:
     async def wait(self) -> int:
         return await asyncio.shield(self.ended)
 
-    async def signal(self, number: signal.Signals) -> None:
-        self.signals.append(number)
+    async def signal(self, number: signal.Signals) -> bool:
+        if self.ended.done():
+            return False
         self.end(-number)
+        return True
 
     async def stop(self) -> None:
         self.end(-signal.SIGTERM)
