@@ -9,14 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from urllib.parse import urlsplit
 
-import asyncpg
-
 from crashloop.engines import baseline
 from crashloop.engines.binaries import find_binaries
 from crashloop.engines.cache import cache
-from crashloop.engines.inspector import inspector
 from crashloop.engines.postgres import postgres
-from crashloop.engines.template import DATABASE, ROLE, template
+from crashloop.engines.template import ROLE, template
 from crashloop.model import Transport
 from crashloop.proxy.address import Address
 
@@ -26,7 +23,6 @@ if TYPE_CHECKING:
 
     from crashloop.engines.base import Setup
     from crashloop.engines.cache import CacheServer
-    from crashloop.engines.inspector import Inspector
     from crashloop.engines.postgres import PostgresServer
     from crashloop.engines.server import Server
     from crashloop.engines.workspace import Workspace
@@ -69,11 +65,9 @@ class PostgresDependency:
 
     title: ClassVar[str] = "Postgres"
 
-    def __init__(
-        self, planned: Dependency, server: PostgresServer, inspector: Inspector, folder: Path
-    ) -> None:
+    def __init__(self, planned: Dependency, server: PostgresServer, folder: Path) -> None:
         self.server = server
-        self.inspector = inspector
+        self.inspector = server.inspector
         if planned.transport is Transport.UNIX:
             self.listen = Address(path=str(folder / SOCKET))
         else:
@@ -116,7 +110,7 @@ class RedisDependency:
 async def postgres_dependency(
     planned: Dependency, setup: Setup, space: Workspace
 ) -> AsyncIterator[PostgresDependency]:
-    """Start a Postgres, with the harness's own connection to it."""
+    """Start a Postgres with the scenario's settings."""
     binaries = await asyncio.to_thread(find_binaries, setup.postgres_bin)
     source = await template(space, binaries)
     for secret in (source.app_password, source.superuser_password):
@@ -124,12 +118,10 @@ async def postgres_dependency(
     folder = space.part("cloudsql") / INSTANCE
     folder.mkdir(mode=0o700)
     emit = partial(setup.recorder.emit, "database", target=planned.name)
-    async with postgres(space, source, emit=emit, evidence=setup.artifacts) as server:
-        connection = await asyncpg.connect(
-            server.control_dsn, database=DATABASE, timeout=baseline.LIMIT_S
-        )
-        async with inspector(connection) as own:
-            yield PostgresDependency(planned, server, own, folder)
+    async with postgres(
+        space, source, emit=emit, evidence=setup.artifacts, settings=planned.settings
+    ) as server:
+        yield PostgresDependency(planned, server, folder)
 
 
 @contextlib.asynccontextmanager

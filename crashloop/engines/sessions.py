@@ -26,9 +26,10 @@ async def count_left(inspector: Inspector, clients: Sequence[str]) -> int:
     They are counted when none is left, or after 2 s: Postgres needs a moment to notice a closed
     socket, and announces nothing.
     """
+    # The first answer may have waited for the end of a fault that stopped Postgres.
+    count = int(await inspector.ask(OF_CLIENTS, list(clients)))
     until_s = time.monotonic() + GONE_BOUND_S
-    while True:
-        count = int(await inspector.ask(OF_CLIENTS, list(clients)))
-        if not count or time.monotonic() > until_s:
-            return count
+    while count and time.monotonic() < until_s:
         await asyncio.sleep(LOOK_EVERY_S)
+        count = int(await inspector.ask(OF_CLIENTS, list(clients)))
+    return count

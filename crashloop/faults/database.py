@@ -164,17 +164,18 @@ class LockHeld(DatabaseFault):
             database.session(superuser=True) as own,
         ):
             await self._lock(holder)
-            watching = asyncio.create_task(_watch(ports, own, holder.get_server_pid(), target))
+            healing = asyncio.Event()
+            watching = asyncio.create_task(
+                _watch(ports, target, own, holder.get_server_pid(), healing)
+            )
             try:
                 yield
             finally:
+                healing.set()
+                await asyncio.wait({watching}, timeout=LOCK_BOUND_S)
                 watching.cancel()
-                await asyncio.wait({watching})
-            if not watching.cancelled() and (error := watching.exception()):
-                raise HarnessError(
-                    f"Postgres did not say who waits for the lock: {type(error).__name__}: {error}",
-                    hint="see postgres.log in the artifacts",
-                ) from error
+                watching.add_done_callback(lambda done: done.cancelled() or done.exception())
+            await watching
 
     async def _lock(self, holder: Any) -> None:
         await holder.execute(f"set lock_timeout = '{LOCK_BOUND_S:g}s'")
@@ -201,17 +202,29 @@ class LockHeld(DatabaseFault):
         )
 
 
-async def _watch(ports: Ports, own: Any, holder_pid: int, target: str) -> None:
-    """Emit who waits for the holder, once for each backend."""
+async def _watch(
+    ports: Ports, target: str, own: Any, holder_pid: int, healing: asyncio.Event
+) -> None:
+    """Emit who waits for the holder, once for each backend; look once more when it is healed."""
     seen: set[int] = set()
-    while True:
-        for row in await own.fetch(WAITING, holder_pid):
+    is_last = False
+    while not is_last:
+        is_last = healing.is_set()
+        try:
+            rows = await own.fetch(WAITING, holder_pid, timeout=LOCK_BOUND_S)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise HarnessError(
+                f"Postgres did not say who waits for the lock: {type(error).__name__}: {error}",
+                hint="see postgres.log in the artifacts",
+            ) from error
+        for row in rows:
             if row["pid"] not in seen:
                 seen.add(row["pid"])
-                ports.emit(
-                    "database", "database.lock_waiting", target, blocked_by=holder_pid, **row
-                )
-        await asyncio.sleep(LOOK_EVERY_S)  # Postgres announces no waiter
+                data = {**row, "blocked_by": holder_pid}
+                ports.emit("database", "database.lock_waiting", target, **data)
+        with contextlib.suppress(TimeoutError):  # Postgres announces no waiter
+            async with asyncio.timeout(0 if is_last else LOOK_EVERY_S):
+                await healing.wait()
 
 
 FAULTS: tuple[type[DatabaseFault], ...] = (SlotsTaken, StartingUp, Paused, LockHeld)

@@ -1,0 +1,51 @@
+"""A session of the harness in a Postgres on this machine, which has ended when it is left."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+from crashloop.engines.process import finish
+from crashloop.engines.reaper import identity
+from crashloop.errors import HarnessError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable
+
+GONE_BOUND_S = 2.0
+LOOK_EVERY_S = 0.002
+
+
+@contextlib.asynccontextmanager
+async def session(
+    connecting: Awaitable[asyncpg.Connection[Any]],
+) -> AsyncIterator[asyncpg.Connection[Any]]:
+    """Enter a new connection; on leaving, its backend has ended.
+
+    Only then its slot and its locks are free. HarnessError if that takes longer than 2 s.
+    """
+    connection = await connecting
+    pid = connection.get_server_pid()
+    started = identity(pid)
+    try:
+        yield connection
+    finally:
+        await finish(_end(connection, pid, started))
+
+
+async def _end(connection: asyncpg.Connection[Any], pid: int, started: str | None) -> None:
+    with contextlib.suppress(OSError, TimeoutError, asyncpg.InterfaceError):
+        await connection.close(timeout=GONE_BOUND_S)
+    until_s = time.monotonic() + GONE_BOUND_S
+    while started is not None and identity(pid) == started:
+        if time.monotonic() > until_s:
+            raise HarnessError(
+                f"a session of the harness (pid {pid}) has not ended {GONE_BOUND_S:g} s after it "
+                "was closed",
+                hint="see postgres.log in the artifacts",
+            )
+        await asyncio.sleep(LOOK_EVERY_S)  # a backend is not our child, so nothing announces it
