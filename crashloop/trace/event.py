@@ -19,6 +19,14 @@ ENDS = (JOURNEY_ENDED, PLATFORM_GAVE_UP, DEADLINE_PASSED)
 LAST_KINDS = ("harness.failed", "run.interrupted", "run.refused", "run.finished")
 """The kinds of event that say how a run ended."""
 SOURCES = ("harness", "supervisor", "app", "proxy", "database", "cache", "platform")
+WRITTEN_IN_ORDER = (frozenset({"harness", "database", "cache"}), frozenset({"proxy"}))
+"""Sources that write events in the order of their instants.
+
+The harness writes at once, the proxy's events come from its process in order. An app's lines may
+arrive in another order.
+"""
+SESSIONS_COUNTED = "database.backends"
+"""The kind of event that says how many sessions an ended life left in a dependency."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
