@@ -92,7 +92,8 @@ def _of_lines(trace: Trace, fault: Mapping[str, Any]) -> Iterator[Touch]:
     ]
     shut = [(max(at, on), off) for on, off in periods(trace, fault) for at in checked if at < off]
     for event in of_replicas(trace, trace.events):
-        if event.source != "app" or not event.life or "error" not in event.data:
+        # The last word of a failed start-up repeats the error of its phase.
+        if event.source != "app" or not event.life or event.kind == "startup.failed":
             continue
         if not any(since < event.mono_ns < until for since, until in shut):
             continue
