@@ -52,7 +52,10 @@ def _baseline(history: History) -> str:
     names = [name for name, _, _ in history.dependencies]
     if not history.lab_ready:
         what = listed([*map(history.target, names), "the fault proxy"])
-        return f"The run ended before {what} {'were' if names else 'was'} up."
+        verb = "were" if names else "was"
+        if not history.is_whole:
+            return sentence(f"{what} {verb} not up{AS_FAR}.")
+        return f"The run ended before {what} {verb} up."
     well = [history.target(name) for name in names if name in history.healthy]
     other = [history.target(name) for name in names if name not in history.healthy]
     if other:
@@ -95,10 +98,9 @@ def _old_revision(history: History) -> Iterator[tuple[float, str]]:
     start_s, end_s = min(life.start_s for life in old), max(life.end_s for life in old)
     until = f"until {_span(history, end_s)}" if all(life.exit for life in old) else "on"
     who = sentence(numbers("replica", sorted({life.replica for life in old})))
-    ready = [life for life in old if life.ready_s is not None]
-    served = "and served" if len(ready) == len(old) else "and did not all become ready"
-    if not ready:
-        served = "and never became ready"
+    served = "and served"
+    if any(life.ready_s is None for life in old):
+        served = f"and did not serve all the time{'' if history.is_whole else AS_FAR}"
     when = f"from {_span(history, start_s)} {until}"
     yield start_s, f"{who} of the old revision ran beside the new one {when}, {served}."
 
@@ -177,7 +179,7 @@ def _journeys(history: History) -> Iterator[str]:
             before = f" after {done}" if one.steps else ""
             yield f"The journey failed{where}{before}: {one.failed}."
         else:
-            yield f"The journey passed {done}{where}{steps}."
+            yield f"The journey passed {done}{where}{'' if history.is_whole else AS_FAR}{steps}."
 
 
 def _ending(history: History) -> Iterator[str]:
