@@ -115,7 +115,7 @@ def test_replicas_of_the_same_fate_are_told_together() -> None:
         "Replicas 1 to 3, attempts 1 to 3: phase database failed after 20.0 s (its limit: 20 s) "
         "with TimeoutError; each process died with exit 3, and the platform restarted them"
     ) in text
-    assert "Replicas 1 to 3 were ready between 91 s (4.5 s here) and 93 s (4.7 s here)" in text
+    assert "Replicas 1 to 3 were ready between 104 s (5.2 s here) and 106 s (5.3 s here)" in text
     assert (
         "The journey passed in replicas 1 to 3: WebSocket /ws answered; GET /items answered."
         in text
