@@ -1,67 +1,83 @@
-"""Checks before a run starts anything, so that a refusal comes at once."""
+"""Whether the app's command can run in this environment, as far as it shows without running it."""
 
 from __future__ import annotations
 
 import ast
 import importlib.metadata
 import importlib.util
+import os
 import re
+import shutil
 from importlib.machinery import PathFinder
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from crashloop.apps.sample import EXTRA, PACKAGE
 from crashloop.errors import CapabilityError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from importlib.machinery import ModuleSpec
 
-    from crashloop.clock import TimeScale
-    from crashloop.model import AppUnderTest, Scenario
+    from crashloop.model import AppUnderTest
 
-SAMPLE_APP = "app_under_test"
-SAMPLE_EXTRA = "sample"
+PYTHON = "{python}"
+UVICORN = "uvicorn"
 
 
-def require_runnable(scenario: Scenario, scale: TimeScale, *, on_this_machine: bool) -> None:
-    """Refuse what cannot run: CapabilityError or UsageError with what to do.
+def require_command(app: AppUnderTest) -> None:
+    """Refuse a program that does not exist, and an ASGI app that uvicorn would not find.
 
-    `on_this_machine`: the app runs in this environment, not in an image that brings its own.
+    CapabilityError or UsageError with what to do. The app is found without importing it.
     """
-    if scenario.real_time_only and not scale.is_real_time:
-        raise CapabilityError(
-            f"this scenario runs in real time only: {scenario.real_time_only}",
-            hint="run it at a time scale of 1: --real-time, or --crashloop-time-scale 1 in pytest",
-        )
-    app = scenario.app
-    if app.folder and not Path(app.folder).is_dir():
+    program, *words = app.command
+    require_program(program, app.cwd, whose=f"the command of app {app.name}")
+    if program != PYTHON or "-m" not in words or words[words.index("-m") + 1 :][:1] != [UVICORN]:
+        return
+    arguments = words[words.index("-m") + 2 :]
+    if arguments and not arguments[0].startswith("-"):  # else an option's value may come first
+        _check_target(app.name, arguments[0], _import_folder(app.cwd, arguments))
+
+
+def require_program(program: str, cwd: str, *, whose: str) -> None:
+    """Refuse a program that is neither on PATH nor a file that can be run."""
+    if "{" in program:  # a placeholder: the engine's own
+        return
+    is_path = os.sep in program
+    if shutil.which(str(Path(cwd or ".") / program) if is_path else program) is None:
+        where = f"in {cwd}" if is_path and cwd else "on PATH"
         raise UsageError(
-            f"the app's folder does not exist: {app.folder}",
-            hint="AppUnderTest.folder is the folder to import the app from",
+            f"{whose} starts {program}, and there is no such program {where}",
+            hint=f"install it, or correct the command; {PYTHON} is the Python that runs crashloop",
         )
-    if on_this_machine:
-        _check_target(app)
 
 
-def _check_target(app: AppUnderTest) -> None:
-    module, colon, name = app.target.partition(":")
+def _import_folder(cwd: str, arguments: Sequence[str]) -> str:
+    """The folder that uvicorn imports from; "": only from what is installed."""
+    given = [after for word, after in pairwise(arguments) if word == "--app-dir"]
+    return str(Path(cwd or ".", given[0]).resolve()) if given else cwd
+
+
+def _check_target(app: str, target: str, folder: str) -> None:
+    module, colon, name = target.partition(":")
     if not (module and colon and name):
         raise UsageError(
-            f"the app's target is {app.target!r}, which is not MODULE:NAME",
-            hint="name the ASGI app as uvicorn does: target='shop.main:app'",
+            f"app {app} gives uvicorn {target!r}, which is not MODULE:NAME",
+            hint="name the ASGI app as uvicorn does: shop.main:app",
         )
-    if module.split(".")[0] == SAMPLE_APP and not app.folder:
+    if module.split(".")[0] == PACKAGE and not folder:
         _check_sample_app()
-    if not importlib.util.find_spec("uvicorn"):
+    if not importlib.util.find_spec(UVICORN):
         raise CapabilityError(
             "uvicorn, which starts the app, is not installed", hint="pip install uvicorn"
         )
-    spec = _find(module, app.folder)
+    spec = _find(module, folder)
     if spec is None:
-        where = f"in {app.folder} or " if app.folder else ""
+        where = f"in {folder} or " if folder else ""
         raise UsageError(
             f"there is no module {module} {where}among the installed packages",
-            hint=f"the app's target is {app.target}; set AppUnderTest.folder to its import folder",
+            hint=f"app {app} gives uvicorn {target}; its `cwd` is the folder to import from",
         )
     _check_name(spec, name.partition(".")[0])
 
@@ -71,7 +87,7 @@ def _check_sample_app() -> None:
     if missing:
         raise CapabilityError(
             f"the sample app needs {', '.join(missing)}",
-            hint=f"pip install 'crashloop[{SAMPLE_EXTRA}]'",
+            hint=f"pip install 'crashloop[{EXTRA}]'",
         )
 
 
@@ -79,7 +95,7 @@ def _sample_packages() -> Iterator[str]:
     """The packages of the extra `sample`, by their distribution's names."""
     for requirement in importlib.metadata.requires("crashloop") or []:
         name, extra = re.match(r"[\w.-]+", requirement), re.search(r"extra == .(\w+)", requirement)
-        if name and extra and extra[1] == SAMPLE_EXTRA:
+        if name and extra and extra[1] == EXTRA:
             yield name[0]
 
 
@@ -114,7 +130,7 @@ def _check_name(spec: ModuleSpec, name: str) -> None:
     if not any(_may_bind(node, name) for node in ast.walk(tree)):
         raise UsageError(
             f"the app's module has no {name}: {spec.origin}",
-            hint="name the ASGI app as uvicorn does: target='MODULE:NAME'",
+            hint="name the ASGI app as uvicorn does: MODULE:NAME",
         )
 
 

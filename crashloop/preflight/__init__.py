@@ -1,0 +1,40 @@
+"""Checks before a run starts anything, so that a refusal comes at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crashloop.engines.catalogue import LOCAL
+from crashloop.errors import CapabilityError, UsageError
+from crashloop.preflight.capacity import require_room
+from crashloop.preflight.command import require_command, require_program
+from crashloop.preflight.scenario import probes_of, require_consistent
+
+if TYPE_CHECKING:
+    from crashloop.clock import TimeScale
+    from crashloop.engines.base import Engine
+    from crashloop.model import Scenario
+
+
+def require_runnable(scenario: Scenario, scale: TimeScale, engine: type[Engine]) -> None:
+    """Refuse what cannot run: CapabilityError or UsageError with what to do."""
+    if scenario.real_time_only and not scale.is_real_time:
+        raise CapabilityError(
+            f"this scenario runs in real time only: {scenario.real_time_only}",
+            hint="run it at a time scale of 1: --real-time, or --crashloop-time-scale 1 in pytest",
+        )
+    require_consistent(scenario, scale)
+    engine.require_possible(scenario)
+    cwd = scenario.app.cwd
+    if cwd and not Path(cwd).is_dir():
+        raise UsageError(
+            f"the folder of app {scenario.app.name} does not exist: {cwd}",
+            hint="`cwd` in the app's entry is the folder in which its command runs",
+        )
+    if engine.name == LOCAL:  # elsewhere an image brings the app's environment
+        require_command(scenario.app)
+        for whose, probe in probes_of(scenario.platform):
+            if probe.command:
+                require_program(probe.command[0], cwd, whose=whose)
+        require_room(scenario, scale)
