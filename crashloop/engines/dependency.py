@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from crashloop.engines.base import Setup
     from crashloop.engines.cache import CacheServer
+    from crashloop.engines.links import Links
     from crashloop.engines.postgres import PostgresServer
     from crashloop.engines.server import Server
     from crashloop.engines.workspace import Workspace
@@ -108,7 +109,7 @@ class RedisDependency:
 
 @contextlib.asynccontextmanager
 async def postgres_dependency(
-    planned: Dependency, setup: Setup, space: Workspace
+    planned: Dependency, setup: Setup, space: Workspace, links: Links
 ) -> AsyncIterator[PostgresDependency]:
     """Start a Postgres with the scenario's settings."""
     binaries = await asyncio.to_thread(find_binaries, setup.postgres_bin)
@@ -117,7 +118,7 @@ async def postgres_dependency(
         setup.recorder.redactor.add(secret)
     folder = space.part("cloudsql") / INSTANCE
     folder.mkdir(mode=0o700)
-    emit = partial(setup.recorder.emit, "database", target=planned.name)
+    emit = partial(links.record_of_server, "database", target=planned.name)
     async with postgres(
         space, source, emit=emit, evidence=setup.artifacts, settings=planned.settings
     ) as server:
@@ -126,16 +127,16 @@ async def postgres_dependency(
 
 @contextlib.asynccontextmanager
 async def redis_dependency(
-    planned: Dependency, setup: Setup, space: Workspace
+    planned: Dependency, setup: Setup, space: Workspace, links: Links
 ) -> AsyncIterator[RedisDependency]:
     """Start a cache."""
-    emit = partial(setup.recorder.emit, "cache", target=planned.name)
+    emit = partial(links.record_of_server, "cache", target=planned.name)
     async with cache(space, emit=emit, evidence=setup.artifacts) as server:
         yield RedisDependency(server)
 
 
 KINDS: Mapping[
     str,
-    Callable[[Dependency, Setup, Workspace], AbstractAsyncContextManager[LocalDependency]],
+    Callable[[Dependency, Setup, Workspace, Links], AbstractAsyncContextManager[LocalDependency]],
 ] = {"postgres": postgres_dependency, "redis": redis_dependency}
 """How a dependency of each kind is started."""

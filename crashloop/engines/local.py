@@ -95,7 +95,6 @@ class LocalEngine:
             )
             stack.push_async_callback(engine._lives.stop)
             engine.ports = LocalPorts(
-                setup.recorder,
                 links=engine._links,
                 proxy=engine.proxy,
                 servers={name: each.server for name, each in engine._dependencies.items()},
@@ -126,7 +125,7 @@ class LocalEngine:
         for target, dependency in self._dependencies.items():
             before = self._links.opened()
             data = await dependency.baseline(self.proxy.path(target).address)
-            await self.proxy.settle()
+            await self._settle()
             links = sorted(self._links.opened() - before)
             data = {"link": links[0] if links else None, **data}
             self._recorder.emit("harness", "baseline.passed", data, target=target)
@@ -193,11 +192,15 @@ class LocalEngine:
                 wait.cancel()
 
     async def _sessions_left(self, life: Life) -> dict[str, int]:
-        await self.proxy.settle()
+        await self._settle()
         return {
-            target: await sessions.count_left(postgres.inspector, self._links.clients(life))
+            target: await sessions.count_left(postgres.inspector, self._links.clients(life, target))
             for target, postgres in self._databases()
         }
+
+    async def _settle(self) -> None:
+        await self.proxy.settle()
+        self._links.settled()
 
     async def _require_no_sessions(self, life: Life) -> None:
         if sum((await self._sessions_left(life)).values()):
@@ -212,7 +215,9 @@ class LocalEngine:
         async with asyncio.TaskGroup() as group:
             starting = {
                 planned.name: group.create_task(
-                    stack.enter_async_context(KINDS[planned.kind](planned, setup, self._space))
+                    stack.enter_async_context(
+                        KINDS[planned.kind](planned, setup, self._space, self._links)
+                    )
                 )
                 for planned in setup.scenario.dependencies
             }

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from crashloop.engines.remote_proxy import ProxiedPath, RemoteProxy
     from crashloop.engines.revisions import OldRevision
     from crashloop.engines.server import Server
-    from crashloop.trace.recorder import Recorder
 
 ServerKind = TypeVar("ServerKind", bound="Server")
 
@@ -25,14 +24,12 @@ class LocalPorts:
 
     def __init__(
         self,
-        recorder: Recorder,
         *,
         links: Links,
         proxy: RemoteProxy,
         servers: Mapping[str, Server],
         revisions: OldRevision,
     ) -> None:
-        self._recorder = recorder
         self._links = links
         self._proxy = proxy
         self._servers = servers
@@ -56,9 +53,7 @@ class LocalPorts:
 
     def emit(self, source: str, kind: str, target: str, **data: Any) -> None:
         """Record an event of a target, of the life whose link the field `client` names."""
-        client = data.get("client")
-        life = self._links.owner(client) if isinstance(client, str) else None
-        self._recorder.emit(source, kind, data, life=life, target=target)
+        self._links.record_of_server(source, kind, data, target=target)
 
     def _server(self, target: str, kind: type[ServerKind]) -> ServerKind:
         server = self._servers.get(target)

@@ -23,18 +23,24 @@ def events() -> Recorder:
     return recorder()
 
 
+@pytest.fixture
+def two(events: Recorder) -> Links:
+    """Two replicas that run."""
+    links = Links(events, without_pids=False)
+    links.begin(FIRST, 11)
+    links.begin(SECOND, 22)
+    return links
+
+
 def opened(links: Links, link: str, *, pid: int | None, session: int | None = None) -> None:
     data = {"link": link, "client_pid": pid, "client_session": session}
     links.record("link.opened", data, time.monotonic_ns(), target="postgres")
 
 
-def test_two_replicas_that_run_at_once_keep_their_own_links(events: Recorder) -> None:
-    links = Links(events, without_pids=False)
-    links.begin(FIRST, 11)
-    links.begin(SECOND, 22)
-    opened(links, "postgres-1", pid=22)
-    opened(links, "postgres-2", pid=11)
-    links.record("link.held", {"link": "postgres-1"}, time.monotonic_ns(), target="postgres")
+def test_two_replicas_that_run_at_once_keep_their_own_links(two: Links, events: Recorder) -> None:
+    opened(two, "postgres-1", pid=22)
+    opened(two, "postgres-2", pid=11)
+    two.record("link.held", {"link": "postgres-1"}, time.monotonic_ns(), target="postgres")
 
     assert [event.life for event in events.events] == [SECOND, FIRST, SECOND]
     assert {event.target for event in events.events} == {"postgres"}
@@ -85,29 +91,63 @@ def test_a_receipt_of_the_gate_belongs_to_the_life_of_the_process_it_names(
     assert events.events[-1].life == FIRST
 
 
-def test_a_server_sees_a_life_by_the_addresses_of_its_links(events: Recorder) -> None:
-    links = Links(events, without_pids=False)
-    links.begin(FIRST, 11)
-    links.begin(SECOND, 22)
-    for link, pid, via in (("p-1", 11, "h:1"), ("p-2", 22, "h:2"), ("p-3", 11, "h:3")):
-        opened(links, link, pid=pid)
-        links.record("link.connected", {"link": link, "via": via}, time.monotonic_ns())
-
-    assert links.clients(FIRST) == ["h:1", "h:3"]
-    assert links.owner("h:2") == SECOND
-    assert links.owner("h:4") is None
+def connected(links: Links, link: str, *, pid: int, via: str, target: str = "postgres") -> None:
+    opened(links, link, pid=pid)
+    links.record("link.connected", {"link": link, "via": via}, time.monotonic_ns(), target=target)
 
 
-def test_an_address_that_is_used_again_belongs_to_its_latest_link(events: Recorder) -> None:
-    links = Links(events, without_pids=False)
-    links.begin(FIRST, 11)
-    links.begin(SECOND, 22)
-    for link, pid in (("p-1", 11), ("p-2", 22)):
-        opened(links, link, pid=pid)
-        links.record("link.connected", {"link": link, "via": "h:1"}, time.monotonic_ns())
+def refused(links: Links, client: str | None) -> None:
+    data = {"sqlstate": "53300", "client": client}
+    links.record_of_server("database", "database.error", data, target="postgres")
 
-    assert links.owner("h:1") == SECOND
-    assert links.clients(FIRST) == []
+
+def test_a_server_sees_a_life_by_the_addresses_of_its_links(two: Links) -> None:
+    connected(two, "p-1", pid=11, via="h:1")
+    connected(two, "p-2", pid=22, via="h:2")
+    connected(two, "p-3", pid=11, via="h:3")
+    connected(two, "r-1", pid=11, via="h:4", target="redis")
+
+    assert two.clients(FIRST, "postgres") == ["h:1", "h:3"]
+    assert two.clients(SECOND, "postgres") == ["h:2"]
+
+
+def test_an_address_that_is_used_again_belongs_to_its_latest_link(two: Links) -> None:
+    connected(two, "p-1", pid=11, via="h:1")
+    connected(two, "p-2", pid=22, via="h:1")
+
+    assert two.clients(FIRST, "postgres") == []
+
+
+def test_an_error_of_a_server_has_the_life_whose_link_it_names(
+    two: Links, events: Recorder
+) -> None:
+    connected(two, "p-1", pid=11, via="h:1")
+    connected(two, "p-2", pid=22, via="h:2")
+    connected(two, "r-1", pid=11, via="h:2", target="redis")  # the same port, to another server
+    refused(two, "h:2")
+
+    assert events.events[-1].kind == "database.error"
+    assert events.events[-1].life == SECOND
+
+
+def test_an_error_that_arrives_before_its_link_waits_for_it(two: Links, events: Recorder) -> None:
+    refused(two, "h:2")
+    assert events.events == []
+    connected(two, "p-1", pid=11, via="h:1")
+    connected(two, "p-2", pid=22, via="h:2")
+
+    (error,) = [event for event in events.events if event.kind == "database.error"]
+    assert error.life == SECOND
+    assert error.mono_ns < events.events[0].mono_ns, "it has the instant at which it was heard"
+
+
+def test_an_error_without_a_link_is_recorded_without_a_life(two: Links, events: Recorder) -> None:
+    refused(two, "h:9")
+    two.settled()
+    refused(two, None)
+
+    assert [event.kind for event in events.events] == ["database.error"] * 2
+    assert [event.life for event in events.events] == [None, None]
 
 
 def test_without_process_ids_the_only_replica_has_the_links_of_its_time(events: Recorder) -> None:
