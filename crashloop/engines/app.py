@@ -63,9 +63,9 @@ class AppProcess:
         """Let the app begin."""
         self._child.feed(b"\n")
 
-    async def signal(self, number: signal.Signals) -> None:
-        """Signal the process itself; nothing happens when it has ended."""
-        self._child.signal(number)
+    async def signal(self, number: signal.Signals) -> bool:
+        """Signal the process itself; False if it has ended, and nothing happens."""
+        return self._child.signal(number)
 
     async def wait(self) -> int:
         """The exit status, a code or minus a signal's number, when all output has been read.

@@ -68,7 +68,6 @@ class PostgresDependency:
 
     def __init__(self, planned: Dependency, server: PostgresServer, folder: Path) -> None:
         self.server = server
-        self.inspector = server.inspector
         if planned.transport is Transport.UNIX:
             self.listen = Address(path=str(folder / SOCKET))
         else:
@@ -83,7 +82,7 @@ class PostgresDependency:
     async def baseline(self, address: Address) -> dict[str, Any]:
         """Let it answer `select 1`, and count the role's sessions meanwhile."""
         async with baseline.selected(self.url(address)):
-            sessions = await self.inspector.sessions(ROLE)
+            sessions = await self.server.inspector.sessions(ROLE)
         return {"query": baseline.SELECT, "sessions": sessions}
 
 

@@ -170,7 +170,7 @@ class LocalEngine:
                 f"{target!r} is not a Postgres, so it cannot be asked {sql!r}",
                 hint=f"Postgres here: {', '.join(n for n, _ in self._databases()) or 'none'}",
             )
-        return await found.inspector.ask(sql)
+        return await found.server.inspector.ask(sql)
 
     async def fail_when_broken(self) -> None:
         """Wait for ever; HarnessError as soon as a dependency or the proxy dies on its own."""
@@ -194,7 +194,9 @@ class LocalEngine:
     async def _sessions_left(self, life: Life) -> dict[str, int]:
         await self._settle()
         return {
-            target: await sessions.count_left(postgres.inspector, self._links.clients(life, target))
+            target: await sessions.count_left(
+                postgres.server.inspector, self._links.clients(life, target)
+            )
             for target, postgres in self._databases()
         }
 

@@ -81,13 +81,12 @@ class Process:
             data = os.read(self._popen.stdout.fileno(), READ_BYTES)
         except BlockingIOError:
             return
-        if not data:
-            self.close_output()
-            return
         if self._log:
             with contextlib.suppress(OSError):  # a full disk must not stop the child's output
                 self._log.write(data)
         self._say(self._reader.feed(data))
+        if not data:
+            self.close_output()
 
     def _say(self, lines: list[str]) -> None:
         for line in lines:
@@ -156,10 +155,12 @@ class Process:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._closed.wait(), OUTPUT_BOUND_S)
 
-    def signal(self, number: signal.Signals) -> None:
-        """Signal the child itself; nothing happens when it has ended."""
-        if not self.exited.done() and self._popen.returncode is None:
-            watcher.send(self.pid, number)
+    def signal(self, number: signal.Signals) -> bool:
+        """Signal the child itself; False if it has ended, and nothing happens."""
+        if self.exited.done() or watcher.identity(self.pid) is None:
+            return False
+        watcher.send(self.pid, number)
+        return True
 
 
 def start(
@@ -231,10 +232,9 @@ async def run(
         await asyncio.wait({process.exited}, timeout=deadline_s)
         late = not process.exited.done()
     finally:
-        await finish(terminate(process, (stop_signal, GRACE_S)))
-    if late or process.exited.result() != 0:
-        exited = describe_exit(process.exited.result())
-        how = f"took longer than {deadline_s:g} s" if late else exited
+        code = await finish(terminate(process, (stop_signal, GRACE_S)))
+    if late or code != 0:
+        how = f"took longer than {deadline_s:g} s" if late else describe_exit(code)
         raise HarnessError(
             f"{process.name} {how}; its last lines:\n{process.tail()}",
             hint=hint_for(process.tail()),
