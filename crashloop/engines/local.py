@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import sys
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from crashloop.apps import url_values
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from crashloop.engines.proxy_process import ProxyProcess
     from crashloop.engines.workspace import Workspace
     from crashloop.faults.ports import Ports
-    from crashloop.model import Life, Scenario
+    from crashloop.model import AppUnderTest, Life, Scenario
 
 
 class LocalEngine:
@@ -57,6 +58,7 @@ class LocalEngine:
         self._dependencies: dict[str, LocalDependency] = {}
         self._lives: Lives
         self._replicas: Supervisor
+        self._on_attempt: Callable[[Attempt], None]
         self.proxy: ProxyProcess
         self.ports: Ports
 
@@ -100,8 +102,8 @@ class LocalEngine:
                 servers={name: each.server for name, each in engine._dependencies.items()},
                 revisions=OldRevision(
                     setup.scenario,
-                    lives=engine._lives,
                     supervisor=lambda: engine._replicas,
+                    start=engine._start_life,
                     without_sessions=engine._require_no_sessions,
                 ),
             )
@@ -132,20 +134,14 @@ class LocalEngine:
 
     def replica_set(self, on_attempt: Callable[[Attempt], None]) -> ReplicaSet:
         """Our own supervisor, which starts the app's lives as children on the platform."""
-        app = self._setup.scenario.app
-
-        async def start(life: Life) -> AppProcess:
-            started = await self._lives.start(life, app)
-            on_attempt(started)
-            return started
-
         scenario = self._setup.scenario
+        self._on_attempt = on_attempt
         self._replicas = self.supervisor(
             platform=scenario.platform,
             replicas=scenario.replicas,
             scale=self._setup.scale,
             recorder=self._recorder,
-            start=start,
+            start=partial(self._start_life, scenario.app),
             run_command=self._lives.run_command,
         )
         return self._replicas
@@ -190,6 +186,11 @@ class LocalEngine:
         finally:
             for wait in (*waits, proxy):
                 wait.cancel()
+
+    async def _start_life(self, app: AppUnderTest, life: Life) -> AppProcess:
+        started = await self._lives.start(life, app)
+        self._on_attempt(started)
+        return started
 
     async def _sessions_left(self, life: Life) -> dict[str, int]:
         await self._settle()

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from crashloop.engines.app import AppProcess
-    from crashloop.engines.lives import Lives
-    from crashloop.model import Life, Ready, Scenario
+    from crashloop.model import AppUnderTest, Life, Ready, Scenario
     from crashloop.supervisor.replicas import Supervisor
 
 READY_BOUND_S = 30.0
@@ -35,13 +34,13 @@ class OldRevision:
         self,
         scenario: Scenario,
         *,
-        lives: Lives,
         supervisor: Callable[[], Supervisor],
+        start: Callable[[AppUnderTest, Life], Awaitable[AppProcess]],
         without_sessions: Callable[[Life], Awaitable[None]],
     ) -> None:
         self._app = with_knobs(scenario.app, scenario.replicas.old_knobs)
-        self._lives = lives
         self._supervisor = supervisor
+        self._start = start
         self._without_sessions = without_sessions
 
     @contextlib.asynccontextmanager
@@ -54,7 +53,7 @@ class OldRevision:
         started: list[AppProcess] = []
 
         async def start(life: Life) -> AppProcess:
-            started.append(await self._lives.start(life, self._app))
+            started.append(await self._start(self._app, life))
             return started[-1]
 
         async with self._supervisor().old_revision(start):
