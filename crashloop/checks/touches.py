@@ -105,21 +105,34 @@ def _of_lines(trace: Trace, fault: Mapping[str, Any]) -> Iterator[Touch]:
 def _of_server(trace: Trace, fault: Mapping[str, Any]) -> Iterator[Touch]:
     """The server's word about the target while the fault was on.
 
-    An event with a life is that life's. One without covers every life that was connected to the
-    target; an error that no life is known for is the one of a life that logged the same SQLSTATE.
+    An event with a life, or with the client of a life's connection, is that life's. An error whose
+    client is not known is the one of each life that logged the same SQLSTATE then; anything else
+    covers every life that was connected to the target.
     """
     for since, until in periods(trace, fault):
         for event in _of_plan(trace, fault):
             if not since <= event.mono_ns <= until:
                 continue
             at, sqlstate = event.mono_ns, event.data.get("sqlstate")
-            if event.life:
+            came = _connection_of(trace, event)
+            life = event.life or (came.life if came and is_own(trace, came) else None)
+            if life:
                 ends_ns = at if sqlstate else until
-                yield Touch(event=event, life=event.life, begins_ns=at, ends_ns=ends_ns)
+                yield Touch(event=event, life=life, begins_ns=at, ends_ns=ends_ns)
+            elif came:
+                continue
             elif sqlstate:
                 yield from _by_sqlstate(trace, event, str(sqlstate))
             else:
                 yield from _connected(trace, event, fault["target"], until)
+
+
+def _connection_of(trace: Trace, event: Event) -> Event | None:
+    """How the proxy had reached the target for the `client` that a server's event names."""
+    client = event.data.get("client")
+    connected = observed(trace, "link.connected", target=event.target) if client else []
+    came = [e for e in connected if e.data.get("via") == client and e.mono_ns <= event.mono_ns]
+    return came[-1] if came else None
 
 
 def _by_sqlstate(trace: Trace, event: Event, sqlstate: str) -> Iterator[Touch]:
