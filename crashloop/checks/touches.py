@@ -124,7 +124,7 @@ def _of_server(trace: Trace, fault: Mapping[str, Any]) -> Iterator[Touch]:
             elif sqlstate:
                 yield from _by_sqlstate(trace, event, str(sqlstate))
             else:
-                yield from _connected(trace, event, fault["target"], until)
+                yield from _connected(trace, event, _dependency(trace, fault), until)
 
 
 def _connection_of(trace: Trace, event: Event) -> Event | None:
@@ -155,7 +155,7 @@ def says_sqlstate(trace: Trace, event: Event, failed: Event, sqlstate: str) -> b
     return in_time and sqlstate in sqlstates(failed.data)
 
 
-def _connected(trace: Trace, event: Event, target: str, until_ns: int) -> Iterator[Touch]:
+def _connected(trace: Trace, event: Event, target: str | None, until_ns: int) -> Iterator[Touch]:
     """A touch for each connection that a life had to the target after the event."""
     known = set(lives(trace))
     for opened in observed(trace, "link.opened", target=target):
@@ -172,10 +172,15 @@ def _connected(trace: Trace, event: Event, target: str, until_ns: int) -> Iterat
 
 def _of_plan(trace: Trace, fault: Mapping[str, Any]) -> list[Event]:
     """The events that the fault's plan names: by kind, by target, and by their fields."""
-    receipt, target = fault["receipt"], fault["target"]
-    dependencies = {each["name"] for each in trace.scenario.get("dependencies") or []}
-    found = observed(trace, *receipt["kinds"], target=target if target in dependencies else None)
+    receipt = fault["receipt"]
+    found = observed(trace, *receipt["kinds"], target=_dependency(trace, fault))
     return [e for e in found if all(_field(e, k) == v for k, v in receipt["where"].items())]
+
+
+def _dependency(trace: Trace, fault: Mapping[str, Any]) -> str | None:
+    """The dependency that the fault acts on; None where it acts on the replicas."""
+    names = {each["name"] for each in trace.scenario.get("dependencies") or []}
+    return str(fault["target"]) if fault["target"] in names else None
 
 
 def _field(event: Event, name: str) -> Any:

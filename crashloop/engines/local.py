@@ -104,6 +104,7 @@ class LocalEngine:
                     setup.scenario,
                     supervisor=lambda: engine._replicas,
                     start=engine._start_life,
+                    sessions=engine._sessions,
                     without_sessions=engine._require_no_sessions,
                 ),
             )
@@ -191,6 +192,13 @@ class LocalEngine:
         started = await self._lives.start(life, app)
         self._on_attempt(started)
         return started
+
+    async def _sessions(self, life: Life) -> dict[str, int]:
+        await self.proxy.settle()
+        return {
+            target: await sessions.count(postgres.inspector, self._links.clients(life))
+            for target, postgres in self._databases()
+        }
 
     async def _sessions_left(self, life: Life) -> dict[str, int]:
         await self._settle()

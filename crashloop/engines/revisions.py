@@ -13,7 +13,7 @@ from crashloop.apps.answers import client_of, connect, has_all, parsed, request
 from crashloop.errors import HarnessError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from crashloop.engines.app import AppProcess
     from crashloop.model import AppUnderTest, Life, Ready, Scenario
@@ -27,7 +27,8 @@ SUCCESS = range(200, 300)
 class OldRevision:
     """Runs the scenario's old instances on its platform.
 
-    `without_sessions` waits until an ended life has no session in Postgres left.
+    `sessions` counts what a life has in each Postgres now, as Postgres says; `without_sessions`
+    waits until an ended life has no session in Postgres left.
     """
 
     def __init__(
@@ -36,19 +37,22 @@ class OldRevision:
         *,
         supervisor: Callable[[], Supervisor],
         start: Callable[[AppUnderTest, Life], Awaitable[AppProcess]],
+        sessions: Callable[[Life], Awaitable[Mapping[str, int]]],
         without_sessions: Callable[[Life], Awaitable[None]],
     ) -> None:
         self._app = with_knobs(scenario.app, scenario.replicas.old_knobs)
         self._supervisor = supervisor
+        self._sessions = sessions
         self._start = start
         self._without_sessions = without_sessions
 
     @contextlib.asynccontextmanager
-    async def overlapping(self) -> AsyncIterator[None]:
+    async def overlapping(self) -> AsyncIterator[Mapping[str, int]]:
         """While entered, the old instances run and are ready.
 
-        On leaving they have ended, and their sessions are gone from Postgres. Raises HarnessError
-        if one is not ready after 30 s, or if its sessions stay.
+        Gives the sessions that each Postgres says they hold. On leaving they have ended, and their
+        sessions are gone from Postgres. Raises HarnessError if one is not ready after 30 s, or if
+        its sessions stay.
         """
         started: list[AppProcess] = []
 
@@ -58,7 +62,9 @@ class OldRevision:
 
         async with self._supervisor().old_revision(start):
             await asyncio.gather(*(self._until_ready(each) for each in started))
-            yield
+            held = [await self._sessions(each.life) for each in started]
+            total = {target: sum(each[target] for each in held) for target in held[0]}
+            yield total
         for each in started:
             await self._without_sessions(each.life)
 

@@ -20,6 +20,11 @@ where host(client_addr) || ':' || client_port = any($1::text[])
 """
 
 
+async def count(inspector: Inspector, clients: Sequence[str]) -> int:
+    """How many sessions these clients, each a `host:port`, have now."""
+    return int(await inspector.ask(OF_CLIENTS, list(clients)))
+
+
 async def count_left(inspector: Inspector, clients: Sequence[str]) -> int:
     """How many sessions of these clients, each a `host:port`, are left.
 

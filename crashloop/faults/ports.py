@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from contextlib import AbstractAsyncContextManager
 
     from crashloop.proxy.faults import Fault as ProxyFault
@@ -54,10 +55,11 @@ class Cache(Protocol):
 class Revisions(Protocol):
     """The old revision of the app beside the new one."""
 
-    def overlapping(self) -> AbstractAsyncContextManager[None]:
+    def overlapping(self) -> AbstractAsyncContextManager[Mapping[str, int]]:
         """While entered, the scenario's old instances run and are ready; they have ended after it.
 
-        On leaving, their sessions are gone from Postgres, too.
+        Gives the sessions that they hold, by dependency, as each Postgres says. On leaving, those
+        are gone, too.
         """
 
 

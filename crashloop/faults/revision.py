@@ -6,6 +6,7 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from crashloop.errors import HarnessError
 from crashloop.faults.base import REPLICAS, Fault
 from crashloop.model import Grade, Receipt
 
@@ -21,13 +22,20 @@ class RevisionChange(Fault):
 
     kind = "revision_change"
     acts_on = frozenset({REPLICAS})
-    receipt = Receipt(
-        grade=Grade.SERVER, kinds=("database.error",), whose="server", where={"sqlstate": "53300"}
-    )
+    receipt = Receipt(grade=Grade.SERVER, kinds=("revision.overlapping",), whose="server")
 
     @contextlib.asynccontextmanager
     async def active(self, ports: Ports, *, name: str, target: str) -> AsyncIterator[None]:
-        """Start the old revision on entering, end it on leaving."""
-        del name, target
-        async with ports.revisions().overlapping():
+        """Start the old revision on entering, end it on leaving.
+
+        Emits `revision.overlapping` with the sessions that it holds, as Postgres says.
+        """
+        del name
+        async with ports.revisions().overlapping() as sessions:
+            if not any(sessions.values()):
+                raise HarnessError(
+                    "the old revision is ready and holds no session, so it takes nothing away",
+                    hint="give it old_knobs with which it opens connections at its start",
+                )
+            ports.emit("database", "revision.overlapping", target, sessions=dict(sessions))
             yield
