@@ -81,7 +81,8 @@ def require_sound(platform: Platform, app: AppUnderTest) -> None:
     """Raise UsageError for a probe that contradicts itself or the app."""
     if not (math.isfinite(platform.grace_s) and platform.grace_s >= 0):
         raise UsageError(
-            f"a grace period of {platform.grace_s:g} s", hint="give 0 or more seconds to grace_s"
+            f"{platform.name} has a grace period of {platform.grace_s:g} s",
+            hint="give 0 or more seconds to grace_s",
         )
     has_port = any("{port}" in part for part in (*app.command, *app.env.values()))
     for purpose, probe in probes_of(platform).items():

@@ -3,117 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import time
-from typing import TYPE_CHECKING, cast
 
 import pytest
+from supervised import FAST, AppLife, Run, dies, serves
 
 from crashloop.clock import TimeScale
-from crashloop.model import Life, Platform, Replicas
-from crashloop.platforms import parse_platform
-from crashloop.supervisor import Supervisor
-from crashloop.trace.recorder import Recorder
-from crashloop.trace.redact import Redactor
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
-    from typing import Any
-
-    from crashloop.trace.event import Event
-    from crashloop.trace.writer import TraceWriter
-
-FAST = TimeScale(factor=1000)
-
-
-class Nowhere:
-    """A writer of traces that keeps nothing."""
-
-    def write(self, record: Mapping[str, Any]) -> None:
-        pass
-
-
-class AppLife:
-    """A life that runs until `end`, a signal that it obeys, or `stop`."""
-
-    pid = 1
-    address = None
-
-    def __init__(self, life: Life, *, status: int | None = None) -> None:
-        self.life = life
-        self.ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        if status is not None:
-            self.end(status)
-
-    def end(self, status: int) -> None:
-        if not self.ended.done():
-            self.ended.set_result(status)
-
-    async def wait(self) -> int:
-        return await asyncio.shield(self.ended)
-
-    async def signal(self, number: signal.Signals) -> bool:
-        if self.ended.done():
-            return False
-        self.end(-number)
-        return True
-
-    async def stop(self) -> None:
-        self.end(-signal.SIGTERM)
-
-
-class Run:
-    """A supervisor and what it did: its events, and its lives by their names."""
-
-    def __init__(
-        self,
-        start: Callable[[Run, Life], Awaitable[AppLife]],
-        *,
-        platform: Platform | str = "docker",
-        replicas: Replicas | None = None,
-        scale: TimeScale = FAST,
-    ) -> None:
-        self.recorder = Recorder(cast("TraceWriter", Nowhere()), Redactor())
-        self.lives: dict[Life, AppLife] = {}
-        self._start = start
-        self.supervisor = Supervisor(
-            platform=parse_platform(platform) if isinstance(platform, str) else platform,
-            replicas=replicas or Replicas(),
-            scale=scale,
-            recorder=self.recorder,
-            start=self.start,
-        )
-
-    async def start(self, life: Life) -> AppLife:
-        started = await self._start(self, life)
-        self.lives[life] = started
-        return started
-
-    def of(self, kind: str, replica: int | None = None) -> list[Event]:
-        found = [event for event in self.recorder.events if event.kind == kind]
-        return [event for event in found if replica in {None, event.replica}]
-
-    async def seen(self, kind: str, count: int = 1, replica: int | None = None) -> None:
-        """Wait until there are `count` such events."""
-        arrived = asyncio.Event()
-
-        def listen(_: Event) -> None:
-            if len(self.of(kind, replica)) >= count:
-                arrived.set()
-
-        self.recorder.subscribe(listen)
-        if len(self.of(kind, replica)) < count:
-            async with asyncio.timeout(5):
-                await arrived.wait()
-        self.recorder.unsubscribe(listen)
-
-
-async def dies(_: Run, life: Life) -> AppLife:
-    return AppLife(life, status=3)
-
-
-async def serves(_: Run, life: Life) -> AppLife:
-    return AppLife(life)
+from crashloop.model import Life, Replicas
 
 
 async def test_every_death_is_restarted_until_the_platform_gives_up() -> None:
@@ -202,8 +98,8 @@ async def test_a_replica_that_is_given_up_leaves_the_others_running() -> None:
         await run.seen("restart.gave_up")
         assert [e.replica for e in run.of("restart.gave_up")] == [2]
         assert not running.done()
-        assert not run.lives[Life(1, 1)].ended.done()
-        assert not run.lives[Life(3, 1)].ended.done()
+        assert not run.lives[Life(1, 1)].has_ended
+        assert not run.lives[Life(3, 1)].has_ended
         await run.supervisor.stop()
     assert [e.replica for e in run.of("process.exited")][:2] == [2, 2]
 
@@ -223,7 +119,7 @@ async def test_an_error_of_one_start_ends_every_replica_and_is_raised() -> None:
             await run.supervisor.run()
     assert raised.group_contains(OSError, match="no more processes")
     assert len(run.lives) == 2
-    assert all(life.ended.done() for life in run.lives.values())
+    assert all(life.has_ended for life in run.lives.values())
 
 
 async def test_a_cancelled_run_ends_every_life() -> None:
@@ -233,4 +129,23 @@ async def test_a_cancelled_run_ends_every_life() -> None:
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    assert all(life.ended.done() for life in run.lives.values())
+    assert all(life.has_ended for life in run.lives.values())
+
+
+async def test_a_stop_that_fails_leaves_no_other_replica_running() -> None:
+    class Stubborn(AppLife):
+        async def stop(self) -> None:
+            await super().stop()
+            raise OSError("it left a process")
+
+    async def start(_: Run, life: Life) -> AppLife:
+        return Stubborn(life) if life.replica == 1 else AppLife(life)
+
+    run = Run(start, replicas=Replicas(count=3))
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        group.create_task(run.supervisor.run())
+        await run.seen("process.started", 3)
+        with pytest.raises(ExceptionGroup) as raised:
+            await run.supervisor.stop()
+    assert raised.group_contains(OSError, match="it left a process")
+    assert all(life.has_ended for life in run.lives.values())
