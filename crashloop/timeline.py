@@ -216,6 +216,8 @@ class Timeline:
         kind = "fault.healed"
         if pending.action == "inject":
             kind = "fault.injected"
+            # What shows that a server's fault acts comes while it is being injected.
+            data["begun_ns"] = time.monotonic_ns()
             data |= {"params": dict(fault.params), "plugged": self._plugged}
             self._injected[fault.name] = await everything.enter_async_context(AsyncExitStack())
             if self._plugged:

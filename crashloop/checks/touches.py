@@ -57,7 +57,7 @@ def periods(trace: Trace, fault: Mapping[str, Any]) -> list[tuple[int, int]]:
         if event.data.get("fault") != fault["name"]:
             continue
         if event.kind == "fault.injected":
-            found.append((event.mono_ns, FAR_FUTURE_NS))
+            found.append((int(event.data.get("begun_ns", event.mono_ns)), FAR_FUTURE_NS))
         elif found:
             found[-1] = (found[-1][0], min(found[-1][1], event.mono_ns))
     return found

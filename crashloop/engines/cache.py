@@ -43,11 +43,11 @@ HELD_SINCE = [7]
 HELD = ("--key-load-delay", "25000", "--loading-process-events-interval-bytes", "1024")
 FILL = (
     "EVAL",
-    "redis.call('SELECT', 15) for i = 1, 20000 do redis.call('SET', i, ARGV[1]) end",
+    "redis.call('SELECT', 16) for i = 1, 20000 do redis.call('SET', i, ARGV[1]) end",
     "0",
     "x" * 1100,
 )
-EMPTY = ("EVAL", "redis.call('SELECT', 15) redis.call('FLUSHDB', 'ASYNC')", "0")
+EMPTY = ("EVAL", "redis.call('SELECT', 16) redis.call('FLUSHDB', 'ASYNC')", "0")
 
 
 class CacheServer(Server):
@@ -102,10 +102,12 @@ class CacheServer(Server):
         self._is_loading = True
         try:
             await self._begin_loading()
-            self._emit("cache.loading", {"said": await self._says(LOADING)})
-            yield
+            try:
+                self._emit("cache.loading", {"said": await self._says(LOADING)})
+                yield
+            finally:
+                await finish(self._end_loading())
         finally:
-            await finish(self._end_loading())
             self._is_loading = False
 
     async def _begin_loading(self) -> None:
@@ -133,7 +135,8 @@ class CacheServer(Server):
         else:
             if not (said := await self._ask("PING")).startswith(LOADING):
                 raise HarnessError(
-                    f"redis-server had loaded its data before the heal: it answers PING with {said}",
+                    f"redis-server had loaded its data before the heal: it answers PING with "
+                    f"{said}",
                     hint="heal the fault earlier; it can be held for 500 s of wall time",
                 )
             await self._ask("CONFIG", "SET", "key-load-delay", "0")
@@ -237,7 +240,8 @@ def _command(kind: Kind, port: int, folder: Path) -> list[str]:
     if kind == "fakeredis":
         return [sys.executable, "-P", str(Path(__file__).with_name("cache_server.py")), str(port)]
     command = [shutil.which(PROGRAM) or PROGRAM, "--port", str(port), "--bind", HOST]
-    return [*command, "--save", "", "--appendonly", "no", "--dir", str(folder), "--daemonize", "no"]
+    command += ["--save", "", "--appendonly", "no", "--dir", str(folder), "--daemonize", "no"]
+    return [*command, "--databases", "17"]  # the last one is the harness's own
 
 
 async def _accepts(process: Process) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from crashloop.clock import TimeScale
-from crashloop.errors import UsageError
+from crashloop.errors import HarnessError, UsageError
 from crashloop.faults import KINDS, REPLICAS, build, fault_kind, plan
 from crashloop.model import Grade, Moment, Transport, Trigger
 from crashloop.proxy.faults import KINDS as PROXY_KINDS
@@ -159,10 +159,10 @@ def test_what_the_kernel_times_needs_real_time(
 
 
 def test_faults_of_a_server_are_shown_by_the_server() -> None:
-    for kind in ("slots_taken", "revision_change"):
+    for kind in ("slots_taken", "starting_up", "lock_held", "loading", "revision_change"):
         receipt = fault_kind(kind).receipt
         assert (receipt.grade, receipt.whose) == (Grade.SERVER, "server")
-        assert receipt.where == {"sqlstate": "53300"}
+    assert fault_kind("slots_taken").receipt.where == {"sqlstate": "53300"}
     assert fault_kind("starting_up").receipt.where == {"sqlstate": "57P03"}
     assert fault_kind("paused").receipt.grade is Grade.PROCESS
     assert fault_kind("refuse").receipt.whose == "app"
@@ -188,6 +188,8 @@ class Ports:
     def __init__(self) -> None:
         self.paths = {"postgres": Path(), "redis": Path()}
         self.revision: list[str] = []
+        self.sessions = {"postgres": 2}
+        self.emitted: list[tuple[str, str, str, dict[str, Any]]] = []
 
     def path(self, target: str) -> Path:
         return self.paths[target]
@@ -196,10 +198,13 @@ class Ports:
         return self
 
     @asynccontextmanager
-    async def overlapping(self) -> AsyncIterator[None]:
+    async def overlapping(self) -> AsyncIterator[dict[str, int]]:
         self.revision.append("began")
-        yield
+        yield self.sessions
         self.revision.append("ended")
+
+    def emit(self, source: str, kind: str, target: str, **data: Any) -> None:
+        self.emitted.append((source, kind, target, data))
 
 
 async def test_a_fault_of_a_path_is_on_while_it_is_active_and_off_after_an_error() -> None:
@@ -223,3 +228,13 @@ async def test_a_revision_change_keeps_the_old_revision_while_it_is_active() -> 
     async with built("revision_change").active(ports, name="x", target=REPLICAS):
         assert ports.revision == ["began"]
     assert ports.revision == ["began", "ended"]
+    assert [kind for _, kind, _, _ in ports.emitted] == ["revision.overlapping"]
+    assert ports.emitted[0][3] == {"sessions": {"postgres": 2}}
+
+
+async def test_an_old_revision_without_sessions_takes_nothing_away() -> None:
+    ports: Any = Ports()
+    ports.sessions = {"postgres": 0}
+    with pytest.raises(HarnessError, match="holds no session"):
+        async with built("revision_change").active(ports, name="x", target=REPLICAS):
+            pass

@@ -346,6 +346,20 @@ async def test_what_comes_during_an_injection_heals_it_afterwards(run: Run, *, d
     assert run.is_healed
 
 
+async def test_an_injection_that_takes_time_says_when_it_began(run: Run) -> None:
+    async with run.watched(READY) as watching:
+        run.injector.may_act.clear()
+        ready = await run.ready()
+        await run.injector.asked.wait()
+        run._clock.advance(1)
+        said = run.recorder.emit("cache", "cache.loading", target="redis")
+        run.injector.may_act.set()
+        await watching.settled()
+    begun_ns = run.last("fault.injected")["begun_ns"]
+    assert isinstance(begun_ns, int)
+    assert ready.mono_ns <= begun_ns < said.mono_ns
+
+
 async def test_a_faults_error_ends_the_timeline_and_leaves_no_event(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
