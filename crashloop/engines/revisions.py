@@ -4,24 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import httpx
 
 from crashloop.apps import with_knobs
 from crashloop.apps.answers import client_of, connect, has_all, parsed, request
 from crashloop.errors import HarnessError
+from crashloop.supervisor.life import LifeProcess
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
-    from crashloop.engines.app import AppProcess
     from crashloop.model import AppUnderTest, Life, Ready, Scenario
     from crashloop.supervisor.replicas import Supervisor
 
 READY_BOUND_S = 30.0
 ASK_EVERY_S = 0.05
 SUCCESS = range(200, 300)
+
+
+class OldInstance(LifeProcess, Protocol):
+    """A life of an old instance."""
+
+    @property
+    def life(self) -> Life:
+        """Which life of which replica it is."""
+
+    @property
+    def exited(self) -> asyncio.Future[int]:
+        """Its exit status, when it has ended."""
 
 
 class OldRevision:
@@ -36,7 +48,7 @@ class OldRevision:
         scenario: Scenario,
         *,
         supervisor: Callable[[], Supervisor],
-        start: Callable[[AppUnderTest, Life], Awaitable[AppProcess]],
+        start: Callable[[AppUnderTest, Life], Awaitable[OldInstance]],
         sessions: Callable[[Life], Awaitable[Mapping[str, int]]],
         without_sessions: Callable[[Life], Awaitable[None]],
     ) -> None:
@@ -54,9 +66,9 @@ class OldRevision:
         sessions are gone from Postgres. Raises HarnessError if one is not ready after 30 s, or if
         its sessions stay.
         """
-        started: list[AppProcess] = []
+        started: list[OldInstance] = []
 
-        async def start(life: Life) -> AppProcess:
+        async def start(life: Life) -> OldInstance:
             started.append(await self._start(self._app, life))
             return started[-1]
 
@@ -68,7 +80,7 @@ class OldRevision:
         for each in started:
             await self._without_sessions(each.life)
 
-    async def _until_ready(self, old: AppProcess) -> None:
+    async def _until_ready(self, old: OldInstance) -> None:
         """Wait until one instance is ready; a port that opens announces nothing."""
         try:
             async with asyncio.timeout(READY_BOUND_S):
@@ -88,8 +100,10 @@ class OldRevision:
             ) from None
 
 
-async def is_ready(address: tuple[str, int], ready: Ready) -> bool:
+async def is_ready(address: tuple[str, int] | None, ready: Ready) -> bool:
     """Whether the app at `address` is ready by its own rule."""
+    if address is None:
+        return False
     if not ready.path:
         return await connect(address) == 0
     try:

@@ -1,4 +1,4 @@
-"""The faults and restart policies that the Docker engine offers, and which part makes a fault."""
+"""What the Docker engine offers: which part makes a fault, and whose restarts a platform's are."""
 
 from __future__ import annotations
 
@@ -9,27 +9,28 @@ from crashloop.model import Transport
 from crashloop.proxy.faults import KINDS
 
 if TYPE_CHECKING:
-    from crashloop.model import RestartPolicy, Scenario
+    from collections.abc import Mapping
+
+    from crashloop.model import Dependency, Platform, Scenario
 
 Maker = Literal["sidecar", "toxiproxy", "gate"]
 
+POSTGRES = "postgres"
+REDIS = "redis"
 ENGINE_CAPABILITIES = ("postgres", "cache", "unix", "tcp", "kernel", "docker")
 
-MAKERS: dict[tuple[Transport, str], Maker] = {
-    **{
-        (Transport.UNIX, kind): "sidecar"
-        for kind, fault in KINDS.items()
-        if Transport.UNIX in fault.transports
-    },
-    (Transport.UNIX, "latency"): "toxiproxy",
-    (Transport.TCP, "latency"): "toxiproxy",
-    (Transport.TCP, "refuse"): "gate",
-    (Transport.TCP, "black_hole"): "gate",
+_NEEDS_SYNS = ("black_hole", "connect_delay")
+_BY_SIDECAR: dict[str, Maker] = {kind: "sidecar" for kind in KINDS if kind not in _NEEDS_SYNS}
+MAKERS: Mapping[tuple[str, Transport], Mapping[str, Maker]] = {
+    (POSTGRES, Transport.UNIX): {**_BY_SIDECAR, "latency": "toxiproxy"},
+    (POSTGRES, Transport.TCP): {"latency": "toxiproxy", "refuse": "gate", "black_hole": "gate"},
+    (REDIS, Transport.TCP): _BY_SIDECAR,
 }
 """The part that makes a fault: our own proxy as the side-car, Toxiproxy, or the kernel at its port.
 
-Over TCP the app connects to Toxiproxy, which accepts every connection at once, so nothing there can
-hold one. A delayed connect() would need to know when the client sent its first SYN.
+To Postgres over TCP the app connects to Toxiproxy, which accepts every connection at once, so
+nothing there can hold one. A delayed connect() would need to know when the client sent its first
+SYN.
 """
 
 _WHY_NOT = {
@@ -37,41 +38,61 @@ _WHY_NOT = {
     "connect_delay": "it would have to act in the network namespace of the app's own container",
 }
 
-DOCKERS_POLICIES = ("on-failure", "always", "unless-stopped")
+DOCKERS_PLATFORM = "docker"
 
 
 def require_possible(scenario: Scenario) -> None:
-    """Raise CapabilityError for a fault or a restart policy that this engine does not have."""
-    for fault in scenario.faults:
-        if (scenario.transport, fault.kind) not in MAKERS:
-            why = "a Unix socket has no SYN to drop"
-            if scenario.transport is Transport.TCP:
-                why = _WHY_NOT.get(fault.kind, "Toxiproxy does not show which connections it hit")
+    """Raise CapabilityError for a dependency or a fault that this engine does not have."""
+    for dependency in scenario.dependencies:
+        if (dependency.kind, dependency.transport) not in MAKERS:
             raise CapabilityError(
-                f"the Docker engine has no fault {fault.kind} over {scenario.transport}: {why}",
-                hint=f"use --engine local, or one of these {_offered()}",
+                f"the Docker engine has no {dependency.kind} over {dependency.transport}",
+                hint="use --engine local",
             )
-    docker_policy(scenario.policy)
+    for fault in scenario.faults:
+        if fault.kind in KINDS:
+            maker(scenario.dependency(fault.target), fault.kind)
 
 
-def makers(scenario: Scenario) -> dict[str, Maker]:
-    """The part that makes each fault of the scenario, by the fault's name."""
-    return {fault.name: MAKERS[scenario.transport, fault.kind] for fault in scenario.faults}
+def maker(dependency: Dependency, kind: str) -> Maker:
+    """The part that makes a proxy's fault on the path to a dependency.
+
+    CapabilityError, with the reason, if none does.
+    """
+    offered = MAKERS[dependency.kind, dependency.transport]
+    if kind in offered:
+        return offered[kind]
+    why = "a Unix socket has no SYN to drop"
+    if dependency.kind == REDIS:
+        why = "the app's sockets are in another network namespace than the side-car's"
+    elif dependency.transport is Transport.TCP:
+        why = _WHY_NOT.get(kind, "Toxiproxy does not show which connections it hit")
+    raise CapabilityError(
+        f"the Docker engine has no fault {kind} on {dependency.name} over "
+        f"{dependency.transport}: {why}",
+        hint=f"use --engine local, or one of these: {', '.join(offered)}",
+    )
 
 
-def docker_policy(policy: RestartPolicy) -> dict[str, object]:
-    """The policy as the API takes it; CapabilityError for one that is not Docker's."""
-    if policy.name not in DOCKERS_POLICIES:
-        raise CapabilityError(
-            f"Docker has no restart policy {policy.name}",
-            hint=f"use {', '.join(DOCKERS_POLICIES)}, or --engine local, where it is modelled",
-        )
+def makers(scenario: Scenario) -> set[Maker]:
+    """The parts that make the faults of the scenario."""
+    return {
+        maker(scenario.dependency(fault.target), fault.kind)
+        for fault in scenario.faults
+        if fault.kind in KINDS
+    }
+
+
+def is_dockers_own(platform: Platform) -> bool:
+    """Whether Docker itself restarts the containers; else our own supervisor does."""
+    probes = (platform.startup, platform.liveness, platform.readiness)
+    return platform.name == DOCKERS_PLATFORM and not any(probes)
+
+
+def restart_policy(platform: Platform, *, is_old: bool = False) -> dict[str, object]:
+    """The restart policy of a container, as the API takes it; the old revision has none."""
+    if is_old or not is_dockers_own(platform):
+        return {"Name": "no", "MaximumRetryCount": 0}
+    policy = platform.restart
     count = policy.max_restarts if policy.name == "on-failure" else 0
     return {"Name": policy.name, "MaximumRetryCount": count}
-
-
-def _offered() -> str:
-    return "; ".join(
-        f"over {transport}: {', '.join(kind for over, kind in MAKERS if over is transport)}"
-        for transport in Transport
-    )

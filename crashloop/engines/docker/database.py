@@ -1,91 +1,271 @@
-"""Postgres as a container, and the harness's direct connection to it."""
+"""Postgres as a container, the harness's direct access to it, and what faults do to it."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import time
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
+from crashloop.engines.docker.capability import POSTGRES
+from crashloop.engines.docker.container_log import ContainerLog
+from crashloop.engines.docker.server_container import ServerContainer
+from crashloop.engines.docker.threads import blocking
 from crashloop.engines.inspector import QUERY_BOUND_S, Inspector
+from crashloop.engines.postgres_log import PREFIX, ErrorLog
+from crashloop.engines.postgres_settings import postgres_settings
+from crashloop.engines.process import finish
 from crashloop.engines.template import DATABASE, ROLE, SUPERUSER
 from crashloop.errors import HarnessError
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+
+    from crashloop.engines.docker.interference import Interference
     from crashloop.engines.docker.project import Project
+    from crashloop.model import Life, Value
+    from crashloop.trace.recorder import Recorder
 
 PORT = 5432
 READY_BOUND_S = 60.0
+GONE_BOUND_S = 2.0
+LOG_BOUND_S = 10.0
 ASK_EVERY_S = 0.02
-ROLE_NAME = "postgres"
-# What a client sees before the server has opened its port, or while it is starting up.
-_NOT_YET = (OSError, asyncpg.CannotConnectNowError, asyncpg.ConnectionDoesNotExistError)
 
-_SETTINGS = ("-c", "log_connections=on", "-c", "log_disconnections=on", "-c", "log_timezone=UTC")
+_SETTINGS = {
+    "log_connections": "on",
+    "log_disconnections": "on",
+    "log_line_prefix": PREFIX,
+    "log_timezone": "UTC",
+}
+# What a client sees before the server has opened its port, or while it is starting up.
+_NOT_YET = (
+    OSError,
+    TimeoutError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.ConnectionDoesNotExistError,
+)
 
 
 class Database:
     """The run's Postgres, as the official image runs it: first `start`, then `ready`.
 
-    The app gets a role that owns its database and may do nothing else.
+    The app gets a role that owns its database and may do nothing else. Each error in the server's
+    log becomes a `database.error`, but for those of the harness: `find` looks a client up and
+    raises KeyError unless it came through the path; its life is None if it is the baseline's.
     """
 
-    def __init__(self, project: Project, image: str) -> None:
-        self.address = ""
+    def __init__(
+        self,
+        project: Project,
+        image: str,
+        *,
+        settings: Mapping[str, Value],
+        recorder: Recorder,
+        interference: Interference,
+        find: Callable[[str], Awaitable[Life | None]],
+    ) -> None:
         self.app_password = secrets.token_hex(16)
         self.superuser_password = secrets.token_hex(16)
+        self.inspector = Inspector(self._connect)
+        self._container: ServerContainer
         self._project = project
         self._image = image
-        self._connection: asyncpg.Connection[Any] | None = None
+        self._settings = _SETTINGS | postgres_settings(settings)
+        self._recorder = recorder
+        self._interference = interference
+        self._find = find
+        self._errors = ErrorLog(self._on_error)
+        self._recording: set[asyncio.Future[None]] = set()
+        self._at_ns = 0
+        self._mark = ""
+        self._marked = asyncio.Event()
 
     def start(self, network: Any) -> None:
         """Start the container on `network`. Blocking."""
+        settings = (("-c", f"{name}={text}") for name, text in self._settings.items())
         container = self._project.container(
-            ROLE_NAME,
+            POSTGRES,
             self._image,
             network=network,
-            command=["postgres", *_SETTINGS],
+            command=["postgres", *(word for pair in settings for word in pair)],
             environment={
                 "POSTGRES_USER": SUPERUSER,
                 "POSTGRES_PASSWORD": self.superuser_password,
                 "POSTGRES_DB": DATABASE,
             },
         )
-        self.address = self._project.start(container, network)
+        address = self._project.start(container, network)
+        self._container = ServerContainer(
+            self._project.daemon,
+            self._interference,
+            role=POSTGRES,
+            identity=str(container.get_container_id()),
+            address=address,
+        )
 
-    async def ready(self) -> Inspector:
-        """Wait until it answers, and create the app's role; returns the harness's own access."""
-        self._connection = await self._connect()
-        # The password is hexadecimal digits, and DDL takes no parameters.
-        await self._connection.execute(f"CREATE ROLE {ROLE} LOGIN PASSWORD '{self.app_password}'")
-        await self._connection.execute(f"ALTER DATABASE {DATABASE} OWNER TO {ROLE}")
-        return Inspector(self._connection)
+    async def ready(self) -> None:
+        """Wait until it answers, and create the app's role."""
+        self._follow(since_ns=0)
+        await self._answer(is_starting=False)
+        async with self.session(superuser=True) as own:
+            # The password is hexadecimal digits, and DDL takes no parameters.
+            await own.execute(f"CREATE ROLE {ROLE} LOGIN PASSWORD '{self.app_password}'")
+            await own.execute(f"ALTER DATABASE {DATABASE} OWNER TO {ROLE}")
 
-    def close(self) -> None:
-        """Drop the connection; the container is removed with its project."""
-        if self._connection is not None:
-            self._connection.terminate()
+    async def settle(self) -> None:
+        """Wait until every error that the server has logged is recorded."""
+        self._mark = f"crashloop-{secrets.token_hex(8)}"
+        self._marked.clear()
+        try:
+            async with asyncio.timeout(LOG_BOUND_S):
+                await self.inspector.ask(f"do $$ begin raise log '{self._mark}'; end $$")
+                await self._marked.wait()
+                await asyncio.gather(*self._recording)
+        except TimeoutError:
+            raise HarnessError(
+                f"Docker did not give the log of Postgres within {LOG_BOUND_S:g} s",
+                hint="this run is invalid; see whether the daemon is healthy: docker info",
+            ) from None
 
-    async def _connect(self) -> asyncpg.Connection[Any]:
+    async def close(self) -> None:
+        """Close the harness's connection; the container is removed with its project."""
+        for task in self._recording:
+            task.cancel()
+        await asyncio.gather(*self._recording, return_exceptions=True)
+        await self.inspector.close()
+
+    @contextlib.asynccontextmanager
+    async def session(self, *, superuser: bool) -> AsyncIterator[asyncpg.Connection[Any]]:
+        """A new session without the path; its slot is free again on leaving."""
+        connection = await self._connect(superuser=superuser)
+        pid = connection.get_server_pid()
+        try:
+            yield connection
+        finally:
+            await finish(self._leave(connection, pid))
+
+    @contextlib.asynccontextmanager
+    async def stopped(self) -> AsyncIterator[None]:
+        """While entered, Docker has paused the container.
+
+        Emits `process.stopped` and `process.continued`, each once Docker says so.
+        """
+        async with self.inspector.away():
+            pids = await blocking(self._container.pause)
+            try:
+                self._emit("process.stopped", pids=pids)
+                yield
+            finally:
+                await blocking(self._container.unpause)
+                self._emit("process.continued", pids=pids)
+
+    @contextlib.asynccontextmanager
+    async def starting(self) -> AsyncIterator[None]:
+        """Restart it as a standby that answers 57P03; on leaving it accepts connections again.
+
+        Emits `database.starting` and `database.promoted`, each as the server itself says. All
+        sessions end.
+        """
+        async with self.session(superuser=True) as own:
+            await own.execute("ALTER SYSTEM SET hot_standby = off")
+        async with self.inspector.away():
+            await self.inspector.close()
+            await self._run('touch "$PGDATA/standby.signal"')
+            self._follow(since_ns=await blocking(self._container.restart))
+            try:
+                refusal = await self._answer(is_starting=True)
+                if not refusal:
+                    raise HarnessError(
+                        "Postgres accepts sessions, and should refuse them as a standby",
+                        hint="see postgres.log in the artifacts",
+                    )
+                self._emit("database.starting", sqlstate=refusal)
+                yield
+            finally:
+                await finish(self._promote())
+
+    async def _promote(self) -> None:
+        await self._run('pg_ctl promote -D "$PGDATA"')
+        await self._answer(is_starting=False)
+        self._emit("database.promoted")
+
+    async def _answer(self, *, is_starting: bool) -> str:
+        """Wait until it accepts a session, or refuses one because it `is_starting`.
+
+        Returns the SQLSTATE of the refusal. HarnessError if neither comes within 60 s.
+        """
         until_s = time.monotonic() + READY_BOUND_S
         while True:
             try:
-                return await asyncpg.connect(
-                    host=self.address,
-                    port=PORT,
-                    user=SUPERUSER,
-                    password=self.superuser_password,
-                    database=DATABASE,
-                    timeout=QUERY_BOUND_S,
-                )
-            except (*_NOT_YET, TimeoutError) as error:
+                connection = await self._connect()
+            except _NOT_YET as error:
+                if is_starting and isinstance(error, asyncpg.CannotConnectNowError):
+                    return str(error.sqlstate)
                 if time.monotonic() > until_s:
                     raise HarnessError(
-                        f"Postgres ({self._image}) did not answer at {self.address}:{PORT} within "
-                        f"{READY_BOUND_S:g} s: {type(error).__name__}: {error}",
+                        f"Postgres ({self._image}) did not answer at {self._container.address}:"
+                        f"{PORT} within {READY_BOUND_S:g} s: {type(error).__name__}: {error}",
                         hint="see postgres.log in the artifacts",
                     ) from error
                 # A server in another network namespace gives no event when it is ready.
                 await asyncio.sleep(ASK_EVERY_S)
+            else:
+                await connection.close(timeout=GONE_BOUND_S)
+                return ""
+
+    async def _connect(self, *, superuser: bool = True) -> asyncpg.Connection[Any]:
+        return await asyncpg.connect(
+            host=self._container.address,
+            port=PORT,
+            user=SUPERUSER if superuser else ROLE,
+            password=self.superuser_password if superuser else self.app_password,
+            database=DATABASE,
+            timeout=QUERY_BOUND_S,
+        )
+
+    async def _leave(self, connection: asyncpg.Connection[Any], pid: int) -> None:
+        with contextlib.suppress(OSError, TimeoutError, asyncpg.InterfaceError):
+            await connection.close(timeout=GONE_BOUND_S)
+        until_s = time.monotonic() + GONE_BOUND_S
+        while await self.inspector.ask("select 1 from pg_stat_activity where pid = $1", pid):
+            if time.monotonic() > until_s:
+                raise HarnessError(
+                    f"a session of the harness (pid {pid}) has not ended {GONE_BOUND_S:g} s after "
+                    "it was closed",
+                    hint="see postgres.log in the artifacts",
+                )
+            await asyncio.sleep(ASK_EVERY_S)
+
+    async def _run(self, script: str) -> None:
+        await blocking(lambda: self._container.run("sh", "-c", script, user="postgres"))
+
+    def _follow(self, *, since_ns: int) -> None:
+        ContainerLog(
+            self._project.daemon, self._container.id, since_ns=since_ns, on_line=self._on_line
+        )
+
+    def _on_line(self, text: str, at_ns: int) -> None:
+        self._at_ns = at_ns
+        self._errors.line(text)
+        if self._mark and self._mark in text:
+            self._marked.set()
+
+    def _on_error(self, kind: str, data: Mapping[str, Any]) -> None:
+        task = asyncio.ensure_future(self._record(kind, data, self._at_ns))
+        self._recording.add(task)
+
+    async def _record(self, kind: str, data: Mapping[str, Any], at_ns: int) -> None:
+        life = None
+        if client := data.get("client"):
+            try:
+                life = await self._find(client)
+            except KeyError:
+                return
+        self._recorder.emit("database", kind, data, life=life, target=POSTGRES, mono_ns=at_ns)
+
+    def _emit(self, kind: str, **data: Any) -> None:
+        self._recorder.emit("database", kind, data, target=POSTGRES)

@@ -79,6 +79,11 @@ class Project:
             seen = self.daemon.api.inspect_container(container.get_container_id())
         return str(seen["NetworkSettings"]["Networks"][network.name]["IPAddress"])
 
+    def join(self, container: str, network: Any) -> None:
+        """Connect a container to one more network."""
+        with sdk_errors(f"a container could not join the network {network.name}"):
+            network.connect(container)
+
     def labels(self, role: str) -> dict[str, str]:
         """The labels of a thing of this run."""
         return {RUN_LABEL: self.run_id, OWNER_LABEL: owner_label(), ROLE_LABEL: role}

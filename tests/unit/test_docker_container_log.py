@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crashloop.engines.docker import attempt_log
-from crashloop.engines.docker.attempt_log import AttemptLog, lines_of, nanoseconds
+from crashloop.engines.docker import container_log
+from crashloop.engines.docker.container_log import ContainerLog, lines_of, nanoseconds
 from crashloop.engines.output import MAX_LINE_CHARS
 from crashloop.errors import HarnessError
 
@@ -156,10 +156,10 @@ def test_no_text_breaks_the_reader_of_instants(stamp: str) -> None:
 
 def follow(
     frames: Iterable[bytes], on_line: Callable[[str, int], None], *, since_ns: int = 0
-) -> AttemptLog:
+) -> ContainerLog:
     api = SimpleNamespace(logs=lambda *_, **__: frames)
     daemon = cast("Daemon", SimpleNamespace(api=api))
-    return AttemptLog(daemon, "app", since_ns=since_ns, on_line=on_line)
+    return ContainerLog(daemon, "app", since_ns=since_ns, on_line=on_line)
 
 
 async def test_lines_up_to_the_death_before_are_skipped() -> None:
@@ -175,7 +175,7 @@ async def test_lines_up_to_the_death_before_are_skipped() -> None:
 async def test_a_line_is_delivered_at_its_own_instant_on_the_monotonic_clock(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(attempt_log, "mono_ns", lambda time_ns: time_ns - NOON_NS)
+    monkeypatch.setattr(container_log, "mono_ns", lambda time_ns: time_ns - NOON_NS)
     instants: list[int] = []
 
     await follow([frame(b"x\n", fraction="5")], lambda _, at_ns: instants.append(at_ns)).ended()
@@ -194,7 +194,7 @@ async def test_lines_are_delivered_in_the_loops_own_thread() -> None:
 async def test_a_log_that_does_not_end_within_its_bound_is_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(attempt_log, "END_BOUND_S", 0.01)
+    monkeypatch.setattr(container_log, "END_BOUND_S", 0.01)
     go_on = threading.Event()
 
     def frames() -> Iterator[bytes]:

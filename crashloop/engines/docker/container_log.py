@@ -1,4 +1,4 @@
-"""The log of one attempt: the part of a container's log between two of its deaths."""
+"""The log of one life of a container: the part of its log between two of its deaths."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ END_BOUND_S = 5.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class AttemptLog:
+class ContainerLog:
     """Follows a container's log from `since_ns` until the container dies.
 
     Docker keeps one log for all lives of a container, with the instant of each line, and ends a
