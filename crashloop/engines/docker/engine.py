@@ -151,6 +151,11 @@ class DockerEngine:
             )
             await self._broken
 
+    async def _sessions(self, life: Life) -> dict[str, int]:
+        await self._servers.settle()
+        inspector = self._servers.database.inspector
+        return {POSTGRES: await sessions.count(inspector, self._events.clients(life))}
+
     async def _sessions_left(self, life: Life) -> int:
         await self._servers.settle()
         clients = self._events.clients(life)
@@ -179,6 +184,7 @@ class DockerEngine:
                 self._setup.scenario,
                 start=self._replicas.start,
                 supervisor=lambda: self._replicas.supervisor,
+                sessions=self._sessions,
                 without_sessions=self._require_no_sessions,
             ),
         )
