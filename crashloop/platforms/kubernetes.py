@@ -39,7 +39,7 @@ def step(_policy: RestartPolicy, state: State, ended: Exit) -> tuple[State, Deci
         reason = "ran more than 600 s: the back-off starts over"
         return restart(state, backoff_s=0.0, reason=reason)
     backoff_s = min(state.backoff_s * 2, MAX_BACKOFF_S) or FIRST_BACKOFF_S
-    return restart(state, backoff_s=backoff_s, reason="crashed again")
+    return restart(state, backoff_s=backoff_s, reason="ended again")
 
 
 KUBERNETES = PlatformKind(

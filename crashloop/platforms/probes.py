@@ -88,7 +88,7 @@ def require_sound(platform: Platform, app: AppUnderTest) -> None:
     for purpose, probe in probes_of(platform).items():
         for is_wrong, what, hint in _contradictions(probe, app.name, has_port=has_port):
             if is_wrong:
-                raise UsageError(f"the {purpose} probe {what}", hint=hint)
+                raise UsageError(f"the {purpose} probe of {platform.name} {what}", hint=hint)
 
 
 def _contradictions(probe: Probe, app: str, *, has_port: bool) -> Iterator[tuple[bool, str, str]]:

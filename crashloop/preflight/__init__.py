@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from crashloop.engines.catalogue import LOCAL
 from crashloop.errors import CapabilityError, UsageError
+from crashloop.platforms.probes import probes_of
 from crashloop.preflight.capacity import require_room
 from crashloop.preflight.command import require_command, require_program
-from crashloop.preflight.scenario import probes_of, require_consistent
+from crashloop.preflight.scenario import require_consistent
 
 if TYPE_CHECKING:
     from crashloop.clock import TimeScale
@@ -34,7 +35,8 @@ def require_runnable(scenario: Scenario, scale: TimeScale, engine: type[Engine])
         )
     if engine.name == LOCAL:  # elsewhere an image brings the app's environment
         require_command(scenario.app)
-        for whose, probe in probes_of(scenario.platform):
+        for purpose, probe in probes_of(scenario.platform).items():
             if probe.command:
+                whose = f"the {purpose} probe of {scenario.platform.name}"
                 require_program(probe.command[0], cwd, whose=whose)
         require_room(scenario, scale)

@@ -9,7 +9,8 @@ from crashloop.apps import render, url_values, with_knobs
 from crashloop.checks import CHECKS
 from crashloop.errors import UsageError
 from crashloop.faults import REPLICAS, build, fault_kind
-from crashloop.model import ProbeKind, SqlStep
+from crashloop.model import SqlStep
+from crashloop.platforms.probes import require_sound
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
         AppUnderTest,
         CheckSpec,
         PlannedFault,
-        Platform,
-        Probe,
         Scenario,
         Value,
     )
@@ -34,20 +33,9 @@ def require_consistent(scenario: Scenario, scale: TimeScale) -> None:
     _require_app(scenario, scale)
     for fault in scenario.faults:
         _require_fault(scenario, fault, scale)
-    for name, probe in probes_of(scenario.platform):
-        _require_probe(name, probe)
+    require_sound(scenario.platform, scenario.app)
     for spec in (*scenario.signature.require, *scenario.signature.expect):
         _require_check(scenario.signature.name, spec)
-
-
-def probes_of(platform: Platform) -> list[tuple[str, Probe]]:
-    """The probes of a platform, each with its name in words."""
-    known = {
-        "start-up": platform.startup,
-        "liveness": platform.liveness,
-        "readiness": platform.readiness,
-    }
-    return [(f"the {name} probe of {platform.name}", p) for name, p in known.items() if p]
 
 
 def _require_app(scenario: Scenario, scale: TimeScale) -> None:
@@ -120,21 +108,6 @@ def _require_fault(scenario: Scenario, fault: PlannedFault, scale: TimeScale) ->
             hint=f"{fault.kind} acts over: {', '.join(sorted(kind.transports))}",
         )
     build(fault, scale)
-
-
-def _require_probe(name: str, probe: Probe) -> None:
-    if probe.kind is ProbeKind.HTTP and not probe.path.startswith("/"):
-        raise UsageError(
-            f"{name} asks by HTTP and has no path", hint="name one, such as /health/live"
-        )
-    if probe.kind is ProbeKind.COMMAND and not probe.command:
-        raise UsageError(f"{name} runs a command and has none", hint="name one")
-    if probe.delay_s < 0 or probe.period_s <= 0 or probe.timeout_s <= 0 or probe.failures < 1:
-        raise UsageError(
-            f"{name} has delay_s {probe.delay_s:g}, period_s {probe.period_s:g}, timeout_s "
-            f"{probe.timeout_s:g} and failures {probe.failures}",
-            hint="a delay is 0 or more; periods, time limits and failures are above 0",
-        )
 
 
 def _require_check(signature: str, spec: CheckSpec) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import shutil
 import time
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -16,7 +15,6 @@ from crashloop.supervisor.ask import ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from crashloop.clock import TimeScale
     from crashloop.model import Life, Platform, Probe
@@ -134,20 +132,3 @@ class Prober:
 
     def _emit(self, event: str, purpose: Purpose, life: Life | None = None, **data: Any) -> None:
         self._recorder.emit("supervisor", event, {"probe": purpose, **data}, life=life)
-
-
-def require_commands(platform: Platform, *, folder: Path, path: str | None = None) -> None:
-    """Raise UsageError for a probe's command that is not to be found on this machine.
-
-    `folder` is the app's working folder, `path` its PATH; None: the harness's own.
-    """
-    for purpose, probe in probes_of(platform).items():
-        if probe.kind is not ProbeKind.COMMAND or not probe.command:
-            continue
-        program = probe.command[0]
-        where = str(folder / program) if "/" in program else program
-        if shutil.which(where, path=path) is None:
-            raise UsageError(
-                f"the {purpose} probe's command was not found: {program}",
-                hint="install it, or give the path of a file that this user may execute",
-            )

@@ -17,13 +17,15 @@ from crashloop.errors import UsageError
 from crashloop.model import Life, Probe, ProbeKind
 from crashloop.platforms import parse_platform
 from crashloop.platforms.probes import Purpose
-from crashloop.supervisor import Prober, require_commands, run_command
+from crashloop.supervisor.command import run_command
+from crashloop.supervisor.prober import Prober
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
-    from crashloop.supervisor import LifeProcess, RunCommand
+    from crashloop.supervisor.ask import RunCommand
+    from crashloop.supervisor.life import LifeProcess
     from crashloop.trace.event import Event
 
 KUBERNETES = parse_platform("kubernetes")
@@ -278,20 +280,3 @@ def test_a_command_probe_without_an_engine_that_runs_commands_is_refused() -> No
             scale=TimeScale(),
             recorder=recorder(),
         )
-
-
-@pytest.mark.parametrize("program", ["no-such-command-anywhere", "./missing", "/no/such/file"])
-def test_a_command_that_is_not_there_is_refused_by_its_name(program: str, tmp_path: Path) -> None:
-    platform = replace(KUBERNETES, readiness=replace(COMMAND, command=(program, "-q")))
-    with pytest.raises(UsageError, match="readiness probe's command was not found") as refused:
-        require_commands(platform, folder=tmp_path)
-    assert program in refused.value.message
-
-
-def test_a_command_that_is_there_is_accepted(tmp_path: Path) -> None:
-    script = tmp_path / "check"
-    script.write_text("#!/bin/sh\n")
-    script.chmod(0o755)
-    for program, path in (("./check", None), ("check", str(tmp_path)), ("/bin/sh", None)):
-        platform = replace(KUBERNETES, startup=replace(COMMAND, command=(program,)))
-        require_commands(platform, folder=tmp_path, path=path)

@@ -116,7 +116,7 @@ def test_a_probe_that_contradicts_itself_is_refused_by_its_purpose(
     fields: dict[str, Any] = {purpose.value: probe}
     with pytest.raises(UsageError) as refused:
         require_sound(replace(KUBERNETES, **fields), APP)
-    assert refused.value.message == f"the {purpose.value} probe {says}"
+    assert refused.value.message == f"the {purpose.value} probe of kubernetes {says}"
     assert refused.value.hint
 
 
