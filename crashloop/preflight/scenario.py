@@ -105,7 +105,8 @@ def _require_fault(scenario: Scenario, fault: PlannedFault, scale: TimeScale) ->
         raise UsageError(
             f"the fault {fault.name} is {fault.kind}, which does not act over "
             f"{dependency.transport}, and that is how the app reaches {fault.target}",
-            hint=f"{fault.kind} acts over: {', '.join(sorted(kind.transports))}",
+            hint=f"add transport={'|'.join(sorted(kind.transports))}, or choose another fault, "
+            "such as hold",
         )
     build(fault, scale)
 

@@ -55,15 +55,15 @@ def _remembered(method: F) -> F:
 class Lab:
     """The fixture `lab`: runs scenarios for one test.
 
-    `seed` and `scale` are the session's (`scale` None: each incident's own); `artifacts` is the
-    test's own folder, in which every run gets a new folder, never an old one.
+    `seed` and `scale` are the session's (where it has no scale, an incident may have its own);
+    `artifacts` is the test's own folder, in which every run gets a new folder, never an old one.
     """
 
     def __init__(
         self, settings: Settings, *, artifacts: Path, again: str, on_run: Callable[[Run], None]
     ) -> None:
         self.seed = settings.seed
-        self.scale = settings.scale
+        self.scale = DEFAULT_SCALE if settings.scale is None else settings.scale
         self.artifacts = artifacts
         self._settings = settings
         self._again = again
@@ -152,7 +152,9 @@ class Lab:
 
         known = INCIDENTS.get(incident)
         own = known.time_scale if known else DEFAULT_SCALE
-        return TimeScale(factor=next(s for s in (given, self.scale, own) if s is not None))
+        return TimeScale(
+            factor=next(s for s in (given, self._settings.scale, own) if s is not None)
+        )
 
     def _options(self, scale: TimeScale, *, folder: Path, command: str = "") -> RunOptions:
         from crashloop.engines.catalogue import engine_named  # noqa: PLC0415  likewise

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from crashloop.supervisor.policy import POLICIES
 
 from crashloop.engines.docker.capability import (
     DOCKERS_POLICIES,
@@ -16,7 +17,6 @@ from crashloop.errors import CapabilityError
 from crashloop.incidents import incident
 from crashloop.model import Grade, Moment, PlannedFault, RestartPolicy, Scenario, Transport, Trigger
 from crashloop.proxy.faults import KINDS
-from crashloop.supervisor.policy import POLICIES
 
 EVERY = [(transport, kind) for transport in Transport for kind in KINDS]
 OVER_UNIX = set(KINDS) - {"black_hole", "connect_delay"}

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 INCIDENT = incident("issue-1278")
 
 
-PLACES = ("host", "port", "python", "seed", "replica", "attempt", "redis.url")
-VALUES = dict.fromkeys((*PLACES, "postgres.url", "postgres.url+asyncpg"), "x")
+PLACES = dict.fromkeys(("host", "port", "python", "seed", "replica", "attempt", "redis.url"), "1")
+VALUES = {**PLACES, "postgres.url": "postgresql://app@host/app"}
 
 
 def settings_of(scenario: Scenario, scale: float = 1.0) -> dict[str, str]:

@@ -10,6 +10,7 @@ from crashloop_traces import SEED, control, reproduction
 
 from crashloop.incidents import incident
 from crashloop.judge import judge
+from crashloop.model import Life
 from crashloop.run import Run
 from crashloop.testing import HARNESS_ERROR, LabRun, VerdictMismatch
 
@@ -37,7 +38,7 @@ def mismatch(trace: Trace, folder: Path) -> str:
 
 def saying(trace: Trace, text: str) -> Trace:
     """The trace of an app whose first attempt said `text`."""
-    last = trace.of("startup.started", attempt=1)[0]
+    last = trace.of("startup.started", life=Life(1, 1))[0]
     return inserted(trace, last, "app", "app.output", attempt=1, text=text)
 
 
