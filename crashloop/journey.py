@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from websockets.exceptions import WebSocketException
 
-from crashloop.apps.answers import client_of, connect, converse, has_all, leaves, parsed, request
+from crashloop.apps.answers import (
+    SUCCESS,
+    client_of,
+    connect,
+    converse,
+    has_all,
+    leaves,
+    readiness,
+    request,
+)
 from crashloop.apps.template import fill_all
 from crashloop.model import RequestStep, SqlStep, WebSocketStep
 
@@ -26,7 +35,6 @@ if TYPE_CHECKING:
 
 LOOK_EVERY_S = 0.02
 ASK_EVERY_S = 0.05
-SUCCESS = range(200, 300)
 
 # An app that has started and answers 4xx does not know the path, and never will.
 REFUSED = range(400, 500)
@@ -89,7 +97,7 @@ class Visitor:
         life, last, refusals = attempt.life, None, 0
         async with client_of(address) as client:
             while not attempt.ended.is_set() and not self.finished.is_set():
-                answer, answers = await self._readiness(client, address)
+                answer = await readiness(client, address, self._ready)
                 status = answer["status_code"]
                 is_refused = status in REFUSED
                 if answer != last:
@@ -99,7 +107,7 @@ class Visitor:
                 if refusals == MAX_REFUSALS:
                     asked = f"GET {self._ready.path}"
                     self._fail(f"{asked} answered {status}, {refusals} times after start-up", life)
-                if answers:
+                if answer["ready"] or status in SUCCESS:
                     await self._walk(client, address, life, is_ready=answer["ready"])
                 if not self.finished.is_set():
                     await _pause(attempt.ended, ASK_AGAIN_S if is_refused else ASK_EVERY_S)
@@ -109,25 +117,6 @@ class Visitor:
             event.kind == "startup.completed" and event.life == life
             for event in self._recorder.events
         )
-
-    async def _readiness(
-        self, client: httpx.AsyncClient, address: tuple[str, int]
-    ) -> tuple[dict[str, Any], bool]:
-        """The data of `ready.answered`, and whether the app answers at all, ready or not."""
-        if not self._ready.path:
-            accepts = await connect(address) == 0
-            return {"ready": accepts, "status_code": None, "answer": {}}, accepts
-        try:
-            status, body = await request(client, "GET", self._ready.path)
-        except (TimeoutError, httpx.HTTPError) as error:
-            return {"ready": False, "status_code": None, "error": type(error).__name__}, False
-        try:
-            answer = None if body is None else parsed(body)
-        except ValueError:
-            answer = None
-        answers = status in SUCCESS
-        is_ready = answers and (not self._ready.json or has_all(answer, self._ready.json))
-        return {"ready": is_ready, "status_code": status, "answer": leaves(answer)}, answers
 
     async def _walk(
         self,

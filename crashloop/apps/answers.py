@@ -20,6 +20,8 @@ from websockets.asyncio.client import connect as connect_websocket
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from crashloop.model import Ready
+
 CONNECT_BOUND_S = 0.2
 REQUEST_TIMEOUT_S = 5.0
 MAX_ANSWER_BYTES = 64 * 1024
@@ -27,6 +29,7 @@ MAX_TEXT_CHARS = 40
 MAX_LEAVES = 50
 MAX_DEPTH = 8
 MAX_NUMBER = 2**63
+SUCCESS = range(200, 300)
 
 
 async def connect(address: tuple[str, int]) -> int:
@@ -54,6 +57,27 @@ def client_of(address: tuple[str, int]) -> httpx.AsyncClient:
         transport=httpx.AsyncHTTPTransport(verify=False, trust_env=False),
         trust_env=False,
     )
+
+
+async def readiness(
+    client: httpx.AsyncClient, address: tuple[str, int], ready: Ready
+) -> dict[str, Any]:
+    """Ask once whether the app is ready by its own rule: the data of `ready.answered`.
+
+    `ready`, `status_code` (None without HTTP) and `answer`, or `error` if there was no answer.
+    """
+    if not ready.path:
+        return {"ready": await connect(address) == 0, "status_code": None, "answer": {}}
+    try:
+        status, body = await request(client, "GET", ready.path)
+    except (TimeoutError, httpx.HTTPError) as error:
+        return {"ready": False, "status_code": None, "error": type(error).__name__}
+    try:
+        answer = None if body is None else parsed(body)
+    except ValueError:
+        answer = None
+    is_ready = status in SUCCESS and (not ready.json or has_all(answer, ready.json))
+    return {"ready": is_ready, "status_code": status, "answer": leaves(answer)}
 
 
 async def request(

@@ -6,10 +6,8 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Protocol
 
-import httpx
-
 from crashloop.apps import with_knobs
-from crashloop.apps.answers import client_of, connect, has_all, parsed, request
+from crashloop.apps.answers import client_of, readiness
 from crashloop.errors import HarnessError
 from crashloop.supervisor.life import LifeProcess
 
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
 
 READY_BOUND_S = 30.0
 ASK_EVERY_S = 0.05
-SUCCESS = range(200, 300)
 
 
 class OldInstance(LifeProcess, Protocol):
@@ -104,12 +101,5 @@ async def is_ready(address: tuple[str, int] | None, ready: Ready) -> bool:
     """Whether the app at `address` is ready by its own rule."""
     if address is None:
         return False
-    if not ready.path:
-        return await connect(address) == 0
-    try:
-        async with client_of(address) as client:
-            status, body = await request(client, "GET", ready.path)
-        answer = None if body is None else parsed(body)
-    except (TimeoutError, ValueError, httpx.HTTPError):
-        return False
-    return status in SUCCESS and (not ready.json or has_all(answer, ready.json))
+    async with client_of(address) as client:
+        return bool((await readiness(client, address, ready))["ready"])

@@ -248,3 +248,27 @@ def test_a_key_is_of_the_seed_and_the_replica() -> None:
 def test_the_sample_apps_journey_has_a_step_of_each_kind() -> None:
     kinds = [type(step) for step in sample_app().journey.steps]
     assert kinds == [WebSocketStep, RequestStep, SqlStep]
+
+
+async def test_a_step_that_two_lives_take_at_once_has_passed_once(events: Recorder) -> None:
+    asked, back = asyncio.Event(), asyncio.Event()
+
+    async def slow_query(target: str, sql: str) -> Any:
+        asked.set()
+        await back.wait()  # as while a planned fault stops the database
+        return await one_row(target, sql)
+
+    user = visitor(app_entry(STEPS[2]), events, slow_query)
+    app = App().answers("/ready", b"{}")
+    async with app.serve() as first, app.serve(Life(1, 2)) as second:
+        visits = [asyncio.create_task(user.visit(first))]
+        await asked.wait()
+        asked.clear()
+        first.ended.set()
+        visits.append(asyncio.create_task(user.visit(second)))
+        await asked.wait()
+        back.set()
+        await asyncio.gather(*visits)
+
+    assert len(of(events, "journey.step")) == 1
+    assert user.finished.is_set()
