@@ -156,6 +156,8 @@ async def test_a_planned_restart_is_no_death(tmp_path: Path) -> None:
         watching = asyncio.create_task(run.engine.fail_when_broken())
         async with run.engine.ports.database("postgres").starting():
             pass
+        async with run.engine.ports.cache("redis").loading():
+            pass
         assert await run.engine.query("postgres", "select 1") == 1
         await run.engine.baseline()
         assert not watching.done()
