@@ -31,8 +31,8 @@ async def test_each_replica_has_its_own_port_and_log(tmp_path: Path) -> None:
         async with run.replicas():
             await run.until("app.output", count=2)
         (ready,) = run.of("lab.ready")
-        given = {str(each.life.replica): each.address for each in run.lives}
-    addresses = {replica: f"{host}:{port}" for replica, (host, port) in given.items() if host}
+    given = {each.life.replica: each.address for each in run.lives if each.address}
+    addresses = {str(replica): f"{host}:{port}" for replica, (host, port) in given.items()}
     assert ready.data["app_addresses"] == addresses
     assert len(set(addresses.values())) == 2
     for replica in (1, 2):
@@ -64,9 +64,9 @@ async def test_the_sessions_of_a_life_are_its_own_and_not_its_role_s(
     replicas = Replicas(count=2)
     async with opened(tmp_path, HAS_A_SESSION, postgres, replicas=replicas) as run, run.replicas():
         await run.until("app.output", count=2)
-        first = next(each for each in run.lives if each.life == Life(1, 1))
-        os.kill(first.pid, signal.SIGKILL)  # type: ignore[attr-defined]  a local process
-        await first.ended.wait()
+        first = next(event for event in run.of("process.started") if event.replica == 1)
+        os.kill(first.data["pid"], signal.SIGKILL)
+        await run.until("process.exited")
         monkeypatch.setattr(sessions, "GONE_BOUND_S", 5.0)
         await run.engine.count_sessions(Life(1, 1))
         monkeypatch.setattr(sessions, "GONE_BOUND_S", 0.0)
