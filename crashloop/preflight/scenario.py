@@ -6,6 +6,7 @@ import inspect
 from typing import TYPE_CHECKING
 
 from crashloop.apps import render, url_values, with_knobs
+from crashloop.apps.template import PLACES
 from crashloop.checks import CHECKS
 from crashloop.errors import UsageError
 from crashloop.faults import REPLICAS, build, fault_kind
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     )
 
 URLS = {"postgres": "postgresql://u:p@h:1/d", "redis": "redis://h:1/0"}
-PLACES = dict.fromkeys(("host", "port", "python", "seed", "replica", "attempt"), "0")
 
 
 def require_consistent(scenario: Scenario, scale: TimeScale) -> None:
@@ -46,7 +46,7 @@ def _require_app(scenario: Scenario, scale: TimeScale) -> None:
             f"{replicas.stagger_s:g} s after the one before: that is not possible",
             hint="replicas count from 1; the other two are 0 or more",
         )
-    values = dict(PLACES)
+    values = dict.fromkeys(PLACES, "0")
     for each in scenario.dependencies:
         if each.kind in URLS:
             values |= url_values(each.name, URLS[each.kind])
