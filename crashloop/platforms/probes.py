@@ -77,6 +77,19 @@ def is_news(probe: Probe, before: ProbeState, after: ProbeState) -> bool:
     return before.ok != after.ok or 0 < after.failures <= probe.failures
 
 
+def first_age_s(purpose: Purpose, probe: Probe, *, age_s: float) -> float:
+    """How old a life is when a probe first runs that may run from `age_s` on; then every period.
+
+    A start-up or liveness probe comes a period after its delay, as its ticks begin before the
+    container does: so `failures` periods pass before it kills. A readiness probe is triggered as
+    soon as it may run (kubernetes, pkg/kubelet/prober/worker.go and prober_manager.go).
+    """
+    if purpose is Purpose.READINESS:
+        return max(age_s, probe.delay_s)
+    ticks = max(math.ceil((age_s - probe.delay_s) / probe.period_s), 1)
+    return probe.delay_s + ticks * probe.period_s
+
+
 def require_sound(platform: Platform, app: AppUnderTest) -> None:
     """Raise UsageError for a probe that contradicts itself or the app."""
     if not (math.isfinite(platform.grace_s) and platform.grace_s >= 0):

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from crashloop.clock import NS_PER_S
 from crashloop.errors import UsageError
 from crashloop.model import ProbeKind
-from crashloop.platforms.probes import Action, ProbeState, Purpose, is_news, probes_of, step
+from crashloop.platforms.probes import (
+    Action,
+    ProbeState,
+    Purpose,
+    first_age_s,
+    is_news,
+    probes_of,
+    step,
+)
 from crashloop.supervisor.ask import ask
 
 if TYPE_CHECKING:
@@ -97,10 +104,9 @@ class Prober:
         self, purpose: Purpose, probe: Probe, process: LifeProcess, life: Life, started_ns: int
     ) -> Action:
         """Execute one probe until it wants the life ended, or the start-up probe has passed."""
-        period_s = self._scale.wall_s(probe.period_s)
-        due_s = started_ns / NS_PER_S + self._scale.wall_s(probe.delay_s)
-        missed = math.ceil((time.monotonic() - due_s) / period_s)
-        due_s += max(missed, 0) * period_s
+        started_s = started_ns / NS_PER_S
+        age_s = self._scale.incident_s(time.monotonic() - started_s)
+        due_s = started_s + self._scale.wall_s(first_age_s(purpose, probe, age_s=age_s))
         state = ProbeState()
         while True:
             await asyncio.sleep(max(due_s - time.monotonic(), 0.0))
@@ -125,7 +131,7 @@ class Prober:
                     )
                     if action is Action.KILL:
                         return action
-            due_s = max(due_s + period_s, time.monotonic())
+            due_s = max(due_s + self._scale.wall_s(probe.period_s), time.monotonic())
 
     def _timeout_s(self, probe: Probe) -> float:
         return max(self._scale.wall_s(probe.timeout_s), MIN_TIMEOUT_S)

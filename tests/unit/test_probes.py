@@ -15,6 +15,7 @@ from crashloop.platforms import parse_platform
 from crashloop.platforms.probes import (
     ProbeState,
     Purpose,
+    first_age_s,
     is_news,
     probes_of,
     require_sound,
@@ -64,6 +65,27 @@ def test_a_life_is_ended_at_the_first_row_of_failures_that_is_long_enough(
     found = actions(Purpose.LIVENESS, results, failures=failures)
     at = results.find("-" * failures)
     assert (found.index("kill") if "kill" in found else -1) == (at if at < 0 else at + failures - 1)
+
+
+@pytest.mark.parametrize("purpose", KILLERS)
+def test_a_life_that_never_answers_is_killed_when_its_delay_and_all_periods_have_passed(
+    purpose: Purpose,
+) -> None:
+    probe = replace(TCP, delay_s=10.0, period_s=30.0, failures=3)
+    first_s = first_age_s(purpose, probe, age_s=0.1)
+    assert first_s + (probe.failures - 1) * probe.period_s == 10.0 + 3 * 30.0
+
+
+def test_a_liveness_probe_that_had_to_wait_comes_at_its_next_tick() -> None:
+    probe = replace(TCP, delay_s=5.0, period_s=10.0)
+    ages_s = [first_age_s(Purpose.LIVENESS, probe, age_s=age_s) for age_s in (0, 15, 15.1, 25.1)]
+    assert ages_s == [15.0, 15.0, 25.0, 35.0]
+
+
+def test_a_readiness_probe_comes_as_soon_as_it_may() -> None:
+    probe = replace(TCP, delay_s=5.0, period_s=10.0)
+    ages_s = [first_age_s(Purpose.READINESS, probe, age_s=age_s) for age_s in (0, 12.5)]
+    assert ages_s == [5.0, 12.5]
 
 
 def test_changes_and_failures_up_to_the_threshold_are_news() -> None:
