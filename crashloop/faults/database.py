@@ -32,6 +32,11 @@ select current_setting('max_connections')::int
   - (select count(*) from pg_stat_activity
      where backend_type = 'client backend' and pid <> pg_backend_pid())
 """
+# A table of the app's own, written with its quotes: the server itself needs those of the catalog.
+TABLE = """
+select oid::regclass::text from pg_class
+where oid = to_regclass($1) and relkind in ('r', 'p') and oid >= 16384
+"""
 WAITING = """
 select pid, host(client_addr) || ':' || client_port as client
 from pg_stat_activity
@@ -183,11 +188,11 @@ class LockHeld(DatabaseFault):
             if self.advisory:
                 await holder.execute("select pg_advisory_lock($1)", self.advisory)
                 return
-            quoted = await holder.fetchval("select to_regclass($1)::text", self.table)
+            quoted = await holder.fetchval(TABLE, self.table)
             if quoted is None:
                 raise self._no_table()
             await holder.execute(f"begin; lock table {quoted} in access exclusive mode")
-        except (asyncpg.InvalidNameError, asyncpg.WrongObjectTypeError) as error:
+        except asyncpg.SyntaxOrAccessError as error:
             raise self._no_table() from error
         except asyncpg.LockNotAvailableError as error:
             raise HarnessError(
