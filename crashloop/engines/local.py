@@ -194,11 +194,9 @@ class LocalEngine:
         return started
 
     async def _sessions(self, life: Life) -> dict[str, int]:
-        await self._settle()
+        await self.proxy.settle()
         return {
-            target: await sessions.count(
-                postgres.server.inspector, self._links.clients(life, target)
-            )
+            target: await sessions.count(postgres.inspector, self._links.clients(life))
             for target, postgres in self._databases()
         }
 

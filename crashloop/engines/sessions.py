@@ -1,4 +1,4 @@
-"""The sessions of a life of the app in a Postgres."""
+"""What an ended life of the app left in a Postgres."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ async def count_left(inspector: Inspector, clients: Sequence[str]) -> int:
     socket, and announces nothing.
     """
     # The first answer may have waited for the end of a fault that stopped Postgres.
-    left = await count(inspector, clients)
+    count = int(await inspector.ask(OF_CLIENTS, list(clients)))
     until_s = time.monotonic() + GONE_BOUND_S
-    while left and time.monotonic() < until_s:
+    while count and time.monotonic() < until_s:
         await asyncio.sleep(LOOK_EVERY_S)
-        left = await count(inspector, clients)
-    return left
+        count = int(await inspector.ask(OF_CLIENTS, list(clients)))
+    return count

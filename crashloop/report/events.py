@@ -62,10 +62,18 @@ def history_of(trace: Trace) -> History:
     return replace(
         history,
         ending=replace(history.ending, torn=trace.torn_line),
-        unfair_scale=clean(unfair_scale(trace)),
+        unfair_scale=_unfair_scale(trace),
         output=_last_lines(trace, told),
         log=_log_name(told, several=history.replicas + overlap > 1),
     )
+
+
+def _unfair_scale(trace: Trace) -> str:
+    """Why the time scale was too large; empty too if the trace is not as checks expect it."""
+    try:
+        return clean(unfair_scale(trace))
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        return ""
 
 
 def told_life(history: History) -> LifeSpan | None:

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from crashloop.report.words import target_words
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 NS_PER_S = 1e9
 LOCAL = "local"
 DOCKER = "docker"
-DISPLAY_NAMES = {"postgres": "Postgres", "redis": "Redis", "replicas": "the replicas"}
-"""How the kinds of target are written."""
 
 
 class Outcome(StrEnum):
@@ -219,9 +219,7 @@ class History:
     def target(self, name: str) -> str:
         """The display name of a target."""
         kinds = {dependency: kind for dependency, kind, _ in self.dependencies}
-        kind = kinds.get(name, name)
-        shown = DISPLAY_NAMES.get(kind, name)
-        return shown if name == kind or kind not in DISPLAY_NAMES else f"{shown} ({name})"
+        return target_words(name, kinds.get(name, ""))
 
     def incident_s(self, wall_s: float) -> float:
         """Seconds of the incident."""

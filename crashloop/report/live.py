@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 REFRESH_PER_S = 8
 MAX_ATTEMPTS_KEPT = MAX_ROWS_SHOWN + 5
 MAX_EVENTS_OF_A_KIND = 100
-MAX_REPLICAS_NAMED = 6
+MAX_STATES = 6
 FIRST_AXIS_S = 40.0
 AXIS_GROWTH = 1.5
 _LINES_AROUND = 4
@@ -122,7 +122,7 @@ class LiveView:
         while rows > 1 and len(drawn) + len(now) + _LINES_AROUND > console.height:
             rows -= max(1, len(drawn) + len(now) + _LINES_AROUND - console.height)
             drawn = self._timeline(history, rows)
-        return rich_text([title(history), BLANK, *drawn, BLANK, *now])
+        return rich_text([title(history, width=console.width), BLANK, *drawn, BLANK, *now])
 
     def _timeline(self, history: History, rows: int) -> list[Line]:
         return timeline(
@@ -143,39 +143,51 @@ def status(history: History) -> str:
         return f"{listed([*names, 'the fault proxy'])} are starting"
     if not history.lives:
         return f"checking the paths to {listed(names)} before any fault"
-    doing: dict[str, list[int]] = {}
-    for replica, lives in history.by_replica().items():
-        doing.setdefault(_doing(lives[-1], history), []).append(replica)
-    if not history.several:
-        return f"attempt {history.lives[-1].attempt}{next(iter(doing))}"
+    doing: dict[str, list[LifeSpan]] = {}
+    for lives in history.by_replica().values():
+        doing.setdefault(_doing(lives[-1]), []).append(lives[-1])
     said = [
-        f"{numbers('replica', replicas)}{_attempt(history, replicas)}{what}"
-        for what, replicas in list(doing.items())[:MAX_REPLICAS_NAMED]
+        f"{_who(history, lives)}{what}{_clock(history, lives)}"
+        for what, lives in list(doing.items())[:MAX_STATES]
     ]
-    return "; ".join(said) + ("; ..." if len(doing) > MAX_REPLICAS_NAMED else "")
+    return "; ".join(said) + ("; ..." if len(doing) > MAX_STATES else "")
 
 
-def _attempt(history: History, replicas: list[int]) -> str:
-    """The attempt that these replicas are at, if it is the same one."""
-    lives = history.by_replica()
-    attempts = {lives[replica][-1].attempt for replica in replicas}
-    return f", attempt {attempts.pop()}" if len(attempts) == 1 else ""
+def _who(history: History, lives: list[LifeSpan]) -> str:
+    """The replicas, and the attempt that they are at if it is the same one."""
+    attempts = {life.attempt for life in lives}
+    if not history.several:
+        return f"attempt {attempts.pop()}"
+    replicas = numbers("replica", [life.replica for life in lives])
+    return f"{replicas}, attempt {attempts.pop()}" if len(attempts) == 1 else replicas
 
 
-def _doing(life: LifeSpan, history: History) -> str:
+def _doing(life: LifeSpan) -> str:
     phase = life.last_phase
     if life.exit:
-        return f" ended ({life.exit})"
+        return f" ended ({life.exit})" if life.died else " stopped"
     if life.kills:
         return f": the {life.kills[-1].by} had it killed"
     if life.ready_s is not None:
-        return ": ready" if life.old else ": ready; the journey is being tried"
+        return ": ready" if life.old else ": ready, and the journey is being tried"
     if phase is None:
         return ": starting"
     if phase.outcome is not Outcome.RUNNING:
         return f": phase {phase.name} {phase.outcome.value}"
+    return f": phase {phase.name}"
+
+
+def _clock(history: History, lives: list[LifeSpan]) -> str:
+    """For how long the lives have been in the phase that `_doing` names, if it is running."""
+    life, phase = lives[0], lives[0].last_phase
+    if phase is None or phase.outcome is not Outcome.RUNNING or life.exit or life.kills:
+        return ""
+    if life.ready_s is not None:
+        return ""
+    ages = [history.incident_s(one.last_phase.took_s) for one in lives if one.last_phase]
+    low, high = f"{min(ages):.0f}", f"{max(ages):.0f}"
     limit = f" of {history.incident_s(phase.limit_s):.3g} s" if phase.limit_s else ""
-    return f": phase {phase.name} for {history.incident_s(phase.took_s):.0f} s{limit}"
+    return f" for {low if low == high else f'{low} to {high}'} s{limit}"
 
 
 class PlainProgress:

@@ -15,6 +15,7 @@ from crashloop.report.words import (
     fault_words,
     listed,
     probe_words,
+    target_words,
 )
 
 if TYPE_CHECKING:
@@ -103,8 +104,8 @@ def _probe(event: Event, _: float, who: str) -> str:
 
 
 def _killed(event: Event, _: float, who: str) -> str:
-    by = probe_words(event.data.get("by", "?"))
-    return f"{who}: killed for the {by}: {label(event.data.get('signal', '?'), 10)}"
+    signal, by = label(event.data.get("signal", "?"), 10), probe_words(event.data.get("by", "?"))
+    return f"{who}: {signal} from the platform, for the {by}"
 
 
 def _exited(event: Event, _: float, who: str) -> str | None:
@@ -130,7 +131,8 @@ def _gave_up(event: Event, _: float, where: str) -> str:
 
 
 def _lab_ready(event: Event, _: float, _who: str) -> str:
-    names = [label(name) for name in list(mapping(event.data.get("addresses")))[:8]]
+    addresses = list(mapping(event.data.get("addresses")))[:8]
+    names = [target_words(label(name)) for name in addresses]
     return f"{listed([*names, 'the fault proxy'])} {'are' if names else 'is'} up"
 
 
@@ -138,7 +140,7 @@ _OF_A_REPLICA = frozenset({"journey.step", "journey.failed", "restart.gave_up"})
 _SAYINGS: dict[str, Callable[[Event, float, str], str | None]] = {
     "image.missing": lambda e, *_: f"{clean(e.data.get('what', '?'))}; needed once",
     "lab.ready": _lab_ready,
-    "baseline.passed": lambda e, *_: f"the path to {label(e.target)} works",
+    "baseline.passed": lambda e, *_: f"the path to {target_words(label(e.target))} works",
     "fault.injected": _injected,
     "fault.healed": _healed,
     "process.started": _started,

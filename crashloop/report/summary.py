@@ -57,14 +57,19 @@ class Where:
     command: str = ""
 
 
-def title(history: History) -> Line:
-    """The run in one line: incident, role, engine if not local, replicas, paths, scale, seed."""
+def title(history: History, *, width: int = 0) -> Line:
+    """The run in one line: incident, role, engine if not local, replicas, scale, seed, paths.
+
+    Where `width` is given and too small for all of it, the paths are left out.
+    """
     scale = f"x{history.scale:g}" if history.is_scaled else "real time"
     engine = [history.engine] if history.engine != LOCAL else []
     replicas = [counted(history.replicas, "replica")] if history.replicas > 1 else []
     paths = [f"{name} {transport}" for name, _, transport in history.dependencies]
-    facts = [history.role, *engine, *replicas, *paths, scale, f"seed {history.seed}"]
-    return line(Span(history.incident, Tone.HEAD), Span("  " + "  ".join(facts), Tone.DIM))
+    facts = "  ".join([history.role, *engine, *replicas, scale, f"seed {history.seed}"])
+    whole = "  ".join([facts, *paths])
+    fits = not width or len(history.incident) + 2 + len(whole) <= width
+    return line(Span(history.incident, Tone.HEAD), Span(f"  {whole if fits else facts}", Tone.DIM))
 
 
 def summary(

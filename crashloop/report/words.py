@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 MAX_LISTED = 6
+_DISPLAY_NAMES = {"postgres": "Postgres", "redis": "Redis", "replicas": "the replicas"}
 _PROBES = {"startup": "start-up probe"}
 
 
@@ -46,6 +47,12 @@ def probe_words(value: object) -> str:
     """`startup` and `startup probe` are a `start-up probe`, others keep their name."""
     name = clean(value, 24).removesuffix(" probe")
     return _PROBES.get(name, f"{name} probe")
+
+
+def target_words(name: str, kind: str = "") -> str:
+    """How a target is written: `Postgres`, or with a name of its own `Redis (sessions)`."""
+    shown = _DISPLAY_NAMES.get(kind or name, name)
+    return f"{shown} ({name})" if kind in _DISPLAY_NAMES and name != kind else shown
 
 
 def count_of(value: object) -> int:

@@ -37,7 +37,7 @@ def test_the_failed_phase_is_drawn_in_proportion_to_its_time() -> None:
 def test_the_fault_is_a_bar_up_to_its_heal() -> None:
     drawn = timeline_text(reproduction())
 
-    fault = row(drawn, "fault")
+    fault = row(drawn, "postgres")
     assert "connector-scaling: hold" in fault
     assert fault.index("◆ healed") > fault.rindex("▄")
 
@@ -45,7 +45,7 @@ def test_the_fault_is_a_bar_up_to_its_heal() -> None:
 def test_the_heal_is_drawn_where_the_last_death_was() -> None:
     drawn = timeline_text(reproduction())
 
-    assert abs(row(drawn, "fault").index("◆") - row(drawn, "attempt 3").index("✗")) <= 1
+    assert abs(row(drawn, "postgres").index("◆") - row(drawn, "attempt 3").index("✗")) <= 1
 
 
 def test_a_scaled_run_has_both_clocks_and_a_real_one_has_one() -> None:
@@ -59,7 +59,7 @@ def test_a_scaled_run_has_both_clocks_and_a_real_one_has_one() -> None:
 
 
 def test_a_control_run_has_no_fault_row() -> None:
-    assert not [one for one in timeline_text(control()).split("\n") if one.startswith("fault")]
+    assert not [one for one in timeline_text(control()).split("\n") if one.startswith("postgres")]
 
 
 @pytest.mark.parametrize("width", [50, 80, 100, 120, 200])
@@ -111,7 +111,7 @@ def test_an_unfinished_phase_is_running_and_ends_now() -> None:
 
     history = history_so_far(trace.header, trace.events[: until + 1], now_ns=now_ns)
 
-    phase = history.attempts[0].last_phase
+    phase = history.lives[0].last_phase
     assert phase is not None
     assert phase.outcome is Outcome.RUNNING
     assert phase.took_s == pytest.approx(0.5)
@@ -142,5 +142,6 @@ def test_meanings_never_share_a_character() -> None:
         bars = (
             glyphs.boot, glyphs.completed, glyphs.failed, glyphs.degraded, glyphs.running,
             glyphs.cut, glyphs.serving, glyphs.waiting, glyphs.serves, glyphs.ready, glyphs.died,
+            glyphs.probe_failed, glyphs.killed,
         )  # fmt: skip
         assert len(set(bars)) == len(bars)
