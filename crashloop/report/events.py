@@ -12,7 +12,7 @@ from crashloop.report.clean import clean, label, line_as_said, listing, mapping,
 from crashloop.report.history import LOCAL, Ending, FaultSpan, History, JourneySpan
 from crashloop.report.instants import Instants
 from crashloop.report.lives import PHASE_ENDS, lives_of
-from crashloop.report.receipts import kinds_of, receipts_of, witness_words
+from crashloop.report.receipts import receipts_of, witness_words
 from crashloop.report.words import count_of, fault_words
 
 if TYPE_CHECKING:
@@ -88,9 +88,10 @@ def history_so_far(
     """The history so far; what is still running ends, for now, at `now_ns` (CLOCK_MONOTONIC)."""
     scenario = mapping(header.get("scenario"))
     planned = [mapping(fault) for fault in listing(scenario.get("faults"))]
-    kinds = KINDS | kinds_of(planned)
-    shown = (e for e in events if e.kind in kinds and _is_genuine(e))
-    kept = sorted(shown, key=lambda e: (e.mono_ns, e.seq))
+    in_order = sorted(
+        (e for e in events if abs(e.mono_ns) <= _MAX_NS), key=lambda e: (e.mono_ns, e.seq)
+    )
+    kept = [e for e in in_order if _is_genuine(e)]
     begins = [e for e in kept if e.kind in {"process.started", "fault.injected"}]
     instants = Instants(
         origin_ns=(begins or kept)[0].mono_ns if kept else 0,
@@ -117,16 +118,16 @@ def history_so_far(
         journeys=found.journeys(),
         ending=found.ending(),
     )
-    faults = found.faults(planned, instants, history)
+    faults = found.faults(planned, in_order, instants, history)
     ends = [life.end_s for life in lives] or [fault.end_s for fault in faults]
     span_s = max([*ends, instants.now_s if begins and not ends else 0.0])
     return replace(history, faults=faults, span_s=span_s)
 
 
 def _is_genuine(event: Event) -> bool:
-    """Whether it may be shown: the app may log any kind, but only phases are its own to report."""
+    """Whether it is part of a history: an app may log any kind, but reports on its phases only."""
     is_phase = event.kind == "phase.started" or event.kind in PHASE_ENDS
-    return abs(event.mono_ns) <= _MAX_NS and (event.source != "app" or is_phase)
+    return event.kind in KINDS and (event.source != "app" or is_phase)
 
 
 def _replicas(scenario: Mapping[str, Any]) -> int:
@@ -163,7 +164,6 @@ class _Events:
     """The events of one history by kind."""
 
     def __init__(self, events: Sequence[Event]) -> None:
-        self._events = events
         self._by_kind: dict[str, list[Event]] = {}
         for event in events:
             self._by_kind.setdefault(event.kind, []).append(event)
@@ -178,9 +178,13 @@ class _Events:
         return missing[-1].data.get("what", "") if missing else ""
 
     def faults(
-        self, planned: Sequence[Mapping[str, Any]], instants: Instants, history: History
+        self,
+        planned: Sequence[Mapping[str, Any]],
+        witnesses: Sequence[Event],
+        instants: Instants,
+        history: History,
     ) -> tuple[FaultSpan, ...]:
-        """The faults that were injected, or planned only, each as often as it was."""
+        """The faults that were injected, or planned only; `witnesses` may hold their receipts."""
         plans = {str(fault.get("name")): fault for fault in planned[:MAX_FAULTS]}
         injected: dict[str, list[Event]] = {}
         for event in self.of("fault.injected"):
@@ -191,7 +195,7 @@ class _Events:
             times = [(event, self._heal(event)) for event in events[:MAX_INJECTIONS]]
             target = label(events[0].target or plan.get("target") or "fault", 24)
             is_dependency = any(target == name for name, _, _ in history.dependencies)
-            receipts = receipts_of(plan, self._events, times, is_dependency=is_dependency)
+            receipts = receipts_of(plan, witnesses, times, is_dependency=is_dependency)
             witness = witness_words(plan, receipts, history)
             for event, healed in times:
                 spans.append(

@@ -15,23 +15,14 @@ if TYPE_CHECKING:
     from crashloop.report.history import History
     from crashloop.trace.event import Event
 
-_NOBODY = "Nothing shows that it touched the app or its target."
+NOBODY = "Nothing shows that it touched the app or its target."
+_MAX_KINDS = 4
 _FAR_FUTURE_NS = 2**63
 _ECONNREFUSED = (61, 111)
 _SERVERS_WORD = {
     "cache.loading": "{target} itself answered -LOADING",
-    "database.starting": "{target} itself answered that it was starting up",
     "process.stopped": "the processes of {target} were stopped (SIGSTOP)",
 }
-
-
-def kinds_of(planned: Iterable[Mapping[str, Any]]) -> frozenset[str]:
-    """The kinds of event that are receipts of these planned faults."""
-    return frozenset(
-        str(kind)
-        for fault in planned
-        for kind in listing(mapping(fault.get("receipt")).get("kinds"))
-    )
 
 
 def receipts_of(
@@ -44,11 +35,12 @@ def receipts_of(
     """The events that show that a planned fault acted, as its `receipt` says.
 
     `times` are its injections, each with its heal. A server's word counts for the fault's target;
-    where that is no dependency, any server's does.
+    where that is no dependency, any server's does. An app speaks for itself only.
     """
     receipt = mapping(fault.get("receipt"))
     kinds, whose = listing(receipt.get("kinds")), receipt.get("whose", "link")
-    found = [e for e in events if e.kind in kinds and _has(e, mapping(receipt.get("where")))]
+    found = [e for e in events if e.kind in kinds and (e.source == "app") == (whose == "app")]
+    found = [e for e in found if _has(e, mapping(receipt.get("where")))]
     if whose == "link":
         named = [e for e in found if e.data.get("fault") == fault.get("name")]
         return [e for e in named if e.attempt is not None]
@@ -58,21 +50,19 @@ def receipts_of(
     return [e for e in found if e.target == fault.get("target") or not is_dependency]
 
 
-def _meanwhile(event: Event, injected: Event, healed: Event | None) -> bool:
-    until_ns = healed.mono_ns if healed else _FAR_FUTURE_NS
-    return injected.mono_ns <= event.mono_ns <= until_ns
-
-
 def witness_words(fault: Mapping[str, Any], receipts: Sequence[Event], history: History) -> str:
     """Who saw the fault act, in one sentence."""
-    grade = str(mapping(fault.get("receipt")).get("grade", ""))
-    if grade == "client" and receipts:
-        return "The app's own refused connection shows it."
     if not receipts:
-        return _NOBODY
+        return NOBODY
+    grade = str(mapping(fault.get("receipt")).get("grade", ""))
+    if grade == "client":
+        return "The app's own refused connection shows it."
     if grade in {"server", "process"}:
-        target = history.target(label(receipts[0].target or fault.get("target"), 24))
-        return f"{_by_server(receipts, target)}."
+        alike: dict[tuple[str, str | None], list[Event]] = {}
+        for event in receipts:
+            alike.setdefault((event.kind, event.target), []).append(event)
+        said = [_by_server(found, history) for found in list(alike.values())[:_MAX_KINDS]]
+        return sentence(f"{'; '.join(said)}.")
     who = "the proxy shows"
     if history.is_on_docker and fault.get("kind") != "hold":
         who = "the packets at Toxiproxy's port show"
@@ -81,27 +71,38 @@ def witness_words(fault: Mapping[str, Any], receipts: Sequence[Event], history: 
     return f"It touched the app {often(len(receipts))}, as {who}."
 
 
-def _by_server(receipts: Sequence[Event], target: str) -> str:
-    """What the server or the system says about itself."""
-    said = []
-    for kind, count in Counter(e.kind for e in receipts).items():
-        found = [e for e in receipts if e.kind == kind]
-        if kind == "database.error":
+def _by_server(found: Sequence[Event], history: History) -> str:
+    """What a server, or the system about it, says in events of one kind."""
+    first = found[0]
+    target = history.target(label(first.target, 24))
+    match first.kind:
+        case "database.error":
             states = Counter(label(e.data.get("sqlstate", "?"), 8) for e in found)
-            times = [f"{state} {often(n)}" for state, n in states.most_common(4)]
-            said.append(f"{target} itself said {listed(times)}")
-        elif kind == "database.sessions_taken":
-            taken, left = (count_of(found[0].data.get(key)) for key in ("count", "left"))
-            said.append(
-                f"{target} itself counted {counted(taken, 'session')} taken and {left} left"
-            )
-        elif kind == "database.lock_waiting":
-            said.append(f"{target} itself saw the app wait for a lock {often(count)}")
-        elif kind in _SERVERS_WORD:
-            said.append(_SERVERS_WORD[kind].format(target=target))
-        else:
-            said.append(f"{target}: {clean(kind, 40)}, {often(count)}")
-    return sentence("; ".join(said[:4]))
+            times = [f"{state} {often(n)}" for state, n in states.most_common(_MAX_KINDS)]
+            return f"{target} itself said {listed(times)}"
+        case "database.sessions_taken":
+            taken, left = (count_of(first.data.get(key)) for key in ("count", "left"))
+            return f"{target} itself counted {counted(taken, 'session')} taken and {left} left"
+        case "database.lock_waiting":
+            return f"{target} itself saw a session wait for the lock {often(len(found))}"
+        case "revision.overlapping":
+            held = [
+                f"{history.target(label(name))} itself counted {counted(count_of(n), 'session')}"
+                for name, n in list(mapping(first.data.get("sessions")).items())[:_MAX_KINDS]
+            ]
+            return f"{listed(held) or 'somebody counted sessions'} of the old revision"
+    word = _SERVERS_WORD.get(first.kind)
+    if word is not None:
+        return word.format(target=target)
+    return f"{target} itself shows {clean(first.kind, 40)} {often(len(found))}"
+
+
+def _meanwhile(event: Event, injected: Event, healed: Event | None) -> bool:
+    """Whether the event lies between the beginning of the injection and the heal."""
+    begun_ns = injected.data.get("begun_ns")
+    since_ns = begun_ns if type(begun_ns) is int else injected.mono_ns
+    until_ns = healed.mono_ns if healed else _FAR_FUTURE_NS
+    return since_ns <= event.mono_ns <= until_ns
 
 
 def _was_refused(event: Event) -> bool:

@@ -61,8 +61,10 @@ EVENTS = st.builds(
     target=st.none() | st.sampled_from(["postgres", "redis"]) | st.text(max_size=30),
     data=st.dictionaries(KEYS, JSON, max_size=6),
 )
-ANY = st.none() | st.integers() | st.text(max_size=5) | st.lists(st.none(), max_size=1)
-RECEIPT = st.fixed_dictionaries(
+ANY: st.SearchStrategy[Any] = (
+    st.none() | st.integers() | st.text(max_size=5) | st.lists(st.none(), max_size=1)
+)
+RECEIPT: st.SearchStrategy[Any] = st.fixed_dictionaries(
     {
         "grade": st.sampled_from(["server", "client", "direct"]),
         "kinds": st.just(RECEIPTS) | ANY,

@@ -10,6 +10,7 @@ from report_runs import (
     HOLD,
     LOADING,
     LOCKED,
+    OVERLAP,
     REFUSE,
     REFUSED,
     SLOTS,
@@ -48,7 +49,7 @@ def test_errors_of_a_database_are_counted_by_their_sqlstate() -> None:
         ("paused", "postgres", STOPPED, "process.stopped",
          "The processes of Postgres were stopped (SIGSTOP)."),
         ("lock_held", "postgres", LOCKED, "database.lock_waiting",
-         "Postgres itself saw the app wait for a lock once."),
+         "Postgres itself saw a session wait for the lock once."),
         ("slots_taken", "postgres", TAKEN, "database.sessions_taken",
          "Postgres itself counted 97 sessions taken and 3 left."),
     ],
@@ -71,10 +72,23 @@ def test_what_a_server_says_of_another_target_or_at_another_time_is_no_receipt()
 
 
 def test_a_fault_of_the_replicas_is_shown_by_the_server_that_suffers_from_it() -> None:
-    run = told("revision_change", "replicas", SLOTS)
-    run.add(5, "database", "database.error", target="postgres", sqlstate="53300")
+    run = told("revision_change", "replicas", OVERLAP)
+    run.add(5, "database", "revision.overlapping", target="replicas", sessions={"postgres": 36})
 
-    assert "Postgres itself said 53300 once." in happened(run.end(80))
+    says = "Postgres itself counted 36 sessions of the old revision."
+    assert says in happened(run.end(80))
+
+
+def test_what_a_server_says_during_the_injection_is_a_receipt_too() -> None:
+    run = told("loading", "redis", LOADING)
+    injected = next(e for e in run.events if e.kind == "fault.injected")
+    run.add(-1, "cache", "cache.loading", target="redis")
+    trace = run.end(80)
+    begun = replace(injected, data={**injected.data, "begun_ns": injected.mono_ns - 10**9})
+
+    assert NOTHING in happened(trace)
+    events = tuple(begun if e is injected else e for e in trace.events)
+    assert "Redis itself answered -LOADING." in happened(replace(trace, events=events))
 
 
 def test_links_count_where_they_name_the_fault_and_belong_to_the_app() -> None:
@@ -87,11 +101,16 @@ def test_links_count_where_they_name_the_fault_and_belong_to_the_app() -> None:
 
 
 def test_a_refusal_is_shown_by_the_apps_own_refused_connection_and_by_no_other_failure() -> None:
-    failed, refused = told("refuse", "postgres", REFUSE), told("refuse", "postgres", REFUSE)
+    failed, refused, retried = (told("refuse", "postgres", REFUSE) for _ in range(3))
     failed.death(LIFE, 0)
     refused.death(LIFE, 0, took_s=0.1, error=REFUSED)
 
+    retried.add(
+        5, "app", "database.retry_failed", life=LIFE, error=[{"type": "OSError", "errno": 111}]
+    )
+
     assert NOTHING in happened(failed.end(80))
+    assert "The app's own refused connection shows it." in happened(retried.end(80))
     assert "The app's own refused connection shows it." in happened(refused.end(80))
 
 
