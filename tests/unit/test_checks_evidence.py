@@ -4,8 +4,27 @@ from dataclasses import replace
 
 import pytest
 from crashloop_cases import Case, cases
-from crashloop_edits import changed, cut, inserted, moved, one, sealed, tampered, without
-from crashloop_traces import CONTROL, HARNESS_PID, REFUSAL, REPRODUCTION, control, pid
+from crashloop_edits import (
+    changed,
+    cut,
+    inserted,
+    moved,
+    one,
+    sealed,
+    tampered,
+    with_scenario,
+    without,
+)
+from crashloop_outages import KILLED, SLOTS
+from crashloop_traces import (
+    CONTROL,
+    HARNESS_PID,
+    REFUSAL,
+    REPRODUCTION,
+    control,
+    pid,
+    reproduction,
+)
 
 from crashloop.trace.event import Trace
 
@@ -17,6 +36,7 @@ def swapped() -> Trace:
     return sealed(REPRODUCTION, [*events[:5], held, *events[5:]])
 
 
+THREE = reproduction(replicas=3)
 TORN = replace(REPRODUCTION, torn_line=True)
 CUT_OFF = inserted(
     REPRODUCTION, one(REPRODUCTION, "startup.started"), "app", "app.truncated", attempt=1,
@@ -33,7 +53,10 @@ RENUMBERED_CUT = tampered(
 CASES = [
     *cases(
         "evidence_complete",
-        holds={"a whole run's trace is whole": (REPRODUCTION, "events are present")},
+        holds={
+            "a whole run's trace is whole": (REPRODUCTION, "events are present"),
+            "so is that of three replicas and an old revision": (SLOTS, "events are present"),
+        },
         saw_nothing={
             "a torn last line is named": (TORN, "last line is torn"),
             "a line cut out is named": (cut(REPRODUCTION, 30), "where seq 30 should be"),
@@ -47,7 +70,7 @@ CASES = [
             ),
             "an attempt whose output was cut off may have said anything": (
                 CUT_OFF,
-                "attempt 1's output was cut off: more than 20000 lines",
+                "the output of attempt 1 was cut off: more than 20000 lines",
             ),
             "two lines with each other's number are out of order": (
                 swapped(),
@@ -60,6 +83,14 @@ CASES = [
             "an attempt without an end is named": (
                 without(REPRODUCTION, "process.exited", attempt=2),
                 "attempt 2 has no recorded end",
+            ),
+            "an attempt of one replica without an end is named": (
+                without(THREE, "process.exited", attempt=2, replica=3),
+                "attempt 2 of replica 3 has no recorded end",
+            ),
+            "a line of another replica's process is outside its life": (
+                moved(THREE, "phase.failed", -60.0, replica=2),
+                "outside its attempt's life",
             ),
             "an end without a start is named": (
                 without(REPRODUCTION, "process.started", attempt=2),
@@ -86,32 +117,60 @@ CASES = [
     *cases(
         "baseline_passed",
         holds={
-            "a query through the proxy before everything is a baseline": (
+            "a query through each proxy before everything is a baseline": (
                 REPRODUCTION,
-                "worked before the first attempt",
+                "a query through the proxy of postgres and redis worked before the first attempt",
             )
         },
         saw_nothing={
             "no baseline, nothing seen": (
                 without(REPRODUCTION, "baseline.passed"),
-                "never shown to work",
+                "the path to postgres was never shown to work",
+            ),
+            "one dependency without a baseline is named": (
+                without(REPRODUCTION, "baseline.passed", target="redis"),
+                "the path to redis was never shown to work",
+            ),
+            "another dependency's connection is none": (
+                changed(REPRODUCTION, "baseline.passed", target="redis", link="postgres-1"),
+                "not seen in the proxy",
+            ),
+            "a scenario without a dependency has no path": (
+                with_scenario(REPRODUCTION, dependencies=[]),
+                "the scenario has no dependency",
             ),
             "a baseline that did not go through the proxy is none": (
                 changed(REPRODUCTION, "baseline.passed", link=None),
                 "not seen in the proxy",
             ),
             "a baseline after the fault is none": (
-                moved(REPRODUCTION, "fault.injected", -0.0025),
+                moved(REPRODUCTION, "fault.injected", -0.0065),
                 "a fault was on before the baseline",
             ),
         },
     ),
     *cases(
-        "path_used",
+        "baseline_passed",
+        params={"target": "postgres"},
         holds={
+            "the baseline of another dependency is not asked for": (
+                without(REPRODUCTION, "baseline.passed", target="redis"),
+                "a query through the proxy of postgres worked",
+            )
+        },
+    ),
+    *cases(
+        "path_used",
+        params={"phase": "database", "target": "postgres"},
+        holds={
+            "every attempt of every replica came through the proxy": (
+                THREE,
+                "12 attempts came through the proxy",
+            ),
+            "a refused retry is a use of the path": (KILLED, "3 attempts"),
             "every attempt came through the proxy": (
                 REPRODUCTION,
-                "4 attempts came through the proxy",
+                "4 attempts came through the proxy of postgres",
             ),
             "a refusal by the proxy's address is a use of the path": (
                 changed(
@@ -140,11 +199,25 @@ CASES = [
             ),
             "a connection of an earlier phase is not the database phase's": (
                 moved(REPRODUCTION, "link.opened", -0.1, attempt=2),
-                "attempt 2 reached phase database but never the proxy in it",
+                "attempt 2 reached phase database but never the proxy of postgres in it",
             ),
-            "nobody stores a message without a connection that reached Postgres": (
+            "nothing is stored without a connection that reached the database": (
                 without(REPRODUCTION, "link.connected", attempt=4),
-                "attempt 4 stored a message, though none of its connections had reached Postgres",
+                "attempt 4 was sent, though none of its connections had reached postgres",
+            ),
+            "a connection to another dependency is not one to this": (
+                sealed(
+                    REPRODUCTION,
+                    [
+                        replace(e, target="redis") if e.kind == "link.opened" else e
+                        for e in REPRODUCTION.events
+                    ],
+                ),
+                "attempt 1 reached phase database but never the proxy of postgres",
+            ),
+            "one replica's connection is not another's": (
+                changed(THREE, "link.opened", replica=2, client_pid=pid(1), client_session=pid(1)),
+                "attempt 1 of replica 2 reached phase database but never the proxy",
             ),
             "no attempt in phase database, nothing seen": (
                 without(REPRODUCTION, "phase.started", phase="database"),

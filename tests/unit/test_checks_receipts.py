@@ -1,6 +1,7 @@
 """Checks of whether each fault really touched what it was meant to touch."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,9 +12,11 @@ from crashloop_edits import (
     inserted,
     moved,
     one,
-    with_header,
+    sealed,
+    with_scenario,
     without,
 )
+from crashloop_outages import KILLED
 from crashloop_traces import (
     CONTROL,
     DATABASE,
@@ -21,7 +24,10 @@ from crashloop_traces import (
     HARNESS_PID,
     REFUSAL,
     REPRODUCTION,
+    TARGET,
+    control,
     pid,
+    reproduction,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -30,12 +36,15 @@ from crashloop.judge import judge
 from crashloop.model import Verdict
 from crashloop.trace.event import Trace
 
+SYN = {"grade": "kernel", "kinds": ["gate.syn_seen"], "whose": "link", "where": {}}
+REFUSED = {"grade": "client", "kinds": ["phase.failed"], "whose": "app", "where": {}}
+DELAYED = {"grade": "direct", "kinds": ["link.delayed"], "whose": "link", "where": {}}
+THREE = reproduction(replicas=3)
+
 
 def planned(trace: Trace, **fault: Any) -> Trace:
     """The same, with another fault in its plan."""
-    scenario = trace.scenario
-    faults = [{**scenario["faults"][0], **fault}]
-    return with_header(trace, scenario={**scenario, "faults": faults})
+    return with_scenario(trace, faults=[{**trace.scenario["faults"][0], **fault}])
 
 
 def black_hole(*, of_session: int) -> Trace:
@@ -44,20 +53,22 @@ def black_hole(*, of_session: int) -> Trace:
     for attempt in (1, 2, 3):
         begun = one(trace, "phase.started", attempt, "database")
         trace = inserted(
-            trace, begun, "proxy", "gate.syn_seen", attempt=attempt, fault=FAULT,
+            trace, begun, "proxy", "gate.syn_seen", attempt=attempt, target=TARGET, fault=FAULT,
             pid=7, session=of_session or pid(attempt),
         )  # fmt: skip
-    return planned(trace, grade="kernel", kind="black_hole")
+    return planned(trace, receipt=SYN, kind="black_hole")
 
 
 def refusing(*, errno: int = 111, address: str = DATABASE, checked: str = "refused") -> Trace:
     """Refusals, with the gate proven shut by the harness's own connect()."""
     trace = without(REPRODUCTION, "link.held", "link.released")
     injected = one(trace, "fault.injected")
-    trace = inserted(trace, injected, "proxy", "gate.checked", fault=FAULT, observed=checked)
+    trace = inserted(
+        trace, injected, "proxy", "gate.checked", target=TARGET, fault=FAULT, observed=checked
+    )
     error = [{**REFUSAL[0], "errno": errno}]
-    trace = changed(trace, "phase.failed", error=error, database_address=address)
-    return planned(trace, grade="client", kind="refuse")
+    trace = changed(trace, "phase.failed", error=error, address=address)
+    return planned(trace, receipt=REFUSED, kind="refuse")
 
 
 def delayed() -> Trace:
@@ -66,18 +77,59 @@ def delayed() -> Trace:
     for attempt in (1, 2, 3):
         held = one(trace, "link.held", attempt)
         trace = inserted(
-            trace, held, "proxy", "link.delayed", attempt=attempt, link=held.data["link"],
-            fault=FAULT, delay_s=0.95,
+            trace, held, "proxy", "link.delayed", attempt=attempt, target=TARGET,
+            link=held.data["link"], fault=FAULT, delay_s=0.95,
         )  # fmt: skip
-    return moved(without(trace, "link.held"), "link.delayed", 0.96)
+    return planned(moved(without(trace, "link.held"), "link.delayed", 0.96), receipt=DELAYED)
+
+
+def turned_away() -> Trace:
+    """Attempt 1 connects after 0.45 s, is turned away, and fails at half of its limit."""
+    trace = moved(REPRODUCTION, "phase.failed", -0.5, attempt=1)
+    trace = sealed(trace, [e for e in trace.events if e.attempt in {None, 1, 4}])
+    held = one(trace, "link.held", 1)
+    trace = inserted(
+        trace, held, "proxy", "link.turned_away", attempt=1, target=TARGET, **held.data
+    )
+    trace = moved(without(trace, "link.held"), "link.turned_away", 0.45)
+    return planned(trace, receipt={**DELAYED, "kinds": ["link.turned_away"]})
+
+
+def each_life() -> Trace:
+    """The fault is healed at each death, and injected again."""
+    trace = REPRODUCTION
+    for attempt in (1, 2):
+        died = one(trace, "process.exited", attempt)
+        for kind in ("fault.injected", "fault.healed"):
+            trace = inserted(trace, died, "harness", kind, target=TARGET, fault=FAULT)
+    return trace
+
+
+def app_logs_receipts() -> Trace:
+    """The app logs what the proxy would record."""
+    of_app = [replace(e, source="app") if e.kind == "link.held" else e for e in REPRODUCTION.events]
+    return sealed(REPRODUCTION, of_app)
+
+
+def late_retries_left_out() -> Trace:
+    """The first attempt was refused in the first second of its five, and then no more."""
+    left = [
+        e
+        for e in KILLED.events
+        if not (e.kind == "database.retry_failed" and e.attempt == 1 and e.data["tries"] > 2)
+    ]
+    return sealed(KILLED, left)
 
 
 HELD = one(REPRODUCTION, "link.held", 2)
 LINK = HELD.data["link"]
-CONNECTED_WHILE_HELD = inserted(REPRODUCTION, HELD, "proxy", "link.connected", attempt=2, link=LINK)
-HELD_LONGER_BY_ANOTHER_FAULT = inserted(
-    CONNECTED_WHILE_HELD, HELD, "proxy", "link.released", attempt=2, link=LINK, fault="another"
+CONNECTED_WHILE_HELD = inserted(
+    REPRODUCTION, HELD, "proxy", "link.connected", attempt=2, target=TARGET, link=LINK
 )
+HELD_LONGER_BY_ANOTHER_FAULT = inserted(
+    CONNECTED_WHILE_HELD, HELD, "proxy", "link.released", attempt=2, target=TARGET, link=LINK,
+    fault="another",
+)  # fmt: skip
 BYTES_WHILE_HELD = changed(
     REPRODUCTION, "link.closed", attempt=2, first_byte_down_ns=HELD.mono_ns + 1000
 )
@@ -87,38 +139,60 @@ def two_faults(*, late: bool = False) -> Trace:
     """The incident with a second fault, which delays a chunk of each held attempt."""
     trace = REPRODUCTION
     plan = trace.scenario["faults"]
-    slow = {**plan[0], "name": "slow", "kind": "latency"}
-    trace = with_header(trace, scenario={**trace.scenario, "faults": [*plan, slow]})
+    slow = {**plan[0], "name": "slow", "kind": "latency", "receipt": DELAYED}
+    trace = with_scenario(trace, faults=[*plan, slow])
     for kind in ("fault.injected", "fault.healed"):
-        trace = inserted(trace, one(trace, kind), "harness", kind, fault="slow")
+        trace = inserted(trace, one(trace, kind), "harness", kind, target=TARGET, fault="slow")
     for attempt in (1, 2, 3):
         held = one(trace, "link.held", attempt)
         trace = inserted(
-            trace, held, "proxy", "link.delayed", attempt=attempt, link=held.data["link"],
-            fault="slow", delay_s=0.0,
+            trace, held, "proxy", "link.delayed", attempt=attempt, target=TARGET,
+            link=held.data["link"], fault="slow", delay_s=0.0,
         )  # fmt: skip
     return moved(trace, "link.delayed", 0.9) if late else trace
 
 
 def in_order(trace: Trace, order: Sequence[int]) -> Trace:
     faults = [trace.scenario["faults"][index] for index in order]
-    return with_header(trace, scenario={**trace.scenario, "faults": faults})
+    return with_scenario(trace, faults=faults)
 
 
 OPENED = one(REPRODUCTION, "link.opened", 4)
 HELD_AFTER_THE_HEAL = inserted(
-    REPRODUCTION, OPENED, "proxy", "link.held", attempt=4, link=OPENED.data["link"], fault=FAULT
-)
+    REPRODUCTION, OPENED, "proxy", "link.held", attempt=4, target=TARGET,
+    link=OPENED.data["link"], fault=FAULT,
+)  # fmt: skip
 
 CASES = [
     *cases(
         "faults_have_receipts",
+        params={"phase": "database"},
         holds={
+            "every failed attempt of each replica was held": (
+                THREE,
+                "9 receipts, for 9 failed attempts",
+            ),
+            "refused retries touch a phase that runs until its attempt is killed": (
+                KILLED,
+                "20 receipts, for 2 failed attempts",
+            ),
+            "a refusal is the phase's own end, whatever came before it": (
+                moved(refusing(), "phase.started", -0.5, phase="database"),
+                "3 receipts, for 3 failed attempts",
+            ),
+            "what a phase did before a fault that ended it early is no wait": (
+                turned_away(),
+                "1 receipt, for 1 failed attempt",
+            ),
             "every failed attempt was held": (REPRODUCTION, "3 receipts"),
             "a chunk that was passed on late was touched when it came": (delayed(), "3 receipts"),
             "a worker behind another server is the app too": (
                 changed(REPRODUCTION, "link.opened", attempt=1, client_pid=101),
                 "3 receipts",
+            ),
+            "a fault that comes back for each life has receipts in each period": (
+                each_life(),
+                "3 receipts, for 3 failed attempts",
             ),
             "over TCP the running attempt is all that is known": (
                 changed(REPRODUCTION, "link.opened", client_pid=None, client_session=None),
@@ -146,6 +220,30 @@ CASES = [
             ),
             "one attempt's receipt does not cover another": (
                 without(REPRODUCTION, "link.held", attempt=2),
+                "attempt 2 failed in phase database without any receipt",
+            ),
+            "one replica's receipt does not cover another": (
+                without(THREE, "link.held", attempt=2, replica=3),
+                "attempt 2 of replica 3 failed in phase database without any receipt",
+            ),
+            "a connection of another replica's process is no receipt": (
+                changed(THREE, "link.opened", replica=2, client_pid=pid(1), client_session=pid(1)),
+                "attempt 1 of replica 2 failed in phase database without any receipt",
+            ),
+            "over TCP nothing says which of several replicas came": (
+                changed(THREE, "link.opened", client_pid=None, client_session=None),
+                "no direct receipt",
+            ),
+            "a receipt that the app itself logs is none": (
+                app_logs_receipts(),
+                "no direct receipt",
+            ),
+            "retries that end long before the kill do not explain it": (
+                late_retries_left_out(),
+                "did not touch attempt 1 for the last",
+            ),
+            "an attempt that was killed needs a receipt, too": (
+                without(KILLED, "database.retry_failed", attempt=2),
                 "attempt 2 failed in phase database without any receipt",
             ),
             "another process's connection is no receipt": (
@@ -205,15 +303,15 @@ CASES = [
         saw_nothing={
             "a held connection that is connected contradicts it": (
                 CONNECTED_WHILE_HELD,
-                "attempt 2's connection was held, yet it reached the database meanwhile",
+                "a connection of attempt 2 was held, yet it reached postgres meanwhile",
             ),
             "a release by another fault ends no hold": (
                 HELD_LONGER_BY_ANOTHER_FAULT,
-                "attempt 2's connection was held, yet it reached the database meanwhile",
+                "a connection of attempt 2 was held, yet it reached postgres meanwhile",
             ),
             "bytes through a held connection contradict it": (
                 BYTES_WHILE_HELD,
-                "yet it reached the database meanwhile",
+                "yet it reached postgres meanwhile",
             ),
             "a fault that continues after its heal contradicts the heal": (
                 HELD_AFTER_THE_HEAL,
@@ -227,6 +325,7 @@ CASES = [
     ),
     *cases(
         "no_receipt",
+        params={"target": "postgres"},
         holds={"a control run has none": (CONTROL, "no receipt of any fault")},
         refuted={
             "a hold in a run without faults is one too many": (
@@ -235,10 +334,14 @@ CASES = [
             )
         },
         saw_nothing={
+            "no connection of one replica, nothing seen": (
+                without(control(replicas=3), "link.opened", replica=2),
+                "no connection of the app was seen in replica 2",
+            ),
             "no connection at all, nothing seen": (
                 without(CONTROL, "link.opened", attempt=1),
                 "no connection of the app was seen",
-            )
+            ),
         },
     ),
 ]
