@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crashloop.checks import CHECKS
-from crashloop.checks.result import Result
+from crashloop.checks.result import UNREADABLE, Result
 from crashloop.checks.scale import ORDINARY_SCALE, unfair_scale
 from crashloop.errors import UsageError
 from crashloop.model import CheckSpec, Finding, Judgement, Signature, Verdict
@@ -117,7 +117,7 @@ def _find(trace: Trace, spec: CheckSpec, role: str) -> Finding:
         )
     try:
         result = check(trace, **spec.params)
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+    except UNREADABLE as error:
         result = Result(
             holds=None,
             says=f"{spec.check} could not read its evidence ({type(error).__name__}: {error})",

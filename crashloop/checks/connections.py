@@ -25,12 +25,12 @@ def is_own(trace: Trace, event: Event) -> bool:
     if event.life is None:
         return False
     if event.kind.startswith("gate."):
-        pids = {event.data.get("pid"), event.data.get("session")} - {None}
+        pids = _known(event, "pid", "session")
     else:
         opened = next(iter(of_link(trace, "link.opened", event)), None)
         if opened is None:
             return False
-        pids = {opened.data.get("client_pid"), opened.data.get("client_session")} - {None}
+        pids = _known(opened, "client_pid", "client_session")
         if not pids:
             return _one_at_a_time(trace) and not _names_processes(trace)
     started = trace.first("process.started", life=event.life)
@@ -54,6 +54,11 @@ def was_refused(trace: Trace, event: Event, target: str) -> bool:
     begun = phase_started(trace, event)
     address = event.data.get("address") or (begun.data.get("address") if begun else None)
     return address is not None and address == trace.address(target)
+
+
+def _known(event: Event, *names: str) -> list[object]:
+    values = [event.data.get(name) for name in names]
+    return [value for value in values if value is not None]
 
 
 def _names_processes(trace: Trace) -> bool:

@@ -78,12 +78,13 @@ def fails_at_once(
 def _not_running(trace: Trace, died: Event, phase: str) -> Result | None:
     """Why the phase was not running when this life died; None if it was."""
     name = trace.name(died.life)
-    if not trace.of("phase.started", life=died.life):
+    begun = [e.data.get("phase") for e in trace.of("phase.started", life=died.life)]
+    if not any(isinstance(each, str) for each in begun):
         return saw_nothing(f"{name} logged no phase, so nothing says what it did", [died])
     if is_running(trace, killed(trace, died) or died, phase):
         return None
     ended = trace.of(*PHASE_ENDS, life=died.life, phase=phase)
-    if not trace.of("phase.started", life=died.life, phase=phase):
+    if phase not in begun:
         return refuted(f"{name} died before phase {phase} began", [died])
     how = ended[-1].kind.removeprefix("phase.") if ended else "not begun"
     return refuted(f"phase {phase} of {name} had {how} before it died", [*ended, died])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from crashloop.checks.lines import PHASE_ENDS, phase_started, seconds, took_s
 from crashloop.checks.lives import lives, observed, of_replicas
-from crashloop.checks.result import Result, holds, refuted, saw_nothing
+from crashloop.checks.result import UNREADABLE, Result, holds, refuted, saw_nothing
 from crashloop.checks.touches import planned_faults, touches
 
 if TYPE_CHECKING:
@@ -58,8 +58,13 @@ def unfair_scale(trace: Trace) -> str:
     hung for a reason of its own, so it counts only above the default scale.
     """
     scale = seconds(trace.header, "time_scale") or 1.0
-    if scale <= 1:
+    try:
+        return _unfair(trace, scale) if scale > 1 else ""
+    except UNREADABLE:  # nothing says which work a fault touched
         return ""
+
+
+def _unfair(trace: Trace, scale: float) -> str:
     ended = of_replicas(
         trace, trace.of(*(PHASE_ENDS if scale > ORDINARY_SCALE else PHASE_ENDS[:1]))
     )

@@ -55,8 +55,10 @@ def parse_trace(raw: bytes, *, name: str = "trace") -> Trace:
 def _is_older(header: Mapping[str, Any], name: str) -> bool:
     """Whether the trace has to be upgraded; UsageError if this version cannot read it."""
     schema = header.get("schema")
-    if schema in {SCHEMA, upgrade.SCHEMA}:
-        return bool(schema == upgrade.SCHEMA)
+    if schema == SCHEMA:
+        return False
+    if schema == upgrade.SCHEMA:
+        return True
     ours = _OUR_SCHEMA.fullmatch(schema) if isinstance(schema, str) else None
     if ours is None:
         raise UsageError(

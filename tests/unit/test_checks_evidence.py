@@ -18,6 +18,7 @@ from crashloop_edits import (
 from crashloop_outages import KILLED, SLOTS
 from crashloop_traces import (
     CONTROL,
+    FAULT,
     HARNESS_PID,
     REFUSAL,
     REPRODUCTION,
@@ -49,6 +50,23 @@ TWICE_STARTED = inserted(
 RENUMBERED_CUT = tampered(
     without(REPRODUCTION, "link.held", attempt=2), "run.finished", events=len(REPRODUCTION.events)
 )
+
+
+def probed(*, period_s: float) -> Trace:
+    """The control run under a start-up probe, which passed when start-up was complete."""
+    probe = {"delay_s": 0.0, "period_s": period_s, "failures": 3}
+    trace = with_scenario(CONTROL, platform={"name": "kubernetes", "startup": probe})
+    up = one(trace, "startup.completed")
+    return inserted(trace, up, "supervisor", "probe.passed", attempt=1, probe="startup")
+
+
+def touched(trace: Trace) -> Trace:
+    """The same, held by a fault."""
+    opened = one(trace, "link.opened", 1)
+    link = {"link": opened.data["link"], "fault": FAULT}
+    trace = inserted(trace, opened, "proxy", "link.held", attempt=1, target="postgres", **link)
+    return with_scenario(trace, faults=REPRODUCTION.scenario["faults"])
+
 
 CASES = [
     *cases(
@@ -228,6 +246,14 @@ CASES = [
     *cases(
         "scale_is_fair",
         holds={
+            "a start takes a small part of what its probe allows": (
+                probed(period_s=300.0),
+                "took 4% of its limit at most",
+            ),
+            "a start that a fault touched says nothing of the scale": (
+                touched(probed(period_s=10.0)),
+                "of its limit at most",
+            ),
             "quick phases make the scale fair": (CONTROL, "of its limit at most"),
             "in real time a slow phase is just slow": (
                 changed(control(scale=1.0), "phase.completed", phase="database", limit_s=0.06),
@@ -237,6 +263,20 @@ CASES = [
         refuted={
             "a phase over a quarter of its scaled limit makes it unfair": (
                 changed(CONTROL, "phase.completed", phase="database", limit_s=0.06),
+                "over a quarter: the scale is unfair here; the largest usable one is 10",
+            ),
+            "a start over a quarter of what its probe allows makes it unfair": (
+                probed(period_s=10.0),
+                "of what its startup probe allows at time scale 20, over a quarter",
+            ),
+            "a slow phase of one replica makes it unfair": (
+                changed(
+                    control(replicas=3),
+                    "phase.completed",
+                    phase="database",
+                    replica=2,
+                    limit_s=0.06,
+                ),
                 "over a quarter: the scale is unfair here; the largest usable one is 10",
             ),
             "without a duration the time between the two lines counts": (

@@ -1,6 +1,7 @@
 """Checks of whether a user of the app got through the whole journey."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from crashloop_cases import Case, cases
@@ -39,7 +40,7 @@ OF_THE_APP = inserted(
     without_steps(CONTROL, 3), one(CONTROL, "startup.completed"), "app", "journey.step",
     attempt=1, **{**one(CONTROL, "journey.step").data, "step": 3},
 )  # fmt: skip
-NOT_FOUND = {"ready": False, "status_code": 404, "answer": {}}
+NOT_FOUND: dict[str, Any] = {"ready": False, "status_code": 404, "answer": {}}
 
 CASES = [
     *cases(

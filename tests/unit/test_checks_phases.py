@@ -51,7 +51,7 @@ def of_another_class(sqlstate: str) -> Trace:
 
 def died_in_cache() -> Trace:
     failed = one(REPRODUCTION, "phase.failed", 2)
-    data = {"phase": "cache", "error": TIME_OUT}
+    data: dict[str, Any] = {"phase": "cache", "error": TIME_OUT}
     return inserted(REPRODUCTION, failed, "app", "phase.failed", attempt=2, **data)
 
 

@@ -366,7 +366,7 @@ LOST = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(lost=LOST, late=st.booleans())
 def test_no_finding_depends_on_the_order_of_the_faults_in_the_plan(
     lost: list[tuple[str, int | None]], *, late: bool

@@ -1,0 +1,190 @@
+"""Checks of receipts that the server itself, or the system, gives: its word about the target."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from crashloop_cases import Case, cases
+from crashloop_edits import changed, inserted, moved, one, sealed, with_scenario, without
+from crashloop_outages import SLOTS, client_of
+from crashloop_traces import HARNESS_PID, NAME_ERROR, NO_SLOT, REPRODUCTION, TARGET
+
+if TYPE_CHECKING:
+    from crashloop.trace.event import Trace
+
+STARTING_UP = [{"type": "asyncpg.exceptions.CannotConnectNowError", "sqlstate": "57P03"}]
+
+
+def told(kind: str, *, target: str = TARGET, grade: str = "server", **where: Any) -> Trace:
+    """The reproduction, with a server's word in place of held connections."""
+    receipt = {"grade": grade, "kinds": [kind], "whose": "server", "where": where}
+    fault = {**REPRODUCTION.scenario["faults"][0], "receipt": receipt, "target": target}
+    trace = without(REPRODUCTION, "link.held", "link.released")
+    return with_scenario(trace, faults=[fault])
+
+
+def stopped(*, where: Any = TARGET, **more: Any) -> Trace:
+    """The server's processes are stopped at the injection."""
+    trace = told("process.stopped", grade="process", **more)
+    injected = one(trace, "fault.injected")
+    return inserted(trace, injected, "database", "process.stopped", target=where, pids=[1])
+
+
+def waiting(**more: Any) -> Trace:
+    """A session of each failed attempt waits for a lock, as the server says."""
+    trace = told("database.lock_waiting")
+    for attempt in (1, 2, 3):
+        opened = one(trace, "link.opened", attempt)
+        data = {"attempt": attempt, "target": TARGET, "blocked_by": 7, **more}
+        trace = inserted(trace, opened, "database", "database.lock_waiting", **data)
+    return trace
+
+
+def starting_up() -> Trace:
+    """The server answers each attempt with 57P03."""
+    trace = changed(told("database.error", sqlstate="57P03"), "phase.failed", error=STARTING_UP)
+    for attempt in (1, 2, 3):
+        failed = one(trace, "phase.failed", attempt)
+        data: dict[str, Any] = {"sqlstate": "57P03", "client": f"127.0.0.1:{attempt}"}
+        opened = one(trace, "link.opened", attempt)
+        link: dict[str, Any] = {"link": opened.data["link"], "via": data["client"]}
+        trace = inserted(trace, failed, "database", "database.error", target=TARGET, **data)
+        opened = one(trace, "link.opened", attempt)
+        trace = inserted(
+            trace, opened, "proxy", "link.connected", attempt=attempt, target=TARGET, **link
+        )
+    return trace
+
+
+def of_nobody(trace: Trace) -> Trace:
+    """The server's errors without the address of their client, as an engine may see them."""
+    return changed(trace, "database.error", client=None)
+
+
+def of_the_old_revision() -> Trace:
+    """Postgres refuses the old revision alone."""
+    old = one(SLOTS, "link.connected", 1)
+    trace = changed(SLOTS, "link.connected", replica=4, via="127.0.0.1:1")
+    assert old.replica == 4
+    return changed(trace, "database.error", client="127.0.0.1:1")
+
+
+def early_connection(*, closes: bool) -> Trace:
+    """Attempt 3 has come to the server in an earlier phase, and may have gone again."""
+    trace = moved(stopped(), "link.opened", -0.1, attempt=3)
+    return moved(trace, "link.closed", -1.1, attempt=3) if closes else trace
+
+
+CASES = [
+    *cases(
+        "faults_have_receipts",
+        params={"phase": "database"},
+        holds={
+            "an error that Postgres logs for a client is its attempt's": (
+                SLOTS,
+                "6 receipts, for 6 failed attempts",
+            ),
+            "an error of an unknown client is of who fails with its SQLSTATE": (
+                of_nobody(SLOTS),
+                "6 receipts, for 6 failed attempts",
+            ),
+            "an error that is read after the app has logged it is still its own": (
+                starting_up(),
+                "3 receipts, for 3 failed attempts",
+            ),
+            "a stopped server covers all who are connected to it": (
+                stopped(),
+                "1 receipt, for 3 failed attempts",
+            ),
+            "so it does for a connection of an earlier phase that is still open": (
+                early_connection(closes=False),
+                "1 receipt, for 3 failed attempts",
+            ),
+            "a waiting session is its attempt's": (waiting(), "3 receipts, for 3 failed attempts"),
+        },
+        saw_nothing={
+            "nothing is stopped": (told("process.stopped", grade="process"), "no process receipt"),
+            "another server is stopped": (stopped(where="redis"), "no process receipt"),
+            "a stop that the app logs": (
+                sealed(
+                    stopped(),
+                    [
+                        replace(e, source="app") if e.kind == "process.stopped" else e
+                        for e in stopped().events
+                    ],
+                ),
+                "no process receipt",
+            ),
+            "a stop before the injection": (
+                moved(stopped(), "process.stopped", -0.5),
+                "no process receipt",
+            ),
+            "a stop after the heal": (
+                moved(stopped(), "process.stopped", 60.0),
+                "no process receipt",
+            ),
+            "a connection that was closed before the phase": (
+                early_connection(closes=True),
+                "attempt 3 failed in phase database without any receipt",
+            ),
+            "an attempt that never came to the stopped server": (
+                without(stopped(), "link.opened", attempt=2),
+                "attempt 2 failed in phase database without any receipt",
+            ),
+            "another process came to the stopped server": (
+                changed(
+                    stopped(), "link.opened", attempt=2, client_pid=7, client_session=HARNESS_PID
+                ),
+                "attempt 2 failed in phase database without any receipt",
+            ),
+            "a server that is stopped only late in the phase": (
+                moved(stopped(), "process.stopped", 1.37),
+                "touched attempt 1 only",
+            ),
+            "a server that continues early in the phase": (
+                moved(stopped(), "fault.healed", -0.8),
+                "did not touch attempt 3 for the last",
+            ),
+            "another session waits": (
+                without(waiting(), "database.lock_waiting", attempt=2),
+                "attempt 2 failed in phase database without any receipt",
+            ),
+            "an error with another SQLSTATE": (
+                changed(SLOTS, "database.error", sqlstate="28P01"),
+                "no server receipt",
+            ),
+            "an error of an unknown client beside another failure": (
+                changed(of_nobody(SLOTS), "phase.failed", replica=2, error=NAME_ERROR),
+                "attempt 1 of replica 2 failed in phase database without any receipt",
+            ),
+            "an error of an unknown client at another time": (
+                moved(of_nobody(SLOTS), "phase.started", 0.02, phase="database", replica=3),
+                "attempt 1 of replica 3 failed in phase database without any receipt",
+            ),
+            "errors of the old revision alone": (
+                of_the_old_revision(),
+                "failed in phase database without any receipt",
+            ),
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_the_check_says(case: Case) -> None:
+    case.run()
+
+
+def test_an_error_of_the_harness_is_no_receipt_for_who_fails_with_the_same() -> None:
+    client = client_of(1, 2)
+    own = changed(SLOTS, "link.opened", replica=2, attempt=1, client_pid=7, client_session=7)
+    trace = changed(own, "phase.failed", replica=2, attempt=1, error=NO_SLOT)
+    assert client in {e.data.get("client") for e in trace.of("database.error")}
+    case = cases(
+        "faults_have_receipts",
+        params={"phase": "database"},
+        saw_nothing={"": (trace, "attempt 1 of replica 2 failed in phase database without any")},
+    )
+    case[0].run()
