@@ -124,7 +124,7 @@ def _of_server(trace: Trace, fault: Mapping[str, Any]) -> Iterator[Touch]:
             elif sqlstate:
                 yield from _by_sqlstate(trace, event, str(sqlstate))
             else:
-                yield from _connected(trace, event, _dependency(trace, fault), until)
+                yield from _connected(trace, event, until)
 
 
 def _connection_of(trace: Trace, event: Event) -> Event | None:
@@ -155,11 +155,16 @@ def says_sqlstate(trace: Trace, event: Event, failed: Event, sqlstate: str) -> b
     return in_time and sqlstate in sqlstates(failed.data)
 
 
-def _connected(trace: Trace, event: Event, target: str | None, until_ns: int) -> Iterator[Touch]:
-    """A touch for each connection that a life had to the target after the event."""
+def _connected(trace: Trace, event: Event, until_ns: int) -> Iterator[Touch]:
+    """A touch for each connection that a life had, after the event, to what the event is about.
+
+    That is its target, or each dependency in which it counts sessions.
+    """
     known = set(lives(trace))
-    for opened in observed(trace, "link.opened", target=target):
-        if opened.life not in known or not is_own(trace, opened):
+    sessions = event.data.get("sessions") or {}
+    about = {event.target, *(name for name, count in sessions.items() if count)}
+    for opened in observed(trace, "link.opened"):
+        if opened.life not in known or opened.target not in about or not is_own(trace, opened):
             continue
         closed = of_link(trace, "link.closed", opened)
         begins_ns = max(event.mono_ns, opened.mono_ns)
@@ -173,14 +178,8 @@ def _connected(trace: Trace, event: Event, target: str | None, until_ns: int) ->
 def _of_plan(trace: Trace, fault: Mapping[str, Any]) -> list[Event]:
     """The events that the fault's plan names: by kind, by target, and by their fields."""
     receipt = fault["receipt"]
-    found = observed(trace, *receipt["kinds"], target=_dependency(trace, fault))
+    found = observed(trace, *receipt["kinds"], target=fault["target"])
     return [e for e in found if all(_field(e, k) == v for k, v in receipt["where"].items())]
-
-
-def _dependency(trace: Trace, fault: Mapping[str, Any]) -> str | None:
-    """The dependency that the fault acts on; None where it acts on the replicas."""
-    names = {each["name"] for each in trace.scenario.get("dependencies") or []}
-    return str(fault["target"]) if fault["target"] in names else None
 
 
 def _field(event: Event, name: str) -> Any:

@@ -248,7 +248,7 @@ CASES = [
         holds={
             "a start takes a small part of what its probe allows": (
                 probed(period_s=300.0),
-                "took 4% of its limit at most",
+                "of its limit at most",
             ),
             "a start that a fault touched says nothing of the scale": (
                 touched(probed(period_s=10.0)),

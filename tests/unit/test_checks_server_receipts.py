@@ -14,6 +14,15 @@ from crashloop_traces import HARNESS_PID, NAME_ERROR, NO_SLOT, REPRODUCTION, TAR
 if TYPE_CHECKING:
     from crashloop.trace.event import Trace
 
+NO_SLOTS = {
+    "grade": "server",
+    "kinds": ["database.error"],
+    "whose": "server",
+    "where": {"sqlstate": "53300"},
+}
+REFUSED = with_scenario(
+    SLOTS, faults=[{**SLOTS.scenario["faults"][0], "receipt": NO_SLOTS, "target": TARGET}]
+)
 STARTING_UP = [{"type": "asyncpg.exceptions.CannotConnectNowError", "sqlstate": "57P03"}]
 
 
@@ -65,8 +74,8 @@ def of_nobody(trace: Trace) -> Trace:
 
 def of_the_old_revision() -> Trace:
     """Postgres refuses the old revision alone."""
-    old = one(SLOTS, "link.connected", 1)
-    trace = changed(SLOTS, "link.connected", replica=4, via="127.0.0.1:1")
+    old = one(REFUSED, "link.connected", 1)
+    trace = changed(REFUSED, "link.connected", replica=4, via="127.0.0.1:1")
     assert old.replica == 4
     return changed(trace, "database.error", client="127.0.0.1:1")
 
@@ -82,12 +91,16 @@ CASES = [
         "faults_have_receipts",
         params={"phase": "database"},
         holds={
-            "an error that Postgres logs for a client is its attempt's": (
+            "an old revision that holds sessions covers all who came to the same server": (
                 SLOTS,
+                "1 receipt, for 6 failed attempts",
+            ),
+            "an error that Postgres logs for a client is its attempt's": (
+                REFUSED,
                 "6 receipts, for 6 failed attempts",
             ),
             "an error of an unknown client is of who fails with its SQLSTATE": (
-                of_nobody(SLOTS),
+                of_nobody(REFUSED),
                 "6 receipts, for 6 failed attempts",
             ),
             "an error that is read after the app has logged it is still its own": (
@@ -106,6 +119,10 @@ CASES = [
         },
         saw_nothing={
             "nothing is stopped": (told("process.stopped", grade="process"), "no process receipt"),
+            "an old revision that holds sessions in another server": (
+                changed(SLOTS, "revision.overlapping", sessions={"redis": 1, TARGET: 0}),
+                "no server receipt",
+            ),
             "another server is stopped": (stopped(where="redis"), "no process receipt"),
             "a stop that the app logs": (
                 sealed(
@@ -152,15 +169,15 @@ CASES = [
                 "attempt 2 failed in phase database without any receipt",
             ),
             "an error with another SQLSTATE": (
-                changed(SLOTS, "database.error", sqlstate="28P01"),
+                changed(REFUSED, "database.error", sqlstate="28P01"),
                 "no server receipt",
             ),
             "an error of an unknown client beside another failure": (
-                changed(of_nobody(SLOTS), "phase.failed", replica=2, error=NAME_ERROR),
+                changed(of_nobody(REFUSED), "phase.failed", replica=2, error=NAME_ERROR),
                 "attempt 1 of replica 2 failed in phase database without any receipt",
             ),
             "an error of an unknown client at another time": (
-                moved(of_nobody(SLOTS), "phase.started", 0.02, phase="database", replica=3),
+                moved(of_nobody(REFUSED), "phase.started", 0.02, phase="database", replica=3),
                 "attempt 1 of replica 3 failed in phase database without any receipt",
             ),
             "errors of the old revision alone": (
@@ -179,7 +196,7 @@ def test_the_check_says(case: Case) -> None:
 
 def test_an_error_of_the_harness_is_no_receipt_for_who_fails_with_the_same() -> None:
     client = client_of(1, 2)
-    own = changed(SLOTS, "link.opened", replica=2, attempt=1, client_pid=7, client_session=7)
+    own = changed(REFUSED, "link.opened", replica=2, attempt=1, client_pid=7, client_session=7)
     trace = changed(own, "phase.failed", replica=2, attempt=1, error=NO_SLOT)
     assert client in {e.data.get("client") for e in trace.of("database.error")}
     case = cases(
