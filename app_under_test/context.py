@@ -6,25 +6,21 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from app_under_test.cache import Cache
     from app_under_test.chat import Chat, Connections
     from app_under_test.database import Database
     from app_under_test.log import Log
+    from app_under_test.remedies import Around
     from app_under_test.remedies.degraded import DegradedStart
     from app_under_test.settings import Settings
     from app_under_test.state import State
-
-    Work = Callable[[], Awaitable[None]]
 
 
 @dataclass(slots=True, kw_only=True)
 class Context:
     """Filled phase by phase; a part is None until its phase builds it.
 
-    `around` has remedies by the name of a phase: each is called with the phase's work, which it
-    may do more than once, under the phase's limit; it returns or raises as the work does.
+    `around` has remedies by the name of the phase whose work they do, under the phase's limit.
     """
 
     settings: Settings
@@ -36,7 +32,7 @@ class Context:
     chat: Chat | None = None
     connections: Connections | None = None
     degraded_start: DegradedStart | None = None
-    around: dict[str, Callable[[Work], Awaitable[None]]] = field(default_factory=dict)
+    around: dict[str, Around] = field(default_factory=dict)
 
     @property
     def degraded(self) -> list[str]:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from app_under_test.failure import describe, is_transient, summary
 
 if TYPE_CHECKING:
-    from app_under_test.context import Work
     from app_under_test.log import Log
+    from app_under_test.remedies import Work
     from app_under_test.settings import Settings
 
 MAX_DOUBLINGS = 20
