@@ -194,9 +194,11 @@ class LocalEngine:
         return started
 
     async def _sessions(self, life: Life) -> dict[str, int]:
-        await self.proxy.settle()
+        await self._settle()
         return {
-            target: await sessions.count(postgres.inspector, self._links.clients(life))
+            target: await sessions.count(
+                postgres.server.inspector, self._links.clients(life, target)
+            )
             for target, postgres in self._databases()
         }
 

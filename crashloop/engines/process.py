@@ -71,6 +71,8 @@ class Process:
         self._reaper.ended(self.pid)
         if not self.exited.done():
             self.exited.set_result(code)
+        if self._popen.stdin is not None:
+            self._popen.stdin.close()
         self._read()
 
     def _read(self) -> None:
@@ -97,7 +99,7 @@ class Process:
     def feed(self, data: bytes) -> None:
         """Write at most 64 KiB to its standard input and close it; `start` has kept it open."""
         assert self._popen.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # it has ended
+        with contextlib.suppress(BrokenPipeError, ValueError):  # it has ended
             self._popen.stdin.write(data)
         self._popen.stdin.close()
 
@@ -256,9 +258,7 @@ async def terminate(process: Process, *steps: tuple[signal.Signals, float]) -> i
             watcher.send(pid, signal.SIGCONT)
         await asyncio.wait({process.exited}, timeout=bound_s)
     if not process.exited.done():
-        children = watcher.descendants([process.pid])
-        process.signal(signal.SIGKILL)
-        for pid in children:
+        for pid in (process.pid, *watcher.descendants([process.pid])):
             watcher.send(pid, signal.SIGKILL)
         await asyncio.wait({process.exited}, timeout=KILL_BOUND_S)
     if not process.exited.done():

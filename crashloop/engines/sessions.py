@@ -1,4 +1,4 @@
-"""What an ended life of the app left in a Postgres."""
+"""The sessions of a life of the app in a Postgres."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ async def count_left(inspector: Inspector, clients: Sequence[str]) -> int:
     socket, and announces nothing.
     """
     # The first answer may have waited for the end of a fault that stopped Postgres.
-    count = int(await inspector.ask(OF_CLIENTS, list(clients)))
+    left = await count(inspector, clients)
     until_s = time.monotonic() + GONE_BOUND_S
-    while count and time.monotonic() < until_s:
+    while left and time.monotonic() < until_s:
         await asyncio.sleep(LOOK_EVERY_S)
-        count = int(await inspector.ask(OF_CLIENTS, list(clients)))
-    return count
+        left = await count(inspector, clients)
+    return left

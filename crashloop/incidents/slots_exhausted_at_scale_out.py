@@ -17,23 +17,21 @@ DEATHS = 3
 DRAINED_AT_LATEST_S = 90.0  # chosen: the report does not say how long the old revision stayed
 
 POOL, OVERFLOW = 2 * 12, 2 * 6  # of an instance, which has two workers
+BUSY = POOL + OVERFLOW  # what the old instance uses under traffic; a pool closes idle overflow
 REMEDIED = 2 * 10  # the fix: 20 an instance, 60 at most, 80 during a revision change
 
 
 def outage(params: Params) -> Outage:
     """An old instance still holds pool and overflow while three new ones open their pools."""
     count = int(params["replicas"])
-    third_death = tuple(
-        Moment(on="process.exited", where={"replica": number, "attempt": DEATHS})
-        for number in range(1, count + 1)
-    )
+    third_death = Moment(on="process.exited", where={"attempt": DEATHS})
     drained = Moment(on="phase.started", where={"phase": PHASE}, after_s=DRAINED_AT_LATEST_S)
     fault = plan(
         name="old-revision-serves-on",
         target="replicas",
         kind="revision_change",
         inject=Trigger(first_of=(Moment(on="baseline.passed", where={"target": "postgres"}),)),
-        heal=Trigger(first_of=(*third_death, drained)),
+        heal=Trigger(first_of=(third_death, drained)),
     )
     return Outage(
         phase=PHASE,
@@ -48,7 +46,11 @@ def outage(params: Params) -> Outage:
             Dependency(name="redis", kind="redis"),
         ),
         platform=parse_platform(str(params["platform"])),
-        replicas=Replicas(count=count, overlap=1, old_knobs={"warm_connections": POOL + OVERFLOW}),
+        replicas=Replicas(
+            count=count,
+            overlap=1,
+            old_knobs={"pool_size": BUSY, "max_overflow": 0, "warm_connections": BUSY},
+        ),
         faults=(fault,),
         knobs={
             "limit_s": params["limit_s"],
@@ -100,7 +102,7 @@ INCIDENT = Incident(
         name="pool sizing",
         says="size the pools for all instances of a revision change together: 20 an instance",
         knobs={"pool_size": REMEDIED, "max_overflow": 0, "warm_connections": REMEDIED},
-        old_knobs={"warm_connections": REMEDIED},
+        old_knobs={"pool_size": REMEDIED, "warm_connections": REMEDIED},
     ),
     parameters={
         "limit_s": limit(20.0, PHASE),

@@ -68,9 +68,7 @@ class Link:
         self._path = path
         self._client = client
         self._upstream = upstream
-        self._events = LinkEvents(
-            name=name, emit=path.emit, client_pid=client_pid, peer=peer
-        )
+        self._events = LinkEvents(name=name, emit=path.emit, client_pid=client_pid, peer=peer)
         self._holds: dict[str, Timer | None] = {}
         self._closed = False
         self._joined = False
