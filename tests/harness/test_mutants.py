@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from mutants import harness_parts
 
-from crashloop import visitor
 from crashloop.clock import TimeScale
 from crashloop.incidents import incident
 from crashloop.judge import judge
 from crashloop.lab import run_scenario
-from crashloop.model import CheckSpec, Moment, Scenario, Trigger, Verdict
+from crashloop.model import CheckSpec, Moment, Platform, Scenario, Trigger, Verdict
 from crashloop.options import RunOptions
+from crashloop.platforms import parse_platform
 from crashloop.trace.reader import parse_trace, read_trace
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from crashloop.run import Run
 
 MUTANTS = Path(str(harness_parts.__file__)).parent
+SAMPLE = "app_under_test.main:app"
 PATIENCE_S = 20.0
 
 
@@ -51,9 +52,11 @@ def incident_with(app: str = "", *, deaths: int = 1, transport: str = "unix") ->
     )
     under_test = scenario.app
     if app:
-        settings = {**under_test.settings, "MUTANT_DEATHS": str(deaths)}
+        words = [f"{app}:app" if word == SAMPLE else word for word in under_test.command]
         under_test = replace(
-            under_test, target=f"{app}:app", folder=str(MUTANTS), settings=settings
+            under_test,
+            command=(*words, "--app-dir", str(MUTANTS)),
+            env={**under_test.env, "MUTANT_DEATHS": str(deaths)},
         )
     return replace(
         scenario,
@@ -80,7 +83,7 @@ def assert_caught(run: Run, verdict: Verdict, check: str, *words: str) -> None:
 APPS: dict[str, tuple[Verdict, str, tuple[str, ...]]] = {
     "answers_without_storing": (
         Verdict.NOT_REPRODUCED,
-        "golden_path",
+        "journey_passed",
         ("lists the message, but Postgres has no such row",),
     ),
     "connects_at_the_last_moment": (
@@ -91,7 +94,7 @@ APPS: dict[str, tuple[Verdict, str, tuple[str, ...]]] = {
     "exits_3_at_import": (
         Verdict.INCONCLUSIVE,
         "faults_have_receipts",
-        ("nothing shows that it touched a connection of the app",),
+        ("nothing shows that it acted on the app",),
     ),
     "exits_with_1": (
         Verdict.NOT_REPRODUCED,
@@ -111,7 +114,7 @@ APPS: dict[str, tuple[Verdict, str, tuple[str, ...]]] = {
     "lets_another_process_connect": (
         Verdict.INCONCLUSIVE,
         "faults_have_receipts",
-        ("no direct receipt", "nothing shows that it touched a connection of the app"),
+        ("no direct receipt", "nothing shows that it acted on the app"),
     ),
     "lies_about_its_duration": (
         Verdict.NOT_REPRODUCED,
@@ -131,7 +134,7 @@ APPS: dict[str, tuple[Verdict, str, tuple[str, ...]]] = {
     "name_error_in_dependencies": (
         Verdict.INCONCLUSIVE,
         "faults_have_receipts",
-        ("nothing shows that it touched a connection of the app",),
+        ("nothing shows that it acted on the app",),
     ),
     "opens_its_port_early": (
         Verdict.NOT_REPRODUCED,
@@ -151,7 +154,7 @@ APPS: dict[str, tuple[Verdict, str, tuple[str, ...]]] = {
     "waits_without_connecting": (
         Verdict.INCONCLUSIVE,
         "faults_have_receipts",
-        ("no direct receipt", "nothing shows that it touched a connection of the app"),
+        ("no direct receipt", "nothing shows that it acted on the app"),
     ),
     "wrong_password": (
         Verdict.NOT_REPRODUCED,
@@ -167,10 +170,7 @@ BROKEN_APPS = [app if app in FIRST else pytest.param(app, marks=pytest.mark.slow
 
 
 @pytest.mark.parametrize("app", BROKEN_APPS)
-async def test_a_broken_app_is_caught(
-    app: str, options: RunOptions, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(visitor, "STORED_WITHIN_S", 1.0)  # some of them never store a message
+async def test_a_broken_app_is_caught(app: str, options: RunOptions) -> None:
     run = await run_scenario(incident_with(app), options)
     verdict, check, words = APPS[app]
     assert_caught(run, verdict, check, *words)
@@ -295,7 +295,7 @@ async def test_a_broken_engine_is_caught(
 
 
 async def test_a_supervisor_that_does_not_restart_is_caught(options: RunOptions) -> None:
-    one_shot = replace(options, engine=harness_parts.engine_under(harness_parts.OneShotSupervisor))
+    one_shot = replace(options, engine=harness_parts.engine_under(harness_parts.OneShotLoop))
     run = await run_scenario(incident_with(), one_shot)
     assert_caught(
         run, Verdict.NOT_REPRODUCED, "restart_loop", "nothing was started after attempt 1 died"
@@ -304,16 +304,16 @@ async def test_a_supervisor_that_does_not_restart_is_caught(options: RunOptions)
 
 @pytest.mark.slow
 async def test_a_supervisor_that_ignores_its_back_off_is_caught(options: RunOptions) -> None:
-    scenario = replace(incident_with(), policy=_slow_policy())
-    hasty = replace(options, engine=harness_parts.engine_under(harness_parts.HastySupervisor))
+    scenario = replace(incident_with(), platform=_slow_platform())
+    hasty = replace(options, engine=harness_parts.engine_under(harness_parts.HastyLoop))
     run = await run_scenario(scenario, hasty)
     assert_caught(
         run, Verdict.NOT_REPRODUCED, "restart_loop", "attempt 2 started", "inside the back-off of 5"
     )
 
 
-def _slow_policy() -> Any:
-    return incident("issue-1278").scenario(policy="cloud-run-observed").policy
+def _slow_platform() -> Platform:
+    return parse_platform("cloud-run-observed")
 
 
 @pytest.mark.slow
