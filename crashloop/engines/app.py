@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import signal
 from typing import TYPE_CHECKING
 
 from crashloop.engines import process, reaper
 from crashloop.engines.account import clean_environment
-from crashloop.errors import HarnessError, UsageError
+from crashloop.errors import HarnessError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -117,16 +116,10 @@ def app_process(
     """Start one life in a clean environment; its lines go to `output`. `release` lets it begin.
 
     `address` is where the app was told to listen. `folder` is the working folder: a new one by
-    default. Raises UsageError if there is no such command, HarnessError if it does not start.
+    default. Raises HarnessError if no process can be started.
     """
     mark = f"{space.run_id}/{life.replica}/{life.attempt}"
     folder = folder or space.part(f"app-{life.replica}-{life.attempt}")
-    program = str(folder / command[0]) if "/" in command[0] else command[0]
-    if shutil.which(program) is None:
-        raise UsageError(
-            f"the app cannot be started: {command[0]} was not found, or may not be executed",
-            hint="check the command of the app's entry, and PATH",
-        )
     environment = {**environment, reaper.ATTEMPT_VARIABLE: mark}
     child = process.start(
         [*HELD, *command],

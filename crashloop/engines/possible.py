@@ -1,4 +1,4 @@
-"""What a scenario may ask of the local engine, checked before anything starts."""
+"""What the local engine lacks, so that it is said before anything starts."""
 
 from __future__ import annotations
 
@@ -6,69 +6,65 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from crashloop.engines.postgres_settings import postgres_settings
 from crashloop.errors import CapabilityError, UsageError
-from crashloop.faults import REPLICAS, fault_kind
 from crashloop.model import Grade, Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable
 
     from crashloop.model import Dependency, PlannedFault, Scenario
 
-REVISION_CHANGE = "revision_change"
 
+def require_possible(scenario: Scenario, *, platform: str = sys.platform) -> None:
+    """Raise CapabilityError for what this machine or engine lacks.
 
-def require_possible(
-    scenario: Scenario, *, kinds: Collection[str], platform: str = sys.platform
-) -> None:
-    """Raise CapabilityError for what this machine lacks, UsageError for what has no meaning.
-
-    `kinds` are the kinds of dependencies that can be started.
+    Raises UsageError for two dependencies of a kind, and for settings that one cannot have.
     """
     for dependency in scenario.dependencies:
-        _require_dependency(dependency, kinds)
-    twice = [kind for kind, n in Counter(d.kind for d in scenario.dependencies).items() if n > 1]
-    if twice:
-        raise UsageError(f"a run has one dependency of a kind, and this one has two: {twice[0]}")
-    for fault in scenario.faults:
-        _require_fault(fault, scenario, platform)
-
-
-def _require_dependency(dependency: Dependency, kinds: Collection[str]) -> None:
-    if dependency.kind not in kinds:
-        raise CapabilityError(
-            f"the local engine has no dependency of the kind {dependency.kind!r}",
-            hint=f"known: {', '.join(sorted(kinds))}",
+        check = _CHECKS.get(dependency.kind)
+        if check is None:
+            raise CapabilityError(
+                f"the local engine has no dependency of the kind {dependency.kind!r}",
+                hint=f"known: {', '.join(_CHECKS)}",
+            )
+        check(dependency)
+    kinds = Counter(each.kind for each in scenario.dependencies)
+    if twice := [kind for kind, count in kinds.items() if count > 1]:
+        raise UsageError(
+            f"the scenario has more than one dependency of the kind {twice[0]}",
+            hint="a run starts one server of a kind",
         )
-    if dependency.kind == "redis" and dependency.transport is not Transport.TCP:
+    if platform != "linux":
+        for fault in scenario.faults:
+            _require_no_proc(fault, platform)
+
+
+def _require_postgres(dependency: Dependency) -> None:
+    postgres_settings(dependency.settings)
+
+
+def _require_redis(dependency: Dependency) -> None:
+    if dependency.transport is not Transport.TCP:
         raise CapabilityError(
-            "the local engine offers Redis over TCP only", hint="give redis the transport tcp"
+            "the local engine has no Redis on a Unix socket", hint="give redis the transport tcp"
+        )
+    if dependency.settings:
+        raise UsageError(
+            f"a scenario cannot set {', '.join(dependency.settings)} of Redis",
+            hint="it can set nothing of it",
         )
 
 
-def _require_fault(fault: PlannedFault, scenario: Scenario, platform: str) -> None:
-    kind = fault_kind(fault.kind)
-    if fault.receipt.grade is Grade.KERNEL and platform != "linux":
+def _require_no_proc(fault: PlannedFault, platform: str) -> None:
+    if fault.receipt.grade in {Grade.KERNEL, Grade.PROCESS}:
         raise CapabilityError(
-            f"the fault {fault.kind} needs receipts from Linux's /proc, and this is {platform}",
+            f"what shows the fault {fault.kind} stands in Linux's /proc, and this is {platform}",
             hint="use fault=hold or fault=refuse, or run it on Linux",
         )
-    if fault.kind == REVISION_CHANGE and not scenario.replicas.overlap:
-        raise UsageError(
-            "the fault revision_change needs an old revision, and the scenario has none",
-            hint="give the replicas an overlap of 1 or more",
-        )
-    if fault.target == REPLICAS:
-        return
-    targets = {each.name: each for each in scenario.dependencies}
-    if fault.target not in targets:
-        raise UsageError(
-            f"the fault {fault.name} acts on {fault.target!r}, which the scenario does not have",
-            hint=f"its dependencies: {', '.join(targets) or 'none'}",
-        )
-    transport = targets[fault.target].transport
-    if transport not in kind.transports:
-        raise CapabilityError(
-            f"the fault {fault.kind} cannot act on {fault.target} over {transport}",
-            hint=f"it can over: {', '.join(sorted(kind.transports))}",
-        )
+
+
+_CHECKS: dict[str, Callable[[Dependency], None]] = {
+    "postgres": _require_postgres,
+    "redis": _require_redis,
+}

@@ -10,6 +10,7 @@ from crashloop.apps.template import PLACES
 from crashloop.checks import CHECKS
 from crashloop.errors import UsageError
 from crashloop.faults import REPLICAS, build, fault_kind
+from crashloop.faults.revision import RevisionChange
 from crashloop.model import SqlStep
 from crashloop.platforms.probes import require_sound
 
@@ -107,6 +108,11 @@ def _require_fault(scenario: Scenario, fault: PlannedFault, scale: TimeScale) ->
             f"{dependency.transport}, and that is how the app reaches {fault.target}",
             hint=f"add transport={'|'.join(sorted(kind.transports))}, or choose another fault, "
             "such as hold",
+        )
+    if fault.kind == RevisionChange.kind and not scenario.replicas.overlap:
+        raise UsageError(
+            f"the fault {fault.name} is {fault.kind}, and this scenario has no old revision",
+            hint="give its replicas an overlap of 1 or more",
         )
     build(fault, scale)
 

@@ -57,7 +57,7 @@ async def test_an_app_that_connects_at_once_is_named_by_its_process(tmp_path: Pa
 
 
 @pytest.mark.parametrize("postgres", TRANSPORTS, ids=lambda each: each.transport)
-async def test_the_sessions_of_a_life_are_its_own_and_not_its_role_s(
+async def test_sessions_are_counted_by_life_and_not_by_role(
     tmp_path: Path, postgres: Dependency, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sessions, "GONE_BOUND_S", 0.0)
@@ -151,7 +151,7 @@ async def test_the_death_of_any_server_breaks_the_run(
             await asyncio.wait_for(watching, 10)
 
 
-async def test_a_planned_restart_is_no_death(tmp_path: Path) -> None:
+async def test_a_planned_restart_is_not_a_death(tmp_path: Path) -> None:
     async with opened(tmp_path, HAS_A_SESSION) as run:
         watching = asyncio.create_task(run.engine.fail_when_broken())
         async with run.engine.ports.database("postgres").starting():

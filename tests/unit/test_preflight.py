@@ -154,6 +154,10 @@ HTTP, COMMAND = ProbeKind.HTTP, ProbeKind.COMMAND
         (scenario(faults=(planned(target="db"),)), r"acts on 'db', which .* not have\n.*postgres"),
         (scenario(faults=(planned(target="replicas"),)), "is hold, which does not act on replicas"),
         (scenario(faults=(planned("slots_taken", "redis"),)), "slots_taken, which does not act on"),
+        (
+            scenario(faults=(planned("revision_change", "replicas"),)),
+            r"is revision_change, .* no old revision\n.*an overlap of 1",
+        ),
         (scenario(faults=(planned("black_hole"),)), r"not act over unix.*\n.*transport=tcp"),
         (scenario(faults=(planned(params={"delay": 1.0}),)), "hold has no parameter delay"),
         (with_knobs(warm_connections=51), r"warm_connections is 51, .* room for 50\n.* 20 \+ "),
