@@ -108,11 +108,15 @@ class Links:
         return frozenset(self._lives_of_links)
 
     def clients(self, life: Life, target: str) -> list[str]:
-        """The addresses, `host:port`, from which a dependency sees a life's links."""
+        """The addresses, `host:port`, from which a dependency sees a life's links.
+
+        Where there is one replica, a link of an unknown process counts for each of its lives.
+        """
+        owners = {life, None} if self._has_one_replica() else {life}
         return [
             client
             for (where, client), owner in self._clients.items()
-            if owner == life and where == target
+            if where == target and owner in owners
         ]
 
     def _life(self, kind: str, data: Mapping[str, Any], mono_ns: int) -> Life | None:
@@ -128,9 +132,12 @@ class Links:
         return life
 
     def _only_life(self, mono_ns: int) -> Life | None:
-        if len({life.replica for life in self._ran_ns}) > 1:
+        if not self._has_one_replica():
             return None
         for life, (begun_ns, ended_ns) in self._ran_ns.items():
             if begun_ns <= mono_ns and (ended_ns is None or mono_ns <= ended_ns):
                 return life
         return None
+
+    def _has_one_replica(self) -> bool:
+        return len({life.replica for life in self._ran_ns}) == 1

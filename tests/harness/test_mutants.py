@@ -84,7 +84,7 @@ APPS: dict[str, tuple[Verdict, str, tuple[str, ...]]] = {
     "answers_without_storing": (
         Verdict.NOT_REPRODUCED,
         "journey_passed",
-        ("lists the message, but Postgres has no such row",),
+        ("the query of postgres: gave 0, not 1",),
     ),
     "connects_at_the_last_moment": (
         Verdict.INCONCLUSIVE,
@@ -104,12 +104,12 @@ APPS: dict[str, tuple[Verdict, str, tuple[str, ...]]] = {
     "goes_around_the_proxy": (
         Verdict.INCONCLUSIVE,
         "path_used",
-        ("attempt 1 reached phase database but never the proxy in it",),
+        ("attempt 1 reached phase database but never the proxy of postgres in it",),
     ),
     "leaves_a_connection": (
         Verdict.NOT_REPRODUCED,
         "no_connection_left",
-        ("attempt 2 left 1 connection in Postgres",),
+        ("attempt 2 left 1 connection in postgres",),
     ),
     "lets_another_process_connect": (
         Verdict.INCONCLUSIVE,
@@ -129,7 +129,7 @@ APPS: dict[str, tuple[Verdict, str, tuple[str, ...]]] = {
     "name_error_in_database": (
         Verdict.NOT_REPRODUCED,
         "phase_failed",
-        ("attempt 1 failed with NameError", "not a time-out or a connection error"),
+        ("attempt 1 failed with NameError", "none of the expected errors"),
     ),
     "name_error_in_dependencies": (
         Verdict.INCONCLUSIVE,
@@ -144,7 +144,7 @@ APPS: dict[str, tuple[Verdict, str, tuple[str, ...]]] = {
     "reuses_its_boot_id": (
         Verdict.INCONCLUSIVE,
         "restart_loop",
-        ("attempts 1 and 2 have the same boot id",),
+        ("attempt 1 and attempt 2 have the same boot id",),
     ),
     "ignores_the_error": (
         Verdict.NOT_REPRODUCED,
@@ -159,7 +159,7 @@ APPS: dict[str, tuple[Verdict, str, tuple[str, ...]]] = {
     "wrong_password": (
         Verdict.NOT_REPRODUCED,
         "phase_failed",
-        ("attempt 2 failed with", "[28P01]", "not a time-out or a connection error"),
+        ("attempt 2 failed with", "[28P01]", "none of the expected errors"),
     ),
 }
 
@@ -228,7 +228,7 @@ PROXIES: list[Any] = [
         harness_parts.LyingProxy,
         "waits_after_connecting",
         "receipts_not_contradicted",
-        "yet it reached the database meanwhile",
+        "yet it reached postgres meanwhile",
         id="lying for an app that hangs on its own",
         marks=pytest.mark.slow,
     ),
@@ -279,7 +279,7 @@ ENGINES: list[Any] = [
     pytest.param(
         harness_parts.ForgetfulEngine,
         "no_connection_left",
-        "sessions in Postgres were not counted after every exit",
+        "sessions in postgres were not counted after every exit",
         id="forgetful",
         marks=pytest.mark.slow,
     ),

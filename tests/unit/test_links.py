@@ -111,6 +111,16 @@ def test_a_server_sees_a_life_by_the_addresses_of_its_links(two: Links) -> None:
     assert two.clients(SECOND, "postgres") == ["h:2"]
 
 
+def test_a_link_of_an_unknown_process_counts_for_the_only_replica(events: Recorder) -> None:
+    links = Links(events, without_pids=False)
+    links.begin(FIRST, 11)
+    connected(links, "p-1", pid=HARNESS, via="h:1")
+    assert links.clients(FIRST, "postgres") == ["h:1"]
+
+    links.begin(SECOND, 22)
+    assert links.clients(FIRST, "postgres") == []
+
+
 def test_an_address_that_is_used_again_belongs_to_its_latest_link(two: Links) -> None:
     connected(two, "p-1", pid=11, via="h:1")
     connected(two, "p-2", pid=22, via="h:1")
