@@ -48,8 +48,8 @@ DIFFERENT: dict[str, tuple[str, Callable[[Trace], Trace]]] = {
         "healed between death and next try",
         lambda t: moved(t, "fault.healed", 1),
     ),
-    "no recovery": ("findings", lambda t: without(t, "probe.answered")),
-    "no golden path": ("findings", lambda t: without(t, "golden.row")),
+    "no recovery": ("findings", lambda t: without(t, "ready.answered")),
+    "no journey": ("findings", lambda t: without(t, "journey.step")),
     "no receipt": ("verdict", lambda t: without(t, "link.held")),
 }
 

@@ -43,6 +43,8 @@ DOCKERS_PLATFORM = "docker"
 
 def require_possible(scenario: Scenario) -> None:
     """Raise CapabilityError for a dependency or a fault that this engine does not have."""
+    if POSTGRES not in {each.kind for each in scenario.dependencies}:
+        raise CapabilityError("the Docker engine needs a Postgres", hint="use --engine local")
     for dependency in scenario.dependencies:
         if (dependency.kind, dependency.transport) not in MAKERS:
             raise CapabilityError(
