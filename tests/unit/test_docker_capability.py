@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from crashloop.supervisor.policy import POLICIES
 
 from crashloop.engines.docker.capability import (
     is_dockers_own,
