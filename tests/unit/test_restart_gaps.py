@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from crashloop.platforms import parse_platform
 from crashloop_traces import TraceBuilder
 from restart_gaps import Gap, overhead_s, restart_gaps, unlike_the_model
 
 from crashloop.incidents import incident
+from crashloop.platforms import parse_platform
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
