@@ -26,9 +26,16 @@ async def session(
 ) -> AsyncIterator[asyncpg.Connection[Any]]:
     """Enter a new connection; on leaving, its backend has ended.
 
-    Only then its slot and its locks are free. HarnessError if that takes longer than 2 s.
+    Only then its slot and its locks are free. Raises PostgresError if the server refuses it,
+    HarnessError if it does not answer, or if the end takes longer than 2 s.
     """
-    connection = await connecting
+    try:
+        connection = await connecting
+    except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
+        raise HarnessError(
+            f"Postgres did not let the harness in: {type(error).__name__}: {error}",
+            hint="see postgres.log in the artifacts",
+        ) from error
     pid = connection.get_server_pid()
     started = identity(pid)
     try:

@@ -72,14 +72,19 @@ class SlotsTaken(DatabaseFault):
         """Open the sessions on entering, close them on leaving; emits `database.sessions_taken`."""
         del name
         database = ports.database(target)
-        async with contextlib.AsyncExitStack() as stack:
-            taken = await self._take(database, stack)
+        taken: list[contextlib.AsyncExitStack] = []
+        try:
+            await self._take(database, taken)
             async with database.session(superuser=True) as own:
                 left = await own.fetchval(FREE)
-            ports.emit("database", "database.sessions_taken", target, count=taken, left=left)
+            ports.emit("database", "database.sessions_taken", target, count=len(taken), left=left)
             yield
+        finally:
+            async with asyncio.TaskGroup() as group:
+                for session in taken:
+                    group.create_task(session.aclose())
 
-    async def _take(self, database: Database, stack: contextlib.AsyncExitStack) -> int:
+    async def _take(self, database: Database, taken: list[contextlib.AsyncExitStack]) -> None:
         async with database.session(superuser=True) as own:
             wanted = await own.fetchval(FREE) - self.left
         if wanted <= 0:
@@ -90,13 +95,15 @@ class SlotsTaken(DatabaseFault):
         permits = asyncio.Semaphore(OPEN_AT_ONCE)
 
         async def take() -> None:
-            async with permits:
-                await stack.enter_async_context(database.session(superuser=False))
+            async with permits, contextlib.AsyncExitStack() as opening:
+                # A slot may be gone meanwhile: the app has taken it.
+                with contextlib.suppress(asyncpg.TooManyConnectionsError):
+                    await opening.enter_async_context(database.session(superuser=False))
+                    taken.append(opening.pop_all())
 
         async with asyncio.TaskGroup() as group:
             for _ in range(wanted):
                 group.create_task(take())
-        return int(wanted)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

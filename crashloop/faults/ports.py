@@ -25,7 +25,11 @@ class Database(Protocol):
     """A real Postgres, reached without its path."""
 
     def session(self, *, superuser: bool) -> AbstractAsyncContextManager[Any]:
-        """A new asyncpg connection of the superuser, or of the app's role; closed on leaving."""
+        """A new asyncpg connection of the superuser, or of the app's role.
+
+        On leaving, its backend has ended: its slot and its locks are free. Raises asyncpg's
+        PostgresError if the server refuses it, HarnessError if it does not answer.
+        """
 
     def stopped(self) -> AbstractAsyncContextManager[None]:
         """While entered, every process of the server is stopped by SIGSTOP.

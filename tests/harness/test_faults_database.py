@@ -19,7 +19,7 @@ from crashloop.engines.reaper import identity, postgres_backends
 from crashloop.engines.template import template
 from crashloop.engines.workspace import workspace
 from crashloop.errors import CapabilityError, HarnessError, UsageError
-from crashloop.faults.database import LockHeld, Paused, SlotsTaken, StartingUp
+from crashloop.faults.database import FREE, LockHeld, Paused, SlotsTaken, StartingUp
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -133,6 +133,19 @@ async def test_taken_slots_leave_the_app_what_was_left_and_then_53300(lab: Lab, 
     for connection in (there, *every):
         await connection.close()
     assert len(lab.of("database.error")) == 1, "none of the harness's own"
+
+
+async def test_a_slot_that_the_app_takes_meanwhile_is_not_taken_twice(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "crashloop.faults.database.FREE", FREE.replace("select current", "select 1 + current")
+    )
+    async with lab.active(SlotsTaken()):
+        assert lab.of("database.sessions_taken") == [{"count": 10 - 3, "left": 1}]
+        with pytest.raises(asyncpg.TooManyConnectionsError):
+            await lab.connect()
+    assert await lab.answers()
 
 
 async def test_slots_that_are_not_there_cannot_be_left(lab: Lab) -> None:
