@@ -68,7 +68,8 @@ def _replicas(history: History, grid: Grid, room: int) -> Iterator[Line]:
     if len(history.lives) + len(replicas) <= room:
         for lives in replicas:
             hidden = _hidden(lives)
-            yield line(Span(_replica(lives), Tone.HEAD), Span(f"  {hidden}", Tone.DIM))
+            rest = [Span(f"  {hidden}", Tone.DIM)] if hidden else []
+            yield line(Span(_replica(lives), Tone.HEAD), *rest)
             for life in lives:
                 yield grid.lives(f" attempt {life.attempt}", [life])
         return

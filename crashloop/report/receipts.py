@@ -56,7 +56,9 @@ def witness_words(fault: Mapping[str, Any], receipts: Sequence[Event], history: 
         return NOBODY
     grade = str(mapping(fault.get("receipt")).get("grade", ""))
     if grade == "client":
-        return "The app's own refused connection shows it."
+        if len(receipts) == 1:
+            return "The app's own refused connection shows it."
+        return f"The app's own refused connections show it, {often(len(receipts))}."
     if grade in {"server", "process"}:
         alike: dict[tuple[str, str | None], list[Event]] = {}
         for event in receipts:

@@ -98,11 +98,13 @@ def _old_revision(history: History) -> Iterator[tuple[float, str]]:
     start_s, end_s = min(life.start_s for life in old), max(life.end_s for life in old)
     until = f"until {_span(history, end_s)}" if all(life.exit for life in old) else "on"
     who = sentence(numbers("replica", sorted({life.replica for life in old})))
-    served = "and served"
-    if any(life.ready_s is None for life in old):
-        served = f"and did not serve all the time{'' if history.is_whole else AS_FAR}"
+    ready = sorted({life.replica for life in old if life.ready_s is not None})
+    served = "served" if len(ready) == len(old) else f"{numbers('replica', ready)} served"
+    if not ready:
+        served = "never became ready"
+    as_far = "" if history.is_whole or len(ready) == len(old) else AS_FAR
     when = f"from {_span(history, start_s)} {until}"
-    yield start_s, f"{who} of the old revision ran beside the new one {when}, {served}."
+    yield start_s, f"{who} of the old revision ran beside the new one {when}, and {served}{as_far}."
 
 
 def _probes(history: History) -> Iterator[tuple[float, str]]:

@@ -103,7 +103,8 @@ def test_links_count_where_they_name_the_fault_and_belong_to_the_app() -> None:
 def test_a_refusal_is_shown_by_the_apps_own_refused_connection_and_by_no_other_failure() -> None:
     failed, refused, retried = (told("refuse", "postgres", REFUSE) for _ in range(3))
     failed.death(LIFE, 0)
-    refused.death(LIFE, 0, took_s=0.1, error=REFUSED)
+    end_s = refused.death(LIFE, 0, took_s=0.1, error=REFUSED)
+    refused.death(Life(1, 2), end_s, took_s=0.1, error=REFUSED)
 
     retried.add(
         5, "app", "database.retry_failed", life=LIFE, error=[{"type": "OSError", "errno": 111}]
@@ -111,7 +112,7 @@ def test_a_refusal_is_shown_by_the_apps_own_refused_connection_and_by_no_other_f
 
     assert NOTHING in happened(failed.end(80))
     assert "The app's own refused connection shows it." in happened(retried.end(80))
-    assert "The app's own refused connection shows it." in happened(refused.end(80))
+    assert "The app's own refused connections show it, twice." in happened(refused.end(80))
 
 
 def test_a_receipt_that_the_app_logs_about_a_server_is_none() -> None:
