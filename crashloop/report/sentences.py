@@ -99,12 +99,11 @@ def _old_revision(history: History) -> Iterator[tuple[float, str]]:
     until = f"until {_span(history, end_s)}" if all(life.exit for life in old) else "on"
     who = sentence(numbers("replica", sorted({life.replica for life in old})))
     ready = sorted({life.replica for life in old if life.ready_s is not None})
-    served = "served" if len(ready) == len(old) else f"{numbers('replica', ready)} served"
-    if not ready:
-        served = "never became ready"
-    as_far = "" if history.is_whole or len(ready) == len(old) else AS_FAR
+    served = f", and {numbers('replica', ready)} served" if ready else ""
+    if len(ready) == len(old):
+        served = ", and served"
     when = f"from {_span(history, start_s)} {until}"
-    yield start_s, f"{who} of the old revision ran beside the new one {when}, and {served}{as_far}."
+    yield start_s, f"{who} of the old revision ran beside the new one {when}{served}."
 
 
 def _probes(history: History) -> Iterator[tuple[float, str]]:
