@@ -49,8 +49,11 @@ def contradiction(trace: Trace) -> tuple[str, list[Event]] | None:
 
 
 def _order(trace: Trace) -> tuple[str, list[Event]] | None:
-    """Two events of one writer that are not in the order of their instants."""
-    by_seq = sorted(trace.events, key=lambda e: e.seq)
+    """Two events of one writer that are not in the order of their instants.
+
+    The errors in a server's log are left out: each is written once its client is known.
+    """
+    by_seq = sorted((e for e in trace.events if "sqlstate" not in e.data), key=lambda e: e.seq)
     for sources in WRITTEN_IN_ORDER:
         for before, after in pairwise([e for e in by_seq if e.source in sources]):
             if before.mono_ns > after.mono_ns:

@@ -22,8 +22,8 @@ SOURCES = ("harness", "supervisor", "app", "proxy", "database", "cache", "platfo
 WRITTEN_IN_ORDER = (frozenset({"harness", "database", "cache"}), frozenset({"proxy"}))
 """Sources that write events in the order of their instants.
 
-The harness writes at once, the proxy's events come from its process in order. An app's lines may
-arrive in another order.
+The harness writes at once, the proxy's events come from its process in order. An app's lines, and
+the errors in a server's log (those with a SQLSTATE), may arrive in another order.
 """
 SESSIONS_COUNTED = "database.backends"
 """The kind of event that says how many sessions an ended life left in a dependency."""

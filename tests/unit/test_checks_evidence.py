@@ -37,6 +37,13 @@ def swapped() -> Trace:
     return sealed(REPRODUCTION, [*events[:5], held, *events[5:]])
 
 
+def written_late(kind: str) -> Trace:
+    """The exhausted slots, with the first event of a kind at the end of the run's lines."""
+    late = one(SLOTS, kind)
+    *others, finished = [e for e in SLOTS.events if e is not late]
+    return sealed(SLOTS, [*others, late, finished])
+
+
 THREE = reproduction(replicas=3)
 TORN = replace(REPRODUCTION, torn_line=True)
 CUT_OFF = inserted(
@@ -74,6 +81,10 @@ CASES = [
         holds={
             "a whole run's trace is whole": (REPRODUCTION, "events are present"),
             "so is that of three replicas and an old revision": (SLOTS, "events are present"),
+            "an error of the server's log may be written late": (
+                written_late("database.error"),
+                "events are present",
+            ),
         },
         saw_nothing={
             "a torn last line is named": (TORN, "last line is torn"),
@@ -92,6 +103,10 @@ CASES = [
             ),
             "two lines with each other's number are out of order": (
                 swapped(),
+                "yet has an earlier instant",
+            ),
+            "another event of the same writer may not": (
+                written_late("revision.overlapping"),
                 "yet has an earlier instant",
             ),
             "an attempt that started twice is named": (
