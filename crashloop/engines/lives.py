@@ -74,7 +74,7 @@ class Lives:
             output=AppOutput(
                 self._setup.recorder,
                 life=life,
-                path=self._setup.artifacts / f"{self._file_name(life)}.log",
+                path=self._setup.artifacts / life.log_name(several=len(self._ports) > 1),
             ),
             folder=Path(app.cwd) if app.cwd else None,
         )
@@ -102,7 +102,3 @@ class Lives:
         async with self._watching:
             running = [each.pid for each in self._children if not each.exited.done()]
             await self._proxy.watch(running)
-
-    def _file_name(self, life: Life) -> str:
-        replica = f"replica-{life.replica}-" if len(self._ports) > 1 else ""
-        return f"{replica}attempt-{life.attempt}"

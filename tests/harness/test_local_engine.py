@@ -14,7 +14,8 @@ from local_runs import CONNECTS_AT_ONCE, HAS_A_SESSION, POSTGRES, REDIS, opened
 
 from crashloop.engines import sessions
 from crashloop.errors import CapabilityError, HarnessError, UsageError
-from crashloop.model import Life, Replicas, Transport
+from crashloop.model import Life, Probe, ProbeKind, Replicas, Transport
+from crashloop.platforms import parse_platform
 from crashloop.proxy.faults import Refuse
 
 if TYPE_CHECKING:
@@ -130,6 +131,21 @@ async def test_a_fault_that_the_dependency_cannot_have_says_so(tmp_path: Path) -
             run.engine.ports.cache("postgres")
         with pytest.raises(CapabilityError, match="no path to 'kafka'"):
             run.engine.ports.path("kafka")
+
+
+async def test_the_command_of_a_probe_runs_where_its_app_runs(tmp_path: Path) -> None:
+    app = replace(
+        CONNECTS_AT_ONCE,
+        command=("sh", "-c", "touch here; exec sleep 60"),
+        env={"REPLICA": "{replica}"},
+    )
+    command = ("sh", "-c", 'test -e here && test "$REPLICA" = 1')
+    probe = Probe(kind=ProbeKind.COMMAND, command=command, period_s=1.0)
+    platform = replace(parse_platform("kubernetes"), startup=probe, liveness=None, readiness=None)
+    async with opened(tmp_path, app, REDIS, platform=platform) as run, run.replicas():
+        (passed,) = await run.until("probe.passed")
+    assert passed.life == Life(1, 1)
+    assert passed.data["probe"] == "startup"
 
 
 @pytest.mark.parametrize(
