@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from crashloop.plural import counted, often
 from crashloop.report.history import Outcome
 from crashloop.report.words import MAX_LISTED, listed, numbers, sentence
+from crashloop.trace.event import PLATFORM_GAVE_UP
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,7 +28,7 @@ def fates(history: History) -> Iterator[tuple[float, str]]:
         yield (
             0.0,
             "The app was never started."
-            if history.is_whole
+            if history.has_ended
             else f"No start of the app was seen{AS_FAR}.",
         )
     groups = _groups(history)
@@ -164,17 +165,17 @@ def _follows(history: History, group: Group) -> str:
     lives = history.by_replica()
     if all(life is not lives[life.replica][-1] for life in last):
         return f"{who} restarted {it}"
-    is_known = history.is_whole or all(life.replica in history.ending.gave_up for life in last)
+    is_over = all(life.replica in history.ending.gave_up for life in last)
+    is_over = is_over or history.ending.how == PLATFORM_GAVE_UP
+    until = " before the run ended" if history.has_ended else AS_FAR
     sizes = {len(run) - 1 for run in group}
     if sizes == {0}:
-        none = f"{who} did not restart {it}"
-    elif len(sizes) == 1:
-        each = "it" if len(group) == 1 else "each"
-        none = f"{who} restarted {each} {often(max(sizes))}"
-        none += " and then no more" if is_known else ""
-    else:
-        none = f"{who} then restarted none of them again"
-    return none if is_known else f"{none}{AS_FAR}"
+        return f"{who} did not restart {it}{'' if is_over else until}"
+    if len(sizes) > 1:
+        return f"{who} then restarted none of them again{'' if is_over else until}"
+    each = "it" if len(group) == 1 else "each"
+    end = " and then no more" if is_over else until
+    return f"{who} restarted {each} {often(max(sizes))}{end}"
 
 
 def _meanwhile(history: History, group: Group) -> str:

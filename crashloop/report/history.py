@@ -196,8 +196,8 @@ class History:
         return self.scale != 1.0
 
     @property
-    def is_whole(self) -> bool:
-        """Whether the run's end was seen, so that what did not happen is known, too."""
+    def has_ended(self) -> bool:
+        """Whether the run's end was seen, so that what did not happen until then is known, too."""
         return bool(self.ending.how)
 
     @property

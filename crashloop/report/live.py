@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from crashloop.model import Life
-    from crashloop.report.history import History, LifeSpan
+    from crashloop.report.history import History, JourneySpan, LifeSpan
     from crashloop.report.lines import Line
     from crashloop.report.terminal import Terminal
     from crashloop.trace.event import Event
@@ -144,8 +144,9 @@ def status(history: History) -> str:
     if not history.lives:
         return f"checking the paths to {listed(names)} before any fault"
     doing: dict[str, list[LifeSpan]] = {}
-    for lives in history.by_replica().values():
-        doing.setdefault(_doing(lives[-1]), []).append(lives[-1])
+    journeys = {journey.replica: journey for journey in history.journeys}
+    for replica, lives in history.by_replica().items():
+        doing.setdefault(_doing(lives[-1], journeys.get(replica)), []).append(lives[-1])
     said = [
         f"{_who(history, lives)}{what}{_clock(history, lives)}"
         for what, lives in list(doing.items())[:MAX_STATES]
@@ -162,19 +163,25 @@ def _who(history: History, lives: list[LifeSpan]) -> str:
     return f"{replicas}, attempt {attempts.pop()}" if len(attempts) == 1 else replicas
 
 
-def _doing(life: LifeSpan) -> str:
+def _doing(life: LifeSpan, journey: JourneySpan | None) -> str:
     phase = life.last_phase
     if life.exit:
         return f" ended ({life.exit})" if life.died else " stopped"
     if life.kills:
         return f": the {life.kills[-1].by} had it killed"
     if life.ready_s is not None:
-        return ": ready" if life.old else ": ready, and the journey is being tried"
+        return ": ready" if life.old else f": ready, and the journey {_progress(journey)}"
     if phase is None:
         return ": starting"
     if phase.outcome is not Outcome.RUNNING:
         return f": phase {phase.name} {phase.outcome.value}"
     return f": phase {phase.name}"
+
+
+def _progress(journey: JourneySpan | None) -> str:
+    if journey is not None and (journey.passed or journey.failed):
+        return "passed" if journey.passed else "failed"
+    return "is being tried"
 
 
 def _clock(history: History, lives: list[LifeSpan]) -> str:

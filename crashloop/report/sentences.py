@@ -53,7 +53,7 @@ def _baseline(history: History) -> str:
     if not history.lab_ready:
         what = listed([*map(history.target, names), "the fault proxy"])
         verb = "were" if names else "was"
-        if not history.is_whole:
+        if not history.has_ended:
             return sentence(f"{what} {verb} not up{AS_FAR}.")
         return f"The run ended before {what} {verb} up."
     well = [history.target(name) for name in names if name in history.healthy]
@@ -140,7 +140,7 @@ def _serving(history: History) -> Iterator[str]:
     yield from _ready(history, ready)
     if never:
         which = f" of {numbers('replica', never)}" if history.several else ""
-        yield f"No attempt{which} became ready{'' if history.is_whole else AS_FAR}."
+        yield f"No attempt{which} became ready{'' if history.has_ended else AS_FAR}."
 
 
 def _ready(history: History, ready: list[LifeSpan]) -> Iterator[str]:
@@ -180,7 +180,7 @@ def _journeys(history: History) -> Iterator[str]:
             before = f" after {done}" if one.steps else ""
             yield f"The journey failed{where}{before}: {one.failed}."
         else:
-            yield f"The journey passed {done}{where}{'' if history.is_whole else AS_FAR}{steps}."
+            yield f"The journey passed {done}{where}{'' if history.has_ended else AS_FAR}{steps}."
 
 
 def _ending(history: History) -> Iterator[str]:

@@ -106,7 +106,8 @@ def test_progress_names_what_came_up_from_the_trace() -> None:
     [
         (2.5, "replicas 1 and 2, attempt 1: starting; replica 4, attempt 1: ready"),
         (12.0, "replicas 1 to 3, attempt 1: phase database for 4 to 6 s of 20 s; replica 4"),
-        (100.0, "replicas 1 to 3, attempt 4: ready, and the journey is being tried"),
+        (90.5, "replicas 1 and 2, attempt 4: ready, and the journey is being tried"),
+        (100.0, "replicas 1 to 3, attempt 4: ready, and the journey passed"),
     ],
 )
 def test_the_status_says_what_the_replicas_do_now(until_s: float, says: str) -> None:

@@ -157,7 +157,7 @@ def test_a_start_that_a_probe_ended_is_told_with_the_probe_and_its_signals() -> 
     assert (
         "Attempts 1 and 2 of replica 2: still in phase database after 300 s when the start-up "
         "probe, failed 30 times, had each killed: SIGTERM, then SIGKILL 30.0 s later; the process "
-        "ended with SIGKILL each time, and the platform restarted it once and then no more, "
+        "ended with SIGKILL each time, and the platform restarted it once before the run ended, "
         "while replica 1 served."
     ) in text
 
