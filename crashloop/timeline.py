@@ -23,25 +23,32 @@ if TYPE_CHECKING:
 
 
 class Countdown:
-    """Seconds of the incident until something is due; pauses while every replica is restarting.
+    """Seconds of the incident until something is due; pauses while its replica is restarting.
 
     A restart's real work (process, imports) takes as long in a scaled run as in the incident, so
     counting it twenty-fold would let "90 s after" come before its time. In real time it never
-    pauses. Instants are of the monotonic clock, and may lie in the past.
+    pauses. `replica` is that of the event from which it counts; with None, any restart pauses it.
+    Instants are of the monotonic clock, and may lie in the past.
     """
 
-    def __init__(self, due_in_s: float, *, scale: TimeScale, fire: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        due_in_s: float,
+        *,
+        scale: TimeScale,
+        replica: int | None,
+        fire: Callable[[], None],
+    ) -> None:
         self._remaining_s = scale.wall_s(due_in_s)
         self._may_pause = not scale.is_real_time
+        self._replica = replica
         self._fire = fire
         self._timer: asyncio.TimerHandle | None = None
         self._running_since_ns = 0
-        self._under_way: set[int | None] = set()
 
     def run(self, replica: int | None, since_ns: int) -> None:
-        """The replica is under way: count from this instant, if nothing counts already."""
-        self._under_way.add(replica)
-        if self._timer is None:
+        """Count from this instant; does nothing while it counts already."""
+        if self._timer is None and self._replica in {None, replica}:
             passed_s = (time.monotonic_ns() - since_ns) / NS_PER_S
             self._running_since_ns = since_ns
             self._timer = asyncio.get_running_loop().call_later(
@@ -49,15 +56,11 @@ class Countdown:
             )
 
     def pause(self, replica: int | None, at_ns: int) -> None:
-        """The replica is restarting: if it was the last one under way, stop counting until `run`.
-
-        What was due before this instant stays due.
-        """
-        self._under_way.discard(replica)
-        if self._under_way:
+        """Stop counting until `run`, unless it was due before this instant."""
+        if self._timer is None or self._replica not in {None, replica}:
             return
         left_s = self._remaining_s - (at_ns - self._running_since_ns) / NS_PER_S
-        if self._timer is not None and self._may_pause and left_s > 0:
+        if self._may_pause and left_s > 0:
             self.cancel()
             self._timer = None
             self._remaining_s = left_s
@@ -172,6 +175,7 @@ class Timeline:
                 countdown = pending.countdowns[number] = Countdown(
                     moment.after_s,
                     scale=self._scale,
+                    replica=event.replica,
                     fire=partial(self._come, pending, number, event),
                 )
             countdown.run(event.replica, event.mono_ns)

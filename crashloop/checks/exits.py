@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crashloop.checks.lives import Replicas, deaths, for_replicas, lives, observed, of_replica
+from crashloop.checks.lives import (
+    Replicas,
+    deaths,
+    for_replicas,
+    is_too_often,
+    lives,
+    observed,
+    of_replica,
+)
 from crashloop.checks.result import Result, holds, not_seen, refuted, saw_nothing
 from crashloop.model import Life
 from crashloop.plural import counted, often
@@ -20,9 +28,10 @@ _SIGNALS["SIGTERM"] = 15
 
 
 def exit_code(trace: Trace, *, code: int, times: int, replicas: Replicas = "each") -> Result:
-    """Lives died on their own, exactly `times` in each replica, all with this exit code.
+    """Lives died on their own, `times` in each replica, all with this exit code.
 
-    "some": at least `times` in at least one replica. 128+N is also an end by signal N.
+    Exactly `times` if there is one replica, else at least; "some": in at least one replica. 128+N
+    is also an end by signal N.
     """
     exits = deaths(trace)
     if not observed(trace, "process.exited"):
@@ -97,13 +106,13 @@ def exactly(
     *,
     evidence: Sequence[Event] = (),
 ) -> Result:
-    """Whether a replica died as often as asked for: `times`, or at least so often for "some".
+    """Whether a replica died as often as asked for: `times`, or more often where that may be.
 
     `found` are its deaths, which `says` counts; `evidence` is what they are seen by.
     """
     if len(found) < times:
         return not_seen(trace, f"{says}, not {times}", found)
-    if len(found) > times and replicas == "each":
+    if is_too_often(trace, len(found), times, replicas):
         return refuted(f"{says}, not {times}", found)
     return holds(says, evidence or found)
 

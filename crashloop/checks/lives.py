@@ -51,6 +51,15 @@ def killed(trace: Trace, died: Event) -> Event | None:
     return next((e for e in kills if e.mono_ns <= died.mono_ns), None)
 
 
+def is_too_often(trace: Trace, found: int, times: int, replicas: Replicas) -> bool:
+    """Whether something came more often than `times`, where it must come exactly so often.
+
+    With several replicas a fault lasts until the last one has died so often; the others may die
+    more often meanwhile.
+    """
+    return found > times and replicas == "each" and len(trace.replicas()) == 1
+
+
 def for_replicas(trace: Trace, replicas: Replicas, check: Callable[[int], Result]) -> Result:
     """The results of `check` for each replica as one.
 

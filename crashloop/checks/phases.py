@@ -9,6 +9,7 @@ from crashloop.checks.lives import (
     Replicas,
     deaths,
     for_replicas,
+    is_too_often,
     of_replica,
     of_replicas,
 )
@@ -39,12 +40,12 @@ def phase_failed(
     at_limit: bool,
     replicas: Replicas = "each",
 ) -> Result:
-    """The phase failed in exactly `times` lives of each replica, always with one of `errors`.
+    """The phase failed in `times` lives of each replica, always with one of `errors`.
 
     `errors` are the last parts of qualified exception names, SQLSTATEs like `57P03`, or SQLSTATE
     classes like `08`. `at_limit`: it took its whole limit, the scenario's, so it waited and was not
-    refused. The duration is the app's own, at most the time between its two lines. "some": in at
-    least `times` lives of at least one replica.
+    refused. The duration is the app's own, at most the time between its two lines. Exactly `times`
+    if there is one replica, else at least; "some": in at least one replica.
     """
     for event in of_replicas(trace, trace.of(*PHASE_ENDS, phase=phase)):
         if why := _other_limit(trace, event):
@@ -57,7 +58,7 @@ def phase_failed(
     def often_enough(number: int) -> Result:
         own = of_replica(failed, number)
         found = len({event.life for event in own})
-        if found < times or (found > times and replicas == "each"):
+        if found < times or is_too_often(trace, found, times, replicas):
             return _miscounted(trace, number, phase, own, times)
         for event in own:
             if why := _unreadable(trace, event, at_limit=at_limit):

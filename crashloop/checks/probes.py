@@ -17,10 +17,11 @@ _BY_SIGNAL = frozenset({143, 137})
 
 
 def killed_by_probe(trace: Trace, *, probe: str, times: int, replicas: Replicas = "each") -> Result:
-    """The platform's probe ended lives, exactly `times` in each replica; nothing else ended any.
+    """The platform's probe ended lives, `times` in each replica; nothing else ended any.
 
     In each the probe failed, the platform killed the process, and it ended by a signal; until then
-    the app had not logged that a phase failed. "some": at least `times` in at least one replica.
+    the app had not logged that a phase failed. Exactly `times` if there is one replica, else at
+    least; "some": in at least one replica.
     """
     if not observed(trace, "probe.planned", "probe.result", "probe.failed"):
         return saw_nothing("the platform had no probe, so none can have ended an attempt")

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 def phase_running_at_death(
     trace: Trace, *, phase: str, times: int, replicas: Replicas = "each"
 ) -> Result:
-    """Lives died, exactly `times` in each replica, all while the phase had begun and not ended.
+    """Lives died, `times` in each replica, all while the phase had begun and not ended.
 
-    Where the platform killed the life, the phase was running at the kill. "some": at least `times`
-    in at least one replica.
+    Where the platform killed the life, the phase was running at the kill. Exactly `times` if
+    there is one replica, else at least; "some": in at least one replica.
     """
     exits = deaths(trace)
     if not exits:

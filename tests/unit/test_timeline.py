@@ -407,16 +407,17 @@ async def test_all_of_its_moments_must_have_come_in_any_order(run: Run) -> None:
     assert run.last("fault.healed")["trigger"] == "process.exited (replica 1, attempt 3)"
 
 
-async def test_the_countdown_goes_on_while_one_replica_is_under_way(run: Run) -> None:
+async def test_the_countdown_follows_the_replica_whose_event_began_it(run: Run) -> None:
     async with run.watched(READY, AFTER_90_S):
         await run.ready()
         await run.started(1, replica=1)
         await run.started(1, replica=2)
         await run.passes(2.0)
-        await run.exited(1, replica=1)
+        await run.exited(1, replica=2)
         await run.passes(2.0)
         assert run.is_on
-        await run.exited(1, replica=2)
+        await run.exited(1, replica=1)
+        await run.started(2, replica=2)
         await run.passes(1000.0)
         assert run.is_on
         await run.started(2, replica=1)
