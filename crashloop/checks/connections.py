@@ -6,7 +6,6 @@ import errno
 from typing import TYPE_CHECKING
 
 from crashloop.checks.lines import errors_of, phase_started
-from crashloop.checks.lives import observed
 
 if TYPE_CHECKING:
     from crashloop.trace.event import Event, Trace
@@ -40,8 +39,8 @@ def is_own(trace: Trace, event: Event) -> bool:
 def of_link(trace: Trace, kind: str, event: Event) -> list[Event]:
     """The proxy's events of this kind on the same link."""
     link = event.data.get("link")
-    found = observed(trace, kind, target=event.target)
-    return [e for e in found if link is not None and e.data.get("link") == link]
+    found = trace.by_link.get(link, ()) if isinstance(link, str) else ()
+    return [e for e in found if e.kind == kind and e.target == event.target and e.source != "app"]
 
 
 def was_refused(trace: Trace, event: Event, target: str) -> bool:

@@ -74,10 +74,9 @@ def a_replica_served(trace: Trace) -> Result:
             until_ns = _ready_until_ns(trace, answer)
             meanwhile = answer.mono_ns <= died[-1].mono_ns and until_ns >= died[0].mono_ns
             if answer.replica != number and meanwhile:
-                return holds(
-                    f"replica {answer.replica} was ready while replica {number} looped",
-                    [answer, *died],
-                )
+                old = answer.replica not in trace.replicas()
+                who = "the old revision" if old else f"replica {answer.replica}"
+                return holds(f"{who} was ready while replica {number} looped", [answer, *died])
     if not observed(trace, "ready.answered", "port.watched"):
         return saw_nothing("nobody asked any replica whether it was ready")
     looping = ", ".join(map(str, loops))

@@ -79,12 +79,18 @@ class Trace:
     events: tuple[Event, ...]
     torn_line: bool = False
     by_kind: Mapping[str, tuple[Event, ...]] = field(init=False)
+    by_link: Mapping[str, tuple[Event, ...]] = field(init=False)
 
     def __post_init__(self) -> None:
-        groups: dict[str, list[Event]] = {}
+        kinds: dict[str, list[Event]] = {}
+        links: dict[str, list[Event]] = {}
         for event in self.events:
-            groups.setdefault(event.kind, []).append(event)
-        object.__setattr__(self, "by_kind", {kind: tuple(found) for kind, found in groups.items()})
+            kinds.setdefault(event.kind, []).append(event)
+            link = event.data.get("link")
+            if isinstance(link, str):
+                links.setdefault(link, []).append(event)
+        for name, groups in (("by_kind", kinds), ("by_link", links)):
+            object.__setattr__(self, name, {key: tuple(found) for key, found in groups.items()})
 
     def of(
         self,

@@ -192,7 +192,7 @@ CASES = [
         holds={
             "the old revision served while two replicas looped": (
                 SLOTS,
-                "replica 4 was ready while replica 2 looped",
+                "the old revision was ready while replica 2 looped",
             ),
             "another replica served while two looped": (
                 without(SLOTS, "ready.answered", replica=4),
