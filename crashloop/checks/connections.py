@@ -48,7 +48,8 @@ def was_refused(trace: Trace, event: Event, target: str) -> bool:
 
     A line without an address has the one with which its phase began.
     """
-    if not any(error.get("errno") in _REFUSED_ERRNOS for error in errors_of(event.data)):
+    errnos = [error.get("errno") for error in errors_of(event.data)]
+    if not any(isinstance(number, int) and number in _REFUSED_ERRNOS for number in errnos):
         return False
     begun = phase_started(trace, event)
     address = event.data.get("address") or (begun.data.get("address") if begun else None)

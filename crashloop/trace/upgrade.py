@@ -127,7 +127,7 @@ def _ready(data: Mapping[str, Any]) -> dict[str, Any]:
     states = phases if isinstance(phases, dict) else {}
     state, status = states.get(PHASE), data.get("status")
     served = status == "ready" and state is None
-    served |= status in {"ready", "degraded"} and state == "complete"
+    served |= status in ("ready", "degraded") and state == "complete"
     answer = {"status": status} if status else {}
     answer |= {f"phases.{name}": word for name, word in states.items()}
     rest = {name: data[name] for name in ("status_code", "error") if name in data}

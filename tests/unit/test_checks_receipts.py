@@ -59,7 +59,7 @@ def black_hole(*, of_session: int) -> Trace:
     return planned(trace, receipt=SYN, kind="black_hole")
 
 
-def refusing(*, errno: int = 111, address: str = DATABASE, checked: str = "refused") -> Trace:
+def refusing(*, errno: Any = 111, address: str = DATABASE, checked: str = "refused") -> Trace:
     """Refusals, with the gate proven shut by the harness's own connect()."""
     trace = without(REPRODUCTION, "link.held", "link.released")
     injected = one(trace, "fault.injected")
@@ -287,6 +287,7 @@ CASES = [
                 "no kernel receipt",
             ),
             "another errno is not": (refusing(errno=2), "no client receipt"),
+            "an errno that is no number is not": (refusing(errno=[111]), "no client receipt"),
             "a refusal at another address is not": (
                 refusing(address="tcp:127.0.0.1:5432"),
                 "no client receipt",

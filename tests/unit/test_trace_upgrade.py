@@ -95,6 +95,19 @@ def test_a_degraded_answer_is_not_ready_until_the_database_is_there() -> None:
     assert answers[0].data["answer"]["phases.database"] == "degraded"
 
 
+@pytest.mark.parametrize("wrong", [[], {}, 3, None])
+def test_an_answer_that_cannot_be_read_is_not_ready(wrong: object) -> None:
+    first, *rest = recorded("control").splitlines()
+    lines = [first]
+    for line in rest:
+        event = json.loads(line)
+        if event["kind"] == "probe.answered":
+            event["data"]["status"] = wrong
+        lines.append(json.dumps(event).encode())
+    answers = read(b"\n".join(lines) + b"\n").of("ready.answered")
+    assert [e.data["ready"] for e in answers] == [False]
+
+
 TAMPERED: dict[str, Any] = {
     "a requirement less": {"require": []},
     "another number of deaths": {"expect": [{"check": "no_death", "params": {}}]},
