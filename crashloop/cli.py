@@ -48,11 +48,7 @@ Params = Annotated[
 ]
 Scale = Annotated[
     float | None,
-    typer.Option(
-        "--time-scale",
-        metavar="N",
-        help="Run N times faster.  [dim]default: the incident's own, mostly 20[/dim]",
-    ),
+    typer.Option("--time-scale", metavar="N", help="Run N times faster than it happened."),
 ]
 RealTime = Annotated[bool, typer.Option("--real-time", help="Run in real time: a time scale of 1.")]
 Seed = Annotated[
@@ -134,7 +130,6 @@ def incidents(
 @app.command(
     epilog=_examples(
         "crashloop reproduce issue-1278",
-        "crashloop reproduce issue-1278 -p limit_s=25 -p transport=tcp",
         "crashloop reproduce issue-1278 -p replicas=3 -p platform=docker:on-failure:6",
         "crashloop reproduce issue-1278 --role remedy --seed 7",
         "crashloop reproduce issue-1278 --engine docker",

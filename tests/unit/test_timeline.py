@@ -3,176 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import pytest
-from memory_recorder import recorder
+from watched_run import AFTER_90_S, READY, THIRD_DEATH, Run, watched_run
 
-from crashloop import timeline
-from crashloop.clock import TimeScale
 from crashloop.errors import HarnessError
-from crashloop.faults import plan
-from crashloop.model import Life, Moment, Trigger
-from crashloop.timeline import Timeline
+from crashloop.model import Moment, Trigger
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-
     from crashloop.proxy.faults import Fault
-    from crashloop.trace.event import Event
-
-NEVER = Moment(on="never")
-READY = Moment(on="lab.ready")
-THIRD_DEATH = Moment(on="process.exited", where={"attempt": 3})
-AFTER_90_S = Moment(on="phase.started", where={"phase": "database"}, after_s=90.0)
-
-
-@dataclass(slots=True)
-class Timer:
-    due_s: float
-    fire: Callable[[], None]
-    cancelled: bool = False
-
-    def cancel(self) -> None:
-        self.cancelled = True
-
-
-@dataclass(slots=True)
-class Clock:
-    """Replaces the loop of the countdowns and the time of events."""
-
-    now_s: float = 0.0
-    timers: list[Timer] = field(default_factory=list)
-
-    def monotonic_ns(self) -> int:
-        return round(self.now_s * 1e9)
-
-    time_ns = monotonic_ns
-
-    def call_later(self, delay_s: float, fire: Callable[[], None]) -> Timer:
-        self.timers.append(Timer(due_s=self.now_s + delay_s, fire=fire))
-        return self.timers[-1]
-
-    def advance(self, seconds: float) -> None:
-        self.now_s += seconds
-        for timer in self.timers:
-            if timer.due_s <= self.now_s and not timer.cancelled:
-                timer.cancel()
-                timer.fire()
-
-
-class Injections:
-    """Ports with one path, which records what it was asked for once `may_act` is set."""
-
-    def __init__(self) -> None:
-        self.done: list[str] = []
-        self.asked = asyncio.Event()
-        self.may_act = asyncio.Event()
-        self.may_act.set()
-
-    def path(self, target: str) -> Injections:
-        assert target == "postgres"
-        return self
-
-    async def inject(self, fault_id: str, fault: Fault) -> None:
-        await self._note(f"inject {fault_id} {type(fault).__name__}")
-
-    async def heal(self, fault_id: str) -> None:
-        await self._note(f"heal {fault_id}")
-
-    async def _note(self, what: str) -> None:
-        self.asked.set()
-        await self.may_act.wait()
-        self.done.append(what)
-
-
-class Run:
-    """A run's events, which a timeline with one fault watches.
-
-    Each step waits until the timeline has done what the step made due, if it may act.
-    """
-
-    def __init__(self, clock: Clock) -> None:
-        self.recorder = recorder()
-        self.injector = Injections()
-        self._clock = clock
-
-    @asynccontextmanager
-    async def watched(
-        self,
-        inject: Moment,
-        *heal: Moment | Trigger,
-        factor: float = 20.0,
-        plugged: bool = True,
-        each_life: bool = False,
-    ) -> AsyncIterator[Timeline]:
-        fault = plan(
-            name="f",
-            target="postgres",
-            kind="hold",
-            inject=Trigger(first_of=(inject,)),
-            heal=Trigger(first_of=heal or (NEVER,)),
-        )
-        self.timeline = Timeline(
-            [replace(fault, each_life=each_life)],
-            ports=cast("Any", self.injector),
-            recorder=self.recorder,
-            scale=TimeScale(factor=factor),
-            plugged=plugged,
-        )
-        self.task = asyncio.create_task(self.timeline.run())
-        try:
-            yield self.timeline
-        finally:
-            self.task.cancel()
-            await asyncio.gather(self.task, return_exceptions=True)
-
-    async def ready(self) -> Event:
-        return await self._step(self.recorder.emit("harness", "lab.ready"))
-
-    async def exited(self, attempt: int, *, replica: int = 1) -> Event:
-        life = Life(replica, attempt)
-        return await self._step(self.recorder.emit("supervisor", "process.exited", life=life))
-
-    async def started(self, attempt: int, phase: str = "database", *, replica: int = 1) -> Event:
-        data, life = {"phase": phase}, Life(replica, attempt)
-        return await self._step(self.recorder.emit("app", "phase.started", data, life=life))
-
-    async def passes(self, seconds: float) -> None:
-        self._clock.advance(seconds)
-        await self.timeline.settled()
-
-    async def _step(self, event: Event) -> Event:
-        if self.injector.may_act.is_set():
-            await self.timeline.settled()
-        return event
-
-    @property
-    def is_on(self) -> bool:
-        """Whether the fault is injected and not yet healed; each happens once at most."""
-        assert self.injector.done in ([], ["inject f Hold"], ["inject f Hold", "heal f"])
-        return len(self.injector.done) == 1
-
-    @property
-    def is_healed(self) -> bool:
-        return not self.is_on and bool(self.injector.done)
-
-    def last(self, kind: str) -> dict[str, object]:
-        (event,) = (event for event in self.recorder.events if event.kind == kind)
-        return dict(event.data)
 
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> Run:
-    clock = Clock()
-    loop = SimpleNamespace(Queue=asyncio.Queue, get_running_loop=lambda: clock)
-    monkeypatch.setattr(timeline, "asyncio", loop)
-    monkeypatch.setattr(timeline, "time", clock)
-    monkeypatch.setattr("crashloop.trace.recorder.time", clock)
-    return Run(clock)
+    return watched_run(monkeypatch)
 
 
 async def test_a_fault_is_injected_once_at_its_first_moment(run: Run) -> None:
