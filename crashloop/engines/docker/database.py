@@ -15,18 +15,19 @@ from crashloop.engines.docker.container_log import ContainerLog
 from crashloop.engines.docker.server_container import ServerContainer
 from crashloop.engines.docker.threads import blocking
 from crashloop.engines.inspector import QUERY_BOUND_S, Inspector
-from crashloop.engines.postgres_log import PREFIX, ErrorLog
+from crashloop.engines.postgres_log import PREFIX
 from crashloop.engines.postgres_settings import postgres_settings
 from crashloop.engines.process import finish
 from crashloop.engines.template import DATABASE, ROLE, SUPERUSER
 from crashloop.errors import HarnessError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Mapping
 
+    from crashloop.engines.docker.database_errors import DatabaseErrors
     from crashloop.engines.docker.interference import Interference
     from crashloop.engines.docker.project import Project
-    from crashloop.model import Life, Value
+    from crashloop.model import Value
     from crashloop.trace.recorder import Recorder
 
 PORT = 5432
@@ -53,9 +54,8 @@ _NOT_YET = (
 class Database:
     """The run's Postgres, as the official image runs it: first `start`, then `ready`.
 
-    The app gets a role that owns its database and may do nothing else. Each error in the server's
-    log becomes a `database.error`, but for those of the harness: `find` looks a client up and
-    raises KeyError unless it came through the path; its life is None if it is the baseline's.
+    The app gets a role that owns its database and may do nothing else. `errors` is given every
+    line of the server's log.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Database:
         settings: Mapping[str, Value],
         recorder: Recorder,
         interference: Interference,
-        find: Callable[[str], Awaitable[Life | None]],
+        errors: DatabaseErrors,
     ) -> None:
         self.app_password = secrets.token_hex(16)
         self.superuser_password = secrets.token_hex(16)
@@ -77,10 +77,7 @@ class Database:
         self._settings = _SETTINGS | postgres_settings(settings)
         self._recorder = recorder
         self._interference = interference
-        self._find = find
-        self._errors = ErrorLog(self._on_error)
-        self._recording: set[asyncio.Future[None]] = set()
-        self._at_ns = 0
+        self._errors = errors
         self._mark = ""
         self._marked = asyncio.Event()
 
@@ -124,7 +121,7 @@ class Database:
             async with asyncio.timeout(LOG_BOUND_S):
                 await self.inspector.ask(f"do $$ begin raise log '{self._mark}'; end $$")
                 await self._marked.wait()
-                await asyncio.gather(*self._recording)
+                await self._errors.settle()
         except TimeoutError:
             raise HarnessError(
                 f"Docker did not give the log of Postgres within {LOG_BOUND_S:g} s",
@@ -133,9 +130,7 @@ class Database:
 
     async def close(self) -> None:
         """Close the harness's connection; the container is removed with its project."""
-        for task in self._recording:
-            task.cancel()
-        await asyncio.gather(*self._recording, return_exceptions=True)
+        await self._errors.close()
         await self.inspector.close()
 
     @contextlib.asynccontextmanager
@@ -249,23 +244,9 @@ class Database:
         )
 
     def _on_line(self, text: str, at_ns: int) -> None:
-        self._at_ns = at_ns
-        self._errors.line(text)
+        self._errors.line(text, at_ns)
         if self._mark and self._mark in text:
             self._marked.set()
-
-    def _on_error(self, kind: str, data: Mapping[str, Any]) -> None:
-        task = asyncio.ensure_future(self._record(kind, data, self._at_ns))
-        self._recording.add(task)
-
-    async def _record(self, kind: str, data: Mapping[str, Any], at_ns: int) -> None:
-        life = None
-        if client := data.get("client"):
-            try:
-                life = await self._find(client)
-            except KeyError:
-                return
-        self._recorder.emit("database", kind, data, life=life, target=POSTGRES, mono_ns=at_ns)
 
     def _emit(self, kind: str, **data: Any) -> None:
         self._recorder.emit("database", kind, data, target=POSTGRES)

@@ -10,6 +10,7 @@ from crashloop.engines import baseline
 from crashloop.engines.docker.cache import Cache
 from crashloop.engines.docker.capability import POSTGRES, REDIS, maker, makers
 from crashloop.engines.docker.database import PORT, Database
+from crashloop.engines.docker.database_errors import DatabaseErrors
 from crashloop.engines.docker.faults import MadeByParts, ToxiproxyFaults
 from crashloop.engines.docker.path import POSTGRES_PORT, REDIS_PORT, Paths
 from crashloop.engines.docker.threads import blocking
@@ -55,7 +56,7 @@ class Servers:
             settings=planned[POSTGRES].settings,
             recorder=setup.recorder,
             interference=interference,
-            find=self._find,
+            errors=DatabaseErrors(setup.recorder, find=self._find),
         )
         self.cache = (
             Cache(

@@ -1,0 +1,104 @@
+"""Errors in Postgres' log on Docker: whose they are, and which are the harness's own."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from docker_cases import recorder
+
+from crashloop.engines.docker.database_errors import DatabaseErrors
+from crashloop.errors import HarnessError
+from crashloop.model import Life
+
+STAMP = "2026-01-01 12:00:00.000 UTC [77]"
+APP, BASELINE, HARNESS = "172.19.0.3(50000)", "172.19.0.3(50001)", "172.19.0.1(60000)"
+LIVES = {"172.19.0.3:50000": Life(2, 1), "172.19.0.3:50001": None}
+
+
+def refused(client: str) -> str:
+    return f"{STAMP} 53300 {client} app@app FATAL:  sorry, too many clients already"
+
+
+class Log:
+    """The log of a run; `recorded` are the events that its lines became."""
+
+    def __init__(self) -> None:
+        self._recorder = recorder()
+        self.known = asyncio.Event()
+        self.known.set()
+        self.errors = DatabaseErrors(self._recorder, find=self._find)
+        self.recorded = self._recorder.events
+
+    async def _find(self, client: str) -> Life | None:
+        await self.known.wait()
+        return LIVES[client]
+
+
+@pytest.mark.parametrize(("client", "life"), [(APP, Life(2, 1)), (BASELINE, None)])
+async def test_an_error_is_of_the_life_whose_link_the_client_is(
+    client: str, life: Life | None
+) -> None:
+    log = Log()
+
+    log.errors.line(refused(client), 17)
+    await log.errors.settle()
+
+    (event,) = log.recorded
+    assert (event.kind, event.source, event.target) == ("database.error", "database", "postgres")
+    assert (event.life, event.mono_ns, event.data["sqlstate"]) == (life, 17, "53300")
+
+
+async def test_an_error_of_a_client_that_did_not_come_through_the_path_is_the_harnesss_own() -> (
+    None
+):
+    log = Log()
+
+    log.errors.line(refused(HARNESS), 17)
+    await log.errors.settle()
+
+    assert log.recorded == []
+
+
+async def test_an_error_of_the_server_itself_has_no_client() -> None:
+    log = Log()
+
+    log.errors.line(f"{STAMP} XX000 PANIC:  could not write", 17)
+    await log.errors.settle()
+
+    assert [(e.life, e.data["sqlstate"]) for e in log.recorded] == [(None, "XX000")]
+
+
+async def test_an_error_whose_link_is_not_known_yet_waits_for_it_and_keeps_its_instant() -> None:
+    log = Log()
+    log.known.clear()
+    log.errors.line(refused(APP), 17)
+    settling = asyncio.ensure_future(log.errors.settle())
+    await asyncio.sleep(0)
+    assert log.recorded == []
+
+    log.known.set()
+    await settling
+
+    assert [(e.life, e.mono_ns) for e in log.recorded] == [(Life(2, 1), 17)]
+
+
+async def test_a_witness_that_has_missed_something_is_not_passed_over() -> None:
+    async def find(client: str) -> Life | None:
+        raise HarnessError(f"3 segments were not read: {client}")
+
+    errors = DatabaseErrors(recorder(), find=find)
+    errors.line(refused(APP), 17)
+
+    with pytest.raises(HarnessError, match="not read"):
+        await errors.settle()
+
+
+async def test_nothing_is_recorded_after_the_end() -> None:
+    log = Log()
+    log.known.clear()
+    log.errors.line(refused(APP), 17)
+
+    await log.errors.close()
+
+    assert log.recorded == []
