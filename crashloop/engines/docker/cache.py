@@ -16,108 +16,85 @@ from crashloop.errors import HarnessError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from crashloop.engines.docker.interference import Interference
     from crashloop.engines.docker.project import Project
     from crashloop.trace.recorder import Recorder
 
 BOUND_S = 10.0
 ASK_EVERY_S = 0.02
-
-KEYS = 12_000
-KEY_LOAD_DELAY_US = 50_000
-"""Redis sleeps this long for each key that it loads: 600 s for all of them.
-
-Between two keys it answers its clients, so an answer takes no longer either.
-"""
-SETTINGS = {
-    "rdbcompression": "no",
-    "loading-process-events-interval-bytes": "1024",
-    "key-load-delay": str(KEY_LOAD_DELAY_US),
-}
-FILL = "for i = 1, %d do redis.call('set', 'crashloop:' .. i, string.rep('x', 1024)) end"
-CLEAR = "for i = 1, %d do redis.call('unlink', 'crashloop:' .. i) end"
+DEBUG = ("--enable-debug-command", "yes")  # needs Redis 7
+# Loading takes 25 ms for each key of a database of the harness's own, so 500 s at most. Between two
+# keys Redis answers its clients: each has more bytes than it reads without looking at them.
+PREPARE = (
+    ("config", "set", "rdbcompression", "no"),
+    ("config", "set", "loading-process-events-interval-bytes", "1024"),
+    ("config", "set", "key-load-delay", "25000"),
+    (
+        "eval",
+        "redis.call('select', 16) for i = 1, 20000 do redis.call('set', i, ARGV[1]) end",
+        *("0", "x" * 1100),
+    ),
+)
+LOAD_AT_ONCE = ("config", "set", "key-load-delay", "0")
+CLEAR = ("eval", "redis.call('select', 16) redis.call('flushdb', 'async')", "0")
 
 
 class Cache:
-    """The run's Redis. `may_load`: a fault will call `loading`, which needs Redis 7."""
+    """The run's Redis. `may_load`: a fault will call `loading`."""
 
-    def __init__(
-        self,
-        project: Project,
-        image: str,
-        *,
-        recorder: Recorder,
-        interference: Interference,
-        may_load: bool,
-    ) -> None:
+    def __init__(self, project: Project, image: str, *, recorder: Recorder, may_load: bool) -> None:
         self._container: ServerContainer
         self._project = project
         self._image = image
         self._recorder = recorder
-        self._interference = interference
-        self._options = ("--enable-debug-command", "yes") if may_load else ()
+        self._options = ("--databases", "17", *(DEBUG if may_load else ()))
 
     def start(self, network: Any) -> None:
         """Start the container on `network`. Blocking."""
         command = ["redis-server", "--save", "", *self._options]
         container = self._project.container(REDIS, self._image, network=network, command=command)
-        address = self._project.start(container, network)
-        self._container = ServerContainer(
-            self._project.daemon,
-            self._interference,
-            role=REDIS,
-            identity=str(container.get_container_id()),
-            address=address,
-        )
+        self._container = ServerContainer(self._project, container, network, role=REDIS)
 
     @contextlib.asynccontextmanager
     async def loading(self) -> AsyncIterator[None]:
-        """While entered, it loads its dataset and answers every command with -LOADING.
+        """While entered, it answers -LOADING: it saves its data, and loads them again slowly.
 
-        It saves what it has and loads it again, slowly; no connection is closed. Emits
-        `cache.loading` and `cache.loaded`, each as INFO says. Raises HarnessError if it has
-        loaded before it should.
+        Its connections stay open. Emits `cache.loading` and `cache.loaded`, with what it answered
+        to PING. Raises HarnessError if it has loaded its data before the heal.
         """
-        await self._ask("eval", FILL % KEYS, "0")
-        for name, value in SETTINGS.items():
-            await self._ask("config", "set", name, value)
+        for command in PREPARE:
+            await self._ask(*command)
         reloading = asyncio.ensure_future(self._ask("debug", "reload"))
         try:
-            await self._until(is_loading=True)
-            self._emit("cache.loading")
+            self._emit("cache.loading", said=await self._says("LOADING"))
             yield
-            if not await self._is_loading():
-                raise HarnessError(
-                    "Redis has loaded its dataset before the fault's heal",
-                    hint="heal the fault earlier, or run it at another time scale",
-                )
         finally:
-            await finish(self._load(reloading))
+            await finish(self._end_loading(reloading))
 
-    async def _load(self, reloading: asyncio.Future[str]) -> None:
-        await self._ask("config", "set", "key-load-delay", "0")
+    async def _end_loading(self, reloading: asyncio.Future[str]) -> None:
+        was_held = not reloading.done()
+        await self._ask(*LOAD_AT_ONCE)
         await reloading
-        await self._until(is_loading=False)
-        self._emit("cache.loaded")
-        await self._ask("eval", CLEAR % KEYS, "0")
+        self._emit("cache.loaded", said=await self._says("PONG"))
+        await self._ask(*CLEAR)
+        if not was_held:
+            raise HarnessError(
+                "Redis had loaded its data before the heal",
+                hint="heal the fault earlier; it can be held for 500 s of wall time",
+            )
 
-    async def _until(self, *, is_loading: bool) -> None:
+    async def _says(self, wanted: str) -> str:
         until_s = time.monotonic() + BOUND_S
-        while await self._is_loading() is not is_loading:
+        while not (said := await self._ask("ping")).startswith(wanted):
             if time.monotonic() > until_s:
-                what = "load its dataset" if is_loading else "finish loading its dataset"
                 raise HarnessError(
-                    f"Redis ({self._image}) did not {what} within {BOUND_S:g} s",
+                    f"Redis ({self._image}) should answer PING with {wanted}, but: {said}",
                     hint="see redis.log in the artifacts",
                 )
             await asyncio.sleep(ASK_EVERY_S)
-
-    async def _is_loading(self) -> bool:
-        return "loading:1" in (await self._ask("info", "persistence")).split()
+        return said
 
     async def _ask(self, *command: str) -> str:
-        """Its answer to a command; HarnessError if that is an error."""
-        return await blocking(self._container.run, "redis-cli", "-e", *command)
+        return await blocking(self._container.run, "redis-cli", *command)
 
-    def _emit(self, kind: str) -> None:
-        self._recorder.emit("cache", kind, {}, target=REDIS)
+    def _emit(self, kind: str, **data: Any) -> None:
+        self._recorder.emit("cache", kind, data, target=REDIS)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from crashloop.errors import CapabilityError
+from crashloop.engines.postgres_settings import postgres_settings
+from crashloop.errors import CapabilityError, UsageError
 from crashloop.model import Transport
 from crashloop.proxy.faults import KINDS
 
@@ -42,7 +43,10 @@ DOCKERS_PLATFORM = "docker"
 
 
 def require_possible(scenario: Scenario) -> None:
-    """Raise CapabilityError for a dependency or a fault that this engine does not have."""
+    """Raise CapabilityError for a dependency or a fault that this engine does not have.
+
+    Raises UsageError for settings that a dependency cannot have.
+    """
     if POSTGRES not in {each.kind for each in scenario.dependencies}:
         raise CapabilityError("the Docker engine needs a Postgres", hint="use --engine local")
     for dependency in scenario.dependencies:
@@ -50,6 +54,13 @@ def require_possible(scenario: Scenario) -> None:
             raise CapabilityError(
                 f"the Docker engine has no {dependency.kind} over {dependency.transport}",
                 hint="use --engine local",
+            )
+        if dependency.kind == POSTGRES:
+            postgres_settings(dependency.settings)
+        elif dependency.settings:
+            raise UsageError(
+                f"a scenario cannot set {', '.join(dependency.settings)} of Redis",
+                hint="it can set nothing of it",
             )
     for fault in scenario.faults:
         if fault.kind in KINDS:

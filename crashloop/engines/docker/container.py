@@ -3,164 +3,208 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import docker.errors
 
 from crashloop.clock import NS_PER_S
+from crashloop.engines.docker.app_container import PORT
 from crashloop.engines.docker.container_log import ContainerLog
 from crashloop.engines.docker.daemon import sdk_errors
 from crashloop.engines.output import AppOutput
 from crashloop.model import Life
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    import signal
+    from collections.abc import Callable, Sequence
 
-    from crashloop.engines.docker.daemon import Daemon
+    from crashloop.engines.base import Setup
     from crashloop.engines.docker.events import ContainerEvent
-    from crashloop.engines.docker.interference import Interference
-    from crashloop.trace.recorder import Recorder
+    from crashloop.engines.docker.project import Project
+    from crashloop.supervisor.life import LifeProcess
 
 STOP_BOUND_S = 3
+COMMAND_BOUND_S = 10
 NOT_RUNNING = 409  # conflict
 
 
-@dataclass(slots=True, kw_only=True)
-class ContainerLife:
-    """One life of a replica's container.
-
-    `address`, `pid` and `restart_count` are from Docker; None if this life had ended before
-    Docker was asked.
-    """
-
-    life: Life
-    address: tuple[str, int] | None
-    pid: int | None
-    restart_count: int | None
-    started_ns: int
-    log: ContainerLog
-    output: AppOutput
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Watch:
-    """What the containers of a run's replicas have in common.
-
-    `several`: the run has several instances, which the names of their logs say.
-    """
-
-    daemon: Daemon
-    recorder: Recorder
-    artifacts: Path
-    interference: Interference
-    port: int
-    several: bool
-
-
 class AppContainer:
-    """The container of one replica, created but not started. `lives` grows with each start.
+    """The container of one replica, created but not started.
 
-    `events` are the container's, for whoever runs it; `wake` puts a None among them.
+    `lives` grows with each start. `events` are the container's, in their order; a None among them
+    ends a wait for the next life.
     """
 
-    def __init__(self, watch: Watch, *, replica: int, role: str, identity: str) -> None:
+    def __init__(
+        self, project: Project, setup: Setup, *, replica: int, role: str, identity: str
+    ) -> None:
         self.lives: list[ContainerLife] = []
         self.events: asyncio.Queue[ContainerEvent | None] = asyncio.Queue()
-        self.watch = watch
-        self.replica = replica
-        self.id = identity
+        self.recorder = setup.recorder
+        self._id = identity
+        self._project = project
+        self._api = project.daemon.api
+        self._setup = setup
+        self._replica = replica
         self._role = role
         self._died_ns = 0
 
-    @property
-    def is_up(self) -> bool:
-        """Whether its last life has not ended."""
-        return bool(self.lives) and not self.lives[-1].ended.is_set()
-
-    def wake(self) -> None:
-        """Let whoever waits for an event look whether there is a reason to wait."""
-        self.events.put_nowait(None)
-
     async def start(self) -> None:
         """Start it, or start it again."""
-        await self._ask("started", self.watch.daemon.api.start, self.id)
+        await self._ask("started", self._api.start, self._id)
 
     async def stop(self) -> None:
         """Send SIGTERM, then SIGKILL after 3 s; Docker does not restart what was stopped."""
-        with self.watch.interference.ours(self._role):
-            await self._ask("stopped", self.watch.daemon.api.stop, self.id, timeout=STOP_BOUND_S)
+        with self._project.interference.ours(self._role):
+            await self._ask("stopped", self._api.stop, self._id, timeout=STOP_BOUND_S)
 
-    async def signal(self, number: int) -> bool:
+    async def signal(self, number: signal.Signals) -> bool:
         """Send a signal to its first process; False if it has ended."""
 
         def kill() -> bool:
             try:
-                self.watch.daemon.api.kill(self.id, signal=int(number))
+                self._api.kill(self._id, signal=int(number))
             except docker.errors.APIError as error:
                 if error.status_code != NOT_RUNNING:
                     raise
                 return False
             return True
 
-        with self.watch.interference.ours(self._role):
+        with self._project.interference.ours(self._role):
             return bool(await self._ask("sent a signal", kill))
+
+    async def run(self, command: Sequence[str]) -> int:
+        """Run a command in it; its exit status, 137 after 10 s."""
+
+        def run() -> int:
+            words = ["timeout", "-s", "KILL", str(COMMAND_BOUND_S), *command]
+            made = self._api.exec_create(self._id, words)
+            self._api.exec_start(made["Id"])
+            return int(self._api.exec_inspect(made["Id"])["ExitCode"])
+
+        return int(await self._ask("given a command", run))
 
     async def inspect(self) -> dict[str, Any]:
         """The container as Docker shows it."""
-        found: dict[str, Any] = await self._ask(
-            "inspected", self.watch.daemon.api.inspect_container, self.id
-        )
+        found: dict[str, Any] = await self._ask("inspected", self._api.inspect_container, self._id)
         return found
 
-    async def began(self, event: ContainerEvent, *, restarts: int | None) -> ContainerLife:
-        """The life that began with this event.
+    async def next_life(self, *, is_counted: bool = False) -> ContainerLife | None:
+        """Wait for the next start; returns the life that began with it.
 
-        `restarts`: Docker's own count of restarts for this life; None where it restarts nothing.
+        `is_counted`: Docker restarts the container, and counts its restarts.
         """
-        life = Life(self.replica, len(self.lives) + 1)
+        while (begun := await self.events.get()) is not None and begun.action != "start":
+            pass
+        if begun is None:
+            return None
+        life = Life(self._replica, len(self.lives) + 1)
+        several = self._setup.scenario.replicas.several
         output = AppOutput(
-            self.watch.recorder,
+            self.recorder,
             life=life,
-            path=self.watch.artifacts / life.log_name(several=self.watch.several),
-            started_ns=event.mono_ns,
+            path=self._setup.artifacts / life.log_name(several=several),
+            started_ns=begun.mono_ns,
         )
         seen = await self.inspect()
-        # If the container has died and restarted meanwhile, this is the next life already.
-        count = int(seen["RestartCount"])
-        is_this = seen["State"]["Running"] and restarts in {None, count}
-        its = ContainerLife(
-            life=life,
-            address=address_of(seen, self.watch.port) if is_this else None,
-            pid=int(seen["State"]["Pid"]) if is_this else None,
-            restart_count=count if is_this and restarts is not None else None,
-            started_ns=event.mono_ns,
-            log=ContainerLog(
-                self.watch.daemon, self.id, since_ns=self._died_ns, on_line=output.line
-            ),
-            output=output,
+        self.lives.append(
+            ContainerLife(
+                self,
+                begun,
+                life=life,
+                # If it has died and restarted meanwhile, this is the next life already.
+                seen=seen if not is_counted or seen["RestartCount"] == len(self.lives) else None,
+                output=output,
+                log=ContainerLog(
+                    self._project.daemon, self._id, since_ns=self._died_ns, on_line=output.line
+                ),
+            )
         )
-        self.lives.append(its)
-        return its
+        return self.lives[-1]
 
-    async def died(self, event: ContainerEvent) -> float:
-        """Read the rest of the last life's output; returns how long it ran, in wall seconds."""
-        last = self.lives[-1]
-        await last.log.ended()
-        last.output.close()
-        self._died_ns = event.time_ns
-        return (event.mono_ns - last.started_ns) / NS_PER_S
-
-    def close(self) -> None:
-        """Stop recording its lives: when a run has failed, one may still be running."""
-        for each in self.lives:
-            each.output.close()
+    async def death(self) -> ContainerEvent:
+        """Wait for the next death."""
+        while (died := await self.events.get()) is None or died.action != "die":
+            pass
+        self._died_ns = died.time_ns
+        return died
 
     async def _ask(self, done: str, call: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
         with sdk_errors(f"the container {self._role} could not be {done}"):
             return await asyncio.to_thread(call, *arguments, **more)
+
+
+class ContainerLife:
+    """One life of a replica's container, for whoever runs it: a `supervisor.life.LifeProcess`.
+
+    `address`, `pid` and `restart_count` are from Docker; None if this life had ended before
+    Docker was asked. `died` is its end.
+    """
+
+    def __init__(
+        self,
+        container: AppContainer,
+        begun: ContainerEvent,
+        *,
+        life: Life,
+        seen: dict[str, Any] | None,
+        output: AppOutput,
+        log: ContainerLog,
+    ) -> None:
+        is_this = seen is not None and seen["State"]["Running"]
+        self.life = life
+        self.begun = begun
+        self.died: ContainerEvent
+        self.address = address_of(seen, PORT) if seen and is_this else None
+        self.pid = int(seen["State"]["Pid"]) if seen and is_this else None
+        self.restart_count = int(seen["RestartCount"]) if seen and is_this else None
+        self.started_ns = begun.mono_ns
+        self.ended = asyncio.Event()
+        self.log = log
+        self.output = output
+        self._container = container
+        self.exited = asyncio.ensure_future(self._until_exit())
+
+    @property
+    def run_s(self) -> float:
+        """How long it ran, in wall seconds."""
+        return (self.died.mono_ns - self.started_ns) / NS_PER_S
+
+    async def wait(self) -> int:
+        """Docker's exit code, once the output is read: 128 and its number for a signal."""
+        return await asyncio.shield(self.exited)
+
+    async def signal(self, number: signal.Signals) -> bool:
+        """Send a signal to the app's first process; False if it has ended."""
+        return not self.exited.done() and await self._container.signal(number)
+
+    async def stop(self) -> None:
+        """SIGTERM, then SIGKILL after 3 s; nothing if it has ended."""
+        if not self.exited.done():
+            await self._container.stop()
+            await self.wait()
+
+    async def run_command(self, command: Sequence[str]) -> int:
+        """Run a command beside it; its exit status."""
+        return await self._container.run(command)
+
+    def close(self) -> None:
+        """Stop following it: when a run has failed, it may still be running."""
+        self.exited.cancel()
+        self.output.close()
+
+    async def _until_exit(self) -> int:
+        self.died = await self._container.death()
+        await self.log.ended()
+        self.output.close()
+        self.ended.set()
+        return self.died.exit_code or 0
+
+
+async def run_command(process: LifeProcess, command: Sequence[str]) -> int:
+    """Run a probe's command in the container of a life; its exit status, 137 after 10 s."""
+    assert isinstance(process, ContainerLife)
+    return await process.run_command(command)
 
 
 def address_of(seen: dict[str, Any], port: int) -> tuple[str, int] | None:

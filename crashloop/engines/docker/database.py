@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from crashloop.engines.docker.database_errors import DatabaseErrors
-    from crashloop.engines.docker.interference import Interference
     from crashloop.engines.docker.project import Project
     from crashloop.model import Value
     from crashloop.trace.recorder import Recorder
@@ -65,7 +64,6 @@ class Database:
         *,
         settings: Mapping[str, Value],
         recorder: Recorder,
-        interference: Interference,
         errors: DatabaseErrors,
     ) -> None:
         self.app_password = secrets.token_hex(16)
@@ -76,7 +74,6 @@ class Database:
         self._image = image
         self._settings = _SETTINGS | postgres_settings(settings)
         self._recorder = recorder
-        self._interference = interference
         self._errors = errors
         self._mark = ""
         self._marked = asyncio.Event()
@@ -95,14 +92,7 @@ class Database:
                 "POSTGRES_DB": DATABASE,
             },
         )
-        address = self._project.start(container, network)
-        self._container = ServerContainer(
-            self._project.daemon,
-            self._interference,
-            role=POSTGRES,
-            identity=str(container.get_container_id()),
-            address=address,
-        )
+        self._container = ServerContainer(self._project, container, network, role=POSTGRES)
 
     async def ready(self) -> None:
         """Wait until it answers, and create the app's role."""

@@ -11,22 +11,22 @@ from crashloop.engines.postgres_log import ErrorLog
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from crashloop.model import Life
+    from crashloop.engines.docker.path_events import PathEvents
     from crashloop.trace.recorder import Recorder
 
 
 class DatabaseErrors:
     """Records a `database.error` for each error in the log, but for those of the harness.
 
-    `find` looks a client up: its life, None if it is the baseline's; KeyError for a client that
-    did not come through the path, which is the harness itself.
+    `settle` waits until `path` has been told of all links.
     """
 
     def __init__(
-        self, recorder: Recorder, *, find: Callable[[str], Awaitable[Life | None]]
+        self, recorder: Recorder, path: PathEvents, *, settle: Callable[[], Awaitable[None]]
     ) -> None:
         self._recorder = recorder
-        self._find = find
+        self._path = path
+        self._settle = settle
         self._log = ErrorLog(self._on_error)
         self._recording: set[asyncio.Future[None]] = set()
         self._at_ns = 0
@@ -37,7 +37,7 @@ class DatabaseErrors:
         self._log.line(text)
 
     async def settle(self) -> None:
-        """Wait until the errors of all lines so far are recorded; raises what `find` raised."""
+        """Wait until the errors of all lines so far are recorded; raises what `settle` raised."""
         await asyncio.gather(*self._recording)
 
     async def close(self) -> None:
@@ -52,8 +52,8 @@ class DatabaseErrors:
     async def _record(self, kind: str, data: Mapping[str, Any], at_ns: int) -> None:
         life = None
         if client := data.get("client"):
-            try:
-                life = await self._find(client)
-            except KeyError:
+            await self._settle()
+            if not self._path.knows(client):
                 return
+            life = self._path.owner(client)
         self._recorder.emit("database", kind, data, life=life, target=POSTGRES, mono_ns=at_ns)

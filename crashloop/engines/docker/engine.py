@@ -21,23 +21,23 @@ from crashloop.engines.docker.capability import ENGINE_CAPABILITIES, POSTGRES, r
 from crashloop.engines.docker.daemon import connect
 from crashloop.engines.docker.events import Events
 from crashloop.engines.docker.images import Images, ready
-from crashloop.engines.docker.interference import Interference
 from crashloop.engines.docker.path_events import PathEvents
-from crashloop.engines.docker.ports import DockerPorts
 from crashloop.engines.docker.project import MAX_LOG_LINES, Project
 from crashloop.engines.docker.replicas import Replicas
 from crashloop.engines.docker.servers import Servers
 from crashloop.engines.docker.threads import blocking, in_loop
 from crashloop.engines.docker.watchdog import Watchdog
 from crashloop.engines.revisions import OldRevision
-from crashloop.errors import HarnessError, UsageError
+from crashloop.errors import CapabilityError, HarnessError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 
     from crashloop.engines.base import Attempt, ReplicaSet, Setup
+    from crashloop.engines.docker.cache import Cache
+    from crashloop.engines.docker.database import Database
     from crashloop.engines.docker.events import ContainerEvent
-    from crashloop.faults.ports import Ports
+    from crashloop.faults.ports import Path, Ports
     from crashloop.model import Life, Scenario
 
 
@@ -47,12 +47,10 @@ class DockerEngine:
     name: ClassVar[str] = "docker"
 
     def __init__(self, setup: Setup, *, project: Project, images: Images) -> None:
-        self.ports: Ports
         self._setup = setup
         self._recorder = setup.recorder
         self._project = project
-        self._interference = Interference()
-        self._replicas = Replicas(project, images.app_image, setup, interference=self._interference)
+        self._replicas = Replicas(project, images.app_image, setup)
         self._events = PathEvents(
             setup.scenario.dependency(POSTGRES).transport,
             setup.recorder,
@@ -64,7 +62,6 @@ class DockerEngine:
             images,
             setup,
             events=self._events,
-            interference=self._interference,
             create_app=self._replicas.create,
         )
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -118,6 +115,43 @@ class DockerEngine:
                 },
             )
             yield engine
+
+    @property
+    def ports(self) -> Ports:
+        """What faults act on: the engine's own methods."""
+        return self
+
+    def path(self, target: str) -> Path:
+        """The proxied path to a dependency."""
+        return self._servers.path(target)
+
+    def database(self, target: str) -> Database:
+        """A Postgres."""
+        assert target == POSTGRES, "a fault's target is of a kind that it acts on"
+        return self._servers.database
+
+    def cache(self, target: str) -> Cache:
+        """A Redis."""
+        if self._servers.cache is None:
+            raise CapabilityError(f"there is no {target} in this run")
+        return self._servers.cache
+
+    def revisions(self) -> OldRevision:
+        """The old revision's instances."""
+        return OldRevision(
+            self._setup.scenario,
+            start=self._replicas.start,
+            supervisor=lambda: self._replicas.supervisor,
+            sessions=self._sessions,
+            without_sessions=self._require_no_sessions,
+        )
+
+    def emit(self, source: str, kind: str, target: str, **data: Any) -> None:
+        """Record an event of a target, of the life whose link the field `client` names."""
+        life = (
+            self._events.owner(data["client"]) if self._events.knows(data.get("client")) else None
+        )
+        self._recorder.emit(source, kind, data, life=life, target=target)
 
     async def baseline(self) -> None:
         """Prove each path before any fault by using it as the app will."""
@@ -177,17 +211,6 @@ class DockerEngine:
         stack.callback(events.close)
         events.follow(self._on_event, self._on_events_end)
         await self._unless_broken(self._servers.start())
-        self.ports = DockerPorts(
-            self._recorder,
-            self._servers,
-            OldRevision(
-                self._setup.scenario,
-                start=self._replicas.start,
-                supervisor=lambda: self._replicas.supervisor,
-                sessions=self._sessions,
-                without_sessions=self._require_no_sessions,
-            ),
-        )
         stack.push_async_exit(self._settle)
 
     async def _unless_broken(self, work: Coroutine[Any, Any, None]) -> None:
@@ -249,7 +272,7 @@ class DockerEngine:
             }
             kind = f"container.{event.action}"
             self._recorder.emit("platform", kind, data, mono_ns=event.mono_ns)
-        if not self._ending and (what := self._interference.what(event, is_app=is_app)):
+        if not self._ending and (what := self._project.interference.what(event, is_app=is_app)):
             self._break(f"the container {event.role} {what} during the run")
 
     def _on_events_end(self, why: str) -> None:

@@ -91,11 +91,12 @@ class PathEvents:
         elif self._transport is Transport.TCP:
             self._link_or_gate(kind, data, mono_ns)
 
-    def owner(self, client: str) -> Life | None:
-        """The life whose link reached Postgres most recently from this `host:port`.
+    def knows(self, client: str | None) -> bool:
+        """Whether a link reached Postgres from this `host:port`: the harness itself uses none."""
+        return client in self._clients
 
-        None if it was the baseline's; KeyError if no link did.
-        """
+    def owner(self, client: str) -> Life | None:
+        """The life whose link reached Postgres most recently from a `host:port` that it knows."""
         link = self._clients[client]
         return self.links.get(self._clients.get(link, link))
 

@@ -1,4 +1,4 @@
-"""Docker as the platform: it starts the app's containers, and restarts them by its own policy."""
+"""Docker as the platform: it starts a replica's container, and restarts it by its own policy."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from crashloop.platforms import step_of
 from crashloop.platforms.base import Exit, State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from crashloop.engines.base import Attempt
-    from crashloop.engines.docker.container import AppContainer
+    from crashloop.engines.docker.container import AppContainer, ContainerLife
     from crashloop.engines.docker.events import ContainerEvent
     from crashloop.model import Platform
 
@@ -33,128 +33,77 @@ class RestartedByDocker:
     def __init__(
         self, container: AppContainer, platform: Platform, on_attempt: Callable[[Attempt], None]
     ) -> None:
-        self.is_stopping = False
-        self._stopped_ns = 0
         self._container = container
-        self._on_attempt = on_attempt
+        self._recorder = container.recorder
         self._policy = platform.restart
         self._step = step_of(platform)
-        self._state = State()
-        self._why = ""
+        self._on_attempt = on_attempt
+        self._stopped_ns: int | None = None
 
     async def run(self) -> None:
         """Start the container; return when Docker has given up restarting it, or after `stop`."""
-        container = self._container
-        await container.start()
-        while True:
-            event = await container.events.get()
-            if event is None:
-                if container.is_up:  # a life that started during the stop: its end follows
-                    continue
+        await self._container.start()
+        state = State()
+        while (its := await self._container.next_life(is_counted=True)) is not None:
+            self._started(its)
+            status = await its.wait()
+            self._exited(its)
+            if self._stopped_ns is not None:
                 return
-            if event.action == "start":
-                await self._started(event)
-            elif event.action == "die":
-                restarts = await self._died(event)
-                if self.is_stopping or not (restarts or await self._restarts_after_all()):
-                    return
+            state, decision = self._step(state, Exit(status=status, run_s=its.run_s))
+            if not decision.restart and await self._gave_up(its, decision.reason):
+                return
 
     async def stop(self) -> None:
         """Send SIGTERM, then SIGKILL after 3 s; Docker does not restart what was stopped."""
         self._stopped_ns = time.monotonic_ns()
-        self.is_stopping = True
         await self._container.stop()
-        if not self._container.is_up:
-            self._container.wake()
+        self._container.events.put_nowait(None)
 
-    async def _started(self, event: ContainerEvent) -> None:
-        its = await self._container.began(event, restarts=len(self._container.lives))
-        self._container.watch.recorder.emit(
-            "platform",
-            "process.started",
-            {
-                "pid": its.pid,
-                "revision": "new",
-                "restart_count": its.restart_count,
-                "container": event.container[:12],
-                "address": "{}:{}".format(*its.address) if its.address else None,
-                "time_ns": event.time_ns,
-            },
-            life=its.life,
-            mono_ns=event.mono_ns,
+    def _started(self, its: ContainerLife) -> None:
+        data = {
+            **_facts(its, its.begun),
+            "revision": "new",
+            "address": "{}:{}".format(*its.address) if its.address else None,
+        }
+        self._recorder.emit(
+            "platform", "process.started", data, life=its.life, mono_ns=its.begun.mono_ns
         )
         self._on_attempt(its)
 
-    async def _died(self, event: ContainerEvent) -> bool:
-        """Record a death; returns whether Docker restarts the container by the policy's model."""
-        its = self._container.lives[-1]
-        run_s = await self._container.died(event)
-        self._container.watch.recorder.emit(
-            "platform",
-            "process.exited",
-            {
-                "pid": its.pid,
-                "exit_code": event.exit_code,
-                "run_s": round(run_s, 6),
-                "restart_count": its.restart_count,
-                "container": event.container[:12],
-                "time_ns": event.time_ns,
-                "requested": self.is_stopping and event.mono_ns >= self._stopped_ns,
-            },
-            life=its.life,
-            mono_ns=event.mono_ns,
-        )
-        its.ended.set()
-        exited = Exit(status=event.exit_code or 0, run_s=run_s)
-        self._state, decision = self._step(self._state, exited)
-        self._why = decision.reason
-        return decision.restart
+    def _exited(self, its: ContainerLife) -> None:
+        died = its.died
+        data = {
+            **_facts(its, died),
+            "exit_code": died.exit_code,
+            "run_s": round(its.run_s, 6),
+            "requested": self._stopped_ns is not None and died.mono_ns >= self._stopped_ns,
+        }
+        self._recorder.emit("platform", "process.exited", data, life=its.life, mono_ns=died.mono_ns)
 
-    async def _restarts_after_all(self) -> bool:
+    async def _gave_up(self, its: ContainerLife, why: str) -> bool:
         """Ask Docker whether it has given up: it sends no event. Only where the model says so."""
-        container = self._container
         until_s = time.monotonic() + SETTLED_S
-        while container.events.empty():
-            state = (await container.inspect())["State"]
+        while self._container.events.empty():
+            state = (await self._container.inspect())["State"]
             if state["Status"] == "exited":
-                life = container.lives[-1].life
-                data = {"reason": self._why}
-                self._container.watch.recorder.emit("platform", "restart.gave_up", data, life=life)
-                return False
+                data = {"reason": why}
+                self._recorder.emit("platform", "restart.gave_up", data, life=its.life)
+                return True
             if time.monotonic() > until_s:
                 raise HarnessError(
-                    f"Docker's {self._policy.name} should have given up ({self._why}), but "
+                    f"Docker's {self._policy.name} should have given up ({why}), but "
                     f"the container is {state['Status']}",
                     hint="this run is invalid; this daemon restarts by other rules",
                 )
             await asyncio.sleep(ASK_EVERY_S)
-        return True
+        return False
 
 
-class DockerReplicas:
-    """All replicas, each restarted by Docker; one starts `stagger_s` wall seconds after another."""
-
-    def __init__(self, replicas: Sequence[RestartedByDocker], *, stagger_s: float) -> None:
-        self._replicas = replicas
-        self._stagger_s = stagger_s
-        self._stopping = asyncio.Event()
-
-    async def run(self) -> None:
-        """Return when Docker has given up restarting each, or after `stop`."""
-        async with asyncio.TaskGroup() as group:
-            for number, replica in enumerate(self._replicas):
-                group.create_task(self._one(replica, after_s=number * self._stagger_s))
-
-    async def stop(self) -> None:
-        """Stop all of them at once, and start none that is not started yet."""
-        self._stopping.set()
-        async with asyncio.TaskGroup() as group:
-            for replica in self._replicas:
-                group.create_task(replica.stop())
-
-    async def _one(self, replica: RestartedByDocker, *, after_s: float) -> None:
-        try:
-            async with asyncio.timeout(after_s):
-                await self._stopping.wait()
-        except TimeoutError:
-            await replica.run()
+def _facts(its: ContainerLife, event: ContainerEvent) -> dict[str, object]:
+    return {
+        "pid": its.pid,
+        "restart_count": its.restart_count,
+        "container": event.container[:12],
+        "time_ns": event.time_ns,
+    }

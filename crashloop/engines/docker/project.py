@@ -11,6 +11,7 @@ from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 
 from crashloop.engines.docker.daemon import sdk_errors
+from crashloop.engines.docker.interference import Interference
 from crashloop.engines.docker.owner import OWNER_LABEL, owner_label
 from crashloop.engines.docker.removal import RUN_LABEL, Fate, labelled, remove
 from crashloop.errors import HarnessError
@@ -32,6 +33,7 @@ class Project:
     def __init__(self, daemon: Daemon, run_id: str) -> None:
         self.daemon = daemon
         self.run_id = run_id
+        self.interference = Interference()
         # Ryuk, the watchdog of Testcontainers, publishes a port on every address of the machine.
         testcontainers_config.ryuk_disabled = True
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from crashloop.apps import with_knobs
-from crashloop.engines.docker import supervised
-from crashloop.engines.docker.app_container import PORT, ROLE_NAME, app_container
+from crashloop.engines.docker.app_container import ROLE_NAME, app_container
 from crashloop.engines.docker.capability import is_dockers_own, restart_policy
-from crashloop.engines.docker.container import AppContainer, Watch
-from crashloop.engines.docker.platform import DockerReplicas, RestartedByDocker
+from crashloop.engines.docker.container import AppContainer, run_command
+from crashloop.engines.docker.platform import RestartedByDocker
 from crashloop.supervisor.replicas import Supervisor
 
 if TYPE_CHECKING:
@@ -20,27 +20,27 @@ if TYPE_CHECKING:
     from crashloop.engines.base import Attempt, ReplicaSet, Setup
     from crashloop.engines.docker.container import ContainerLife
     from crashloop.engines.docker.events import ContainerEvent
-    from crashloop.engines.docker.interference import Interference
     from crashloop.engines.docker.project import Project
-    from crashloop.engines.docker.supervised import SupervisedLife
     from crashloop.model import AppUnderTest, Life
 
 
 class Replicas:
-    """The app's containers, the old revision's included: first `create`, then `run_by_platform`."""
+    """The app's containers, the old revision's included: first `create`, then `run_by_platform`.
 
-    def __init__(
-        self, project: Project, image: str, setup: Setup, *, interference: Interference
-    ) -> None:
+    Itself it is the `ReplicaSet` of those that Docker restarts.
+    """
+
+    def __init__(self, project: Project, image: str, setup: Setup) -> None:
         self._project = project
         self._image = image
         self._setup = setup
-        self._interference = interference
         wanted = setup.scenario.replicas
         self._new = range(1, wanted.count + 1)
         self._old = range(wanted.count + 1, wanted.count + wanted.overlap + 1)
         self._ids: dict[int, str] = {}
         self._containers: dict[int, AppContainer] = {}
+        self._by_docker: list[RestartedByDocker] = []
+        self._stopping = asyncio.Event()
         self._on_attempt: Callable[[Attempt], None]
         self.supervisor: Supervisor
 
@@ -81,41 +81,56 @@ class Replicas:
         """What runs them on the scenario's platform."""
         setup, scenario = self._setup, self._setup.scenario
         self._on_attempt = on_attempt
-        watch = Watch(
-            daemon=self._project.daemon,
-            recorder=setup.recorder,
-            artifacts=setup.artifacts,
-            interference=self._interference,
-            port=PORT,
-            several=scenario.replicas.several,
-        )
         self._containers = {
-            number: AppContainer(watch, replica=number, role=self._role(number), identity=identity)
+            number: AppContainer(
+                self._project, setup, replica=number, role=self._role(number), identity=identity
+            )
             for number, identity in self._ids.items()
         }
-
         self.supervisor = Supervisor(
             platform=scenario.platform,
             replicas=scenario.replicas,
             scale=setup.scale,
             recorder=setup.recorder,
             start=partial(self.start, scenario.app),
-            run_command=supervised.run_command,
+            run_command=run_command,
         )
         if not is_dockers_own(scenario.platform):
             return self.supervisor
-        return DockerReplicas(
-            [
-                RestartedByDocker(self._containers[number], scenario.platform, on_attempt)
-                for number in self._new
-            ],
-            stagger_s=setup.scale.wall_s(scenario.replicas.stagger_s),
-        )
+        self._by_docker = [
+            RestartedByDocker(self._containers[number], scenario.platform, on_attempt)
+            for number in self._new
+        ]
+        return self
 
-    async def start(self, app: AppUnderTest, life: Life) -> SupervisedLife:
+    async def run(self) -> None:
+        """Return when Docker has given up restarting each replica, or after `stop`."""
+        stagger_s = self._setup.scale.wall_s(self._setup.scenario.replicas.stagger_s)
+        async with asyncio.TaskGroup() as group:
+            for index, replica in enumerate(self._by_docker):
+                group.create_task(self._run(replica, after_s=index * stagger_s))
+
+    async def stop(self) -> None:
+        """Stop all replicas at once, and start none that is not started yet."""
+        self._stopping.set()
+        async with asyncio.TaskGroup() as group:
+            for replica in self._by_docker:
+                group.create_task(replica.stop())
+
+    async def _run(self, replica: RestartedByDocker, *, after_s: float) -> None:
+        try:
+            async with asyncio.timeout(after_s):
+                await self._stopping.wait()
+        except TimeoutError:
+            await replica.run()
+
+    async def start(self, app: AppUnderTest, life: Life) -> ContainerLife:
         """Start the next life of a replica, of which the container has `app` already."""
         del app
-        started = await supervised.start(self._containers[life.replica])
+        container = self._containers[life.replica]
+        await container.start()
+        started = await container.next_life()
+        assert started is not None, "nothing ends the wait of a container of ours"
         self._on_attempt(started)
         return started
 
@@ -126,7 +141,7 @@ class Replicas:
 
     def close(self) -> None:
         """Stop recording lives: when a run has failed, some may still be running."""
-        for each in self._containers.values():
+        for each in self.lives:
             each.close()
 
     def _role(self, replica: int) -> str:

@@ -9,23 +9,24 @@ from crashloop.engines.docker.daemon import sdk_errors
 from crashloop.errors import HarnessError
 
 if TYPE_CHECKING:
-    from crashloop.engines.docker.daemon import Daemon
-    from crashloop.engines.docker.interference import Interference
+    from testcontainers.core.container import DockerContainer
+
+    from crashloop.engines.docker.project import Project
 
 
 class ServerContainer:
-    """A running container on one network; `address` is its own there. All calls are blocking.
+    """A container on one network, started here; `address` is its own. All calls are blocking.
 
     What is done to it here is no interference. Raises HarnessError for what Docker does not do.
     """
 
     def __init__(
-        self, daemon: Daemon, interference: Interference, *, role: str, identity: str, address: str
+        self, project: Project, container: DockerContainer, network: Any, *, role: str
     ) -> None:
-        self.address = address
-        self.id = identity
-        self._api = daemon.api
-        self._interference = interference
+        self.address = project.start(container, network)
+        self.id = str(container.get_container_id())
+        self._api = project.daemon.api
+        self._interference = project.interference
         self._role = role
 
     def pause(self) -> list[int]:

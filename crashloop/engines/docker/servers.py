@@ -24,11 +24,9 @@ if TYPE_CHECKING:
     from crashloop.engines.base import Setup
     from crashloop.engines.docker.capability import Maker
     from crashloop.engines.docker.images import Images
-    from crashloop.engines.docker.interference import Interference
     from crashloop.engines.docker.path_events import PathEvents
     from crashloop.engines.docker.project import Project
     from crashloop.faults.ports import Path
-    from crashloop.model import Life
 
 
 class Servers:
@@ -45,7 +43,6 @@ class Servers:
         setup: Setup,
         *,
         events: PathEvents,
-        interference: Interference,
         create_app: Callable[[Any, Mapping[str, str], Mapping[str, str]], None],
     ) -> None:
         scenario = setup.scenario
@@ -55,15 +52,13 @@ class Servers:
             images.postgres_image,
             settings=planned[POSTGRES].settings,
             recorder=setup.recorder,
-            interference=interference,
-            errors=DatabaseErrors(setup.recorder, find=self._find),
+            errors=DatabaseErrors(setup.recorder, events, settle=self.settle),
         )
         self.cache = (
             Cache(
                 project,
                 images.cache_image,
                 recorder=setup.recorder,
-                interference=interference,
                 may_load=any(fault.kind == "loading" for fault in scenario.faults),
             )
             if REDIS in planned
@@ -143,10 +138,6 @@ class Servers:
         links = sorted(set(self._events.links) - before)
         data = {"link": links[-1] if links else None, **data}
         self._recorder.emit("harness", "baseline.passed", data, target=target)
-
-    async def _find(self, client: str) -> Life | None:
-        await self.settle()
-        return self._events.owner(client)
 
     async def _start_database(self, back: Any) -> None:
         await blocking(self.database.start, back)
