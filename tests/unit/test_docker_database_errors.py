@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from docker_cases import recorder
 
 from crashloop.engines.docker.database_errors import DatabaseErrors
+from crashloop.engines.docker.path_events import PathEvents
 from crashloop.errors import HarnessError
-from crashloop.model import Life
+from crashloop.model import Life, Transport
 
+if TYPE_CHECKING:
+    from crashloop.trace.event import Event
+
+APP_HOST = "172.18.0.5"
 STAMP = "2026-01-01 12:00:00.000 UTC [77]"
 APP, BASELINE, HARNESS = "172.19.0.3(50000)", "172.19.0.3(50001)", "172.19.0.1(60000)"
-LIVES = {"172.19.0.3:50000": Life(2, 1), "172.19.0.3:50001": None}
 
 
 def refused(client: str) -> str:
@@ -24,15 +30,23 @@ class Log:
     """The log of a run; `recorded` are the events that its lines became."""
 
     def __init__(self) -> None:
-        self._recorder = recorder()
+        record = recorder()
+        lives = [SimpleNamespace(life=Life(2, 1), address=(APP_HOST, 8080), pid=7, started_ns=0)]
+        self._path = PathEvents(Transport.TCP, record, lambda: cast("Any", lives))
         self.known = asyncio.Event()
+        self.errors = DatabaseErrors(record, self._path, settle=self.known.wait)
+        self._links("toxi-1", f"{APP_HOST}:40000", via="172.19.0.3:50000")
+        self._links("toxi-2", "172.18.0.9:40000", via="172.19.0.3:50001")
         self.known.set()
-        self.errors = DatabaseErrors(self._recorder, find=self._find)
-        self.recorded = self._recorder.events
+        self._record = record
 
-    async def _find(self, client: str) -> Life | None:
-        await self.known.wait()
-        return LIVES[client]
+    @property
+    def recorded(self) -> list[Event]:
+        return [event for event in self._record.events if event.source == "database"]
+
+    def _links(self, link: str, client: str, *, via: str) -> None:
+        for kind, more in (("opened", {}), ("connected", {"via": via})):
+            self._path.on_witness(kind, {"link": link, "client": client, **more}, 1)
 
 
 @pytest.mark.parametrize(("client", "life"), [(APP, Life(2, 1)), (BASELINE, None)])
@@ -84,10 +98,11 @@ async def test_an_error_whose_link_is_not_known_yet_waits_for_it_and_keeps_its_i
 
 
 async def test_a_witness_that_has_missed_something_is_not_passed_over() -> None:
-    async def find(client: str) -> Life | None:
-        raise HarnessError(f"3 segments were not read: {client}")
+    async def settle() -> None:
+        raise HarnessError("3 segments were not read")
 
-    errors = DatabaseErrors(recorder(), find=find)
+    path = PathEvents(Transport.TCP, recorder(), list)
+    errors = DatabaseErrors(recorder(), path, settle=settle)
     errors.line(refused(APP), 17)
 
     with pytest.raises(HarnessError, match="not read"):

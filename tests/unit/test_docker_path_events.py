@@ -394,5 +394,8 @@ def test_the_baselines_session_is_known_and_nobodys(tcp: Path) -> None:
 
 
 def test_a_session_that_came_by_no_link_is_unknown(tcp: Path) -> None:
-    with pytest.raises(KeyError):
-        tcp.events.owner("172.19.0.1:40000")
+    tcp.witness("opened", at_s=2)
+    tcp.witness("connected", at_s=2)
+
+    assert [tcp.events.knows(client) for client in (BACK, "172.19.0.1:40000")] == [True, False]
+    assert tcp.events.owner("172.19.0.1:40000") is None

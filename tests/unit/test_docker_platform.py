@@ -273,5 +273,5 @@ async def test_a_log_that_does_not_end_is_an_error_and_not_an_exit(
         await lab.platform.run()
 
     for_ever.set()
-    lab.container.close()
+    lab.container.lives[0].close()
     assert "process.exited" not in {event.kind for event in lab.recorded}

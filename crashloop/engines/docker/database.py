@@ -18,11 +18,13 @@ from crashloop.engines.inspector import QUERY_BOUND_S, Inspector
 from crashloop.engines.postgres_log import PREFIX
 from crashloop.engines.postgres_settings import postgres_settings
 from crashloop.engines.process import finish
+from crashloop.engines.session import session
 from crashloop.engines.template import DATABASE, ROLE, SUPERUSER
 from crashloop.errors import HarnessError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
+    from contextlib import AbstractAsyncContextManager
 
     from crashloop.engines.docker.database_errors import DatabaseErrors
     from crashloop.engines.docker.project import Project
@@ -123,15 +125,9 @@ class Database:
         await self._errors.close()
         await self.inspector.close()
 
-    @contextlib.asynccontextmanager
-    async def session(self, *, superuser: bool) -> AsyncIterator[asyncpg.Connection[Any]]:
+    def session(self, *, superuser: bool) -> AbstractAsyncContextManager[asyncpg.Connection[Any]]:
         """A new session without the path; its slot is free again on leaving."""
-        connection = await self._connect(superuser=superuser)
-        pid = connection.get_server_pid()
-        try:
-            yield connection
-        finally:
-            await finish(self._leave(connection, pid))
+        return session(self._connect(superuser=superuser), self._has_ended)
 
     @contextlib.asynccontextmanager
     async def stopped(self) -> AsyncIterator[None]:
@@ -212,18 +208,9 @@ class Database:
             timeout=QUERY_BOUND_S,
         )
 
-    async def _leave(self, connection: asyncpg.Connection[Any], pid: int) -> None:
-        with contextlib.suppress(OSError, TimeoutError, asyncpg.InterfaceError):
-            await connection.close(timeout=GONE_BOUND_S)
-        until_s = time.monotonic() + GONE_BOUND_S
-        while await self.inspector.ask("select 1 from pg_stat_activity where pid = $1", pid):
-            if time.monotonic() > until_s:
-                raise HarnessError(
-                    f"a session of the harness (pid {pid}) has not ended {GONE_BOUND_S:g} s after "
-                    "it was closed",
-                    hint="see postgres.log in the artifacts",
-                )
-            await asyncio.sleep(ASK_EVERY_S)
+    async def _has_ended(self, pid: int) -> bool:
+        found = await self.inspector.ask("select 1 from pg_stat_activity where pid = $1", pid)
+        return found is None
 
     async def _run(self, script: str) -> None:
         await blocking(lambda: self._container.run("sh", "-c", script, user="postgres"))

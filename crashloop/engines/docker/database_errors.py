@@ -22,7 +22,7 @@ class DatabaseErrors:
     """
 
     def __init__(
-        self, recorder: Recorder, path: PathEvents, *, settle: Callable[[], Awaitable[None]]
+        self, recorder: Recorder, path: PathEvents, *, settle: Callable[[], Awaitable[object]]
     ) -> None:
         self._recorder = recorder
         self._path = path

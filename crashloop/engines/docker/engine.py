@@ -148,9 +148,7 @@ class DockerEngine:
 
     def emit(self, source: str, kind: str, target: str, **data: Any) -> None:
         """Record an event of a target, of the life whose link the field `client` names."""
-        life = (
-            self._events.owner(data["client"]) if self._events.knows(data.get("client")) else None
-        )
+        life = self._events.owner(client) if (client := data.get("client")) else None
         self._recorder.emit(source, kind, data, life=life, target=target)
 
     async def baseline(self) -> None:

@@ -91,13 +91,13 @@ class PathEvents:
         elif self._transport is Transport.TCP:
             self._link_or_gate(kind, data, mono_ns)
 
-    def knows(self, client: str | None) -> bool:
+    def knows(self, client: str) -> bool:
         """Whether a link reached Postgres from this `host:port`: the harness itself uses none."""
         return client in self._clients
 
     def owner(self, client: str) -> Life | None:
-        """The life whose link reached Postgres most recently from a `host:port` that it knows."""
-        link = self._clients[client]
+        """The life whose link reached Postgres most recently from this `host:port`, if any."""
+        link = self._clients.get(client, client)
         return self.links.get(self._clients.get(link, link))
 
     def clients(self, life: Life) -> list[str]:
