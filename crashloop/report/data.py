@@ -36,6 +36,7 @@ def run_document(trace: Trace, judgement: Judgement, *, artifacts: str) -> dict[
         "attempts": [{**asdict(one), "died": one.died} for one in history.lives[-MAX_LIVES:]],
         "attempts_started": len(history.lives),
         "faults": [asdict(f) for f in history.faults],
+        "server_errors": [asdict(e) for e in history.server_errors],
         "journey": [{**asdict(j), "passed": j.passed} for j in history.journeys],
         "ending": asdict(history.ending),
         "last_lines": list(history.output),

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from crashloop.checks.scale import unfair_scale
 from crashloop.model import Life
 from crashloop.report.clean import clean, label, line_as_said, listing, mapping, number
-from crashloop.report.history import LOCAL, Ending, FaultSpan, History, JourneySpan
+from crashloop.report.faults import faults_of
+from crashloop.report.history import (
+    LOCAL,
+    Ending,
+    History,
+    JourneySpan,
+    ServerError,
+)
 from crashloop.report.instants import Instants
 from crashloop.report.lives import PHASE_ENDS, lives_of
-from crashloop.report.receipts import receipts_of, witness_words
-from crashloop.report.words import count_of, fault_words
+from crashloop.report.words import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -21,11 +28,10 @@ if TYPE_CHECKING:
     from crashloop.report.history import LifeSpan
     from crashloop.trace.event import Event, Trace
 
-MAX_FAULTS = 8
-MAX_INJECTIONS = 50
 MAX_DEPENDENCIES = 8
 MAX_REPLICAS = 1000
 MAX_STEPS = 50
+MAX_ERRORS = 6
 MAX_OUTPUT = 12
 _MAX_NS = 2**63
 KINDS = frozenset(
@@ -40,6 +46,7 @@ KINDS = frozenset(
         "process.killed",
         "probe.failed",
         "ready.answered",
+        "database.error",
         "fault.injected",
         "fault.healed",
         "journey.step",
@@ -115,10 +122,11 @@ def history_so_far(
         lab_ready=bool(found.of("lab.ready")),
         lives=lives,
         faults=(),
+        server_errors=found.server_errors(),
         journeys=found.journeys(),
         ending=found.ending(),
     )
-    faults = found.faults(planned, in_order, instants, history)
+    faults = faults_of(kept, planned, witnesses=in_order, instants=instants, history=history)
     ends = [life.end_s for life in lives] or [fault.end_s for fault in faults]
     span_s = max([*ends, instants.now_s if begins and not ends else 0.0])
     return replace(history, faults=faults, span_s=span_s)
@@ -177,51 +185,6 @@ class _Events:
         missing = self.of("image.missing")
         return missing[-1].data.get("what", "") if missing else ""
 
-    def faults(
-        self,
-        planned: Sequence[Mapping[str, Any]],
-        witnesses: Sequence[Event],
-        instants: Instants,
-        history: History,
-    ) -> tuple[FaultSpan, ...]:
-        """The faults that were injected, or planned only; `witnesses` may hold their receipts."""
-        plans = {str(fault.get("name")): fault for fault in planned[:MAX_FAULTS]}
-        injected: dict[str, list[Event]] = {}
-        for event in self.of("fault.injected"):
-            injected.setdefault(str(event.data.get("fault")), []).append(event)
-        spans: list[FaultSpan] = []
-        for name, events in list(injected.items())[:MAX_FAULTS]:
-            plan = plans.get(name, {})
-            times = [(event, self._heal(event)) for event in events[:MAX_INJECTIONS]]
-            target = label(events[0].target or plan.get("target") or "fault", 24)
-            is_dependency = any(target == name for name, _, _ in history.dependencies)
-            receipts = receipts_of(plan, witnesses, times, is_dependency=is_dependency)
-            witness = witness_words(plan, receipts, history)
-            for event, healed in times:
-                spans.append(
-                    FaultSpan(
-                        name=label(name, 40),
-                        kind=label(event.data.get("fault_kind", "?"), 24),
-                        target=target,
-                        says=fault_words(event.data),
-                        grade=clean(mapping(plan.get("receipt")).get("grade", "?"), 20),
-                        plugged=event.data.get("plugged") is not False,
-                        start_s=instants.at_s(event),
-                        end_s=instants.at_s(healed) if healed else instants.now_s,
-                        healed=healed is not None,
-                        trigger=clean(healed.data.get("trigger", ""), 120) if healed else "",
-                        receipts=len(receipts),
-                        witness=witness,
-                    )
-                )
-        return tuple(spans)
-
-    def _heal(self, injected: Event) -> Event | None:
-        """The heal that follows this injection of the same fault."""
-        name, begun = injected.data.get("fault"), (injected.mono_ns, injected.seq)
-        heals = (e for e in self.of("fault.healed") if e.data.get("fault") == name)
-        return next((e for e in heals if (e.mono_ns, e.seq) >= begun), None)
-
     def journeys(self) -> tuple[JourneySpan, ...]:
         """How far each replica's journey came, in order of the replicas."""
         steps: dict[int, dict[int, str]] = {}
@@ -241,6 +204,17 @@ class _Events:
                 failed=failed.get(replica, ""),
             )
             for replica in sorted(steps.keys() | failed.keys())
+        )
+
+    def server_errors(self) -> tuple[ServerError, ...]:
+        """The most frequent errors that servers logged."""
+        errors = Counter(
+            (label(e.target, 24), label(e.data.get("sqlstate", "?"), 8))
+            for e in self.of("database.error")
+        )
+        return tuple(
+            ServerError(target=target, sqlstate=sqlstate, times=times)
+            for (target, sqlstate), times in errors.most_common(MAX_ERRORS)
         )
 
     def ending(self) -> Ending:

@@ -133,6 +133,15 @@ class JourneySpan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServerError:
+    """How often a dependency itself logged an error, by its SQLSTATE."""
+
+    target: str
+    sqlstate: str
+    times: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
     """How the run ended; `failure` and `hint` if the harness broke.
 
@@ -173,6 +182,7 @@ class History:
     engine: str = LOCAL
     platform: str = ""
     making: str = ""
+    server_errors: tuple[ServerError, ...] = ()
     journeys: tuple[JourneySpan, ...] = ()
     ending: Ending = field(default_factory=Ending)
     span_s: float = 0.0

@@ -26,6 +26,7 @@ def sentences(history: History) -> Iterator[str]:
     said = [*fates(history), *_old_revision(history), *_probes(history)]
     said += [heal for spans in faults for heal in _heals(history, spans)]
     yield from (text for _, text in sorted(said, key=lambda one: one[0]))
+    yield from _server_errors(history)
     yield from _serving(history)
     yield from _journeys(history)
     yield from _ending(history)
@@ -118,6 +119,15 @@ def _probes(history: History) -> Iterator[tuple[float, str]]:
         whose, when = history.name(life), _span(history, probe.at_s)
         times = f"{often(probe.failures)} in a row"
         yield probe.at_s, f"The {probe.probe} of {whose} had failed {times} by {when}."
+
+
+def _server_errors(history: History) -> Iterator[str]:
+    """What the servers logged, where no fault's receipt has said so."""
+    told = " ".join(fault.witness for fault in history.faults)
+    for target, errors in groupby(history.server_errors, key=lambda error: error.target):
+        said = [f"{e.sqlstate} {often(e.times)}" for e in errors if e.sqlstate not in told]
+        if said:
+            yield f"{sentence(history.target(target))} itself said {listed(said)}."
 
 
 def _serving(history: History) -> Iterator[str]:

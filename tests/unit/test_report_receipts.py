@@ -39,7 +39,19 @@ def test_errors_of_a_database_are_counted_by_their_sqlstate() -> None:
     run.add(20, "database", "database.error", target="postgres", sqlstate="28P01")
     run.add(70, "database", "database.error", target="postgres", sqlstate="53300")
 
-    assert "Postgres itself said 53300 12 times." in happened(run.end(80))
+    text = happened(run.end(80))
+    assert "Postgres itself said 53300 12 times." in text
+    assert text.count("53300") == 1
+
+
+def test_errors_of_a_database_that_are_no_receipt_are_counted_too() -> None:
+    run = Told().ready()
+    for n in range(3):
+        run.add(n + 1, "database", "database.error", target="postgres", sqlstate="53300")
+    run.add(20, "database", "database.error", target="postgres", sqlstate="28P01")
+    run.add(20, "app", "database.error", target="postgres", sqlstate="XX000")
+
+    assert "Postgres itself said 53300 3 times and 28P01 once." in happened(run.end(80))
 
 
 @pytest.mark.parametrize(
