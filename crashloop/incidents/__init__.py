@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from crashloop.incidents.incident import Incident
 
 MODULES = (
+    "cache_still_loading",
     "issue_1278",
     "retry_longer_than_the_probe",
     "slots_exhausted_at_scale_out",
