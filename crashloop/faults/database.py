@@ -12,7 +12,7 @@ import asyncpg
 from crashloop.errors import HarnessError, UsageError
 from crashloop.faults.base import Fault
 from crashloop.model import Grade, Receipt
-from crashloop.proxy.attribute import count
+from crashloop.proxy import attribute
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -61,7 +61,7 @@ class SlotsTaken(DatabaseFault):
         grade=Grade.SERVER, kinds=("database.error",), whose="server", where={"sqlstate": "53300"}
     )
 
-    left: int = field(default=0, metadata=count("left"))
+    left: int = field(default=0, metadata=attribute.count("left"))
 
     def __post_init__(self) -> None:
         if self.left < 0:
@@ -85,25 +85,36 @@ class SlotsTaken(DatabaseFault):
                     group.create_task(session.aclose())
 
     async def _take(self, database: Database, taken: list[contextlib.AsyncExitStack]) -> None:
-        async with database.session(superuser=True) as own:
-            wanted = await own.fetchval(FREE) - self.left
+        wanted = await self._wanted(database)
         if wanted <= 0:
             raise UsageError(
                 f"slots_taken left={self.left}: Postgres has only {wanted + self.left} free slots",
                 hint="lower `left`, or raise the dependency's max_connections",
             )
-        permits = asyncio.Semaphore(OPEN_AT_ONCE)
+        await _open(database, wanted, taken, at_once=OPEN_AT_ONCE)
+        # While a session is being refused it has a slot, for which another may be refused, too.
+        await _open(database, await self._wanted(database), taken, at_once=1)
 
-        async def take() -> None:
-            async with permits, contextlib.AsyncExitStack() as opening:
-                # A slot may be gone meanwhile: the app has taken it.
-                with contextlib.suppress(asyncpg.TooManyConnectionsError):
-                    await opening.enter_async_context(database.session(superuser=False))
-                    taken.append(opening.pop_all())
+    async def _wanted(self, database: Database) -> int:
+        async with database.session(superuser=True) as own:
+            return int(await own.fetchval(FREE)) - self.left
 
-        async with asyncio.TaskGroup() as group:
-            for _ in range(wanted):
-                group.create_task(take())
+
+async def _open(
+    database: Database, count: int, opened: list[contextlib.AsyncExitStack], *, at_once: int
+) -> None:
+    """Open sessions of the app's role; one for which the app has taken the slot is left out."""
+    permits = asyncio.Semaphore(at_once)
+
+    async def open_one() -> None:
+        async with permits, contextlib.AsyncExitStack() as opening:
+            with contextlib.suppress(asyncpg.TooManyConnectionsError):
+                await opening.enter_async_context(database.session(superuser=False))
+                opened.append(opening.pop_all())
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(count):
+            group.create_task(open_one())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +160,7 @@ class LockHeld(DatabaseFault):
     receipt = Receipt(grade=Grade.SERVER, kinds=("database.lock_waiting",), whose="server")
 
     table: str = ""
-    advisory: int = field(default=0, metadata=count("advisory"))
+    advisory: int = field(default=0, metadata=attribute.count("advisory"))
 
     def __post_init__(self) -> None:
         if bool(self.table) == bool(self.advisory):
