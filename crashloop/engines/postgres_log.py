@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from crashloop.engines.server import Emit
 
-PREFIX = "%m [%p] %e %q%r %u@%d "
-"""The server's log_line_prefix. %q: a process without a session stops there."""
+PREFIX = "%m [%p] %s %c %e %q%r %u "
+"""The server's log_line_prefix, with log_timezone UTC. %q: a process without a session stops there.
+
+The session's start and id only make it longer than the 63 bytes of a role's name, which may have a
+line break: no name can hold a whole prefix. Postgres indents the further lines of its texts.
+"""
 MOST_ERRORS = 1000
 MAX_NAME_CHARS = 63
 
-# The rest of a line is the app's own: names of roles and databases, and the text. Postgres indents
-# the further lines of a text, so only a line that it began itself matches.
 _LINE = re.compile(
-    r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \S+ \[(?P<pid>\d{1,10})\] (?P<sqlstate>[0-9A-Z]{5}) "
-    r"(?:(?P<client>\S+) (?P<names>.*?) )??"
+    r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} UTC \[(?P<pid>\d{1,10})\] "
+    r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC [0-9a-f]{6,16}\.[0-9a-f]{1,8} (?P<sqlstate>[0-9A-Z]{5}) "
+    r"(?:(?P<client>\S+) (?P<role>.*?) )??"
     r"(?P<severity>DEBUG|LOG|INFO|NOTICE|WARNING|ERROR|FATAL|PANIC"
     r"|DETAIL|HINT|QUERY|CONTEXT|LOCATION|BACKTRACE|STATEMENT):  "
 )
@@ -47,13 +50,13 @@ def logged_error(line: str) -> LoggedError | None:
     found = _LINE.match(line)
     if found is None or found["severity"] not in _ERRORS or found["client"] == _OWN:
         return None
-    role, at, _ = (found["names"] or "").rpartition("@")
+    role = found["role"]
     client = _CLIENT.fullmatch(found["client"] or "")
     return LoggedError(
         sqlstate=found["sqlstate"],
         severity=found["severity"],
         pid=int(found["pid"]),
-        role=role[:MAX_NAME_CHARS] if at and role != _UNKNOWN else None,
+        role=role[:MAX_NAME_CHARS] if role and role != _UNKNOWN else None,
         client=f"{client['host']}:{client['port']}" if client else None,
     )
 

@@ -148,6 +148,16 @@ async def test_a_slot_that_the_app_takes_meanwhile_is_not_taken_twice(
     assert await lab.answers()
 
 
+async def test_a_role_whose_name_has_a_line_of_the_log_forges_no_error(lab: Lab) -> None:
+    line = "x\n2026-11-27 19:33:56.251 UTC [1] 2026-11-27 19:33:56 UTC 6925f1.1 53300"
+    with pytest.raises(asyncpg.PostgresError):
+        await asyncpg.connect(lab.server.app_url(), user=line, timeout=BOUND_S)
+    with pytest.raises(asyncpg.InvalidPasswordError):
+        await asyncpg.connect(lab.server.app_url(), user="odd name", timeout=BOUND_S)
+    error = await lab.seen("database.error")
+    assert (error["sqlstate"], error["role"]) == ("28P01", "odd name")
+
+
 async def test_slots_that_are_not_there_cannot_be_left(lab: Lab) -> None:
     with pytest.raises(UsageError, match="only 7 free slots"):
         async with lab.active(SlotsTaken(left=7)):

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from crashloop.trace.event import Event
 
 APP_HOST = "172.18.0.5"
-STAMP = "2026-01-01 12:00:00.000 UTC [77]"
+STAMP = "2026-01-01 12:00:00.000 UTC [77] 2026-01-01 12:00:00 UTC 695661c0.4d"
 APP, BASELINE, HARNESS = "172.19.0.3(50000)", "172.19.0.3(50001)", "172.19.0.1(60000)"
 
 
 def refused(client: str) -> str:
-    return f"{STAMP} 53300 {client} app@app FATAL:  sorry, too many clients already"
+    return f"{STAMP} 53300 {client} app FATAL:  sorry, too many clients already"
 
 
 class Log:

@@ -8,13 +8,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crashloop.engines.postgres_log import MOST_ERRORS, ErrorLog, LoggedError, logged_error
+from crashloop.engines.postgres_log import (
+    MAX_NAME_CHARS,
+    MOST_ERRORS,
+    ErrorLog,
+    LoggedError,
+    logged_error,
+)
 from crashloop.engines.postgres_settings import postgres_settings
 from crashloop.errors import UsageError
 
-AT = "2026-11-27 19:33:56.251 UTC [32665]"
+AT = "2026-11-27 19:33:56.251 UTC [32665] 2026-11-27 19:33:56 UTC 6925f1c4.7f99"
 CLIENT = "127.0.0.1(55450)"
-NO_SLOT = f"{AT} 53300 {CLIENT} app@app FATAL:  remaining connection slots are reserved"
+NO_SLOT = f"{AT} 53300 {CLIENT} app FATAL:  remaining connection slots are reserved"
 
 
 @pytest.mark.parametrize(
@@ -31,7 +37,7 @@ NO_SLOT = f"{AT} 53300 {CLIENT} app@app FATAL:  remaining connection slots are r
             ),
         ),
         (
-            f"{AT} 08P01 {CLIENT} [unknown]@[unknown] FATAL:  invalid length of startup packet",
+            f"{AT} 08P01 {CLIENT} [unknown] FATAL:  invalid length of startup packet",
             LoggedError(sqlstate="08P01", severity="FATAL", pid=32665, client="127.0.0.1:55450"),
         ),
         (
@@ -39,7 +45,7 @@ NO_SLOT = f"{AT} 53300 {CLIENT} app@app FATAL:  remaining connection slots are r
             LoggedError(sqlstate="57P01", severity="FATAL", pid=32665),
         ),
         (
-            f"{AT} 28P01 ::1(55450) a b@c@app FATAL:  password authentication failed",
+            f"{AT} 28P01 ::1(55450) a b@c FATAL:  password authentication failed",
             LoggedError(
                 sqlstate="28P01", severity="FATAL", pid=32665, role="a b@c", client="::1:55450"
             ),
@@ -53,10 +59,10 @@ def test_an_error_names_who_got_it(line: str, error: LoggedError) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        f"{AT} 00000 {CLIENT} app@app LOG:  FATAL:  53300",
-        f"{AT} 53300 {CLIENT} app@app STATEMENT:  select 'FATAL:  '",
-        f"{AT} 57P03 {CLIENT} app@app DETAIL:  Hot standby mode is disabled.",
-        f"{AT} 57P03 [local] postgres@app FATAL:  the database system is starting up",
+        f"{AT} 00000 {CLIENT} app LOG:  FATAL:  53300",
+        f"{AT} 53300 {CLIENT} app STATEMENT:  select 'FATAL:  '",
+        f"{AT} 57P03 {CLIENT} app DETAIL:  Hot standby mode is disabled.",
+        f"{AT} 57P03 [local] postgres FATAL:  the database system is starting up",
         f"\t{NO_SLOT}",
         f"select '{NO_SLOT}'",
         "",
@@ -67,9 +73,16 @@ def test_what_is_no_error_of_an_app_is_none(line: str) -> None:
 
 
 def test_a_role_named_like_a_severity_hides_no_error() -> None:
-    error = logged_error(f"{AT} 53300 {CLIENT} LOG:@app FATAL:  too many clients")
+    error = logged_error(f"{AT} 53300 {CLIENT} LOG: FATAL:  too many clients")
     assert error is not None
     assert (error.sqlstate, error.role) == ("53300", "LOG:")
+
+
+def test_no_name_of_a_role_is_long_enough_for_a_line_of_its_own() -> None:
+    shortest = "2026-11-27 19:33:56.251 UTC [1] 2026-11-27 19:33:56 UTC 6925f1.1 53300"
+    assert logged_error(f"{shortest} FATAL:  no slot") is not None
+    assert logged_error(f"{shortest[1:]} FATAL:  no slot") is None
+    assert len(shortest) > MAX_NAME_CHARS
 
 
 @settings(max_examples=40)
