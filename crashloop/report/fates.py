@@ -1,4 +1,4 @@
-"""What became of the app's lives, in sentences; lives of the same fate are told together. Pure."""
+"""What became of the app's lives, in sentences; lives of the same fate share one. Pure."""
 
 from __future__ import annotations
 
@@ -25,21 +25,14 @@ _NOT_DONE = (Outcome.FAILED, Outcome.DEGRADED, Outcome.CUT)
 def fates(history: History) -> Iterator[tuple[float, str]]:
     """Sentences about the lives, each with the instant that it begins at."""
     if not history.lives:
-        yield (
-            0.0,
-            "The app was never started."
-            if history.has_ended
-            else f"No start of the app was seen{AS_FAR}.",
-        )
+        yield 0.0, f"The app was never started{'' if history.has_ended else AS_FAR}."
     groups = _groups(history)
     skipped = groups[: max(0, len(groups) - MAX_GROUPS)]
     if skipped:
-        earlier = counted(
-            sum(len(lives) for group in skipped for lives in group), "earlier attempt"
-        )
-        yield 0.0, f"{earlier} ended in other ways; see the timeline."
+        count = sum(len(run) for group in skipped for run in group)
+        yield 0.0, f"{counted(count, 'earlier attempt')} ended in other ways; see the timeline."
     for group in groups[len(skipped) :]:
-        yield group[0][0].start_s, _told(history, group)
+        yield group[0][0].start_s, _sentence(history, group)
 
 
 def death(died: Sequence[LifeSpan]) -> str:
@@ -61,10 +54,10 @@ def death(died: Sequence[LifeSpan]) -> str:
 
 
 def _groups(history: History) -> list[Group]:
-    """Lives that are the same to a reader: of each replica, those that follow each other.
+    """Lives that look the same to a reader: each replica's runs of consecutive attempts.
 
-    Replicas are put together where their lives begin with the same attempt and were restarted or
-    not alike.
+    Runs of several replicas form one group if they begin with the same attempt, and if the last
+    life of each was restarted, or of none.
     """
     found: dict[tuple[object, ...], Group] = {}
     for lives in history.by_replica().values():
@@ -88,7 +81,7 @@ def _not_done(life: LifeSpan) -> list[PhaseSpan]:
     return [phase for phase in life.phases if phase.outcome in _NOT_DONE]
 
 
-def _told(history: History, group: Group) -> str:
+def _sentence(history: History, group: Group) -> str:
     lives = [life for run in group for life in run]
     first = lives[0]
     said = "; ".join(_start_up(history, lives))
@@ -220,7 +213,7 @@ def _phase(history: History, spans: Sequence[PhaseSpan]) -> str:
 
 
 def _times(times: Sequence[float], digits: int) -> str:
-    """Each of a few times, the range of many; times that look the same are said once."""
+    """A few times one by one, the range of many; equal times are shown once."""
     shown = [f"{t:.{digits}f}" for t in times]
     if len(set(shown)) == 1:
         return shown[0]

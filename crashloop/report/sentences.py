@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from crashloop.plural import often
 from crashloop.report.fates import AS_FAR, MAX_GROUPS, fates
 from crashloop.report.words import listed, numbers, sentence
+from crashloop.trace.event import DEADLINE_PASSED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,20 +52,22 @@ def clock_note(history: History) -> str:
 
 def _baseline(history: History) -> str:
     names = [name for name, _, _ in history.dependencies]
+    shown = [history.target(name) for name in names]
     if not history.lab_ready:
-        what = listed([*map(history.target, names), "the fault proxy"])
+        what = listed([*shown, "the fault proxy"])
         verb = "were" if names else "was"
         if not history.has_ended:
             return sentence(f"{what} {verb} not up{AS_FAR}.")
         return f"The run ended before {what} {verb} up."
-    well = [history.target(name) for name in names if name in history.healthy]
+    if not names:
+        return "The app has no dependency behind the proxy."
     other = [history.target(name) for name in names if name not in history.healthy]
     if other:
         return (
             f"It was not shown that {listed(other)} answered through the proxy before the first "
             "fault."
         )
-    return f"Before any fault, {listed(well) or 'nothing'} answered through the proxy."
+    return f"Before any fault, {listed(shown)} answered through the proxy."
 
 
 def _fault(spans: list[FaultSpan]) -> str:
@@ -201,7 +204,7 @@ def _ending(history: History) -> Iterator[str]:
     for reason, replicas in reasons.items():
         which = f" {numbers('replica', sorted(replicas))}" if history.several else ""
         yield f"The platform gave up{which}: {reason}."
-    if ending.how == "the deadline passed":
+    if ending.how == DEADLINE_PASSED:
         yield "The run reached its deadline and was ended."
     if ending.interrupted:
         yield "The run was interrupted from outside."

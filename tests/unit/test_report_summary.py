@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from crashloop_edits import inserted
 from crashloop_traces import NAME_ERROR, REFUSAL, TIME_OUT, TraceBuilder, control, reproduction
+from report_runs import three_replicas
 from report_texts import summary_text
 
 from crashloop.incidents import incident
@@ -16,7 +17,7 @@ from crashloop.model import Role, Verdict
 from crashloop.proof import EXPECTED
 from crashloop.report.events import history_of
 from crashloop.report.lines import plain
-from crashloop.report.summary import MEANING, ROLE_ENDS, Where, meaning_of
+from crashloop.report.summary import MEANING, ROLE_ENDS, Where, meaning_of, title
 from crashloop.report.verdicts import ProofRow, proof_lines
 
 if TYPE_CHECKING:
@@ -225,6 +226,13 @@ def test_no_line_is_wider_than_asked_for_but_paths_and_commands(width: int) -> N
     lines = summary_text(trace, judge(trace), where=where, width=width).split("\n")
 
     assert [one for one in lines if len(one) > width] == [f"Again     {where.command}"]
+
+
+def test_the_title_leaves_out_the_paths_where_there_is_no_room() -> None:
+    history = history_of(three_replicas())
+
+    assert plain([title(history, width=100)]).endswith("seed 1  postgres unix  redis tcp")
+    assert plain([title(history, width=60)]).endswith("3 replicas  x20  seed 1")
 
 
 def test_the_roles_end_in_the_report_as_they_must_in_a_proof() -> None:
