@@ -56,8 +56,7 @@ def _labels(history: History) -> Iterator[str]:
 def _attempts(history: History, grid: Grid, room: int) -> Iterator[Line]:
     """A row for each attempt of the only replica."""
     shown = history.lives[-room:]
-    if hidden := _hidden(shown):
-        yield line(Span(f"{'':{LEFT}}{hidden}", Tone.DIM))
+    yield from _hidden([shown])
     for life in shown:
         yield grid.lives(f"attempt {life.attempt}", [life])
 
@@ -65,11 +64,10 @@ def _attempts(history: History, grid: Grid, room: int) -> Iterator[Line]:
 def _replicas(history: History, grid: Grid, room: int) -> Iterator[Line]:
     """Each replica's heading and attempts, or one row for each replica where they are many."""
     replicas = list(history.by_replica().values())
+    yield from _hidden(replicas)
     if len(history.lives) + len(replicas) <= room:
         for lives in replicas:
-            hidden = _hidden(lives)
-            rest = [Span(f"  {hidden}", Tone.DIM)] if hidden else []
-            yield line(Span(_replica(lives), Tone.HEAD), *rest)
+            yield line(Span(_replica(lives), Tone.HEAD))
             for life in lives:
                 yield grid.lives(f" attempt {life.attempt}", [life])
         return
@@ -84,7 +82,9 @@ def _replica(lives: Sequence[LifeSpan]) -> str:
     return f"replica {lives[0].replica}" + (" old" if lives[0].old else "")
 
 
-def _hidden(shown: Sequence[LifeSpan]) -> str:
-    """How many attempts came before the first of these, in words; empty if none."""
-    before = shown[0].attempt - 1 if shown else 0
-    return f"{counted(before, 'earlier attempt')} not shown" if before > 0 else ""
+def _hidden(replicas: Sequence[Sequence[LifeSpan]]) -> Iterator[Line]:
+    """How many attempts came before those that are shown, if any did."""
+    before = sum(lives[0].attempt - 1 for lives in replicas if lives)
+    if before > 0:
+        text = f"{'':{LEFT}}{counted(before, 'earlier attempt')} not shown"
+        yield line(Span(text, Tone.DIM))

@@ -62,6 +62,15 @@ def test_replicas_that_find_no_row_are_counted() -> None:
     assert "10 more replicas not shown" in drawn
 
 
+def test_attempts_that_a_live_view_has_forgotten_are_counted() -> None:
+    trace = three_replicas(deaths=8)
+    kept = [e for e in trace.events if e.attempt is None or e.attempt > 5 or e.replica == 4]
+
+    drawn = timeline_text(replace(trace, events=tuple(kept)))
+
+    assert "15 earlier attempts not shown" in drawn
+
+
 def test_a_faults_row_is_labelled_with_its_target() -> None:
     run = Told(replicas=2).ready()
     run.fault("scaling", "hold", "postgres", HOLD, to_s=20)
