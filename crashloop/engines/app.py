@@ -63,7 +63,7 @@ class AppProcess:
         self._child.feed(b"\n")
 
     async def signal(self, number: signal.Signals) -> bool:
-        """Signal the process itself; False if it has ended, and nothing happens."""
+        """Signal the process itself; False if it has ended."""
         return self._child.signal(number)
 
     async def wait(self) -> int:

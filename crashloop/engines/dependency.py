@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from crashloop.engines import baseline
 from crashloop.engines.binaries import find_binaries
 from crashloop.engines.cache import cache
+from crashloop.engines.ports import HOST
 from crashloop.engines.postgres import postgres
 from crashloop.engines.template import ROLE, template
 from crashloop.model import Transport
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from crashloop.engines.workspace import Workspace
     from crashloop.model import Dependency
 
-HOST = "127.0.0.1"
 INSTANCE = "lab:local:postgres"  # the shape of Cloud SQL's PROJECT:REGION:INSTANCE
 SOCKET = ".s.PGSQL.5432"
 

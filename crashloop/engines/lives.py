@@ -11,6 +11,7 @@ from crashloop.apps import render
 from crashloop.engines import process
 from crashloop.engines.app import AppProcess, app_process
 from crashloop.engines.output import AppOutput
+from crashloop.engines.ports import HOST
 from crashloop.supervisor.command import run_command
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from crashloop.engines.workspace import Workspace
     from crashloop.model import AppUnderTest, Life
     from crashloop.supervisor.life import LifeProcess
-
-HOST = "127.0.0.1"
 
 
 class Lives:

@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from crashloop.apps import url_values
 from crashloop.clock import NS_PER_S
-from crashloop.engines import sessions
 from crashloop.engines.app import describe
-from crashloop.engines.dependency import HOST, KINDS, PostgresDependency
+from crashloop.engines.dependency import KINDS, PostgresDependency
 from crashloop.engines.links import Links
 from crashloop.engines.lives import Lives
 from crashloop.engines.local_ports import LocalPorts
-from crashloop.engines.ports import kept_port
+from crashloop.engines.ports import HOST, kept_port
 from crashloop.engines.possible import require_possible
 from crashloop.engines.proxy_process import proxy_process
 from crashloop.engines.revisions import OldRevision
+from crashloop.engines.sessions import count, count_left
 from crashloop.engines.workspace import workspace
 from crashloop.errors import HarnessError, UsageError
 from crashloop.supervisor.replicas import Supervisor
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from crashloop.engines.base import Attempt, ReplicaSet, Setup
     from crashloop.engines.dependency import LocalDependency
     from crashloop.engines.proxy_process import ProxyProcess
+    from crashloop.engines.sessions import Count
     from crashloop.engines.workspace import Workspace
     from crashloop.faults.ports import Ports
     from crashloop.model import AppUnderTest, Life, Scenario
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 class LocalEngine:
     """Runs a scenario on this machine. Created by `open`, which also ends everything.
 
-    The app gets no other address of a dependency than that of its path through `proxy`.
+    Of each dependency, the app gets the address of its path through `proxy` and no other.
     """
 
     name: ClassVar[str] = "local"
@@ -83,6 +84,7 @@ class LocalEngine:
             space = stack.enter_context(workspace())
             setup.recorder.emit("harness", "workspace.made", {"folder": str(space.path)})
             engine = cls(setup, space=space)
+            stack.callback(engine._links.settled)
             await engine._start(stack)
             replicas = setup.scenario.replicas
             numbers = range(1, replicas.count + replicas.overlap + 1)
@@ -104,7 +106,7 @@ class LocalEngine:
                     setup.scenario,
                     supervisor=lambda: engine._replicas,
                     start=engine._start_life,
-                    sessions=engine._sessions,
+                    sessions=partial(engine._sessions, count),
                     without_sessions=engine._require_no_sessions,
                 ),
             )
@@ -152,7 +154,7 @@ class LocalEngine:
 
         Emits `database.backends` for each.
         """
-        for target, left in (await self._sessions_left(life)).items():
+        for target, left in (await self._sessions(count_left, life)).items():
             data = {"count": left}
             self._recorder.emit("database", "database.backends", data, life=life, target=target)
 
@@ -193,21 +195,11 @@ class LocalEngine:
         self._on_attempt(started)
         return started
 
-    async def _sessions(self, life: Life) -> dict[str, int]:
+    async def _sessions(self, count: Count, life: Life) -> dict[str, int]:
+        """A life's sessions in each Postgres, counted by `count`."""
         await self._settle()
         return {
-            target: await sessions.count(
-                postgres.server.inspector, self._links.clients(life, target)
-            )
-            for target, postgres in self._databases()
-        }
-
-    async def _sessions_left(self, life: Life) -> dict[str, int]:
-        await self._settle()
-        return {
-            target: await sessions.count_left(
-                postgres.server.inspector, self._links.clients(life, target)
-            )
+            target: await count(postgres.server.inspector, self._links.clients(life, target))
             for target, postgres in self._databases()
         }
 
@@ -216,7 +208,7 @@ class LocalEngine:
         self._links.settled()
 
     async def _require_no_sessions(self, life: Life) -> None:
-        if sum((await self._sessions_left(life)).values()):
+        if sum((await self._sessions(count_left, life)).values()):
             raise HarnessError(
                 f"{describe(life)} has ended, and its sessions are still in Postgres",
                 hint="this run is invalid; run it again on a less busy machine",

@@ -158,7 +158,7 @@ class Process:
             await asyncio.wait_for(self._closed.wait(), OUTPUT_BOUND_S)
 
     def signal(self, number: signal.Signals) -> bool:
-        """Signal the child itself; False if it has ended, and nothing happens."""
+        """Signal the child itself; False if it has ended."""
         if self.exited.done() or watcher.identity(self.pid) is None:
             return False
         watcher.send(self.pid, number)
@@ -181,8 +181,8 @@ def start(
 
     It gets its own session, a clean environment with the run's mark plus `environment`, the user
     `account` (the harness's own when None), `folder` as working directory (default: the
-    workspace), at most 64 KiB as `stdin` (None: whatever `feed` gives it later), and is registered
-    with the reaper under `stop_signal`. Raises HarnessError when it cannot be started.
+    workspace), at most 64 KiB as `stdin` (None: `feed` gives it later), and is registered with the
+    reaper under `stop_signal`. Raises HarnessError when it cannot be started.
     """
     try:
         popen = subprocess.Popen(  # noqa: S603  the caller's own command, no shell

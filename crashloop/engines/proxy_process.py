@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 from crashloop.clock import NS_PER_S
+from crashloop.engines.ports import HOST
 from crashloop.engines.process import Process, describe_exit, finish, start, terminate
 from crashloop.engines.reaper import identity
 from crashloop.engines.remote_proxy import RemoteProxy
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 START_BOUND_S = 20.0
 STOP_STEPS = ((signal.SIGTERM, 3.0),)
-HOST = "127.0.0.1"
 
 
 class ProxyProcess(RemoteProxy):

@@ -7,9 +7,12 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
+    from typing import TypeAlias
 
     from crashloop.engines.inspector import Inspector
+
+    Count: TypeAlias = Callable[[Inspector, Sequence[str]], Awaitable[int]]
 
 GONE_BOUND_S = 2.0
 LOOK_EVERY_S = 0.02

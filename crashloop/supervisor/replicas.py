@@ -82,14 +82,15 @@ class Supervisor:
         ]
         self._old = loops
         async with asyncio.TaskGroup() as group:
-            for loop in loops:
-                group.create_task(loop.run())
+            running = [group.create_task(loop.run()) for loop in loops]
             try:
                 for loop in loops:
                     await loop.started.wait()
                 yield [loop.process for loop in loops if loop.process is not None]
             finally:
                 await _stop(loops)
+                # An error that is raised through here would cancel what still records their ends
+                await asyncio.gather(*running, return_exceptions=True)
 
 
 async def _stop(loops: Iterable[ReplicaLoop]) -> None:

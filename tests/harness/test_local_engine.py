@@ -8,6 +8,7 @@ import signal
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import asyncpg
 import pytest
 from leftovers import LINUX
 from local_runs import CONNECTS_AT_ONCE, HAS_A_SESSION, POSTGRES, REDIS, opened
@@ -87,6 +88,15 @@ async def test_a_refused_session_is_the_error_of_the_life_that_asked_for_it(tmp_
     assert error.data["sqlstate"] == "53300"
     assert error.target == "postgres"
     assert error.life not in {served, other, None}
+
+
+async def test_an_error_of_a_client_around_the_proxy_is_recorded_at_the_end(tmp_path: Path) -> None:
+    async with opened(tmp_path, HAS_A_SESSION, POSTGRES) as run:
+        (started,) = run.of("database.started")
+        with pytest.raises(asyncpg.InvalidAuthorizationSpecificationError):
+            await asyncpg.connect(host="127.0.0.1", port=started.data["port"], user="nobody")
+    (error,) = run.of("database.error")
+    assert (error.life, error.data["sqlstate"]) == (None, "28P01")
 
 
 async def test_baselines_prove_each_path_and_name_its_link(tmp_path: Path) -> None:

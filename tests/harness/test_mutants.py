@@ -7,30 +7,29 @@ last test shows that this shape is reproduced where nothing is broken.
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from mutant_apps import mutant
 from mutants import harness_parts
 
 from crashloop.clock import TimeScale
 from crashloop.incidents import incident
 from crashloop.judge import judge
 from crashloop.lab import run_scenario
-from crashloop.model import CheckSpec, Moment, Platform, Scenario, Trigger, Verdict
+from crashloop.model import CheckSpec, Moment, Platform, Role, Scenario, Trigger, Verdict
 from crashloop.options import RunOptions
 from crashloop.platforms import parse_platform
 from crashloop.trace.reader import parse_trace, read_trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from crashloop.engines.local import LocalEngine
     from crashloop.proxy.proxy import FaultProxy
     from crashloop.run import Run
 
-MUTANTS = Path(str(harness_parts.__file__)).parent
-SAMPLE = "app_under_test.main:app"
 PATIENCE_S = 20.0
 
 
@@ -43,24 +42,19 @@ def options(tmp_path: Path) -> RunOptions:
 def incident_with(app: str = "", *, deaths: int = 1, transport: str = "unix") -> Scenario:
     """The incident with so many deaths, its app replaced by a mutant where one is named."""
     scenario = incident("issue-1278").scenario(
-        limit_s=5.0, platform=f"docker:on-failure:{deaths}", transport=transport
+        Role.REPRODUCTION,
+        mutant(app, MUTANT_DEATHS=str(deaths)) if app else None,
+        limit_s=5.0,
+        platform=f"docker:on-failure:{deaths}",
+        transport=transport,
     )
     heal = Trigger(first_of=(Moment(on="process.exited", where={"attempt": deaths}),))
     signature = replace(
         scenario.signature,
         expect=tuple(_of_deaths(spec, deaths) for spec in scenario.signature.expect),
     )
-    under_test = scenario.app
-    if app:
-        words = [f"{app}:app" if word == SAMPLE else word for word in under_test.command]
-        under_test = replace(
-            under_test,
-            command=(*words, "--app-dir", str(MUTANTS)),
-            env={**under_test.env, "MUTANT_DEATHS": str(deaths)},
-        )
     return replace(
         scenario,
-        app=under_test,
         faults=tuple(replace(fault, heal=heal) for fault in scenario.faults),
         signature=signature,
     )

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from supervised import recorder
+from memory_recorder import recorder
 
 from crashloop.clock import REAL_TIME, TimeScale
 from crashloop.errors import UsageError

@@ -149,3 +149,21 @@ async def test_a_stop_that_fails_leaves_no_other_replica_running() -> None:
             await run.supervisor.stop()
     assert raised.group_contains(OSError, match="it left a process")
     assert all(life.has_ended for life in run.lives.values())
+
+
+async def test_an_error_beside_the_old_revision_still_records_how_that_ended() -> None:
+    class SlowToEnd(AppLife):
+        async def wait(self) -> int:
+            status = await super().wait()
+            for _ in range(10):
+                await asyncio.sleep(0)
+            return status
+
+    async def start(_: Run, life: Life) -> AppLife:
+        return SlowToEnd(life)
+
+    run = Run(start, replicas=Replicas(overlap=1))
+    with pytest.raises(BaseExceptionGroup):
+        async with run.supervisor.old_revision(run.start):
+            raise OSError
+    assert [event.data["requested"] for event in run.of("process.exited")] == [True]

@@ -6,7 +6,8 @@ import asyncio
 from typing import Any
 
 import pytest
-from supervised import AppLife, Run, recorder
+from memory_recorder import recorder
+from supervised import AppLife, Run
 
 from crashloop.clock import TimeScale
 from crashloop.model import Life
