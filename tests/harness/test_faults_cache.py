@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import redis.asyncio
+from cache_kinds import KINDS
 from redis.exceptions import BusyLoadingError
 
-from crashloop.engines.cache import available_kind, cache
+from crashloop.engines.cache import cache
 from crashloop.engines.cache_server import INFO, LOADING, command_size, is_info
 from crashloop.engines.workspace import workspace
 from crashloop.errors import CapabilityError, HarnessError, UsageError
@@ -25,15 +26,6 @@ if TYPE_CHECKING:
     from crashloop.engines.cache import CacheServer, Kind
 
 BOUND_S = 20.0
-KINDS = [
-    "fakeredis",
-    pytest.param(
-        "redis-server",
-        marks=pytest.mark.skipif(
-            available_kind() != "redis-server", reason="redis-server is not on PATH"
-        ),
-    ),
-]
 PING = b"*1\r\n$4\r\nPING\r\n"
 SAID = "LOADING Redis is loading the dataset in memory"
 
