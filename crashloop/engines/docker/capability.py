@@ -18,7 +18,7 @@ Maker = Literal["sidecar", "toxiproxy", "gate"]
 
 POSTGRES = "postgres"
 REDIS = "redis"
-ENGINE_CAPABILITIES = ("postgres", "cache", "unix", "tcp", "kernel", "docker")
+ENGINE_CAPABILITIES = ("postgres", "redis", "unix", "tcp", "kernel", "replicas", "probes", "docker")
 
 _NEEDS_SYNS = ("black_hole", "connect_delay")
 _BY_SIDECAR: dict[str, Maker] = {kind: "sidecar" for kind in KINDS if kind not in _NEEDS_SYNS}
