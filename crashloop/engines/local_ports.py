@@ -20,7 +20,7 @@ ServerKind = TypeVar("ServerKind", bound="Server")
 
 
 class LocalPorts:
-    """The paths, servers and revisions of a local run; CapabilityError for what it has not."""
+    """The paths, servers and revisions of a local run; CapabilityError for what it lacks."""
 
     def __init__(
         self,
