@@ -9,16 +9,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import mutant_runs
 import pytest
-from mutant_apps import mutant
+from mutant_runs import caught, scenario_with, unmet
 from mutants import harness_parts
 
 from crashloop.clock import TimeScale
-from crashloop.incidents import incident
 from crashloop.judge import judge
 from crashloop.lab import run_scenario
-from crashloop.model import CheckSpec, Moment, Platform, Role, Scenario, Trigger, Verdict
-from crashloop.options import RunOptions
+from crashloop.model import Moment, Scenario, Trigger, Verdict
 from crashloop.platforms import parse_platform
 from crashloop.trace.reader import parse_trace, read_trace
 
@@ -27,51 +26,26 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from crashloop.engines.local import LocalEngine
+    from crashloop.options import RunOptions
     from crashloop.proxy.proxy import FaultProxy
-    from crashloop.run import Run
 
-PATIENCE_S = 20.0
+
+WITHIN_S = 1.0  # some mutants never pass a step of the journey
 
 
 @pytest.fixture
 def options(tmp_path: Path) -> RunOptions:
-    scale = TimeScale(factor=20.0)
-    return RunOptions(scale=scale, seed=1278, artifacts=tmp_path / "run", patience_s=PATIENCE_S)
+    return mutant_runs.options(tmp_path)
 
 
 def incident_with(app: str = "", *, deaths: int = 1, transport: str = "unix") -> Scenario:
     """The incident with so many deaths, its app replaced by a mutant where one is named."""
-    scenario = incident("issue-1278").scenario(
-        Role.REPRODUCTION,
-        mutant(app, MUTANT_DEATHS=str(deaths)) if app else None,
-        limit_s=5.0,
-        platform=f"docker:on-failure:{deaths}",
-        transport=transport,
+    platform = f"docker:on-failure:{deaths}"
+    scenario = scenario_with(
+        app, "issue-1278", deaths=deaths, limit_s=5.0, platform=platform, transport=transport
     )
-    heal = Trigger(first_of=(Moment(on="process.exited", where={"attempt": deaths}),))
-    signature = replace(
-        scenario.signature,
-        expect=tuple(_of_deaths(spec, deaths) for spec in scenario.signature.expect),
-    )
-    return replace(
-        scenario,
-        faults=tuple(replace(fault, heal=heal) for fault in scenario.faults),
-        signature=signature,
-    )
-
-
-def _of_deaths(spec: CheckSpec, deaths: int) -> CheckSpec:
-    counts = {name: deaths for name in spec.params if name in {"times", "restarts"}}
-    return replace(spec, params={**spec.params, **counts})
-
-
-def assert_caught(run: Run, verdict: Verdict, check: str, *words: str) -> None:
-    """The verdict, and that the check is not met and says so in these words."""
-    assert run.verdict is verdict, run.judgement.reason
-    (found,) = [finding for finding in run.judgement.findings if finding.check == check]
-    assert not found.holds, found.says
-    for word in words:
-        assert word in found.says
+    journey = replace(scenario.app.journey, within_s=WITHIN_S)
+    return replace(scenario, app=replace(scenario.app, journey=journey))
 
 
 APPS: dict[str, tuple[Verdict, str, tuple[str, ...]]] = {
@@ -130,6 +104,11 @@ APPS: dict[str, tuple[Verdict, str, tuple[str, ...]]] = {
         "faults_have_receipts",
         ("nothing shows that it acted on the app",),
     ),
+    "never_ready": (
+        Verdict.NOT_REPRODUCED,
+        "recovered",
+        ("never ready after the heal: GET /health/ready answered 200",),
+    ),
     "opens_its_port_early": (
         Verdict.NOT_REPRODUCED,
         "no_port_before_ready",
@@ -165,25 +144,24 @@ BROKEN_APPS = [app if app in FIRST else pytest.param(app, marks=pytest.mark.slow
 
 @pytest.mark.parametrize("app", BROKEN_APPS)
 async def test_a_broken_app_is_caught(app: str, options: RunOptions) -> None:
-    run = await run_scenario(incident_with(app), options)
     verdict, check, words = APPS[app]
-    assert_caught(run, verdict, check, *words)
+    await caught(incident_with(app), options, verdict, check, *words)
 
 
 async def test_an_app_that_hangs_without_a_limit_is_caught(options: RunOptions) -> None:
     scenario = replace(incident_with("hangs_for_ever"), deadline_s=20.0)
-    run = await run_scenario(scenario, replace(options, patience_s=1.0))
-    assert_caught(run, Verdict.INCONCLUSIVE, "phase_failed", "phase database")
+    impatient = replace(options, patience_s=1.0)
+    await caught(scenario, impatient, Verdict.INCONCLUSIVE, "phase_failed", "phase database")
 
 
 @pytest.mark.slow
 async def test_an_app_that_only_imitates_the_full_incident_is_caught(
     options: RunOptions,
 ) -> None:
-    run = await run_scenario(incident_with("waits_without_connecting", deaths=3), options)
-    refuted = [f.check for f in run.judgement.findings if f.role == "expect" and not f.holds]
-    assert refuted == []  # everything that the incident looks like
-    assert_caught(run, Verdict.INCONCLUSIVE, "faults_have_receipts")
+    scenario = incident_with("waits_without_connecting", deaths=3)
+    run = await caught(scenario, options, Verdict.INCONCLUSIVE, "faults_have_receipts")
+    expected = {spec.check for spec in scenario.signature.expect}
+    assert not unmet(run) & expected, "it has everything that the incident looks like"
 
 
 @pytest.mark.slow
@@ -203,8 +181,8 @@ async def test_over_tcp_too_another_processs_connection_is_not_a_receipt_of_the_
     options: RunOptions,
 ) -> None:
     scenario = incident_with("lets_another_process_connect", transport="tcp")
-    run = await run_scenario(scenario, options)
-    assert_caught(run, Verdict.INCONCLUSIVE, "faults_have_receipts", "no direct receipt")
+    missing = "no direct receipt"
+    await caught(scenario, options, Verdict.INCONCLUSIVE, "faults_have_receipts", missing)
 
 
 PROXIES: list[Any] = [
@@ -249,10 +227,8 @@ PROXIES: list[Any] = [
 async def test_a_broken_proxy_is_caught(
     proxy: type[FaultProxy], app: str, check: str, words: str, options: RunOptions
 ) -> None:
-    run = await run_scenario(
-        incident_with(app), replace(options, engine=harness_parts.engine_with(proxy))
-    )
-    assert_caught(run, Verdict.INCONCLUSIVE, check, words)
+    broken = replace(options, engine=harness_parts.engine_with(proxy))
+    await caught(incident_with(app), broken, Verdict.INCONCLUSIVE, check, words)
 
 
 ENGINES: list[Any] = [
@@ -284,30 +260,22 @@ ENGINES: list[Any] = [
 async def test_a_broken_engine_is_caught(
     engine: type[LocalEngine], check: str, words: str, options: RunOptions
 ) -> None:
-    run = await run_scenario(incident_with(), replace(options, engine=engine))
-    assert_caught(run, Verdict.INCONCLUSIVE, check, words)
+    broken = replace(options, engine=engine)
+    await caught(incident_with(), broken, Verdict.INCONCLUSIVE, check, words)
 
 
 async def test_a_supervisor_that_does_not_restart_is_caught(options: RunOptions) -> None:
     one_shot = replace(options, engine=harness_parts.engine_under(harness_parts.OneShotLoop))
-    run = await run_scenario(incident_with(), one_shot)
-    assert_caught(
-        run, Verdict.NOT_REPRODUCED, "restart_loop", "nothing was started after attempt 1 died"
-    )
+    nothing = "nothing was started after attempt 1 died"
+    await caught(incident_with(), one_shot, Verdict.NOT_REPRODUCED, "restart_loop", nothing)
 
 
 @pytest.mark.slow
 async def test_a_supervisor_that_ignores_its_back_off_is_caught(options: RunOptions) -> None:
-    scenario = replace(incident_with(), platform=_slow_platform())
+    scenario = replace(incident_with(), platform=parse_platform("cloud-run-observed"))
     hasty = replace(options, engine=harness_parts.engine_under(harness_parts.HastyLoop))
-    run = await run_scenario(scenario, hasty)
-    assert_caught(
-        run, Verdict.NOT_REPRODUCED, "restart_loop", "attempt 2 started", "inside the back-off of 5"
-    )
-
-
-def _slow_platform() -> Platform:
-    return parse_platform("cloud-run-observed")
+    words = ("attempt 2 started", "inside the back-off of 5")
+    await caught(scenario, hasty, Verdict.NOT_REPRODUCED, "restart_loop", *words)
 
 
 @pytest.mark.slow
@@ -315,10 +283,9 @@ async def test_a_heal_that_never_comes_is_caught(options: RunOptions) -> None:
     scenario = incident_with()
     heal = Trigger(first_of=(Moment(on="never"),))
     never = tuple(replace(fault, heal=heal) for fault in scenario.faults)
-    run = await run_scenario(replace(scenario, faults=never), options)
-    assert_caught(
-        run, Verdict.NOT_REPRODUCED, "phase_failed", "phase database failed twice, not once"
-    )
+    scenario = replace(scenario, faults=never)
+    twice = "phase database failed twice, not once"
+    await caught(scenario, options, Verdict.NOT_REPRODUCED, "phase_failed", twice)
 
 
 async def test_a_sound_run_is_reproduced_and_its_trace_with_lines_cut_out_is_not(
