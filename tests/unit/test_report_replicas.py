@@ -107,6 +107,7 @@ def test_a_failed_probe_and_the_kills_are_drawn_before_the_end(width: int) -> No
         assert "▼†" in bar
         assert bar.count("†") == 2
         assert "✗ SIGKILL" in one
+        assert ("databas" in one) is ("database" in one)
     assert "▼ probe failed" in drawn
     assert "† signal from the platform" in drawn
     plain(timeline(history_of(killed_by_the_probe()), glyphs=ASCII)).encode("ascii")
@@ -142,6 +143,20 @@ def test_replicas_that_needed_more_attempts_than_others_are_told_together_too() 
     text = happened(run.end(200))
 
     assert "Replicas 1 to 3, 2 to 4 attempts each from attempt 1 on: phase database" in text
+
+
+def test_a_replica_that_was_not_restarted_is_told_apart_from_one_that_was() -> None:
+    run = Told(replicas=2).ready()
+    run.death(Life(1, 1), 0)
+    end_s = run.death(Life(2, 1), 0)
+    run.served(Life(2, 2), end_s, until_s=80)
+
+    text = happened(run.end(80))
+
+    assert "Attempt 1 of replica 1: phase database failed" in text
+    assert "the platform did not restart it before the run ended." in text
+    assert "Attempt 1 of replica 2: phase database failed" in text
+    assert "the platform restarted it." in text
 
 
 def test_the_replicas_that_served_while_another_died_are_named() -> None:
