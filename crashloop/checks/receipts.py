@@ -94,7 +94,10 @@ def faults_have_receipts(trace: Trace, *, phase: str) -> Result:
 
 
 def receipts_not_contradicted(trace: Trace) -> Result:
-    """No connection let the app through while it was held, and no fault outlived its heal."""
+    """No connection let the app through while it was held, and no fault outlived its heal.
+
+    No target whose processes were stopped answered meanwhile.
+    """
     receipts = [t.event for fault in planned_faults(trace) for t in touches(trace, fault)]
     if not receipts:
         return saw_nothing("there are no receipts to contradict")
@@ -120,6 +123,8 @@ def receipts_not_contradicted(trace: Trace) -> Result:
                 f"{event.target} meanwhile: the receipt is not true",
                 [event, *connected, *closed],
             )
+    if found := _answered_while_stopped(trace):
+        return found
     return holds("no receipt is contradicted by what the app and the links show", receipts)
 
 
@@ -140,6 +145,25 @@ def last_heal_ns(trace: Trace) -> int:
     """When the last fault was healed; the far future if one is still on, or was never."""
     on = [periods(trace, fault) for fault in planned_faults(trace)]
     return max((each[-1][1] if each else FAR_FUTURE_NS for each in on), default=FAR_FUTURE_NS)
+
+
+def _answered_while_stopped(trace: Trace) -> Result | None:
+    """A connection that was made while its target was stopped, and got an answer; None if none."""
+    for stopped in observed(trace, "process.stopped"):
+        continued = observed(trace, "process.continued", target=stopped.target)
+        ends = [e for e in continued if e.mono_ns > stopped.mono_ns][:1]
+        until_ns = min((e.data.get("begun_ns", e.mono_ns) for e in ends), default=FAR_FUTURE_NS)
+        for opened in observed(trace, "link.opened", target=stopped.target):
+            for closed in of_link(trace, "link.closed", opened):
+                answered_ns = closed.data.get("first_byte_down_ns") or FAR_FUTURE_NS
+                if stopped.mono_ns < opened.mono_ns and answered_ns < until_ns:
+                    return saw_nothing(
+                        f"a receipt says that {stopped.target} was stopped, yet "
+                        f"{trace.name(opened.life)} got an answer from it meanwhile: the receipt "
+                        "is not true",
+                        [stopped, opened, closed, *ends],
+                    )
+    return None
 
 
 def _failure(trace: Trace, phase: str, ended: Event) -> Failure:

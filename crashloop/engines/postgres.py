@@ -164,8 +164,9 @@ class PostgresServer(Server):
         )
 
     async def _continue(self, stopped: Mapping[int, str]) -> None:
+        begun_ns = time.monotonic_ns()  # it may answer before /proc was asked
         left = await asyncio.to_thread(stopping.continue_all, stopped)
-        self._emit("process.continued", {"pids": left})
+        self._emit("process.continued", {"pids": left, "begun_ns": begun_ns})
 
     async def _refusal(self) -> str:
         """The SQLSTATE with which it refuses a connection; HarnessError if that is not 57P03."""

@@ -216,7 +216,8 @@ async def test_a_paused_server_accepts_and_never_answers_until_the_heal(lab: Lab
         assert not answer.done()
         assert not asking.done()
         assert not own.done()
-    assert lab.of("process.continued") == [stopped]
+    (continued,) = lab.of("process.continued")
+    assert continued["pids"] == stopped["pids"]
     async with asyncio.timeout(BOUND_S):
         assert await answer == b"N"
         assert await asking == 1

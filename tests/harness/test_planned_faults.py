@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import pytest
+from mutant_apps import mutant
 from mutant_runs import caught, options, unmet
-from mutants import harness_parts
+from mutants.harness_parts import IdlePorts, LyingPorts, engine_with_ports
 
 from app_under_test.database import SCHEMA_LOCK_KEY
 from crashloop.faults import fault_kind, plan
@@ -133,8 +134,21 @@ async def test_a_fault_that_does_nothing_is_caught(kind: str, tmp_path: Path) ->
     grade = fault_kind(kind).receipt.grade
     await caught(
         one_death(kind, Role.REPRODUCTION),
-        replace(options(tmp_path), engine=harness_parts.IdleEngine),
+        replace(options(tmp_path), engine=engine_with_ports(IdlePorts)),
         Verdict.INCONCLUSIVE,
         "faults_have_receipts",
         f"has no {grade} receipt",
     )
+
+
+@pytest.mark.slow
+async def test_a_server_that_is_only_said_to_be_stopped_is_caught(tmp_path: Path) -> None:
+    hangs_on_its_own = mutant("waits_after_connecting", MUTANT_DEATHS="1")
+    run = await caught(
+        one_death("paused", Role.REPRODUCTION, hangs_on_its_own),
+        replace(options(tmp_path), engine=engine_with_ports(LyingPorts)),
+        Verdict.INCONCLUSIVE,
+        "receipts_not_contradicted",
+        "attempt 1 got an answer from it meanwhile",
+    )
+    assert unmet(run) == {"receipts_not_contradicted"}

@@ -11,6 +11,8 @@ from crashloop_edits import changed, inserted, moved, one, sealed, with_scenario
 from crashloop_outages import SLOTS, client_of
 from crashloop_traces import HARNESS_PID, NAME_ERROR, NO_SLOT, REPRODUCTION, TARGET
 
+from crashloop.clock import NS_PER_S
+
 if TYPE_CHECKING:
     from crashloop.trace.event import Trace
 
@@ -86,7 +88,61 @@ def early_connection(*, closes: bool) -> Trace:
     return moved(trace, "link.closed", -1.1, attempt=3) if closes else trace
 
 
+def continued(trace: Trace, **more: Any) -> Trace:
+    """The server's processes run again at the heal."""
+    healed = one(trace, "fault.healed")
+    return inserted(trace, healed, "database", "process.continued", target=TARGET, pids=[1], **more)
+
+
+def answered(at_s: float, **more: Any) -> Trace:
+    """The stopped server answers attempt 1 so long after that came."""
+    trace = stopped()
+    opened = one(trace, "link.opened", 1)
+    first_byte_ns = opened.mono_ns + round(at_s * NS_PER_S)
+    trace = changed(trace, "link.closed", attempt=1, first_byte_down_ns=first_byte_ns)
+    return continued(trace, **more)
+
+
 CASES = [
+    *cases(
+        "receipts_not_contradicted",
+        holds={
+            "a stopped server that answers nobody": (
+                continued(stopped()),
+                "no receipt is contradicted",
+            ),
+            "an answer after it continued": (answered(60.0), "no receipt is contradicted"),
+            "an answer between its waking and the word of the system": (
+                answered(0.5, begun_ns=one(stopped(), "link.opened", 1).mono_ns + NS_PER_S // 4),
+                "no receipt is contradicted",
+            ),
+            "an answer to who came before it was stopped": (
+                moved(answered(0.5), "link.opened", -60.0, attempt=1),
+                "no receipt is contradicted",
+            ),
+            "another server answers": (
+                inserted(
+                    moved(answered(0.5), "process.stopped", 1.4),
+                    one(answered(0.5), "fault.injected"),
+                    "database",
+                    "process.stopped",
+                    target="redis",
+                    pids=[1],
+                ),
+                "no receipt is contradicted",
+            ),
+        },
+        saw_nothing={
+            "a stopped server that answers": (
+                answered(0.5),
+                "attempt 1 got an answer from it meanwhile: the receipt is not true",
+            ),
+            "one that never continues, and answers": (
+                without(answered(0.5), "process.continued"),
+                "attempt 1 got an answer from it meanwhile",
+            ),
+        },
+    ),
     *cases(
         "faults_have_receipts",
         params={"phase": "database"},

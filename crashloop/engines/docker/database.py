@@ -141,8 +141,9 @@ class Database:
                 self._emit("process.stopped", pids=pids)
                 yield
             finally:
+                begun_ns = time.monotonic_ns()
                 await blocking(self._container.unpause)
-                self._emit("process.continued", pids=pids)
+                self._emit("process.continued", pids=pids, begun_ns=begun_ns)
 
     @contextlib.asynccontextmanager
     async def starting(self) -> AsyncIterator[None]:
