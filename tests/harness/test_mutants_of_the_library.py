@@ -1,4 +1,4 @@
-"""Broken apps and parts of the harness under other outages of the library, made short.
+"""Broken apps and parts of the harness under the other outages of the library, made short.
 
 Each check that issue 1278 does not use has a mutant here that it alone must catch.
 """
@@ -37,6 +37,13 @@ def out_of_slots(app: str = "") -> Scenario:
     return scenario_with(
         app, "slots-exhausted-at-scale-out", deaths=2, replicas=2, max_connections=80
     )
+
+
+def loading(app: str = "") -> Scenario:
+    """The cache loads until the app has died once; a mutant may open another URL of it."""
+    scenario = scenario_with(app, "cache-still-loading", deaths=1)
+    env = {**scenario.app.env, "MUTANT_CACHE_URL": "redis://{redis.host}:{redis.port}/0"}
+    return replace(scenario, app=replace(scenario.app, env=env))
 
 
 def taken(scenario: Scenario, *, left: int) -> Scenario:
@@ -152,4 +159,23 @@ async def test_slots_that_no_replica_gets_are_not_an_outage_of_some(tmp_path: Pa
 @pytest.mark.slow
 async def test_sound_apps_that_run_out_of_slots_are_reproduced(tmp_path: Path) -> None:
     run = await run_scenario(out_of_slots(), options(tmp_path, scale=SLOTS_SCALE))
+    assert run.verdict is Verdict.REPRODUCED, run.judgement.reason
+
+
+@pytest.mark.slow
+async def test_an_app_that_opens_its_cache_around_the_proxy_is_caught(tmp_path: Path) -> None:
+    run = await caught(
+        loading("goes_around_to_the_cache"),
+        replace(options(tmp_path), engine=harness_parts.TalkativeEngine),
+        Verdict.INCONCLUSIVE,
+        "path_used",
+        "attempt 1 reached phase cache but never the proxy of redis in it",
+    )
+    assert unmet(run) == {"path_used"}
+
+
+@pytest.mark.slow
+async def test_a_sound_app_whose_cache_loads_is_reproduced(tmp_path: Path) -> None:
+    talkative = replace(options(tmp_path), engine=harness_parts.TalkativeEngine)
+    run = await run_scenario(loading(), talkative)
     assert run.verdict is Verdict.REPRODUCED, run.judgement.reason
