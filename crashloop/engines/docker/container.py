@@ -75,14 +75,11 @@ class AppContainer:
 
     async def run(self, command: Sequence[str]) -> int:
         """Run a command in it; its exit status, 137 after 10 s."""
-
-        def run() -> int:
-            words = ["timeout", "-s", "KILL", str(COMMAND_BOUND_S), *command]
-            made = self._api.exec_create(self._id, words)
-            self._api.exec_start(made["Id"])
-            return int(self._api.exec_inspect(made["Id"])["ExitCode"])
-
-        return int(await self._ask("given a command", run))
+        words = ["timeout", "-s", "KILL", str(COMMAND_BOUND_S), *command]
+        status, _ = await self._ask(
+            "given a command", self._project.daemon.execute, self._id, words
+        )
+        return int(status)
 
     async def inspect(self) -> dict[str, Any]:
         """The container as Docker shows it."""

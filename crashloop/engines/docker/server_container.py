@@ -25,14 +25,14 @@ class ServerContainer:
     ) -> None:
         self.address = project.start(container, network)
         self.id = str(container.get_container_id())
-        self._api = project.daemon.api
+        self._daemon = project.daemon
         self._interference = project.interference
         self._role = role
 
     def pause(self) -> list[int]:
         """Stop all its processes; returns their ids on this machine, once Docker says so."""
         with sdk_errors(f"the processes of the container {self._role} could not be listed"):
-            top = self._api.top(self.id)
+            top = self._daemon.api.top(self.id)
         column = top["Titles"].index("PID")
         self._do("pause", "Paused", is_now=True)
         return sorted(int(process[column]) for process in top["Processes"])
@@ -51,16 +51,14 @@ class ServerContainer:
     def run(self, *command: str, user: str = "") -> str:
         """Run a command in it to its end; returns its output. HarnessError if it fails."""
         with sdk_errors(f"{command[0]} could not be run in the container {self._role}"):
-            made = self._api.exec_create(self.id, list(command), user=user)
-            output = self._api.exec_start(made["Id"]).decode(errors="replace").strip()
-            status = self._api.exec_inspect(made["Id"])["ExitCode"]
+            status, output = self._daemon.execute(self.id, command, user=user)
         if status:
             raise HarnessError(
                 f"{' '.join(command)} in the container {self._role} ended with {status}: "
                 f"{output[:600]}",
                 hint=f"see {self._role}.log in the artifacts",
             )
-        return str(output)
+        return output
 
     def _do(self, what: str, state: str, *, is_now: bool) -> dict[str, Any]:
         """Do what the API calls so, and see that the container's state is that now."""
@@ -68,8 +66,8 @@ class ServerContainer:
             self._interference.ours(self._role),
             sdk_errors(f"{what} did not succeed for the container {self._role}"),
         ):
-            getattr(self._api, what)(self.id)
-            seen: dict[str, Any] = self._api.inspect_container(self.id)
+            getattr(self._daemon.api, what)(self.id)
+            seen: dict[str, Any] = self._daemon.api.inspect_container(self.id)
         if seen["State"][state] is not is_now:
             raise HarnessError(
                 f"after {what} Docker shows the container {self._role} as {seen['State']}",
