@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import mutant_runs
 import pytest
-from mutant_runs import caught, scenario_with, unmet
+from mutant_runs import caught, healed_when_each_died, scenario_with, unmet
 from mutants import harness_parts
 
 from crashloop.clock import TimeScale
@@ -38,12 +38,20 @@ def options(tmp_path: Path) -> RunOptions:
     return mutant_runs.options(tmp_path)
 
 
-def incident_with(app: str = "", *, deaths: int = 1, transport: str = "unix") -> Scenario:
+def incident_with(
+    app: str = "", *, deaths: int = 1, transport: str = "unix", replicas: int = 1
+) -> Scenario:
     """The incident with so many deaths, its app replaced by a mutant where one is named."""
-    platform = f"docker:on-failure:{deaths}"
     scenario = scenario_with(
-        app, "issue-1278", deaths=deaths, limit_s=5.0, platform=platform, transport=transport
+        app,
+        "issue-1278",
+        deaths=deaths,
+        limit_s=5.0,
+        platform=f"docker:on-failure:{deaths}",
+        transport=transport,
+        replicas=replicas,
     )
+    scenario = healed_when_each_died(scenario, deaths)
     journey = replace(scenario.app.journey, within_s=WITHIN_S)
     return replace(scenario, app=replace(scenario.app, journey=journey))
 
@@ -162,6 +170,24 @@ async def test_an_app_that_only_imitates_the_full_incident_is_caught(
     run = await caught(scenario, options, Verdict.INCONCLUSIVE, "faults_have_receipts")
     expected = {spec.check for spec in scenario.signature.expect}
     assert not unmet(run) & expected, "it has everything that the incident looks like"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("transport", ["tcp", "unix"])
+async def test_the_receipts_of_one_replica_are_not_those_of_another(
+    transport: str, options: RunOptions
+) -> None:
+    scenario = incident_with("waits_without_connecting", transport=transport, replicas=2)
+    env = {**scenario.app.env, "MUTANT_REPLICA": "2"}
+    scenario = replace(scenario, app=replace(scenario.app, env=env))
+    missing = "attempt 1 of replica 2 failed in phase database without any receipt"
+    await caught(scenario, options, Verdict.INCONCLUSIVE, "faults_have_receipts", missing)
+
+
+@pytest.mark.slow
+async def test_two_sound_replicas_are_reproduced(options: RunOptions) -> None:
+    run = await run_scenario(incident_with(replicas=2), options)
+    assert run.verdict is Verdict.REPRODUCED, run.judgement.reason
 
 
 @pytest.mark.slow

@@ -1,6 +1,6 @@
 """Broken apps and parts of the harness under the other outages of the library, made short.
 
-Each check that issue 1278 does not use has a mutant here that it alone must catch.
+Each check that issue 1278 does not use has a mutant here that trips it.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from mutant_runs import caught, options, scenario_with, unmet
+from mutant_runs import caught, healed_when_each_died, options, scenario_with, unmet
 from mutants import harness_parts
 
 from crashloop.faults import plan
 from crashloop.lab import run_scenario
-from crashloop.model import Moment, Replicas, Trigger, Verdict
+from crashloop.model import Replicas, Verdict
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -140,14 +140,8 @@ async def test_an_app_that_waits_after_it_was_refused_a_slot_is_caught(tmp_path:
 
 @pytest.mark.slow
 async def test_slots_that_no_replica_gets_are_not_an_outage_of_some(tmp_path: Path) -> None:
-    scenario = taken(out_of_slots(), left=0)
-    (fault,) = scenario.faults
-    both = tuple(
-        Moment(on="process.exited", where={"replica": number, "attempt": 2}) for number in (1, 2)
-    )
-    fault = replace(fault, heal=Trigger(all_of=both))
     run = await caught(
-        replace(scenario, faults=(fault,)),
+        healed_when_each_died(taken(out_of_slots(), left=0), 2),
         options(tmp_path, scale=SLOTS_SCALE),
         Verdict.NOT_REPRODUCED,
         "a_replica_served",
