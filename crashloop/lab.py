@@ -117,7 +117,11 @@ class _Lab:
 
     async def _run(self) -> str:
         setup = self._setup
-        async with self._engine.open(setup) as engine, asyncio.TaskGroup() as group:
+        async with (
+            self._engine.open(setup) as engine,
+            asyncio.TaskGroup() as visiting,  # outlives what starts lives
+            asyncio.TaskGroup() as group,
+        ):
             visits: list[asyncio.Task[None]] = []
             visitors = {
                 replica: self._visitor(engine, replica)
@@ -126,7 +130,7 @@ class _Lab:
 
             def on_attempt(attempt: Attempt) -> None:
                 visitor = visitors.get(attempt.life.replica)
-                visits.append(group.create_task(_accompany(engine, visitor, attempt)))
+                visits.append(visiting.create_task(_accompany(engine, visitor, attempt)))
 
             replicas = engine.replica_set(on_attempt)
             timeline = Timeline(

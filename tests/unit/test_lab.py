@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
@@ -28,6 +29,7 @@ from crashloop.trace.writer import TraceWriter
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from crashloop.engines.base import Attempt
     from crashloop.model import Judgement
     from crashloop.trace.event import Event
 
@@ -244,6 +246,29 @@ async def test_a_cancelled_run_is_inconclusive_and_stays_cancelled(tmp_path: Pat
     running = asyncio.create_task(run_scenario(SCENARIO, options(tmp_path, Waits)))
     await ready.wait()
     running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+    assert "interrupted" in judged_again(tmp_path).reason
+
+
+async def test_a_life_that_starts_while_the_run_is_cancelled_breaks_nothing(tmp_path: Path) -> None:
+    running: asyncio.Task[Run]
+
+    class StartsAtTheEnd(FakeEngine):
+        def replica_set(self, on_attempt: Callable[[Attempt], None]) -> StartsAtTheEnd:
+            self.on_attempt = on_attempt
+            return self
+
+        async def run(self) -> None:
+            running.cancel()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                started: Any = SimpleNamespace(life=Life(1, 1), address=None, ended=asyncio.Event())
+                self.on_attempt(started)
+
+    running = asyncio.create_task(run_scenario(SCENARIO, options(tmp_path, StartsAtTheEnd)))
     with pytest.raises(asyncio.CancelledError):
         await running
 
