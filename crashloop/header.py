@@ -5,11 +5,13 @@ from __future__ import annotations
 import platform
 import secrets
 import subprocess
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crashloop import __version__
+from crashloop.apps import without_secrets
 from crashloop.clock import rfc3339
 from crashloop.trace.event import SCHEMA
 
@@ -55,7 +57,7 @@ def make_header(scenario: Scenario, options: RunOptions, *, command: str) -> dic
         "package": str(Path(__file__).parent),
         "signature": scenario.signature.to_json(),
         "signature_sha256": scenario.signature.digest(),
-        "scenario": scenario.to_json(),
+        "scenario": replace(scenario, app=without_secrets(scenario.app)).to_json(),
     }
 
 

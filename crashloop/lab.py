@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from crashloop.apps import inherited, secret_values
 from crashloop.ending import first_failure, record_failure
 from crashloop.engines.base import Setup
 from crashloop.errors import CapabilityError, HarnessError, UsageError
@@ -50,8 +51,9 @@ async def run_scenario(scenario: Scenario, options: RunOptions) -> Run:
     require_runnable(scenario, options.scale, options.engine)
     artifacts = options.artifacts or artifacts_folder(scenario.incident)
     command = options.command or rerun_command(scenario, options)
-    redactor = Redactor()
-    header = make_header(scenario, options, command=command)
+    app = scenario.app
+    redactor = Redactor(secret_values(app, {**inherited(app), **app.env}))
+    header = redactor.data(make_header(scenario, options, command=command))
     with TraceWriter(artifacts / TRACE_FILE, header, redactor) as writer:
         recorder = Recorder(writer, redactor)
         if options.on_event is not None:

@@ -37,7 +37,8 @@ class RunOptions:
     """How to run a scenario: `artifacts` None chooses a new folder under ./crashloop-artifacts.
 
     `command` is what runs it again, if that is not the command line of `rerun_command`. `engine`
-    is what it runs on; a test of the harness puts a broken one here.
+    is what it runs on; a test of the harness puts a broken one here. `app` names the entry of the
+    user's own app, "" for the sample app; `config` is its file, if that was given.
     """
 
     scale: TimeScale = field(default_factory=TimeScale)
@@ -48,13 +49,19 @@ class RunOptions:
     patience_s: float = PATIENCE_S
     on_event: Callable[[Event], None] | None = None
     engine: type[Engine] = LocalEngine
+    app: str = ""
+    config: Path | None = None
 
 
 def rerun_command(scenario: Scenario, options: RunOptions, *, verb: str = "reproduce") -> str:
     """The command that makes the same run again, without options that have their defaults."""
     words = ["crashloop", verb, scenario.incident]
+    if options.app:
+        words += ["--app", options.app]
+    if options.config is not None:
+        words += ["--config", str(options.config)]
     known = INCIDENTS.get(scenario.incident)
-    ordinary = known.time_scale if known else DEFAULT_SCALE
+    ordinary = known.ordinary_scale(scenario.app) if known else DEFAULT_SCALE
     if options.scale.factor == ordinary:
         pass
     elif options.scale.is_real_time:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from crashloop.incidents.incident import Incident
-    from crashloop.model import Judgement, Signature
+    from crashloop.model import AppUnderTest, Judgement, Signature
     from crashloop.options import RunOptions
     from crashloop.run import Run
 
@@ -103,15 +103,17 @@ async def prove(
     params: dict[str, Any],
     options: RunOptions,
     *,
+    app: AppUnderTest | None = None,
     on_role: Callable[[Role], None] | None = None,
     on_step: Callable[[Step], None] | None = None,
 ) -> Proof:
     """Run control, reproduction, remedy and unplugged, one after the other, with one seed.
 
-    Writes `proof.json` and a folder for each run. Ends early only if the harness broke; refuses
-    before the first run what a later one could not do.
+    `app` is the one under test; None is the sample app. Writes `proof.json` and a folder for each
+    run. Ends early only if the harness broke; refuses before the first run what a later one could
+    not do.
     """
-    scenarios = {role: incident.scenario(role, **params) for role in EXPECTED}
+    scenarios = {role: incident.scenario(role, app, **params) for role in EXPECTED}
     for scenario in scenarios.values():
         require_runnable(scenario, options.scale, options.engine)
     artifacts = options.artifacts or artifacts_folder(f"{incident.name}-proof")

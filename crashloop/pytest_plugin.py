@@ -40,6 +40,10 @@ _OPTIONS = {
     ),
     "seed": ("SEED", "the seed of every run, 0 to 2**32-1 (default: a new one, in the header)"),
     "artifacts": ("DIR", "keep each test's evidence in DIR/TEST (default: pytest's own tmp_path)"),
+    "config": (
+        "FILE",
+        "the file with your apps (default: the nearest crashloop.toml or pyproject)",
+    ),
     "postgres-bin": ("DIR", "the folder of postgres and initdb (default: the wheel's, then PATH)"),
 }
 
@@ -164,6 +168,8 @@ def _read_settings(config: pytest.Config) -> Settings:
         seed=_seed(config),
         artifacts=_path(config, "artifacts"),
         postgres_bin=_postgres_bin(config),
+        folder=_folder(config),
+        config=_path(config, "config"),
     )
 
 
@@ -213,6 +219,12 @@ def _path(config: pytest.Config, name: str) -> Path | None:
     return (start / Path(text).expanduser()).resolve()
 
 
+def _folder(config: pytest.Config) -> Path:
+    """Where the search for apps begins: pytest's starting folder, if it is in the root folder."""
+    start = config.invocation_params.dir
+    return start if start.is_relative_to(config.rootpath) else config.rootpath
+
+
 def _postgres_bin(config: pytest.Config) -> Path | None:
     folder = _path(config, "postgres-bin")
     if folder is not None and not folder.is_dir():
@@ -260,6 +272,8 @@ def _command(item: pytest.Item, settings: Settings) -> str:
         words += ["--crashloop-time-scale", f"{settings.scale:g}"]
     if settings.engine != LOCAL:
         words += ["--crashloop-engine", settings.engine]
+    if settings.config is not None:
+        words += ["--crashloop-config", str(settings.config)]
     if settings.postgres_bin is not None:
         words += ["--crashloop-postgres-bin", str(settings.postgres_bin)]
     return shlex.join(words)

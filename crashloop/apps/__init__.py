@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
-from crashloop.apps.entry import load_entry
+from crashloop.apps.entry import find_entry, load_entry
+from crashloop.apps.environment import inherited, python_of
 from crashloop.apps.sample import sample_app
-from crashloop.apps.template import render, url_values, with_knobs
+from crashloop.apps.secret import secret_values, without_secrets
+from crashloop.apps.template import is_scalable, knobs_used, render, url_values, with_knobs
 
-__all__ = ["load_entry", "render", "sample_app", "url_values", "with_knobs"]
+__all__ = [
+    "find_entry",
+    "inherited",
+    "is_scalable",
+    "knobs_used",
+    "load_entry",
+    "python_of",
+    "render",
+    "sample_app",
+    "secret_values",
+    "url_values",
+    "with_knobs",
+    "without_secrets",
+]

@@ -1,31 +1,43 @@
 """An app's entry in TOML: `[apps.NAME]` with its command, environment, knobs and journey.
 
-`command` is split as a shell would, without a shell. `cwd` is relative to the file's folder, which
-is its default; an empty one is a new folder for each life. `ready` is "GET /path", or
-`{request = "GET /path", json = {...}}`; without it, the app is ready when its port accepts a
-connection. `journey` is a list of steps. See `crashloop.apps.template` for the placeholders in
-`command`, `env` and `journey`.
+`command` is split as a shell would, without a shell. `cwd` and `venv` are relative to the file's
+folder, which is the default of `cwd`; an empty one is a new folder for each life. `ready` is
+"GET /path", or `{request = "GET /path", json = {...}}`; without it, the app is ready when its port
+accepts a connection. `journey` is a list of steps. See `crashloop.apps.template` for the
+placeholders in `command`, `env` and `journey`.
 """
 
 from __future__ import annotations
 
 import re
 import shlex
-import tomllib
+from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crashloop.apps import steps, template
-from crashloop.apps.source import Source
+from crashloop.apps.file import nearest_file, read_apps, table_of
+from crashloop.clock import REAL_TIME, TimeScale
 from crashloop.errors import UsageError
 from crashloop.model import AppUnderTest, Journey, Ready
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from crashloop.apps.source import Source
     from crashloop.model import Value
 
-FIELDS = ("command", "cwd", "env", "timers", "knobs", "ready", "journey", "phases")
+FIELDS = (
+    *("command", "cwd", "venv", "env", "inherit_env", "secrets", "timers", "knobs", "ready"),
+    *("journey", "phases"),
+)
 _NAME = re.compile(r"[A-Za-z_]\w*")
+
+
+def find_entry(name: str, *, folder: Path, file: Path | None = None) -> AppUnderTest:
+    """The app `name` of `file`, or of the nearest file in `folder` or above it.
+
+    Raises UsageError as `load_entry` does, and where no file has an app.
+    """
+    return load_entry(file or nearest_file(folder), name)
 
 
 def load_entry(path: Path, name: str) -> AppUnderTest:
@@ -34,28 +46,15 @@ def load_entry(path: Path, name: str) -> AppUnderTest:
     Raises UsageError, with file and line, for what cannot be read, for a field or placeholder that
     does not exist, and for a value of the wrong kind.
     """
-    source, apps = _read(path)
+    source, apps = read_apps(path)
     found = apps.get(name)
+    place = table_of(path, source)
     if not isinstance(found, dict):
         known = ", ".join(apps) or "none"
-        raise UsageError(f"{path} has no app {name!r}", hint=f"add [apps.{name}]; known: {known}")
-    return _app(found, name, source.at("apps", name), path.parent)
-
-
-def _read(path: Path) -> tuple[Source, dict[str, Any]]:
-    try:
-        text = path.read_text(encoding="utf-8")
-        data = tomllib.loads(text)
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {error}") from None
-    except tomllib.TOMLDecodeError as error:
-        line = re.search(r"line (\d+)", str(error))
-        raise UsageError(f"{path}{f':{line[1]}' if line else ''}: {error}") from None
-    apps = data.get("apps", {})
-    source = Source(path=path, text=text)
-    if not isinstance(apps, dict):
-        raise source.at("apps").error("`apps` must be a table", hint="write [apps.NAME]")
-    return source, apps
+        raise UsageError(
+            f"{place if apps else path}: there is no app {name!r}", hint=f"known: {known}"
+        )
+    return _app(found, name, place.at(name), path.parent)
 
 
 def _app(entry: dict[str, Any], name: str, source: Source, folder: Path) -> AppUnderTest:
@@ -65,18 +64,24 @@ def _app(entry: dict[str, Any], name: str, source: Source, folder: Path) -> AppU
                 f"the app {name} has no field {field!r}", hint=f"known: {', '.join(FIELDS)}"
             )
     knobs = _knobs(entry, source)
-    known = dict.fromkeys((*template.KNOWN, *knobs), "tcp://")
+    known = dict.fromkeys(template.KNOWN, "tcp://")
+    known |= template.knob_values(knobs, TimeScale(factor=REAL_TIME))
     env = _env(entry, source, known)
+    inherit_env = _inherit_env(entry, source)
     return AppUnderTest(
         name=name,
         command=_command(entry, source, known),
         env=env,
         cwd=_cwd(entry, source, folder),
+        venv=_folder(entry, source, "venv", folder),
+        inherit_env=inherit_env,
+        masked_env=_secrets(entry, source, (*env, *inherit_env)),
         timers=_timers(entry, source, env),
         knobs=knobs,
         ready=_ready(entry, source),
         journey=_journey(entry, source),
         phases=tuple(source.texts(entry, "phases")),
+        source=str(source),
     )
 
 
@@ -96,8 +101,31 @@ def _command(entry: dict[str, Any], source: Source, known: dict[str, str]) -> tu
 def _cwd(entry: dict[str, Any], source: Source, folder: Path) -> str:
     if "cwd" not in entry:
         return str(folder.resolve())
-    cwd = source.text_of(entry, "cwd")
-    return str((folder / cwd).resolve()) if cwd else ""
+    return _folder(entry, source, "cwd", folder)
+
+
+def _folder(entry: dict[str, Any], source: Source, field: str, folder: Path) -> str:
+    """A folder relative to the file's; "" where none is given."""
+    given = source.text_of(entry, field)
+    return str((folder / Path(given).expanduser()).resolve()) if given else ""
+
+
+def _inherit_env(entry: dict[str, Any], source: Source) -> tuple[str, ...]:
+    if "inherit_env" not in entry:
+        return AppUnderTest(name="", command=()).inherit_env
+    return tuple(source.texts(entry, "inherit_env"))
+
+
+def _secrets(entry: dict[str, Any], source: Source, variables: tuple[str, ...]) -> tuple[str, ...]:
+    """The names of `secrets`, each a variable of `env` or one that `inherit_env` covers."""
+    secrets = source.texts(entry, "secrets")
+    for name in secrets:
+        if not any(fnmatchcase(name, variable) for variable in variables):
+            raise source.at("secrets").error(
+                f"the secret {name} is neither in `env` nor in `inherit_env`",
+                hint="a secret is a variable that the app gets",
+            )
+    return tuple(secrets)
 
 
 def _env(entry: dict[str, Any], source: Source, known: dict[str, str]) -> dict[str, str]:
@@ -124,6 +152,12 @@ def _knobs(entry: dict[str, Any], source: Source) -> dict[str, Value]:
         here = source.at("knobs", name)
         if not _NAME.fullmatch(name) or name in template.KNOWN:
             raise here.error(f"{name!r} cannot be the name of a knob")
+        if name.endswith(template.MILLISECONDS):
+            in_s = name.removesuffix(template.MILLISECONDS) + template.SECONDS
+            raise here.error(
+                f"the knob {name} would not be scaled",
+                hint=f"give the knob {in_s}; {{{name}}} is the same time in milliseconds",
+            )
         if not isinstance(value, str | int | float):
             raise here.error(f"the knob {name} must be a text, a number, or true or false")
         if name.endswith(template.SECONDS):

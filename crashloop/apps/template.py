@@ -1,7 +1,9 @@
 """Templates of an app's command and environment, and the knobs that incidents change in them.
 
 `{name}` is a placeholder, `{{` and `}}` are literal braces. `{postgres.url+DRIVER}` is the URL of
-a dependency with the name of a driver after its scheme: `postgresql+DRIVER://`.
+a dependency with the name of a driver after its scheme: `postgresql+DRIVER://`. A knob that ends in
+`_s`, such as `limit_s`, is also there in milliseconds, `{limit_ms}`; both can be divided by a
+number: `{limit_s/5}`.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ KNOWN = (*PLACES, *(f"{name}.{part}" for name, parts in PARTS.items() for part i
 """Every placeholder but the knobs of the app."""
 
 SECONDS = "_s"
+MILLISECONDS = "_ms"
 _TOKEN = re.compile(r"\{\{|\}\}|\{(?P<name>[^{}]*)\}|[{}]")
+_DIVISOR = re.compile(r"\d{1,9}(?:\.\d{1,9})?")
 _PORTS = {"postgresql": "5432", "redis": "6379"}
 
 
@@ -41,18 +45,59 @@ def render(
     that end in `_s` and the variables that `timers` names become wall seconds with 6 decimals.
     Raises UsageError for a placeholder that has no value, and for a timer that is not a number.
     """
-    known = dict(values)
-    for name, value in app.knobs.items():
-        known[name] = _wall(float(value), scale) if name.endswith(SECONDS) else text_of(value)
+    known = {**values, **knob_values(app.knobs, scale)}
     command = [fill(word, known, where=f"the command of app {app.name}") for word in app.command]
     environment = {}
     for name, text in app.env.items():
         where = f"{name} of app {app.name}"
         is_timer = name in app.timers
         environment[name] = (
-            _wall(seconds(text, where=where), scale) if is_timer else fill(text, known, where=where)
+            _time(SECONDS, scale.wall_s(seconds(text, where=where)))
+            if is_timer
+            else fill(text, known, where=where)
         )
     return command, environment
+
+
+def knob_values(knobs: Mapping[str, Value], scale: TimeScale) -> dict[str, str]:
+    """The placeholders of knobs; those that end in `_s` are scaled, and are also milliseconds."""
+    values = {}
+    for name, value in knobs.items():
+        values[name] = text_of(value)
+        if name.endswith(SECONDS):
+            wall_s = scale.wall_s(float(value))
+            values[name] = _time(name, wall_s)
+            in_ms = milliseconds(name)
+            values[in_ms] = _time(in_ms, wall_s * 1000)
+    return values
+
+
+def milliseconds(knob: str) -> str:
+    """The placeholder of a knob that ends in `_s` in milliseconds."""
+    return knob.removesuffix(SECONDS) + MILLISECONDS
+
+
+def knobs_used(app: AppUnderTest) -> set[str]:
+    """The knobs that the command or the environment has a placeholder of."""
+    texts = (*app.command, *app.env.values())
+    found = {match["name"] or "" for text in texts for match in _TOKEN.finditer(text)}
+    names = {name.partition("/")[0] for name in found}
+    return {
+        knob
+        for knob in app.knobs
+        if knob in names or (knob.endswith(SECONDS) and milliseconds(knob) in names)
+    }
+
+
+def is_scalable(app: AppUnderTest) -> bool:
+    """Whether the app takes a time from crashloop, so that its waiting can be scaled at all."""
+    return bool(app.timers) or any(knob.endswith(SECONDS) for knob in knobs_used(app))
+
+
+def is_one_placeholder(text: str) -> bool:
+    """Whether a text is a placeholder and nothing else."""
+    match = _TOKEN.fullmatch(text)
+    return match is not None and match["name"] is not None
 
 
 def with_knobs(app: AppUnderTest, changes: Mapping[str, Value]) -> AppUnderTest:
@@ -102,19 +147,29 @@ def fill(text: str, values: Mapping[str, str], *, where: str) -> str:
         name = match["name"]
         if name is None:
             return _literal(match[0], text, where)
-        base, plus, driver = name.partition("+")
-        if base not in values or (plus and not is_driver(base, driver)):
+        value = _value(name, values)
+        if value is None:
             raise UsageError(
                 f"{where}: unknown placeholder {{{name}}} in {text!r}",
                 hint=f"known: {', '.join(f'{{{known}}}' for known in values)}; "
                 "{{ and }} are literal braces",
             )
-        if not plus:
-            return values[base]
-        scheme, rest = values[base].split("://", 1)
-        return f"{scheme}+{driver}://{rest}"
+        return value
 
     return _TOKEN.sub(token, text)
+
+
+def _value(name: str, values: Mapping[str, str]) -> str | None:
+    """The value of a placeholder; None if it has no meaning."""
+    base, slash, divisor = name.partition("/")
+    if slash and base in values and base.endswith((SECONDS, MILLISECONDS)):
+        number = float(divisor) if _DIVISOR.fullmatch(divisor) else 0.0
+        return _time(base, float(values[base]) / number) if number else None
+    base, plus, driver = name.partition("+")
+    if plus and base in values and is_driver(base, driver):
+        scheme, rest = values[base].split("://", 1)
+        return f"{scheme}+{driver}://{rest}"
+    return values.get(name)
 
 
 def fill_all(value: Any, values: Mapping[str, str], *, where: str) -> Any:
@@ -160,8 +215,11 @@ def _literal(token: str, text: str, where: str) -> str:
     return token[0]
 
 
-def _wall(incident_s: float, scale: TimeScale) -> str:
-    return f"{scale.wall_s(incident_s):.6f}"
+def _time(name: str, value: float) -> str:
+    """Seconds with 6 decimals, or whole milliseconds: 1 at least, as 0 often means no limit."""
+    if name.endswith(SECONDS):
+        return f"{value:.6f}"
+    return str(max(1, round(value)) if value else 0)
 
 
 _TYPES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}

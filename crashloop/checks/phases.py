@@ -76,21 +76,26 @@ def phase_failed(
 
 
 def last_phase(
-    trace: Trace, *, phase: str, after: Sequence[str], replicas: Replicas = "each"
+    trace: Trace, *, phase: str, after: Sequence[str] | None = None, replicas: Replicas = "each"
 ) -> Result:
     """Every life that died had finished the phases `after` and died in `phase`.
 
-    "each": lives of every replica died; "some": of at least one.
+    `after` are by default the app's phases before it. "each": lives of every replica died;
+    "some": of at least one.
     """
     exits = deaths(trace)
     if not exits:
         return saw_nothing("no attempt died, so none has a last phase")
+    if after is None:
+        phases = (trace.scenario.get("app") or {}).get("phases") or []
+        after = phases[: phases.index(phase)] if phase in phases else ()
+    before = after
 
     def died_in_it(number: int) -> Result:
         evidence: list[Event] = []
         for died in of_replica(exits, number):
             phases = trace.of(*_LINES, life=died.life)
-            if found := _elsewhere(trace, phases, died, phase, after):
+            if found := _elsewhere(trace, phases, died, phase, before):
                 return found
             evidence.append(phases[-1])
         if not evidence:

@@ -107,6 +107,7 @@ def app_process(
     command: Sequence[str],
     environment: Mapping[str, str],
     *,
+    inherited: Mapping[str, str] | None = None,
     life: Life,
     space: Workspace,
     address: tuple[str, int],
@@ -114,6 +115,8 @@ def app_process(
     folder: Path | None = None,
 ) -> AppProcess:
     """Start one life in a clean environment; its lines go to `output`. `release` lets it begin.
+
+    It gets the variables `inherited` (default: the few that every child gets) and `environment`.
 
     `address` is where the app was told to listen. `folder` is the working folder: a new one by
     default. Raises HarnessError if no process can be started.
@@ -126,6 +129,7 @@ def app_process(
         workspace=space,
         name=describe(life),
         environment=environment,
+        inherited=inherited,
         folder=folder,
         stdin=None,
     )
@@ -137,7 +141,7 @@ def app_process(
         mark=mark,
         address=address,
         folder=folder,
-        environment=clean_environment(space.run_id, environment),
+        environment=clean_environment(space.run_id, environment, inherited),
     )
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crashloop.apps import render
+from crashloop.apps import inherited, python_of, render, secret_values
 from crashloop.engines import process
 from crashloop.engines.app import AppProcess, app_process
 from crashloop.engines.output import AppOutput
@@ -58,15 +57,18 @@ class Lives:
             **self._values,
             "host": HOST,
             "port": str(address[1]),
-            "python": sys.executable,
+            "python": python_of(app),
             "seed": str(self._setup.seed),
             "replica": str(life.replica),
             "attempt": str(life.attempt),
         }
         command, environment = render(app, values, self._setup.scale)
+        for secret in secret_values(app, environment):
+            self._setup.recorder.redactor.add(secret)
         started = app_process(
             command,
             environment,
+            inherited=inherited(app),
             life=life,
             space=self._space,
             address=address,

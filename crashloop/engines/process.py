@@ -9,7 +9,7 @@ import signal
 import subprocess
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from crashloop.engines import reaper as watcher
 from crashloop.engines.account import clean_environment
@@ -20,7 +20,6 @@ from crashloop.errors import HarnessError
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
     from pathlib import Path
-    from typing import Any
 
     from crashloop.engines.account import Account
     from crashloop.engines.guard import Reaper
@@ -171,6 +170,7 @@ def start(
     workspace: Workspace,
     name: str,
     environment: Mapping[str, str] | None = None,
+    inherited: Mapping[str, str] | None = None,
     account: Account | None = None,
     folder: Path | None = None,
     log: Path | None = None,
@@ -179,10 +179,10 @@ def start(
 ) -> Process:
     """Start `command` as a child of this run; needs a running loop, does not wait.
 
-    It gets its own session, a clean environment with the run's mark plus `environment`, the user
-    `account` (the harness's own when None), `folder` as working directory (default: the
-    workspace), at most 64 KiB as `stdin` (None: `feed` gives it later), and is registered with the
-    reaper under `stop_signal`. Raises HarnessError when it cannot be started.
+    It gets its own session, the variables of `clean_environment`, the user `account` (the harness's
+    own when None), `folder` as working directory (default: the workspace), at most 64 KiB as
+    `stdin` (None: `feed` gives it later), and is registered with the reaper under `stop_signal`.
+    Raises HarnessError when it cannot be started.
     """
     try:
         popen = subprocess.Popen(  # noqa: S603  the caller's own command, no shell
@@ -191,7 +191,7 @@ def start(
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             cwd=folder or workspace.path,
-            env=clean_environment(workspace.run_id, environment),
+            env=clean_environment(workspace.run_id, environment, inherited),
             start_new_session=True,
             bufsize=0,
             user=account.uid if account else None,
@@ -199,9 +199,9 @@ def start(
             extra_groups=[] if account else None,
         )
     except OSError as error:
+        whose = f" (as user {account.name})" if account else ""
         raise HarnessError(
-            f"{name} could not be started: {error.filename or command[0]}: {error.strerror}"
-            + (f" (as user {account.name})" if account else ""),
+            f"{name} could not be started: {error.filename or command[0]}: {error.strerror}{whose}",
             hint="check that the file exists and that this user may execute it",
         ) from error
     try:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from crashloop.apps import sample_app
-from crashloop.clock import DEFAULT_SCALE
+from crashloop.apps import is_scalable, knobs_used, sample_app, with_knobs
+from crashloop.clock import DEFAULT_SCALE, REAL_TIME
 from crashloop.errors import UsageError
 from crashloop.faults import fault_kind
 from crashloop.incidents.parameter import Parameter, Params, read_params
 from crashloop.model import CheckSpec, Platform, Replicas, Role, Scenario, Signature
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from crashloop.model import AppUnderTest, Dependency, PlannedFault, Value
 
@@ -94,7 +95,7 @@ class Incident:
         outage, under_test = self.outage(values), app or sample_app()
         if role is Role.REMEDY:
             outage = self.remedy.applied(outage)
-        knobs = _knobs(self.name, under_test, outage.knobs)
+        under_test = _turned(self.name, under_test, outage)
         faults = () if role is Role.CONTROL else outage.faults
         signature = _signature(self.name, outage, self.expect(values))
         return Scenario(
@@ -102,7 +103,7 @@ class Incident:
             title=self.title,
             params=values,
             role=role,
-            app=replace(under_test, knobs=knobs),
+            app=under_test,
             dependencies=outage.dependencies,
             platform=outage.platform,
             replicas=outage.replicas,
@@ -111,8 +112,12 @@ class Incident:
             signature=signature if faults else _control(signature),
             deadline_s=outage.deadline_s,
             remedy=self.remedy.name if role is Role.REMEDY else "",
-            real_time_only=_real_time_only(faults, knobs),
+            real_time_only=_real_time_only(faults, under_test),
         )
+
+    def ordinary_scale(self, app: AppUnderTest | None = None) -> float:
+        """The time scale of a run that names none: real time if the app cannot be scaled."""
+        return self.time_scale if app is None or is_scalable(app) else REAL_TIME
 
     def healthy(self, scenario: Scenario) -> Signature:
         """What the control run must show, besides that the incident did not happen in it."""
@@ -184,18 +189,44 @@ def _control(signature: Signature) -> Signature:
     return replace(control, require=(*control.require, CheckSpec(check="scale_is_fair")))
 
 
-def _knobs(incident: str, app: AppUnderTest, wanted: Mapping[str, Value]) -> dict[str, Value]:
-    if unknown := sorted(set(wanted) - set(app.knobs)):
+def _turned(incident: str, app: AppUnderTest, outage: Outage) -> AppUnderTest:
+    """The app with the incident's knobs.
+
+    UsageError, with the line to add, if its entry lacks one of them or has no use for its value.
+    """
+    wanted, old = outage.knobs, outage.replicas.old_knobs
+    where = f"{app.source}: " if app.source else ""
+    if missing := {
+        name: value for name, value in {**old, **wanted}.items() if name not in app.knobs
+    }:
+        lines = ", ".join(f"{name} = {json.dumps(value)}" for name, value in missing.items())
         raise UsageError(
-            f"{incident} turns {', '.join(unknown)}, which app {app.name} does not have",
-            hint=f"name it in the app's env as {{{unknown[0]}}}; "
-            f"it has: {', '.join(sorted(app.knobs)) or 'none'}",
+            f"{where}{incident} turns {', '.join(missing)}, which app {app.name} does not have",
+            hint=f"add to its `knobs`: {lines}; and use {_placeholders(missing)} in its `env` or "
+            "`command`",
         )
-    return {**app.knobs, **wanted}
+    used = knobs_used(app)
+    for name, value in (*wanted.items(), *old.items()):
+        if name not in used and value != app.knobs[name]:
+            raise UsageError(
+                f"{where}{incident} sets {name} to {json.dumps(value)}, and app {app.name}, whose "
+                f"own is {json.dumps(app.knobs[name])}, would not notice",
+                hint=f"use {_placeholders([name])} in its `env` or `command`",
+            )
+    return with_knobs(app, wanted)
 
 
-def _real_time_only(faults: tuple[PlannedFault, ...], knobs: Mapping[str, Value]) -> str:
-    """Why this cannot be scaled, as the faults themselves say; empty if it can."""
-    limit_s = float(knobs.get("limit_s", 0.0))
+def _placeholders(names: Iterable[str]) -> str:
+    return ", ".join(f"{{{name}}}" for name in names)
+
+
+def _real_time_only(faults: tuple[PlannedFault, ...], app: AppUnderTest) -> str:
+    """Why this cannot be scaled, as the app or the faults say; empty if it can."""
+    if not is_scalable(app):
+        return (
+            f"app {app.name} takes no time from crashloop, neither by `timers` nor by a "
+            "placeholder such as {limit_s}, so its waiting cannot be scaled"
+        )
+    limit_s = float(app.knobs.get("limit_s", 0.0))
     reasons = (fault_kind(f.kind)(**f.params).real_time_only(limit_s=limit_s) for f in faults)
     return next((reason for reason in reasons if reason), "")

@@ -90,9 +90,7 @@ def expect(_: Params) -> tuple[CheckSpec, ...]:
             },
         ),
         CheckSpec(check="exit_code", params={"code": 3, "times": DEATHS}),
-        CheckSpec(
-            check="last_phase", params={"phase": "database", "after": ("init", "dependencies")}
-        ),
+        CheckSpec(check="last_phase", params={"phase": "database"}),
         CheckSpec(check="restart_loop", params={"restarts": DEATHS}),
         CheckSpec(check="no_port_before_ready"),
         *recovery("database"),

@@ -73,7 +73,7 @@ def expect(_: Params) -> tuple[CheckSpec, ...]:
         ),
         CheckSpec(check="fails_at_once", params=phase),
         CheckSpec(check="exit_code", params={"code": 3, "times": DEATHS, **some}),
-        CheckSpec(check="last_phase", params={**phase, "after": ("init", "dependencies")}),
+        CheckSpec(check="last_phase", params=phase),
         CheckSpec(check="restart_loop", params={"restarts": DEATHS, **some}),
         CheckSpec(check="a_replica_served"),
         CheckSpec(check="no_port_before_ready"),

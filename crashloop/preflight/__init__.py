@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from crashloop.apps import inherited, python_of
 from crashloop.engines.catalogue import LOCAL
 from crashloop.errors import CapabilityError, UsageError
 from crashloop.platforms.probes import probes_of
@@ -15,7 +17,7 @@ from crashloop.preflight.scenario import require_consistent
 if TYPE_CHECKING:
     from crashloop.clock import TimeScale
     from crashloop.engines.base import Engine
-    from crashloop.model import Scenario
+    from crashloop.model import AppUnderTest, Scenario
 
 
 def require_runnable(scenario: Scenario, scale: TimeScale, engine: type[Engine]) -> None:
@@ -27,16 +29,26 @@ def require_runnable(scenario: Scenario, scale: TimeScale, engine: type[Engine])
         )
     require_consistent(scenario, scale)
     engine.require_possible(scenario)
-    cwd = scenario.app.cwd
-    if cwd and not Path(cwd).is_dir():
-        raise UsageError(
-            f"the folder of app {scenario.app.name} does not exist: {cwd}",
-            hint="`cwd` in the app's entry is the folder in which its command runs",
-        )
+    _require_folders(scenario.app)
     if engine.name == LOCAL:  # elsewhere an image brings the app's environment
         require_command(scenario.app)
+        path = inherited(scenario.app).get("PATH", os.defpath)
         for purpose, probe in probes_of(scenario.platform).items():
             if probe.command:
                 whose = f"the {purpose} probe of {scenario.platform.name}"
-                require_program(probe.command[0], cwd, whose=whose)
+                require_program(probe.command[0], scenario.app.cwd, whose=whose, path=path)
         require_room(scenario, scale)
+
+
+def _require_folders(app: AppUnderTest) -> None:
+    where = f"{app.source}: " if app.source else ""
+    if app.cwd and not Path(app.cwd).is_dir():
+        raise UsageError(
+            f"{where}the folder of app {app.name} does not exist: {app.cwd}",
+            hint="`cwd` in the app's entry is the folder in which its command runs",
+        )
+    if app.venv and not os.access(python_of(app), os.X_OK):
+        raise UsageError(
+            f"{where}the virtual environment of app {app.name} has no Python: {python_of(app)}",
+            hint=f"make it: python3 -m venv {app.venv}; or correct `venv` in the app's entry",
+        )

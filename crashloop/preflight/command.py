@@ -13,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from crashloop.apps import inherited
 from crashloop.apps.sample import EXTRA, PACKAGE
 from crashloop.errors import CapabilityError, UsageError
 
@@ -32,7 +33,11 @@ def require_command(app: AppUnderTest) -> None:
     CapabilityError or UsageError with what to do. The app is found without importing it.
     """
     program, *words = app.command
-    require_program(program, app.cwd, whose=f"the command of app {app.name}")
+    path = inherited(app).get("PATH", os.defpath)
+    where = f"{app.source}: " if app.source else ""
+    require_program(program, app.cwd, whose=f"{where}the command of app {app.name}", path=path)
+    if app.venv:  # it has packages of its own
+        return
     if program != PYTHON or "-m" not in words or words[words.index("-m") + 1 :][:1] != [UVICORN]:
         return
     arguments = words[words.index("-m") + 2 :]
@@ -40,12 +45,12 @@ def require_command(app: AppUnderTest) -> None:
         _check_target(app.name, arguments[0], _import_folder(app.cwd, arguments))
 
 
-def require_program(program: str, cwd: str, *, whose: str) -> None:
-    """Refuse a program that is neither on PATH nor a file that can be run."""
+def require_program(program: str, cwd: str, *, whose: str, path: str | None = None) -> None:
+    """Refuse a program that is neither on PATH (or `path`) nor a file that can be run."""
     if "{" in program:  # a placeholder: the engine's own
         return
     is_path = os.sep in program
-    if shutil.which(str(Path(cwd or ".") / program) if is_path else program) is None:
+    if shutil.which(str(Path(cwd or ".") / program) if is_path else program, path=path) is None:
         where = f"in {cwd}" if is_path and cwd else "on PATH"
         raise UsageError(
             f"{whose} starts {program}, and there is no such program {where}",

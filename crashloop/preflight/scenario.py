@@ -55,11 +55,13 @@ def _require_app(scenario: Scenario, scale: TimeScale) -> None:
     _require_pool("", app.knobs)
     old = with_knobs(app, replicas.old_knobs)
     _require_pool(" of the old revision", old.knobs)
-    if scenario.phase and app.phases and scenario.phase not in app.phases:
+    if scenario.phase and scenario.phase not in app.phases:
+        where = f"{app.source}: " if app.source else ""
         raise UsageError(
-            f"{scenario.incident} is about phase {scenario.phase}, which app {app.name} "
+            f"{where}{scenario.incident} is about phase {scenario.phase}, which app {app.name} "
             "does not have",
-            hint=f"its entry names: {', '.join(app.phases)}",
+            hint=f"its `phases` are: {', '.join(app.phases) or 'none'}; name those that it logs, "
+            "see docs/log-lines.md",
         )
     _require_journey(app, scenario)
 

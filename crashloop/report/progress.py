@@ -89,13 +89,13 @@ def _started(event: Event, _: float, who: str) -> str:
 
 def _phase(event: Event, scale: float, who: str) -> str:
     data = event.data
-    took_s = (number(data.get("duration_s")) or 0.0) * scale
-    limit_s = number(data.get("limit_s"))
+    took_s, limit_s = number(data.get("duration_s")), number(data.get("limit_s"))
     limit = f" of {limit_s * scale:g} s" if limit_s else ""
+    after = "" if took_s is None else f" after {took_s * scale:.1f} s{limit}"
     how = event.kind.removeprefix("phase.")
     error = error_words(data)
     what = f"{who}: phase {label(data.get('phase', '?'))} {how}"
-    return f"{what} after {took_s:.1f} s{limit}" + (f": {error}" if error else "")
+    return f"{what}{after}" + (f": {error}" if error else "")
 
 
 def _probe(event: Event, _: float, who: str) -> str:

@@ -134,7 +134,9 @@ def test_a_mistake_is_one_message_with_file_and_line(
 
 
 def test_an_app_that_the_file_does_not_have_is_named_with_those_that_it_has(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"has no app 'shopp'\n.*known: other, shop"):
+    with pytest.raises(
+        UsageError, match=r"crashloop\.toml:2: there is no app 'shopp'\n.*known: other, shop"
+    ):
         load_entry(written(tmp_path), "shopp")
 
 

@@ -209,7 +209,7 @@ CASES = [
     ),
     *cases(
         "last_phase",
-        params={"phase": "database", "after": ("init", "dependencies")},
+        params={"phase": "database"},
         holds={
             "every death of each replica was in phase database": (
                 THREE,

@@ -12,6 +12,7 @@ from crashloop.clock import TimeScale
 from crashloop.engines.docker.app_container import app_container
 from crashloop.errors import UsageError
 from crashloop.model import AppUnderTest
+from crashloop.trace.redact import Redactor
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,6 +39,7 @@ class Created:
             role="app-2",
             values={"postgres.url": URL, "replica": "2", **values},
             scale=TimeScale(factor=2),
+            redactor=Redactor(),
             network=SimpleNamespace(name="front"),
             volumes={},
             restart_policy={"Name": "no"},

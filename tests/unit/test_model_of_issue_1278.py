@@ -155,11 +155,3 @@ def test_every_incident_names_its_source_facts_look_alikes_and_remedy(name: str)
     checks = {spec.check for spec in found.scenario().signature.expect}
     assert {one.ruled_out_by for one in found.look_alikes} <= checks
     assert all(parameter.says for parameter in found.parameters.values())
-
-
-@pytest.mark.parametrize("role", list(Role))
-def test_the_signature_names_the_last_phase_and_those_before_it(role: Role) -> None:
-    specs = {spec.check: spec.params for spec in INCIDENT.scenario(role).signature.expect}
-    last, before = specs["last_phase"]["phase"], tuple(specs["last_phase"]["after"])
-    phases = INCIDENT.scenario(role).app.phases
-    assert phases[: phases.index(last)] == before

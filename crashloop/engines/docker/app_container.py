@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crashloop.apps.template import render
+from crashloop.apps import render, secret_values
 from crashloop.engines.docker.context import pack, package_files
 from crashloop.engines.docker.daemon import sdk_errors
 from crashloop.errors import UsageError
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from crashloop.clock import TimeScale
     from crashloop.engines.docker.project import Project
     from crashloop.model import AppUnderTest
+    from crashloop.trace.redact import Redactor
 
 ROLE_NAME = "app"
 PORT = 8080
@@ -39,6 +40,7 @@ def app_container(
     role: str,
     values: Mapping[str, str],
     scale: TimeScale,
+    redactor: Redactor,
     network: Any,
     volumes: Mapping[str, str],
     restart_policy: Mapping[str, object],
@@ -46,10 +48,12 @@ def app_container(
     """Create the container of one replica without starting it; returns its id. Blocking.
 
     `values` are the placeholders' values but `attempt`. `volumes` maps names to folders,
-    read-only. The app's working folder, if it has one, is copied in.
+    read-only. The app's working folder, if it has one, is copied in. `redactor` gets its secrets.
     """
     places = {"host": "0.0.0.0", "port": str(PORT), "python": "python"}  # noqa: S104  its own network
     command, environment = render(app, {**places, **values, "attempt": _ATTEMPT}, scale)
+    for secret in secret_values(app, environment):
+        redactor.add(secret)
     each_life = {name: text for name, text in environment.items() if _ATTEMPT in text}
     always = {name: text for name, text in environment.items() if name not in each_life}
     if app.cwd:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Literal
 
+from crashloop.apps.sample import NAME as SAMPLE
 from crashloop.engines.postgres_settings import postgres_settings
 from crashloop.errors import CapabilityError, UsageError
 from crashloop.model import Transport
@@ -12,12 +14,13 @@ from crashloop.proxy.faults import KINDS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from crashloop.model import Dependency, Platform, Scenario
+    from crashloop.model import AppUnderTest, Dependency, Platform, Scenario
 
 Maker = Literal["sidecar", "toxiproxy", "gate"]
 
 POSTGRES = "postgres"
 REDIS = "redis"
+APP_IMAGE = "CRASHLOOP_DOCKER_APP_IMAGE"
 ENGINE_CAPABILITIES = ("postgres", "redis", "unix", "tcp", "kernel", "replicas", "probes", "docker")
 
 _NEEDS_SYNS = ("black_hole", "connect_delay")
@@ -47,6 +50,7 @@ def require_possible(scenario: Scenario) -> None:
 
     Raises UsageError for settings that a dependency cannot have.
     """
+    _require_image(scenario.app)
     if POSTGRES not in {each.kind for each in scenario.dependencies}:
         raise CapabilityError("the Docker engine needs a Postgres", hint="use --engine local")
     for dependency in scenario.dependencies:
@@ -65,6 +69,21 @@ def require_possible(scenario: Scenario) -> None:
     for fault in scenario.faults:
         if fault.kind in KINDS:
             maker(scenario.dependency(fault.target), fault.kind)
+
+
+def _require_image(app: AppUnderTest) -> None:
+    """Refuse a user's own app that has no image: only the sample app has one."""
+    if app.name == SAMPLE or (os.environ.get(APP_IMAGE) and not app.venv):
+        return
+    why = "is not in a container" if app.venv else "needs an image with its packages"
+    what = f"the virtual environment of app {app.name}" if app.venv else f"app {app.name}"
+    raise CapabilityError(
+        f"on the Docker engine, {what} {why}",
+        hint="use --engine local; or "
+        + ("leave out `venv`, and " if app.venv else "")
+        + f"name an image that has its packages, python and sh: {APP_IMAGE}=IMAGE. "
+        "The folder `cwd` is copied into it",
+    )
 
 
 def maker(dependency: Dependency, kind: str) -> Maker:

@@ -68,6 +68,7 @@ class Replicas:
                 role=self._role(replica),
                 values={**values, "seed": str(self._setup.seed), "replica": str(replica)},
                 scale=self._setup.scale,
+                redactor=self._setup.recorder.redactor,
                 network=network,
                 volumes=volumes,
                 restart_policy=restart_policy(scenario.platform, is_old=is_old),
