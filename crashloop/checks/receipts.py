@@ -88,9 +88,9 @@ def faults_have_receipts(trace: Trace, *, phase: str) -> Result:
         if why := _unexplained(trace, everything, failure):
             return saw_nothing(why, [failure.ended])
         explained += 1
-    events = list({touch.event.seq: touch.event for touch in everything}.values())
+    shown = {(touch.event.seq, touch.life if touch.covers else None) for touch in everything}
     failed_too = f", for {counted(explained, 'failed attempt')}" if explained else ""
-    return holds(f"{counted(len(events), 'receipt')}{failed_too}", events)
+    return holds(f"{counted(len(shown), 'receipt')}{failed_too}", evidence_of(everything))
 
 
 def receipts_not_contradicted(trace: Trace) -> Result:
@@ -98,7 +98,7 @@ def receipts_not_contradicted(trace: Trace) -> Result:
 
     No target whose processes were stopped answered meanwhile.
     """
-    receipts = [t.event for fault in planned_faults(trace) for t in touches(trace, fault)]
+    receipts = [touch for fault in planned_faults(trace) for touch in touches(trace, fault)]
     if not receipts:
         return saw_nothing("there are no receipts to contradict")
     for event in observed(trace, "link.held"):
@@ -125,7 +125,13 @@ def receipts_not_contradicted(trace: Trace) -> Result:
             )
     if found := _answered_while_stopped(trace):
         return found
-    return holds("no receipt is contradicted by what the app and the links show", receipts)
+    says = "no receipt is contradicted by what the app and the links show"
+    return holds(says, evidence_of(receipts))
+
+
+def evidence_of(receipts: Sequence[Touch]) -> list[Event]:
+    """The events that show receipts, each once."""
+    return list({event.seq: event for touch in receipts for event in touch.evidence}.values())
 
 
 def no_receipt(trace: Trace, *, target: str) -> Result:

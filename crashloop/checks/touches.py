@@ -27,8 +27,9 @@ FAR_FUTURE_NS = 2**63 - 1
 class Touch:
     """A receipt of a fault for one life.
 
-    `covers`: the event is about the target and stands for the whole time of the touch; otherwise
-    the event itself must lie in the phase that it is to explain.
+    `covers`: the event is about the target and stands for the whole time of the touch, in which the
+    life's `connection` came to it; otherwise the event itself must lie in the phase that it is to
+    explain.
     """
 
     event: Event
@@ -36,6 +37,12 @@ class Touch:
     begins_ns: int
     ends_ns: int
     covers: bool = False
+    connection: Event | None = None
+
+    @property
+    def evidence(self) -> tuple[Event, ...]:
+        """The events that show it."""
+        return (self.event,) if self.connection is None else (self.event, self.connection)
 
 
 def planned_faults(trace: Trace) -> list[Mapping[str, Any]]:
@@ -171,7 +178,12 @@ def _connected(trace: Trace, event: Event, until_ns: int) -> Iterator[Touch]:
         ends_ns = min(closed[0].mono_ns if closed else FAR_FUTURE_NS, until_ns)
         if begins_ns <= ends_ns:
             yield Touch(
-                event=event, life=opened.life, begins_ns=begins_ns, ends_ns=ends_ns, covers=True
+                event=event,
+                life=opened.life,
+                begins_ns=begins_ns,
+                ends_ns=ends_ns,
+                covers=True,
+                connection=opened,
             )
 
 

@@ -68,6 +68,8 @@ def entry(incident: Incident, *, width: int) -> Iterator[Line]:
         for one in rest:
             yield line(" " * room, *one)
     yield BLANK
+    scale = f"x{incident.time_scale:g}, unless --time-scale or --real-time says otherwise"
+    yield line(Span("Time scale       ", Tone.HEAD), scale)
     yield line(Span("Make it happen   ", Tone.HEAD), f"crashloop reproduce {incident.name}")
     yield line(Span("Prove it         ", Tone.HEAD), f"crashloop prove {incident.name}")
 

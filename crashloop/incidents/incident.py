@@ -98,6 +98,8 @@ class Incident:
         under_test = _turned(self.name, under_test, outage)
         faults = () if role is Role.CONTROL else outage.faults
         signature = _signature(self.name, outage, self.expect(values))
+        known = {spec.check for spec in (*signature.require, *signature.expect)}
+        assert {one.ruled_out_by for one in self.look_alikes} <= known, self.name
         return Scenario(
             incident=self.name,
             title=self.title,

@@ -44,7 +44,8 @@ class Parameter:
         try:
             number = type(self.default)(str(value))
         except ValueError:
-            raise UsageError(f"{name}={value} is not a number", hint=self.says) from None
+            kind = "a whole number" if isinstance(self.default, int) else "a number"
+            raise UsageError(f"{name}={value} is not {kind}", hint=self.says) from None
         if not self.low <= number <= self.high:
             raise UsageError(
                 f"{name}={value} is out of bounds",

@@ -15,14 +15,14 @@ from crashloop.model import CheckSpec, Dependency, Moment, Probe, ProbeKind, Tra
 from crashloop.platforms import parse_platform
 
 PHASE = "database"
-PERIOD_S = 10.0
+TRIES = 30  # of the start-up probe, one each 10 s
 LIMIT_S = 1200.0  # chosen: the app had no limit of its own, only its retries'
 
 
 def outage(params: Params) -> Outage:
     """A database that refuses for longer than the start-up probe waits."""
     deaths, probe_s = int(params["kills"]), float(params["probe_s"])
-    probe = Probe(kind=ProbeKind.TCP, period_s=PERIOD_S, failures=round(probe_s / PERIOD_S))
+    probe = Probe(kind=ProbeKind.TCP, period_s=probe_s / TRIES, failures=TRIES)
     last_kill = Moment(on="process.exited", where={"replica": 1, "attempt": deaths})
     # An app with the remedy serves meanwhile; the database stays away for longer than the probe.
     served = Moment(on="journey.step", where={"step": 1})

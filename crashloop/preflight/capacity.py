@@ -26,20 +26,29 @@ SHARE = 0.25
 def require_room(scenario: Scenario, scale: TimeScale) -> None:
     """Refuse more instances than the processors can start in time, when they start at once.
 
-    One instance is always allowed: its control run says whether the scale is fair. So are
-    instances that start further apart than the processors need for one.
+    Under a phase's limit one instance is always allowed: its control run says whether the scale is
+    fair. A probe, though, must leave time for one whole start, or it kills every healthy one. So
+    are instances allowed that start further apart than the processors need for one.
     """
-    replicas, cores = scenario.replicas, processors()
-    if replicas.count == 1 or scale.wall_s(replicas.stagger_s) >= START_CPU_S / cores:
+    count, cores = scenario.replicas.count, processors()
+    probe = scenario.platform.startup or scenario.platform.liveness
+    if probe is not None and (allowed_s := scale.wall_s(_patience_s(probe))) * SHARE < START_CPU_S:
+        fair = max(1, int(_patience_s(probe) * SHARE / START_CPU_S))
+        raise UsageError(
+            f"the probe allows {allowed_s:g} s for a start at time scale {scale.factor:g}, and "
+            f"starting takes {START_CPU_S:g} s or more here, over a quarter of it",
+            hint=f"use a time scale of {fair} at most, or a more patient probe",
+        )
+    if count == 1 or scale.wall_s(scenario.replicas.stagger_s) >= START_CPU_S / cores:
         return
     for limit, limit_s, cpu_s in _limits(scenario):
         wall_s = scale.wall_s(limit_s)
         possible = max(1, int(SHARE * wall_s * cores / cpu_s))
-        if replicas.count > possible:
+        if count > possible:
             raise UsageError(
-                f"{replicas.count} replicas cannot start at once here: {limit} is {wall_s:g} s at "
-                f"time scale {scale.factor:g}, and {cores} cores would work "
-                f"{replicas.count * cpu_s / cores:.2g} s of it, more than a quarter",
+                f"{count} replicas cannot start at once here: {limit} is {wall_s:g} s at time "
+                f"scale {scale.factor:g}, and {cores} cores would need "
+                f"{count * cpu_s / cores:.2g} s of it, more than a quarter",
                 hint=f"at most {possible} replicas; or use a smaller --time-scale",
             )
 

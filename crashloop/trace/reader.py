@@ -66,11 +66,11 @@ def _is_older(header: Mapping[str, Any], name: str) -> bool:
         )
     versions = header.get("versions")
     wrote = versions.get("crashloop") if isinstance(versions, dict) else None
-    by = f", as crashloop {wrote} wrote it" if isinstance(wrote, str) else ""
+    by = f" ({wrote!r} by its header)" if isinstance(wrote, str) else ""
     raise UsageError(
         f"{name}:1 has the schema {schema!r}, and this version of crashloop reads "
         f"{upgrade.SCHEMA!r} and {SCHEMA!r}",
-        hint=f"read it with a newer version of crashloop{by}",
+        hint=f"read it with the version of crashloop that wrote it{by}, or a newer one",
     )
 
 

@@ -149,7 +149,7 @@ CASES = [
         holds={
             "an old revision that holds sessions covers all who came to the same server": (
                 SLOTS,
-                "1 receipt, for 6 failed attempts",
+                "7 receipts, for 6 failed attempts",
             ),
             "an error that Postgres logs for a client is its attempt's": (
                 REFUSED,
@@ -165,11 +165,11 @@ CASES = [
             ),
             "a stopped server covers all who are connected to it": (
                 stopped(),
-                "1 receipt, for 3 failed attempts",
+                "3 receipts, for 3 failed attempts",
             ),
             "so it does for a connection of an earlier phase that is still open": (
                 early_connection(closes=False),
-                "1 receipt, for 3 failed attempts",
+                "3 receipts, for 3 failed attempts",
             ),
             "a waiting session is its attempt's": (waiting(), "3 receipts, for 3 failed attempts"),
         },

@@ -123,7 +123,7 @@ def test_the_scenario_remembers_its_parameters() -> None:
         ({"limit_s": "nan"}, "out of bounds"),
         ({"limit_s": "soon"}, "limit_s=soon is not a number"),
         ({"limit_s": None}, "is not a number"),
-        ({"warm_connections": 2.5}, "is not a number"),
+        ({"warm_connections": 2.5}, "is not a whole number"),
         ({"warm_connections": 101}, "out of bounds"),
         ({"fault": "flood"}, r"fault=flood is not possible\n.*hold, black_hole"),
         ({"transport": "udp"}, r"choose one of unix, tcp"),

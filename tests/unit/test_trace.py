@@ -148,11 +148,11 @@ def test_an_unknown_schema_is_refused_before_all_else_with_the_version_that_read
         parse_trace(lines(header) + b"{oops}\n")
     assert f"trace:1 has the schema '{schema}'" in str(refused.value)
     assert "reads 'crashloop.trace/1' and 'crashloop.trace/2'" in str(refused.value)
-    assert "newer version of crashloop, as crashloop 7.1.0 wrote it" in str(refused.value)
+    assert "that wrote it ('7.1.0' by its header), or a newer one" in str(refused.value)
 
 
 def test_an_unknown_schema_of_nobody_is_refused_too() -> None:
-    with pytest.raises(UsageError, match=r"read it with a newer version of crashloop$"):
+    with pytest.raises(UsageError, match=r"crashloop that wrote it, or a newer one$"):
         parse_trace(lines({"schema": "crashloop.trace/9", "versions": []}, EVENT))
 
 
