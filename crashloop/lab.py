@@ -119,12 +119,9 @@ class _Lab:
 
     async def _run(self) -> str:
         setup = self._setup
-        async with (
-            self._engine.open(setup) as engine,
-            asyncio.TaskGroup() as visiting,  # outlives what starts lives
-            asyncio.TaskGroup() as group,
-        ):
+        async with self._engine.open(setup) as engine, asyncio.TaskGroup() as group:
             visits: list[asyncio.Task[None]] = []
+            ending = asyncio.Event()
             visitors = {
                 replica: self._visitor(engine, replica)
                 for replica in range(1, setup.scenario.replicas.count + 1)
@@ -132,7 +129,8 @@ class _Lab:
 
             def on_attempt(attempt: Attempt) -> None:
                 visitor = visitors.get(attempt.life.replica)
-                visits.append(visiting.create_task(_accompany(engine, visitor, attempt)))
+                if not ending.is_set():
+                    visits.append(group.create_task(_accompany(engine, visitor, attempt)))
 
             replicas = engine.replica_set(on_attempt)
             timeline = Timeline(
@@ -146,11 +144,14 @@ class _Lab:
                 group.create_task(timeline.run()),
                 group.create_task(engine.fail_when_broken()),
             ]
-            await engine.baseline()
-            await timeline.settled()
-            how = await self._lives(replicas, visitors, group)
-            await timeline.end("the run ended")  # a stopped database cannot say what was left
-            await self._within_bound(asyncio.gather(*visits), "the visit of every life to end")
+            try:
+                await engine.baseline()
+                await timeline.settled()
+                how = await self._lives(replicas, visitors, group)
+                await timeline.end("the run ended")  # a stopped database cannot say what was left
+                await self._within_bound(asyncio.gather(*visits), "the visit of every life to end")
+            finally:
+                ending.set()  # a group that shuts down takes no more tasks
             for task in background:
                 task.cancel()
         return how
