@@ -13,8 +13,7 @@ from docker_cases import recorder
 from crashloop.clock import TimeScale
 from crashloop.engines.base import Setup
 from crashloop.engines.docker.daemon import connect
-from crashloop.engines.docker.project import ROLE_LABEL
-from crashloop.engines.docker.removal import RUN_LABEL
+from crashloop.engines.docker.removal import ROLE_LABEL, RUN_LABEL
 from crashloop.faults import build, plan
 from crashloop.incidents import incident
 from crashloop.model import Moment, Scenario, Trigger

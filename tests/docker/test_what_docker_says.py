@@ -21,8 +21,7 @@ from crashloop.clock import TimeScale
 from crashloop.engines.base import Setup
 from crashloop.engines.docker.daemon import connect
 from crashloop.engines.docker.owner import OWNER_LABEL, owner_label
-from crashloop.engines.docker.project import ROLE_LABEL
-from crashloop.engines.docker.removal import RUN_LABEL
+from crashloop.engines.docker.removal import ROLE_LABEL, RUN_LABEL
 from crashloop.incidents import incident
 from crashloop.lab import run_scenario
 from crashloop.model import CheckSpec, Moment, Role, Scenario, Trigger, Verdict

@@ -17,7 +17,7 @@ from fake_daemon import DESKTOP, LINUX, PODMAN, ROOTLESS, fake_daemon
 
 from crashloop.engines.docker.daemon import connect
 from crashloop.engines.docker.owner import OWNER_LABEL, owner_label
-from crashloop.engines.docker.project import ROLE_LABEL
+from crashloop.engines.docker.removal import ROLE_LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -13,7 +13,7 @@ from testcontainers.core.container import DockerContainer
 from crashloop.engines.docker.daemon import sdk_errors
 from crashloop.engines.docker.interference import Interference
 from crashloop.engines.docker.owner import OWNER_LABEL, owner_label
-from crashloop.engines.docker.removal import RUN_LABEL, Fate, labelled, remove
+from crashloop.engines.docker.removal import ROLE_LABEL, RUN_LABEL, Fate, labelled, remove
 from crashloop.errors import HarnessError
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from crashloop.engines.docker.daemon import Daemon
     from crashloop.trace.redact import Redactor
 
-ROLE_LABEL = "org.crashloop.role"
 MAX_LOG_LINES = 20_000
 
 
