@@ -6,9 +6,11 @@ from crashloop.apps.entry import find_entry, load_entry
 from crashloop.apps.environment import inherited, python_of
 from crashloop.apps.sample import sample_app
 from crashloop.apps.secret import secret_values, without_secrets
+from crashloop.apps.source import about_entry
 from crashloop.apps.template import is_scalable, knobs_used, render, url_values, with_knobs
 
 __all__ = [
+    "about_entry",
     "find_entry",
     "inherited",
     "is_scalable",

@@ -52,8 +52,9 @@ def read_apps(path: Path) -> tuple[Source, dict[str, Any]]:
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {error}") from None
     except tomllib.TOMLDecodeError as error:
-        line = re.search(r"line (\d+)", str(error))
-        raise UsageError(f"{path}{f':{line[1]}' if line else ''}: {error}") from None
+        found = re.search(r"line (\d+)", str(error))  # else it is at the end
+        line = found[1] if found else len(text.splitlines())
+        raise UsageError(f"{path}:{line}: {error}") from None
     source = Source(path=path, text=text)
     return source, _apps(data, source)
 
@@ -61,21 +62,32 @@ def read_apps(path: Path) -> tuple[Source, dict[str, Any]]:
 def table_of(path: Path, source: Source) -> Source:
     """The place of the table that has the apps."""
     table = TABLES[PYPROJECT] if path.name == PYPROJECT else TABLES[OURS]
-    return source.at(table)
+    return _place(source, table)
 
 
 def _apps(data: dict[str, Any], source: Source) -> dict[str, Any]:
     prefix = ""
     if source.path.name == PYPROJECT:
-        data, prefix = data.get("tool", {}).get("crashloop", {}), "tool.crashloop."
+        tool, prefix = data.get("tool"), "tool.crashloop."
+        data = tool.get("crashloop", {}) if isinstance(tool, dict) else {}
+        _require_table(data, source, prefix.rstrip("."))
     for name in data:
         if name != "apps":
-            raise source.at(f"{prefix}{name}").error(
+            raise _place(source, f"{prefix}{name}").error(
                 f"unknown table `{prefix}{name}`", hint=f"write [{prefix}apps.NAME]"
             )
-    apps = data.get("apps", {})
-    if not isinstance(apps, dict):
-        raise source.at(f"{prefix}apps").error(
-            "`apps` must be a table", hint=f"write [{prefix}apps.NAME]"
-        )
+    apps: dict[str, Any] = data.get("apps", {})
+    _require_table(apps, source, f"{prefix}apps")
     return apps
+
+
+def _require_table(found: object, source: Source, name: str) -> None:
+    if not isinstance(found, dict):
+        raise _place(source, name).error(f"`{name}` must be a table")
+
+
+def _place(source: Source, table: str) -> Source:
+    """The place of a table by its dotted name, or of its last part below the others."""
+    dotted = source.at(table)
+    head, _, last = table.rpartition(".")
+    return dotted if dotted.offset or not head else _place(source, head).at(last)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,10 @@ from typing import TYPE_CHECKING, Any
 from crashloop.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from crashloop.model import AppUnderTest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,3 +67,14 @@ class Source:
         if not isinstance(value, dict):
             raise self.at(key).error(f"`{key}` must be a table")
         return value
+
+
+@contextlib.contextmanager
+def about_entry(app: AppUnderTest) -> Iterator[None]:
+    """Begin the message of a UsageError with the place of the app's entry, if it has one."""
+    try:
+        yield
+    except UsageError as error:
+        if not app.source:
+            raise
+        raise UsageError(f"{app.source}: {error.message}", hint=error.hint) from None

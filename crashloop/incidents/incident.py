@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from crashloop.apps import is_scalable, knobs_used, sample_app, with_knobs
+from crashloop.apps import about_entry, is_scalable, knobs_used, sample_app, with_knobs
 from crashloop.clock import DEFAULT_SCALE, REAL_TIME
 from crashloop.errors import UsageError
 from crashloop.faults import fault_kind
@@ -95,7 +95,8 @@ class Incident:
         outage, under_test = self.outage(values), app or sample_app()
         if role is Role.REMEDY:
             outage = self.remedy.applied(outage)
-        under_test = _turned(self.name, under_test, outage)
+        with about_entry(under_test):
+            under_test = _turned(self.name, under_test, outage)
         faults = () if role is Role.CONTROL else outage.faults
         signature = _signature(self.name, outage, self.expect(values))
         known = {spec.check for spec in (*signature.require, *signature.expect)}
@@ -197,13 +198,12 @@ def _turned(incident: str, app: AppUnderTest, outage: Outage) -> AppUnderTest:
     UsageError, with the line to add, if its entry lacks one of them or has no use for its value.
     """
     wanted, old = outage.knobs, outage.replicas.old_knobs
-    where = f"{app.source}: " if app.source else ""
     if missing := {
         name: value for name, value in {**old, **wanted}.items() if name not in app.knobs
     }:
         lines = ", ".join(f"{name} = {json.dumps(value)}" for name, value in missing.items())
         raise UsageError(
-            f"{where}{incident} turns {', '.join(missing)}, which app {app.name} does not have",
+            f"{incident} turns {', '.join(missing)}, which app {app.name} does not have",
             hint=f"add to its `knobs`: {lines}; and use {_placeholders(missing)} in its `env` or "
             "`command`",
         )
@@ -211,7 +211,7 @@ def _turned(incident: str, app: AppUnderTest, outage: Outage) -> AppUnderTest:
     for name, value in (*wanted.items(), *old.items()):
         if name not in used and value != app.knobs[name]:
             raise UsageError(
-                f"{where}{incident} sets {name} to {json.dumps(value)}, and app {app.name}, whose "
+                f"{incident} sets {name} to {json.dumps(value)}, and app {app.name}, whose "
                 f"own is {json.dumps(app.knobs[name])}, would not notice",
                 hint=f"use {_placeholders([name])} in its `env` or `command`",
             )

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crashloop.apps import inherited, python_of
+from crashloop.apps import about_entry, inherited, python_of
 from crashloop.engines.catalogue import LOCAL
 from crashloop.errors import CapabilityError, UsageError
 from crashloop.platforms.probes import probes_of
@@ -29,9 +29,11 @@ def require_runnable(scenario: Scenario, scale: TimeScale, engine: type[Engine])
         )
     require_consistent(scenario, scale)
     engine.require_possible(scenario)
-    _require_folders(scenario.app)
+    with about_entry(scenario.app):
+        _require_folders(scenario.app)
     if engine.name == LOCAL:  # elsewhere an image brings the app's environment
-        require_command(scenario.app)
+        with about_entry(scenario.app):
+            require_command(scenario.app)
         path = inherited(scenario.app).get("PATH", os.defpath)
         for purpose, probe in probes_of(scenario.platform).items():
             if probe.command:
@@ -41,14 +43,13 @@ def require_runnable(scenario: Scenario, scale: TimeScale, engine: type[Engine])
 
 
 def _require_folders(app: AppUnderTest) -> None:
-    where = f"{app.source}: " if app.source else ""
     if app.cwd and not Path(app.cwd).is_dir():
         raise UsageError(
-            f"{where}the folder of app {app.name} does not exist: {app.cwd}",
+            f"the folder of app {app.name} does not exist: {app.cwd}",
             hint="`cwd` in the app's entry is the folder in which its command runs",
         )
     if app.venv and not os.access(python_of(app), os.X_OK):
         raise UsageError(
-            f"{where}the virtual environment of app {app.name} has no Python: {python_of(app)}",
+            f"the virtual environment of app {app.name} has no Python: {python_of(app)}",
             hint=f"make it: python3 -m venv {app.venv}; or correct `venv` in the app's entry",
         )

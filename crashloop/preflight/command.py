@@ -34,8 +34,7 @@ def require_command(app: AppUnderTest) -> None:
     """
     program, *words = app.command
     path = inherited(app).get("PATH", os.defpath)
-    where = f"{app.source}: " if app.source else ""
-    require_program(program, app.cwd, whose=f"{where}the command of app {app.name}", path=path)
+    require_program(program, app.cwd, whose=f"the command of app {app.name}", path=path)
     if app.venv:  # it has packages of its own
         return
     if program != PYTHON or "-m" not in words or words[words.index("-m") + 1 :][:1] != [UVICORN]:

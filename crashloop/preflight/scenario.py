@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING
 
-from crashloop.apps import render, url_values, with_knobs
+from crashloop.apps import about_entry, render, url_values, with_knobs
 from crashloop.apps.template import PLACES
 from crashloop.checks import CHECKS
 from crashloop.errors import UsageError
@@ -31,7 +31,8 @@ URLS = {"postgres": "postgresql://u:p@h:1/d", "redis": "redis://h:1/0"}
 
 def require_consistent(scenario: Scenario, scale: TimeScale) -> None:
     """Refuse a scenario that contradicts itself: UsageError that says what and what is possible."""
-    _require_app(scenario, scale)
+    with about_entry(scenario.app):
+        _require_app(scenario, scale)
     for fault in scenario.faults:
         _require_fault(scenario, fault, scale)
     require_sound(scenario.platform, scenario.app)
@@ -56,9 +57,8 @@ def _require_app(scenario: Scenario, scale: TimeScale) -> None:
     old = with_knobs(app, replicas.old_knobs)
     _require_pool(" of the old revision", old.knobs)
     if scenario.phase and scenario.phase not in app.phases:
-        where = f"{app.source}: " if app.source else ""
         raise UsageError(
-            f"{where}{scenario.incident} is about phase {scenario.phase}, which app {app.name} "
+            f"{scenario.incident} is about phase {scenario.phase}, which app {app.name} "
             "does not have",
             hint=f"its `phases` are: {', '.join(app.phases) or 'none'}; name those that it logs, "
             "see docs/log-lines.md",

@@ -87,6 +87,30 @@ def test_an_empty_folder_is_a_new_one_and_another_is_relative_to_the_file(
     assert load_entry(path, "a").cwd == (str(tmp_path / folder) if folder else "")
 
 
+def test_an_own_environment_is_relative_to_the_file_and_what_is_inherited_can_be_chosen(
+    tmp_path: Path,
+) -> None:
+    text = """[apps.a]
+command = "x"
+venv = ".venv"
+inherit_env = ["PATH", "AWS_*"]
+secrets = ["AWS_REGION", "DSN"]
+env = {DSN = "x"}
+"""
+    app = load_entry(written(tmp_path, text), "a")
+    assert app.venv == str(tmp_path / ".venv")
+    assert app.inherit_env == ("PATH", "AWS_*")
+    assert app.masked_env == ("AWS_REGION", "DSN")
+    assert app.source == f"{tmp_path}/crashloop.toml:1"
+
+
+def test_without_them_an_app_shares_our_environment_and_inherits_three_variables(
+    tmp_path: Path,
+) -> None:
+    app = load_entry(written(tmp_path), "other")
+    assert (app.venv, app.inherit_env, app.masked_env) == ("", ("PATH", "HOME", "LANG"), ())
+
+
 def test_a_path_alone_is_a_ready_request(tmp_path: Path) -> None:
     path = written(tmp_path, '[apps.a]\ncommand = "x"\nready = "GET /up"')
     assert load_entry(path, "a").ready.path == "/up"
@@ -96,6 +120,12 @@ def test_a_path_alone_is_a_ready_request(tmp_path: Path) -> None:
     ("old", "new", "line", "says"),
     [
         ('command = "{python}', 'comand = "{python}', 6, "no field 'comand'"),
+        ("timers =", "image = 'shop:1'\ntimers =", 7, "no field 'image'"),
+        ("timers =", "secrets = ['SHOP_DSN']\ntimers =", 7, "SHOP_DSN is neither in `env` nor"),
+        ("timers =", "inherit_env = 'PATH'\ntimers =", 7, "list of texts"),
+        ("timers =", "venv = 1\ntimers =", 7, "must be a text"),
+        ("limit_s = 5", "limit_ms = 5", 12, "give the knob limit_s; {limit_ms} is"),
+        ("{limit_s}", "{limit_s/0}", 17, "unknown placeholder {limit_s/0}"),
         ("{port}", "{prot}", 6, "unknown placeholder {prot}"),
         ("'my shop'", "'my shop", 6, "No closing quotation"),
         ("command = \"{python} -m 'my shop' --port {port}\"", 'command = ""', 6, "needs a"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from crashloop.apps import render, sample_app, url_values, with_knobs
+from crashloop.apps import is_scalable, render, sample_app, url_values, with_knobs
 from crashloop.clock import TimeScale
 from crashloop.errors import UsageError
 from crashloop.model import AppUnderTest, Value
@@ -68,6 +68,35 @@ def test_seconds_are_divided_by_the_scale_and_nothing_else_is() -> None:
 
     assert command == ["serve", "--limit", "1.250000", "--pool", "20", "true"]
     assert env == {"WAIT_S": "1.500000", "OTHER": "30"}
+
+
+@pytest.mark.parametrize(
+    ("text", "rendered"),
+    [
+        ("{limit_s/5}", "0.250000"),
+        ("{limit_s/2.5}", "0.500000"),
+        ("{limit_ms}", "1250"),
+        ("{limit_ms/4}", "312"),
+        ("{short_ms}", "1"),
+        ("{none_ms}", "0"),
+    ],
+)
+def test_a_time_may_be_in_whole_milliseconds_and_divided(text: str, rendered: str) -> None:
+    assert value_of(text, limit_s=25, short_s=0.001, none_s=0) == rendered
+
+
+@pytest.mark.parametrize("name", ["limit_s/0", "limit_s/", "limit_s/x", "pool/2", "pool_ms"])
+def test_what_cannot_be_divided_is_an_unknown_placeholder(name: str) -> None:
+    with pytest.raises(UsageError, match="unknown placeholder"):
+        value_of(f"{{{name}}}", limit_s=25, pool=20)
+
+
+def test_an_app_can_be_scaled_if_it_takes_a_time_from_crashloop() -> None:
+    knobs: dict[str, Value] = {"limit_s": 20, "pool": 5}
+    assert is_scalable(app(env={"LIMIT": "{limit_s}"}, knobs=knobs))
+    assert is_scalable(app(command=("serve", "{limit_ms/5}"), knobs=knobs))
+    assert is_scalable(app(env={"WAIT_S": "3"}, timers=("WAIT_S",)))
+    assert not is_scalable(app(env={"POOL": "{pool}", "X": "{{limit_s}}"}, knobs=knobs))
 
 
 def test_real_time_leaves_seconds_as_they_are() -> None:

@@ -336,3 +336,41 @@ def test_a_refusal_is_not_reported_as_a_broken_harness(
     assert again == 11
     assert "The run was refused: no Docker daemon answers" in told
     assert "broke" not in err + told
+
+
+def test_an_app_of_ones_own_is_looked_for_from_the_working_folder(
+    crashloop: Crashloop, tmp_path: Path
+) -> None:
+    status, _, err = crashloop("reproduce", "issue-1278", "--app", "shop")
+    assert status == 2
+    assert f"no app of your own is described in {tmp_path} or above it" in err
+
+    (tmp_path / "crashloop.toml").write_text("[apps.shop]\ncomand = 'x'\n")
+    status, _, err = crashloop("prove", "issue-1278", "--app", "shop")
+    assert status == 2
+    assert f"{tmp_path}/crashloop.toml:2: the app shop has no field 'comand'" in err
+
+
+def test_a_file_of_apps_is_named_with_an_app(crashloop: Crashloop, tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text("[apps.shop]\ncommand = 'x'\n")
+
+    status, _, err = crashloop("reproduce", "issue-1278", "--config", "mine.toml")
+    assert status == 2
+    assert "--config mine.toml was given without --app" in err
+
+    status, _, err = crashloop("reproduce", "issue-1278", "--config", "mine.toml", "--app", "shopp")
+    assert status == 2
+    assert "mine.toml:1: there is no app 'shopp'" in err
+    assert "known: shop" in err
+
+
+def test_an_app_that_cannot_be_scaled_is_refused_at_another_scale_with_the_reason(
+    crashloop: Crashloop, tmp_path: Path
+) -> None:
+    (tmp_path / "crashloop.toml").write_text(
+        "[apps.shop]\ncommand = 'sh'\nphases = ['database']\n"
+        "knobs = {limit_s = 20, connect_timeout_s = 60, warm_connections = 1}\n"
+    )
+    status, _, err = crashloop("reproduce", "issue-1278", "--app", "shop", "--time-scale", "20")
+    assert status == 11
+    assert "real time only: app shop takes no time from crashloop" in err

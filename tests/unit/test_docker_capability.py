@@ -164,3 +164,27 @@ def test_with_a_probe_the_supervisor_restarts_as_docker_has_none_that_kills() ->
 
     assert is_dockers_own(platform)
     assert not is_dockers_own(replace(platform, liveness=Probe(kind=ProbeKind.TCP)))
+
+
+def with_app(venv: str = "") -> Scenario:
+    made = incident("issue-1278").scenario()
+    return replace(made, app=replace(made.app, name="shop", venv=venv))
+
+
+def test_an_own_app_needs_an_image_and_the_refusal_says_how_to_name_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("CRASHLOOP_DOCKER_APP_IMAGE", raising=False)
+    with pytest.raises(CapabilityError, match=r"app shop needs an image") as refused:
+        require_possible(with_app())
+    assert "--engine local" in refused.value.hint
+    assert "CRASHLOOP_DOCKER_APP_IMAGE=IMAGE" in refused.value.hint
+
+
+def test_an_own_app_in_an_image_of_its_own_is_possible_and_its_virtual_environment_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CRASHLOOP_DOCKER_APP_IMAGE", "shop:1")
+    require_possible(with_app())
+    with pytest.raises(CapabilityError, match="virtual environment of app shop is not in a cont"):
+        require_possible(with_app(venv="/srv/shop/.venv"))

@@ -138,6 +138,14 @@ def test_a_folder_that_is_missing_is_named_on_every_engine(tmp_path: Path) -> No
             require(scenario(app=app), engine)
 
 
+def test_an_environment_without_a_python_is_named_with_the_place_of_the_entry(
+    tmp_path: Path,
+) -> None:
+    app = replace(sample_app(), venv=str(tmp_path), source="shop.toml:3")
+    with pytest.raises(UsageError, match=r"^shop\.toml:3: the virtual environment of app sample"):
+        require(scenario(app=app))
+
+
 def test_a_program_is_looked_for_on_this_machine_only() -> None:
     app = replace(sample_app(), command=("no-such-program",))
     require(scenario(app=app), Elsewhere)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.metadata
 import sys
+import sysconfig
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -118,6 +120,29 @@ def test_a_program_is_found_on_path_or_in_the_apps_folder(tmp_path: Path) -> Non
 
     for program in ("sh", "./serve", str(serve), "{python}"):
         require_program(program, str(tmp_path), whose="it")
+
+
+def test_a_program_of_the_apps_own_environment_comes_first(tmp_path: Path) -> None:
+    program = tmp_path / ".venv" / "bin" / "serve"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    app = AppUnderTest(name="shop", command=("serve",), venv=str(tmp_path / ".venv"))
+
+    require_command(app)
+    with pytest.raises(UsageError, match="no such program on PATH"):
+        require_command(replace(app, venv=""))
+
+
+def test_a_program_on_a_path_that_the_app_does_not_inherit_is_not_there() -> None:
+    app = AppUnderTest(name="shop", command=("crashloop",))
+    require_program("crashloop", "", whose="it", path=sysconfig.get_path("scripts"))
+    with pytest.raises(UsageError, match="no such program on PATH"):
+        require_command(replace(app, inherit_env=()))
+
+
+def test_modules_of_the_apps_own_environment_are_not_looked_for_in_ours(tmp_path: Path) -> None:
+    require_command(replace(shop("nowhere_at_all:app"), venv=str(tmp_path)))
 
 
 @pytest.mark.parametrize(
