@@ -14,6 +14,7 @@ from crashloop.checks.lives import (
     of_replica,
 )
 from crashloop.checks.result import Result, holds, not_seen, refuted, saw_nothing
+from crashloop.durations import plain
 from crashloop.model import Life
 from crashloop.plural import counted, often
 
@@ -156,7 +157,7 @@ def _no_restart(trace: Trace, died: Event) -> Result | None:
     if pause_s < backoff_s:
         return refuted(
             f"{trace.name(started.life)} started {pause_s:.3f} s after the death before it, "
-            f"inside the back-off of {backoff_s:g} s",
+            f"inside the back-off of {plain(backoff_s)} s",
             [died, scheduled, started],
         )
     return None

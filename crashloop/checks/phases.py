@@ -14,6 +14,7 @@ from crashloop.checks.lives import (
     of_replicas,
 )
 from crashloop.checks.result import Result, holds, not_seen, refuted, saw_nothing
+from crashloop.durations import plain, took
 from crashloop.plural import often
 
 if TYPE_CHECKING:
@@ -63,11 +64,11 @@ def phase_failed(
         for event in own:
             if why := _unreadable(trace, event, at_limit=at_limit):
                 return saw_nothing(f"{_where(trace, event)} failed, but its line {why}", [event])
-        limit_s = seconds(own[0].data, "limit_s") or 0.0
-        took = ", ".join(f"{(took_s(trace, e) or 0.0) * trace.scale:.1f}" for e in own)
-        where = f" at its limit of {limit_s * trace.scale:g} s" if at_limit else ""
+        limit_s = seconds(own[0].data, "limit_s")
+        lasted = took([took_s(trace, e) or 0.0 for e in own], limit_s=limit_s, scale=trace.scale)
+        where = f" at its limit of {plain(limit_s * trace.scale)} s" if at_limit and limit_s else ""
         return holds(
-            f"phase {phase} failed {often(found)}{where} (after {took} s) "
+            f"phase {phase} failed {often(found)}{where}, after {lasted}, "
             f"with {error_chain(own[0].data)}",
             own,
         )
@@ -167,9 +168,10 @@ def _other_failure(
         )
     limit_s, lasted_s = seconds(event.data, "limit_s"), took_s(trace, event)
     if at_limit and limit_s and lasted_s is not None and lasted_s < AT_LIMIT * limit_s:
+        lasted = took([lasted_s], limit_s=limit_s, scale=trace.scale)
         return (
-            f"{_where(trace, event)} failed after {lasted_s * 1000:.0f} ms on this clock with "
-            f"{error_chain(event.data)}, not at its limit of {limit_s * trace.scale:g} s: "
+            f"{_where(trace, event)} failed after {lasted} with "
+            f"{error_chain(event.data)}, not at its limit of {plain(limit_s * trace.scale)} s: "
             "it ended early, where the incident hung"
         )
     return None
@@ -205,8 +207,8 @@ def _other_limit(trace: Trace, event: Event) -> str | None:
     if not (limit_s and planned_s) or abs(limit_s * trace.scale / planned_s - 1) <= SAME_LIMIT:
         return None
     return (
-        f"{_where(trace, event)} ran under a limit of {limit_s * trace.scale:g} s, where the "
-        f"scenario sets {planned_s:g} s by {variable}"
+        f"{_where(trace, event)} ran under a limit of {plain(limit_s * trace.scale)} s, where "
+        f"the scenario sets {plain(planned_s)} s by {variable}"
     )
 
 
@@ -263,7 +265,7 @@ def _never_failed(trace: Trace, number: int, phase: str) -> Result:
         how = "completed" if first.kind == "phase.completed" else "was degraded, not fatal,"
         after_s, limit_s = took_s(trace, first), seconds(first.data, "limit_s")
         after = "" if after_s is None else f" after {after_s * trace.scale:.1f} s"
-        of_its = f" of its {limit_s * trace.scale:g} s" if after and limit_s else ""
+        of_its = f" of its {plain(limit_s * trace.scale)} s" if after and limit_s else ""
         return refuted(f"{never}; in {trace.name(first.life)} it {how}{after}{of_its}", done)
     if begun := of_replica(trace.of("phase.started", phase=phase), number):
         says = f"{never}; in {trace.name(begun[0].life)} it began and did not end"

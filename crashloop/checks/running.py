@@ -15,6 +15,7 @@ from crashloop.checks.lives import (
     of_replicas,
 )
 from crashloop.checks.result import Result, holds, not_seen, refuted, saw_nothing
+from crashloop.durations import AT_ONCE, took
 from crashloop.plural import counted
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def phase_running_at_death(
 
 
 def fails_at_once(
-    trace: Trace, *, phase: str, within_share: float = 0.25, replicas: Replicas = "each"
+    trace: Trace, *, phase: str, within_share: float = AT_ONCE, replicas: Replicas = "each"
 ) -> Result:
     """Each failure of the phase came within a share of its limit: refused, and nothing hung.
 
@@ -69,8 +70,9 @@ def fails_at_once(
         own = of_replica(failed, number)
         if not own:
             return saw_nothing(f"phase {phase} never failed, so nothing says how soon it does")
-        took = ", ".join(f"{(took_s(trace, e) or 0.0) * 1000:.0f}" for e in own)
-        return holds(f"phase {phase} failed at once (after {took} ms on this clock)", own)
+        limit_s = seconds(own[0].data, "limit_s")
+        lasted = took([took_s(trace, e) or 0.0 for e in own], limit_s=limit_s, scale=trace.scale)
+        return holds(f"phase {phase} failed at once, after {lasted}", own)
 
     return for_replicas(trace, replicas, failed_in)
 

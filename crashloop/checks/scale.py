@@ -10,6 +10,7 @@ from crashloop.checks.lines import PHASE_ENDS, phase_started, seconds, took_s
 from crashloop.checks.lives import lives, observed, of_replicas
 from crashloop.checks.result import UNREADABLE, Result, holds, refuted, saw_nothing
 from crashloop.checks.touches import planned_faults, touches
+from crashloop.durations import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -44,8 +45,8 @@ def scale_is_fair(trace: Trace) -> Result:
     slowest = max(found, key=lambda work: work.share)
     if slowest.share > MAX_WORK_OF_LIMIT and trace.scale > 1:
         return refuted(
-            f"{slowest.says} at time scale {trace.scale:g}, over a quarter: the scale is unfair "
-            f"here; the largest usable one is {_usable(trace.scale, slowest.share)}",
+            f"{slowest.says} at time scale {plain(trace.scale)}, over a quarter: the scale is "
+            f"unfair here; the largest usable one is {_usable(trace.scale, slowest.share)}",
             [slowest.ended],
         )
     return holds(f"{slowest.says} at most", [slowest.ended])
@@ -78,11 +79,11 @@ def _unfair(trace: Trace, scale: float) -> str:
     if slowest.ended.kind in {"phase.failed", "phase.degraded"}:
         phase = slowest.ended.data.get("phase")
         return (
-            f"time scale {scale:g} may be too large here: without a fault, phase {phase} used up "
-            f"its limit; try {usable} or less"
+            f"time scale {plain(scale)} may be too large here: without a fault, phase {phase} used "
+            f"up its limit; try {usable} or less"
         )
     return (
-        f"time scale {scale:g} is too large here: without a fault, {slowest.says}, "
+        f"time scale {plain(scale)} is too large here: without a fault, {slowest.says}, "
         f"and a quarter is fair; the largest usable scale is {usable}"
     )
 
@@ -111,7 +112,7 @@ def _starts(trace: Trace, receipts: Sequence[Touch]) -> Iterator[Work]:
         if started is None or passed is None or life in hit:
             continue
         share = (passed.mono_ns - started.mono_ns) / 1e9 / allowed_s
-        says = f"{trace.name(life)} took {share:.0%} of what its startup probe allows"
+        says = f"{trace.name(life)} took {share:.0%} of what its start-up probe allows"
         yield Work(share=share, says=says, ended=passed)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from crashloop.durations import plain, times, took
 from crashloop.plural import counted, often
 from crashloop.report.history import Outcome
-from crashloop.report.words import MAX_LISTED, listed, numbers, sentence
+from crashloop.report.words import listed, numbers, sentence
 from crashloop.trace.event import PLATFORM_GAVE_UP
 
 if TYPE_CHECKING:
@@ -35,16 +36,15 @@ def fates(history: History) -> Iterator[tuple[float, str]]:
         yield group[0][0].start_s, _sentence(history, group)
 
 
-def death(died: Sequence[LifeSpan]) -> str:
+def death(history: History, died: Sequence[LifeSpan]) -> str:
     """How lives died, in half a sentence; `died` is not empty."""
     first = died[0]
     same = [life for life in died if _fate(life) == _fate(first)]
     phase = first.last_phase
     where = "no start-up phase began" if phase is None else f"phase {phase.name} was the last"
     if phase is not None and phase.outcome is Outcome.FAILED:
-        took = f"{phase.took_s * 1000:.0f} ms" if phase.took_s < 1 else f"{phase.took_s:.1f} s"
         error = f" with {phase.error}" if phase.error else ""
-        where = f"phase {phase.name} failed after {took} here{error}"
+        where = f"phase {phase.name} failed after {_took(history, [phase])}{error}"
     end = f"the app died with {first.exit}"
     if first.kills:
         end = f"the {first.kills[0].by} had the app killed ({first.exit})"
@@ -139,15 +139,15 @@ def _killed(history: History, lives: Sequence[LifeSpan], still: str) -> str:
         failed = [probe for probe in life.probes if probe.probe == by]
         ages.append(failed[-1].age_s if failed else life.kills[0].at_s - life.start_s)
         failures |= {failed[-1].failures} if failed else set()
-    times = f", failed {often(max(failures))}," if failures else ""
-    age = _times([history.incident_s(age_s) for age_s in ages], 0)
+    often_ = f", failed {often(max(failures))}," if failures else ""
+    age = times([history.incident_s(age_s) for age_s in ages], 0)
     when = f"{still} after {age} s when" if still else f"{age} s after the start"
     it = "it" if len(lives) == 1 else "each"
     signals = kills[0].signal
     for n, kill in enumerate(kills[1:], start=1):
         later = [history.incident_s(life.kills[n].at_s - life.kills[n - 1].at_s) for life in lives]
-        signals += f", then {kill.signal} {_times(later, 1)} s later"
-    return f"{when} the {by}{times} had {it} killed: {signals}"
+        signals += f", then {kill.signal} {times(later, 1)} s later"
+    return f"{when} the {by}{often_} had {it} killed: {signals}"
 
 
 def _follows(history: History, group: Group) -> str:
@@ -196,27 +196,18 @@ def _progress(life: LifeSpan) -> str:
 
 def _phase(history: History, spans: Sequence[PhaseSpan]) -> str:
     one = spans[0]
-    # For a phase that was refused at once, show the time that really passed.
-    quick = history.is_scaled and one.took_s < (one.limit_s or 0.0) / 10
-    times = [s.took_s if quick else history.incident_s(s.took_s) for s in spans]
-    shown = _times(times, 3 if quick else 1)
-    clock = " s of real time" if quick else " s"
     limit = ""
     if one.limit_s:
-        limit = f" (its limit: {history.incident_s(one.limit_s):g} s)"
+        limit = f" (its limit: {plain(history.incident_s(one.limit_s))} s)"
     verb = {
         Outcome.FAILED: "failed",
         Outcome.DEGRADED: "did not succeed, and the app continued without it,",
     }.get(one.outcome, "was cut short")
     error = f" with {one.error}" if one.error else ""
-    return f"phase {one.name} {verb} after {shown}{clock}{limit}{error}"
+    return f"phase {one.name} {verb} after {_took(history, spans)}{limit}{error}"
 
 
-def _times(times: Sequence[float], digits: int) -> str:
-    """A few times one by one, the range of many; equal times are shown once."""
-    shown = [f"{t:.{digits}f}" for t in times]
-    if len(set(shown)) == 1:
-        return shown[0]
-    if len(shown) <= MAX_LISTED:
-        return ", ".join(shown)
-    return f"{min(times):.{digits}f} to {max(times):.{digits}f}"
+def _took(history: History, spans: Sequence[PhaseSpan]) -> str:
+    limits_s = [span.limit_s for span in spans if span.limit_s]
+    limit_s = min(limits_s, default=None)
+    return took([span.took_s for span in spans], limit_s=limit_s, scale=history.scale)

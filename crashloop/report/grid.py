@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from crashloop.durations import plain
 from crashloop.report.history import Outcome
 from crashloop.report.lines import Line, Span, Tone, line
 
@@ -78,8 +79,8 @@ class Grid:
         step_s = step_s or _STEPS[-1] * max(1, round(span_s / _STEPS[-1] / 6))
         for n in range(int(span_s / step_s + 1e-9) + 1):
             column = self._column(n * step_s / scale)
-            incident.put(column, f"{n * step_s:g}", Tone.PLAIN)
-            wall.put(column, f"{n * step_s / scale:.4g}", Tone.DIM)
+            incident.put(column, plain(n * step_s), Tone.PLAIN)
+            wall.put(column, plain(n * step_s / scale), Tone.DIM)
             marks.put(column, self._glyphs.tick, Tone.DIM)
         name = "incident s" if self._history.is_scaled else "seconds"
         yield self._line(name, incident, Tone.DIM)

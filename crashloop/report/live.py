@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, Self
 
 from rich.live import Live
 
+from crashloop.durations import plain
 from crashloop.report.drawing import MAX_ROWS_SHOWN, timeline
 from crashloop.report.events import KINDS, history_so_far
 from crashloop.report.history import Outcome
@@ -193,7 +194,7 @@ def _clock(history: History, lives: list[LifeSpan]) -> str:
         return ""
     ages = [history.incident_s(one.last_phase.took_s) for one in lives if one.last_phase]
     low, high = f"{min(ages):.0f}", f"{max(ages):.0f}"
-    limit = f" of {history.incident_s(phase.limit_s):.3g} s" if phase.limit_s else ""
+    limit = f" of {plain(history.incident_s(phase.limit_s))} s" if phase.limit_s else ""
     return f" for {low if low == high else f'{low} to {high}'} s{limit}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from crashloop.durations import plain
 from crashloop.plural import often
 from crashloop.report.clean import clean, label, mapping, number
 from crashloop.report.history import NS_PER_S
@@ -90,7 +91,7 @@ def _started(event: Event, _: float, who: str) -> str:
 def _phase(event: Event, scale: float, who: str) -> str:
     data = event.data
     took_s, limit_s = number(data.get("duration_s")), number(data.get("limit_s"))
-    limit = f" of {limit_s * scale:g} s" if limit_s else ""
+    limit = f" of {plain(limit_s * scale)} s" if limit_s else ""
     after = "" if took_s is None else f" after {took_s * scale:.1f} s{limit}"
     how = event.kind.removeprefix("phase.")
     error = error_words(data)

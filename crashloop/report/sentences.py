@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from crashloop.durations import plain
 from crashloop.plural import often
 from crashloop.report.fates import AS_FAR, MAX_GROUPS, fates
 from crashloop.report.words import listed, numbers, sentence
@@ -37,7 +38,7 @@ def clock_note(history: History) -> str:
     """What the time scale means for a reader; empty in real time."""
     if not history.is_scaled:
         return ""
-    factor = f"{history.scale:g}"
+    factor = plain(history.scale)
     divided = "every limit, delay and back-off is"
     if history.docker_restarts:
         divided = "every limit and delay, but not Docker's own back-off, is"

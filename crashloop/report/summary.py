@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from crashloop.durations import plain
 from crashloop.model import Verdict
 from crashloop.plural import counted
 from crashloop.report.clean import clean
@@ -62,7 +63,7 @@ def title(history: History, *, width: int = 0) -> Line:
 
     Where `width` is given and too small for all of it, the paths are left out.
     """
-    scale = f"x{history.scale:g}" if history.is_scaled else "real time"
+    scale = f"x{plain(history.scale)}" if history.is_scaled else "real time"
     engine = [history.engine] if history.engine != LOCAL else []
     replicas = [counted(history.replicas, "replica")] if history.replicas > 1 else []
     paths = [f"{name} {transport}" for name, _, transport in history.dependencies]
@@ -123,7 +124,7 @@ def meaning_of(history: History, verdict: Verdict) -> str:
     died = [life for life in history.lives if life.died]
     if verdict is not Verdict.NOT_REPRODUCED or not died:
         return MEANING[verdict]
-    return f"a fair test, and another outage happened instead: {death(died)}"
+    return f"a fair test, and another outage happened instead: {death(history, died)}"
 
 
 def _reason(judgement: Judgement) -> str:

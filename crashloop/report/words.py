@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from crashloop.durations import plain
 from crashloop.report.clean import clean, label, listing, mapping, number
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def fault_words(data: Mapping[str, Any]) -> str:
     words = [label(data.get("fault_kind", "?"), 24)]
     for name, value in list(mapping(data.get("params")).items())[:6]:
         amount = number(value)
-        shown = label(value) if amount is None else f"{amount:g}"
+        shown = label(value) if amount is None else plain(amount)
         noun = label(name)
         words.append(
             f"{noun.removesuffix('_s')} {shown} s" if noun.endswith("_s") else f"{noun} {shown}"
@@ -40,7 +41,7 @@ def fault_words(data: Mapping[str, Any]) -> str:
 def exit_words(data: Mapping[str, Any]) -> str:
     """How a process ended: `exit 3`, or a signal's name."""
     code = number(data.get("exit_code"))
-    return f"exit {code:g}" if code is not None else label(data.get("signal") or "ended", 10)
+    return f"exit {plain(code)}" if code is not None else label(data.get("signal") or "ended", 10)
 
 
 def probe_words(value: object) -> str:

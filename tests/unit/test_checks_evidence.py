@@ -282,7 +282,7 @@ CASES = [
             ),
             "a start over a quarter of what its probe allows makes it unfair": (
                 probed(period_s=10.0),
-                "of what its startup probe allows at time scale 20, over a quarter",
+                "of what its start-up probe allows at time scale 20, over a quarter",
             ),
             "a slow phase of one replica makes it unfair": (
                 changed(

@@ -74,7 +74,7 @@ CASES = [
         holds={
             "each failure came at once": (
                 SLOTS,
-                "in replica 2, phase database failed at once (after 30, 30, 30 ms on this clock)",
+                "in replica 2, phase database failed at once, after 30 ms here",
             )
         },
         refuted={

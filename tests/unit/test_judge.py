@@ -81,7 +81,7 @@ def test_a_start_that_used_up_its_probe_makes_the_scale_unfair() -> None:
     judgement = judge(with_header(trace, time_scale=40.0))
 
     assert judgement.verdict is Verdict.INCONCLUSIVE
-    assert "of what its startup probe allows" in judgement.reason
+    assert "of what its start-up probe allows" in judgement.reason
 
 
 @pytest.mark.parametrize("trace", [SLOTS, KILLED, reproduction(replicas=3)])

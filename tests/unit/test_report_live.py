@@ -195,6 +195,17 @@ def test_progress_is_wrapped_on_a_narrow_terminal() -> None:
     assert any(one.startswith("    TimeoutError <- CancelledError") for one in lines)
 
 
+def test_a_long_limit_is_written_out_in_the_status() -> None:
+    run = Told(scale=60.0).ready()
+    run.start(Life(1, 1), 0)
+    run.phase(Life(1, 1), "database", 10, None, limit_s=1200.0)
+    now_ns = run.events[-1].mono_ns + round(80 / run.scale * 1e9)
+
+    history = history_so_far(run.header, run.events, now_ns=now_ns)
+
+    assert status(history) == "attempt 1: phase database for 80 s of 1200 s"
+
+
 def test_progress_of_an_endless_loop_is_bounded() -> None:
     stream = io.StringIO()
     with PlainProgress(scale=20.0, stream=stream) as view:
