@@ -52,6 +52,7 @@ DIFFERENT: dict[str, tuple[str, Callable[[Trace], Trace]]] = {
     ),
     "no last phase": ("last phases", lambda t: without(t, "phase.failed", attempt=1)),
     "another error": ("errors", lambda t: changed(t, "phase.failed", attempt=3, error=NAME_ERROR)),
+    "no baseline": ("baselines", lambda t: without(t, "baseline.passed")),
     "another order": ("order", lambda t: moved(t, "baseline.passed", 2)),
     "a heal before the last death": (
         "healed between death and next try",
