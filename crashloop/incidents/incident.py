@@ -96,7 +96,8 @@ class Incident:
         if role is Role.REMEDY:
             outage = self.remedy.applied(outage)
         with about_entry(under_test):
-            under_test = _turned(self.name, under_test, outage)
+            remedy = self.remedy.knobs if role is Role.REMEDY else {}
+            under_test = _turned(self.name, under_test, outage, remedy)
         faults = () if role is Role.CONTROL else outage.faults
         signature = _signature(self.name, outage, self.expect(values))
         known = {spec.check for spec in (*signature.require, *signature.expect)}
@@ -192,8 +193,10 @@ def _control(signature: Signature) -> Signature:
     return replace(control, require=(*control.require, CheckSpec(check="scale_is_fair")))
 
 
-def _turned(incident: str, app: AppUnderTest, outage: Outage) -> AppUnderTest:
-    """The app with the incident's knobs.
+def _turned(
+    incident: str, app: AppUnderTest, outage: Outage, remedy: Mapping[str, Value]
+) -> AppUnderTest:
+    """The app with the incident's knobs, of which `remedy` are those that a remedy turns.
 
     UsageError, with the line to add, if its entry lacks one of them or has no use for its value.
     """
@@ -201,11 +204,13 @@ def _turned(incident: str, app: AppUnderTest, outage: Outage) -> AppUnderTest:
     if missing := {
         name: value for name, value in {**old, **wanted}.items() if name not in app.knobs
     }:
-        lines = ", ".join(f"{name} = {json.dumps(value)}" for name, value in missing.items())
+        # A remedy's switch is off in the app itself.
+        own = {n: False if v is True and n in remedy else v for n, v in missing.items()}
+        lines = ", ".join(f"{name} = {json.dumps(value)}" for name, value in own.items())
         raise UsageError(
             f"{incident} turns {', '.join(missing)}, which app {app.name} does not have",
-            hint=f"add to its `knobs`: {lines}; and use {_placeholders(missing)} in its `env` or "
-            "`command`",
+            hint=f"add the app's own values to its `knobs`: {lines}; and use "
+            f"{_placeholders(missing)} in its `env` or `command`",
         )
     used = knobs_used(app)
     for name, value in (*wanted.items(), *old.items()):
@@ -213,7 +218,8 @@ def _turned(incident: str, app: AppUnderTest, outage: Outage) -> AppUnderTest:
             raise UsageError(
                 f"{incident} sets {name} to {json.dumps(value)}, and app {app.name}, whose "
                 f"own is {json.dumps(app.knobs[name])}, would not notice",
-                hint=f"use {_placeholders([name])} in its `env` or `command`",
+                hint=f"use {_placeholders([name])} in its `env` or `command`, or run the incident "
+                "with parameters that keep the app's own value",
             )
     return with_knobs(app, wanted)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,17 @@ def test_the_incidents_knobs_are_turned_in_the_app() -> None:
     require_runnable(made, TimeScale(), FakeEngine)
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/your-app.md"])
+def test_the_entry_in_the_documentation_can_reproduce_the_incident(
+    tmp_path: Path, page: str
+) -> None:
+    text = (FOLDER.parents[1] / page).read_text()
+    entry = text.split("```toml\n")[1].split("```")[0]
+    (tmp_path / "crashloop.toml").write_text(entry)
+    app = find_entry("shop", folder=tmp_path)
+    require_runnable(scenario(replace(app, venv=sys.prefix)), TimeScale(), FakeEngine)
+
+
 def test_a_missing_knob_is_named_with_the_place_and_the_line_to_add() -> None:
     app = shop(knobs={"limit_s": 20.0})
     with pytest.raises(UsageError) as refused:
@@ -51,12 +63,12 @@ def test_a_missing_knob_is_named_with_the_place_and_the_line_to_add() -> None:
         "which app shop does not have"
     )
     assert refused.value.hint.startswith(
-        "add to its `knobs`: connect_timeout_s = 60.0, warm_connections = 1; "
+        "add the app's own values to its `knobs`: connect_timeout_s = 60.0, warm_connections = 1; "
     )
 
 
-def test_the_knobs_of_a_remedy_are_named_too() -> None:
-    with pytest.raises(UsageError, match="degraded_start = true"):
+def test_the_switch_of_a_remedy_is_to_be_added_as_off() -> None:
+    with pytest.raises(UsageError, match="degraded_start = false"):
         scenario(shop(), Role.REMEDY)
 
 
