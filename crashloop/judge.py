@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from crashloop.checks import CHECKS
 from crashloop.checks.result import UNREADABLE, Result
-from crashloop.checks.scale import ORDINARY_SCALE, unfair_scale
+from crashloop.checks.scale import ordinary_scale, unfair_scale
 from crashloop.errors import UsageError
 from crashloop.model import CheckSpec, Finding, Judgement, Signature, Verdict
 from crashloop.trace.event import ENDS
@@ -48,7 +48,7 @@ def judge(trace: Trace, signature: Signature | None = None) -> Judgement:
     """Judge `trace` by `signature`, by default by the one in its own header.
 
     HARNESS_ERROR: the harness broke. INCONCLUSIVE: some requirement is not met, a check saw
-    nothing, or the time scale is larger than the default and too large for this machine.
+    nothing, or the time scale is larger than the scenario's own and too large for this machine.
     NOT_REPRODUCED: a fair test, and some expectation is refuted. Else REPRODUCED.
     """
     signature = signature or recorded_signature(trace)
@@ -58,7 +58,7 @@ def judge(trace: Trace, signature: Signature | None = None) -> Judgement:
     )
     verdict, reason = _decide(trace, findings)
     unfair = "" if verdict in (Verdict.REPRODUCED, Verdict.HARNESS_ERROR) else unfair_scale(trace)
-    if unfair and verdict is Verdict.NOT_REPRODUCED and trace.scale > ORDINARY_SCALE:
+    if unfair and verdict is Verdict.NOT_REPRODUCED and trace.scale > ordinary_scale(trace):
         verdict = Verdict.INCONCLUSIVE
     return Judgement(
         verdict=verdict,

@@ -216,12 +216,12 @@ class Timeline:
     ) -> None:
         fault = pending.fault
         data: dict[str, Any] = {"fault": fault.name, "fault_kind": fault.kind}
-        data |= {"trigger": why, "cause": cause}
+        # What shows that a server's fault acts comes while it is being injected, and it may no
+        # longer act while it is being healed.
+        data |= {"trigger": why, "cause": cause, "begun_ns": time.monotonic_ns()}
         kind = "fault.healed"
         if pending.action == "inject":
             kind = "fault.injected"
-            # What shows that a server's fault acts comes while it is being injected.
-            data["begun_ns"] = time.monotonic_ns()
             data |= {"params": dict(fault.params), "plugged": self._plugged}
             self._injected[fault.name] = await everything.enter_async_context(AsyncExitStack())
             if self._plugged:
@@ -253,7 +253,5 @@ def _matches(moment: Moment, event: Event) -> bool:
 
 def _is_under_way_again(moment: Moment, event: Event) -> bool:
     """Whether a restart is over: the moment's phase has begun, or any if it names none."""
-    return event.kind == "phase.started" and moment.where.get("phase") in {
-        None,
-        event.data.get("phase"),
-    }
+    phase = moment.where.get("phase")
+    return event.kind == "phase.started" and (phase is None or phase == event.data.get("phase"))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # A scaled run is fair if real work is small compared with the scaled limits: a quarter at most.
 MAX_WORK_OF_LIMIT = 0.25
 
-ORDINARY_SCALE = 20.0  # the default one, which an ordinary machine is fast enough for
+ORDINARY_SCALE = 20.0  # the default one, where a scenario names none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,9 +65,14 @@ def unfair_scale(trace: Trace) -> str:
         return ""
 
 
+def ordinary_scale(trace: Trace) -> float:
+    """The scale that an ordinary machine is fast enough for, as the scenario says."""
+    return seconds(trace.scenario, "time_scale") or ORDINARY_SCALE
+
+
 def _unfair(trace: Trace, scale: float) -> str:
     ended = of_replicas(
-        trace, trace.of(*(PHASE_ENDS if scale > ORDINARY_SCALE else PHASE_ENDS[:1]))
+        trace, trace.of(*(PHASE_ENDS if scale > ordinary_scale(trace) else PHASE_ENDS[:1]))
     )
     receipts = _touches(trace)
     untouched = [e for e in ended if not _touched(trace, receipts, e)]

@@ -6,11 +6,16 @@ issue 1131.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from crashloop.faults import plan
 from crashloop.incidents.incident import Incident, LookAlike, Outage, Remedy, recovery
-from crashloop.incidents.parameter import TRANSPORT, Params, limit, platform
-from crashloop.model import CheckSpec, Dependency, Moment, Transport, Trigger
+from crashloop.incidents.usual import TRANSPORT, deaths, dependencies, limit, platform
+from crashloop.model import CheckSpec, Moment, Trigger
 from crashloop.platforms import parse_platform
+
+if TYPE_CHECKING:
+    from crashloop.incidents.parameter import Params
 
 PHASE = "cache"
 DEATHS = 3
@@ -20,23 +25,17 @@ LOADED_AT_LATEST_S = 90.0  # chosen: the reports name no time
 def outage(params: Params) -> Outage:
     """A cache that loads while the app starts, and a database that is well."""
     loaded = Moment(on="phase.started", where={"phase": PHASE}, after_s=LOADED_AT_LATEST_S)
-    third_death = Moment(on="process.exited", where={"replica": 1, "attempt": DEATHS})
     fault = plan(
         name="cache-loads",
         target="redis",
         kind="loading",
         inject=Trigger(first_of=(Moment(on="baseline.passed", where={"target": "redis"}),)),
-        heal=Trigger(first_of=(third_death, loaded)),
+        heal=Trigger(first_of=(*deaths(DEATHS), loaded)),
     )
     return Outage(
         phase=PHASE,
         target="redis",
-        dependencies=(
-            Dependency(
-                name="postgres", kind="postgres", transport=Transport(str(params["transport"]))
-            ),
-            Dependency(name="redis", kind="redis"),
-        ),
+        dependencies=dependencies(params),
         platform=parse_platform(str(params["platform"])),
         faults=(fault,),
         knobs={"cache_limit_s": params["limit_s"], "cache_critical": True},

@@ -117,6 +117,7 @@ class Incident:
             deadline_s=outage.deadline_s,
             remedy=self.remedy.name if role is Role.REMEDY else "",
             real_time_only=_real_time_only(faults, under_test),
+            time_scale=self.time_scale,
         )
 
     def ordinary_scale(self, app: AppUnderTest | None = None) -> float:

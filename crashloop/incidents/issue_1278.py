@@ -8,8 +8,16 @@ from __future__ import annotations
 
 from crashloop.faults import plan
 from crashloop.incidents.incident import Incident, LookAlike, Outage, Remedy, recovery
-from crashloop.incidents.parameter import REPLICAS, TRANSPORT, Parameter, Params, limit, platform
-from crashloop.model import CheckSpec, Dependency, Moment, Replicas, Transport, Trigger
+from crashloop.incidents.parameter import Parameter, Params
+from crashloop.incidents.usual import (
+    REPLICAS,
+    TRANSPORT,
+    deaths,
+    dependencies,
+    limit,
+    platform,
+)
+from crashloop.model import CheckSpec, Moment, Replicas, Trigger
 from crashloop.platforms import parse_platform
 
 DEATHS = 3
@@ -42,10 +50,6 @@ def outage(params: Params) -> Outage:
         "latency": {"latency_s": params["latency_s"]},
     }
     count = int(params["replicas"])
-    deaths = tuple(
-        Moment(on="process.exited", where={"replica": number, "attempt": DEATHS})
-        for number in range(1, count + 1)
-    )
     at_latest = Moment(on="phase.started", where={"phase": "database"}, after_s=HEAL_AT_LATEST_S)
     fault = plan(
         name="connector-scaling",
@@ -53,17 +57,12 @@ def outage(params: Params) -> Outage:
         kind=kind,
         params=amounts.get(kind, {}),
         inject=Trigger(first_of=(Moment(on="baseline.passed", where={"target": "postgres"}),)),
-        heal=Trigger(first_of=(Trigger(all_of=deaths), at_latest)),
+        heal=Trigger(first_of=(Trigger(all_of=deaths(DEATHS, replicas=count)), at_latest)),
     )
     return Outage(
         phase="database",
         target="postgres",
-        dependencies=(
-            Dependency(
-                name="postgres", kind="postgres", transport=Transport(str(params["transport"]))
-            ),
-            Dependency(name="redis", kind="redis"),
-        ),
+        dependencies=dependencies(params),
         platform=parse_platform(str(params["platform"])),
         replicas=Replicas(count=count),
         faults=(fault,),

@@ -71,22 +71,3 @@ def read_params(
             )
         values[name] = value
     return {name: one.read(name, values.get(name, one.default)) for name, one in known.items()}
-
-
-REPLICAS = Parameter(default=1, low=1, high=100, says="instances of the app that start at once")
-TRANSPORT = Parameter(default="unix", choices=("unix", "tcp"), says="how the app reaches Postgres")
-
-
-def limit(default_s: float, phase: str) -> Parameter:
-    """The time limit of a start-up phase."""
-    says = f"time limit of phase {phase}, in seconds"
-    return Parameter(default=default_s, low=1.0, high=3600.0, says=says)
-
-
-def platform(default: str) -> Parameter:
-    """What restarts the app."""
-    return Parameter(
-        default=default,
-        says="what restarts the app: docker[:on-failure[:N]|:always|:unless-stopped], kubernetes, "
-        "or cloud-run-observed[:N]",
-    )

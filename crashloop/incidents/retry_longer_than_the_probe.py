@@ -10,8 +10,9 @@ from dataclasses import replace
 
 from crashloop.faults import plan
 from crashloop.incidents.incident import Incident, LookAlike, Outage, Remedy, recovery
-from crashloop.incidents.parameter import TRANSPORT, Parameter, Params, platform
-from crashloop.model import CheckSpec, Dependency, Moment, Probe, ProbeKind, Transport, Trigger
+from crashloop.incidents.parameter import Parameter, Params
+from crashloop.incidents.usual import TRANSPORT, deaths, dependencies, platform
+from crashloop.model import CheckSpec, Moment, Probe, ProbeKind, Trigger
 from crashloop.platforms import parse_platform
 
 PHASE = "database"
@@ -21,9 +22,8 @@ LIMIT_S = 1200.0  # chosen: the app had no limit of its own, only its retries'
 
 def outage(params: Params) -> Outage:
     """A database that refuses for longer than the start-up probe waits."""
-    deaths, probe_s = int(params["kills"]), float(params["probe_s"])
+    kills, probe_s = int(params["kills"]), float(params["probe_s"])
     probe = Probe(kind=ProbeKind.TCP, period_s=probe_s / TRIES, failures=TRIES)
-    last_kill = Moment(on="process.exited", where={"replica": 1, "attempt": deaths})
     # An app with the remedy serves meanwhile; the database stays away for longer than the probe.
     served = Moment(on="journey.step", where={"step": 1})
     outlasted = Moment(on="phase.started", where={"phase": PHASE}, after_s=1.2 * probe_s)
@@ -32,32 +32,27 @@ def outage(params: Params) -> Outage:
         target="postgres",
         kind="refuse",
         inject=Trigger(first_of=(Moment(on="baseline.passed", where={"target": "postgres"}),)),
-        heal=Trigger(first_of=(last_kill, Trigger(all_of=(served, outlasted)))),
+        heal=Trigger(first_of=(*deaths(kills), Trigger(all_of=(served, outlasted)))),
     )
     return Outage(
         phase=PHASE,
         target="postgres",
-        dependencies=(
-            Dependency(
-                name="postgres", kind="postgres", transport=Transport(str(params["transport"]))
-            ),
-            Dependency(name="redis", kind="redis"),
-        ),
+        dependencies=dependencies(params),
         platform=replace(parse_platform(str(params["platform"])), startup=probe),
         faults=(fault,),
         knobs={"limit_s": LIMIT_S, "retry_s": params["retry_s"]},
-        deadline_s=(deaths + 2) * (probe_s + 120.0),
+        deadline_s=(kills + 2) * (probe_s + 120.0),
     )
 
 
 def expect(params: Params) -> tuple[CheckSpec, ...]:
     """The platform kills an app that is still trying; the app itself never gives up."""
-    deaths = int(params["kills"])
+    kills = int(params["kills"])
     return (
-        CheckSpec(check="killed_by_probe", params={"probe": "startup", "times": deaths}),
-        CheckSpec(check="phase_running_at_death", params={"phase": PHASE, "times": deaths}),
-        CheckSpec(check="exit_code", params={"code": 137, "times": deaths}),
-        CheckSpec(check="restart_loop", params={"restarts": deaths}),
+        CheckSpec(check="killed_by_probe", params={"probe": "startup", "times": kills}),
+        CheckSpec(check="phase_running_at_death", params={"phase": PHASE, "times": kills}),
+        CheckSpec(check="exit_code", params={"code": 137, "times": kills}),
+        CheckSpec(check="restart_loop", params={"restarts": kills}),
         CheckSpec(check="no_port_before_ready"),
         *recovery(PHASE),
     )

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from crashloop.faults import plan
 from crashloop.incidents.incident import Incident, LookAlike, Outage, Remedy, recovery
-from crashloop.incidents.parameter import TRANSPORT, Parameter, Params, limit, platform
-from crashloop.model import CheckSpec, Dependency, Moment, Replicas, Transport, Trigger
+from crashloop.incidents.parameter import Parameter, Params
+from crashloop.incidents.usual import TRANSPORT, deaths, dependencies, limit, platform
+from crashloop.model import CheckSpec, Moment, Replicas, Trigger
 from crashloop.platforms import parse_platform
 
 PHASE = "database"
@@ -24,27 +25,20 @@ REMEDIED = 2 * 10  # the fix: 20 an instance, 60 at most, 80 during a revision c
 def outage(params: Params) -> Outage:
     """An old instance still holds pool and overflow while three new ones open their pools."""
     count = int(params["replicas"])
-    third_death = Moment(on="process.exited", where={"attempt": DEATHS})
-    drained = Moment(on="phase.started", where={"phase": PHASE}, after_s=DRAINED_AT_LATEST_S)
+    drained = Moment(
+        on="phase.started", where={"phase": PHASE, "replica": 1}, after_s=DRAINED_AT_LATEST_S
+    )
     fault = plan(
         name="old-revision-serves-on",
         target="replicas",
         kind="revision_change",
         inject=Trigger(first_of=(Moment(on="baseline.passed", where={"target": "postgres"}),)),
-        heal=Trigger(first_of=(third_death, drained)),
+        heal=Trigger(first_of=(*deaths(DEATHS, replicas=count), drained)),
     )
     return Outage(
         phase=PHASE,
         target="postgres",
-        dependencies=(
-            Dependency(
-                name="postgres",
-                kind="postgres",
-                transport=Transport(str(params["transport"])),
-                settings={"max_connections": params["max_connections"]},
-            ),
-            Dependency(name="redis", kind="redis"),
-        ),
+        dependencies=dependencies(params, max_connections=params["max_connections"]),
         platform=parse_platform(str(params["platform"])),
         replicas=Replicas(
             count=count,

@@ -25,6 +25,7 @@ class Scenario:
     """One run of an incident. `phase` is the phase that the incident is about.
 
     `remedy` names what this run does differently; `real_time_only` says why it cannot be scaled.
+    `time_scale` is the one that an ordinary machine is fast enough for.
     """
 
     incident: str
@@ -41,6 +42,7 @@ class Scenario:
     replicas: Replicas = field(default_factory=Replicas)
     remedy: str = ""
     real_time_only: str = ""
+    time_scale: float = 20.0
 
     def dependency(self, name: str) -> Dependency:
         """The dependency with this name; KeyError if there is none."""
