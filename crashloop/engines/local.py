@@ -104,6 +104,7 @@ class LocalEngine:
                 servers={name: each.server for name, each in engine._dependencies.items()},
                 revisions=OldRevision(
                     setup.scenario,
+                    recorder=setup.recorder,
                     supervisor=lambda: engine._replicas,
                     start=engine._start_life,
                     sessions=partial(engine._sessions, count),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from crashloop.apps import with_knobs
 from crashloop.apps.answers import client_of, readiness
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from crashloop.model import AppUnderTest, Life, Ready, Scenario
     from crashloop.supervisor.replicas import Supervisor
+    from crashloop.trace.recorder import Recorder
 
 READY_BOUND_S = 30.0
 ASK_EVERY_S = 0.05
@@ -44,12 +45,14 @@ class OldRevision:
         self,
         scenario: Scenario,
         *,
+        recorder: Recorder,
         supervisor: Callable[[], Supervisor],
         start: Callable[[AppUnderTest, Life], Awaitable[OldInstance]],
         sessions: Callable[[Life], Awaitable[Mapping[str, int]]],
         without_sessions: Callable[[Life], Awaitable[None]],
     ) -> None:
         self._app = with_knobs(scenario.app, scenario.replicas.old_knobs)
+        self._recorder = recorder
         self._supervisor = supervisor
         self._sessions = sessions
         self._start = start
@@ -78,10 +81,10 @@ class OldRevision:
             await self._without_sessions(each.life)
 
     async def _until_ready(self, old: OldInstance) -> None:
-        """Wait until one instance is ready; a port that opens announces nothing."""
+        """Wait until one instance is ready, and emit its answer; a port that opens says nothing."""
         try:
             async with asyncio.timeout(READY_BOUND_S):
-                while not await is_ready(old.address, self._app.ready):
+                while not (answer := await _asked(old.address, self._app.ready))["ready"]:
                     if old.exited.done():
                         raise HarnessError(
                             f"the old revision's replica {old.life.replica} ended before it was "
@@ -89,6 +92,7 @@ class OldRevision:
                             hint="its log is in the artifacts; does old_knobs let it start?",
                         )
                     await asyncio.sleep(ASK_EVERY_S)
+                self._recorder.emit("harness", "ready.answered", answer, life=old.life)
         except TimeoutError:
             raise HarnessError(
                 f"the old revision's replica {old.life.replica} was not ready within "
@@ -97,9 +101,9 @@ class OldRevision:
             ) from None
 
 
-async def is_ready(address: tuple[str, int] | None, ready: Ready) -> bool:
-    """Whether the app at `address` is ready by its own rule."""
+async def _asked(address: tuple[str, int] | None, ready: Ready) -> dict[str, Any]:
+    """What the app at `address` answers when it is asked once whether it is ready."""
     if address is None:
-        return False
+        return {"ready": False}
     async with client_of(address) as client:
-        return bool((await readiness(client, address, ready))["ready"])
+        return await readiness(client, address, ready)

@@ -24,7 +24,7 @@ _NOT_DONE = (Outcome.FAILED, Outcome.DEGRADED, Outcome.CUT)
 
 
 def fates(history: History) -> Iterator[tuple[float, str]]:
-    """Sentences about the lives, each with the instant that it begins at."""
+    """Sentences about the lives, each with the instant of the last thing that it says."""
     if not history.lives:
         yield 0.0, f"The app was never started{'' if history.has_ended else AS_FAR}."
     groups = _groups(history)
@@ -33,7 +33,15 @@ def fates(history: History) -> Iterator[tuple[float, str]]:
         count = sum(len(run) for group in skipped for run in group)
         yield 0.0, f"{counted(count, 'earlier attempt')} ended in other ways; see the timeline."
     for group in groups[len(skipped) :]:
-        yield group[0][0].start_s, _sentence(history, group)
+        yield max(map(_told_until_s, group)), _sentence(history, group)
+
+
+def _told_until_s(run: Sequence[LifeSpan]) -> float:
+    """When the last life of a run died, or ended the last phase that it began."""
+    last = run[-1]
+    if last.died or last.last_phase is None:
+        return last.end_s
+    return last.last_phase.end_s
 
 
 def death(history: History, died: Sequence[LifeSpan]) -> str:

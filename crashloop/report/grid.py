@@ -30,21 +30,23 @@ _TONES = {
 
 @dataclass(slots=True)
 class Row:
-    """Cells of one row: characters and their tones."""
+    """Cells of one row: characters, their tones, and what the glyphs among them mean."""
 
     cells: int
     text: list[str] = field(init=False)
     tones: list[Tone] = field(init=False)
+    meanings: list[str] = field(init=False)
 
     def __post_init__(self) -> None:
         self.text = [" "] * self.cells
         self.tones = [Tone.PLAIN] * self.cells
+        self.meanings = [""] * self.cells
 
-    def put(self, start: int, text: str, tone: Tone) -> None:
+    def put(self, start: int, text: str, tone: Tone, meaning: str = "") -> None:
         """Write `text` from cell `start` on; what does not fit is left out."""
         for i, character in enumerate(text, start=start):
             if 0 <= i < self.cells:
-                self.text[i], self.tones[i] = character, tone
+                self.text[i], self.tones[i], self.meanings[i] = character, tone, meaning
 
     def spans(self) -> Iterator[Span]:
         """Neighbours of one tone together, without the blanks at the end."""
@@ -94,19 +96,18 @@ class Grid:
         for fault in spans:
             start = self._column(fault.start_s)
             end = max(start + 1, self._column(min(fault.end_s, self._end_s)))
-            glyph = self._glyphs.fault if fault.plugged else self._glyphs.unplugged
-            self._mark(
-                glyph, "fault in place" if fault.plugged else "fault unplugged: nothing done"
-            )
-            row.put(start, glyph * (end - start), Tone.FAULT if fault.plugged else Tone.DIM)
+            glyph, tone, meaning = self._glyphs.fault, Tone.FAULT, "fault in place"
+            if not fault.plugged:
+                glyph, tone = self._glyphs.unplugged, Tone.DIM
+                meaning = "fault unplugged: nothing done"
+            row.put(start, glyph * (end - start), tone, meaning)
             name = f" {fault.name}: {fault.kind} "
             name = name if len(name) + 4 <= end - start else f" {fault.kind} "
             tone = Tone.FAULT_LABEL if fault.plugged else Tone.DIM
             if len(name) + 2 <= end - start:
                 row.put(start + 2, name, tone)
             if fault.healed and fault.plugged:
-                row.put(end, self._glyphs.healed, Tone.FAULT)
-                self._mark(self._glyphs.healed, "fault healed")
+                row.put(end, self._glyphs.healed, Tone.FAULT, "fault healed")
                 if fault is spans[-1]:
                     row.put(end + 1, " healed", Tone.FAULT)
         return self._line(spans[0].target[: self._left - 1], row, Tone.DIM)
@@ -120,8 +121,7 @@ class Grid:
         ends = [self._life(row, life) for life in lives]
         for life, end in zip(lives, ends, strict=True):
             if life.died:
-                row.put(end, self._glyphs.died, Tone.BAD)
-                self._mark(self._glyphs.died, "died")
+                row.put(end, self._glyphs.died, Tone.BAD, "died")
         last, end = lives[-1], ends[-1]
         if last.died:
             row.put(end + 1, f" {last.exit}", Tone.BAD)
@@ -132,8 +132,10 @@ class Grid:
         return self._line(label, row)
 
     def legend(self) -> Iterator[Line]:
-        """What was drawn, in as many lines as it needs."""
+        """What can be seen, in as many lines as it needs."""
         words = [f"{glyph} {meaning}" for glyph, meaning in self._used.items()]
+        if any(life.old for life in self._history.lives):
+            words.append("old: of the revision before")
         current = " " * self._left
         for word in words:
             if current.strip() and len(current) + len(word) > self._width:
@@ -144,12 +146,11 @@ class Grid:
 
     def _life(self, row: Row, life: LifeSpan) -> int:
         """Draw process start, phases, serving, probes and kills; return the column of its end."""
-        start, _ = self._bar(row, life.start_s, life.end_s, self._glyphs.boot, Tone.BOOT)
-        self._mark(self._glyphs.boot, "process alive")
+        alive = life.start_s, life.end_s
+        start, _ = self._bar(row, alive, self._glyphs.boot, Tone.BOOT, "process alive")
         ends = [self._phase(row, phase, life) for phase in sorted(life.phases, key=_weight)]
-        self._serving(row, life)
-        # Even the shortest phase takes a column, so that the life's end is drawn after it.
-        end = max(self._column(life.end_s), *ends, 0)
+        # What is short takes a column all the same, so the life's end is drawn after it.
+        end = max(self._column(life.end_s), self._serving(row, life), *ends)
         self._signs(row, life, start=start, end=end)
         return end
 
@@ -158,8 +159,8 @@ class Grid:
         glyph = str(getattr(self._glyphs, phase.outcome.value))
         tone, label_tone = _TONES[phase.outcome]
         words = {Outcome.COMPLETED: "phase done", Outcome.CUT: "phase cut short"}
-        self._mark(glyph, words.get(phase.outcome, f"phase {phase.outcome.value}"))
-        start, end = self._bar(row, phase.start_s, phase.end_s, glyph, tone)
+        meaning = words.get(phase.outcome, f"phase {phase.outcome.value}")
+        start, end = self._bar(row, (phase.start_s, phase.end_s), glyph, tone, meaning)
         name = f" {phase.name} "
         room = end - start
         if phase is life.last_phase:
@@ -168,16 +169,20 @@ class Grid:
             row.put(start + (room - len(name)) // 2, name, label_tone)
         return end
 
-    def _serving(self, row: Row, life: LifeSpan) -> None:
+    def _serving(self, row: Row, life: LifeSpan) -> int:
+        """Draw when it served and when it was ready; return the column after the marks, or 0."""
+        end, glyphs = 0, self._glyphs
         if life.serves_s is not None and life.serves_s != life.ready_s:
-            until_s = life.end_s if life.ready_s is None else life.ready_s
-            self._bar(row, life.serves_s, until_s, self._glyphs.waiting, Tone.DEGRADED)
-            row.put(self._column(life.serves_s), self._glyphs.serves, Tone.DEGRADED)
-            self._mark(self._glyphs.serves, "serves, not ready")
+            span_s = life.serves_s, life.end_s if life.ready_s is None else life.ready_s
+            start, _ = self._bar(row, span_s, glyphs.waiting, Tone.DEGRADED)
+            row.put(start, glyphs.serves, Tone.DEGRADED, "serves, not ready")
+            end = start + 1
         if life.ready_s is not None:
-            self._bar(row, life.ready_s, life.end_s, self._glyphs.serving, Tone.SERVING)
-            row.put(self._column(life.ready_s), self._glyphs.ready, Tone.READY)
-            self._mark(self._glyphs.ready, "ready")
+            span_s = life.ready_s, life.end_s
+            start, _ = self._bar(row, span_s, glyphs.serving, Tone.SERVING)
+            row.put(start, glyphs.ready, Tone.READY, "ready")
+            end = start + 1
+        return end
 
     def _signs(self, row: Row, life: LifeSpan, *, start: int, end: int) -> None:
         """Draw probes that failed and kills, each in its column or in the next free one before."""
@@ -190,29 +195,28 @@ class Grid:
             column = min(self._column(at_s), free)
             if column < start:
                 return
-            row.put(column, glyph, Tone.BAD)
-            self._mark(glyph, meaning)
+            row.put(column, glyph, Tone.BAD, meaning)
             free = column - 1
 
     def _row(self) -> Row:
         return Row(self._axis + RIGHT)
 
     def _line(self, label: str, row: Row, tone: Tone = Tone.PLAIN) -> Line:
+        for glyph, meaning in zip(row.text, row.meanings, strict=True):
+            if meaning:
+                self._used.setdefault(glyph, meaning)
         return line(Span(f"{label:{self._left}}", tone), *row.spans())
 
     def _bar(
-        self, row: Row, start_s: float, end_s: float, glyph: str, tone: Tone
+        self, row: Row, span_s: tuple[float, float], glyph: str, tone: Tone, meaning: str = ""
     ) -> tuple[int, int]:
-        start = self._column(start_s)
-        end = max(self._column(end_s), start + 1)
-        row.put(start, glyph * (end - start), tone)
+        start = self._column(span_s[0])
+        end = max(self._column(span_s[1]), start + 1)
+        row.put(start, glyph * (end - start), tone, meaning)
         return start, end
 
     def _column(self, at_s: float) -> int:
         return round(min(max(at_s, 0.0), self._span_s) / self._span_s * self._axis)
-
-    def _mark(self, glyph: str, meaning: str) -> None:
-        self._used.setdefault(glyph, meaning)
 
 
 def _weight(phase: PhaseSpan) -> int:

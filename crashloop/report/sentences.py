@@ -21,11 +21,10 @@ def sentences(history: History) -> Iterator[str]:
     """What happened, in order, one sentence or two for each thing."""
     yield _baseline(history)
     faults = [list(found) for _, found in groupby(history.faults, key=lambda one: one.name)]
-    for spans in faults:
-        yield _fault(spans)
     if not faults and history.role == "control":
         yield "No fault was injected: this is the control run."
-    said = [*fates(history), *_old_revision(history), *_probes(history)]
+    said = [(spans[0].start_s, _fault(spans)) for spans in faults]
+    said += [*fates(history), *_old_revision(history), *_probes(history)]
     said += [heal for spans in faults for heal in _heals(history, spans)]
     yield from (text for _, text in sorted(said, key=lambda one: one[0]))
     yield from _server_errors(history)
@@ -108,7 +107,8 @@ def _old_revision(history: History) -> Iterator[tuple[float, str]]:
     if len(ready) == len(old):
         served = ", and served"
     when = f"from {_span(history, start_s)} {until}"
-    yield start_s, f"{who} of the old revision ran beside the new one {when}{served}."
+    what = "an instance" if len({life.replica for life in old}) == 1 else "instances"
+    yield start_s, f"{who}, {what} of the old revision, ran beside the new one {when}{served}."
 
 
 def _probes(history: History) -> Iterator[tuple[float, str]]:

@@ -33,6 +33,8 @@ async def test_old_instances_serve_while_it_lasts_and_leave_no_session(tmp_path:
     started, exited = run.of("process.started"), run.of("process.exited")
     assert {event.life for event in started} == {Life(2, 1), Life(3, 1)}
     assert {event.data["revision"] for event in started} == {"old"}
+    ready = run.of("ready.answered")
+    assert {event.life for event in ready if event.data["ready"]} == {Life(2, 1), Life(3, 1)}
     assert [event.data["requested"] for event in exited] == [True, True]
     assert (tmp_path / "replica-2-attempt-1.log").read_text() == "session old\n"
 

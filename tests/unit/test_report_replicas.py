@@ -42,6 +42,16 @@ def test_three_replicas_of_four_attempts_and_an_old_revision_can_be_read(width: 
     assert len(rows(drawn, " attempt")) == 13
 
 
+def test_an_old_instance_is_drawn_as_ready_until_it_is_replaced_and_the_legend_names_it() -> None:
+    drawn = timeline_text(three_replicas())
+
+    old = drawn.split("replica 4 old\n")[1].split("\n")[0]
+    assert "●═" in old
+    assert old.endswith("═ stopped")
+    assert "old: of the revision before" in drawn
+    assert "old:" not in timeline_text(killed_by_the_probe())
+
+
 def test_many_attempts_of_several_replicas_have_one_row_for_each_replica() -> None:
     drawn = timeline_text(three_replicas(deaths=8), 60)
 
@@ -130,6 +140,20 @@ def test_replicas_of_the_same_fate_are_told_together() -> None:
         "The journey passed in replicas 1 to 3: WebSocket /ws answered; GET /items answered."
         in text
     )
+
+
+def test_things_are_told_in_order_of_time() -> None:
+    text = happened(three_replicas())
+
+    told = [
+        "Replica 4, an instance of the old revision, ran",
+        "Fault scaling was injected",
+        "Replicas 1 to 3, attempts 1 to 3: phase database failed",
+        "Fault scaling was healed",
+        "Replicas 1 to 3, attempt 4: 1 phase completed",
+        "Replicas 1 to 3 were ready",
+    ]
+    assert [one for _, one in sorted((text.index(one), one) for one in told)] == told
 
 
 def test_replicas_that_needed_more_attempts_than_others_are_told_together_too() -> None:
@@ -226,8 +250,8 @@ def test_an_old_revision_is_told_apart_from_the_new_one() -> None:
     text = happened(three_replicas())
 
     assert (
-        "Replica 4 of the old revision ran beside the new one from 0 s (0.0 s here) until 116 s "
-        "(5.8 s here), and served."
+        "Replica 4, an instance of the old revision, ran beside the new one from 0 s (0.0 s here) "
+        "until 116 s (5.8 s here), and served."
     ) in text
     assert "restarted them, while replica 4 of the old revision served." in text
 
@@ -236,7 +260,8 @@ def test_an_old_revision_that_was_not_seen_to_be_ready_is_not_said_to_serve() ->
     run = Told(replicas=1, overlap=2).ready()
     run.start(Life(2, 1), 0, revision="old")
     run.start(Life(3, 1), 0, revision="old")
-    beside = "Replicas 2 and 3 of the old revision ran beside the new one from 0 s (0.0 s here) on"
+    who = "Replicas 2 and 3, instances of the old revision,"
+    beside = f"{who} ran beside the new one from 0 s (0.0 s here) on"
 
     assert f"{beside}." in happened(run.trace())
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 from crashloop_traces import TraceBuilder, control, reproduction
+from report_runs import Told
 from report_texts import timeline_text
 
 from crashloop.incidents import incident
+from crashloop.model import Life
 from crashloop.report.drawing import timeline
 from crashloop.report.events import history_of, history_so_far
 from crashloop.report.glyphs import ASCII, UNICODE, glyphs_for
@@ -91,6 +93,26 @@ def test_the_oldest_attempts_are_folded_and_counted() -> None:
 def test_the_legend_names_what_was_drawn_and_nothing_else() -> None:
     assert "died" not in timeline_text(control())
     assert "✗ died  " in timeline_text(reproduction())
+
+
+@pytest.mark.parametrize("status", [200, 503])
+def test_an_app_that_is_ready_only_as_the_run_ends_is_still_marked_at_any_width(
+    status: int,
+) -> None:
+    run, life = Told().ready(), Life(1, 1)
+    run.start(life, 0)
+    run.phase(life, "database", 5, 99)
+    run.add(99, "harness", "ready.answered", life=life, ready=False, status_code=status)
+    run.add(99.9, "harness", "ready.answered", life=life, ready=True, status_code=200)
+    run.exit(life, 100, code=None)
+    trace = run.end(100)
+
+    for width in range(50, 141):
+        drawn = timeline_text(trace, width)
+        assert row(drawn, "attempt 1").endswith("● ready"), width
+        assert "● ready" in drawn.split("\n")[-1]
+        seen = "○" in row(drawn, "attempt 1")
+        assert ("○ serves, not ready" in drawn) is seen
 
 
 def test_a_timeline_can_be_drawn_at_any_moment_of_a_run() -> None:

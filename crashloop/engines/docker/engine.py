@@ -140,6 +140,7 @@ class DockerEngine:
         """The old revision's instances."""
         return OldRevision(
             self._setup.scenario,
+            recorder=self._recorder,
             start=self._replicas.start,
             supervisor=lambda: self._replicas.supervisor,
             sessions=self._sessions,
