@@ -14,6 +14,7 @@ from crashloop.checks import (
     receipts,
     running,
     scale,
+    server,
     serving,
 )
 
@@ -31,6 +32,7 @@ _ALL: tuple[Callable[..., Result], ...] = (
     receipts.receipts_not_contradicted,
     receipts.no_receipt,
     phases.phase_failed,
+    server.server_said,
     phases.last_phase,
     phases.all_phases_done,
     running.phase_running_at_death,

@@ -121,8 +121,7 @@ def _of_server(trace: Trace, fault: Mapping[str, Any]) -> Iterator[Touch]:
             if not since <= event.mono_ns <= until:
                 continue
             at, sqlstate = event.mono_ns, event.data.get("sqlstate")
-            came = _connection_of(trace, event)
-            life = event.life or (came.life if came and is_own(trace, came) else None)
+            came, life = life_of_word(trace, event)
             if life:
                 ends_ns = at if sqlstate else until
                 yield Touch(event=event, life=life, begins_ns=at, ends_ns=ends_ns)
@@ -132,6 +131,15 @@ def _of_server(trace: Trace, fault: Mapping[str, Any]) -> Iterator[Touch]:
                 yield from _by_sqlstate(trace, event, str(sqlstate))
             else:
                 yield from _connected(trace, event, until)
+
+
+def life_of_word(trace: Trace, event: Event) -> tuple[Event | None, Life | None]:
+    """The connection that a server's event is about, and the life that it is about, if known.
+
+    A connection without a life is somebody else's, such as the harness's own.
+    """
+    came = _connection_of(trace, event)
+    return came, event.life or (came.life if came and is_own(trace, came) else None)
 
 
 def _connection_of(trace: Trace, event: Event) -> Event | None:

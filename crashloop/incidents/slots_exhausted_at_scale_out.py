@@ -60,11 +60,10 @@ def expect(_: Params) -> tuple[CheckSpec, ...]:
     """Some replica is refused by Postgres at once, again and again, while others serve."""
     some = {"replicas": "some"}
     phase = {"phase": PHASE, **some}
+    refused = {**phase, "errors": ("53300",)}
     return (
-        CheckSpec(
-            check="phase_failed",
-            params={**phase, "times": DEATHS, "errors": ("53300",), "at_limit": False},
-        ),
+        CheckSpec(check="phase_failed", params={**refused, "times": DEATHS, "at_limit": False}),
+        CheckSpec(check="server_said", params={**refused, "target": "postgres"}),
         CheckSpec(check="fails_at_once", params=phase),
         CheckSpec(check="exit_code", params={"code": 3, "times": DEATHS, **some}),
         CheckSpec(check="last_phase", params=phase),

@@ -37,7 +37,12 @@ def cases() -> list[Case]:
 
 CASES = cases()
 PARAMS = {case.check: case.params for case in reversed(CASES)}
-OF = {"killed_by_probe": KILLED, "phase_running_at_death": KILLED, "a_replica_served": SLOTS}
+OF = {
+    "killed_by_probe": KILLED,
+    "phase_running_at_death": KILLED,
+    "a_replica_served": SLOTS,
+    "server_said": SLOTS,
+}
 """Traces on which these checks hold, where the reproduction is not one."""
 
 
