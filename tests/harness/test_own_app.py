@@ -40,6 +40,7 @@ def test_the_outage_happens_to_an_app_that_runs_from_an_environment_of_its_own(
     first, *lines = (below / "kept" / "trace.jsonl").read_text().splitlines()
     header, events = json.loads(first), [json.loads(line) for line in lines]
     assert header["scenario"]["app"]["name"] == "shop"
+    assert "uvicorn" not in header["versions"], "the app runs with one of its own"
     assert header["command"] == (
         "crashloop reproduce issue-1278 --app shop --seed 7 --param limit_s=10"
     )
