@@ -49,7 +49,8 @@ class Visitor:
 
     Emits `port.opened`, `port.watched`, `ready.answered` (at each change), `journey.step` for each
     step that has passed, and `journey.failed`. The journey begins when the app answers at all,
-    and has passed when its steps have and the app calls itself ready. `query` asks a database
+    and has passed when its steps have and the app calls itself ready: then `finished` is set, and
+    the visitor goes on asking whether the app is ready until `over` is set. `query` asks a database
     directly. All times are wall times, as this is real work and not the incident's.
     """
 
@@ -63,6 +64,7 @@ class Visitor:
         query: Callable[[str, str], Awaitable[Any]],
     ) -> None:
         self.finished = asyncio.Event()
+        self.over = asyncio.Event()
         self._replica = replica
         self._key = key
         self._recorder = recorder
@@ -96,21 +98,25 @@ class Visitor:
     async def _use(self, attempt: Attempt, address: tuple[str, int]) -> None:
         life, last, refusals = attempt.life, None, 0
         async with client_of(address) as client:
-            while not attempt.ended.is_set() and not self.finished.is_set():
+            while not attempt.ended.is_set() and not self.over.is_set():
                 answer = await readiness(client, address, self._ready)
+                if self.over.is_set():  # what an app answers while it is being stopped says nothing
+                    return
                 status = answer["status_code"]
                 is_refused = status in REFUSED
                 if answer != last:
                     refusals, last = 0, answer
                     self._emit("ready.answered", answer, life)
                 refusals += is_refused and self._has_started(life)
+                if self.finished.is_set():
+                    await _pause(attempt.ended, ASK_AGAIN_S)
+                    continue
                 if refusals == MAX_REFUSALS:
                     asked = f"GET {self._ready.path}"
                     self._fail(f"{asked} answered {status}, {refusals} times after start-up", life)
                 if answer["ready"] or status in SUCCESS:
                     await self._walk(client, address, life, is_ready=answer["ready"])
-                if not self.finished.is_set():
-                    await _pause(attempt.ended, ASK_AGAIN_S if is_refused else ASK_EVERY_S)
+                await _pause(attempt.ended, ASK_AGAIN_S if is_refused else ASK_EVERY_S)
 
     def _has_started(self, life: Life) -> bool:
         return any(

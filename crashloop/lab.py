@@ -194,6 +194,8 @@ class _Lab:
         elif journeys.done():
             how = JOURNEY_ENDED
         journeys.cancel()
+        for visitor in visitors.values():
+            visitor.over.set()
         await self._within_bound(replicas.stop(), "the platform to stop the app")
         await self._within_bound(restarting, "the platform to end")
         return how

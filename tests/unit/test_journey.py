@@ -64,6 +64,15 @@ def chat_app() -> App:
     return App(chat=said).answers("/messages", listed)
 
 
+async def until_finished(user: journey.Visitor, life: OneLife) -> None:
+    """Visit a life until the journey has ended, and the run with it."""
+    visiting = asyncio.create_task(user.visit(life))
+    async with asyncio.timeout(BOUND_S):
+        await user.finished.wait()
+        user.over.set()
+        await visiting
+
+
 async def one_row(target: str, sql: str) -> Any:
     return int(target == "postgres" and f"'{KEY}'" in sql)
 
@@ -102,7 +111,7 @@ async def test_an_app_that_does_not_know_its_ready_path_fails_its_journey(
     events.emit("app", "startup.completed", life=Life(1, 1))
     user, app = visitor(app_entry(), events), App().answers("/ready", status=status)
     async with app.serve() as life:
-        await user.visit(life)
+        await until_finished(user, life)
 
     assert app.asked == ["/ready"] * journey.MAX_REFUSALS
     assert user.finished.is_set()
@@ -135,7 +144,7 @@ async def test_a_journey_passes_step_by_step_with_its_key_in_each(events: Record
     app = chat_app().answers("/ready", READY)
     user = visitor(app_entry(*STEPS, json=IS_READY), events, one_row)
     async with app.serve() as life:
-        await user.visit(life)
+        await until_finished(user, life)
 
     assert json.loads(app.said[0]) == {"text": "hello", "key": KEY}
     steps = of(events, "journey.step")
@@ -157,7 +166,7 @@ async def test_a_degraded_app_is_used_before_it_is_ready_and_each_step_is_taken_
     app.answers("/ready", READY)
     user = visitor(app_entry(*STEPS, json=IS_READY), events, one_row)
     async with app.serve() as life:
-        await user.visit(life)
+        await until_finished(user, life)
 
     assert [event.data["ready"] for event in of(events, "ready.answered")] == [False, True]
     assert len(app.said) == 1
@@ -178,7 +187,7 @@ async def test_a_journey_goes_on_in_the_next_life(events: Recorder) -> None:
 
     second = chat_app().answers("/ready", b"{}")
     async with second.serve(Life(1, 2)) as again:
-        await user.visit(again)
+        await until_finished(user, again)
 
     assert second.said == []
     assert [event.life for event in of(events, "journey.step")] == [Life(1, 1), Life(1, 2)]
@@ -195,7 +204,7 @@ async def test_a_row_that_is_missing_fails_the_journey_and_the_step_is_named(
     app = chat_app().answers("/ready", READY)
     user = visitor(app_entry(*STEPS, within_s=0.05), events, no_row)
     async with app.serve() as life:
-        await user.visit(life)
+        await until_finished(user, life)
 
     (failed,) = of(events, "journey.failed")
     assert failed.data["why"] == (
@@ -210,7 +219,7 @@ async def test_an_app_that_is_used_up_to_the_last_step_and_never_ready_fails_its
     app = chat_app().answers("/ready", DEGRADED)
     user = visitor(app_entry(*STEPS, within_s=0.02, json=IS_READY), events, one_row)
     async with app.serve() as life:
-        await user.visit(life)
+        await until_finished(user, life)
 
     (failed,) = of(events, "journey.failed")
     assert failed.data["why"] == "every step has passed, but it is not ready 0.02 s later"
@@ -221,17 +230,34 @@ async def test_without_a_journey_being_ready_is_enough(events: Recorder, status:
     app = App().answers("/ready", status=503).answers("/ready", status=status)
     user = visitor(app_entry(), events)
     async with app.serve() as life:
-        await user.visit(life)
+        await until_finished(user, life)
 
     assert user.finished.is_set()
     ready = [(e.data["status_code"], e.data["ready"]) for e in of(events, "ready.answered")]
     assert ready == [(503, False), (status, True)]
 
 
+async def test_an_app_is_asked_after_its_journey_until_the_run_is_over(events: Recorder) -> None:
+    user, app = visitor(app_entry(), events), App()
+    app.answers("/ready", b"{}").answers("/ready", b"{}", status=503)
+    async with app.serve() as life:
+        visiting = asyncio.create_task(user.visit(life))
+        async with asyncio.timeout(BOUND_S):
+            await user.finished.wait()
+            changed = asyncio.Event()
+            events.subscribe(lambda event: changed.set() if not event.data.get("ready") else None)
+            await changed.wait()
+            user.over.set()
+            await visiting
+
+    answers_ = [event.data["ready"] for event in of(events, "ready.answered")]
+    assert answers_ == [True, False]
+
+
 async def test_without_a_ready_path_an_open_port_is_enough(events: Recorder) -> None:
     app, user = App(), visitor(app_entry(path=""), events)
     async with app.serve() as life:
-        await user.visit(life)
+        await until_finished(user, life)
 
     assert user.finished.is_set()
     (answered,) = of(events, "ready.answered")
@@ -268,6 +294,8 @@ async def test_a_step_that_two_lives_take_at_once_has_passed_once(events: Record
         visits.append(asyncio.create_task(user.visit(second)))
         await asked.wait()
         back.set()
+        await user.finished.wait()
+        user.over.set()
         await asyncio.gather(*visits)
 
     assert len(of(events, "journey.step")) == 1
