@@ -13,6 +13,7 @@ from crashloop.checks.lives import (
     observed,
     of_replica,
 )
+from crashloop.checks.platform import restarter
 from crashloop.checks.result import Result, holds, not_seen, refuted, saw_nothing
 from crashloop.durations import plain
 from crashloop.model import Life
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 # A shell, and Docker, call an end by signal N exit 128+N. These have the same number everywhere.
 _SIGNALS = {"SIGHUP": 1, "SIGINT": 2, "SIGQUIT": 3, "SIGABRT": 6, "SIGKILL": 9, "SIGSEGV": 11}
 _SIGNALS["SIGTERM"] = 15
+_BY_SIGNAL = 128
 
 
 def exit_code(trace: Trace, *, code: int, times: int, replicas: Replicas = "each") -> Result:
@@ -44,12 +46,12 @@ def exit_code(trace: Trace, *, code: int, times: int, replicas: Replicas = "each
             name = trace.name(event.life)
             return saw_nothing(f"{name} has an exit code and a signal", [event])
         if code_of(event) != code:
-            ended = f"{trace.name(event.life)} ended with {how_ended(event)}, not exit {code}"
+            ended = f"{trace.name(event.life)} ended with {how_ended(event)}, not {_exit(code)}"
             return refuted(ended, exits)
 
     def often_enough(number: int) -> Result:
         died = of_replica(exits, number)
-        says = f"{counted(len(died), 'attempt')} died with exit {code}"
+        says = f"{counted(len(died), 'attempt')} died with {_exit(code)}"
         return exactly(trace, says, died, times, replicas)
 
     return for_replicas(trace, replicas, often_enough)
@@ -61,7 +63,7 @@ def restart_loop(trace: Trace, *, restarts: int, replicas: Replicas = "each") ->
     New means: another pid than the one before, and a boot_id of its own in the app's log. Where the
     platform restarts the app itself, its own count of restarts is checked instead.
     """
-    platform = (trace.scenario.get("platform") or {}).get("name", "?")
+    who = restarter(trace.header)
 
     def looped(number: int) -> Result:
         exits = of_replica(deaths(trace), number)
@@ -76,10 +78,8 @@ def restart_loop(trace: Trace, *, restarts: int, replicas: Replicas = "each") ->
             evidence += [died, *trace.of("process.started", life=_after(died))]
         if found := _one_boot_twice(trace, number, restarts + 1):
             return found
-        return holds(
-            f"the platform ({platform}) restarted the app {often(restarts)}, each a new process",
-            evidence,
-        )
+        each = "as a new process" if restarts == 1 else "each time as a new process"
+        return holds(f"{who} restarted the app {often(restarts)}, {each}", evidence)
 
     return for_replicas(trace, replicas, looped)
 
@@ -124,7 +124,13 @@ def code_of(ended: Event) -> int | None:
     if code is not None:
         return code if isinstance(code, int) else None
     number = _SIGNALS.get(str(ended.data.get("signal")))
-    return None if number is None else 128 + number
+    return None if number is None else _BY_SIGNAL + number
+
+
+def _exit(code: int) -> str:
+    """`exit 3`; an end by a signal is what a shell calls it: `exit 137 (SIGKILL)`."""
+    signals = [name for name, number in _SIGNALS.items() if code == _BY_SIGNAL + number]
+    return f"exit {code}" + (f" ({signals[0]})" if signals else "")
 
 
 def how_ended(event: Event) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from crashloop.checks.exits import code_of, exactly, how_ended
 from crashloop.checks.lives import Replicas, deaths, for_replicas, observed, of_replica
+from crashloop.checks.platform import probe_name
 from crashloop.checks.result import Result, not_seen, refuted, saw_nothing
 from crashloop.plural import counted
 
@@ -34,7 +35,7 @@ def killed_by_probe(trace: Trace, *, probe: str, times: int, replicas: Replicas 
 
     def often_enough(number: int) -> Result:
         died = of_replica(exits, number)
-        says = f"the {probe} probe ended {counted(len(died), 'attempt')}"
+        says = f"the {probe_name(probe)} ended {counted(len(died), 'attempt')}"
         evidence = [e for one in died for e in (*_kills(trace, one, probe), one)]
         return exactly(trace, says, died, times, replicas, evidence=evidence)
 
@@ -52,18 +53,18 @@ def _not_killed(trace: Trace, died: Event, probe: str) -> Result | None:
     kills = _kills(trace, died, probe)
     if not kills:
         return refuted(
-            f"{name} ended with {how_ended(died)}, and no {probe} probe killed it", [died]
+            f"{name} ended with {how_ended(died)}, and no {probe_name(probe)} killed it", [died]
         )
     results = observed(trace, "probe.failed", life=died.life)
     failed = [e for e in results if e.data.get("probe") == probe and e.mono_ns <= kills[0].mono_ns]
     if not failed:
-        says = f"{name} was killed for its {probe} probe, which is not recorded to have failed"
-        return saw_nothing(says, kills)
+        why = f"its {probe_name(probe)}, which is not recorded to have failed"
+        return saw_nothing(f"{name} was killed for {why}", kills)
     gave_up = [e for e in trace.of("phase.failed", life=died.life) if e.mono_ns < kills[0].mono_ns]
     if gave_up:
         phase = gave_up[0].data.get("phase")
         return refuted(f"{name} had failed in phase {phase} before it was killed", gave_up)
     if code_of(died) not in _BY_SIGNAL:
-        says = f"{name} was killed for its {probe} probe, yet ended with {how_ended(died)}"
+        says = f"{name} was killed for its {probe_name(probe)}, yet ended with {how_ended(died)}"
         return refuted(says, [*kills, died])
     return None

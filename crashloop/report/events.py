@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from crashloop.checks.platform import restarter
 from crashloop.checks.scale import unfair_scale
 from crashloop.model import Life
 from crashloop.report.clean import clean, label, line_as_said, listing, mapping, number
@@ -111,7 +112,7 @@ def history_so_far(
         incident=clean(scenario.get("incident", "?"), 60),
         role=clean(scenario.get("role", "?"), 20),
         engine=clean(mapping(header.get("engine")).get("name", LOCAL), 20),
-        platform=clean(mapping(scenario.get("platform")).get("name", ""), 40),
+        restarter=_restarter(header),
         replicas=_replicas(scenario),
         dependencies=_dependencies(scenario),
         healthy=frozenset(label(e.target, 24) for e in found.of("baseline.passed")),
@@ -136,6 +137,13 @@ def _is_genuine(event: Event) -> bool:
     """Whether it is part of a history: an app may log any kind, but reports on its phases only."""
     is_phase = event.kind == "phase.started" or event.kind in PHASE_ENDS
     return event.kind in KINDS and (event.source != "app" or is_phase)
+
+
+def _restarter(header: Mapping[str, Any]) -> str:
+    try:
+        return clean(restarter(header), 100)
+    except (AttributeError, KeyError, TypeError):  # not a header as a run writes it
+        return "the platform"
 
 
 def _replicas(scenario: Mapping[str, Any]) -> int:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     Group = list[list[LifeSpan]]
 
 MAX_GROUPS = 12
+MAX_DEATHS = 4
+_LONG_S = 10.0
 AS_FAR = ", as far as the trace goes"
 _NOT_DONE = (Outcome.FAILED, Outcome.DEGRADED, Outcome.CUT)
 
@@ -32,8 +34,12 @@ def fates(history: History) -> Iterator[tuple[float, str]]:
     if skipped:
         count = sum(len(run) for group in skipped for run in group)
         yield 0.0, f"{counted(count, 'earlier attempt')} ended in other ways; see the timeline."
+    platform = history.restarter
     for group in groups[len(skipped) :]:
-        yield max(map(_told_until_s, group)), _sentence(history, group)
+        said = _sentence(history, group)
+        if "the platform" in said:  # whose it is, is said once
+            said, platform = said.replace("the platform", platform, 1), "the platform"
+        yield max(map(_told_until_s, group)), said
 
 
 def _told_until_s(run: Sequence[LifeSpan]) -> float:
@@ -45,20 +51,32 @@ def _told_until_s(run: Sequence[LifeSpan]) -> float:
 
 
 def death(history: History, died: Sequence[LifeSpan]) -> str:
-    """How lives died, in half a sentence; `died` is not empty."""
-    first = died[0]
-    same = [life for life in died if _fate(life) == _fate(first)]
+    """How lives died, each way with how often, in half a sentence; `died` is not empty."""
+    alike: dict[tuple[object, ...], list[LifeSpan]] = {}
+    for life in died:
+        alike.setdefault(_fate(life), []).append(life)
+    ways = sorted(alike.values(), key=len, reverse=True)
+    said = [f"{_death(history, same)}, {often(len(same))}" for same in ways[:MAX_DEATHS]]
+    rest = ways[MAX_DEATHS:]
+    if rest:
+        more = counted(sum(map(len, rest)), "more attempt")
+        said.append(f"{more} died in {counted(len(rest), 'other way')}")
+    return "; ".join(said)
+
+
+def _death(history: History, same: Sequence[LifeSpan]) -> str:
+    """How lives of the same fate died."""
+    first = same[0]
     phase = first.last_phase
     where = "no start-up phase began" if phase is None else f"phase {phase.name} was the last"
     if phase is not None and phase.outcome is Outcome.FAILED:
+        spans = [life.phases[-1] for life in same]
         error = f" with {phase.error}" if phase.error else ""
-        where = f"phase {phase.name} failed after {_took(history, [phase])}{error}"
+        where = f"phase {phase.name} failed after {_took(history, spans)}{error}"
     end = f"the app died with {first.exit}"
     if first.kills:
         end = f"the {first.kills[0].by} had the app killed ({first.exit})"
-    rest = len(died) - len(same)
-    others = f", and {counted(rest, 'other attempt')} died in another way" if rest else ""
-    return f"{where} and {end}, {often(len(same))}{others}"
+    return f"{where} and {end}"
 
 
 def _groups(history: History) -> list[Group]:
@@ -123,10 +141,10 @@ def _start_up(history: History, lives: Sequence[LifeSpan]) -> Iterator[str]:
     """How far the lives came and what stopped them."""
     first = lives[0]
     columns = list(zip(*map(_not_done, lives), strict=True))
-    still = ""
+    in_phase = ""
     for spans in columns:
         if first.kills and spans is columns[-1] and spans[0].outcome is Outcome.CUT:
-            still = f"still in phase {spans[0].name}"
+            in_phase = spans[0].name
         else:
             yield _phase(history, spans)
     if first.last_phase is None:
@@ -134,11 +152,11 @@ def _start_up(history: History, lives: Sequence[LifeSpan]) -> Iterator[str]:
     elif not columns:
         yield _progress(first)
     if first.kills:
-        yield _killed(history, lives, still)
+        yield _killed(history, lives, in_phase)
 
 
-def _killed(history: History, lives: Sequence[LifeSpan], still: str) -> str:
-    """Which probe had the lives killed, at which age and how."""
+def _killed(history: History, lives: Sequence[LifeSpan], phase: str) -> str:
+    """Which probe had the lives killed, at which age, in which phase and how."""
     kills = lives[0].kills
     by = kills[0].by
     ages: list[float] = []
@@ -147,15 +165,15 @@ def _killed(history: History, lives: Sequence[LifeSpan], still: str) -> str:
         failed = [probe for probe in life.probes if probe.probe == by]
         ages.append(failed[-1].age_s if failed else life.kills[0].at_s - life.start_s)
         failures |= {failed[-1].failures} if failed else set()
-    often_ = f", failed {often(max(failures))}," if failures else ""
-    age = times([history.incident_s(age_s) for age_s in ages], 0)
-    when = f"{still} after {age} s when" if still else f"{age} s after the start"
-    it = "it" if len(lives) == 1 else "each"
-    signals = kills[0].signal
+    age = f"{times([history.incident_s(age_s) for age_s in ages], 0)} s after the start"
+    when = f"{age}, in phase {phase}," if phase else age
+    signals = f"the platform sent {kills[0].signal}"
     for n, kill in enumerate(kills[1:], start=1):
         later = [history.incident_s(life.kills[n].at_s - life.kills[n - 1].at_s) for life in lives]
-        signals += f", then {kill.signal} {times(later, 1)} s later"
-    return f"{when} the {by}{often_} had {it} killed: {signals}"
+        signals += f", and {kill.signal} {times(later, 0 if min(later) >= _LONG_S else 1)} s later"
+    if not failures:
+        return f"{when} {signals} for the {by}"
+    return f"{when} the {by} had failed {often(max(failures))}; {signals}"
 
 
 def _follows(history: History, group: Group) -> str:

@@ -162,8 +162,9 @@ class History:
     """A run as far as its events show; `span_s` is how long it took.
 
     `replicas` is how many the scenario plans. `dependencies` are (name, kind, transport), `healthy`
-    the names of those that answered before any fault. `making` is the image that is being pulled
-    or built, if one is. `unfair_scale` says why the time scale was too large, if it was. `output`
+    the names of those that answered before any fault. `restarter` says who starts the app again.
+    `making` is the image that is being pulled or built, if one is. `unfair_scale` says why the time
+    scale was too large, if it was. `output`
     are the last lines of the last life that died, or of the last life where none did, and `log` is
     the name of the file that has them all.
     """
@@ -180,7 +181,7 @@ class History:
     dependencies: tuple[tuple[str, str, str], ...] = ()
     healthy: frozenset[str] = frozenset()
     engine: str = LOCAL
-    platform: str = ""
+    restarter: str = "the platform"
     making: str = ""
     server_errors: tuple[ServerError, ...] = ()
     journeys: tuple[JourneySpan, ...] = ()
@@ -198,7 +199,7 @@ class History:
     @property
     def docker_restarts(self) -> bool:
         """Whether Docker itself restarted the app."""
-        return self.is_on_docker and self.platform in {"", DOCKER}
+        return self.restarter == "Docker"
 
     @property
     def is_scaled(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from crashloop.checks.platform import probe_name
 from crashloop.durations import plain
 from crashloop.report.clean import clean, label, listing, mapping, number
 
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
 
 MAX_LISTED = 6
 _DISPLAY_NAMES = {"postgres": "Postgres", "redis": "Redis", "replicas": "the replicas"}
-_PROBES = {"startup": "start-up probe"}
 
 
 def error_words(data: Mapping[str, Any]) -> str:
@@ -46,8 +46,7 @@ def exit_words(data: Mapping[str, Any]) -> str:
 
 def probe_words(value: object) -> str:
     """`startup` and `startup probe` are a `start-up probe`, others keep their name."""
-    name = clean(value, 24).removesuffix(" probe")
-    return _PROBES.get(name, f"{name} probe")
+    return probe_name(clean(value, 24).removesuffix(" probe"))
 
 
 def target_words(name: str, kind: str = "") -> str:

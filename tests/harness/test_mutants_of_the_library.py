@@ -64,7 +64,7 @@ KILLED: dict[str, tuple[Verdict, str, str]] = {
     "exits_0_at_sigterm": (
         Verdict.NOT_REPRODUCED,
         "killed_by_probe",
-        "was killed for its startup probe, yet ended with exit 0",
+        "was killed for its start-up probe, yet ended with exit 0",
     ),
     "fails_and_stays": (
         Verdict.NOT_REPRODUCED,
@@ -100,7 +100,7 @@ async def test_an_app_that_gives_up_before_its_probe_does_is_caught(tmp_path: Pa
         options(tmp_path, scale=PROBE_SCALE),
         Verdict.NOT_REPRODUCED,
         "killed_by_probe",
-        "attempt 1 ended with exit 3, and no startup probe killed it",
+        "attempt 1 ended with exit 3, and no start-up probe killed it",
     )
     assert unmet(run) == {"killed_by_probe", "phase_running_at_death", "exit_code"}
 
@@ -113,7 +113,7 @@ async def test_a_platform_that_kills_although_no_probe_has_failed_is_caught(tmp_
         replace(options(tmp_path, scale=PROBE_SCALE), engine=impatient),
         Verdict.INCONCLUSIVE,
         "killed_by_probe",
-        "was killed for its startup probe, which is not recorded to have failed",
+        "was killed for its start-up probe, which is not recorded to have failed",
     )
     assert unmet(run) == {"killed_by_probe"}
 

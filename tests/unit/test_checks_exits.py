@@ -108,11 +108,11 @@ CASES = [
         holds={
             "three restarts of each replica": (
                 THREE,
-                "in each of 3 replicas, the platform (docker) restarted the app 3 times",
+                "in each of 3 replicas, the platform (a model of docker:on-failure:6)",
             ),
             "three restarts, each a new process": (
                 REPRODUCTION,
-                "the platform (docker) restarted the app 3 times",
+                "(a model of docker:on-failure:6) restarted the app 3 times, each time as a new",
             ),
         },
         refuted={
@@ -168,7 +168,7 @@ CASES = [
         holds={
             "some replicas are restarted, and one never died": (
                 SLOTS,
-                "in replica 2, the platform (docker) restarted the app 3 times",
+                "in replica 2, the platform (a model of docker:on-failure:20) restarted the app",
             )
         },
         refuted={
@@ -184,11 +184,11 @@ CASES = [
         holds={
             "its start-up probe had the app killed twice": (
                 KILLED,
-                "the startup probe ended 2 attempts",
+                "the start-up probe ended 2 attempts",
             ),
             "the app may end at SIGTERM": (
                 changed(KILLED, "process.exited", attempt=2, signal="SIGTERM"),
-                "the startup probe ended 2 attempts",
+                "the start-up probe ended 2 attempts",
             ),
             "a failure that the kill itself caused is none before it": (
                 inserted(
@@ -199,25 +199,25 @@ CASES = [
                     attempt=2,
                     phase="database",
                 ),
-                "the startup probe ended 2 attempts",
+                "the start-up probe ended 2 attempts",
             ),
         },
         refuted={
             "one kill more": (
                 killed_while_retrying(kills=3),
-                "the startup probe ended 3 attempts, not 2",
+                "the start-up probe ended 3 attempts, not 2",
             ),
             "one kill less": (
                 killed_while_retrying(kills=1),
-                "the startup probe ended 1 attempt, not 2",
+                "the start-up probe ended 1 attempt, not 2",
             ),
             "a death without a kill": (
                 without(KILLED, "process.killed", attempt=2),
-                "attempt 2 ended with signal SIGKILL, and no startup probe killed it",
+                "attempt 2 ended with signal SIGKILL, and no start-up probe killed it",
             ),
             "a kill for another probe": (
                 changed(KILLED, "process.killed", by="liveness probe"),
-                "no startup probe killed it",
+                "no start-up probe killed it",
             ),
             "an app that had given up itself": (
                 inserted(
@@ -232,7 +232,7 @@ CASES = [
             ),
             "an app that ended with a code of its own": (
                 changed(KILLED, "process.exited", attempt=1, exit_code=3, signal=None),
-                "attempt 1 was killed for its startup probe, yet ended with exit 3",
+                "attempt 1 was killed for its start-up probe, yet ended with exit 3",
             ),
             "an app that nobody killed": (
                 without(KILLED, "process.exited", "process.killed"),
@@ -264,7 +264,7 @@ CASES = [
         holds={
             "more kills than asked for": (
                 killed_while_retrying(kills=3),
-                "the startup probe ended 3 attempts",
+                "the start-up probe ended 3 attempts",
             )
         },
     ),

@@ -18,7 +18,7 @@ CASES = [
         holds={
             "Docker's own count shows three restarts, without a back-off of ours": (
                 WHOLE,
-                "the platform (docker) restarted the app 3 times, each a new process",
+                "Docker restarted the app 3 times, each time as a new process",
             ),
             "Docker's clock may put a start before the death that it follows": (
                 moved(WHOLE, "process.started", -0.5, attempt=3),

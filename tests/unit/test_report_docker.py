@@ -20,6 +20,7 @@ from crashloop.report.sentences import clock_note
 from crashloop.report.summary import title
 from crashloop.trace.event import Event, Trace
 
+PLATFORM = "the platform (a model of docker:on-failure:6)"
 DOCKER = {"name": "docker", "capabilities": []}
 
 
@@ -39,7 +40,7 @@ def on_docker(**params: Any) -> Trace:
 
 def test_the_report_says_that_docker_restarted_the_app() -> None:
     assert "died with exit 3 each time, and Docker restarted it." in told(on_docker())
-    assert "died with exit 3 each time, and the platform restarted it." in told(reproduction())
+    assert f"died with exit 3 each time, and {PLATFORM} restarted it." in told(reproduction())
 
 
 def test_the_report_does_not_call_dockers_back_off_scaled() -> None:
@@ -77,7 +78,7 @@ def test_a_platform_that_crashloop_plays_on_docker_restarts_the_app_there() -> N
     run.start(Life(1, 2), 40)
     trace = run.end(60)
 
-    assert "the platform restarted it" in happened(trace)
+    assert "the platform (a model of kubernetes) restarted it" in happened(trace)
     note = clock_note(history_of(trace))
     assert "every limit, delay and back-off is divided by 20" in note
     assert "starting a container" in note

@@ -133,7 +133,8 @@ def test_replicas_of_the_same_fate_are_told_together() -> None:
 
     assert (
         "Replicas 1 to 3, attempts 1 to 3: phase database failed after 20.0 s (its limit: 20 s) "
-        "with TimeoutError; each process died with exit 3, and the platform restarted them"
+        "with TimeoutError; each process died with exit 3, and the platform (a model of docker) "
+        "restarted them"
     ) in text
     assert "Replicas 1 to 3 were ready between 104 s (5.2 s here) and 106 s (5.3 s here)" in text
     assert (
@@ -178,7 +179,7 @@ def test_a_replica_that_was_not_restarted_is_told_apart_from_one_that_was() -> N
     text = happened(run.end(80))
 
     assert "Attempt 1 of replica 1: phase database failed" in text
-    assert "the platform did not restart it before the run ended." in text
+    assert "the platform (a model of docker) did not restart it before the run ended." in text
     assert "Attempt 1 of replica 2: phase database failed" in text
     assert "the platform restarted it." in text
 
@@ -203,10 +204,10 @@ def test_a_start_that_a_probe_ended_is_told_with_the_probe_and_its_signals() -> 
     text = happened(killed_by_the_probe())
 
     assert (
-        "Attempts 1 and 2 of replica 2: still in phase database after 300 s when the start-up "
-        "probe, failed 30 times, had each killed: SIGTERM, then SIGKILL 30.0 s later; the process "
-        "ended with SIGKILL each time, and the platform restarted it once before the run ended, "
-        "while replica 1 served."
+        "Attempts 1 and 2 of replica 2: 300 s after the start, in phase database, the start-up "
+        "probe had failed 30 times; the platform (a model of docker) sent SIGTERM, and SIGKILL "
+        "30 s later; the process ended with SIGKILL each time, and the platform restarted it once "
+        "before the run ended, while replica 1 served."
     ) in text
 
 
@@ -229,8 +230,8 @@ def test_a_kill_after_the_start_up_is_told_with_the_age_of_the_process() -> None
 
     assert (
         "Attempt 1: 1 phase completed, the last one database; 99 s after the start the liveness "
-        "probe, failed 3 times, had it killed: SIGTERM; the process ended with exit 0, and the "
-        "platform restarted it."
+        "probe had failed 3 times; the platform (a model of docker) sent SIGTERM; the process "
+        "ended with exit 0, and the platform restarted it."
     ) in text
 
 
@@ -276,7 +277,7 @@ def test_a_trace_without_an_end_says_how_far_it_goes_and_no_more() -> None:
 
     text = happened(died.trace())
 
-    assert "the platform restarted each once, as far as the trace goes." in text
+    assert "the platform (a model of docker) restarted each once, as far as the trace goes." in text
     assert "No attempt of replicas 1 and 2 became ready, as far as the trace goes." in text
     assert "no more" not in text
     not_started = happened(Told().ready().trace())
@@ -292,7 +293,7 @@ def test_a_replica_that_the_platform_gave_up_is_known_to_be_over_without_the_run
 
     text = happened(run.trace())
 
-    assert "the platform did not restart it, while replica 1 served." in text
+    assert "the platform (a model of docker) did not restart it, while replica 1 served." in text
     assert "The platform gave up replica 2: restarted 0 times." in text
 
 

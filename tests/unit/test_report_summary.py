@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 from crashloop_edits import inserted
 from crashloop_traces import NAME_ERROR, REFUSAL, TIME_OUT, TraceBuilder, control, reproduction
-from report_runs import three_replicas
+from report_runs import NO_SLOT, Told, three_replicas
 from report_texts import summary_text
 
 from crashloop.incidents import incident
 from crashloop.judge import judge
-from crashloop.model import Role, Verdict
+from crashloop.model import Life, Role, Verdict
 from crashloop.proof import EXPECTED
 from crashloop.report.events import history_of
 from crashloop.report.lines import plain
@@ -22,6 +22,9 @@ from crashloop.report.verdicts import ProofRow, proof_lines
 
 if TYPE_CHECKING:
     from crashloop.trace.event import Trace
+
+
+PLATFORM = "the platform (a model of docker:on-failure:6)"
 
 
 def told(trace: Trace, width: int = 100) -> str:
@@ -51,9 +54,7 @@ def test_the_sentences_follow_the_events_and_are_not_canned() -> None:
     text = told(builder.trace())
 
     assert "Attempt 1: phase dependencies failed after" in text
-    assert (
-        "with NameError; the process died with exit 3, and the platform did not restart it" in text
-    )
+    assert f"with NameError; the process died with exit 3, and {PLATFORM} did not" in text
     assert "The platform gave up: restarted 0 times." in text
     assert "No attempt became ready, as far as the trace goes." in text
     assert "The trace has no end" in text
@@ -68,7 +69,8 @@ def test_deaths_that_end_a_loop_are_distinguished_from_restarted_ones() -> None:
         builder.death(attempt)
     builder.ending()
 
-    assert "the platform restarted it twice before the run ended" in told(builder.trace())
+    text = told(builder.trace())
+    assert f"{PLATFORM} restarted it twice before the run ended" in text
 
 
 def test_the_verdict_comes_with_its_meaning_and_its_reason() -> None:
@@ -156,6 +158,24 @@ def test_an_outage_other_than_the_incidents_is_named_in_the_verdict() -> None:
         "here with ConnectionRefusedError and the app died with exit 3, 3 times"
     )
     assert meaning_of(history_of(control()), Verdict.NOT_REPRODUCED).endswith("did not happen")
+
+
+def test_every_way_in_which_attempts_died_is_told_with_how_often_it_came() -> None:
+    run, begin_s = Told().ready(), 0.0
+    for attempt in range(1, 9):
+        life = Life(1, attempt)
+        if attempt <= 2:
+            begin_s = run.killed(life, begin_s)
+        else:
+            begin_s = run.death(life, begin_s, took_s=0.1, error=NO_SLOT)
+
+    said = meaning_of(history_of(run.end(begin_s)), Verdict.NOT_REPRODUCED)
+
+    assert said == (
+        "a fair test, and another outage happened instead: phase database failed after 5 ms here "
+        "with TooManyConnectionsError [53300] and the app died with exit 3, 6 times; phase "
+        "database was the last and the start-up probe had the app killed (SIGKILL), twice"
+    )
 
 
 def test_a_scale_that_is_too_large_is_named_with_the_largest_usable_one() -> None:
