@@ -33,6 +33,7 @@ _ALL: tuple[Callable[..., Result], ...] = (
     receipts.no_receipt,
     phases.phase_failed,
     server.server_said,
+    server.old_revision_held,
     phases.last_phase,
     phases.all_phases_done,
     running.phase_running_at_death,

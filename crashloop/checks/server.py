@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from crashloop.checks.lives import Replicas, for_replicas, observed
 from crashloop.checks.receipts import failures
-from crashloop.checks.result import Result, holds, saw_nothing
-from crashloop.checks.touches import life_of_word, says_sqlstate
+from crashloop.checks.result import Result, holds, refuted, saw_nothing
+from crashloop.checks.touches import life_of_word, planned_faults, says_sqlstate, words
 from crashloop.plural import counted
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def server_said(
         if event.source != "app" and event.target == target
         if event.data.get("sqlstate") in errors
     ]
-    words: dict[int, Event] = {}
+    told_by: dict[int, Event] = {}
     for failure in failed:
         own = next((event for event in said if _is_to(trace, event, failure)), None)
         if own is None:
@@ -42,17 +42,42 @@ def server_said(
                 f"did not say {' or '.join(errors)} to it",
                 [failure.ended],
             )
-        words[failure.ended.seq] = own
+        told_by[failure.ended.seq] = own
 
     def told(number: int) -> Result:
         own = [failure.ended for failure in failed if failure.ended.replica == number]
         if not own:
             return saw_nothing(f"phase {phase} never failed, so {target} had nothing to say")
-        states = sorted({str(words[event.seq].data["sqlstate"]) for event in own})
+        states = sorted({str(told_by[event.seq].data["sqlstate"]) for event in own})
         says = f"{target} itself said {' and '.join(states)} to {counted(len(own), 'attempt')}"
-        return holds(f"{says} that failed in phase {phase}", [words[event.seq] for event in own])
+        return holds(f"{says} that failed in phase {phase}", [told_by[event.seq] for event in own])
 
     return for_replicas(trace, replicas, told)
+
+
+def old_revision_held(trace: Trace, *, target: str, sessions: int) -> Result:
+    """The old revision held at least so many sessions of the target from its start to its end.
+
+    The target itself counted them when it was ready, and again just before it was ended.
+    """
+    counts = [
+        counted_then
+        for fault in planned_faults(trace)
+        if "revision.overlapping" in fault["receipt"]["kinds"]
+        for counted_then in words(trace, fault)
+    ]
+    if not counts or not all(counts):
+        return saw_nothing("nobody counted what the old revision held")
+    evidence = [event for each in counts for event in each]
+    fewest = min(event.data["sessions"].get(target, 0) for event in evidence)
+    if fewest < sessions:
+        says = f"the old revision held {counted(fewest, 'session')} of {target}, not {sessions}"
+        return refuted(says, evidence)
+    if any(len(each) == 1 for each in counts):
+        says = "nobody counted again what the old revision held before it was ended"
+        return saw_nothing(says, evidence)
+    says = f"the old revision held {counted(fewest, 'session')} of {target} at least"
+    return holds(f"{says}, from its start to its end", evidence)
 
 
 def _is_to(trace: Trace, event: Event, failure: Failure) -> bool:

@@ -8,6 +8,7 @@ ECONNREFUSED while the gate was proven shut ("app"), or the word of the server (
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from crashloop.checks.connections import is_own, of_link, was_refused
@@ -15,7 +16,7 @@ from crashloop.checks.lines import phase_started, sqlstates
 from crashloop.checks.lives import lives, observed, of_replicas
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from crashloop.model import Life
     from crashloop.trace.event import Event, Trace
@@ -66,7 +67,19 @@ def periods(trace: Trace, fault: Mapping[str, Any]) -> list[tuple[int, int]]:
         if event.kind == "fault.injected":
             found.append((int(event.data.get("begun_ns", event.mono_ns)), FAR_FUTURE_NS))
         elif found:
-            found[-1] = (found[-1][0], min(found[-1][1], event.mono_ns))
+            ended_ns = int(event.data.get("begun_ns", event.mono_ns))
+            found[-1] = (found[-1][0], min(found[-1][1], ended_ns))
+    return found
+
+
+def words(trace: Trace, fault: Mapping[str, Any]) -> list[list[Event]]:
+    """The server's events of the fault, for each injection, until its heal was done."""
+    healed = observed(trace, "fault.healed")
+    ends = [e.mono_ns for e in healed if e.data.get("fault") == fault["name"]]
+    found = []
+    for since, until in periods(trace, fault):
+        done_ns = next((ns for ns in ends if ns >= until), FAR_FUTURE_NS)
+        found.append([e for e in _of_plan(trace, fault) if since <= e.mono_ns <= done_ns])
     return found
 
 
@@ -114,11 +127,14 @@ def _of_server(trace: Trace, fault: Mapping[str, Any]) -> Iterator[Touch]:
 
     An event with a life, or with the client of a life's connection, is that life's. An error whose
     client is not known is the one of each life that logged the same SQLSTATE then; anything else
-    covers every life that was connected to the target.
+    covers every life that was connected to the target. A count of sessions holds until the next.
     """
-    for since, until in periods(trace, fault):
-        for event in _of_plan(trace, fault):
-            if not since <= event.mono_ns <= until:
+    for (_, until), events in zip(periods(trace, fault), words(trace, fault), strict=True):
+        for event, after in zip_longest(events, events[1:]):
+            if "sessions" in event.data:
+                yield from _counted(trace, event, after)
+                continue
+            if event.mono_ns > until:
                 continue
             at, sqlstate = event.mono_ns, event.data.get("sqlstate")
             came, life = life_of_word(trace, event)
@@ -130,7 +146,7 @@ def _of_server(trace: Trace, fault: Mapping[str, Any]) -> Iterator[Touch]:
             elif sqlstate:
                 yield from _by_sqlstate(trace, event, str(sqlstate))
             else:
-                yield from _connected(trace, event, until)
+                yield from _connected(trace, event, until, {event.target})
 
 
 def life_of_word(trace: Trace, event: Event) -> tuple[Event | None, Life | None]:
@@ -170,14 +186,22 @@ def says_sqlstate(trace: Trace, event: Event, failed: Event, sqlstate: str) -> b
     return in_time and sqlstate in sqlstates(failed.data)
 
 
-def _connected(trace: Trace, event: Event, until_ns: int) -> Iterator[Touch]:
-    """A touch for each connection that a life had, after the event, to what the event is about.
+def _counted(trace: Trace, event: Event, after: Event | None) -> Iterator[Touch]:
+    """A touch for each connection to where sessions were held at this count and at the next.
 
-    That is its target, or each dependency in which it counts sessions.
+    Nothing says how long they were held after the last count.
     """
+    if after is not None:
+        held, still = event.data["sessions"], after.data["sessions"]
+        about = {name for name, count in held.items() if count and still.get(name)}
+        yield from _connected(trace, event, after.mono_ns, about)
+
+
+def _connected(
+    trace: Trace, event: Event, until_ns: int, about: Collection[str | None]
+) -> Iterator[Touch]:
+    """A touch for each connection that a life had, after the event, to one of `about`."""
     known = set(lives(trace))
-    sessions = event.data.get("sessions") or {}
-    about = {event.target, *(name for name, count in sessions.items() if count)}
     for opened in observed(trace, "link.opened"):
         if opened.life not in known or opened.target not in about or not is_own(trace, opened):
             continue

@@ -59,10 +59,11 @@ class OldRevision:
         self._without_sessions = without_sessions
 
     @contextlib.asynccontextmanager
-    async def overlapping(self) -> AsyncIterator[Mapping[str, int]]:
+    async def overlapping(self) -> AsyncIterator[Callable[[], Awaitable[Mapping[str, int]]]]:
         """While entered, the old instances run and are ready.
 
-        Gives the sessions that each Postgres says they hold. On leaving they have ended, and their
+        Gives what counts the sessions that these hold now, as each Postgres says; those of an
+        instance that was restarted meanwhile do not count. On leaving they have ended, and their
         sessions are gone from Postgres. Raises HarnessError if one is not ready after 30 s, or if
         its sessions stay.
         """
@@ -74,9 +75,13 @@ class OldRevision:
 
         async with self._supervisor().old_revision(start):
             await asyncio.gather(*(self._until_ready(each) for each in started))
-            held = [await self._sessions(each.life) for each in started]
-            total = {target: sum(each[target] for each in held) for target in held[0]}
-            yield total
+            ready = [each.life for each in started]
+
+            async def count() -> dict[str, int]:
+                held = [await self._sessions(life) for life in ready]
+                return {target: sum(each[target] for each in held) for target in held[0]}
+
+            yield count
         for each in started:
             await self._without_sessions(each.life)
 

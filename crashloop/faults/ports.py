@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
     from contextlib import AbstractAsyncContextManager
 
     from crashloop.proxy.faults import Fault as ProxyFault
@@ -59,11 +59,13 @@ class Cache(Protocol):
 class Revisions(Protocol):
     """The old revision of the app beside the new one."""
 
-    def overlapping(self) -> AbstractAsyncContextManager[Mapping[str, int]]:
+    def overlapping(
+        self,
+    ) -> AbstractAsyncContextManager[Callable[[], Awaitable[Mapping[str, int]]]]:
         """While entered, the scenario's old instances run and are ready; they have ended after it.
 
-        Gives the sessions that they hold, by dependency, as each Postgres says. On leaving, those
-        are gone, too.
+        Gives what counts the sessions that they hold at that moment, by dependency, as each
+        Postgres says. On leaving, those are gone, too.
         """
 
 

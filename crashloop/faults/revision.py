@@ -28,10 +28,12 @@ class RevisionChange(Fault):
     async def active(self, ports: Ports, *, name: str, target: str) -> AsyncIterator[None]:
         """Start the old revision on entering, end it on leaving.
 
-        Emits `revision.overlapping` with the sessions that it holds, as Postgres says.
+        Emits `revision.overlapping` with the sessions that it holds, as Postgres says, at once and
+        again just before it ends.
         """
         del name
-        async with ports.revisions().overlapping() as sessions:
+        async with ports.revisions().overlapping() as count:
+            sessions = await count()
             if not any(sessions.values()):
                 raise HarnessError(
                     "the old revision is ready and holds no session, so it takes nothing away",
@@ -39,3 +41,5 @@ class RevisionChange(Fault):
                 )
             ports.emit("database", "revision.overlapping", target, sessions=dict(sessions))
             yield
+            left = await count()
+            ports.emit("database", "revision.overlapping", target, sessions=dict(left))

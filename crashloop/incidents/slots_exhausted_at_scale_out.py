@@ -60,10 +60,12 @@ def expect(_: Params) -> tuple[CheckSpec, ...]:
     """Some replica is refused by Postgres at once, again and again, while others serve."""
     some = {"replicas": "some"}
     phase = {"phase": PHASE, **some}
+    held = {"target": "postgres", "sessions": BUSY}
     refused = {**phase, "errors": ("53300",)}
     return (
         CheckSpec(check="phase_failed", params={**refused, "times": DEATHS, "at_limit": False}),
         CheckSpec(check="server_said", params={**refused, "target": "postgres"}),
+        CheckSpec(check="old_revision_held", params=held, needs_fault=True),
         CheckSpec(check="fails_at_once", params=phase),
         CheckSpec(check="exit_code", params={"code": 3, "times": DEATHS, **some}),
         CheckSpec(check="last_phase", params=phase),
@@ -87,9 +89,7 @@ INCIDENT = Incident(
     ),
     look_alikes=(
         LookAlike(says="a slow path hangs until the phase's limit", ruled_out_by="fails_at_once"),
-        LookAlike(
-            says="a database that is down stops every instance", ruled_out_by="a_replica_served"
-        ),
+        LookAlike(says="a dead database stops every instance", ruled_out_by="a_replica_served"),
     ),
     remedy=Remedy(
         name="pool sizing",

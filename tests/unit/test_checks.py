@@ -42,6 +42,7 @@ OF = {
     "phase_running_at_death": KILLED,
     "a_replica_served": SLOTS,
     "server_said": SLOTS,
+    "old_revision_held": SLOTS,
 }
 """Traces on which these checks hold, where the reproduction is not one."""
 

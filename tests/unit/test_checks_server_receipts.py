@@ -82,6 +82,25 @@ def of_the_old_revision() -> Trace:
     return changed(trace, "database.error", client="127.0.0.1:1")
 
 
+def not_counted_again() -> Trace:
+    """The old revision's sessions are counted when it is ready, and no more."""
+    last = SLOTS.of("revision.overlapping")[-1]
+    return sealed(SLOTS, [e for e in SLOTS.events if e is not last])
+
+
+def counted_last(sessions: dict[str, int], *, healing: bool = False) -> Trace:
+    """Other sessions of the old revision at its end; `healing`: its heal has begun by then."""
+    last = SLOTS.of("revision.overlapping")[-1]
+    trace = sealed(
+        SLOTS,
+        [
+            replace(e, data={**e.data, "sessions": sessions}) if e is last else e
+            for e in SLOTS.events
+        ],
+    )
+    return changed(trace, "fault.healed", begun_ns=last.mono_ns - 1000) if healing else trace
+
+
 def early_connection(*, closes: bool) -> Trace:
     """Attempt 3 has come to the server in an earlier phase, and may have gone again."""
     trace = moved(stopped(), "link.opened", -0.1, attempt=3)
@@ -151,6 +170,10 @@ CASES = [
                 SLOTS,
                 "7 receipts, for 6 failed attempts",
             ),
+            "so it does when its heal has begun before it is counted again": (
+                counted_last({TARGET: 36}, healing=True),
+                "7 receipts, for 6 failed attempts",
+            ),
             "an error that Postgres logs for a client is its attempt's": (
                 REFUSED,
                 "6 receipts, for 6 failed attempts",
@@ -177,6 +200,14 @@ CASES = [
             "nothing is stopped": (told("process.stopped", grade="process"), "no process receipt"),
             "an old revision that holds sessions in another server": (
                 changed(SLOTS, "revision.overlapping", sessions={"redis": 1, TARGET: 0}),
+                "no server receipt",
+            ),
+            "an old revision that was not counted again": (
+                not_counted_again(),
+                "no server receipt",
+            ),
+            "an old revision that held nothing when it was ended": (
+                counted_last({TARGET: 0}),
                 "no server receipt",
             ),
             "another server is stopped": (stopped(where="redis"), "no process receipt"),

@@ -1,4 +1,4 @@
-"""Checks of what the server itself says: to whom it refused a connection."""
+"""Checks of what the server itself says: whom it refused, and what the old revision held."""
 
 from __future__ import annotations
 
@@ -38,6 +38,18 @@ def of_the_app() -> Trace:
         SLOTS,
         [replace(e, source="app") if e.kind == "database.error" else e for e in SLOTS.events],
     )
+
+
+def held(*counts: int) -> Trace:
+    """The trace with these counts of the old revision's sessions, and no others."""
+    left = list(counts)
+    events = []
+    for event in SLOTS.events:
+        if event.kind != "revision.overlapping":
+            events.append(event)
+        elif left:
+            events.append(replace(event, data={"sessions": {TARGET: left.pop(0)}}))
+    return sealed(SLOTS, events)
 
 
 CASES = [
@@ -99,6 +111,37 @@ CASES = [
                 without(SLOTS, "phase.failed"),
                 "phase database never failed, so postgres had nothing to say",
             ),
+        },
+    ),
+    *cases(
+        "old_revision_held",
+        params={"target": TARGET, "sessions": 36},
+        holds={
+            "the old revision held its pool all the time": (
+                SLOTS,
+                "the old revision held 36 sessions of postgres at least, from its start to its end",
+            ),
+        },
+        refuted={
+            "one leaked session is no overlap": (
+                held(1, 1),
+                "the old revision held 1 session of postgres, not 36",
+            ),
+            "an old revision that lets go of its pool is no overlap": (
+                held(36, 0),
+                "held 0 sessions of postgres, not 36",
+            ),
+            "sessions of another server are none of this": (
+                changed(SLOTS, "revision.overlapping", sessions={"redis": 36}),
+                "held 0 sessions of postgres, not 36",
+            ),
+        },
+        saw_nothing={
+            "nobody counts again": (
+                held(36),
+                "nobody counted again what the old revision held before it was ended",
+            ),
+            "nobody counts": (held(), "nobody counted what the old revision held"),
         },
     ),
 ]

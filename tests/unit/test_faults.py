@@ -198,9 +198,12 @@ class Ports:
         return self
 
     @asynccontextmanager
-    async def overlapping(self) -> AsyncIterator[dict[str, int]]:
+    async def overlapping(self) -> AsyncIterator[Any]:
+        async def count() -> dict[str, int]:
+            return self.sessions
+
         self.revision.append("began")
-        yield self.sessions
+        yield count
         self.revision.append("ended")
 
     def emit(self, source: str, kind: str, target: str, **data: Any) -> None:
@@ -227,9 +230,11 @@ async def test_a_revision_change_keeps_the_old_revision_while_it_is_active() -> 
     ports: Any = Ports()
     async with built("revision_change").active(ports, name="x", target=REPLICAS):
         assert ports.revision == ["began"]
+        ports.sessions = {"postgres": 1}
     assert ports.revision == ["began", "ended"]
-    assert [kind for _, kind, _, _ in ports.emitted] == ["revision.overlapping"]
-    assert ports.emitted[0][3] == {"sessions": {"postgres": 2}}
+    assert [kind for _, kind, _, _ in ports.emitted] == ["revision.overlapping"] * 2
+    held = [data["sessions"] for _, _, _, data in ports.emitted]
+    assert held == [{"postgres": 2}, {"postgres": 1}]
 
 
 async def test_an_old_revision_without_sessions_takes_nothing_away() -> None:
