@@ -386,16 +386,11 @@ def test_a_session_over_tcp_is_of_the_life_whose_link_it_carries(tcp: Path) -> N
     assert tcp.events.clients(Life(1, 1)) == [BACK]
 
 
-def test_the_baselines_session_is_known_and_nobodys(tcp: Path) -> None:
-    tcp.witness("opened", at_s=2)
-    tcp.witness("connected", at_s=2)
-
-    assert tcp.events.owner(BACK) is None
-
-
-def test_a_session_that_came_by_no_link_is_unknown(tcp: Path) -> None:
+def test_the_baselines_session_is_known_and_nobodys_and_the_harnesss_own_is_unknown(
+    tcp: Path,
+) -> None:
     tcp.witness("opened", at_s=2)
     tcp.witness("connected", at_s=2)
 
     assert [tcp.events.knows(client) for client in (BACK, "172.19.0.1:40000")] == [True, False]
-    assert tcp.events.owner("172.19.0.1:40000") is None
+    assert [tcp.events.owner(client) for client in (BACK, "172.19.0.1:40000")] == [None, None]
