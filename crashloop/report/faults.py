@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from crashloop.report.clean import clean, label, mapping
 from crashloop.report.history import FaultSpan
 from crashloop.report.receipts import receipts_of, witness_words
+from crashloop.report.triggers import trigger_words
 from crashloop.report.words import fault_words
 
 if TYPE_CHECKING:
@@ -57,12 +58,19 @@ def faults_of(
                     start_s=instants.at_s(event),
                     end_s=instants.at_s(healed) if healed else instants.now_s,
                     healed=healed is not None,
-                    trigger=clean(healed.data.get("trigger", ""), 120) if healed else "",
+                    trigger=_trigger(events, healed, history) if healed else "",
                     receipts=len(receipts),
                     witness=witness,
                 )
             )
     return tuple(spans)
+
+
+def _trigger(events: Sequence[Event], healed: Event, history: History) -> str:
+    """When it was healed, in words."""
+    cause = next((e for e in events if e.seq == healed.data.get("cause")), None)
+    text = clean(healed.data.get("trigger", ""), 120)
+    return trigger_words(text, several=history.several, cause=cause)
 
 
 def _heal(events: Sequence[Event], injected: Event) -> Event | None:

@@ -9,6 +9,7 @@ from crashloop.plural import often
 from crashloop.report.clean import clean, label, mapping, number
 from crashloop.report.history import NS_PER_S
 from crashloop.report.lives import answers
+from crashloop.report.triggers import trigger_words
 from crashloop.report.words import (
     count_of,
     error_words,
@@ -63,6 +64,8 @@ class Progress:
         return f"{wall_s * self._scale:7.1f} s ({wall_s:5.2f} s here)"
 
     def _words(self, event: Event) -> str | None:
+        if event.kind == "fault.healed":
+            return _healed(event, several=self._several)
         say = _SAYINGS.get(event.kind)
         if say is None:
             return None
@@ -78,9 +81,9 @@ def _injected(event: Event, _: float, _who: str) -> str:
     return f"fault {label(event.data.get('fault'), 40)} ({fault_words(event.data)}) {done}"
 
 
-def _healed(event: Event, _: float, _who: str) -> str:
-    why = clean(event.data.get("trigger", ""), 120)
-    return f"fault {label(event.data.get('fault'), 40)} healed ({why})"
+def _healed(event: Event, *, several: bool) -> str:
+    why = trigger_words(clean(event.data.get("trigger", ""), 120), several=several)
+    return f"fault {label(event.data.get('fault'), 40)} healed" + (f" {why}" if why else "")
 
 
 def _started(event: Event, _: float, who: str) -> str:
@@ -143,7 +146,6 @@ _SAYINGS: dict[str, Callable[[Event, float, str], str | None]] = {
     "lab.ready": _lab_ready,
     "baseline.passed": lambda e, *_: f"the path to {target_words(label(e.target))} works",
     "fault.injected": _injected,
-    "fault.healed": _healed,
     "process.started": _started,
     "phase.failed": _phase,
     "phase.degraded": _phase,

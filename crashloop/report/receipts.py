@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from crashloop.plural import counted, often
 from crashloop.report.clean import clean, label, listing, mapping
-from crashloop.report.words import count_of, listed, sentence
+from crashloop.report.words import count_of, listed, sentence, sqlstate_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -80,8 +80,7 @@ def _by_server(found: Sequence[Event], history: History) -> str:
     match first.kind:
         case "database.error":
             states = Counter(label(e.data.get("sqlstate", "?"), 8) for e in found)
-            times = [f"{state} {often(n)}" for state, n in states.most_common(_MAX_KINDS)]
-            return f"{target} itself said {listed(times)}"
+            return sqlstate_words(target, states.most_common(_MAX_KINDS))
         case "database.sessions_taken":
             taken, left = (count_of(first.data.get(key)) for key in ("count", "left"))
             return f"{target} itself counted {counted(taken, 'session')} taken and {left} left"

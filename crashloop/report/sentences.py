@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from crashloop.durations import plain
 from crashloop.plural import often
 from crashloop.report.fates import AS_FAR, MAX_GROUPS, fates
-from crashloop.report.words import listed, numbers, sentence
+from crashloop.report.words import listed, numbers, sentence, sqlstate_words
 from crashloop.trace.event import DEADLINE_PASSED
 
 if TYPE_CHECKING:
@@ -87,11 +87,11 @@ def _heals(history: History, spans: list[FaultSpan]) -> Iterator[tuple[float, st
     if not healed:
         return
     last = healed[-1]
-    why = f" Trigger: {last.trigger}." if last.trigger else ""
+    why = f", {last.trigger}" if last.trigger else ""
     when = f"at {_span(history, last.end_s)}"
     if len(healed) > 1:
         when = f"{often(len(healed))}, the last time {when}"
-    yield last.end_s, f"Fault {last.name} was healed {when}.{why}"
+    yield last.end_s, f"Fault {last.name} was healed {when}{why}."
 
 
 def _old_revision(history: History) -> Iterator[tuple[float, str]]:
@@ -129,9 +129,9 @@ def _server_errors(history: History) -> Iterator[str]:
     """What the servers logged, where no fault's receipt has said so."""
     told = " ".join(fault.witness for fault in history.faults)
     for target, errors in groupby(history.server_errors, key=lambda error: error.target):
-        said = [f"{e.sqlstate} {often(e.times)}" for e in errors if e.sqlstate not in told]
+        said = [(e.sqlstate, e.times) for e in errors if e.sqlstate not in told]
         if said:
-            yield f"{sentence(history.target(target))} itself said {listed(said)}."
+            yield f"{sentence(sqlstate_words(history.target(target), said))}."
 
 
 def _serving(history: History) -> Iterator[str]:

@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from crashloop.checks.platform import probe_name
 from crashloop.durations import plain
+from crashloop.plural import counted
 from crashloop.report.clean import clean, label, listing, mapping, number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 MAX_LISTED = 6
+
+# No slot left, not up yet, wrong role, wrong password, no such database.
+_REFUSALS = frozenset({"53300", "57P03", "28000", "28P01", "3D000"})
 _DISPLAY_NAMES = {"postgres": "Postgres", "redis": "Redis", "replicas": "the replicas"}
 
 
@@ -59,6 +63,16 @@ def count_of(value: object) -> int:
     """A count from a trace; 0 if it is none."""
     found = number(value)
     return max(0, int(found)) if found is not None else 0
+
+
+def sqlstate_words(server: str, times: Sequence[tuple[str, int]]) -> str:
+    """What a server itself logged, by SQLSTATE: connections that it refused, or errors."""
+    said = []
+    for sqlstate, count in times:
+        what = counted(count, "connection" if sqlstate in _REFUSALS else "error")
+        verb = "refused" if sqlstate in _REFUSALS else "logged"
+        said.append(f"{verb} {what} with SQLSTATE {sqlstate}")
+    return f"{server} itself {listed(said)}"
 
 
 def listed(words: Sequence[str]) -> str:

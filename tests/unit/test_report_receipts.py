@@ -40,7 +40,7 @@ def test_errors_of_a_database_are_counted_by_their_sqlstate() -> None:
     run.add(70, "database", "database.error", target="postgres", sqlstate="53300")
 
     text = happened(run.end(80))
-    assert "Postgres itself said 53300 12 times." in text
+    assert "Postgres itself refused 12 connections with SQLSTATE 53300." in text
     assert text.count("53300") == 1
 
 
@@ -51,7 +51,11 @@ def test_errors_of_a_database_that_are_no_receipt_are_counted_too() -> None:
     run.add(20, "database", "database.error", target="postgres", sqlstate="28P01")
     run.add(20, "app", "database.error", target="postgres", sqlstate="XX000")
 
-    assert "Postgres itself said 53300 3 times and 28P01 once." in happened(run.end(80))
+    run.add(20, "database", "database.error", target="postgres", sqlstate="42P01")
+    assert (
+        "Postgres itself refused 3 connections with SQLSTATE 53300, refused 1 connection with "
+        "SQLSTATE 28P01 and logged 1 error with SQLSTATE 42P01."
+    ) in happened(run.end(80))
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,10 @@ def test_a_fault_that_is_injected_for_each_life_has_one_row_and_one_sentence() -
     assert row[0].count("◆") == 2
     text = happened(trace)
     assert "Fault scaling was injected twice: hold, delay 5 s." in text
-    assert "Fault scaling was healed twice, the last time at 60 s (3.0 s here)." in text
+    assert (
+        "Fault scaling was healed twice, the last time at 60 s (3.0 s here), trigger: enough."
+        in text
+    )
 
 
 @pytest.mark.parametrize("width", [60, 120])
