@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 from crashloop.checks.connections import is_own, of_link, was_refused
 from crashloop.checks.lines import phase_started, sqlstates
 from crashloop.checks.lives import lives, observed, of_replicas
+from crashloop.model import Grade
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from crashloop.model import Life
     from crashloop.trace.event import Event, Trace
@@ -129,10 +130,12 @@ def _of_server(trace: Trace, fault: Mapping[str, Any]) -> Iterator[Touch]:
     client is not known is the one of each life that logged the same SQLSTATE then; anything else
     covers every life that was connected to the target. A count of sessions holds until the next.
     """
+    # A stopped server answers nothing.
+    ways = ("up",) if fault["receipt"]["grade"] == Grade.PROCESS else ("up", "down")
     for (_, until), events in zip(periods(trace, fault), words(trace, fault), strict=True):
         for event, after in zip_longest(events, events[1:]):
             if "sessions" in event.data:
-                yield from _counted(trace, event, after)
+                yield from _counted(trace, event, after, ways)
                 continue
             if event.mono_ns > until:
                 continue
@@ -146,7 +149,7 @@ def _of_server(trace: Trace, fault: Mapping[str, Any]) -> Iterator[Touch]:
             elif sqlstate:
                 yield from _by_sqlstate(trace, event, str(sqlstate))
             else:
-                yield from _connected(trace, event, until, {event.target})
+                yield from _connected(trace, event, until, {event.target}, ways)
 
 
 def life_of_word(trace: Trace, event: Event) -> tuple[Event | None, Life | None]:
@@ -186,7 +189,9 @@ def says_sqlstate(trace: Trace, event: Event, failed: Event, sqlstate: str) -> b
     return in_time and sqlstate in sqlstates(failed.data)
 
 
-def _counted(trace: Trace, event: Event, after: Event | None) -> Iterator[Touch]:
+def _counted(
+    trace: Trace, event: Event, after: Event | None, ways: Collection[str]
+) -> Iterator[Touch]:
     """A touch for each connection to where sessions were held at this count and at the next.
 
     Nothing says how long they were held after the last count.
@@ -194,13 +199,20 @@ def _counted(trace: Trace, event: Event, after: Event | None) -> Iterator[Touch]
     if after is not None:
         held, still = event.data["sessions"], after.data["sessions"]
         about = {name for name, count in held.items() if count and still.get(name)}
-        yield from _connected(trace, event, after.mono_ns, about)
+        yield from _connected(trace, event, after.mono_ns, about, ways)
 
 
 def _connected(
-    trace: Trace, event: Event, until_ns: int, about: Collection[str | None]
+    trace: Trace,
+    event: Event,
+    until_ns: int,
+    about: Collection[str | None],
+    ways: Collection[str],
 ) -> Iterator[Touch]:
-    """A touch for each connection that a life had, after the event, to one of `about`."""
+    """A touch for each connection that a life used, after the event, to one of `about`.
+
+    Bytes went `ways` through it: who connects and asks nothing has not met the fault.
+    """
     known = set(lives(trace))
     for opened in observed(trace, "link.opened"):
         if opened.life not in known or opened.target not in about or not is_own(trace, opened):
@@ -208,7 +220,7 @@ def _connected(
         closed = of_link(trace, "link.closed", opened)
         begins_ns = max(event.mono_ns, opened.mono_ns)
         ends_ns = min(closed[0].mono_ns if closed else FAR_FUTURE_NS, until_ns)
-        if begins_ns <= ends_ns:
+        if begins_ns <= ends_ns and _carried(closed, ends_ns, ways):
             yield Touch(
                 event=event,
                 life=opened.life,
@@ -217,6 +229,15 @@ def _connected(
                 covers=True,
                 connection=opened,
             )
+
+
+def _carried(closed: Sequence[Event], until_ns: int, ways: Collection[str]) -> bool:
+    """Whether the connection's first bytes went all of `ways` by then."""
+    # A link that is still open, or that was only seen at Toxiproxy's port, says nothing of its
+    # bytes: there the connection has to do.
+    fields = [f"first_byte_{way}_ns" for way in ways]
+    said = [event.data[name] for event in closed for name in fields if name in event.data]
+    return all(first_ns is not None and first_ns <= until_ns for first_ns in said)
 
 
 def _of_plan(trace: Trace, fault: Mapping[str, Any]) -> list[Event]:

@@ -33,6 +33,9 @@ def told(kind: str, *, target: str = TARGET, grade: str = "server", **where: Any
     receipt = {"grade": grade, "kinds": [kind], "whose": "server", "where": where}
     fault = {**REPRODUCTION.scenario["faults"][0], "receipt": receipt, "target": target}
     trace = without(REPRODUCTION, "link.held", "link.released")
+    for attempt in (1, 2, 3):
+        asked_ns = one(trace, "link.opened", attempt).mono_ns + 1000
+        trace = changed(trace, "link.closed", attempt=attempt, first_byte_up_ns=asked_ns)
     return with_scenario(trace, faults=[fault])
 
 
@@ -41,6 +44,28 @@ def stopped(*, where: Any = TARGET, **more: Any) -> Trace:
     trace = told("process.stopped", grade="process", **more)
     injected = one(trace, "fault.injected")
     return inserted(trace, injected, "database", "process.stopped", target=where, pids=[1])
+
+
+def loading() -> Trace:
+    """The server answers every command with an error from the injection on."""
+    trace = told("cache.loading")
+    for attempt in (1, 2, 3):
+        asked_ns = one(trace, "link.opened", attempt).mono_ns + 2000
+        trace = changed(trace, "link.closed", attempt=attempt, first_byte_down_ns=asked_ns)
+    injected = one(trace, "fault.injected")
+    return inserted(trace, injected, "database", "cache.loading", target=TARGET, said="-LOADING")
+
+
+def seen_by_a_witness() -> Trace:
+    """The same, with the connections as Docker's witness sees them: no word of their bytes."""
+    trace = loading()
+    for attempt in (1, 2, 3):
+        closed = one(trace, "link.closed", attempt)
+        kept = {k: v for k, v in closed.data.items() if not k.startswith("first_byte")}
+        trace = sealed(
+            trace, [replace(e, data=kept) if e.seq == closed.seq else e for e in trace.events]
+        )
+    return trace
 
 
 def waiting(**more: Any) -> Trace:
@@ -190,6 +215,14 @@ CASES = [
                 stopped(),
                 "3 receipts, for 3 failed attempts",
             ),
+            "a server that answers with an error covers all who asked it": (
+                loading(),
+                "3 receipts, for 3 failed attempts",
+            ),
+            "where nothing says which bytes went, the connection has to do": (
+                seen_by_a_witness(),
+                "3 receipts, for 3 failed attempts",
+            ),
             "so it does for a connection of an earlier phase that is still open": (
                 early_connection(closes=False),
                 "3 receipts, for 3 failed attempts",
@@ -228,6 +261,27 @@ CASES = [
             "a stop after the heal": (
                 moved(stopped(), "process.stopped", 60.0),
                 "no process receipt",
+            ),
+            "an attempt that connected to a stopped server and asked nothing": (
+                changed(stopped(), "link.closed", attempt=2, first_byte_up_ns=None),
+                "attempt 2 failed in phase database without any receipt",
+            ),
+            "an attempt that connected to a failing server and asked nothing": (
+                changed(loading(), "link.closed", attempt=2, first_byte_up_ns=None),
+                "attempt 2 failed in phase database without any receipt",
+            ),
+            "an attempt that asked a failing server and got no answer": (
+                changed(loading(), "link.closed", attempt=2, first_byte_down_ns=None),
+                "attempt 2 failed in phase database without any receipt",
+            ),
+            "an attempt that the server answered only after the heal": (
+                changed(
+                    loading(),
+                    "link.closed",
+                    attempt=3,
+                    first_byte_down_ns=one(loading(), "fault.healed").mono_ns + NS_PER_S,
+                ),
+                "attempt 3 failed in phase database without any receipt",
             ),
             "a connection that was closed before the phase": (
                 early_connection(closes=True),
