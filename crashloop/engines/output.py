@@ -19,6 +19,7 @@ MAX_LINES = 20_000
 MAX_BURSTS = 200
 BURST_S = 0.02  # the longest time between two lines of one traceback
 MAX_TEXT_CHARS = 2000
+MAX_DEPTH = 20  # of a structured line's objects and arrays; what reads them recurses
 EVENT_KINDS = ("startup.", "phase.", "shutdown.", "database.", "chat.")
 
 # Already in the event, or too long for it; the life's log has them all.
@@ -52,10 +53,11 @@ class LineReader:
 class AppOutput:
     """Reads the lines of one life: redacts them, keeps them in a file, makes events of them.
 
-    A structured line is a JSON object with a known `event` and its own `mono_ns`, which is believed
-    only inside that life, which begins at `started_ns` (default: now). Other lines that
-    arrive together (a traceback) become one `app.output` event, 200 of them at most; the file has
-    them all. After 20,000 lines the rest is dropped, which an `app.truncated` event records.
+    A structured line is a JSON object, nested at most 20 deep, with a known `event` and its own
+    `mono_ns`, which is believed only inside that life, which begins at `started_ns` (default: now).
+    Other lines that arrive together (a traceback) become one `app.output` event, 200 of them at
+    most; the file has them all. After 20,000 lines the rest is dropped, which an `app.truncated`
+    event records.
     """
 
     def __init__(
@@ -138,4 +140,13 @@ def _structured(text: str) -> dict[str, Any] | None:
         return None
     kind, mono_ns = entry.get("event"), entry.get("mono_ns")
     known = isinstance(kind, str) and kind.startswith(EVENT_KINDS) and len(kind) < 60  # noqa: PLR2004  longer than any kind
-    return entry if known and isinstance(mono_ns, int) else None
+    is_event = known and isinstance(mono_ns, int) and not _is_deeper(entry, MAX_DEPTH)
+    return entry if is_event else None
+
+
+def _is_deeper(value: object, depth: int) -> bool:
+    """Whether objects and arrays are nested more than `depth` deep in a JSON value."""
+    if not isinstance(value, dict | list):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return depth == 0 or any(_is_deeper(each, depth - 1) for each in inner)
