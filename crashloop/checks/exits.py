@@ -208,11 +208,11 @@ def _one_boot_twice(trace: Trace, number: int, attempts: int) -> Result | None:
             if life in looping:
                 return saw_nothing(f"{trace.name(life)} logged no boot id")
             continue
-        if boot in boots:
+        if boot in boots and number in {life.replica, boots[boot].replica}:
             return saw_nothing(
                 f"the logs of {trace.name(boots[boot].life)} and {trace.name(life)} have the same "
                 "boot id: they do not come from two processes",
                 [boots[boot], started],
             )
-        boots[boot] = started
+        boots.setdefault(boot, started)
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Literal
 
 from crashloop.checks.result import MAX_EVIDENCE, Result
@@ -80,7 +81,7 @@ def for_replicas(trace: Trace, replicas: Replicas, check: Callable[[int], Result
 
 
 def _named(number: int, result: Result) -> Result:
-    named = f"replica {number}" in result.says
+    named = re.search(rf"\breplica {number}\b", result.says)
     says = result.says if named else f"in replica {number}, {result.says}"
     return Result(holds=result.holds, says=says, evidence=result.evidence)
 

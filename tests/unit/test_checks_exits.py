@@ -6,6 +6,9 @@ from crashloop_edits import changed, inserted, moved, one, sealed, with_scenario
 from crashloop_outages import KILLED, SLOTS, killed_while_retrying, slots_exhausted
 from crashloop_traces import CONTROL, REPRODUCTION, control, pid, reproduction
 
+from crashloop.checks.exits import restart_loop
+from crashloop.checks.lives import for_replicas
+from crashloop.checks.result import holds, saw_nothing
 from crashloop.trace.event import Trace
 
 THREE = reproduction(replicas=3)
@@ -299,3 +302,22 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_the_check_says(case: Case) -> None:
     case.run()
+
+
+def test_a_boot_id_that_two_replicas_share_is_not_said_of_a_third() -> None:
+    shared = f"{pid(2, 2):032x}"
+    trace = changed(THREE, "startup.started", attempt=1, replica=3, boot_id=shared)
+
+    each = restart_loop(trace, restarts=3)
+    some = restart_loop(trace, restarts=3, replicas="some")
+
+    assert each.says.startswith("the logs of attempt 2 of replica 2 and attempt 1 of replica 3")
+    assert some.says.startswith("in replica 1, the platform")
+
+
+def test_a_replica_is_named_where_only_a_longer_number_is() -> None:
+    trace = with_scenario(CONTROL, replicas={"count": 2})
+    about = {1: holds("replica 12 took over", ()), 2: saw_nothing("")}
+    assert (
+        for_replicas(trace, "some", about.__getitem__).says == "in replica 1, replica 12 took over"
+    )
