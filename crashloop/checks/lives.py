@@ -6,12 +6,19 @@ import re
 from typing import TYPE_CHECKING, Literal
 
 from crashloop.checks.result import MAX_EVIDENCE, Result
+from crashloop.plural import numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from crashloop.model import Life
     from crashloop.trace.event import Event, Trace
+
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+_AMOUNT = re.compile(
+    rf"(?<![\w.]){_NUMBER.pattern}(?:(?:, | to ){_NUMBER.pattern})*(?= (?:s|ms|times|attempts)\b)"
+)
+"""A number with a unit, or several: what may differ between replicas of the same fate."""
 
 Replicas = Literal["each", "some"]
 """Whether each replica must show something, or at least one."""
@@ -87,11 +94,32 @@ def _named(number: int, result: Result) -> Result:
 
 
 def _combined(found: dict[int, Result]) -> Result:
-    """Results with the same outcome as one."""
+    """Results with the same outcome as one; replicas that differ in amounts only are one group."""
     results = list(found.values())
-    if len({result.says for result in results}) == 1:
-        says = f"in each of {len(found)} replicas, {results[0].says}"
-    else:
-        says = "; ".join(_named(number, result).says for number, result in found.items())
+    groups: dict[str, list[int]] = {}
+    for number, result in found.items():
+        groups.setdefault(_AMOUNT.sub("#", result.says), []).append(number)
+    parts = []
+    for same in groups.values():
+        if len(same) == 1:
+            parts.append(_named(same[0], found[same[0]]).says)
+            continue
+        where = numbers("replica", same) if len(groups) > 1 else f"each of {len(found)} replicas"
+        parts.append(f"in {where}, {_merged([found[number].says for number in same])}")
     evidence = tuple(seq for result in results for seq in result.evidence)
+    says = "; ".join(parts)
     return Result(holds=results[0].holds, says=says, evidence=evidence[:MAX_EVIDENCE])
+
+
+def _merged(said: list[str]) -> str:
+    """Texts that differ in their amounts only as one, each amount with its range."""
+    amounts = zip(*([found[0] for found in _AMOUNT.finditer(text)] for text in said), strict=True)
+    spans = (each[0] if len(set(each)) == 1 else _span(each) for each in amounts)
+    return _AMOUNT.sub(lambda _: next(spans), said[0])
+
+
+def _span(amounts: tuple[str, ...]) -> str:
+    """`20.0 to 20.1`, written as the amounts are."""
+    written = [number for text in amounts for number in _NUMBER.findall(text)]
+    low, high = min(written, key=float), max(written, key=float)
+    return low if low == high else f"{low} to {high}"

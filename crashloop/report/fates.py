@@ -6,9 +6,9 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from crashloop.durations import plain, times, took
-from crashloop.plural import counted, often
+from crashloop.plural import counted, listed, numbers, often
 from crashloop.report.history import Outcome
-from crashloop.report.words import listed, numbers, sentence
+from crashloop.report.words import sentence
 from crashloop.trace.event import PLATFORM_GAVE_UP
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, Self
 from rich.live import Live
 
 from crashloop.durations import plain
+from crashloop.plural import listed, numbers
 from crashloop.report.drawing import MAX_ROWS_SHOWN, timeline
 from crashloop.report.events import KINDS, history_so_far
 from crashloop.report.history import Outcome
@@ -19,7 +20,6 @@ from crashloop.report.lines import BLANK, Tone, paragraph
 from crashloop.report.progress import Progress
 from crashloop.report.summary import title
 from crashloop.report.terminal import MAX_WIDTH, rich_text
-from crashloop.report.words import listed, numbers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

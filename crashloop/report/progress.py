@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crashloop.durations import plain
-from crashloop.plural import often
+from crashloop.plural import listed, often
 from crashloop.report.clean import clean, label, mapping, number
 from crashloop.report.history import NS_PER_S
 from crashloop.report.lives import answers
@@ -15,7 +15,6 @@ from crashloop.report.words import (
     error_words,
     exit_words,
     fault_words,
-    listed,
     probe_words,
     target_words,
 )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from crashloop.plural import counted, often
+from crashloop.plural import counted, listed, often
 from crashloop.report.clean import clean, label, listing, mapping
-from crashloop.report.words import count_of, listed, sentence, sqlstate_words
+from crashloop.report.words import count_of, sentence, sqlstate_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from crashloop.checks.platform import probe_name
 from crashloop.durations import plain
-from crashloop.plural import counted
+from crashloop.plural import counted, listed
 from crashloop.report.clean import clean, label, listing, mapping, number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-MAX_LISTED = 6
 
 # No slot left, not up yet, wrong role, wrong password, no such database.
 _REFUSALS = frozenset({"53300", "57P03", "28000", "28P01", "3D000"})
@@ -73,22 +71,6 @@ def sqlstate_words(server: str, times: Sequence[tuple[str, int]]) -> str:
         verb = "refused" if sqlstate in _REFUSALS else "logged"
         said.append(f"{verb} {what} with SQLSTATE {sqlstate}")
     return f"{server} itself {listed(said)}"
-
-
-def listed(words: Sequence[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
-
-
-def numbers(noun: str, found: Sequence[int]) -> str:
-    """`replica 1`, `replicas 1 and 3`, `replicas 1 to 4`: the numbers are in order."""
-    if len(found) == 1:
-        return f"{noun} {found[0]}"
-    if len(found) > 2 and found[-1] - found[0] == len(found) - 1:  # noqa: PLR2004
-        return f"{noun}s {found[0]} to {found[-1]}"
-    if len(found) > MAX_LISTED:
-        return f"{len(found)} {noun}s ({found[0]} to {found[-1]})"
-    return f"{noun}s {listed([str(n) for n in found])}"
 
 
 def sentence(text: str) -> str:

@@ -83,7 +83,7 @@ CASES = [
             ),
             "a replica that had been ready all the time need not recover": (
                 SLOTS,
-                "in replica 1, attempt 1 stayed ready; in replica 2, attempt 4 answered ready",
+                "in replica 1, attempt 1 stayed ready; in replicas 2 and 3, attempt 4 answered",
             ),
             "an app that was killed is ready after the heal": (
                 KILLED,
