@@ -22,11 +22,11 @@ def said(*texts: str) -> str:
     [
         (
             (
-                "it failed 3 times at its limit of 20 s, after 20.0 s",
-                "it failed 3 times at its limit of 20 s, after 20.0, 20.1, 20.0 s",
-                "it failed 4 times at its limit of 20 s, after 20.0 to 20.2 s",
+                "it failed 3 times of 20 s, after 20.0 s",
+                "it failed 3 times of 20 s, after 20.0, 20.1, 20.0 s",
+                "it failed 4 times of 20 s, after 20.0 to 20.2 s",
             ),
-            "in each of 3 replicas, it failed 3 to 4 times at its limit of 20 s, after 20.0 to 20.2 s",
+            "in each of 3 replicas, it failed 3 to 4 times of 20 s, after 20.0 to 20.2 s",
         ),
         (
             ("it is over", "it is over", "it is over"),
