@@ -58,7 +58,8 @@ def path_used(trace: Trace, *, phase: str, target: str) -> Result:
         if not begun:
             return saw_nothing("no attempt logged a phase, so nothing says who used the path")
         return saw_nothing(f"no attempt reached phase {phase}, so the path was never used")
-    evidence = []
+    evidence: list[Event] = []
+    refused = set()
     for started in reached:
         used = _uses(trace, started, target)
         if not used:
@@ -66,6 +67,8 @@ def path_used(trace: Trace, *, phase: str, target: str) -> Result:
             says = f"{name} reached phase {phase} but never the proxy of {target} in it"
             return saw_nothing(says, [started])
         evidence.append(used[0])
+        if used[0].source == "app":
+            refused.add(started.life)
     connected = [e for e in observed(trace, "link.connected", target=target) if is_own(trace, e)]
     for step in observed(trace, "journey.step", target=target):
         if not any(e.replica == step.replica and e.mono_ns < step.mono_ns for e in connected):
@@ -74,8 +77,15 @@ def path_used(trace: Trace, *, phase: str, target: str) -> Result:
                 f"connections had reached {target}: it has another way there",
                 [step],
             )
-    attempts = counted(len({e.life for e in reached}), "attempt")
-    return holds(f"{attempts} came through the proxy of {target}", evidence)
+    every = {e.life for e in reached}
+    path = f"the proxy of {target}"
+    says = f"{counted(len(every - refused), 'attempt')} came through {path}"
+    if refused:
+        who = counted(len(refused), "attempt")
+        was = "was" if len(refused) == 1 else "were"
+        only = f"{who} {was} refused at the address of {path}, by the app's own word"
+        says = only if refused == every else f"{says}; {only}"
+    return holds(says, evidence)
 
 
 def _baseline_of(trace: Trace, target: str) -> Result:

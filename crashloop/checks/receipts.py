@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from crashloop.checks.connections import is_own, of_link
 from crashloop.checks.lines import is_running, phase_started, seconds
@@ -19,10 +19,11 @@ from crashloop.checks.touches import (
     says_sqlstate,
     touches,
 )
+from crashloop.model import Grade
 from crashloop.plural import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from crashloop.trace.event import Event, Trace
 
@@ -32,42 +33,60 @@ if TYPE_CHECKING:
 UNTOUCHED_AT_MOST = 0.5
 REAL_WORK_NS = 50_000_000
 
+# What a phase waits for when it is killed, it has tried lately. Chosen: the retries of the
+# incidents pause for 10 s at most, where the probe waits for 60 s at least.
+UNTRIED_AT_MOST = 0.2
+
+OF_REPLICAS = "replicas"
+"""The target of faults that act on the app's instances, and so on every dependency."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """A phase that failed, or that was running when a probe ended its life: `ended` says so."""
+    """A phase that failed, or that was running when a probe ended its life.
+
+    `ended` is its last line, or the end of its life, of which `kill` was the beginning.
+    """
 
     phase: str
     began_ns: int
     ended: Event
     waited: bool
+    kill: Event | None = None
+
+    @property
+    def until_ns(self) -> int:
+        """When the phase was over."""
+        return (self.kill or self.ended).mono_ns
 
     @property
     def lasted_ns(self) -> int:
         """How long the phase lasted."""
-        return self.ended.mono_ns - self.began_ns
+        return self.until_ns - self.began_ns
 
 
 def failures(trace: Trace, phase: str) -> list[Failure]:
     """The scenario's lives that failed in the phase, or were killed by the platform in it."""
-    found = of_replicas(trace, trace.of("phase.failed", phase=phase))
+    failed = of_replicas(trace, trace.of("phase.failed", phase=phase))
+    found = [_failure(trace, phase, ended) for ended in failed]
     for died in deaths(trace):
         kill = killed(trace, died)
         if kill is not None and is_running(trace, kill, phase):
-            found.append(died)
-    return [_failure(trace, phase, ended) for ended in found]
+            found.append(_failure(trace, phase, died, kill))
+    return found
 
 
-def faults_have_receipts(trace: Trace, *, phase: str) -> Result:
+def faults_have_receipts(trace: Trace, *, phase: str, target: str) -> Result:
     """Each planned fault has a receipt, and so has each life that failed in the phase.
 
+    The receipts of a life are those of faults of the phase's `target`, or of the app's instances.
     The fault touches a life that failed until the end of its phase, and from its first half on if
     the phase waited until its limit. A phase that began after the last heal needs no receipt.
     """
     faults = planned_faults(trace)
     if not faults:
         return saw_nothing("no fault was planned")
-    everything: list[Touch] = []
+    by_target: list[tuple[str, Touch]] = []
     for fault in faults:
         if not periods(trace, fault):
             return saw_nothing(f"fault {fault['name']} was never injected")
@@ -78,19 +97,26 @@ def faults_have_receipts(trace: Trace, *, phase: str) -> Result:
                 "receipt: nothing shows that it acted on the app",
                 [e for e in observed(trace, "fault.injected") if e.data["fault"] == fault["name"]],
             )
-        everything += found
-    everything.sort(key=lambda touch: touch.begins_ns)
+        by_target += [(fault["target"], touch) for touch in found]
+    by_target.sort(key=lambda each: each[1].begins_ns)
+    everything = [touch for _, touch in by_target]
+    explaining = [
+        touch
+        for acted_on, touch in by_target
+        if acted_on in {target, OF_REPLICAS} and touch.reached in {None, target}
+    ]
     healed_ns = last_heal_ns(trace)
     explained = 0
     for failure in failures(trace, phase):
         if failure.began_ns > healed_ns:
             continue
-        if why := _unexplained(trace, everything, failure):
+        if why := _unexplained(trace, explaining, failure):
             return saw_nothing(why, [failure.ended])
         explained += 1
     shown = {(touch.event.seq, touch.life if touch.covers else None) for touch in everything}
     failed_too = f", for {counted(explained, 'failed attempt')}" if explained else ""
-    return holds(f"{counted(len(shown), 'receipt')}{failed_too}", evidence_of(everything))
+    says = f"{counted(len(shown), 'receipt')}{failed_too}{_by_whose_word(faults)}"
+    return holds(says, evidence_of(everything))
 
 
 def receipts_not_contradicted(trace: Trace) -> Result:
@@ -172,37 +198,45 @@ def _answered_while_stopped(trace: Trace) -> Result | None:
     return None
 
 
-def _failure(trace: Trace, phase: str, ended: Event) -> Failure:
+def _by_whose_word(faults: Sequence[Mapping[str, Any]]) -> str:
+    """Whether the receipts are the app's own word; empty if none is."""
+    own = [fault["receipt"]["grade"] == Grade.CLIENT for fault in faults]
+    part = "" if all(own) else "in part "
+    return f", {part}by the app's own word, while the port was proven shut" if any(own) else ""
+
+
+def _failure(trace: Trace, phase: str, ended: Event, kill: Event | None = None) -> Failure:
     begun = phase_started(trace, ended, phase)
     began_ns = begun.mono_ns if begun else 0
     limit_s = seconds(ended.data, "limit_s")
     early = limit_s and (ended.mono_ns - began_ns) / 1e9 < AT_LIMIT * limit_s
-    return Failure(phase=phase, began_ns=began_ns, ended=ended, waited=not early)
+    return Failure(phase=phase, began_ns=began_ns, ended=ended, waited=not early, kill=kill)
 
 
-def _unexplained(trace: Trace, everything: Sequence[Touch], failure: Failure) -> str | None:
+def _unexplained(trace: Trace, explaining: Sequence[Touch], failure: Failure) -> str | None:
     """Why no fault explains that the phase failed; None if one does."""
     name = trace.name(failure.ended.life)
-    touched = [touch for touch in everything if _is_in(touch, failure)]
-    if any(_is_the_error(trace, touch, failure) for touch in everything):
+    touched = [touch for touch in explaining if _is_in(touch, failure)]
+    if any(_is_the_error(trace, touch, failure) for touch in explaining):
         return None
     if not touched:
         return f"{name} failed in phase {failure.phase} without any receipt"
     fair_ns = max(failure.lasted_ns * UNTOUCHED_AT_MOST, REAL_WORK_NS)
     late_ns = touched[0].begins_ns - failure.began_ns
-    early_ns = failure.ended.mono_ns - max(touch.ends_ns for touch in touched)
+    last_ns = max(failure.lasted_ns * UNTRIED_AT_MOST, REAL_WORK_NS) if failure.kill else fair_ns
+    early_ns = failure.until_ns - max(touch.ends_ns for touch in touched)
     whole = f"the {failure.lasted_ns / 1e9:.3f} s of its phase {failure.phase}"
     why = ""
     if late_ns > fair_ns and failure.waited:
         why = f"touched {name} only {late_ns / 1e9:.3f} s into {whole}"
-    elif early_ns > fair_ns:
+    elif early_ns > last_ns:
         why = f"did not touch {name} for the last {early_ns / 1e9:.3f} s of {whole}"
     return why and f"the fault {why}: it does not explain what the phase waited for"
 
 
 def _is_in(touch: Touch, failure: Failure) -> bool:
     """Whether the fault touched the life while the phase ran."""
-    ended_ns = failure.ended.mono_ns
+    ended_ns = failure.until_ns
     if touch.life != failure.ended.life:
         return False
     if touch.covers:

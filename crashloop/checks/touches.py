@@ -46,6 +46,11 @@ class Touch:
         """The events that show it."""
         return (self.event,) if self.connection is None else (self.event, self.connection)
 
+    @property
+    def reached(self) -> str | None:
+        """The target to which the life's connection came; None if it is the event's own."""
+        return None if self.connection is None else self.connection.target
+
 
 def planned_faults(trace: Trace) -> list[Mapping[str, Any]]:
     """The scenario's faults by name: no finding depends on their order in the plan."""
@@ -64,6 +69,8 @@ def periods(trace: Trace, fault: Mapping[str, Any]) -> list[tuple[int, int]]:
     found: list[tuple[int, int]] = []
     for event in events:
         if event.data.get("fault") != fault["name"]:
+            continue
+        if event.kind == "fault.injected" and event.data.get("plugged") is False:
             continue
         if event.kind == "fault.injected":
             found.append((int(event.data.get("begun_ns", event.mono_ns)), FAR_FUTURE_NS))

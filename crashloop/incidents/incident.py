@@ -177,7 +177,7 @@ def _signature(name: str, outage: Outage, expect: tuple[CheckSpec, ...]) -> Sign
             CheckSpec(check="baseline_passed", params={"target": target}),
             CheckSpec(
                 check="faults_have_receipts",
-                params={"phase": phase},
+                params={"phase": phase, "target": target},
                 needs_fault=True,
                 with_remedy=True,
             ),

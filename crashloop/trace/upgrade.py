@@ -39,7 +39,7 @@ _JOURNEY = tuple({"says": says} for _, says in _STEPS.values())
 _CHECKS = {
     "baseline_passed": ("baseline_passed", {"target": TARGET}),
     "path_used": ("path_used", {"phase": PHASE, "target": TARGET}),
-    "faults_have_receipts": ("faults_have_receipts", {"phase": PHASE}),
+    "faults_have_receipts": ("faults_have_receipts", {"phase": PHASE, "target": TARGET}),
     "no_receipt": ("no_receipt", {"target": TARGET}),
     "recovered": ("recovered", {"phase": PHASE}),
     "golden_path": ("journey_passed", {}),

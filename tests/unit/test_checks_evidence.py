@@ -200,7 +200,10 @@ CASES = [
                 THREE,
                 "12 attempts came through the proxy",
             ),
-            "a refused retry is a use of the path": (KILLED, "3 attempts"),
+            "a refused retry is a use of the path": (
+                KILLED,
+                "2 attempts were refused at the address of the proxy of postgres, by the app's own",
+            ),
             "every attempt came through the proxy": (
                 REPRODUCTION,
                 "4 attempts came through the proxy of postgres",
@@ -212,7 +215,7 @@ CASES = [
                     attempt=1,
                     error=REFUSAL,
                 ),
-                "4 attempts",
+                "1 attempt was refused at the address of the proxy of postgres, by the app's own word",
             ),
             "a worker's connection is the attempt's": (
                 changed(REPRODUCTION, "link.opened", attempt=2, client_pid=7),

@@ -189,7 +189,7 @@ CASES = [
     ),
     *cases(
         "faults_have_receipts",
-        params={"phase": "database"},
+        params={"phase": "database", "target": TARGET},
         holds={
             "an old revision that holds sessions covers all who came to the same server": (
                 SLOTS,
@@ -342,7 +342,7 @@ def test_an_error_of_the_harness_is_no_receipt_for_who_fails_with_the_same() -> 
     assert client in {e.data.get("client") for e in trace.of("database.error")}
     case = cases(
         "faults_have_receipts",
-        params={"phase": "database"},
+        params={"phase": "database", "target": TARGET},
         saw_nothing={"": (trace, "attempt 1 of replica 2 failed in phase database without any")},
     )
     case[0].run()
