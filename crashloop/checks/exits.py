@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from crashloop.checks.ends import code_of, exit_words, how_ended, killed_by_another
 from crashloop.checks.lives import (
     Replicas,
     deaths,
@@ -24,11 +25,6 @@ if TYPE_CHECKING:
 
     from crashloop.trace.event import Event, Trace
 
-# A shell, and Docker, call an end by signal N exit 128+N. These have the same number everywhere.
-_SIGNALS = {"SIGHUP": 1, "SIGINT": 2, "SIGQUIT": 3, "SIGABRT": 6, "SIGKILL": 9, "SIGSEGV": 11}
-_SIGNALS["SIGTERM"] = 15
-_BY_SIGNAL = 128
-
 
 def exit_code(trace: Trace, *, code: int, times: int, replicas: Replicas = "each") -> Result:
     """Lives died on their own, `times` in each replica, all with this exit code.
@@ -45,13 +41,17 @@ def exit_code(trace: Trace, *, code: int, times: int, replicas: Replicas = "each
         if event.data.get("exit_code") is not None and event.data.get("signal"):
             name = trace.name(event.life)
             return saw_nothing(f"{name} has an exit code and a signal", [event])
+        if found := killed_by_another(trace, event):
+            return found
         if code_of(event) != code:
-            ended = f"{trace.name(event.life)} ended with {how_ended(event)}, not {_exit(code)}"
+            ended = (
+                f"{trace.name(event.life)} ended with {how_ended(event)}, not {exit_words(code)}"
+            )
             return refuted(ended, exits)
 
     def often_enough(number: int) -> Result:
         died = of_replica(exits, number)
-        says = f"{counted(len(died), 'attempt')} died with {_exit(code)}"
+        says = f"{counted(len(died), 'attempt')} died with {exit_words(code)}"
         return exactly(trace, says, died, times, replicas)
 
     return for_replicas(trace, replicas, often_enough)
@@ -67,6 +67,9 @@ def restart_loop(trace: Trace, *, restarts: int, replicas: Replicas = "each") ->
 
     def looped(number: int) -> Result:
         exits = of_replica(deaths(trace), number)
+        another = next((found for died in exits if (found := killed_by_another(trace, died))), None)
+        if another:
+            return another
         if len(exits) < restarts:
             dead = counted(len(exits), "attempt")
             says = f"{dead} died, where a loop of {restarts} restarts was expected"
@@ -89,6 +92,8 @@ def no_death(trace: Trace) -> Result:
     exits = deaths(trace)
     if exits:
         name = trace.name(exits[0].life)
+        if found := killed_by_another(trace, exits[0]):
+            return found
         return refuted(f"{name} ended with {how_ended(exits[0])}", exits)
     for number in trace.replicas():
         if not trace.lives(number):
@@ -116,28 +121,6 @@ def exactly(
     if is_too_often(trace, len(found), times, replicas):
         return refuted(f"{says}, not {times}", found)
     return holds(says, evidence or found)
-
-
-def code_of(ended: Event) -> int | None:
-    """The exit code of a life; for an end by a signal what a shell would call it."""
-    code = ended.data.get("exit_code")
-    if code is not None:
-        return code if isinstance(code, int) else None
-    number = _SIGNALS.get(str(ended.data.get("signal")))
-    return None if number is None else _BY_SIGNAL + number
-
-
-def _exit(code: int) -> str:
-    """`exit 3`; an end by a signal is what a shell calls it: `exit 137 (SIGKILL)`."""
-    signals = [name for name, number in _SIGNALS.items() if code == _BY_SIGNAL + number]
-    return f"exit {code}" + (f" ({signals[0]})" if signals else "")
-
-
-def how_ended(event: Event) -> str:
-    """`exit 3`, or `signal SIGKILL`."""
-    if event.data.get("exit_code") is not None:
-        return f"exit {event.data['exit_code']}"
-    return f"signal {event.data.get('signal')}"
 
 
 def _after(died: Event) -> Life:

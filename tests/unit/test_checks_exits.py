@@ -2,8 +2,15 @@
 
 import pytest
 from crashloop_cases import Case, cases
-from crashloop_edits import changed, inserted, moved, one, sealed, with_scenario, without
-from crashloop_outages import KILLED, SLOTS, killed_while_retrying, slots_exhausted
+from crashloop_edits import (
+    changed,
+    ended,
+    moved,
+    sealed,
+    with_scenario,
+    without,
+)
+from crashloop_outages import KILLED, SLOTS, slots_exhausted
 from crashloop_traces import CONTROL, REPRODUCTION, control, pid, reproduction
 
 from crashloop.checks.exits import restart_loop
@@ -13,13 +20,15 @@ from crashloop.trace.event import Trace
 
 THREE = reproduction(replicas=3)
 SOME = {"replicas": "some"}
-STARTUP = {"probe": "startup", "times": 2}
 
 
 def without_replicas(*numbers: int) -> Trace:
     """The exhausted slots, as if the scenario had only the others."""
     left = [e for e in SLOTS.events if e.replica not in numbers]
     return with_scenario(sealed(SLOTS, left), replicas={"count": 1, "overlap": 1})
+
+
+ANOTHER = "attempt 2 was killed by somebody else than the platform: signal SIG"
 
 
 CASES = [
@@ -47,12 +56,7 @@ CASES = [
                 changed(REPRODUCTION, "process.exited", attempt=2, exit_code=1),
                 "attempt 2 ended with exit 1, not exit 3",
             ),
-            "a death by a signal": (
-                changed(
-                    REPRODUCTION, "process.exited", attempt=2, exit_code=None, signal="SIGKILL"
-                ),
-                "attempt 2 ended with signal SIGKILL",
-            ),
+            "a death by a signal": (ended(REPRODUCTION, 2, "SIGSEGV"), "ended with signal SIGSEGV"),
             "one death too few": (reproduction(deaths=1), "1 attempt died with exit 3, not 3"),
             "an end that was asked for is no death": (CONTROL, "no attempt died on its own"),
         },
@@ -60,6 +64,18 @@ CASES = [
             "a code and a signal at once cannot be read": (
                 changed(REPRODUCTION, "process.exited", attempt=2, signal="SIGKILL"),
                 "an exit code and a signal",
+            ),
+            "a SIGKILL that the platform did not send": (
+                ended(REPRODUCTION, 2, "SIGKILL"),
+                ANOTHER,
+            ),
+            "a SIGTERM that the platform did not send": (
+                ended(REPRODUCTION, 2, "SIGTERM"),
+                ANOTHER,
+            ),
+            "a shell says 137 of its command that was killed": (
+                ended(REPRODUCTION, 2, 137),
+                "attempt 2 was killed by somebody else than the platform: exit 137",
             ),
             "nobody was seen to end": (
                 without(CONTROL, "process.exited"),
@@ -145,6 +161,16 @@ CASES = [
             ),
         },
         saw_nothing={
+            "one death of a loop by somebody else": (ended(REPRODUCTION, 2, "SIGKILL"), ANOTHER),
+            "nothing after a death by somebody else": (
+                without(
+                    ended(REPRODUCTION, 3, "SIGKILL"),
+                    "process.started",
+                    "process.exited",
+                    attempt=4,
+                ),
+                "attempt 3 was killed by somebody else than the platform",
+            ),
             "a restart that no policy scheduled": (
                 without(REPRODUCTION, "restart.scheduled", attempt=2),
                 "no restart was scheduled after attempt 2",
@@ -178,96 +204,6 @@ CASES = [
             "no replica is restarted so often": (
                 slots_exhausted(deaths=2),
                 "where a loop of 3 restarts was expected",
-            )
-        },
-    ),
-    *cases(
-        "killed_by_probe",
-        params=STARTUP,
-        holds={
-            "its start-up probe had the app killed twice": (
-                KILLED,
-                "the start-up probe ended 2 attempts",
-            ),
-            "the app may end at SIGTERM": (
-                changed(KILLED, "process.exited", attempt=2, signal="SIGTERM"),
-                "the start-up probe ended 2 attempts",
-            ),
-            "a failure that the kill itself caused is none before it": (
-                inserted(
-                    KILLED,
-                    one(KILLED, "process.killed", 2),
-                    "app",
-                    "phase.failed",
-                    attempt=2,
-                    phase="database",
-                ),
-                "the start-up probe ended 2 attempts",
-            ),
-        },
-        refuted={
-            "one kill more": (
-                killed_while_retrying(kills=3),
-                "the start-up probe ended 3 attempts, not 2",
-            ),
-            "one kill less": (
-                killed_while_retrying(kills=1),
-                "the start-up probe ended 1 attempt, not 2",
-            ),
-            "a death without a kill": (
-                without(KILLED, "process.killed", attempt=2),
-                "attempt 2 ended with signal SIGKILL, and no start-up probe killed it",
-            ),
-            "a kill for another probe": (
-                changed(KILLED, "process.killed", by="liveness probe"),
-                "no start-up probe killed it",
-            ),
-            "an app that had given up itself": (
-                inserted(
-                    KILLED,
-                    one(KILLED, "probe.failed", 1),
-                    "app",
-                    "phase.failed",
-                    attempt=1,
-                    phase="database",
-                ),
-                "attempt 1 had failed in phase database before it was killed",
-            ),
-            "an app that ended with a code of its own": (
-                changed(KILLED, "process.exited", attempt=1, exit_code=3, signal=None),
-                "attempt 1 was killed for its start-up probe, yet ended with exit 3",
-            ),
-            "an app that nobody killed": (
-                without(KILLED, "process.exited", "process.killed"),
-                "no attempt died on its own",
-            ),
-        },
-        saw_nothing={
-            "a platform without a probe": (REPRODUCTION, "the platform had no probe"),
-            "a kill without a failed probe": (
-                without(KILLED, "probe.failed", attempt=1),
-                "which is not recorded to have failed",
-            ),
-            "a failed probe that the app itself logs is none": (
-                inserted(
-                    without(KILLED, "probe.failed", attempt=1),
-                    one(KILLED, "phase.started", 1, "database"),
-                    "app",
-                    "probe.failed",
-                    attempt=1,
-                    probe="startup",
-                ),
-                "which is not recorded to have failed",
-            ),
-        },
-    ),
-    *cases(
-        "killed_by_probe",
-        params={**STARTUP, **SOME},
-        holds={
-            "more kills than asked for": (
-                killed_while_retrying(kills=3),
-                "the start-up probe ended 3 attempts",
             )
         },
     ),
