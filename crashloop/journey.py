@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from websockets.exceptions import WebSocketException
+from websockets.exceptions import InvalidStatus, WebSocketException
 
 from crashloop.apps.answers import (
     SUCCESS,
@@ -42,13 +42,15 @@ MAX_REFUSALS = 10
 ASK_AGAIN_S = 0.25
 
 MAX_WHY_CHARS = 400
+MAX_WAITINGS = 50
 
 
 class Visitor:
     """Visits every life of a replica at its address; one journey for the whole run.
 
     Emits `port.opened`, `port.watched`, `ready.answered` (at each change), `journey.step` for each
-    step that has passed, and `journey.failed`. The journey begins when the app answers at all,
+    step that has passed, `journey.waiting` with the reason why one does not (at each change, up to
+    a bound), and `journey.failed`. The journey begins when the app answers at all,
     and has passed when its steps have and the app calls itself ready: then `finished` is set, and
     the visitor goes on asking whether the app is ready until `over` is set. `query` asks a database
     directly. All times are wall times, as this is real work and not the incident's.
@@ -74,6 +76,8 @@ class Visitor:
         self._steps = [(step, _filled(step, key)) for step in app.journey.steps]
         self._passed = 0
         self._late_at_s = 0.0
+        self._waits: dict[str, Any] = {}
+        self._waitings = 0
 
     async def visit(self, attempt: Attempt) -> None:
         """Accompany one life until it has ended."""
@@ -139,13 +143,16 @@ class Visitor:
             template, step = self._steps[number]
             try:
                 said = await self._take(step, client, address)
+            except InvalidStatus as error:
+                said, answered, problem = None, True, f"answered {error.response.status_code}"
             except (OSError, TimeoutError, WebSocketException, httpx.HTTPError) as error:
-                said, problem = None, f"{type(error).__name__}: {error}"
+                said, answered, problem = None, False, f"{type(error).__name__}: {error}"
             except ValueError as error:
-                said, problem = None, str(error)
-            if self._passed != number or self.finished.is_set():
-                return  # taken in the visit of another life meanwhile
+                said, answered, problem = None, True, str(error)
+            if self._passed != number or self.finished.is_set() or self.over.is_set():
+                return  # taken in the visit of another life meanwhile, or being stopped
             if said is None:
+                self._wait(f"{_name(template)}: {problem}", life, answered=answered)
                 why = f"step {number + 1}, {_name(template)}: {problem}"
                 why += f", {self._within_s:g} s after it called itself ready"
                 break
@@ -192,6 +199,15 @@ class Visitor:
         }
         source = "database" if target else "harness"
         self._recorder.emit(source, "journey.step", data, life=life, target=target)
+
+    def _wait(self, why: str, life: Life, *, answered: bool) -> None:
+        """Say why the next step does not pass, and whether the app answered, if that is new."""
+        step = {"step": self._passed + 1, "of": len(self._steps)}
+        waits = {**step, "why": why[:MAX_WHY_CHARS], "answered": answered}
+        if waits != self._waits and self._waitings < MAX_WAITINGS:
+            self._waits = waits
+            self._waitings += 1
+            self._emit("journey.waiting", waits, life)
 
     def _is_late(self) -> bool:
         """Whether the wait that began at the first call, after the last step, is over."""

@@ -32,11 +32,20 @@ def journey_passed(trace: Trace) -> Result:
         failed = of_replica(observed(trace, "journey.failed"), number)
         if failed and not refused(trace, number):
             return refuted(f"the journey failed: {failed[-1].data.get('why')}", failed)
-        if not steps:
-            return instead(trace, number, "no step of the journey passed")
-        best = max(by_key.values(), key=len)
+        best = max(by_key.values(), key=len, default={})
         missing = next(n for n in wanted if n not in best)
+        waiting = _waiting(trace, number, missing)
+        if not steps and (not waiting or refused(trace, number)):
+            return instead(trace, number, "no step of the journey passed")
         says = f"step {missing} of {len(wanted)} of the journey never passed"
-        return not_seen(trace, says, best.values())
+        why = f": {waiting[-1].data.get('why')}" if waiting else ""
+        return not_seen(trace, says + why, [*best.values(), *waiting[-1:]])
 
     return for_replicas(trace, "each", passed_in)
+
+
+def _waiting(trace: Trace, number: int, step: int) -> list[Event]:
+    """Why a step did not pass, in order: what the app answered, or else why it did not answer."""
+    found = of_replica(observed(trace, "journey.waiting"), number)
+    found = [e for e in found if e.data.get("step") == step]
+    return [e for e in found if e.data.get("answered") is True] or found

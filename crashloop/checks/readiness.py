@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 from crashloop.checks.lives import deaths, for_replicas, observed, of_replica
 from crashloop.checks.receipts import failures
@@ -10,9 +11,16 @@ from crashloop.checks.result import Result, holds, not_seen, refuted, saw_nothin
 from crashloop.checks.touches import FAR_FUTURE_NS, periods, planned_faults
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from crashloop.trace.event import Event, Trace
 
 HTTP_REFUSALS = range(400, 500)
+
+# How many leaves of an answer an event has, and how many characters of each name and text.
+MAX_LEAVES = 50
+MAX_CHARS = 40
+MAX_SHORTFALLS = 3
 
 
 def recovered(trace: Trace, *, phase: str) -> Result:
@@ -122,35 +130,71 @@ def _stayed_ready(trace: Trace, number: int, healed: Event) -> list[Event]:
 
 
 def instead(trace: Trace, number: int, what: str) -> Result:
-    """A replica's last answer, after `what`, which says what is missing."""
-    answers = of_replica(observed(trace, "ready.answered"), number)
+    """A replica's last answer and how it falls short, after `what`, which says what is missing."""
     watched = of_replica(observed(trace, "port.watched"), number)
     asked = _question(trace)
-    if not answers and not any(e.data.get("probes") for e in watched):
+    last = _last_answer(trace, number)
+    if last is None and not any(e.data.get("probes") for e in watched):
         return saw_nothing(f"{what}, and nobody looked at its port")
-    if not answers:
+    if last is None:
         return not_seen(trace, f"{what}: {asked} was never answered")
-    last = answers[-1].data
-    status = last.get("status_code")
+    status = last.data.get("status_code")
     if status is None:
-        says = f"{what}: {asked} failed with {last.get('error')}"
-        return not_seen(trace, says, answers[-1:])
+        failed = f"failed with {last.data['error']}" if "error" in last.data else "was shut"
+        return not_seen(trace, f"{what}: {asked} {failed}", [last])
     if refused(trace, number):
-        why = f"{what}, as far as is known: {asked} answered {status}"
-        return saw_nothing(why, answers[-1:])
-    answer = last.get("answer")
-    state = answer.get("status") if isinstance(answer, dict) else None
-    state = f" ({state})" if state else ""
-    return not_seen(trace, f"{what}: {asked} answered {status}{state}", answers[-1:])
+        return saw_nothing(f"{what}, as far as is known: {asked} answered {status}", [last])
+    answer = last.data.get("answer")
+    answer = answer if isinstance(answer, dict) else {}
+    state = f" ({answer['status']})" if answer.get("status") else ""
+    where = "" if last.life in trace.lives(number)[-1:] else f" in attempt {last.attempt}"
+    says = f"{what}: {asked} answered {status}{state}{where}{_shortfall(trace, answer)}"
+    return not_seen(trace, says, [last])
 
 
 def _question(trace: Trace) -> str:
     """What the harness asked to know whether the app is ready."""
-    path = ((trace.scenario.get("app") or {}).get("ready") or {}).get("path")
+    path = _ready_rule(trace).get("path")
     return f"GET {path}" if path else "its port"
+
+
+def _ready_rule(trace: Trace) -> Mapping[str, Any]:
+    """When the scenario's app counts as ready."""
+    return (trace.scenario.get("app") or {}).get("ready") or {}
+
+
+def _last_answer(trace: Trace, number: int) -> Event | None:
+    """The last answer of a replica; where it never gave one, why not.
+
+    An app that is being stopped fails to answer, which says nothing about what it did before.
+    """
+    asked = of_replica(observed(trace, "ready.answered"), number)
+    answered = [e for e in asked if e.data.get("status_code") is not None]
+    return next(iter((answered or asked)[-1:]), None)
+
+
+def _shortfall(trace: Trace, answer: Mapping[str, object]) -> str:
+    """What the ready rule asks for and the answer has not, or has otherwise."""
+    words = []
+    for path, wanted in _leaves(_ready_rule(trace).get("json") or {}):
+        if path in answer and answer[path] != wanted:
+            words.append(f"{path} {json.dumps(answer[path])} where {json.dumps(wanted)} is needed")
+        elif path not in answer and len(answer) < MAX_LEAVES:
+            words.append(f"no {path} where {json.dumps(wanted)} is needed")
+    return f", with {' and '.join(words[:MAX_SHORTFALLS])}" if words else ""
+
+
+def _leaves(wanted: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
+    """The scalar leaves of a rule, named and cut as those of an answer are."""
+    for name, each in wanted.items():
+        path = f"{prefix}{name[:MAX_CHARS]}"
+        if isinstance(each, dict):
+            yield from _leaves(each, f"{path}.")
+        elif not isinstance(each, list):
+            yield path, each[:MAX_CHARS] if isinstance(each, str) else each
 
 
 def refused(trace: Trace, number: int) -> bool:
     """Whether a replica's last answer says that the path is unknown or forbidden."""
-    answers = of_replica(observed(trace, "ready.answered"), number)
-    return bool(answers) and answers[-1].data.get("status_code") in HTTP_REFUSALS
+    last = _last_answer(trace, number)
+    return last is not None and last.data.get("status_code") in HTTP_REFUSALS

@@ -16,10 +16,10 @@ from crashloop.report.history import (
     LOCAL,
     Ending,
     History,
-    JourneySpan,
     ServerError,
 )
 from crashloop.report.instants import Instants
+from crashloop.report.journeys import journeys_of
 from crashloop.report.lives import PHASE_ENDS, lives_of
 from crashloop.report.words import count_of
 
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 MAX_DEPENDENCIES = 8
 MAX_REPLICAS = 1000
-MAX_STEPS = 50
 MAX_ERRORS = 6
 MAX_OUTPUT = 12
 _MAX_NS = 2**63
@@ -51,6 +50,7 @@ KINDS = frozenset(
         "fault.injected",
         "fault.healed",
         "journey.step",
+        "journey.waiting",
         "journey.failed",
         "restart.gave_up",
         "harness.failed",
@@ -124,7 +124,7 @@ def history_so_far(
         lives=lives,
         faults=(),
         server_errors=found.server_errors(),
-        journeys=found.journeys(),
+        journeys=journeys_of(kept),
         ending=found.ending(),
     )
     faults = faults_of(kept, planned, witnesses=in_order, instants=instants, history=history)
@@ -192,27 +192,6 @@ class _Events:
         """What is pulled or built, if that is the latest thing that happened."""
         missing = self.of("image.missing")
         return missing[-1].data.get("what", "") if missing else ""
-
-    def journeys(self) -> tuple[JourneySpan, ...]:
-        """How far each replica's journey came, in order of the replicas."""
-        steps: dict[int, dict[int, str]] = {}
-        totals: dict[int, int] = {}
-        failed: dict[int, str] = {}
-        for event in self.of("journey.step"):
-            replica, number_ = event.replica or 1, count_of(event.data.get("step"))
-            steps.setdefault(replica, {}).setdefault(number_, clean(event.data.get("says", "?")))
-            totals[replica] = max(totals.get(replica, 0), count_of(event.data.get("of")))
-        for event in self.of("journey.failed"):
-            failed.setdefault(event.replica or 1, clean(event.data.get("why", "?")))
-        return tuple(
-            JourneySpan(
-                replica=replica,
-                steps=tuple(says for _, says in sorted(steps.get(replica, {}).items())[:MAX_STEPS]),
-                total=totals.get(replica, 0),
-                failed=failed.get(replica, ""),
-            )
-            for replica in sorted(steps.keys() | failed.keys())
-        )
 
     def server_errors(self) -> tuple[ServerError, ...]:
         """The most frequent errors that servers logged."""

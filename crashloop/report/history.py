@@ -119,12 +119,16 @@ class FaultSpan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JourneySpan:
-    """How far the journey of one replica came: `steps` in words, of `total`."""
+    """How far the journey of one replica came: `steps` in words, of `total`.
+
+    `waiting` says why the next step did not pass, if it did not.
+    """
 
     replica: int
     steps: tuple[str, ...] = ()
     total: int = 0
     failed: str = ""
+    waiting: str = ""
 
     @property
     def passed(self) -> bool:

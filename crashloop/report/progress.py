@@ -128,6 +128,11 @@ def _step(event: Event, _: float, where: str) -> str:
     return f"journey{where}, step {step} of {of}: {clean(event.data.get('says', '?'))}"
 
 
+def _waiting(event: Event, _: float, where: str) -> str:
+    step, of = count_of(event.data.get("step")), count_of(event.data.get("of"))
+    return f"journey{where}, step {step} of {of} not yet: {clean(event.data.get('why', '?'))}"
+
+
 def _gave_up(event: Event, _: float, where: str) -> str:
     which = where.replace(" in", "", 1)
     return f"the platform gave up{which}: {clean(event.data.get('reason', '?'))}"
@@ -139,7 +144,7 @@ def _lab_ready(event: Event, _: float, _who: str) -> str:
     return f"{listed([*names, 'the fault proxy'])} {'are' if names else 'is'} up"
 
 
-_OF_A_REPLICA = frozenset({"journey.step", "journey.failed", "restart.gave_up"})
+_OF_A_REPLICA = frozenset({"journey.step", "journey.waiting", "journey.failed", "restart.gave_up"})
 _SAYINGS: dict[str, Callable[[Event, float, str], str | None]] = {
     "image.missing": lambda e, *_: f"{clean(e.data.get('what', '?'))}; needed once",
     "lab.ready": _lab_ready,
@@ -153,6 +158,7 @@ _SAYINGS: dict[str, Callable[[Event, float, str], str | None]] = {
     "process.exited": _exited,
     "ready.answered": _answered,
     "journey.step": _step,
+    "journey.waiting": _waiting,
     "journey.failed": lambda e, _, where: f"journey failed{where}: {clean(e.data.get('why', '?'))}",
     "restart.gave_up": _gave_up,
     "harness.failed": lambda e, *_: f"the harness broke: {clean(e.data.get('message', '?'), 1000)}",

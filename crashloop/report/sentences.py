@@ -179,7 +179,7 @@ def _journeys(history: History) -> Iterator[str]:
     """Who passed the journey, step by step, and where it ended for the others."""
     alike: dict[tuple[object, ...], list[JourneySpan]] = {}
     for journey in history.journeys:
-        key = (journey.passed, journey.steps, journey.failed)
+        key = (journey.passed, journey.steps, journey.failed, journey.waiting)
         alike.setdefault(key, []).append(journey)
     for same in list(alike.values())[:MAX_GROUPS]:
         one = same[0]
@@ -194,7 +194,9 @@ def _journeys(history: History) -> Iterator[str]:
             before = f" after {done}" if one.steps else ""
             yield f"The journey failed{where}{before}: {one.failed}."
         else:
-            yield f"The journey passed {done}{where}{'' if history.has_ended else AS_FAR}{steps}."
+            why = f"; step {len(one.steps) + 1} did not pass: {one.waiting}" if one.waiting else ""
+            so_far = "" if history.has_ended else AS_FAR
+            yield f"The journey passed {done}{where}{so_far}{steps}{why}."
 
 
 def _ending(history: History) -> Iterator[str]:

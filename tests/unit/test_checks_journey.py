@@ -40,6 +40,12 @@ OF_THE_APP = inserted(
     without_steps(CONTROL, 3), one(CONTROL, "startup.completed"), "app", "journey.step",
     attempt=1, **{**one(CONTROL, "journey.step").data, "step": 3},
 )  # fmt: skip
+REFUSED = without(CONTROL, "journey.step")
+for why, answered in (("answered 500", True), ("answered 403", True), ("ConnectError", False)):
+    REFUSED = inserted(
+        REFUSED, REFUSED.events[-2], "harness", "journey.waiting", attempt=1, step=1, of=3,
+        why=f"WebSocket /ws/chat: {why}", answered=answered,
+    )  # fmt: skip
 NOT_FOUND: dict[str, Any] = {"ready": False, "status_code": 404, "answer": {}}
 
 CASES = [
@@ -74,6 +80,10 @@ CASES = [
                 "step 2 of 3 of the journey never passed",
             ),
             "no step": (without(CONTROL, "journey.step"), "no step of the journey passed"),
+            "a step that the app refused until it was stopped": (
+                REFUSED,
+                "step 1 of 3 of the journey never passed: WebSocket /ws/chat: answered 403",
+            ),
             "a failure in the user's words": (
                 FAILED,
                 "the journey failed: step 3, the query of postgres: gave 0, not 1",

@@ -21,6 +21,13 @@ FIRST_OF_APP = inserted(
 )  # fmt: skip
 
 
+_STARTING = changed(CONTROL, "ready.answered", **NOT_READY)
+STOPPED = inserted(
+    _STARTING, one(_STARTING, "ready.answered"), "harness", "ready.answered", attempt=1,
+    ready=False, status_code=None, error="ConnectError",
+)  # fmt: skip
+
+
 def ended_before_the_loop() -> Trace:
     """Replicas 1 and 4 end just before replica 2 dies for the first time."""
     trace = SLOTS
@@ -156,6 +163,20 @@ CASES = [
             "answered 200 and not as the app does when it is ready": (
                 changed(CONTROL, "ready.answered", ready=False, answer={"status": "degraded"}),
                 "GET /health/ready answered 200 (degraded)",
+            ),
+            "answered 200 without what the ready rule asks for": (
+                changed(
+                    CONTROL, "ready.answered", ready=False, answer={"phases.cache": "complete"}
+                ),
+                'answered 200, with no phases.database where "complete" is needed',
+            ),
+            "answered 200 with something else": (
+                changed(CONTROL, "ready.answered", ready=False, answer={"phases.database": 1}),
+                'answered 200, with phases.database 1 where "complete" is needed',
+            ),
+            "answered 503, and failed to answer as it was stopped": (
+                STOPPED,
+                "GET /health/ready answered 503 (starting)",
             ),
             "one replica answered 503": (
                 changed(HEALTHY_THREE, "ready.answered", replica=2, **NOT_READY),

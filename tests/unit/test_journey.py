@@ -176,6 +176,54 @@ async def test_a_degraded_app_is_used_before_it_is_ready_and_each_step_is_taken_
     assert user.finished.is_set()
 
 
+async def test_why_a_step_does_not_pass_is_recorded_once_for_each_reason(events: Recorder) -> None:
+    app = App().answers("/ready", DEGRADED)
+    for status in (403, 403, 403, 500):
+        app.answers("/ws", status=status)
+    user = visitor(app_entry(*STEPS, json=IS_READY), events)
+    async with app.serve() as life:
+        events.subscribe(lambda e: life.ended.set() if "500" in e.data.get("why", "") else None)
+        await user.visit(life)
+
+    waiting = of(events, "journey.waiting")
+    step = {"step": 1, "of": 3, "answered": True}
+    assert [event.data for event in waiting] == [
+        {**step, "why": "WebSocket /ws: answered 403"},
+        {**step, "why": "WebSocket /ws: answered 500"},
+    ]
+    assert {event.life for event in waiting} == {Life(1, 1)}
+
+
+async def test_a_step_that_gets_no_answer_is_told_apart_from_one_with_a_wrong_one(
+    events: Recorder,
+) -> None:
+    too_long = json.dumps("x" * answers.MAX_ANSWER_BYTES).encode()
+    app = App(chat=too_long).answers("/ready", DEGRADED)
+    user = visitor(app_entry(*STEPS, json=IS_READY), events)
+    async with app.serve() as life:
+        events.subscribe(lambda e: life.ended.set() if e.kind == "journey.waiting" else None)
+        await user.visit(life)
+
+    (waiting,) = of(events, "journey.waiting")
+    assert waiting.data["answered"] is False
+
+
+async def test_the_reasons_of_a_journey_are_bounded(
+    events: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journey, "MAX_WAITINGS", 3)
+    app = App()
+    for status in (500, 501, 502, 503, 504):
+        app.answers("/ready", DEGRADED).answers("/ws", status=status)
+    app.answers("/ready", b'{"last": 1}')
+    user = visitor(app_entry(*STEPS, json=IS_READY), events)
+    async with app.serve() as life:
+        events.subscribe(lambda e: life.ended.set() if "last" in e.data.get("answer", {}) else None)
+        await user.visit(life)
+
+    assert len(of(events, "journey.waiting")) == 3
+
+
 async def test_a_journey_goes_on_in_the_next_life(events: Recorder) -> None:
     user = visitor(app_entry(*STEPS[:2]), events)
     first = App(chat=json.dumps({"key": KEY}).encode())

@@ -309,10 +309,17 @@ def test_a_journey_that_failed_or_came_to_a_halt_says_where() -> None:
     run.journey(Life(3, 1), 20, passed=1)
     run.add(40, "harness", "journey.failed", life=Life(3, 1), why="answered 500, not 200")
 
+    for at_s, why, answered in ((41, "answered 403", True), (50, "ConnectError", False)):
+        run.add(
+            at_s, "harness", "journey.waiting", life=Life(2, 1), step=2, of=2,
+            why=f"GET /items: {why}", answered=answered,
+        )  # fmt: skip
+
     text = happened(run.end(60))
 
     assert "The journey passed in replica 1:" in text
-    assert "The journey passed 1 of 2 steps in replica 2: WebSocket /ws answered." in text
+    assert "The journey passed 1 of 2 steps in replica 2: WebSocket /ws answered; step 2 " in text
+    assert "step 2 did not pass: GET /items: answered 403." in text
     assert "The journey failed in replica 3 after 1 of 2 steps: answered 500, not 200." in text
 
 
