@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from crashloop.clock import DEFAULT_SCALE, TimeScale
+from crashloop.durations import plain
 from crashloop.engines.catalogue import LOCAL
 from crashloop.engines.local import LocalEngine
 from crashloop.incidents import INCIDENTS
@@ -67,7 +68,7 @@ def rerun_command(scenario: Scenario, options: RunOptions, *, verb: str = "repro
     elif options.scale.is_real_time:
         words.append("--real-time")
     else:
-        words += ["--time-scale", f"{options.scale.factor:g}"]
+        words += ["--time-scale", plain(options.scale.factor)]
     words += ["--seed", str(options.seed)]
     if options.engine.name != LOCAL:
         words += ["--engine", options.engine.name]
@@ -78,6 +79,6 @@ def rerun_command(scenario: Scenario, options: RunOptions, *, verb: str = "repro
     parameters = known.parameters if known else {}
     for name, value in scenario.params.items():
         if name not in parameters or value != parameters[name].default:
-            shown = f"{value:g}" if isinstance(value, float) else value
-            words += ["--param", f"{name}={shown}"]
+            shown = plain(value) if isinstance(value, float) else value
+            words += ["-p", f"{name}={shown}"]
     return shlex.join(words)

@@ -13,7 +13,7 @@ from crashloop.report.events import told_life
 from crashloop.report.fates import death
 from crashloop.report.glyphs import UNICODE, Glyphs
 from crashloop.report.history import LOCAL
-from crashloop.report.lines import BLANK, Line, Span, Tone, line, paragraph
+from crashloop.report.lines import BLANK, Line, Span, Tone, command_lines, line, paragraph
 from crashloop.report.sentences import clock_note, sentences
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def summary(
     width: int = 100,
     glyphs: Glyphs = UNICODE,
 ) -> list[Line]:
-    """Everything below the timeline; no line is wider than `width`, but paths and commands."""
+    """Everything below the timeline; no line is wider than `width`, but long paths."""
     lines: list[Line] = [line(Span("What happened", Tone.HEAD))]
     for sentence in sentences(history):
         lines += paragraph(sentence, width=width, indent=f"  {glyphs.dot} ", hanging="    ")
@@ -191,4 +191,4 @@ def _where(where: Where, *, width: int) -> Iterator[Line]:
             tone=Tone.DIM,
         )
     if where.command:
-        yield line(Span("Again     ", Tone.HEAD), clean(where.command, 2000))
+        yield from command_lines("Again     ", where.command, width=width)

@@ -41,9 +41,7 @@ def test_the_outage_happens_to_an_app_that_runs_from_an_environment_of_its_own(
     header, events = json.loads(first), [json.loads(line) for line in lines]
     assert header["scenario"]["app"]["name"] == "shop"
     assert "uvicorn" not in header["versions"], "the app runs with one of its own"
-    assert header["command"] == (
-        "crashloop reproduce issue-1278 --app shop --seed 7 --param limit_s=10"
-    )
+    assert header["command"] == ("crashloop reproduce issue-1278 --app shop --seed 7 -p limit_s=10")
     exits = [event["data"] for event in events if event["kind"] == "process.exited"]
     assert [exit_["exit_code"] for exit_ in exits[:3]] == [3, 3, 3]
     kept = [path.read_text() for path in (below / "kept").iterdir()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -246,6 +247,26 @@ def test_no_line_is_wider_than_asked_for_but_paths_and_commands(width: int) -> N
     lines = summary_text(trace, judge(trace), where=where, width=width).split("\n")
 
     assert [one for one in lines if len(one) > width] == [f"Again     {where.command}"]
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_a_long_command_is_broken_before_an_option_so_that_a_shell_still_reads_it(
+    width: int,
+) -> None:
+    trace = reproduction()
+    command = (
+        "crashloop reproduce issue-1278 --app shop --time-scale 600 --seed 4294967295 "
+        "-p fault=black_hole -p limit_s=25 -p 'note=a -b c d e f'"
+    )
+    where = Where(folder="/evidence", command=command)
+
+    text = summary_text(trace, judge(trace), where=where, width=width)
+
+    lines = text.split("Again ")[1].splitlines()
+    assert len(lines) > 1
+    assert all(len(one) <= width for one in lines[1:])
+    assert all(one.split()[0].startswith("-") for one in lines[1:])
+    assert shlex.split("\n".join(lines).replace("\\\n", " ")) == shlex.split(command)
 
 
 def test_the_title_leaves_out_the_paths_where_there_is_no_room() -> None:
