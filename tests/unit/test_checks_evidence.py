@@ -215,7 +215,7 @@ CASES = [
                     attempt=1,
                     error=REFUSAL,
                 ),
-                "1 attempt was refused at the address of the proxy of postgres, by the app's own word",
+                "1 attempt was refused at the address of the proxy of postgres, by",
             ),
             "a worker's connection is the attempt's": (
                 changed(REPRODUCTION, "link.opened", attempt=2, client_pid=7),
