@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crashloop.checks.lives import observed
+from crashloop.checks.lives import deaths, observed
 from crashloop.checks.result import Result, saw_nothing
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def how_ended(event: Event) -> str:
 def kills_of(trace: Trace, died: Event, by: str | None = None) -> list[Event]:
     """The platform's kills of a life (those `by` one probe) until it ended."""
     found = observed(trace, "process.killed", life=died.life)
-    return [e for e in found if by in {None, e.data.get("by")} and e.mono_ns <= died.mono_ns]
+    return [e for e in found if by in (None, e.data.get("by")) and e.mono_ns <= died.mono_ns]
 
 
 def killing_signal(trace: Trace, died: Event) -> str | None:
@@ -54,8 +54,9 @@ def killing_signal(trace: Trace, died: Event) -> str | None:
     that signal only where Docker says it, which has no other word for it.
     """
     name = _KILLS.get(code_of(died) or 0)
-    engine = (trace.header.get("engine") or {}).get("name")
-    is_word_of_docker = died.source == "platform" or engine == "docker"
+    engine = trace.header.get("engine")
+    is_docker = isinstance(engine, dict) and engine.get("name") == "docker"
+    is_word_of_docker = died.source == "platform" or is_docker
     has_own_code = died.data.get("exit_code") is not None and not is_word_of_docker
     return None if has_own_code and name == "SIGKILL" else name
 
@@ -66,7 +67,7 @@ def killed_by_another(trace: Trace, died: Event) -> Result | None:
     Such a signal comes from the kernel out of memory, or from a person. So may 137 or 143 of a
     life that the platform had not killed: a shell ends with it if the signal ended its command.
     """
-    sent = {e.data.get("signal") for e in kills_of(trace, died)}
+    sent = [e.data.get("signal") for e in kills_of(trace, died)]
     signal = killing_signal(trace, died) or (None if sent else _KILLS.get(code_of(died) or 0))
     if signal is None or signal in sent:
         return None
@@ -74,3 +75,9 @@ def killed_by_another(trace: Trace, died: Event) -> Result | None:
         f"{trace.name(died.life)} was killed by somebody else than the platform: {how_ended(died)}",
         [died],
     )
+
+
+def somebody_elses_kill(trace: Trace) -> str:
+    """Which life somebody else than the platform killed first, in words; "" if none."""
+    found = (killed_by_another(trace, died) for died in deaths(trace))
+    return next((each.says for each in found if each), "")

@@ -73,7 +73,7 @@ def _not_killed(trace: Trace, died: Event, probe: str, failures: int) -> Result 
     if gave_up:
         phase = gave_up[0].data.get("phase")
         return refuted(f"{name} had failed in phase {phase} before it was killed", gave_up)
-    if killing_signal(trace, died) not in {e.data.get("signal") for e in kills}:
+    if killing_signal(trace, died) not in [e.data.get("signal") for e in kills]:
         says = f"{name} was killed for its {probe_name(probe)}, yet ended with {how_ended(died)}"
         return refuted(says, [*kills, died])
     return None

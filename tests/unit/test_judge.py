@@ -9,6 +9,7 @@ import pytest
 from crashloop_edits import (
     changed,
     cut,
+    ended,
     inserted,
     one,
     tampered,
@@ -101,6 +102,15 @@ def test_what_is_refuted_comes_before_what_saw_nothing() -> None:
     judgement = judge(trace)
     assert judgement.verdict is Verdict.NOT_REPRODUCED
     assert judgement.reason.endswith("(journey_passed)")
+
+
+@pytest.mark.parametrize("signature", [None, HEALTHY])
+def test_a_run_in_which_somebody_else_killed_the_app_refutes_nothing(
+    signature: Signature | None,
+) -> None:
+    judgement = judge(ended(reproduction(deaths=2), 2, "SIGKILL"), signature)
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert judgement.reason.startswith("attempt 2 was killed by somebody else than the platform")
 
 
 def test_a_harness_that_broke_says_nothing_about_the_incident() -> None:
