@@ -96,16 +96,19 @@ def _named(number: int, result: Result) -> Result:
 def _combined(found: dict[int, Result]) -> Result:
     """Results with the same outcome as one; replicas that differ in amounts only are one group."""
     results = list(found.values())
+    said = {
+        number: each.says.replace(f" of replica {number}", "") for number, each in found.items()
+    }
     groups: dict[str, list[int]] = {}
-    for number, result in found.items():
-        groups.setdefault(_AMOUNT.sub("#", result.says), []).append(number)
+    for number, text in said.items():
+        groups.setdefault(_AMOUNT.sub("#", text), []).append(number)
     parts = []
     for same in groups.values():
         if len(same) == 1:
             parts.append(_named(same[0], found[same[0]]).says)
             continue
         where = numbers("replica", same) if len(groups) > 1 else f"each of {len(found)} replicas"
-        parts.append(f"in {where}, {_merged([found[number].says for number in same])}")
+        parts.append(f"in {where}, {_merged([said[number] for number in same])}")
     evidence = tuple(seq for result in results for seq in result.evidence)
     says = "; ".join(parts)
     return Result(holds=results[0].holds, says=says, evidence=evidence[:MAX_EVIDENCE])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -26,9 +27,9 @@ def sentences(history: History) -> Iterator[str]:
     said = [(spans[0].start_s, _fault(spans)) for spans in faults]
     said += [*fates(history), *_old_revision(history), *_probes(history)]
     said += [heal for spans in faults for heal in _heals(history, spans)]
+    said += _serving(history)
     yield from (text for _, text in sorted(said, key=lambda one: one[0]))
     yield from _server_errors(history)
-    yield from _serving(history)
     yield from _journeys(history)
     yield from _ending(history)
 
@@ -134,7 +135,8 @@ def _server_errors(history: History) -> Iterator[str]:
             yield f"{sentence(sqlstate_words(history.target(target), said))}."
 
 
-def _serving(history: History) -> Iterator[str]:
+def _serving(history: History) -> Iterator[tuple[float, str]]:
+    """Who served and who was ready, and since when."""
     ready: list[LifeSpan] = []
     never: list[int] = []
     early: list[LifeSpan] = []
@@ -149,15 +151,17 @@ def _serving(history: History) -> Iterator[str]:
         else:
             ready.append(first)
     for life in early[:MAX_GROUPS]:
-        when = _span(history, life.serves_s or 0.0)
-        yield f"{sentence(history.name(life))} served from {when} on, before it was fully ready."
+        serves_s = life.serves_s or 0.0
+        who, when = sentence(history.name(life)), _span(history, serves_s)
+        yield serves_s, f"{who} served from {when} on, before it was fully ready."
     yield from _ready(history, ready)
     if never:
         which = f" of {numbers('replica', never)}" if history.several else ""
-        yield f"No attempt{which} became ready{'' if history.has_ended else AS_FAR}."
+        so_far = "" if history.has_ended else AS_FAR
+        yield math.inf, f"No attempt{which} became ready{so_far}."
 
 
-def _ready(history: History, ready: list[LifeSpan]) -> Iterator[str]:
+def _ready(history: History, ready: list[LifeSpan]) -> Iterator[tuple[float, str]]:
     """When the replicas became ready, and how long after the last heal before it."""
     if not ready:
         return
@@ -172,7 +176,7 @@ def _ready(history: History, ready: list[LifeSpan]) -> Iterator[str]:
     later = f", {_span(history, min(after))} after the heal" if after else ""
     if len(ready) > 1 and later:
         later = f", the last{later.removeprefix(',')}"
-    yield f"{sentence(who)} {was} ready {when}{later}."
+    yield max(times), f"{sentence(who)} {was} ready {when}{later}."
 
 
 def _journeys(history: History) -> Iterator[str]:

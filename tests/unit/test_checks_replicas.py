@@ -44,6 +44,18 @@ def test_replicas_that_differ_in_amounts_only_share_a_sentence(
     assert said(*texts) == says
 
 
+def test_a_replica_that_is_named_by_the_sentence_about_it_is_not_named_twice() -> None:
+    each = "it never failed; in attempt 1 of replica {} it completed after 1.{} s"
+
+    assert said(*(each.format(number, number) for number in (1, 2, 3))) == (
+        "in each of 3 replicas, it never failed; in attempt 1 it completed after 1.1 to 1.3 s"
+    )
+    assert said(each.format(1, 1), "died", "died") == (
+        "it never failed; in attempt 1 of replica 1 it completed after 1.1 s; in replicas 2 and 3, "
+        "died"
+    )
+
+
 def test_codes_and_names_are_no_amounts() -> None:
     assert said("it failed with X [53300]", "it failed with X [57P03]", "died with exit 3") == (
         "in replica 1, it failed with X [53300]; in replica 2, it failed with X [57P03]; "

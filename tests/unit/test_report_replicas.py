@@ -160,6 +160,20 @@ def test_things_are_told_in_order_of_time() -> None:
     assert [one for _, one in sorted((text.index(one), one) for one in told)] == told
 
 
+def test_an_app_that_serves_before_the_heal_is_told_before_it() -> None:
+    run, life = Told().ready(), Life(1, 1)
+    run.fault("down", "hold", "postgres", HOLD, to_s=60)
+    run.start(life, 0)
+    run.phase(life, "database", 5, 25, error=TIME_OUT)
+    run.add(30, "harness", "ready.answered", life=life, ready=False, status_code=200)
+    run.add(65, "harness", "ready.answered", life=life, ready=True, status_code=200)
+
+    text = happened(run.end(80))
+
+    told = ["Attempt 1 served from 30 s", "Fault down was healed", "Attempt 1 was ready at 65 s"]
+    assert [one for _, one in sorted((text.index(one), one) for one in told)] == told
+
+
 def test_replicas_that_needed_more_attempts_than_others_are_told_together_too() -> None:
     run = Told(replicas=3).ready()
     for replica, deaths in ((1, 2), (2, 4), (3, 3)):
