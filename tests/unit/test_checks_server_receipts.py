@@ -243,6 +243,18 @@ CASES = [
                 counted_last({TARGET: 0}),
                 "no server receipt",
             ),
+            "an old revision that holds sessions in another server, to which all came": (
+                sealed(
+                    changed(SLOTS, "revision.overlapping", sessions={"redis": 36}),
+                    [
+                        replace(e, target="redis") if e.kind.startswith("link.") else e
+                        for e in changed(
+                            SLOTS, "revision.overlapping", sessions={"redis": 36}
+                        ).events
+                    ],
+                ),
+                "failed in phase database without any receipt",
+            ),
             "another server is stopped": (stopped(where="redis"), "no process receipt"),
             "a stop that the app logs": (
                 sealed(
