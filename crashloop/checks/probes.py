@@ -29,7 +29,9 @@ def killed_by_probe(trace: Trace, *, probe: str, times: int, replicas: Replicas 
     exits = deaths(trace)
     if not exits:
         return not_seen(trace, "no attempt died on its own")
-    if not any(_of_probe(trace, "probe.result", died, probe) for died in exits):
+    results = [e for died in exits for e in _of_probe(trace, "probe.result", died, probe)]
+    kills = [e for died in exits for e in kills_of(trace, died, f"{probe} probe")]
+    if not results and not kills:
         says = f"the {probe_name(probe)} was never executed in an attempt that died"
         return saw_nothing(says, exits)
     for died in exits:

@@ -113,6 +113,10 @@ CASES = [
                 moved(KILLED, "probe.result", 1.0, attempt=1),
                 "which had failed 0 of the last 30",
             ),
+            "a kill for a probe that was never executed": (
+                without(KILLED, "probe.result", "probe.failed"),
+                "attempt 1 was killed for its start-up probe, which is not recorded to have failed",
+            ),
             "a kill without a failed probe": (
                 without(KILLED, "probe.failed", attempt=1),
                 "which is not recorded to have failed",
