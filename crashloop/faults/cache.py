@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from crashloop.faults.ports import Ports
 
+SAID = "LOADING Redis is loading the dataset in memory"
+"""How Redis refuses every command while it loads."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loading(Fault):
@@ -21,7 +24,9 @@ class Loading(Fault):
 
     kind = "loading"
     acts_on = frozenset({"redis"})
-    receipt = Receipt(grade=Grade.SERVER, kinds=("cache.loading",), whose="server")
+    receipt = Receipt(
+        grade=Grade.SERVER, kinds=("cache.loading",), whose="server", where={"said": SAID}
+    )
 
     @contextlib.asynccontextmanager
     async def active(self, ports: Ports, *, name: str, target: str) -> AsyncIterator[None]:

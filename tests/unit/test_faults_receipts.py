@@ -27,7 +27,8 @@ def test_the_servers_word_comes_before_the_injection_is_over_and_covers_who_conn
     built.opening()
     built.add(source, fault_kind(kind).receipt.kinds[0], target=target)  # of an earlier run of it
     begun_ns = built.now_ns + 1
-    said = built.add(source, fault_kind(kind).receipt.kinds[0], target=target)
+    receipt = fault_kind(kind).receipt
+    said = built.add(source, receipt.kinds[0], target=target, **receipt.where)
     built.add("harness", "fault.injected", target=target, fault="x", begun_ns=begun_ns)
     built.started(1)
     built.link("second", 1, target=target, address=REDIS)
