@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from crashloop_traces import REDIS, TraceBuilder
@@ -28,7 +29,8 @@ def test_the_servers_word_comes_before_the_injection_is_over_and_covers_who_conn
     built.add(source, fault_kind(kind).receipt.kinds[0], target=target)  # of an earlier run of it
     begun_ns = built.now_ns + 1
     receipt = fault_kind(kind).receipt
-    said = built.add(source, receipt.kinds[0], target=target, **receipt.where)
+    words: dict[str, Any] = dict(receipt.where)
+    said = built.add(source, receipt.kinds[0], target=target, **words)
     built.add("harness", "fault.injected", target=target, fault="x", begun_ns=begun_ns)
     built.started(1)
     built.link("second", 1, target=target, address=REDIS)
