@@ -64,8 +64,8 @@ def test_what_the_app_logs_is_shown_without_escapes(tmp_path: Path, harness_brok
     evil = "\x1b]0;owned\x07\x1b[2J\u202e"
     trace = changed(reproduction(), "phase.failed", error=[{"type": evil}])
     if harness_broke:
-        data = {"message": f"KeyError: {evil}", "hint": evil}
-        trace = inserted(trace, trace.events[-2], "harness", "harness.failed", **data)
+        broke, said = trace.events[-2], f"KeyError: {evil}"
+        trace = inserted(trace, broke, "harness", "harness.failed", message=said, hint=evil)
     assert any(evil in finding.says for finding in judge(trace).findings)
 
     shown = mismatch(trace, tmp_path, expected=REPRODUCED)
