@@ -48,7 +48,6 @@ class Supervisor:
         self._new = [
             self._loop(replica=number, start=start) for number in range(1, replicas.count + 1)
         ]
-        self._old: list[ReplicaLoop] = []
         first = replicas.count + 1
         self._old_attempts: dict[int, Iterator[int]] = {
             number: itertools.count(1) for number in range(first, first + replicas.overlap)
@@ -63,9 +62,9 @@ class Supervisor:
                 group.create_task(loop.run(after_s=index * self._replicas.stagger_s))
 
     async def stop(self) -> None:
-        """End what runs, the old revision included, and start nothing more."""
+        """End the new revision's lives, and start nothing more; the old one ends with its fault."""
         self._is_stopped = True
-        await _stop([*self._new, *self._old])
+        await _stop(self._new)
 
     @contextlib.asynccontextmanager
     async def old_revision(self, start: StartLife) -> AsyncIterator[list[LifeProcess]]:
@@ -80,7 +79,6 @@ class Supervisor:
             for number, attempts in self._old_attempts.items()
             if not self._is_stopped
         ]
-        self._old = loops
         async with asyncio.TaskGroup() as group:
             running = [group.create_task(loop.run()) for loop in loops]
             try:
