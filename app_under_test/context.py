@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from app_under_test.chat import Chat, Connections
     from app_under_test.database import Database
     from app_under_test.log import Log
+    from app_under_test.remedies import Around
     from app_under_test.remedies.degraded import DegradedStart
     from app_under_test.settings import Settings
     from app_under_test.state import State
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, kw_only=True)
 class Context:
-    """Filled phase by phase; a part is None until its phase builds it."""
+    """Filled phase by phase; a part is None until its phase builds it.
+
+    `around` has remedies by the name of the phase whose work they do, under the phase's limit.
+    """
 
     settings: Settings
     log: Log
@@ -28,6 +32,7 @@ class Context:
     chat: Chat | None = None
     connections: Connections | None = None
     degraded_start: DegradedStart | None = None
+    around: dict[str, Around] = field(default_factory=dict)
 
     @property
     def degraded(self) -> list[str]:

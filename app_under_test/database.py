@@ -39,6 +39,10 @@ _SCHEMA = (
 )
 
 
+_LOCK = text("SELECT pg_advisory_lock(:key)")
+_UNLOCK = text("SELECT pg_advisory_unlock(:key)")
+
+
 class Database:
     """The engine and its connections. Initially closed; `open` may be tried again if it fails."""
 
@@ -54,15 +58,15 @@ class Database:
     async def open(self) -> None:
         """Connect, create and check the tables, then open the configured connections at once.
 
+        With a migration lock, the tables are created under that session-level advisory lock.
+
         Raises the driver's error with its chain. The engine is disposed of on every failure,
         cancellation included, so that no connection is left behind.
         """
         assert self._engine is None, "open() of a database that is open"
         engine = _engine(self._settings)
         try:
-            async with engine.begin() as connection:
-                for statement in _SCHEMA:
-                    await connection.execute(text(statement))
+            await _create_tables(engine, self._settings.database_migration_lock)
             await _warm(engine, self._settings.database_warm_connections)
         except BaseException:
             await engine.dispose()
@@ -105,6 +109,23 @@ def _engine(settings: Settings) -> AsyncEngine:
             "connection_class": Connection,
         },
     )
+
+
+async def _create_tables(engine: AsyncEngine, lock: int) -> None:
+    """Create and check the tables in one transaction; `lock` is an advisory lock's key, 0: none.
+
+    A session that fails is closed by the caller, and the lock with it.
+    """
+    async with engine.connect() as connection:
+        if lock:
+            await connection.execute(_LOCK, {"key": lock})
+            await connection.commit()
+        for statement in _SCHEMA:
+            await connection.execute(text(statement))
+        await connection.commit()
+        if lock:
+            await connection.execute(_UNLOCK, {"key": lock})
+            await connection.commit()
 
 
 async def _warm(engine: AsyncEngine, connections: int) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from app_under_test import collector
 from app_under_test.chat import Chat, Connections
 from app_under_test.remedies.degraded import DegradedStart
+from app_under_test.remedies.retry import Retry
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Phase:
-    """One step. `run` does its work or raises; a phase that is not critical may fail."""
+    """One step. `run` does its work or raises; a phase that is not critical may fail.
+
+    The setting `cache_critical` makes phase cache critical, too.
+    """
 
     name: str
     run: Callable[[Context], Awaitable[None]]
@@ -32,12 +36,14 @@ class NotConfiguredError(Exception):
 
 
 async def init(context: Context) -> None:
-    """Check that the address of the database is known."""
+    """Check that the address of the database is known, and switch on the remedies asked for."""
     assert context.settings.database_address, "validated settings without a database address"
     if context.settings.remedy_degraded_start:
         context.degraded_start = DegradedStart(
             settings=context.settings, log=context.log, states=context.states
         )
+    if context.settings.remedy_retry_s:
+        context.around["database"] = Retry(settings=context.settings, log=context.log)
 
 
 async def dependencies(context: Context) -> None:

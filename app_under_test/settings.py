@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 PREFIX = "APP_"
 DEFAULT_PORT = 5432
+DEFAULT_CACHE_PORT = 6379
 
 
 class SettingsError(Exception):
@@ -68,7 +69,16 @@ class Settings(BaseSettings):
     pool_size: int = Field(20, ge=1, le=1000, description="audit: 20 per instance")
     max_overflow: int = Field(30, ge=0, le=1000, description="audit: 30 per instance")
     database_warm_connections: int = Field(
-        1, ge=1, le=20, description="connections opened at once in phase database"
+        1,
+        ge=1,
+        description="connections opened at once in phase database; at most the pool and its "
+        "overflow",
+    )
+    database_migration_lock: int = Field(
+        0,
+        ge=-(2**63),
+        lt=2**63,
+        description="key of the session-level advisory lock around creating the tables; 0: none",
     )
     database_pool_timeout_s: float = _timer(30.0, "wait for a free connection; SQLAlchemy's own")
     database_pool_recycle_s: float = _timer(1800.0, "age at which a connection is replaced")
@@ -80,6 +90,8 @@ class Settings(BaseSettings):
 
     cache_connect_timeout_s: float = _timer(5.0, "redis socket_connect_timeout")
     cache_socket_timeout_s: float = _timer(5.0, "redis socket_timeout")
+
+    cache_critical: bool = Field(default=False, description="whether phase cache must pass")
 
     websocket_idle_s: float = _timer(300.0, "a chat without a message is closed after this")
     websocket_limit: int = Field(1000, ge=1, description="open chats at once")
@@ -93,6 +105,13 @@ class Settings(BaseSettings):
     degraded_queue_size: int = Field(
         100, ge=1, le=100_000, description="messages kept while the database is away"
     )
+    remedy_retry_s: float = _timer(
+        0.0,
+        "how long phase database tries again after a transient error; 0: it does not",
+        zero_allowed=True,
+    )
+    retry_first_pause_s: float = _timer(0.5, "the longest first pause of a retry")
+    retry_longest_pause_s: float = _timer(10.0, "the longest pause of a retry")
     jitter_seed: int | None = Field(None, description="makes the jitter repeatable")
 
     @field_validator("database_url")
@@ -114,10 +133,11 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _warm_connections_fit_the_pool(self) -> Self:
-        if self.database_warm_connections > self.pool_size:
+        room = self.pool_size + self.max_overflow
+        if self.database_warm_connections > room:
             raise ValueError(
-                f"{PREFIX}DATABASE_WARM_CONNECTIONS must not exceed {PREFIX}POOL_SIZE "
-                f"({self.database_warm_connections} > {self.pool_size})"
+                f"{PREFIX}DATABASE_WARM_CONNECTIONS must not exceed {PREFIX}POOL_SIZE and "
+                f"{PREFIX}MAX_OVERFLOW ({self.database_warm_connections} > {room})"
             )
         return self
 
@@ -127,6 +147,11 @@ class Settings(BaseSettings):
         return limit
 
     @property
+    def also_critical(self) -> frozenset[str]:
+        """The phases that settings make critical."""
+        return frozenset({"cache"} if self.cache_critical else ())
+
+    @property
     def database_address(self) -> str:
         """Where the database is, without secrets: `unix:/folder/.s.PGSQL.5432` or `tcp:host:port`."""  # noqa: E501  two literal forms
         parts = _split(self.database_url)
@@ -134,6 +159,20 @@ class Settings(BaseSettings):
         host = query.get("host", [parts.hostname or "localhost"])[0]
         port = query.get("port", [str(parts.port or DEFAULT_PORT)])[0]
         return f"unix:{host}/.s.PGSQL.{port}" if host.startswith("/") else f"tcp:{host}:{port}"
+
+    @property
+    def cache_address(self) -> str | None:
+        """Where the cache is, as `unix:/path` or `tcp:host:port`; None if there is none."""
+        if self.cache_url is None:
+            return None
+        parts = _split(self.cache_url)
+        if parts.scheme == "unix":
+            return f"unix:{parts.path}"
+        return f"tcp:{parts.hostname or 'localhost'}:{parts.port or DEFAULT_CACHE_PORT}"
+
+    def address_of(self, phase: str) -> str | None:
+        """The address of the dependency that the phase opens; None if it opens none."""
+        return {"database": self.database_address, "cache": self.cache_address}.get(phase)
 
 
 def timers() -> Mapping[str, float]:

@@ -6,6 +6,7 @@ import asyncio
 import platform
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -120,19 +121,20 @@ async def shut_down(context: Context) -> None:
 
 async def _run(context: Context, phase: Phase) -> None:
     log, limit_s = context.log, context.settings.phase_limit_s(phase.name)
-    fields: dict[str, Any] = {"limit_s": limit_s, "critical": phase.critical}
-    if phase.name == "database":
-        fields["database_address"] = context.settings.database_address
+    critical = phase.critical or phase.name in context.settings.also_critical
+    fields: dict[str, Any] = {"limit_s": limit_s, "critical": critical}
+    if (address := context.settings.address_of(phase.name)) is not None:
+        fields["address"] = address
     log.emit("phase.started", f"Phase {phase.name} begins", phase=phase.name, **fields)
     began_ns = time.monotonic_ns()
     try:
         async with asyncio.timeout(limit_s):
-            await phase.run(context)
+            await _work(context, phase)
     except Exception as error:
         fields |= {"duration_s": _since_s(began_ns), "error": describe(error)}
         remedy = context.degraded_start
         covered = remedy is not None and remedy.covers(phase.name, error)
-        if phase.critical and not covered:
+        if critical and not covered:
             context.states[phase.name] = "failed"
             message = f"Phase {phase.name} failed: {summary(error)}"
             log.emit("phase.failed", message, severity="ERROR", phase=phase.name, **fields)
@@ -146,6 +148,11 @@ async def _run(context: Context, phase: Phase) -> None:
     duration_s = _since_s(began_ns)
     message = f"Phase {phase.name} is complete after {duration_s:.3f} s"
     log.emit("phase.completed", message, phase=phase.name, duration_s=duration_s, **fields)
+
+
+async def _work(context: Context, phase: Phase) -> None:
+    around = context.around.get(phase.name)
+    await (phase.run(context) if around is None else around(partial(phase.run, context)))
 
 
 def _log_failure(log: Log, error: DeterministicStartupError, began_ns: int) -> None:

@@ -12,6 +12,23 @@ from typing import Annotated
 import typer
 
 from crashloop import __version__
+from crashloop.commands.arguments import (
+    AppName,
+    Artifacts,
+    AsJson,
+    Config,
+    Debug,
+    EngineName,
+    IncidentName,
+    NoLive,
+    Params,
+    PostgresBin,
+    RealTime,
+    Scale,
+    Seed,
+    examples,
+    path,
+)
 from crashloop.commands.errors import exit_status
 from crashloop.engines.catalogue import LOCAL
 from crashloop.model import Role
@@ -23,71 +40,13 @@ app = typer.Typer(
     help=PURPOSE,
     epilog="Start here: [bold]crashloop reproduce issue-1278[/bold]\n\n"
     "Exit status: 0 reproduced or proven, 10 not reproduced, 11 inconclusive, "
-    "12 crashloop itself broke, 2 wrong usage, 130 interrupted.",
+    "12 crashloop itself broke, 2 wrong usage, 130 or 143 interrupted.",
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     no_args_is_help=True,
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-def _path(text: str) -> Path:
-    """A path that was typed; an empty one (an unset variable) would mean the current folder."""
-    if not text:
-        raise typer.BadParameter("a path cannot be empty")
-    return Path(text)
-
-
-IncidentName = Annotated[
-    str, typer.Argument(metavar="INCIDENT", help="An incident from `crashloop incidents`.")
-]
-Params = Annotated[
-    list[str] | None,
-    typer.Option("--param", "-p", metavar="NAME=VALUE", help="Set a parameter; can be repeated."),
-]
-Scale = Annotated[
-    float | None,
-    typer.Option("--time-scale", metavar="N", help="Run N times faster.  [dim]default: 20[/dim]"),
-]
-RealTime = Annotated[bool, typer.Option("--real-time", help="Run in real time: a time scale of 1.")]
-Seed = Annotated[
-    int | None,
-    typer.Option("--seed", metavar="N", min=0, max=2**32 - 1, help="Seed of every random draw."),
-]
-Artifacts = Annotated[
-    Path | None,
-    typer.Option(
-        "--artifacts",
-        metavar="DIR",
-        parser=_path,
-        help="Write the evidence here.  [dim]default: a new folder in ./crashloop-artifacts[/dim]",
-    ),
-]
-PostgresBin = Annotated[
-    Path | None,
-    typer.Option(
-        "--postgres-bin", metavar="DIR", parser=_path, help="Folder of Postgres programs."
-    ),
-]
-EngineName = Annotated[
-    str,
-    typer.Option(
-        "--engine",
-        metavar="NAME",
-        help="Run on this machine (local), or in containers that Docker restarts (docker).",
-    ),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
-NoLive = Annotated[
-    bool, typer.Option("--no-live", help="Print lines of progress instead of a live timeline.")
-]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
-
-
-def _examples(*commands: str) -> str:
-    """An epilog with one command a line; typer keeps what a blank line separates."""
-    return "\n\n".join(("Examples:", *(f"[bold]{command}[/bold]" for command in commands)))
 
 
 def _version(wanted: bool) -> None:
@@ -112,7 +71,7 @@ def _root(
     pass
 
 
-@app.command(epilog=_examples("crashloop incidents", "crashloop incidents issue-1278 --json"))
+@app.command(epilog=examples("crashloop incidents", "crashloop incidents issue-1278 --json"))
 def incidents(
     name: Annotated[
         str | None, typer.Argument(metavar="NAME", help="Describe this incident in full.")
@@ -128,10 +87,11 @@ def incidents(
 
 
 @app.command(
-    epilog=_examples(
+    epilog=examples(
         "crashloop reproduce issue-1278",
-        "crashloop reproduce issue-1278 -p limit_s=25 -p transport=tcp",
+        "crashloop reproduce issue-1278 -p replicas=3 -p platform=docker:on-failure:6",
         "crashloop reproduce issue-1278 --role remedy --seed 7",
+        "crashloop reproduce issue-1278 --app shop",
         "crashloop reproduce issue-1278 --engine docker",
         "crashloop reproduce issue-1278 --real-time --json > run.json",
     )
@@ -139,6 +99,8 @@ def incidents(
 def reproduce(
     incident: IncidentName,
     *,
+    app_name: AppName = None,
+    config: Config = None,
     param: Params = None,
     time_scale: Scale = None,
     real_time: RealTime = False,
@@ -158,10 +120,14 @@ def reproduce(
     from crashloop.commands.reproduce import reproduce as run  # noqa: PLC0415  likewise
     from crashloop.incidents import incident as named  # noqa: PLC0415  likewise
 
-    scenario = named(incident).scenario(role, **options.read_params(param or []))
+    chosen, under_test = named(incident), options.own_app(app_name, config)
+    scenario = chosen.scenario(role, under_test, **options.read_params(param or []))
+    ordinary = chosen.ordinary_scale(under_test)
     how = options.run_options(
         incident,
-        scale=options.read_scale(time_scale, real_time=real_time),
+        app=app_name or "",
+        config=config,
+        scale=options.read_scale(time_scale, real_time=real_time, ordinary=ordinary),
         seed=seed,
         artifacts=artifacts,
         postgres_bin=postgres_bin,
@@ -171,13 +137,13 @@ def reproduce(
 
 
 @app.command(
-    epilog=_examples(
-        "crashloop prove issue-1278", "crashloop prove issue-1278 -p limit_s=25 --json"
-    )
+    epilog=examples("crashloop prove issue-1278", "crashloop prove issue-1278 -p limit_s=25 --json")
 )
 def prove(
     incident: IncidentName,
     *,
+    app_name: AppName = None,
+    config: Config = None,
     param: Params = None,
     time_scale: Scale = None,
     real_time: RealTime = False,
@@ -195,24 +161,27 @@ def prove(
     from crashloop.incidents import incident as named  # noqa: PLC0415  likewise
 
     chosen, params = named(incident), options.read_params(param or [])
-    chosen.scenario(**params)
+    under_test = options.own_app(app_name, config)
+    ordinary = chosen.ordinary_scale(under_test)
     how = options.run_options(
         f"{incident}-proof",
-        scale=options.read_scale(time_scale, real_time=real_time),
+        app=app_name or "",
+        config=config,
+        scale=options.read_scale(time_scale, real_time=real_time, ordinary=ordinary),
         seed=seed,
         artifacts=artifacts,
         postgres_bin=postgres_bin,
         engine=engine,
     )
-    raise typer.Exit(run(chosen, params, how, as_json=as_json, no_live=no_live))
+    raise typer.Exit(run(chosen, under_test, params, how, as_json=as_json, no_live=no_live))
 
 
 @app.command(
-    epilog=_examples("crashloop judge trace.jsonl", "crashloop judge trace.jsonl --current --json")
+    epilog=examples("crashloop judge trace.jsonl", "crashloop judge trace.jsonl --current --json")
 )
 def judge(
     trace: Annotated[
-        Path, typer.Argument(metavar="TRACE", parser=_path, help="A trace.jsonl, or its folder.")
+        Path, typer.Argument(metavar="TRACE", parser=path, help="A trace.jsonl, or its folder.")
     ],
     *,
     current: Annotated[
@@ -228,7 +197,7 @@ def judge(
 
 
 @app.command(
-    epilog=_examples(
+    epilog=examples(
         "crashloop proxy",
         "crashloop proxy --api 127.0.0.1:0 --seed 7 --config toxiproxy.json",
         "crashloop proxy --until-stdin-closes --events events.jsonl",
@@ -244,7 +213,7 @@ def proxy(
     seed: Seed = None,
     config: Annotated[
         Path | None,
-        typer.Option("--config", metavar="FILE", parser=_path, help="Load proxies and toxics."),
+        typer.Option("--config", metavar="FILE", parser=path, help="Load proxies and toxics."),
     ] = None,
     events: Annotated[
         str | None,
@@ -264,7 +233,7 @@ def proxy(
     raise typer.Exit(command.proxy(typed))
 
 
-@app.command(epilog=_examples("crashloop sweep --dry-run", "crashloop sweep --images --json"))
+@app.command(epilog=examples("crashloop sweep --dry-run", "crashloop sweep --images --json"))
 def sweep(
     *,
     images: Annotated[

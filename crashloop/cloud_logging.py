@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 MODELLED = "crashloop/modelled"
 PROJECT = "crashloop-lab"
 SERVICE = "app-under-test"
-REVISION = f"{SERVICE}-00001-lab"
+OLD_REVISION = f"{SERVICE}-00001-lab"
+REVISION = f"{SERVICE}-00002-lab"
 APP_LOG = f"projects/{PROJECT}/logs/run.googleapis.com%2Fstdout"
 SYSTEM_LOG = f"projects/{PROJECT}/logs/run.googleapis.com%2Fvarlog%2Fsystem"
 
@@ -29,13 +30,18 @@ def log_entries(trace: Trace) -> list[dict[str, Any]]:
     found += [
         _exit_entry(e)
         for e in trace.of("process.exited")
-        if not e.data.get("requested") and e.data.get("exit_code") is not None
+        if e.source != "app" and not e.data.get("requested") and e.data.get("exit_code") is not None
     ]
+    started = trace.of("process.started")
+    old = {str(e.replica) for e in started if e.data.get("revision") == "old"}
+    for entry in found:
+        if entry["labels"].get("instanceId") in old:
+            entry["resource"]["labels"]["revision_name"] = OLD_REVISION
     return sorted(found, key=lambda entry: (entry["timestamp"], int(entry["insertId"])))
 
 
 def _app_entry(event: Event) -> dict[str, Any]:
-    labels = {"boot_id": str(event.data.get("boot_id", ""))}
+    labels = {"boot_id": str(event.data.get("boot_id", "")), **_instance(event)}
     payload = {**event.data, "event": event.kind}
     severity = str(payload.pop("severity", "DEFAULT"))
     return _entry(event, APP_LOG, severity, labels, {"jsonPayload": payload})
@@ -43,7 +49,13 @@ def _app_entry(event: Event) -> dict[str, Any]:
 
 def _exit_entry(event: Event) -> dict[str, Any]:
     text = f"Container called exit({event.data['exit_code']})."
-    return _entry(event, SYSTEM_LOG, "WARNING", {MODELLED: "true"}, {"textPayload": text})
+    labels = {MODELLED: "true", **_instance(event)}
+    return _entry(event, SYSTEM_LOG, "WARNING", labels, {"textPayload": text})
+
+
+def _instance(event: Event) -> dict[str, str]:
+    """The label that tells instances apart: here the replica's number."""
+    return {} if event.replica is None else {"instanceId": str(event.replica)}
 
 
 def _entry(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import platform
 import secrets
 import subprocess
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crashloop import __version__
+from crashloop.apps import without_secrets
 from crashloop.clock import rfc3339
 from crashloop.trace.event import SCHEMA
 
@@ -33,6 +35,7 @@ _GIT_BOUND_S = 2.0
 
 def make_header(scenario: Scenario, options: RunOptions, *, command: str) -> dict[str, Any]:
     """The header as an object; `crashloop.trace.writer` writes it as the first line."""
+    packages = () if scenario.app.venv else _PACKAGES  # it runs with others than ours
     return {
         "schema": SCHEMA,
         "run_id": secrets.token_hex(6),
@@ -44,18 +47,17 @@ def make_header(scenario: Scenario, options: RunOptions, *, command: str) -> dic
             "name": options.engine.name,
             "capabilities": list(options.engine.capabilities()),
         },
-        "server": f"uvicorn {_version('uvicorn')}",
         "versions": {
             "crashloop": __version__,
             "python": platform.python_version(),
             "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-            **{name: _version(name) for name in _PACKAGES},
+            **{name: _version(name) for name in packages},
         },
         "git_revision": _git_revision(),
         "package": str(Path(__file__).parent),
         "signature": scenario.signature.to_json(),
         "signature_sha256": scenario.signature.digest(),
-        "scenario": scenario.to_json(),
+        "scenario": replace(scenario, app=without_secrets(scenario.app)).to_json(),
     }
 
 

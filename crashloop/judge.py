@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crashloop.checks import CHECKS
-from crashloop.checks.result import Result
-from crashloop.checks.scale import ORDINARY_SCALE, unfair_scale
+from crashloop.checks.ends import somebody_elses_kill
+from crashloop.checks.result import UNREADABLE, Result
+from crashloop.checks.scale import ordinary_scale, unfair_scale
 from crashloop.errors import UsageError
 from crashloop.model import CheckSpec, Finding, Judgement, Signature, Verdict
 from crashloop.trace.event import ENDS
@@ -48,8 +49,9 @@ def judge(trace: Trace, signature: Signature | None = None) -> Judgement:
     """Judge `trace` by `signature`, by default by the one in its own header.
 
     HARNESS_ERROR: the harness broke. INCONCLUSIVE: some requirement is not met, a check saw
-    nothing, or the time scale is larger than the default and too large for this machine.
-    NOT_REPRODUCED: a fair test, and some expectation is refuted. Else REPRODUCED.
+    nothing, somebody else than the platform killed the app, or the time scale is larger than the
+    scenario's own and too large for this machine. NOT_REPRODUCED: a fair test, and some
+    expectation is refuted. Else REPRODUCED.
     """
     signature = signature or recorded_signature(trace)
     findings = tuple(
@@ -57,8 +59,10 @@ def judge(trace: Trace, signature: Signature | None = None) -> Judgement:
         + [_find(trace, spec, "expect") for spec in signature.expect]
     )
     verdict, reason = _decide(trace, findings)
+    if verdict is Verdict.NOT_REPRODUCED and (disturbed := somebody_elses_kill(trace)):
+        verdict, reason = Verdict.INCONCLUSIVE, f"{disturbed}; besides, {reason}"
     unfair = "" if verdict in (Verdict.REPRODUCED, Verdict.HARNESS_ERROR) else unfair_scale(trace)
-    if unfair and verdict is Verdict.NOT_REPRODUCED and trace.scale > ORDINARY_SCALE:
+    if unfair and verdict is Verdict.NOT_REPRODUCED and trace.scale > ordinary_scale(trace):
         verdict = Verdict.INCONCLUSIVE
     return Judgement(
         verdict=verdict,
@@ -117,7 +121,7 @@ def _find(trace: Trace, spec: CheckSpec, role: str) -> Finding:
         )
     try:
         result = check(trace, **spec.params)
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+    except UNREADABLE as error:
         result = Result(
             holds=None,
             says=f"{spec.check} could not read its evidence ({type(error).__name__}: {error})",

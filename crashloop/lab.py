@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import random
-import uuid
 from typing import TYPE_CHECKING, Any
 
+from crashloop.apps import inherited, secret_values
 from crashloop.ending import first_failure, record_failure
 from crashloop.engines.base import Setup
-from crashloop.engines.catalogue import LOCAL
 from crashloop.errors import CapabilityError, HarnessError, UsageError
-from crashloop.faults.injector import Unplugged
 from crashloop.header import make_header
+from crashloop.journey import Visitor, journey_key
 from crashloop.judge import judge
 from crashloop.model import Role
 from crashloop.options import rerun_command
@@ -21,7 +19,7 @@ from crashloop.run import TRACE_FILE, VERDICT_FILE, Run, artifacts_folder, write
 from crashloop.timeline import Timeline
 from crashloop.trace.event import (
     DEADLINE_PASSED,
-    GOLDEN_PATH_ENDED,
+    JOURNEY_ENDED,
     PLATFORM_GAVE_UP,
     Trace,
     ordered,
@@ -29,15 +27,14 @@ from crashloop.trace.event import (
 from crashloop.trace.recorder import Recorder
 from crashloop.trace.redact import Redactor
 from crashloop.trace.writer import TraceWriter
-from crashloop.visitor import Visitor
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Iterable, Mapping
 
-    from crashloop.engines.base import Attempt, Engine
-    from crashloop.faults.injector import Injector
+    from crashloop.engines.base import Attempt, Engine, ReplicaSet
     from crashloop.model import Scenario
     from crashloop.options import RunOptions
+    from crashloop.trace.event import Event
 
 # Wall seconds for each step of a run's end; each step also has shorter bounds of its own.
 STOP_BOUND_S = 30.0
@@ -51,11 +48,12 @@ async def run_scenario(scenario: Scenario, options: RunOptions) -> Run:
     CapabilityError or UsageError if this machine or the input does not allow the run. Raises
     HarnessError if the evidence could not be written.
     """
-    require_runnable(scenario, options.scale, on_this_machine=options.engine.name == LOCAL)
+    require_runnable(scenario, options.scale, options.engine)
     artifacts = options.artifacts or artifacts_folder(scenario.incident)
     command = options.command or rerun_command(scenario, options)
-    redactor = Redactor()
-    header = make_header(scenario, options, command=command)
+    app = scenario.app
+    redactor = Redactor(secret_values(app, {**inherited(app), **app.env}))
+    header = redactor.data(make_header(scenario, options, command=command))
     with TraceWriter(artifacts / TRACE_FILE, header, redactor) as writer:
         recorder = Recorder(writer, redactor)
         if options.on_event is not None:
@@ -122,54 +120,84 @@ class _Lab:
     async def _run(self) -> str:
         setup = self._setup
         async with self._engine.open(setup) as engine, asyncio.TaskGroup() as group:
-            unplugged = setup.scenario.role is Role.UNPLUGGED
-            injector: Injector = Unplugged() if unplugged else engine.proxy
+            visits: list[asyncio.Task[None]] = []
+            ending = asyncio.Event()
+            visitors = {
+                replica: self._visitor(engine, replica)
+                for replica in range(1, setup.scenario.replicas.count + 1)
+            }
+
+            def on_attempt(attempt: Attempt) -> None:
+                visitor = visitors.get(attempt.life.replica)
+                if not ending.is_set():
+                    visits.append(group.create_task(_accompany(engine, visitor, attempt)))
+
+            replicas = engine.replica_set(on_attempt)
             timeline = Timeline(
                 setup.scenario.faults,
-                injector=injector,
+                ports=engine.ports,
                 recorder=setup.recorder,
                 scale=setup.scale,
+                plugged=setup.scenario.role is not Role.UNPLUGGED,
             )
             background = [
                 group.create_task(timeline.run()),
                 group.create_task(engine.fail_when_broken()),
             ]
-            await engine.baseline()
-            await timeline.settled()
-            how = await self._attempts(engine, group)
-            await timeline.end("the run ended")
+            try:
+                await engine.baseline()
+                await timeline.settled()
+                how = await self._lives(replicas, visitors, group)
+                await timeline.end("the run ended")  # a stopped database cannot say what was left
+                await self._within_bound(asyncio.gather(*visits), "the visit of every life to end")
+            finally:
+                ending.set()  # a group that shuts down takes no more tasks
             for task in background:
                 task.cancel()
         return how
 
-    async def _attempts(self, engine: Engine, group: asyncio.TaskGroup) -> str:
-        """Let the platform run attempts, visit each, and stop them when the run is over."""
-        visitor = Visitor(
-            key=golden_key(self._setup.seed), recorder=self._recorder, read_row=engine.read_row
+    def _visitor(self, engine: Engine, replica: int) -> Visitor:
+        return Visitor(
+            app=self._setup.scenario.app,
+            replica=replica,
+            key=journey_key(self._setup.seed, replica),
+            recorder=self._recorder,
+            query=engine.query,
         )
-        visits: list[asyncio.Task[None]] = []
 
-        def on_attempt(attempt: Attempt) -> None:
-            visits.append(group.create_task(_accompany(engine, visitor, attempt)))
+    async def _lives(
+        self, replicas: ReplicaSet, visitors: Mapping[int, Visitor], group: asyncio.TaskGroup
+    ) -> str:
+        """Let the platform run lives until every replica's journey has ended, then stop them."""
 
-        platform = engine.platform(on_attempt)
-        restarting = group.create_task(platform.run())
-        visited = group.create_task(visitor.finished.wait())
+        def on_event(event: Event) -> None:
+            visitor = visitors.get(event.replica or 0)
+            if visitor is not None and _gave_up(event):
+                visitor.finished.set()
+
+        self._recorder.subscribe(on_event)
+        restarting = group.create_task(replicas.run())
+        journeys = group.create_task(_all_finished(visitors.values()))
         deadline_s = self._setup.scale.wall_s(self._setup.scenario.deadline_s)
-        await asyncio.wait(
-            {visited, restarting},
-            timeout=deadline_s + self._patience_s,
-            return_when=asyncio.FIRST_COMPLETED,
-        )
+        try:
+            await asyncio.wait(
+                {journeys, restarting},
+                timeout=deadline_s + self._patience_s,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        finally:
+            self._recorder.unsubscribe(on_event)
+        gave_up = {event.replica for event in self._recorder.events if _gave_up(event)}
         how = DEADLINE_PASSED
-        if visited.done():
-            how = GOLDEN_PATH_ENDED
-        elif restarting.done():
+        if gave_up >= set(visitors) or restarting.done():
             how = PLATFORM_GAVE_UP
-        visited.cancel()
-        await self._within_bound(platform.stop(), "the platform to stop the app")
+        elif journeys.done():
+            how = JOURNEY_ENDED
+        journeys.cancel()
+        for visitor in visitors.values():
+            visitor.over.set()
+        await self._within_bound(replicas.stop(), "the platform to stop the app")
         await self._within_bound(restarting, "the platform to end")
-        await self._within_bound(asyncio.gather(*visits), "the visit of every attempt to end")
         return how
 
     async def _within_bound(self, work: Awaitable[object], awaited: str) -> None:
@@ -212,14 +240,21 @@ async def _fail_on_stray_errors() -> None:
         loop.set_exception_handler(before)
 
 
-async def _accompany(engine: Engine, visitor: Visitor, attempt: Attempt) -> None:
-    """Visit one attempt while it lives, then count what it left behind."""
-    await visitor.visit(attempt)
+async def _accompany(engine: Engine, visitor: Visitor | None, attempt: Attempt) -> None:
+    """Visit one life while it lasts, then count what it left behind.
+
+    An instance of the old revision has no visitor.
+    """
+    if visitor is not None:
+        await visitor.visit(attempt)
     await attempt.ended.wait()
-    await engine.count_backends(attempt.number)
+    await engine.count_sessions(attempt.life)
 
 
-def golden_key(seed: int) -> str:
-    """The golden path's message key: a UUID drawn from the run's seed."""
-    bits = random.Random(seed).getrandbits(128)  # noqa: S311  repeatable, and not a secret
-    return str(uuid.UUID(int=bits, version=4))
+async def _all_finished(visitors: Iterable[Visitor]) -> None:
+    for visitor in visitors:
+        await visitor.finished.wait()
+
+
+def _gave_up(event: Event) -> bool:
+    return event.kind == "restart.gave_up"

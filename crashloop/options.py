@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from crashloop.clock import DEFAULT_SCALE, TimeScale
+from crashloop.durations import plain
 from crashloop.engines.catalogue import LOCAL
 from crashloop.engines.local import LocalEngine
 from crashloop.incidents import INCIDENTS
@@ -37,7 +38,8 @@ class RunOptions:
     """How to run a scenario: `artifacts` None chooses a new folder under ./crashloop-artifacts.
 
     `command` is what runs it again, if that is not the command line of `rerun_command`. `engine`
-    is what it runs on; a test of the harness puts a broken one here.
+    is what it runs on; a test of the harness puts a broken one here. `app` names the entry of the
+    user's own app, "" for the sample app; `config` is its file, if that was given.
     """
 
     scale: TimeScale = field(default_factory=TimeScale)
@@ -48,15 +50,25 @@ class RunOptions:
     patience_s: float = PATIENCE_S
     on_event: Callable[[Event], None] | None = None
     engine: type[Engine] = LocalEngine
+    app: str = ""
+    config: Path | None = None
 
 
 def rerun_command(scenario: Scenario, options: RunOptions, *, verb: str = "reproduce") -> str:
     """The command that makes the same run again, without options that have their defaults."""
     words = ["crashloop", verb, scenario.incident]
-    if options.scale.is_real_time:
+    if options.app:
+        words += ["--app", options.app]
+    if options.config is not None:
+        words += ["--config", str(options.config)]
+    known = INCIDENTS.get(scenario.incident)
+    ordinary = known.ordinary_scale(scenario.app) if known else DEFAULT_SCALE
+    if options.scale.factor == ordinary:
+        pass
+    elif options.scale.is_real_time:
         words.append("--real-time")
-    elif options.scale.factor != DEFAULT_SCALE:
-        words += ["--time-scale", f"{options.scale.factor:g}"]
+    else:
+        words += ["--time-scale", plain(options.scale.factor)]
     words += ["--seed", str(options.seed)]
     if options.engine.name != LOCAL:
         words += ["--engine", options.engine.name]
@@ -64,9 +76,9 @@ def rerun_command(scenario: Scenario, options: RunOptions, *, verb: str = "repro
         words += ["--postgres-bin", str(options.postgres_bin)]
     if scenario.role is not Role.REPRODUCTION:
         words += ["--role", str(scenario.role)]
-    parameters = INCIDENTS[scenario.incident].parameters if scenario.incident in INCIDENTS else {}
+    parameters = known.parameters if known else {}
     for name, value in scenario.params.items():
         if name not in parameters or value != parameters[name].default:
-            shown = f"{value:g}" if isinstance(value, float) else value
-            words += ["--param", f"{name}={shown}"]
+            shown = plain(value) if isinstance(value, float) else value
+            words += ["-p", f"{name}={shown}"]
     return shlex.join(words)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from crashloop.checks.exits import no_death
-from crashloop.engines.catalogue import LOCAL
 from crashloop.errors import HarnessError
 from crashloop.judge import judge
 from crashloop.lab import run_scenario
@@ -20,13 +19,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from crashloop.incidents.incident import Incident
-    from crashloop.model import Judgement, Signature
+    from crashloop.model import AppUnderTest, Judgement, Signature
     from crashloop.options import RunOptions
     from crashloop.run import Run
 
 PROOF_FILE = "proof.json"
-RECEIPTS = "faults_have_receipts"
-REMEDY_SHOWS = (RECEIPTS, "recovered", "golden_path")
 
 EXPECTED: dict[Role, Verdict] = {
     Role.CONTROL: Verdict.NOT_REPRODUCED,
@@ -106,17 +103,19 @@ async def prove(
     params: dict[str, Any],
     options: RunOptions,
     *,
+    app: AppUnderTest | None = None,
     on_role: Callable[[Role], None] | None = None,
     on_step: Callable[[Step], None] | None = None,
 ) -> Proof:
     """Run control, reproduction, remedy and unplugged, one after the other, with one seed.
 
-    Writes `proof.json` and a folder for each run. Ends early only if the harness broke; refuses
-    before the first run what a later one could not do.
+    `app` is the one under test; None is the sample app. Writes `proof.json` and a folder for each
+    run. Ends early only if the harness broke; refuses before the first run what a later one could
+    not do.
     """
-    scenarios = {role: incident.scenario(role, **params) for role in EXPECTED}
+    scenarios = {role: incident.scenario(role, app, **params) for role in EXPECTED}
     for scenario in scenarios.values():
-        require_runnable(scenario, options.scale, on_this_machine=options.engine.name == LOCAL)
+        require_runnable(scenario, options.scale, options.engine)
     artifacts = options.artifacts or artifacts_folder(f"{incident.name}-proof")
     steps: list[Step] = []
     for role, scenario in scenarios.items():
@@ -124,7 +123,7 @@ async def prove(
             on_role(role)
         one = replace(options, artifacts=artifacts / str(role))
         run = await run_scenario(scenario, one)
-        step = assess(run, healthy=incident.healthy if role is Role.CONTROL else None)
+        step = assess(run, healthy=incident.healthy(scenario) if role is Role.CONTROL else None)
         steps.append(step)
         if on_step is not None:
             on_step(step)
@@ -158,20 +157,22 @@ def assess(run: Run, *, healthy: Signature | None = None) -> Step:
 
 
 def _shortfall(run: Run) -> str:
-    """What a run with the right verdict still fails to show."""
+    """What a run with the right verdict still fails to show; the signature says what it must."""
+    signature = run.scenario.signature
+    specs = [*signature.require, *signature.expect]
     findings = {finding.check: finding for finding in run.judgement.findings}
-    needed = {Role.REMEDY: REMEDY_SHOWS, Role.UNPLUGGED: (RECEIPTS,)}.get(run.scenario.role, ())
-    for check in needed:
-        if check not in findings:
-            return f"its signature does not ask for {check}, so it cannot show it"
     match run.scenario.role:
         case Role.REMEDY:
+            needed = [spec.check for spec in specs if spec.with_remedy]
+            if not needed:
+                return "its signature asks for nothing that a run with the remedy must show"
             for check in needed:
                 if not findings[check].holds:
                     return findings[check].says
             alive = no_death(run.trace)
             return "" if alive.holds else alive.says
-        case Role.UNPLUGGED if findings[RECEIPTS].holds is not None:
-            return "it is inconclusive for another reason than the missing receipt"
-        case _:
-            return ""
+        case Role.UNPLUGGED:
+            needed = [spec.check for spec in specs if spec.needs_fault]
+            if not any(findings[check].holds is None for check in needed):
+                return "it is inconclusive for another reason than the missing receipt"
+    return ""

@@ -34,9 +34,16 @@ SEED_INPUT = "crashloop_seed"
 
 _OPTIONS = {
     "engine": ("ENGINE", "what scenarios run on: local (the default) or docker"),
-    "time-scale": ("N", f"run N times faster than the incident (default {DEFAULT_SCALE:g})"),
+    "time-scale": (
+        "N",
+        f"run N times faster (default: the incident's own, mostly {DEFAULT_SCALE:g})",
+    ),
     "seed": ("SEED", "the seed of every run, 0 to 2**32-1 (default: a new one, in the header)"),
     "artifacts": ("DIR", "keep each test's evidence in DIR/TEST (default: pytest's own tmp_path)"),
+    "config": (
+        "FILE",
+        "the file with your apps (default: the nearest crashloop.toml or pyproject)",
+    ),
     "postgres-bin": ("DIR", "the folder of postgres and initdb (default: the wheel's, then PATH)"),
 }
 
@@ -69,9 +76,8 @@ def pytest_configure_node(node: Any) -> None:
 def pytest_report_header(config: pytest.Config) -> str:
     """Engine, time scale and seed: what is needed to run the same again."""
     settings = config.stash[_SETTINGS]
-    return (
-        f"crashloop: engine {settings.engine}, time scale {settings.scale:g}, seed {settings.seed}"
-    )
+    scale = "each incident's own" if settings.scale is None else f"{settings.scale:g}"
+    return f"crashloop: engine {settings.engine}, time scale {scale}, seed {settings.seed}"
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
@@ -162,6 +168,8 @@ def _read_settings(config: pytest.Config) -> Settings:
         seed=_seed(config),
         artifacts=_path(config, "artifacts"),
         postgres_bin=_postgres_bin(config),
+        folder=_folder(config),
+        config=_path(config, "config"),
     )
 
 
@@ -179,10 +187,12 @@ def _usage(config: pytest.Config, name: str, hint: str) -> pytest.UsageError:
     return pytest.UsageError(f"{who} is {value!r}: {hint}")
 
 
-def _scale(config: pytest.Config) -> float:
+def _scale(config: pytest.Config) -> float | None:
     text, _ = _value(config, "time-scale")
+    if not text:
+        return None
     try:
-        return TimeScale(factor=float(text or DEFAULT_SCALE)).factor
+        return TimeScale(factor=float(text)).factor
     except (ValueError, CrashloopError):
         hint = "give a number from 1 (real time) to 1000; 20 runs twenty times faster"
         raise _usage(config, "time-scale", hint) from None
@@ -207,6 +217,12 @@ def _path(config: pytest.Config, name: str) -> Path | None:
         return None
     start = config.invocation_params.dir if from_option else (config.inipath or Path()).parent
     return (start / Path(text).expanduser()).resolve()
+
+
+def _folder(config: pytest.Config) -> Path:
+    """Where the search for apps begins: pytest's starting folder, if it is in the root folder."""
+    start = config.invocation_params.dir
+    return start if start.is_relative_to(config.rootpath) else config.rootpath
 
 
 def _postgres_bin(config: pytest.Config) -> Path | None:
@@ -252,10 +268,12 @@ def _folder_name(nodeid: str) -> str:
 def _command(item: pytest.Item, settings: Settings) -> str:
     """The command that runs this test again with the same seed and scale."""
     words = ["pytest", item.nodeid, "--crashloop-seed", str(settings.seed)]
-    if settings.scale != DEFAULT_SCALE:
+    if settings.scale is not None:
         words += ["--crashloop-time-scale", f"{settings.scale:g}"]
     if settings.engine != LOCAL:
         words += ["--crashloop-engine", settings.engine]
+    if settings.config is not None:
+        words += ["--crashloop-config", str(settings.config)]
     if settings.postgres_bin is not None:
         words += ["--crashloop-postgres-bin", str(settings.postgres_bin)]
     return shlex.join(words)

@@ -48,8 +48,10 @@ class Run:
 
 def evidence_files(folder: Path, trace: Trace) -> tuple[str, ...]:
     """The files in `folder` that the run of `trace` wrote, and no others."""
-    attempts = [f"attempt-{number}" for number in trace.attempts()]
-    names = [*FILES, *(f"{name}.log" for name in (*attempts, *SERVERS))]
+    replicas = trace.scenario.get("replicas") or {}
+    several = replicas.get("count", 1) + replicas.get("overlap", 0) > 1
+    lives = [life.log_name(several=several) for life in trace.lives()]
+    names = [*FILES, *lives, *(f"{name}.log" for name in SERVERS)]
     return tuple(name for name in sorted(names) if (folder / name).is_file())
 
 

@@ -4,62 +4,63 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from crashloop.clock import NS_PER_S, TimeScale
 from crashloop.faults import build
-from crashloop.faults.injector import Unplugged
+from crashloop.model import Moment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
-    from crashloop.faults.injector import Injector
-    from crashloop.model import Moment, PlannedFault, Trigger
+    from crashloop.faults.ports import Ports
+    from crashloop.model import PlannedFault, Trigger
     from crashloop.trace.event import Event
     from crashloop.trace.recorder import Recorder
 
 
-@dataclass(slots=True, kw_only=True)
-class _Pending:
-    """An injection or a heal that waits for its trigger."""
-
-    fault: PlannedFault
-    action: str
-    trigger: Trigger
-    fired: bool = False
-    countdowns: dict[Moment, Countdown] = field(default_factory=dict)
-
-
 class Countdown:
-    """Seconds of the incident until something is due; pauses while the app is being restarted.
+    """Seconds of the incident until something is due; pauses while its replica is restarting.
 
     A restart's real work (process, imports) takes as long in a scaled run as in the incident, so
     counting it twenty-fold would let "90 s after" come before its time. In real time it never
-    pauses. Instants are of the monotonic clock, and may lie in the past.
+    pauses. `replica` is that of the event from which it counts; with None, any restart pauses it.
+    Instants are of the monotonic clock, and may lie in the past.
     """
 
-    def __init__(self, due_in_s: float, *, scale: TimeScale, fire: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        due_in_s: float,
+        *,
+        scale: TimeScale,
+        replica: int | None,
+        fire: Callable[[], None],
+    ) -> None:
         self._remaining_s = scale.wall_s(due_in_s)
         self._may_pause = not scale.is_real_time
+        self._replica = replica
         self._fire = fire
         self._timer: asyncio.TimerHandle | None = None
         self._running_since_ns = 0
 
-    def run(self, since_ns: int) -> None:
+    def run(self, replica: int | None, since_ns: int) -> None:
         """Count from this instant; does nothing while it counts already."""
-        if self._timer is None:
+        if self._timer is None and self._replica in {None, replica}:
             passed_s = (time.monotonic_ns() - since_ns) / NS_PER_S
             self._running_since_ns = since_ns
             self._timer = asyncio.get_running_loop().call_later(
                 max(self._remaining_s - passed_s, 0), self._fire
             )
 
-    def pause(self, at_ns: int) -> None:
+    def pause(self, replica: int | None, at_ns: int) -> None:
         """Stop counting until `run`, unless it was due before this instant."""
+        if self._timer is None or self._replica not in {None, replica}:
+            return
         left_s = self._remaining_s - (at_ns - self._running_since_ns) / NS_PER_S
-        if self._timer is not None and self._may_pause and left_s > 0:
+        if self._may_pause and left_s > 0:
             self.cancel()
             self._timer = None
             self._remaining_s = left_s
@@ -70,35 +71,73 @@ class Countdown:
             self._timer.cancel()
 
 
-class Timeline:
-    """Injects and heals each planned fault once, at the first moment of its trigger.
+@dataclass(slots=True, kw_only=True)
+class _Pending:
+    """An injection or a heal that waits for its trigger.
 
-    Emits `fault.injected` and `fault.healed`, with the trigger that fired, when the injector is
-    done. Run `run` in a task; an injector's error ends it.
+    `come` are the moments that have come, by their number in the trigger; so are the countdowns.
+    """
+
+    fault: PlannedFault
+    action: str
+    trigger: Trigger
+    fired: bool = False
+    come: set[int] = field(default_factory=set)
+    countdowns: dict[int, Countdown] = field(default_factory=dict)
+    moments: list[Moment] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.moments = list(_moments(self.trigger))
+
+    def is_due(self) -> bool:
+        """Whether enough of the trigger's moments have come."""
+        numbers = iter(range(len(self.moments)))
+
+        def come(part: Moment | Trigger) -> bool:
+            if isinstance(part, Moment):
+                return next(numbers) in self.come
+            parts = [come(one) for one in part.first_of or part.all_of]
+            return any(parts) if part.first_of else all(parts)
+
+        return come(self.trigger)
+
+
+class Timeline:
+    """Injects and heals each planned fault when its trigger fires.
+
+    Emits `fault.injected` and `fault.healed`, with the trigger that fired, when it is done. Run
+    `run` in a task; a fault's error ends it, and however it ends, it heals what is injected.
+    Unplugged (`plugged` false), everything is recorded and nothing is done: a plan alone must
+    reproduce nothing.
     """
 
     def __init__(
         self,
         faults: Iterable[PlannedFault],
         *,
-        injector: Injector,
+        ports: Ports,
         recorder: Recorder,
         scale: TimeScale,
+        plugged: bool = True,
     ) -> None:
-        self._injector = injector
+        self._ports = ports
         self._recorder = recorder
         self._scale = scale
+        self._plugged = plugged
         self._pending = [_Pending(fault=f, action="inject", trigger=f.inject) for f in faults]
         self._due: asyncio.Queue[tuple[_Pending, str, int | None]] = asyncio.Queue()
+        self._injected: dict[str, AsyncExitStack] = {}
+        self._is_over = False
         recorder.subscribe(self._on_event)
 
     async def run(self) -> None:
         """Act on what becomes due until cancelled."""
         try:
-            while True:
-                pending, why, cause = await self._due.get()
-                await self._act(pending, why, cause)
-                self._due.task_done()
+            async with AsyncExitStack() as everything:
+                while True:
+                    pending, why, cause = await self._due.get()
+                    await self._act(pending, why, cause, everything)
+                    self._due.task_done()
         finally:
             self._recorder.unsubscribe(self._on_event)
             for pending in self._pending:
@@ -111,47 +150,53 @@ class Timeline:
 
     async def end(self, why: str) -> None:
         """Finish what is due, heal what is still injected, and inject nothing more."""
+        self._is_over = True
         for pending in self._pending:
-            if pending.action == "inject":
-                pending.fired = True
-            elif not pending.fired:
-                pending.fired = True
+            if pending.action == "heal" and not pending.fired:
                 self._due.put_nowait((pending, why, None))
+            pending.fired = True
         await self.settled()
 
     def _on_event(self, event: Event) -> None:
         for pending in tuple(self._pending):
-            for moment in pending.trigger.first_of:
-                self._weigh(pending, moment, event)
+            for number in range(len(pending.moments)):
+                self._weigh(pending, number, event)
 
-    def _weigh(self, pending: _Pending, moment: Moment, event: Event) -> None:
-        """What one event means for one moment: fire, start counting, pause, or change nothing."""
-        countdown = pending.countdowns.get(moment)
-        if pending.fired:
+    def _weigh(self, pending: _Pending, number: int, event: Event) -> None:
+        """What one event means for one moment: it comes, starts counting, pauses, or nothing."""
+        moment, countdown = pending.moments[number], pending.countdowns.get(number)
+        if pending.fired or number in pending.come:
             return
         if _matches(moment, event):
             if not moment.after_s:
-                self._fire(pending, moment, event)
+                self._come(pending, number, event)
                 return
             if countdown is None:
-                countdown = pending.countdowns[moment] = Countdown(
+                countdown = pending.countdowns[number] = Countdown(
                     moment.after_s,
                     scale=self._scale,
-                    fire=partial(self._fire, pending, moment, event),
+                    replica=event.replica,
+                    fire=partial(self._come, pending, number, event),
                 )
-            countdown.run(event.mono_ns)
+            countdown.run(event.replica, event.mono_ns)
         elif countdown is not None and event.kind == "process.exited":
-            countdown.pause(event.mono_ns)
+            countdown.pause(event.replica, event.mono_ns)
         elif countdown is not None and _is_under_way_again(moment, event):
-            countdown.run(event.mono_ns)
+            countdown.run(event.replica, event.mono_ns)
 
-    def _fire(self, pending: _Pending, moment: Moment, cause: Event) -> None:
-        if pending.fired:
+    def _come(self, pending: _Pending, number: int, cause: Event) -> None:
+        """A moment has come; fire if the trigger needs no other."""
+        pending.come.add(number)
+        if pending.fired or not pending.is_due():
             return
         pending.fired = True
+        moment = pending.moments[number]
         self._due.put_nowait((pending, str(moment), cause.seq))
         if pending.action == "inject":
             self._await_heal(pending.fault, moment, cause)
+        elif pending.fault.each_life and not self._is_over:
+            again = _Pending(fault=pending.fault, action="inject", trigger=pending.fault.inject)
+            self._pending.append(again)
 
     def _await_heal(self, fault: PlannedFault, injected: Moment, cause: Event) -> None:
         """Wait for the heal's trigger, from the event on that caused the injection.
@@ -162,38 +207,51 @@ class Timeline:
         heal = _Pending(fault=fault, action="heal", trigger=fault.heal)
         self._pending.append(heal)
         for event in self._recorder.events[cause.seq - 1 :]:
-            for moment in fault.heal.first_of:
+            for number, moment in enumerate(heal.moments):
                 if moment.after_s or (event is cause and not injected.after_s):
-                    self._weigh(heal, moment, event)
+                    self._weigh(heal, number, event)
 
-    async def _act(self, pending: _Pending, why: str, cause: int | None) -> None:
+    async def _act(
+        self, pending: _Pending, why: str, cause: int | None, everything: AsyncExitStack
+    ) -> None:
         fault = pending.fault
-        data = {"fault": fault.name, "fault_kind": fault.kind, "trigger": why, "cause": cause}
+        data: dict[str, Any] = {"fault": fault.name, "fault_kind": fault.kind}
+        # What shows that a server's fault acts comes while it is being injected, and it may no
+        # longer act while it is being healed.
+        data |= {"trigger": why, "cause": cause, "begun_ns": time.monotonic_ns()}
+        kind = "fault.healed"
         if pending.action == "inject":
-            await self._injector.inject(fault.name, build(fault, self._scale))
-            self._recorder.emit(
-                "harness",
-                "fault.injected",
-                {
-                    **data,
-                    "params": dict(fault.params),
-                    "grade": str(fault.grade),
-                    "plugged": not isinstance(self._injector, Unplugged),
-                },
-            )
+            kind = "fault.injected"
+            data |= {"params": dict(fault.params), "plugged": self._plugged}
+            self._injected[fault.name] = await everything.enter_async_context(AsyncExitStack())
+            if self._plugged:
+                active = build(fault, self._scale).active(
+                    self._ports, name=fault.name, target=fault.target
+                )
+                await self._injected[fault.name].enter_async_context(active)
         else:
-            await self._injector.heal(fault.name)
-            self._recorder.emit("harness", "fault.healed", data)
+            await self._injected[fault.name].aclose()
+        self._recorder.emit("harness", kind, data, target=fault.target)
+
+
+def _moments(trigger: Trigger) -> Iterator[Moment]:
+    """The moments of a trigger, from left to right."""
+    for part in trigger.first_of or trigger.all_of:
+        if isinstance(part, Moment):
+            yield part
+        else:
+            yield from _moments(part)
 
 
 def _matches(moment: Moment, event: Event) -> bool:
-    return (
-        event.kind == moment.on
-        and (moment.attempt is None or event.attempt == moment.attempt)
-        and (moment.phase is None or event.data.get("phase") == moment.phase)
-    )
+    if event.kind != moment.on:
+        return False
+    own = {"replica": event.replica, "attempt": event.attempt, "target": event.target}
+    fields = {**event.data, **own, "source": event.source}
+    return all(fields.get(name) == value for name, value in moment.where.items())
 
 
 def _is_under_way_again(moment: Moment, event: Event) -> bool:
-    """Whether the restart is over: the moment's phase has begun, or any if it names none."""
-    return event.kind == "phase.started" and moment.phase in {None, event.data.get("phase")}
+    """Whether a restart is over: the moment's phase has begun, or any if it names none."""
+    phase = moment.where.get("phase")
+    return event.kind == "phase.started" and (phase is None or phase == event.data.get("phase"))

@@ -110,7 +110,7 @@ class DegradedStart:
             f"The database is back; {count} messages that waited are stored",
             phase=PHASE,
             stored=count,
-            database_address=self._settings.database_address,
+            address=self._settings.database_address,
         )
         for message in self._stored:
             log.emit(
@@ -137,6 +137,6 @@ class DegradedStart:
             limit_s=self._limit_s,
             critical=True,
             error=describe(error),
-            database_address=self._settings.database_address,
+            address=self._settings.database_address,
         )
         return again

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crashloop.checks import evidence, exits, phases, receipts, scale, serving
+from crashloop.checks import (
+    evidence,
+    exits,
+    journey,
+    phases,
+    probes,
+    readiness,
+    receipts,
+    running,
+    scale,
+    server,
+    serving,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,15 +32,21 @@ _ALL: tuple[Callable[..., Result], ...] = (
     receipts.receipts_not_contradicted,
     receipts.no_receipt,
     phases.phase_failed,
+    server.server_said,
+    server.old_revision_held,
     phases.last_phase,
     phases.all_phases_done,
+    running.phase_running_at_death,
+    running.fails_at_once,
     exits.exit_code,
     exits.restart_loop,
     exits.no_death,
+    probes.killed_by_probe,
     serving.no_port_before_ready,
-    serving.ready,
-    serving.recovered,
-    serving.golden_path,
+    readiness.ready,
+    readiness.recovered,
+    readiness.a_replica_served,
+    journey.journey_passed,
     serving.no_connection_left,
 )
 

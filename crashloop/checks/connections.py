@@ -1,11 +1,11 @@
-"""Decide whether a connection belongs to an attempt of the app."""
+"""Decide whether a connection, or a refusal, belongs to a life of the app."""
 
 from __future__ import annotations
 
 import errno
 from typing import TYPE_CHECKING
 
-from crashloop.checks.lines import errors_of
+from crashloop.checks.lines import errors_of, phase_started
 
 if TYPE_CHECKING:
     from crashloop.trace.event import Event, Trace
@@ -15,37 +15,56 @@ _REFUSED_ERRNOS = frozenset({errno.ECONNREFUSED, 111, 61})
 
 
 def is_own(trace: Trace, event: Event) -> bool:
-    """Whether the event is about a connection, or a SYN, of a process of its attempt.
+    """Whether the event is about a connection, or a SYN, of a process of its life.
 
-    The attempt's processes are the one that was started and all of its session, such as a server's
-    workers. Where the engine cannot name the process (TCP without Linux's socket table), the
-    attempt that ran then is enough.
+    A life's processes are the one that was started and all of its session, such as a server's
+    workers. Where the engine cannot name the process (TCP without Linux's socket table), the life
+    that ran then is enough, if there is only one replica.
     """
-    if event.attempt is None:
+    if event.life is None:
         return False
     if event.kind.startswith("gate."):
-        pids = {event.data.get("pid"), event.data.get("session")} - {None}
+        pids = _known(event, "pid", "session")
     else:
-        opened = next((e for e in of_link(trace, "link.opened", event)), None)
+        opened = next(iter(of_link(trace, "link.opened", event)), None)
         if opened is None:
             return False
-        pids = {opened.data.get("client_pid"), opened.data.get("client_session")} - {None}
+        pids = _known(opened, "client_pid", "client_session")
         if not pids:
-            return "kernel" not in trace.header.get("engine", {}).get("capabilities", ())
-    started = trace.first("process.started", attempt=event.attempt)
+            return _one_at_a_time(trace) and not _names_processes(trace)
+    started = trace.first("process.started", life=event.life)
     return started is not None and started.data.get("pid") in pids
 
 
 def of_link(trace: Trace, kind: str, event: Event) -> list[Event]:
-    """The events of this kind on the same link."""
+    """The proxy's events of this kind on the same link."""
     link = event.data.get("link")
-    return [e for e in trace.of(kind) if link is not None and e.data.get("link") == link]
+    found = trace.by_link.get(link, ()) if isinstance(link, str) else ()
+    return [e for e in found if e.kind == kind and e.target == event.target and e.source != "app"]
 
 
-def was_refused(event: Event, address: str | None) -> bool:
-    """Whether a phase's error is the app's own ECONNREFUSED for this address."""
-    return (
-        address is not None
-        and event.data.get("database_address") == address
-        and any(error.get("errno") in _REFUSED_ERRNOS for error in errors_of(event.data))
-    )
+def was_refused(trace: Trace, event: Event, target: str) -> bool:
+    """Whether a line of the app is its own ECONNREFUSED for the address of `target`.
+
+    A line without an address has the one with which its phase began.
+    """
+    errnos = [error.get("errno") for error in errors_of(event.data)]
+    if not any(isinstance(number, int) and number in _REFUSED_ERRNOS for number in errnos):
+        return False
+    begun = phase_started(trace, event)
+    address = event.data.get("address") or (begun.data.get("address") if begun else None)
+    return address is not None and address == trace.address(target)
+
+
+def _known(event: Event, *names: str) -> list[object]:
+    values = [event.data.get(name) for name in names]
+    return [value for value in values if value is not None]
+
+
+def _names_processes(trace: Trace) -> bool:
+    return "kernel" in trace.header.get("engine", {}).get("capabilities", ())
+
+
+def _one_at_a_time(trace: Trace) -> bool:
+    overlap = (trace.scenario.get("replicas") or {}).get("overlap", 0)
+    return len(trace.replicas()) == 1 and not overlap

@@ -5,12 +5,11 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from crashloop.checks.lives import observed
+from crashloop.trace.event import WRITTEN_IN_ORDER
+
 if TYPE_CHECKING:
     from crashloop.trace.event import Event, Trace
-
-# Sources that write events in the order of their instants: the harness at once, the proxy as they
-# arrive from its process. An app's lines may arrive in another order.
-_IN_ORDER = (frozenset({"harness", "database", "cache"}), frozenset({"proxy"}))
 
 # `run_s` is rounded to microseconds.
 _ROUNDING_S = 1e-5
@@ -36,22 +35,26 @@ def gap(trace: Trace) -> tuple[str, list[Event]] | None:
 
 
 def _cut_off(trace: Trace) -> tuple[str, list[Event]] | None:
-    """The attempt that logged more than the harness reads, so that evidence may be lost."""
+    """The life that logged more than the harness reads, so that evidence may be lost."""
     cut_off = trace.first("app.truncated")
     if cut_off is None:
         return None
-    return f"attempt {cut_off.attempt}'s output was cut off: {cut_off.data.get('why')}", [cut_off]
+    whose = trace.name(cut_off.life)
+    return f"the output of {whose} was cut off: {cut_off.data.get('why')}", [cut_off]
 
 
 def contradiction(trace: Trace) -> tuple[str, list[Event]] | None:
     """The first contradiction in words, with the events; None if there is none."""
-    return _order(trace) or _attempts(trace) or _lines(trace)
+    return _order(trace) or _lives(trace) or _lines(trace)
 
 
 def _order(trace: Trace) -> tuple[str, list[Event]] | None:
-    """Two events of one writer that are not in the order of their instants."""
-    by_seq = sorted(trace.events, key=lambda e: e.seq)
-    for sources in _IN_ORDER:
+    """Two events of one writer that are not in the order of their instants.
+
+    The errors in a server's log are left out: each is written once its client is known.
+    """
+    by_seq = sorted((e for e in trace.events if "sqlstate" not in e.data), key=lambda e: e.seq)
+    for sources in WRITTEN_IN_ORDER:
         for before, after in pairwise([e for e in by_seq if e.source in sources]):
             if before.mono_ns > after.mono_ns:
                 late = f"seq {after.seq} was written after seq {before.seq}"
@@ -59,26 +62,26 @@ def _order(trace: Trace) -> tuple[str, list[Event]] | None:
     return None
 
 
-def _attempts(trace: Trace) -> tuple[str, list[Event]] | None:
-    """An attempt that did not start once and end once, as the same process."""
-    started, exited = trace.of("process.started"), trace.of("process.exited")
-    begun = {e.attempt: e for e in started}
-    ended = {e.attempt: e for e in exited}
+def _lives(trace: Trace) -> tuple[str, list[Event]] | None:
+    """A life that did not start once and end once, as the same process."""
+    started, exited = observed(trace, "process.started"), observed(trace, "process.exited")
+    begun = {e.life: e for e in started}
+    ended = {e.life: e for e in exited}
     if len(begun) != len(started) or len(ended) != len(exited):
         return "an attempt started or ended more than once", [*started, *exited]
-    for attempt, start in begun.items():
-        if attempt not in ended:
-            return f"attempt {attempt} has no recorded end", [start]
-    for attempt, end in ended.items():
-        if attempt not in begun:
-            return f"attempt {attempt} ended and was never started", [end]
-        if found := _life(begun[attempt], end):
-            return f"attempt {attempt} {found}", [begun[attempt], end]
+    for life, start in begun.items():
+        if life not in ended:
+            return f"{trace.name(life)} has no recorded end", [start]
+    for life, end in ended.items():
+        if life not in begun:
+            return f"{trace.name(life)} ended and was never started", [end]
+        if found := _differing(begun[life], end):
+            return f"{trace.name(life)} {found}", [begun[life], end]
     return None
 
 
-def _life(start: Event, end: Event) -> str | None:
-    """How an attempt's start and end contradict each other."""
+def _differing(start: Event, end: Event) -> str | None:
+    """How a life's start and end contradict each other."""
     if start.data["pid"] != end.data["pid"]:
         return "ended with another pid than it began with"
     life_s = (end.mono_ns - start.mono_ns) / 1e9
@@ -90,14 +93,14 @@ def _life(start: Event, end: Event) -> str | None:
 
 
 def _lines(trace: Trace) -> tuple[str, list[Event]] | None:
-    """A line of the app from outside its attempt's life."""
-    lives = {e.attempt: [e.mono_ns] for e in trace.of("process.started")}
-    for e in trace.of("process.exited"):
-        lives[e.attempt].append(e.mono_ns)
+    """A line of the app from outside its life."""
+    spans = {e.life: [e.mono_ns] for e in observed(trace, "process.started")}
+    for e in observed(trace, "process.exited"):
+        spans[e.life].append(e.mono_ns)
     for event in trace.events:
         if event.source != "app":
             continue
-        life = lives.get(event.attempt)
-        if life is None or not life[0] <= event.mono_ns <= life[-1]:
+        span = spans.get(event.life)
+        if span is None or not span[0] <= event.mono_ns <= span[-1]:
             return f"the app's line seq {event.seq} lies outside its attempt's life", [event]
     return None

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from crashloop.checks.connections import is_own, was_refused
 from crashloop.checks.consistency import contradiction, gap
 from crashloop.checks.lines import PHASE_ENDS
-from crashloop.checks.result import Result, holds, saw_nothing
+from crashloop.checks.lives import observed, of_replicas
+from crashloop.checks.result import MAX_EVIDENCE, Result, holds, saw_nothing
 from crashloop.plural import counted
 
 if TYPE_CHECKING:
@@ -18,68 +19,103 @@ def evidence_complete(trace: Trace) -> Result:
     """No line is missing, and no two lines contradict each other.
 
     `seq` counts from 1 without a gap, the run wrote its own end and counted its events, every
-    attempt ended once, and what is recorded twice is consistent.
+    life ended once, and what is recorded twice is consistent.
     """
     if found := gap(trace) or contradiction(trace):
         return saw_nothing(*found)
     return holds(f"all {len(trace.events)} events are present", trace.of("run.finished"))
 
 
-def baseline_passed(trace: Trace) -> Result:
-    """Before any attempt and any fault, the harness's own query went through the same path."""
-    passed = trace.first("baseline.passed")
+def baseline_passed(trace: Trace, *, target: str = "") -> Result:
+    """Before any life and any fault, the harness's own query went through the same path.
+
+    An empty `target` means every dependency of the scenario.
+    """
+    planned = [str(each["name"]) for each in trace.scenario.get("dependencies") or []]
+    targets = [target] if target else planned
+    if not targets:
+        return saw_nothing("the scenario has no dependency, so there is no path to show")
+    evidence: tuple[int, ...] = ()
+    for name in targets:
+        result = _baseline_of(trace, name)
+        if not result.holds:
+            return result
+        evidence += result.evidence
+    paths = " and ".join(targets)
+    says = f"a query through the proxy of {paths} worked before the first attempt"
+    return Result(holds=True, says=says, evidence=evidence[:MAX_EVIDENCE])
+
+
+def path_used(trace: Trace, *, phase: str, target: str) -> Result:
+    """In every life, the phase came to the target's proxy: by a connection, a SYN or a refusal.
+
+    Another phase's connections do not count. A replica for which the target itself confirmed a step
+    of the journey needs a connection that reached the target.
+    """
+    begun = of_replicas(trace, trace.of("phase.started"))
+    reached = [e for e in begun if e.data.get("phase") == phase]
+    if not reached:
+        if not begun:
+            return saw_nothing("no attempt logged a phase, so nothing says who used the path")
+        return saw_nothing(f"no attempt reached phase {phase}, so the path was never used")
+    evidence: list[Event] = []
+    refused = set()
+    for started in reached:
+        used = _uses(trace, started, target)
+        if not used:
+            name = trace.name(started.life)
+            says = f"{name} reached phase {phase} but never the proxy of {target} in it"
+            return saw_nothing(says, [started])
+        evidence.append(used[0])
+        if used[0].source == "app":
+            refused.add(started.life)
+    connected = [e for e in observed(trace, "link.connected", target=target) if is_own(trace, e)]
+    for step in observed(trace, "journey.step", target=target):
+        if not any(e.replica == step.replica and e.mono_ns < step.mono_ns for e in connected):
+            return saw_nothing(
+                f"{target} has what {trace.name(step.life)} was sent, though none of its "
+                f"connections had reached {target}: it has another way there",
+                [step],
+            )
+    every = {e.life for e in reached}
+    path = f"the proxy of {target}"
+    says = f"{counted(len(every - refused), 'attempt')} came through {path}"
+    if refused:
+        who = counted(len(refused), "attempt")
+        was = "was" if len(refused) == 1 else "were"
+        only = f"{who} {was} refused at the address of {path}, by the app's own word"
+        says = only if refused == every else f"{says}; {only}"
+    return holds(says, evidence)
+
+
+def _baseline_of(trace: Trace, target: str) -> Result:
+    passed = next(iter(observed(trace, "baseline.passed", target=target)), None)
     if passed is None:
-        return saw_nothing("the path was never shown to work before the fault")
+        return saw_nothing(f"the path to {target} was never shown to work before the fault")
     link = passed.data.get("link")
-    connected = [e for e in trace.of("link.connected") if e.data.get("link") == link]
-    if not connected:
+    connected = observed(trace, "link.connected", target=target)
+    through = [e for e in connected if link is not None and e.data.get("link") == link]
+    if not through:
         return saw_nothing("the baseline's connection was not seen in the proxy", [passed])
-    later = trace.of("process.started", "fault.injected")
+    later = observed(trace, "process.started", "fault.injected")
     if later and later[0].mono_ns < passed.mono_ns:
         what = "an attempt was started" if later[0].kind == "process.started" else "a fault was on"
         return saw_nothing(f"{what} before the baseline was taken", [later[0], passed])
-    return holds(
-        "a query through the proxy worked before the first attempt", [connected[0], passed]
-    )
+    return holds(f"a query through the proxy of {target} worked", [through[0], passed])
 
 
-def path_used(trace: Trace) -> Result:
-    """In every attempt, phase database came to the proxy: by a connection, a SYN or a refusal.
-
-    Another phase's connections do not count. An attempt that stored a message needs a connection
-    that reached the database.
-    """
-    reached = trace.of("phase.started", phase="database")
-    if not reached:
-        if not trace.of("phase.started"):
-            return saw_nothing("no attempt logged a phase, so nothing says who used the path")
-        return saw_nothing("no attempt reached phase database, so the path was never used")
-    evidence = []
-    for started in reached:
-        used = _uses(trace, started)
-        if not used:
-            return saw_nothing(
-                f"attempt {started.attempt} reached phase database but never the proxy in it",
-                [started],
-            )
-        evidence.append(used[0])
-    for row in trace.of("golden.row"):
-        connected = trace.of("link.connected", attempt=row.attempt)
-        if not any(e.mono_ns < row.mono_ns and is_own(trace, e) for e in connected):
-            return saw_nothing(
-                f"attempt {row.attempt} stored a message, though none of its connections had "
-                "reached Postgres: it has another way there",
-                [row],
-            )
-    attempts = counted(len({e.attempt for e in reached}), "attempt")
-    return holds(f"{attempts} came through the proxy", evidence)
-
-
-def _uses(trace: Trace, started: Event) -> list[Event]:
-    """How phase database came to the proxy before it, or its attempt, ended."""
-    ends = trace.of(*PHASE_ENDS, "process.exited", attempt=started.attempt)
-    ended = [e for e in ends if e.mono_ns >= started.mono_ns][:1]
-    seen = trace.of("link.opened", "gate.syn_seen", attempt=started.attempt)
-    uses = [e for e in seen if e.mono_ns >= started.mono_ns and is_own(trace, e)]
-    uses = [e for e in uses if not ended or e.mono_ns <= ended[0].mono_ns]
-    return uses or [e for e in ended if was_refused(e, trace.database_address)]
+def _uses(trace: Trace, started: Event, target: str) -> list[Event]:
+    """How a phase came to the target's proxy before it, or its life, ended."""
+    phase = started.data.get("phase")
+    ends = trace.of(*PHASE_ENDS, life=started.life, phase=phase)
+    ends += observed(trace, "process.exited", life=started.life)
+    after = [e for e in sorted(ends, key=lambda e: e.mono_ns) if e.mono_ns >= started.mono_ns]
+    until_ns = after[0].mono_ns if after else trace.events[-1].mono_ns
+    seen = observed(trace, "link.opened", "gate.syn_seen", life=started.life, target=target)
+    uses = [e for e in seen if started.mono_ns <= e.mono_ns <= until_ns and is_own(trace, e)]
+    return uses or [
+        e
+        for e in trace.events
+        if e.life == started.life and e.source == "app"
+        if started.mono_ns <= e.mono_ns <= until_ns and was_refused(trace, e, target)
+    ]

@@ -21,11 +21,24 @@ def seconds(data: Mapping[str, Any], key: str) -> float | None:
     return float(value) if 0 <= value < MAX_S else None
 
 
-def phase_started(trace: Trace, ended: Event) -> Event | None:
-    """The line with which the phase of `ended` began; None if there is none before it."""
-    started = trace.of("phase.started", attempt=ended.attempt)
-    same = [e for e in started if e.data.get("phase") == ended.data.get("phase")]
-    return next((e for e in reversed(same) if e.mono_ns <= ended.mono_ns), None)
+def phase_started(trace: Trace, line: Event, phase: str | None = None) -> Event | None:
+    """The line with which a phase of the line's life began; None if there is none before it.
+
+    The phase is the line's own unless `phase` names another.
+    """
+    name = line.data.get("phase") if phase is None else phase
+    started = trace.of("phase.started", life=line.life) if isinstance(name, str) else []
+    same = [e for e in started if e.data.get("phase") == name]
+    return next((e for e in reversed(same) if e.mono_ns <= line.mono_ns), None)
+
+
+def is_running(trace: Trace, died: Event, phase: str) -> bool:
+    """Whether the phase had begun and not ended when the life died."""
+    begun = phase_started(trace, died, phase)
+    ends = trace.of(*PHASE_ENDS, life=died.life, phase=phase)
+    return begun is not None and not any(
+        begun.mono_ns <= end.mono_ns <= died.mono_ns for end in ends
+    )
 
 
 def took_s(trace: Trace, ended: Event) -> float | None:
@@ -51,6 +64,11 @@ def error_chain(data: Mapping[str, Any]) -> str:
         code = _sqlstate(error)
         links.append(f"{_name(error)} [{code}]" if code else _name(error))
     return " <- ".join(links) or "no error logged"
+
+
+def sqlstates(data: Mapping[str, Any]) -> set[str]:
+    """The SQLSTATEs in the error chain of a failed phase."""
+    return {code for error in errors_of(data) if (code := _sqlstate(error))}
 
 
 def matches(data: Mapping[str, Any], errors: Sequence[str]) -> bool:

@@ -42,10 +42,18 @@ def failure_pattern(
 
 
 def trace_of(entries: Sequence[Mapping[str, Any]]) -> Trace:
-    """What log entries record of a start-up, as events: an exit ends an attempt."""
+    """What log entries record of a start-up, as events: an exit ends an attempt.
+
+    The label `instanceId` tells replicas apart; they are numbered in order of appearance.
+    """
     events: list[Event] = []
-    attempt = 1
+    replicas: dict[str, int] = {}
+    attempts: dict[int, int] = {}
     for index, entry in enumerate(entries):
+        labels = entry.get("labels")
+        instance = str(labels.get("instanceId", "")) if isinstance(labels, dict) else ""
+        replica = replicas.setdefault(instance, len(replicas) + 1)
+        attempt = attempts.setdefault(replica, 1)
         payload = entry.get("jsonPayload")
         line = payload if isinstance(payload, dict) else {}
         called = _EXIT.fullmatch(str(entry.get("textPayload", "")))
@@ -58,9 +66,15 @@ def trace_of(entries: Sequence[Mapping[str, Any]]) -> Trace:
                 at=at,
                 source="platform" if called else "app",
                 kind=kind,
+                replica=replica,
                 attempt=attempt,
+                target=None,
                 data={"exit_code": int(called["code"])} if called else line,
             )
         )
-        attempt += called is not None
-    return Trace(header={}, events=tuple(events))
+        attempts[replica] += called is not None
+    return Trace(header=_header(len(replicas)), events=tuple(events))
+
+
+def _header(replicas: int) -> dict[str, Any]:
+    return {"scenario": {"replicas": {"count": max(1, replicas)}}}

@@ -1,17 +1,25 @@
-"""Whether each fault really touched what it was meant to touch.
-
-A receipt is an observation; switching a fault on is not a receipt. *direct*: the proxy held or
-delayed that connection. *kernel*: a SYN_SENT socket of the attempt's processes, seen while the gate
-was shut. *client*: the attempt's own ECONNREFUSED for the gate's address while it was shut.
-"""
+"""Whether each fault really touched what it was meant to touch."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from crashloop.checks.connections import is_own, of_link, was_refused
-from crashloop.checks.lines import phase_started
+from crashloop.checks.connections import is_own, of_link
+from crashloop.checks.lines import is_running, phase_started, seconds
+from crashloop.checks.lives import deaths, killed, lives, observed, of_replicas
+from crashloop.checks.phases import AT_LIMIT
 from crashloop.checks.result import Result, holds, refuted, saw_nothing
+from crashloop.checks.touches import (
+    FAR_FUTURE_NS,
+    Touch,
+    hold_end_ns,
+    periods,
+    planned_faults,
+    says_sqlstate,
+    touches,
+)
+from crashloop.model import Grade
 from crashloop.plural import counted
 
 if TYPE_CHECKING:
@@ -19,192 +27,226 @@ if TYPE_CHECKING:
 
     from crashloop.trace.event import Event, Trace
 
-_DIRECT = ("link.held", "link.delayed")
-_KERNEL = ("gate.syn_seen",)
-_FAR_FUTURE_NS = 2**63 - 1
-
 # A fault that touches the app only late in its phase, or that lets go of it early, does not explain
 # what the phase waited for. What the app does before it connects is real work, which no time scale
 # makes faster.
 UNTOUCHED_AT_MOST = 0.5
 REAL_WORK_NS = 50_000_000
 
+# What a phase waits for when it is killed, it has tried lately. Chosen: the retries of the
+# incidents pause for 10 s at most, where the probe waits for 60 s at least.
+UNTRIED_AT_MOST = 0.2
 
-def faults_have_receipts(trace: Trace) -> Result:
-    """Each planned fault has a receipt, and so has each attempt that failed in phase database.
+OF_REPLICAS = "replicas"
+"""The target of faults that act on the app's instances, and so on every dependency."""
 
-    The fault touches a failed attempt in the first half of its phase, and still in the second. A
-    phase that began after the last heal needs no receipt.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A phase that failed, or that was running when a probe ended its life.
+
+    `ended` is its last line, or the end of its life, of which `kill` was the beginning.
+    """
+
+    phase: str
+    began_ns: int
+    ended: Event
+    waited: bool
+    kill: Event | None = None
+
+    @property
+    def until_ns(self) -> int:
+        """When the phase was over."""
+        return (self.kill or self.ended).mono_ns
+
+    @property
+    def lasted_ns(self) -> int:
+        """How long the phase lasted."""
+        return self.until_ns - self.began_ns
+
+
+def failures(trace: Trace, phase: str) -> list[Failure]:
+    """The scenario's lives that failed in the phase, or were killed by the platform in it."""
+    failed = of_replicas(trace, trace.of("phase.failed", phase=phase))
+    found = [_failure(trace, phase, ended) for ended in failed]
+    for died in deaths(trace):
+        kill = killed(trace, died)
+        if kill is not None and is_running(trace, kill, phase):
+            found.append(_failure(trace, phase, died, kill))
+    return found
+
+
+def faults_have_receipts(trace: Trace, *, phase: str, target: str) -> Result:
+    """Each planned fault has a receipt, and so has each life that failed in the phase.
+
+    The receipts of a life are those of faults of the phase's `target`, or of the app's instances.
+    The fault touches a life that failed until the end of its phase, and from its first half on if
+    the phase waited until its limit. A phase that began after the last heal needs no receipt.
     """
     faults = planned_faults(trace)
     if not faults:
         return saw_nothing("no fault was planned")
-    everything: list[Event] = []
+    by_target: list[tuple[str, Touch]] = []
     for fault in faults:
-        injected = [e for e in trace.of("fault.injected") if e.data.get("fault") == fault["name"]]
-        if not injected:
+        if not periods(trace, fault):
             return saw_nothing(f"fault {fault['name']} was never injected")
-        found = _receipts(trace, fault)
+        found = touches(trace, fault)
         if not found:
             return saw_nothing(
-                f"fault {fault['name']} ({fault['kind']}) has no {fault['grade']} receipt: "
-                "nothing shows that it touched a connection of the app",
-                injected,
+                f"fault {fault['name']} ({fault['kind']}) has no {fault['receipt']['grade']} "
+                "receipt: nothing shows that it acted on the app",
+                [e for e in observed(trace, "fault.injected") if e.data["fault"] == fault["name"]],
             )
-        everything += found
-    everything.sort(key=_first_touch_ns)
-    healed_ns = _last_heal_ns(trace)
-    failures = 0
-    for failed in trace.of("phase.failed", phase="database"):
-        started_ns = phase_start_ns(trace, failed)
-        if started_ns > healed_ns:
+        by_target += [(fault["target"], touch) for touch in found]
+    by_target.sort(key=lambda each: each[1].begins_ns)
+    everything = [touch for _, touch in by_target]
+    explaining = [
+        touch
+        for acted_on, touch in by_target
+        if acted_on in {target, OF_REPLICAS} and touch.reached in {None, target}
+    ]
+    healed_ns = last_heal_ns(trace)
+    explained = 0
+    for failure in failures(trace, phase):
+        if failure.began_ns > healed_ns:
             continue
-        touched = [r for r in everything if _touches(r, failed, started_ns)]
-        if not touched:
-            return saw_nothing(
-                f"attempt {failed.attempt} failed in phase database without any receipt", [failed]
-            )
-        if why := _unexplained(trace, touched, failed, started_ns):
-            return saw_nothing(f"{why}: it does not explain what the phase waited for", [failed])
-        failures += 1
-    receipts = counted(len(everything), "receipt")
-    failed_too = f", for {counted(failures, 'failed attempt')}" if failures else ""
-    return holds(f"{receipts}{failed_too}", everything)
+        if why := _unexplained(trace, explaining, failure):
+            return saw_nothing(why, [failure.ended])
+        explained += 1
+    shown = {(touch.event.seq, touch.life if touch.covers else None) for touch in everything}
+    failed_too = f", for {counted(explained, 'failed attempt')}" if explained else ""
+    says = f"{counted(len(shown), 'receipt')}{failed_too}{_by_whose_word(faults)}"
+    return holds(says, evidence_of(everything))
 
 
 def receipts_not_contradicted(trace: Trace) -> Result:
-    """No connection let the app through while it was held, and no fault outlived its heal."""
-    receipts = [r for fault in planned_faults(trace) for r in _receipts(trace, fault)]
+    """No connection let the app through while it was held, and no fault outlived its heal.
+
+    No target whose processes were stopped answered meanwhile.
+    """
+    receipts = [touch for fault in planned_faults(trace) for touch in touches(trace, fault)]
     if not receipts:
         return saw_nothing("there are no receipts to contradict")
-    for event in trace.of("link.held"):
-        healed = [e for e in trace.of("fault.healed") if e.data.get("fault") == event.data["fault"]]
-        if healed and event.mono_ns > healed[0].mono_ns:
+    for event in observed(trace, "link.held"):
+        fault = event.data["fault"]
+        name = trace.name(event.life)
+        healed = [e for e in observed(trace, "fault.healed") if e.data.get("fault") == fault]
+        on = periods(trace, {"name": fault})
+        before = [e for e in healed if e.mono_ns < event.mono_ns]
+        if before and not any(since <= event.mono_ns <= until for since, until in on):
             return saw_nothing(
-                f"fault {event.data['fault']} still held a connection of attempt "
-                f"{event.attempt} after its heal",
-                [healed[0], event],
+                f"fault {fault} still held a connection of {name} after its heal",
+                [before[-1], event],
             )
-        until_ns = _hold_end_ns(trace, event)
+        until_ns = hold_end_ns(trace, event)
         connected = of_link(trace, "link.connected", event)
         closed = of_link(trace, "link.closed", event)
         passed_ns = [e.mono_ns for e in connected]
-        passed_ns += [e.data.get("first_byte_down_ns") or _FAR_FUTURE_NS for e in closed]
+        passed_ns += [e.data.get("first_byte_down_ns") or FAR_FUTURE_NS for e in closed]
         if any(event.mono_ns < ns < until_ns for ns in passed_ns):
             return saw_nothing(
-                f"a receipt says that attempt {event.attempt}'s connection was held, yet it "
-                "reached the database meanwhile: the receipt is not true",
+                f"a receipt says that a connection of {name} was held, yet it reached "
+                f"{event.target} meanwhile: the receipt is not true",
                 [event, *connected, *closed],
             )
-    return holds("no receipt is contradicted by what the app and the links show", receipts)
+    if found := _answered_while_stopped(trace):
+        return found
+    says = "no receipt is contradicted by what the app and the links show"
+    return holds(says, evidence_of(receipts))
 
 
-def no_receipt(trace: Trace) -> Result:
-    """Nothing was touched by any fault: a control run's claim."""
-    found = trace.of(*_DIRECT, *_KERNEL, "fault.injected")
+def evidence_of(receipts: Sequence[Touch]) -> list[Event]:
+    """The events that show receipts, each once."""
+    return list({event.seq: event for touch in receipts for event in touch.evidence}.values())
+
+
+def no_receipt(trace: Trace, *, target: str) -> Result:
+    """Nothing was touched by any fault, and the app came to the target: a control run's claim."""
+    found = [e for e in trace.events if e.source != "app" and e.data.get("fault")]
     if found:
         return refuted(f"{len(found)} events of a fault in a run without faults", found)
-    own = [e for e in trace.of("link.opened") if is_own(trace, e)]
-    if not own:
-        return saw_nothing("no connection of the app was seen")
+    own = [e for e in observed(trace, "link.opened", target=target) if is_own(trace, e)]
+    missing = {life.replica for life in lives(trace)} - {e.replica for e in own}
+    if not own or missing:
+        where = f" in replica {min(missing)}" if missing and len(trace.replicas()) > 1 else ""
+        return saw_nothing(f"no connection of the app was seen{where}")
     return holds("no receipt of any fault", own[:1])
 
 
-def planned_faults(trace: Trace) -> list[Mapping[str, Any]]:
-    """The scenario's faults by name: no finding depends on their order in the plan."""
-    return sorted(trace.scenario.get("faults") or [], key=lambda fault: str(fault["name"]))
+def last_heal_ns(trace: Trace) -> int:
+    """When the last fault was healed; the far future if one is still on, or was never."""
+    on = [periods(trace, fault) for fault in planned_faults(trace)]
+    return max((each[-1][1] if each else FAR_FUTURE_NS for each in on), default=FAR_FUTURE_NS)
 
 
-def _receipts(trace: Trace, fault: Mapping[str, Any]) -> list[Event]:
-    """The fault's receipts, of its grade, on connections of an attempt's own process."""
-    if fault["grade"] == "client":
-        return _client_receipts(trace, fault)
-    kinds = _DIRECT if fault["grade"] == "direct" else _KERNEL
-    found = [e for e in trace.of(*kinds) if e.data.get("fault") == fault["name"]]
-    return [e for e in found if is_own(trace, e)]
-
-
-def _client_receipts(trace: Trace, fault: Mapping[str, Any]) -> list[Event]:
-    checked = [
-        e
-        for e in trace.of("gate.checked")
-        if e.data.get("fault") == fault["name"] and e.data.get("observed") == "refused"
-    ]
-    if not checked:
-        return []
-    healed = [e for e in trace.of("fault.healed") if e.data.get("fault") == fault["name"]]
-    until_ns = healed[0].mono_ns if healed else _FAR_FUTURE_NS
-    return [
-        e
-        for e in trace.of("phase.failed", "phase.degraded", phase="database")
-        if was_refused(e, trace.database_address) and checked[0].mono_ns < e.mono_ns < until_ns
-    ]
-
-
-def _touches(receipt: Event, failed: Event, started_ns: int) -> bool:
-    inside = started_ns <= receipt.mono_ns <= failed.mono_ns
-    return receipt is failed or (receipt.attempt == failed.attempt and inside)
-
-
-def _unexplained(
-    trace: Trace, touched: Sequence[Event], failed: Event, started_ns: int
-) -> str | None:
-    """How long the fault left a failed phase alone, where that is too long; else None."""
-    if failed in touched:
-        return None
-    lasted_ns = failed.mono_ns - started_ns
-    fair_ns = max(lasted_ns * UNTOUCHED_AT_MOST, REAL_WORK_NS)
-    late_ns = _first_touch_ns(touched[0]) - started_ns
-    early_ns = failed.mono_ns - max(_last_touch_ns(trace, receipt) for receipt in touched)
-    whole = f"the {lasted_ns / 1e9:.3f} s of its phase database"
-    if late_ns > fair_ns:
-        late = f"only {late_ns / 1e9:.3f} s into {whole}"
-        return f"the fault touched attempt {failed.attempt} {late}"
-    if early_ns > fair_ns:
-        early = f"for the last {early_ns / 1e9:.3f} s of {whole}"
-        return f"the fault did not touch attempt {failed.attempt} {early}"
+def _answered_while_stopped(trace: Trace) -> Result | None:
+    """A connection that was made while its target was stopped, and got an answer; None if none."""
+    for stopped in observed(trace, "process.stopped"):
+        continued = observed(trace, "process.continued", target=stopped.target)
+        ends = [e for e in continued if e.mono_ns > stopped.mono_ns][:1]
+        until_ns = min((e.data.get("begun_ns", e.mono_ns) for e in ends), default=FAR_FUTURE_NS)
+        for opened in observed(trace, "link.opened", target=stopped.target):
+            for closed in of_link(trace, "link.closed", opened):
+                answered_ns = closed.data.get("first_byte_down_ns") or FAR_FUTURE_NS
+                if stopped.mono_ns < opened.mono_ns and answered_ns < until_ns:
+                    return saw_nothing(
+                        f"a receipt says that {stopped.target} was stopped, yet "
+                        f"{trace.name(opened.life)} got an answer from it meanwhile: the receipt "
+                        "is not true",
+                        [stopped, opened, closed, *ends],
+                    )
     return None
 
 
-def _last_touch_ns(trace: Trace, receipt: Event) -> int:
-    """When the fault let go of what the receipt shows; the far future where nothing says so.
-
-    Only a link's first delayed chunks are receipts; the sum of all delays is known at its end.
-    """
-    if receipt.kind == "link.held":
-        return _hold_end_ns(trace, receipt)
-    if receipt.kind != "link.delayed":
-        return _FAR_FUTURE_NS
-    closed = of_link(trace, "link.closed", receipt)
-    totals = [each for event in closed for each in event.data.get("delays") or []]
-    ours = [float(each["delay_s"]) for each in totals if each["fault"] == receipt.data["fault"]]
-    if not ours:
-        return _FAR_FUTURE_NS
-    if receipt.data.get("chunk") != 1:
-        return receipt.mono_ns
-    return _first_touch_ns(receipt) + round(sum(ours) * 1e9)
+def _by_whose_word(faults: Sequence[Mapping[str, Any]]) -> str:
+    """Whether the receipts are the app's own word; empty if none is."""
+    own = [fault["receipt"]["grade"] == Grade.CLIENT for fault in faults]
+    part = "" if all(own) else "in part "
+    return f", {part}by the app's own word, while the port was proven shut" if any(own) else ""
 
 
-def _first_touch_ns(receipt: Event) -> int:
-    """When the fault began to act; a delayed chunk is recorded when it is passed on."""
-    return receipt.mono_ns - round(float(receipt.data.get("delay_s") or 0) * 1e9)
+def _failure(trace: Trace, phase: str, ended: Event, kill: Event | None = None) -> Failure:
+    begun = phase_started(trace, ended, phase)
+    began_ns = begun.mono_ns if begun else 0
+    limit_s = seconds(ended.data, "limit_s")
+    early = limit_s and (ended.mono_ns - began_ns) / 1e9 < AT_LIMIT * limit_s
+    return Failure(phase=phase, began_ns=began_ns, ended=ended, waited=not early, kill=kill)
 
 
-def phase_start_ns(trace: Trace, ended: Event) -> int:
-    """When the phase that ends with this event began; 0 if nothing says so."""
-    started = phase_started(trace, ended)
-    return 0 if started is None else started.mono_ns
+def _unexplained(trace: Trace, explaining: Sequence[Touch], failure: Failure) -> str | None:
+    """Why no fault explains that the phase failed; None if one does."""
+    name = trace.name(failure.ended.life)
+    touched = [touch for touch in explaining if _is_in(touch, failure)]
+    if any(_is_the_error(trace, touch, failure) for touch in explaining):
+        return None
+    if not touched:
+        return f"{name} failed in phase {failure.phase} without any receipt"
+    fair_ns = max(failure.lasted_ns * UNTOUCHED_AT_MOST, REAL_WORK_NS)
+    late_ns = touched[0].begins_ns - failure.began_ns
+    last_ns = max(failure.lasted_ns * UNTRIED_AT_MOST, REAL_WORK_NS) if failure.kill else fair_ns
+    early_ns = failure.until_ns - max(touch.ends_ns for touch in touched)
+    whole = f"the {failure.lasted_ns / 1e9:.3f} s of its phase {failure.phase}"
+    why = ""
+    if late_ns > fair_ns and failure.waited:
+        why = f"touched {name} only {late_ns / 1e9:.3f} s into {whole}"
+    elif early_ns > last_ns:
+        why = f"did not touch {name} for the last {early_ns / 1e9:.3f} s of {whole}"
+    return why and f"the fault {why}: it does not explain what the phase waited for"
 
 
-def _last_heal_ns(trace: Trace) -> int:
-    """When the last fault was healed; the far future if one was never healed."""
-    planned = {fault["name"] for fault in planned_faults(trace)}
-    healed = {e.data.get("fault"): e.mono_ns for e in trace.of("fault.healed")}
-    return max((healed.get(name, _FAR_FUTURE_NS) for name in planned), default=_FAR_FUTURE_NS)
+def _is_in(touch: Touch, failure: Failure) -> bool:
+    """Whether the fault touched the life while the phase ran."""
+    ended_ns = failure.until_ns
+    if touch.life != failure.ended.life:
+        return False
+    if touch.covers:
+        return touch.begins_ns <= ended_ns and touch.ends_ns >= failure.began_ns
+    return failure.began_ns <= touch.event.mono_ns <= ended_ns
 
 
-def _hold_end_ns(trace: Trace, held: Event) -> int:
-    fault = held.data.get("fault")
-    ends = [e for e in of_link(trace, "link.released", held) if e.data.get("fault") == fault]
-    ends += of_link(trace, "link.closed", held)
-    return min((e.mono_ns for e in ends), default=_FAR_FUTURE_NS)
+def _is_the_error(trace: Trace, touch: Touch, failure: Failure) -> bool:
+    """Whether the receipt is the very error that the phase failed with."""
+    sqlstate = touch.event.data.get("sqlstate")
+    if touch.life != failure.ended.life or not sqlstate:
+        return touch.event is failure.ended
+    return says_sqlstate(trace, touch.event, failure.ended, str(sqlstate))

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 MAX_EVIDENCE = 12
 
+UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What a check raises for values that no run records: a trace may have been edited."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:

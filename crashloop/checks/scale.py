@@ -3,85 +3,139 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crashloop.checks.lines import PHASE_ENDS, phase_started, seconds, took_s
-from crashloop.checks.result import Result, holds, refuted, saw_nothing
+from crashloop.checks.lives import lives, observed, of_replicas
+from crashloop.checks.result import UNREADABLE, Result, holds, refuted, saw_nothing
+from crashloop.checks.touches import planned_faults, touches
+from crashloop.durations import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
 
+    from crashloop.checks.touches import Touch
     from crashloop.trace.event import Event, Trace
 
 # A scaled run is fair if real work is small compared with the scaled limits: a quarter at most.
 MAX_WORK_OF_LIMIT = 0.25
 
-ORDINARY_SCALE = 20.0  # the default one, which an ordinary machine is fast enough for
-_RECEIPTS = ("link.held", "link.delayed", "gate.syn_seen")
+ORDINARY_SCALE = 20.0  # the default one, where a scenario names none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What share of a limit some work took, in words, and the event that ended it."""
+
+    share: float
+    says: str
+    ended: Event
 
 
 def scale_is_fair(trace: Trace) -> Result:
-    """Without a fault, no phase takes over a quarter of its scaled limit."""
-    found = _slowest(trace, trace.of("phase.completed"))
-    if found is None:
+    """Without a fault, no phase takes over a quarter of its scaled limit.
+
+    Nor does the whole start take over a quarter of what the start-up probe allows.
+    """
+    completed = of_replicas(trace, trace.of("phase.completed"))
+    found = [*_phases(trace, completed), *_starts(trace, _touches(trace))]
+    if not found:
         return saw_nothing("no phase completed under a limit, so the time scale cannot be judged")
-    share, slowest = found
-    what = f"phase {slowest.data.get('phase')} took {share:.0%} of its limit"
-    if share > MAX_WORK_OF_LIMIT and trace.scale > 1:
+    slowest = max(found, key=lambda work: work.share)
+    if slowest.share > MAX_WORK_OF_LIMIT and trace.scale > 1:
         return refuted(
-            f"{what} at time scale {trace.scale:g}, over a quarter: the scale is unfair here; "
-            f"the largest usable one is {_usable(trace.scale, share)}",
-            [slowest],
+            f"{slowest.says} at time scale {plain(trace.scale)}, over a quarter: the scale is "
+            f"unfair here; the largest usable one is {_usable(trace.scale, slowest.share)}",
+            [slowest.ended],
         )
-    return holds(f"{what} at most", [slowest])
+    return holds(f"{slowest.says} at most", [slowest.ended])
 
 
 def unfair_scale(trace: Trace) -> str:
     """Why the run's scale is too large for this machine, with the largest usable one; else "".
 
-    Only phases that no fault touched count: their time is real work. One that did not complete may
-    have hung for a reason of its own, so it counts only above the default scale.
+    Only work that no fault touched counts: its time is real. A phase that did not complete may have
+    hung for a reason of its own, so it counts only above the default scale.
     """
     scale = seconds(trace.header, "time_scale") or 1.0
-    if scale <= 1:
+    try:
+        return _unfair(trace, scale) if scale > 1 else ""
+    except UNREADABLE:  # nothing says which work a fault touched
         return ""
-    ended = trace.of(*(PHASE_ENDS if scale > ORDINARY_SCALE else PHASE_ENDS[:1]))
-    found = _slowest(trace, (event for event in ended if not _touched(trace, event)))
-    if found is None or found[0] <= MAX_WORK_OF_LIMIT:
+
+
+def ordinary_scale(trace: Trace) -> float:
+    """The scale that an ordinary machine is fast enough for, as the scenario says."""
+    return seconds(trace.scenario, "time_scale") or ORDINARY_SCALE
+
+
+def _unfair(trace: Trace, scale: float) -> str:
+    ended = of_replicas(
+        trace, trace.of(*(PHASE_ENDS if scale > ordinary_scale(trace) else PHASE_ENDS[:1]))
+    )
+    receipts = _touches(trace)
+    untouched = [e for e in ended if not _touched(trace, receipts, e)]
+    found = [*_phases(trace, untouched), *_starts(trace, receipts)]
+    slowest = max(found, key=lambda work: work.share, default=None)
+    if slowest is None or slowest.share <= MAX_WORK_OF_LIMIT:
         return ""
-    share, slowest = found
-    usable = _usable(scale, share)
-    chosen, phase = f"time scale {scale:g}", f"phase {slowest.data.get('phase')}"
-    if slowest.kind == "phase.completed":
+    usable = _usable(scale, slowest.share)
+    if slowest.ended.kind in {"phase.failed", "phase.degraded"}:
+        phase = slowest.ended.data.get("phase")
         return (
-            f"{chosen} is too large here: without a fault, {phase} took {share:.0%} of its limit, "
-            f"and a quarter is fair; the largest usable scale is {usable}"
+            f"time scale {plain(scale)} may be too large here: without a fault, phase {phase} used "
+            f"up its limit; try {usable} or less"
         )
     return (
-        f"{chosen} may be too large here: without a fault, {phase} used up its limit; "
-        f"try {usable} or less"
+        f"time scale {plain(scale)} is too large here: without a fault, {slowest.says}, "
+        f"and a quarter is fair; the largest usable scale is {usable}"
     )
 
 
-def _slowest(trace: Trace, ended: Iterable[Event]) -> tuple[float, Event] | None:
-    """The phase that took most of its limit, and how much; None if no phase reports both."""
-    known = []
+def _phases(trace: Trace, ended: Iterable[Event]) -> Iterator[Work]:
+    """The phases that report both their time and their limit."""
     for event in ended:
         lasted_s, limit_s = took_s(trace, event), seconds(event.data, "limit_s")
         if lasted_s is not None and limit_s:
-            known.append((lasted_s / limit_s, event))
-    return max(known, key=lambda each: each[0], default=None)
+            share = lasted_s / limit_s
+            says = f"phase {event.data.get('phase')} took {share:.0%} of its limit"
+            yield Work(share=share, says=says, ended=event)
+
+
+def _starts(trace: Trace, receipts: Sequence[Touch]) -> Iterator[Work]:
+    """The starts that no fault touched, until the start-up probe passed."""
+    probe = (trace.scenario.get("platform") or {}).get("startup")
+    if not probe:
+        return
+    allowed_s = (probe["delay_s"] + probe["period_s"] * probe["failures"]) / trace.scale
+    hit = {touch.life for touch in receipts}
+    for life in lives(trace):
+        started = trace.first("process.started", life=life)
+        results = observed(trace, "probe.passed", life=life)
+        passed = next((e for e in results if e.data.get("probe") == "startup"), None)
+        if started is None or passed is None or life in hit:
+            continue
+        share = (passed.mono_ns - started.mono_ns) / 1e9 / allowed_s
+        says = f"{trace.name(life)} took {share:.0%} of what its start-up probe allows"
+        yield Work(share=share, says=says, ended=passed)
 
 
 def _usable(scale: float, share: float) -> int:
     return max(1, math.floor(scale * MAX_WORK_OF_LIMIT / share))
 
 
-def _touched(trace: Trace, ended: Event) -> bool:
-    """Whether a fault touched the attempt while the phase ran."""
-    began = phase_started(trace, ended)
-    receipts = trace.of(*_RECEIPTS, attempt=ended.attempt)
+def _touches(trace: Trace) -> list[Touch]:
+    return [touch for fault in planned_faults(trace) for touch in touches(trace, fault)]
+
+
+def _touched(trace: Trace, receipts: Sequence[Touch], ended: Event) -> bool:
+    """Whether a fault touched the life while the phase ran."""
+    begun = phase_started(trace, ended)
+    began_ns = begun.mono_ns if begun else 0
     return any(
-        (began is None or began.mono_ns <= receipt.mono_ns) and receipt.mono_ns <= ended.mono_ns
-        for receipt in receipts
+        touch.life == ended.life
+        and touch.begins_ns <= ended.mono_ns
+        and (touch.ends_ns if touch.covers else touch.event.mono_ns) >= began_ns
+        for touch in receipts
     )

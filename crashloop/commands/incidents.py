@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from crashloop.commands.page import print_json
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any
 
-    from crashloop.incidents.incident import Incident, Parameter
+    from crashloop.incidents.incident import Incident
+    from crashloop.incidents.parameter import Parameter
 
 
 def show_incidents(name: str | None, *, as_json: bool) -> None:
@@ -46,8 +48,11 @@ def entry(incident: Incident, *, width: int) -> Iterator[Line]:
     yield from paragraph(f"source: {incident.source}", width=width, tone=Tone.DIM)
     for head, texts in (
         ("Facts", incident.facts),
-        ("Look-alikes, which are different outages", incident.look_alikes),
-        ("Remedy that a proof tries", (incident.remedy,)),
+        (
+            "Look-alikes, which are different outages",
+            [f"{one.says} (ruled out by {one.ruled_out_by})" for one in incident.look_alikes],
+        ),
+        ("Remedy that a proof tries", [f"{incident.remedy.name}: {incident.remedy.says}"]),
     ):
         yield BLANK
         yield line(Span(head, Tone.HEAD))
@@ -63,6 +68,8 @@ def entry(incident: Incident, *, width: int) -> Iterator[Line]:
         for one in rest:
             yield line(" " * room, *one)
     yield BLANK
+    scale = f"x{incident.time_scale:g}, unless --time-scale or --real-time says otherwise"
+    yield line(Span("Time scale       ", Tone.HEAD), scale)
     yield line(Span("Make it happen   ", Tone.HEAD), f"crashloop reproduce {incident.name}")
     yield line(Span("Prove it         ", Tone.HEAD), f"crashloop prove {incident.name}")
 
@@ -75,8 +82,9 @@ def document(incident: Incident) -> dict[str, Any]:
         "source": incident.source,
         "facts": list(incident.facts),
         "parameters": {name: _parameter(p) for name, p in incident.parameters.items()},
-        "look_alikes": list(incident.look_alikes),
-        "remedy": incident.remedy,
+        "time_scale": incident.time_scale,
+        "look_alikes": [asdict(one) for one in incident.look_alikes],
+        "remedy": {"name": incident.remedy.name, "says": incident.remedy.says},
     }
 
 

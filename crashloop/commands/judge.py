@@ -78,5 +78,11 @@ def _scenario_today(trace: Trace) -> Scenario:
             hint="leave --current out to judge it by its own signature",
         ) from None
     params = recorded.get("params")
-    chosen = incident(str(recorded.get("incident")))
+    try:
+        chosen = incident(str(recorded.get("incident")))
+    except UsageError as error:
+        raise UsageError(
+            f"the trace is of an incident that this version does not have: {error.message}",
+            hint="leave --current out to judge it by its own signature",
+        ) from None
     return chosen.scenario(role, **(params if isinstance(params, dict) else {}))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from crashloop.apps import find_entry
 from crashloop.clock import REAL_TIME, TimeScale
 from crashloop.engines.binaries import find_binaries
 from crashloop.engines.catalogue import LOCAL, engine_named
@@ -16,7 +18,8 @@ from crashloop.run import TRACE_FILE, artifacts_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
+
+    from crashloop.model import AppUnderTest
 
 
 def read_params(given: Sequence[str]) -> dict[str, str]:
@@ -32,10 +35,22 @@ def read_params(given: Sequence[str]) -> dict[str, str]:
     return params
 
 
-def read_scale(time_scale: float | None, *, real_time: bool) -> TimeScale:
-    """The scale given by --time-scale or --real-time; None if neither was given."""
+def own_app(name: str | None, config: Path | None) -> AppUnderTest | None:
+    """The user's own app by --app and --config; None for the sample app."""
+    if name is not None:
+        return find_entry(name, folder=Path.cwd(), file=config)
+    if config is not None:
+        raise UsageError(
+            f"--config {config} was given without --app",
+            hint="name an app of that file: --app NAME",
+        )
+    return None
+
+
+def read_scale(time_scale: float | None, *, real_time: bool, ordinary: float) -> TimeScale:
+    """The scale given by --time-scale or --real-time; `ordinary` if neither was given."""
     if time_scale is None:
-        return TimeScale(factor=REAL_TIME) if real_time else TimeScale()
+        return TimeScale(factor=REAL_TIME if real_time else ordinary)
     if real_time:
         raise UsageError(
             f"--real-time and --time-scale {time_scale:g} exclude each other",
@@ -47,6 +62,8 @@ def read_scale(time_scale: float | None, *, real_time: bool) -> TimeScale:
 def run_options(
     folder_name: str,
     *,
+    app: str,
+    config: Path | None,
     scale: TimeScale,
     seed: int | None,
     artifacts: Path | None,
@@ -65,6 +82,8 @@ def run_options(
             )
         find_binaries(postgres_bin)
     return RunOptions(
+        app=app,
+        config=config,
         scale=scale,
         seed=new_seed() if seed is None else seed,
         engine=engine_named(engine),

@@ -37,7 +37,7 @@ def step_page(trace: Trace, judgement: Judgement, terminal: Terminal) -> list[Li
 
 def _head(history: History, terminal: Terminal) -> list[Line]:
     drawn = timeline(history, width=terminal.width, glyphs=terminal.glyphs)
-    return [title(history), BLANK, *drawn, BLANK]
+    return [title(history, width=terminal.width), BLANK, *drawn, BLANK]
 
 
 def short(path: Path) -> str:

@@ -8,26 +8,33 @@ from typing import TYPE_CHECKING, Any
 from crashloop import proof
 from crashloop.commands.page import print_json, short, step_page
 from crashloop.commands.session import Session
+from crashloop.model import Role
 from crashloop.options import rerun_command
 from crashloop.report.summary import Where
 from crashloop.report.verdicts import ProofRow, proof_lines
 
 if TYPE_CHECKING:
     from crashloop.incidents.incident import Incident
-    from crashloop.model import Role
+    from crashloop.model import AppUnderTest
     from crashloop.options import RunOptions
 
 
 def prove(
     incident: Incident,
+    app: AppUnderTest | None,
     params: dict[str, Any],
     options: RunOptions,
     *,
     as_json: bool,
     no_live: bool,
 ) -> int:
-    """Run control, reproduction, remedy and unplugged, and show them; 0 only if proven."""
-    command = rerun_command(incident.scenario(**params), options, verb="prove")
+    """Run control, reproduction, remedy and unplugged, and show them; 0 only if proven.
+
+    `app` is the user's own; None is the sample app.
+    """
+    command = rerun_command(
+        incident.scenario(Role.REPRODUCTION, app, **params), options, verb="prove"
+    )
     session = Session(options, as_json=as_json, no_live=no_live)
     terminal = session.terminal
 
@@ -35,7 +42,7 @@ def prove(
         with contextlib.ExitStack() as views:
 
             def on_role(role: Role) -> None:
-                views.enter_context(session.view(incident.scenario(role, **params)))
+                views.enter_context(session.view(incident.scenario(role, app, **params)))
 
             def on_step(step: proof.Step) -> None:
                 views.close()
@@ -43,7 +50,7 @@ def prove(
                     terminal.show(step_page(step.run.trace, step.run.judgement, terminal))
 
             return await proof.prove(
-                incident, params, session.options, on_role=on_role, on_step=on_step
+                incident, params, session.options, app=app, on_role=on_role, on_step=on_step
             )
 
     done = session.run(work())

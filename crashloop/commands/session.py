@@ -58,7 +58,9 @@ class Session:
             view = LiveView(header, self.terminal)
         else:
             width = Terminal(sys.stderr).width if sys.stderr.isatty() else 0
-            view = PlainProgress(scale=scale, stream=sys.stderr, width=width)
+            view = PlainProgress(
+                scale=scale, stream=sys.stderr, width=width, replicas=scenario.replicas.count
+            )
         self._scenario = scenario
         with view:
             self._view = view

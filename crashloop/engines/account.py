@@ -44,16 +44,21 @@ def unprivileged_account() -> Account | None:
     )
 
 
-def clean_environment(mark: str | None, extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The few variables that children inherit, the run's mark, then `extra`.
+def clean_environment(
+    mark: str | None,
+    extra: Mapping[str, str] | None = None,
+    inherited: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """The few variables that children inherit, or `inherited`; the run's mark; then `extra`.
 
     Other variables are not inherited: a PYTHONPATH, a PGHOST or a proxy setting of the user's shell
     would change the run.
     """
-    inherited = {
-        name: value
-        for name, value in os.environ.items()
-        if name in KEPT_VARIABLES or name.startswith("LC_")
-    }
+    if inherited is None:
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if name in KEPT_VARIABLES or name.startswith("LC_")
+        }
     marked = {} if mark is None else {RUN_VARIABLE: mark}
-    return inherited | marked | dict(extra or {})
+    return {**inherited, **marked, **(extra or {})}

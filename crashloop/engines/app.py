@@ -1,32 +1,34 @@
-"""One attempt of the app: a real uvicorn in a process of its own."""
+"""One life of the app: a process of its own."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crashloop.engines import process, reaper
+from crashloop.engines.account import clean_environment
 from crashloop.errors import HarnessError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from crashloop.engines.output import AppOutput
     from crashloop.engines.workspace import Workspace
-    from crashloop.model import AppUnderTest
+    from crashloop.model import Life
 
 STOP_STEPS = ((signal.SIGTERM, 3.0),)
-GRACEFUL_SHUTDOWN_S = 2
+# Waits for a line, then becomes the app: its process id is known before it does anything.
+HELD = ("/bin/sh", "-c", 'read -r _ && unset PWD OLDPWD && exec "$@" </dev/null', "sh")
 
 
 class AppProcess:
-    """One attempt: a uvicorn process. `ended` is set when it has exited and its output was read.
+    """One life: a process. `ended` is set when it has exited and its output was read.
 
-    Like a container, an attempt ends as a whole: when the process has exited, what it started is
-    killed, daemons included. They are found by `mark` in their environment.
+    Like a container, a life ends as a whole: when the process has exited, what it started is
+    killed, daemons included. They are found by `mark` in their environment. `folder` and
+    `environment` are those that it was started with.
     """
 
     def __init__(
@@ -34,87 +36,115 @@ class AppProcess:
         child: process.Process,
         output: AppOutput,
         *,
-        number: int,
+        life: Life,
         mark: str,
         address: tuple[str, int],
+        folder: Path,
+        environment: Mapping[str, str],
     ) -> None:
         self.pid = child.pid
-        self.number = number
+        self.life = life
         self.address = address
+        self.folder = folder
+        self.environment = environment
         self.ended = asyncio.Event()
         self._mark = mark
         self._child = child
         self._output = output
+        self._left_nothing = False
+
+    @property
+    def exited(self) -> asyncio.Future[int]:
+        """Done with the exit status as soon as the process has ended."""
+        return self._child.exited
+
+    def release(self) -> None:
+        """Let the app begin."""
+        self._child.feed(b"\n")
+
+    async def signal(self, number: signal.Signals) -> bool:
+        """Signal the process itself; False if it has ended."""
+        return self._child.signal(number)
 
     async def wait(self) -> int:
-        """The exit status, a code or minus a signal's number, when all output has been read."""
-        try:
-            status = await asyncio.shield(self._child.exited)
-            await self._end_what_it_left()
-            await self._child.drained()
-        finally:
-            self._child.close_output()
-            self._output.close()
-            self.ended.set()
+        """The exit status, a code or minus a signal's number, when all output has been read.
+
+        May be cancelled and called again.
+        """
+        status = await asyncio.shield(self._child.exited)
+        await self._finish()
         return status
 
     async def stop(self) -> None:
         """SIGTERM, then SIGKILL after 3 s; then end what it left running."""
         await process.terminate(self._child, *STOP_STEPS)
+        await self._finish()
+
+    async def _finish(self) -> None:
         await self._end_what_it_left()
+        await self._child.drained()
+        self._child.close_output()
+        self._output.close()
+        self.ended.set()
 
     async def _end_what_it_left(self) -> None:
+        if self._left_nothing:
+            return
         left = await asyncio.to_thread(
             reaper.end_attempt, self._mark, within_s=process.KILL_BOUND_S
         )
         if left:
             pids = ", ".join(str(pid) for pid in sorted(left))
             raise HarnessError(
-                f"attempt {self.number} of the app left processes (pid {pids}) that have not "
+                f"{describe(self.life)} left processes (pid {pids}) that have not "
                 f"ended {process.KILL_BOUND_S:g} s after SIGKILL",
                 hint=f"see what holds one in the kernel: cat /proc/{min(left)}/stack",
             )
+        self._left_nothing = True
 
 
 def app_process(
-    app: AppUnderTest,
-    *,
-    space: Workspace,
-    attempt: int,
-    address: tuple[str, int],
+    command: Sequence[str],
     environment: Mapping[str, str],
+    *,
+    inherited: Mapping[str, str] | None = None,
+    life: Life,
+    space: Workspace,
+    address: tuple[str, int],
     output: AppOutput,
+    folder: Path | None = None,
 ) -> AppProcess:
-    """Start `app` on `address` in a clean environment; its lines go to `output`.
+    """Start one life in a clean environment; its lines go to `output`. `release` lets it begin.
 
-    `-P` and an explicit `--app-dir`: the app comes from where it is installed, or from the folder
-    that the scenario names, never from the folder that the harness happens to run in.
+    It gets the variables `inherited` (default: the few that every child gets) and `environment`.
+
+    `address` is where the app was told to listen. `folder` is the working folder: a new one by
+    default. Raises HarnessError if no process can be started.
     """
-    host, port = address
-    folder = space.part(f"attempt-{attempt}")
-    mark = f"{space.run_id}/{attempt}"
+    mark = f"{space.run_id}/{life.replica}/{life.attempt}"
+    folder = folder or space.part(f"app-{life.replica}-{life.attempt}")
+    environment = {**environment, reaper.ATTEMPT_VARIABLE: mark}
     child = process.start(
-        [
-            *(sys.executable, "-P", "-m", "uvicorn", app.target),
-            *("--host", host, "--port", str(port)),
-            *("--app-dir", str(Path(app.folder).resolve() if app.folder else folder)),
-            "--no-use-colors",
-            *("--timeout-graceful-shutdown", str(GRACEFUL_SHUTDOWN_S)),
-        ],
+        [*HELD, *command],
         workspace=space,
-        name=f"attempt {attempt} of the app",
-        environment={
-            **app.settings,
-            **environment,
-            "APP_APPLICATION_NAME": application_name(attempt),
-            reaper.ATTEMPT_VARIABLE: mark,
-        },
+        name=describe(life),
+        environment=environment,
+        inherited=inherited,
         folder=folder,
+        stdin=None,
     )
     child.listen(output.line)
-    return AppProcess(child, output, number=attempt, mark=mark, address=address)
+    return AppProcess(
+        child,
+        output,
+        life=life,
+        mark=mark,
+        address=address,
+        folder=folder,
+        environment=clean_environment(space.run_id, environment, inherited),
+    )
 
 
-def application_name(attempt: int) -> str:
-    """The name under which Postgres lists the connections of an attempt."""
-    return f"app-attempt-{attempt}"
+def describe(life: Life) -> str:
+    """A life in the words of an error."""
+    return f"attempt {life.attempt} of replica {life.replica} of the app"

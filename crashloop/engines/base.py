@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from crashloop.clock import TimeScale
-    from crashloop.faults.injector import Injector
-    from crashloop.model import Scenario
+    from crashloop.faults.ports import Ports
+    from crashloop.model import Life, Scenario
     from crashloop.trace.recorder import Recorder
 
 
@@ -31,23 +31,16 @@ class Setup:
     artifacts: Path
     postgres_bin: Path | None = None
 
-    def timers(self) -> dict[str, str]:
-        """The app's timers as environment variables, in wall seconds."""
-        return {
-            name: f"{self.scale.wall_s(seconds):.6f}"
-            for name, seconds in self.scenario.app.timers_s.items()
-        }
-
 
 class Attempt(Protocol):
-    """One process life of the app: its number from 1, and where it would listen, if known.
+    """One process life of the app: its name, and where it would listen, if known.
 
     `ended` is set when it has exited and its output was read.
     """
 
     @property
-    def number(self) -> int:
-        """Which life of the run it is, from 1."""
+    def life(self) -> Life:
+        """Which life of which replica it is."""
 
     @property
     def address(self) -> tuple[str, int] | None:
@@ -58,14 +51,14 @@ class Attempt(Protocol):
         """Set when it has exited and its output was read."""
 
 
-class Platform(Protocol):
-    """Starts and restarts the app: our own supervisor, or Docker itself."""
+class ReplicaSet(Protocol):
+    """Starts and restarts the app's replicas: our own supervisor, or Docker itself."""
 
     async def run(self) -> None:
-        """Return when it will not restart again: the policy gave up, or `stop` was called."""
+        """Return when no replica will be restarted again: each gave up, or `stop` was called."""
 
     async def stop(self) -> None:
-        """End the running attempt, if any, and do not restart it."""
+        """End what runs, and restart nothing."""
 
 
 class Engine(Protocol):
@@ -73,36 +66,46 @@ class Engine(Protocol):
 
     name: ClassVar[str]
 
-    @property
-    def proxy(self) -> Injector:
-        """The injector of faults between the app and Postgres."""
-
     @classmethod
     def capabilities(cls) -> tuple[str, ...]:
         """What a scenario may rely on here."""
 
     @classmethod
+    def require_possible(cls, scenario: Scenario) -> None:
+        """Raise CapabilityError for a fault, a transport or a platform that is not to be had here.
+
+        Starts nothing.
+        """
+
+    @classmethod
     def open(cls, setup: Setup) -> AbstractAsyncContextManager[Engine]:
-        """Start database, cache and proxy; end everything on leaving, attempts included.
+        """Start the dependencies behind their paths; end everything on leaving, lives included.
 
         Raises CapabilityError if this machine or engine cannot run the scenario, HarnessError
         where something did not start.
         """
 
+    @property
+    def ports(self) -> Ports:
+        """What faults act on: paths, databases, caches, replicas."""
+
     async def baseline(self) -> None:
-        """Prove the path before any fault by a query along it; emits `baseline.passed`."""
+        """Prove each dependency's path before any fault; emits a `baseline.passed` for each."""
 
-    def platform(self, on_attempt: Callable[[Attempt], None]) -> Platform:
-        """What runs attempts under the scenario's restart policy.
+    def replica_set(self, on_attempt: Callable[[Attempt], None]) -> ReplicaSet:
+        """What runs the replicas on the scenario's platform; called once, before any fault.
 
-        `on_attempt` is called with each as it starts.
+        `on_attempt` is called with each life as it starts.
         """
 
-    async def count_backends(self, attempt: int) -> None:
-        """Count what an ended attempt left in Postgres; emits `database.backends`."""
+    async def count_sessions(self, life: Life) -> None:
+        """Count what an ended life left in each Postgres; emits `database.backends` for each."""
 
-    async def read_row(self, key: str) -> dict[str, Any] | None:
-        """The stored chat message with this key, read directly from Postgres."""
+    async def query(self, target: str, sql: str) -> Any:
+        """The one value of a query, asked directly as superuser; None if there is no row or table.
+
+        Waits while a planned fault stops the database.
+        """
 
     async def fail_when_broken(self) -> None:
         """Wait for ever; HarnessError as soon as a server of the lab dies on its own."""

@@ -4,87 +4,79 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from crashloop.clock import NS_PER_S
-from crashloop.errors import HarnessError
+from crashloop.errors import HarnessError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from crashloop.trace.recorder import Recorder
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
 QUERY_BOUND_S = 10.0
-GONE_BOUND_S = 2.0
-LOOK_EVERY_S = 0.02
 
-SESSIONS = (
-    "select count(*) from pg_stat_activity where usename = $1 and backend_start <= to_timestamp($2)"
-)
-MESSAGE = "select id from messages where client_id = $1::text::uuid"
+SESSIONS = "select count(*) from pg_stat_activity where usename = $1"
 
 
 class Inspector:
     """Asks Postgres one question at a time, over a connection of its own.
 
-    Raises HarnessError if Postgres does not answer.
+    It connects when it is first asked, and again after a restart. Raises HarnessError if Postgres
+    does not answer.
     """
 
-    def __init__(self, connection: asyncpg.Connection[Any]) -> None:
-        self._connection = connection
+    def __init__(self, connect: Callable[[], Awaitable[asyncpg.Connection[Any]]]) -> None:
+        self._connect = connect
+        self._connection: asyncpg.Connection[Any] | None = None
         self._asking = asyncio.Lock()
+        self._is_away = False
 
     async def ask(self, query: str, *arguments: object) -> Any:
-        """One value; None if the app has made no table yet."""
-        try:
-            async with self._asking:
-                return await self._connection.fetchval(query, *arguments, timeout=QUERY_BOUND_S)
-        except asyncpg.UndefinedTableError:
-            return None
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise HarnessError(
-                f"Postgres did not answer the harness: {type(error).__name__}: {error}",
-                hint="see postgres.log in the artifacts",
-            ) from error
+        """One value; None if there is no row, or the app has made no table yet.
 
-    async def sessions(self, role: str, *, begun_by_ns: int | None = None) -> int:
-        """How many sessions `role` has now; of those begun by an instant, if one is given.
+        Waits while a planned fault stops Postgres.
+        """
+        async with self._asking:
+            try:
+                if self._connection is None or self._connection.is_closed():
+                    self._connection = await self._connect()
+                return await self._connection.fetchval(query, *arguments, timeout=QUERY_BOUND_S)
+            except asyncpg.UndefinedTableError:
+                return None
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                raise HarnessError(
+                    f"Postgres did not answer the harness: {type(error).__name__}: {error}",
+                    hint="see postgres.log in the artifacts",
+                ) from error
+
+    async def sessions(self, role: str) -> int:
+        """How many sessions `role` has now.
 
         Sessions are counted by role, since an app need not set an application_name.
         """
-        age_s = (time.monotonic_ns() - (begun_by_ns or time.monotonic_ns())) / NS_PER_S
-        return int(await self.ask(SESSIONS, role, time.time() - age_s))
+        return int(await self.ask(SESSIONS, role))
 
-    async def count_left(self, role: str, attempt: int, recorder: Recorder) -> None:
-        """Count what an ended attempt left; emits `database.backends`.
+    @contextlib.asynccontextmanager
+    async def away(self) -> AsyncIterator[None]:
+        """While entered, questions wait: a planned fault stops Postgres.
 
-        Its sessions are those that `role` began before the attempt's end. They are counted when
-        none is left, or after 2 s: Postgres needs a moment to notice a closed socket, and announces
-        nothing.
+        UsageError if another fault does that already.
         """
-        ends = (e for e in recorder.events if (e.kind, e.attempt) == ("process.exited", attempt))
-        died_ns = next(ends).mono_ns
-        until_ns = time.monotonic_ns() + int(GONE_BOUND_S * NS_PER_S)
-        while count := await self.sessions(role, begun_by_ns=died_ns):
-            if time.monotonic_ns() > until_ns:
-                break
-            await asyncio.sleep(LOOK_EVERY_S)
-        recorder.emit("database", "database.backends", {"count": count}, attempt=attempt)
+        if self._is_away:
+            raise UsageError(
+                "two faults would stop Postgres at once",
+                hint="let one be healed before the other is injected",
+            )
+        self._is_away = True
+        try:
+            async with self._asking:
+                yield
+        finally:
+            self._is_away = False
 
-    async def message(self, key: str) -> dict[str, Any] | None:
-        """The stored chat message with this key, or None."""
-        identity = await self.ask(MESSAGE, key)
-        return None if identity is None else {"key": key, "id": identity}
-
-
-@contextlib.asynccontextmanager
-async def inspector(connection: asyncpg.Connection[Any]) -> AsyncIterator[Inspector]:
-    """An inspector over `connection`, which is closed on leaving."""
-    try:
-        yield Inspector(connection)
-    finally:
-        with contextlib.suppress(OSError, TimeoutError, asyncpg.InterfaceError):
-            await connection.close(timeout=QUERY_BOUND_S)
+    async def close(self) -> None:
+        """Close the connection, if there is one; a later question opens another."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(OSError, TimeoutError, asyncpg.InterfaceError):
+                await connection.close(timeout=QUERY_BOUND_S)

@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from crashloop.model import Life
     from crashloop.trace.recorder import Recorder
 
 MAX_LINE_CHARS = 60 * 1024
@@ -18,9 +19,10 @@ MAX_LINES = 20_000
 MAX_BURSTS = 200
 BURST_S = 0.02  # the longest time between two lines of one traceback
 MAX_TEXT_CHARS = 2000
+MAX_DEPTH = 20  # of a structured line's objects and arrays; what reads them recurses
 EVENT_KINDS = ("startup.", "phase.", "shutdown.", "database.", "chat.")
 
-# Already in the event, or too long for it; the attempt's log has them all.
+# Already in the event, or too long for it; the life's log has them all.
 _DROPPED = frozenset({"event", "mono_ns", "time", "logging.googleapis.com/labels", "stack_trace"})
 
 
@@ -49,19 +51,20 @@ class LineReader:
 
 
 class AppOutput:
-    """Reads one attempt's lines: redacts them, keeps them in a file, makes events of them.
+    """Reads the lines of one life: redacts them, keeps them in a file, makes events of them.
 
-    A structured line is a JSON object with a known `event` and its own `mono_ns`, which is believed
-    only inside the attempt's life; that begins at `started_ns` (default: now). Other lines that
-    arrive together (a traceback) become one `app.output` event, 200 of them at most; the file has
-    them all. After 20,000 lines the rest is dropped, which an `app.truncated` event records.
+    A structured line is a JSON object, nested at most 20 deep, with a known `event` and its own
+    `mono_ns`, which is believed only inside that life, which begins at `started_ns` (default: now).
+    Other lines that arrive together (a traceback) become one `app.output` event, 200 of them at
+    most; the file has them all. After 20,000 lines the rest is dropped, which an `app.truncated`
+    event records.
     """
 
     def __init__(
-        self, recorder: Recorder, *, attempt: int, path: Path, started_ns: int | None = None
+        self, recorder: Recorder, *, life: Life, path: Path, started_ns: int | None = None
     ) -> None:
         self._recorder = recorder
-        self._attempt = attempt
+        self._life = life
         self._started_ns = time.monotonic_ns() if started_ns is None else started_ns
         self._lines = 0
         self._bursts = 0
@@ -107,11 +110,11 @@ class AppOutput:
         if len(text) > MAX_TEXT_CHARS:
             text = f"{text[: MAX_TEXT_CHARS // 2]}\n...\n{text[-MAX_TEXT_CHARS // 2 :]}"
         data = {"lines": len(lines), "text": text}
-        self._recorder.emit("app", "app.output", data, attempt=self._attempt, mono_ns=self._at_ns)
+        self._recorder.emit("app", "app.output", data, life=self._life, mono_ns=self._at_ns)
 
     def _truncate(self, why: str) -> None:
         """Record that the following output is lost, so the evidence is incomplete."""
-        self._recorder.emit("app", "app.truncated", {"why": why}, attempt=self._attempt)
+        self._recorder.emit("app", "app.truncated", {"why": why}, life=self._life)
 
     def _event(self, entry: dict[str, Any], at_ns: int | None) -> None:
         heard_ns = time.monotonic_ns() if at_ns is None else at_ns
@@ -121,7 +124,7 @@ class AppOutput:
             "app",
             entry["event"],
             {key: value for key, value in entry.items() if key not in _DROPPED},
-            attempt=self._attempt,
+            life=self._life,
             mono_ns=instant_ns,
         )
 
@@ -137,4 +140,13 @@ def _structured(text: str) -> dict[str, Any] | None:
         return None
     kind, mono_ns = entry.get("event"), entry.get("mono_ns")
     known = isinstance(kind, str) and kind.startswith(EVENT_KINDS) and len(kind) < 60  # noqa: PLR2004  longer than any kind
-    return entry if known and isinstance(mono_ns, int) else None
+    is_event = known and isinstance(mono_ns, int) and not _is_deeper(entry, MAX_DEPTH)
+    return entry if is_event else None
+
+
+def _is_deeper(value: object, depth: int) -> bool:
+    """Whether objects and arrays are nested more than `depth` deep in a JSON value."""
+    if not isinstance(value, dict | list):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return depth == 0 or any(_is_deeper(each, depth - 1) for each in inner)

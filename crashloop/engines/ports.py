@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+HOST = "127.0.0.1"
+
 
 @contextmanager
 def kept_port(host: str) -> Iterator[int]:

@@ -4,56 +4,52 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+import asyncpg
+
+from crashloop.engines import stopping
 from crashloop.engines.advice import hint_for
+from crashloop.engines.inspector import Inspector
 from crashloop.engines.ports import kept_port
+from crashloop.engines.postgres_log import ErrorLog
+from crashloop.engines.postgres_settings import (
+    HOST,
+    SESSION_LIMITS,
+    SETTINGS,
+    postgres_settings,
+)
 from crashloop.engines.process import Process, describe_exit, finish, start
 from crashloop.engines.reaper import postgres_backends, remove_shared_memory, send
 from crashloop.engines.server import START_BOUND_S, Server
+from crashloop.engines.session import session
 from crashloop.engines.template import DATABASE, ROLE, SUPERUSER, Template, copy_template
 from crashloop.engines.workspace import MAX_SOCKET_PATH_BYTES
-from crashloop.errors import HarnessError
+from crashloop.errors import HarnessError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Mapping
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
     from crashloop.engines.server import Emit
     from crashloop.engines.workspace import Workspace
+    from crashloop.model import Value
 
-HOST = "127.0.0.1"
 READY = "database system is ready to accept connections"
-
-SETTINGS = {
-    "autovacuum": "off",
-    "dynamic_shared_memory_type": "mmap",  # in the data directory, so that a kill leaks none
-    "fsync": "off",
-    "full_page_writes": "off",
-    "huge_pages": "off",
-    "lc_messages": "C",
-    "listen_addresses": HOST,
-    "log_connections": "on",
-    "log_disconnections": "on",
-    "log_line_prefix": "%m [%p] %e %q%u@%d ",
-    "log_timezone": "UTC",
-    "logging_collector": "off",
-    "max_logical_replication_workers": "0",
-    "max_wal_senders": "0",
-    "shared_buffers": "16MB",
-    "synchronous_commit": "off",
-    "timezone": "UTC",
-    "wal_level": "minimal",
-}
+STANDBY = "entering standby mode"
+CONNECT_BOUND_S = 10.0
 
 
 class PostgresServer(Server):
-    """A running Postgres.
+    """A running Postgres, and what faults may do to it (`crashloop.faults.ports.Database`).
 
-    `socket_dir` holds its Unix socket; `port` is its TCP port on the loopback.
+    `socket_dir` holds its Unix socket; `port` is its TCP port on the loopback. `inspector` asks it
+    the harness's own questions.
     """
 
     source = "database"
@@ -64,16 +60,22 @@ class PostgresServer(Server):
         process: Process,
         emit: Emit,
         *,
+        launch: Callable[..., Process],
+        settings: Mapping[str, str],
         template: Template,
         data_dir: Path,
         socket_dir: Path,
         port: int,
     ) -> None:
-        super().__init__(process, emit)
         self.socket_dir = socket_dir
         self.data_dir = data_dir
         self.port = port
+        self.inspector = Inspector(self._connect)
+        self._launch = launch
+        self._settings = settings
+        self._errors = ErrorLog(emit)
         self._template = template
+        super().__init__(process, emit)
 
     def app_url(
         self, *, host: str | None = None, port: int | None = None, scheme: str = "postgresql"
@@ -95,6 +97,47 @@ class PostgresServer(Server):
         folder = quote(str(self.socket_dir), safe="")
         return f"postgresql://{SUPERUSER}:{password}@/{SUPERUSER}?host={folder}&port={self.port}"
 
+    def session(self, *, superuser: bool) -> AbstractAsyncContextManager[asyncpg.Connection[Any]]:
+        """A new session over the Unix socket; its backend has ended on leaving."""
+        return session(self._connect(superuser=superuser))
+
+    @contextlib.asynccontextmanager
+    async def stopped(self) -> AsyncIterator[None]:
+        """While entered, every process of the server is stopped.
+
+        Emits `process.stopped` and `process.continued` with their ids, each once /proc says so.
+        Raises CapabilityError where there is no /proc.
+        """
+        stopping.require_proc()
+        async with self.inspector.away():
+            stopped = await asyncio.to_thread(stopping.stop_all, self.pid, self.data_dir)
+            try:
+                self._emit("process.stopped", {"pids": sorted(stopped)})
+                yield
+            finally:
+                await finish(self._continue(stopped))
+
+    @contextlib.asynccontextmanager
+    async def starting(self) -> AsyncIterator[None]:
+        """Restart it as a standby that answers 57P03; on leaving it accepts connections again.
+
+        Emits `database.starting` and `database.promoted`, each as the server itself says. All
+        sessions end. Raises HarnessError if it does not restart or is not promoted.
+        """
+        async with self.inspector.away():
+            await self.inspector.close()
+            await self._end()
+            await asyncio.to_thread(self._clear)
+            self._mark("standby.signal")
+            self._follow(self._launch(hot_standby="off"))
+            try:
+                await self._process.said(STANDBY, deadline_s=START_BOUND_S)
+                data = {"pid": self.pid, "sqlstate": await self._refusal()}
+                self._emit("database.starting", data)
+                yield
+            finally:
+                await finish(self._promote())
+
     async def stop(self) -> None:
         """Stop it: fast, then immediately, then by SIGKILL; within 5 s, whatever state it is in.
 
@@ -102,6 +145,57 @@ class PostgresServer(Server):
         """
         await super().stop()
         await asyncio.to_thread(self._clear)
+        await self.inspector.close()
+
+    def _follow(self, process: Process) -> None:
+        super()._follow(process)
+        process.listen(self._errors.line)
+
+    async def _connect(self, *, superuser: bool = True) -> asyncpg.Connection[Any]:
+        source = self._template
+        return await asyncpg.connect(
+            host=str(self.socket_dir),
+            port=self.port,
+            user=SUPERUSER if superuser else ROLE,
+            password=source.superuser_password if superuser else source.app_password,
+            database=DATABASE,
+            timeout=CONNECT_BOUND_S,
+            server_settings={name: "0" for name in SESSION_LIMITS if name in self._settings},
+        )
+
+    async def _continue(self, stopped: Mapping[int, str]) -> None:
+        begun_ns = time.monotonic_ns()  # it may answer before /proc was asked
+        left = await asyncio.to_thread(stopping.continue_all, stopped)
+        self._emit("process.continued", {"pids": left, "begun_ns": begun_ns})
+
+    async def _refusal(self) -> str:
+        """The SQLSTATE with which it refuses a connection; HarnessError if that is not 57P03."""
+        try:
+            connection = await self._connect()
+        except asyncpg.CannotConnectNowError as error:
+            return str(error.sqlstate)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            seen = f"{type(error).__name__}: {error}"
+        else:
+            seen = "a session"
+            await connection.close(timeout=CONNECT_BOUND_S)
+        raise HarnessError(
+            f"Postgres should answer 57P03 while it starts, but a connection saw: {seen}",
+            hint="see postgres.log in the artifacts",
+        )
+
+    async def _promote(self) -> None:
+        self._mark("promote")
+        self._process.signal(signal.SIGUSR1)
+        await self._process.said(READY, deadline_s=START_BOUND_S)
+        self._emit("database.promoted", {"pid": self.pid})
+
+    def _mark(self, name: str) -> None:
+        """Make an empty file in the data directory, for the server to read and remove."""
+        path = self.data_dir / name
+        path.touch(mode=0o600)
+        owner = self.data_dir.stat()
+        os.chown(path, owner.st_uid, owner.st_gid)
 
     def _clear(self) -> None:
         """End backends that a killed server left, then free what it could not free itself."""
@@ -112,36 +206,56 @@ class PostgresServer(Server):
 
 @contextlib.asynccontextmanager
 async def postgres(
-    workspace: Workspace, template: Template, *, emit: Emit, evidence: Path
+    workspace: Workspace,
+    template: Template,
+    *,
+    emit: Emit,
+    evidence: Path,
+    settings: Mapping[str, Value] | None = None,
 ) -> AsyncIterator[PostgresServer]:
     """Copy the template, start it, and stop it on leaving, whatever happens in between.
 
-    `emit` gets database.started, database.stopped and database.died. The server's own log is
-    written to `evidence`/postgres.log. Raises HarnessError when the server does not start.
+    `settings` are a scenario's own. `emit` gets database.started, database.stopped, database.died
+    and a `database.error` for each error in the server's log, which is written to
+    `evidence`/postgres.log. Raises UsageError for settings that it may not choose or the server
+    refuses, HarnessError when the server does not start.
     """
+    chosen = postgres_settings(settings or {})
     folder = workspace.part("pg", account=workspace.account)
     socket_dir = workspace.part("s", account=workspace.account)
     assert len(f"{socket_dir}/.s.PGSQL.65535.lock") <= MAX_SOCKET_PATH_BYTES
     data_dir = await copy_template(workspace, template, folder)
     log = evidence / "postgres.log"
     with kept_port(HOST) as port:
-        settings = SETTINGS | {"port": str(port), "unix_socket_directories": str(socket_dir)}
-        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        places = {"port": str(port), "unix_socket_directories": str(socket_dir)}
+
+        def launch(**more: str) -> Process:
+            options = {**SETTINGS, **chosen, **places, **more}
+            words = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
+            return start(
+                [template.binaries.bin_dir / "postgres", "-D", data_dir, *words],
+                workspace=workspace,
+                name="Postgres",
+                account=workspace.account,
+                environment={"LC_ALL": "C"},
+                log=log,
+                stop_signal=signal.SIGQUIT,
+            )
+
         begun_s = time.monotonic()
-        process = start(
-            [template.binaries.bin_dir / "postgres", "-D", data_dir, *options],
-            workspace=workspace,
-            name="Postgres",
-            account=workspace.account,
-            environment={"LC_ALL": "C"},
-            log=log,
-            stop_signal=signal.SIGQUIT,
-        )
+        process = launch()
         server = PostgresServer(
-            process, emit, template=template, data_dir=data_dir, socket_dir=socket_dir, port=port
+            process,
+            emit,
+            launch=launch,
+            settings=chosen,
+            template=template,
+            data_dir=data_dir,
+            socket_dir=socket_dir,
+            port=port,
         )
         try:
-            await _accepts(process, template, log)
+            await _accepts(process, template, log, chosen)
             facts = {
                 "pid": server.pid,
                 "version": template.binaries.version,
@@ -156,15 +270,24 @@ async def postgres(
             await finish(server.stop())
 
 
-async def _accepts(process: Process, template: Template, log: Path) -> None:
-    """Wait until the server accepts connections; HarnessError with its last words if it ends."""
+async def _accepts(
+    process: Process, template: Template, log: Path, chosen: Mapping[str, str]
+) -> None:
+    """Wait until the server accepts connections; an error with its last words if it ends."""
     try:
         await process.said(READY, deadline_s=START_BOUND_S)
     except HarnessError as error:
+        last, version = process.tail(), template.binaries.version
+        if refused := [f"{name}={value}" for name, value in chosen.items() if name in last]:
+            raise UsageError(
+                f"Postgres {version} does not start with {', '.join(refused)}; its last lines:\n"
+                f"{last}",
+                hint="change the settings of the scenario's Postgres",
+            ) from error
         how = describe_exit(process.exited.result()) if process.exited.done() else "still starts"
         raise HarnessError(
-            f"Postgres {template.binaries.version} ({template.binaries.bin_dir}) did not start; it "
-            f"{how}. Its last lines (all of them: {log}):\n{process.tail()}",
+            f"Postgres {version} ({template.binaries.bin_dir}) did not start; it {how}. Its last "
+            f"lines (all of them: {log}):\n{last}",
             hint=f"{hint_for(error.message)}. If its files look damaged, remove "
             f"{template.data_dir.parent}: the next run makes it again",
         ) from error

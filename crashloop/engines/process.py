@@ -9,7 +9,7 @@ import signal
 import subprocess
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from crashloop.engines import reaper as watcher
 from crashloop.engines.account import clean_environment
@@ -20,14 +20,12 @@ from crashloop.errors import HarnessError
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
     from pathlib import Path
-    from typing import Any
 
     from crashloop.engines.account import Account
     from crashloop.engines.guard import Reaper
     from crashloop.engines.workspace import Workspace
 
 T = TypeVar("T")
-
 TAIL_LINES = 8
 READ_BYTES = 64 * 1024
 GRACE_S = 3.0
@@ -72,6 +70,8 @@ class Process:
         self._reaper.ended(self.pid)
         if not self.exited.done():
             self.exited.set_result(code)
+        if self._popen.stdin is not None:
+            self._popen.stdin.close()
         self._read()
 
     def _read(self) -> None:
@@ -82,19 +82,25 @@ class Process:
             data = os.read(self._popen.stdout.fileno(), READ_BYTES)
         except BlockingIOError:
             return
-        if not data:
-            self.close_output()
-            return
         if self._log:
             with contextlib.suppress(OSError):  # a full disk must not stop the child's output
                 self._log.write(data)
         self._say(self._reader.feed(data))
+        if not data:
+            self.close_output()
 
     def _say(self, lines: list[str]) -> None:
         for line in lines:
             self._lines.append(line)
             for listener in tuple(self._listeners):
                 listener(line)
+
+    def feed(self, data: bytes) -> None:
+        """Write at most 64 KiB to its standard input and close it; `start` has kept it open."""
+        assert self._popen.stdin is not None
+        with contextlib.suppress(BrokenPipeError, ValueError):  # it has ended
+            self._popen.stdin.write(data)
+        self._popen.stdin.close()
 
     def close_output(self) -> None:
         """Stop following the output; what is written later is lost."""
@@ -150,10 +156,12 @@ class Process:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._closed.wait(), OUTPUT_BOUND_S)
 
-    def signal(self, number: signal.Signals) -> None:
-        """Signal the child itself; nothing happens when it has ended."""
-        if not self.exited.done() and self._popen.returncode is None:
-            watcher.send(self.pid, number)
+    def signal(self, number: signal.Signals) -> bool:
+        """Signal the child itself; False if it has ended."""
+        if self.exited.done() or watcher.identity(self.pid) is None:
+            return False
+        watcher.send(self.pid, number)
+        return True
 
 
 def start(
@@ -162,38 +170,38 @@ def start(
     workspace: Workspace,
     name: str,
     environment: Mapping[str, str] | None = None,
+    inherited: Mapping[str, str] | None = None,
     account: Account | None = None,
     folder: Path | None = None,
     log: Path | None = None,
     stop_signal: signal.Signals = signal.SIGTERM,
-    stdin: bytes = b"",
+    stdin: bytes | None = b"",
 ) -> Process:
     """Start `command` as a child of this run; needs a running loop, does not wait.
 
-    It gets its own session, a clean environment with the run's mark plus `environment`, the user
-    `account` (the harness's own when None), `folder` as working directory (default: the
-    workspace), at most 64 KiB as `stdin`, and is registered with the reaper under `stop_signal`.
+    It gets its own session, the variables of `clean_environment`, the user `account` (the harness's
+    own when None), `folder` as working directory (default: the workspace), at most 64 KiB as
+    `stdin` (None: `feed` gives it later), and is registered with the reaper under `stop_signal`.
     Raises HarnessError when it cannot be started.
     """
-    privileges: dict[str, Any] = {}
-    if account is not None:
-        privileges = {"user": account.uid, "group": account.gid, "extra_groups": []}
     try:
         popen = subprocess.Popen(  # noqa: S603  the caller's own command, no shell
             [str(part) for part in command],
-            stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL if stdin == b"" else subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             cwd=folder or workspace.path,
-            env=clean_environment(workspace.run_id, environment),
+            env=clean_environment(workspace.run_id, environment, inherited),
             start_new_session=True,
             bufsize=0,
-            **privileges,
+            user=account.uid if account else None,
+            group=account.gid if account else None,
+            extra_groups=[] if account else None,
         )
     except OSError as error:
+        whose = f" (as user {account.name})" if account else ""
         raise HarnessError(
-            f"{name} could not be started: {error.filename or command[0]}: {error.strerror}"
-            + (f" (as user {account.name})" if account else ""),
+            f"{name} could not be started: {error.filename or command[0]}: {error.strerror}{whose}",
             hint="check that the file exists and that this user may execute it",
         ) from error
     try:
@@ -203,10 +211,8 @@ def start(
         popen.kill()
         popen.wait()
         raise
-    if popen.stdin is not None:
-        with contextlib.suppress(BrokenPipeError):
-            popen.stdin.write(stdin)
-        popen.stdin.close()
+    if stdin:
+        process.feed(stdin)
     return process
 
 
@@ -219,20 +225,18 @@ async def run(
 ) -> Process:
     """Run a child to its end, with the options of `start`; its status was 0 when this returns.
 
-    When it has to end early it gets `stop_signal` and 3 s, then SIGKILL.
-
-    Raises HarnessError with its last lines when its status is another or `deadline_s` passes. The
-    child has ended in each case, cancellation included.
+    When it has to end early it gets `stop_signal` and 3 s, then SIGKILL. It has ended in each case,
+    cancellation included. Raises HarnessError with its last lines when its status is another or
+    `deadline_s` passes.
     """
     process = start(command, stop_signal=stop_signal, **options)
     try:
         await asyncio.wait({process.exited}, timeout=deadline_s)
         late = not process.exited.done()
     finally:
-        await finish(terminate(process, (stop_signal, GRACE_S)))
-    if late or process.exited.result() != 0:
-        exited = describe_exit(process.exited.result())
-        how = f"took longer than {deadline_s:g} s" if late else exited
+        code = await finish(terminate(process, (stop_signal, GRACE_S)))
+    if late or code != 0:
+        how = f"took longer than {deadline_s:g} s" if late else describe_exit(code)
         raise HarnessError(
             f"{process.name} {how}; its last lines:\n{process.tail()}",
             hint=hint_for(process.tail()),
@@ -254,9 +258,7 @@ async def terminate(process: Process, *steps: tuple[signal.Signals, float]) -> i
             watcher.send(pid, signal.SIGCONT)
         await asyncio.wait({process.exited}, timeout=bound_s)
     if not process.exited.done():
-        children = watcher.descendants([process.pid])
-        process.signal(signal.SIGKILL)
-        for pid in children:
+        for pid in (process.pid, *watcher.descendants([process.pid])):
             watcher.send(pid, signal.SIGKILL)
         await asyncio.wait({process.exited}, timeout=KILL_BOUND_S)
     if not process.exited.done():
@@ -278,10 +280,8 @@ async def finish(work: Coroutine[Any, Any, T]) -> T:
     cancelled = False
     while not task.done():
         try:
-            await asyncio.shield(task)
+            await asyncio.wait({task})
         except asyncio.CancelledError:
-            if task.cancelled():
-                raise
             cancelled = True
     result = task.result()
     if cancelled:

@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 from crashloop.clock import NS_PER_S
+from crashloop.engines.ports import HOST
 from crashloop.engines.process import Process, describe_exit, finish, start, terminate
 from crashloop.engines.reaper import identity
 from crashloop.engines.remote_proxy import RemoteProxy
@@ -25,14 +26,13 @@ if TYPE_CHECKING:
 
 START_BOUND_S = 20.0
 STOP_STEPS = ((signal.SIGTERM, 3.0),)
-HOST = "127.0.0.1"
 
 
 class ProxyProcess(RemoteProxy):
     """A proxy in a child process."""
 
-    def __init__(self, process: Process, *, name: str, emit: EmitAt) -> None:
-        super().__init__(name=name, emit=emit)
+    def __init__(self, process: Process, *, emit: EmitAt) -> None:
+        super().__init__(emit=emit)
         self._process = process
         self._begun_ns = time.monotonic_ns()
         self._stopping = False
@@ -44,7 +44,7 @@ class ProxyProcess(RemoteProxy):
         line = await self._process.said("crashloop proxy: API on ", deadline_s=START_BOUND_S)
         found = re.search(r"http://[^ ,]+", line)
         assert found is not None, line
-        self._control = Control(found[0])
+        self.control = Control(found[0])
         facts = {"pid": self._process.pid, "api": found[0], "start_s": self._since_start_s()}
         self._emit("proxy.started", facts, time.monotonic_ns())
 
@@ -70,9 +70,9 @@ class ProxyProcess(RemoteProxy):
 
 @contextlib.asynccontextmanager
 async def proxy_process(
-    workspace: Workspace, *, name: str, seed: int, emit: EmitAt
+    workspace: Workspace, *, seed: int, emit: EmitAt
 ) -> AsyncIterator[ProxyProcess]:
-    """Start a proxy called `name` and stop it on leaving; `listen` makes it forward.
+    """Start a proxy and stop it on leaving; `listen` makes it forward.
 
     Raises HarnessError with its last lines when it does not start.
     """
@@ -85,7 +85,7 @@ async def proxy_process(
         name="crashloop proxy",
         environment={"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
     )
-    proxy = ProxyProcess(process, name=name, emit=emit)
+    proxy = ProxyProcess(process, emit=emit)
     try:
         await proxy.begin()
         yield proxy

@@ -8,7 +8,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from crashloop.errors import HarnessError
+from crashloop.errors import CapabilityError, HarnessError
 from crashloop.proxy.api import endpoint
 
 if TYPE_CHECKING:
@@ -26,12 +26,34 @@ EVENTS_BOUND_S = 10.0
 class EmitAt(Protocol):
     """Records an event of the proxy with the instant at which it happened."""
 
-    def __call__(self, kind: str, data: Mapping[str, Any], mono_ns: int, /) -> None:
-        """Record it; `mono_ns` is of the monotonic clock, which all processes share."""
+    def __call__(
+        self, kind: str, data: Mapping[str, Any], mono_ns: int, /, *, target: str | None = None
+    ) -> None:
+        """Record it; `mono_ns` is of the monotonic clock, which all processes share.
+
+        `target` is the dependency whose path it is about, if it is about one.
+        """
+
+
+class ProxiedPath:
+    """The path to one dependency. `address` is where the app connects to it."""
+
+    def __init__(self, proxy: RemoteProxy, target: str, address: Address) -> None:
+        self.address = address
+        self._proxy = proxy
+        self._target = target
+
+    async def inject(self, fault_id: str, fault: Fault) -> None:
+        """Turn a fault on; it acts when this returns."""
+        await self._proxy.call(self._proxy.control.inject, self._target, fault_id, fault)
+
+    async def heal(self, fault_id: str) -> None:
+        """Turn a fault off; what it held is released when this returns."""
+        await self._proxy.call(self._proxy.control.heal, self._target, fault_id)
 
 
 class RemoteProxy:
-    """One proxy of a `crashloop proxy` that runs elsewhere.
+    """A `crashloop proxy` that runs elsewhere, with a path to each dependency.
 
     Every call returns when the proxy has done it and `record` has been given all events up to
     then. `died` is set when the proxy ends or fails unasked, `why` says how, and `emit` gets
@@ -39,42 +61,39 @@ class RemoteProxy:
     raises.
     """
 
-    def __init__(self, *, name: str, emit: EmitAt) -> None:
+    control: Control
+
+    def __init__(self, *, emit: EmitAt) -> None:
         self.died = asyncio.Event()
         self.why = ""
-        self.address: Address
-        self._name = name
+        self.paths: dict[str, ProxiedPath] = {}
         self._emit = emit
-        self._control: Control
         self._seq = 0
         self._news = asyncio.Event()
 
-    async def listen(self, listen: Address, upstream: Address) -> None:
-        """Forward from `listen` to `upstream` from now on."""
-        self.address = await self._call(
-            partial(
-                self._control.create,
-                self._name,
-                listen=endpoint.show(listen),
-                upstream=endpoint.show(upstream),
+    async def listen(self, target: str, listen: Address, upstream: Address) -> ProxiedPath:
+        """Forward from `listen` to `upstream`, the dependency `target`, from now on."""
+        show = endpoint.show
+        create = partial(self.control.create, listen=show(listen), upstream=show(upstream))
+        self.paths[target] = ProxiedPath(self, target, await self.call(create, target))
+        return self.paths[target]
+
+    def path(self, target: str) -> ProxiedPath:
+        """The path to a dependency; CapabilityError if there is none."""
+        if target not in self.paths:
+            raise CapabilityError(
+                f"there is no path to {target!r} in this run",
+                hint=f"paths: {', '.join(self.paths) or 'none'}",
             )
-        )
-
-    async def inject(self, fault_id: str, fault: Fault) -> None:
-        """Turn a fault on; it acts when this returns."""
-        await self._call(self._control.inject, self._name, fault_id, fault)
-
-    async def heal(self, fault_id: str) -> None:
-        """Turn a fault off; what it held is released when this returns."""
-        await self._call(self._control.heal, self._name, fault_id)
+        return self.paths[target]
 
     async def watch(self, pids: Iterable[int]) -> None:
         """Set the processes to look for among waiting connects."""
-        await self._call(self._control.watch, list(pids))
+        await self.call(self.control.watch, list(pids))
 
     async def settle(self) -> None:
         """Wait until all that has happened so far is recorded."""
-        await self._call(self._control.settle)
+        await self.call(self.control.settle)
 
     def record(self, event: Mapping[str, Any]) -> None:
         """Record the proxy's next event, as `GET /events` has it; in the run's loop."""
@@ -83,7 +102,7 @@ class RemoteProxy:
             self.fail(f"failed: {kind} {json.dumps(data)[:500]}")
             return
         self._seq = event["seq"]
-        self._emit(kind, data, event["mono_ns"])
+        self._emit(kind, data, event["mono_ns"], target=event["proxy"] or None)
         self._news.set()
 
     def fail(self, why: str) -> None:
@@ -94,9 +113,10 @@ class RemoteProxy:
         self.died.set()
         self._news.set()
 
-    async def _call(self, what: Callable[..., T], *arguments: Any) -> T:
+    async def call(self, what: Callable[..., T], *arguments: Any) -> T:
+        """Call the proxy's API in a thread, and wait for the events up to its answer."""
         done = await asyncio.to_thread(what, *arguments)
-        await self._recorded(self._control.last_seq)
+        await self._recorded(self.control.last_seq)
         return done
 
     async def _recorded(self, seq: int) -> None:

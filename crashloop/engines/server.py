@@ -28,10 +28,10 @@ class Server:
 
     def __init__(self, process: Process, emit: Emit) -> None:
         self.died = asyncio.Event()
-        self._process = process
         self._emit = emit
-        self._stopping = False
-        process.exited.add_done_callback(lambda exited: self._on_exit(exited.result()))
+        self._stopped = False
+        self._asked_to_end: Process | None = None
+        self._follow(process)
 
     @property
     def pid(self) -> int:
@@ -40,14 +40,26 @@ class Server:
 
     async def stop(self) -> None:
         """End it: each of `stop_steps` in turn, then SIGKILL; a second call does nothing."""
-        if self._stopping:
+        if self._stopped:
             return
-        self._stopping = identity(self.pid) is not None
-        code = await terminate(self._process, *self.stop_steps)
-        if self._stopping:
+        self._stopped = True
+        is_running = identity(self.pid) is not None
+        code = await self._end()
+        if is_running:
             self._emit(f"{self.source}.stopped", {"pid": self.pid, "exit": describe_exit(code)})
 
-    def _on_exit(self, code: int) -> None:
-        if not self._stopping:
-            self._emit(f"{self.source}.died", {"pid": self.pid, "exit": describe_exit(code)})
+    async def _end(self) -> int:
+        """End the process, which is no death; what it has ended with."""
+        if identity(self.pid) is not None:
+            self._asked_to_end = self._process
+        return await terminate(self._process, *self.stop_steps)
+
+    def _follow(self, process: Process) -> None:
+        """Take a process that was just started for this server's."""
+        self._process = process
+        process.exited.add_done_callback(lambda exited: self._on_exit(process, exited.result()))
+
+    def _on_exit(self, process: Process, code: int) -> None:
+        if process is not self._asked_to_end:
+            self._emit(f"{self.source}.died", {"pid": process.pid, "exit": describe_exit(code)})
             self.died.set()

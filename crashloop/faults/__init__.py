@@ -1,55 +1,131 @@
-"""The faults that a scenario may plan: every kind of the built-in proxy, by its name.
+"""The faults that a scenario may plan, by name.
 
-A fault's receipt has a grade. *direct*: the proxy held or delayed that connection. *kernel*: the
-kernel acted before user space saw anything (a dropped SYN), so the witness is a SYN_SENT socket of
-the app's process. *client*: the witness is the app's own ECONNREFUSED while the gate was shut.
+A fault's receipt has a grade, which is the word of whoever saw it act. *direct*: the proxy held,
+delayed, refused or cut that connection. *kernel*: the kernel dropped a SYN of the app's process.
+*client*: the app's own ECONNREFUSED while the gate was shut. *server*: Postgres or Redis says so
+itself. *process*: /proc says that the server's processes are stopped.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
 
+from crashloop.clock import REAL_TIME, TimeScale
 from crashloop.errors import UsageError
-from crashloop.proxy.faults import KINDS, attributes
+from crashloop.faults import cache, database, proxied, revision
+from crashloop.faults.base import REPLICAS
+from crashloop.model import PlannedFault
 
 if TYPE_CHECKING:
-    from crashloop.clock import TimeScale
-    from crashloop.model import PlannedFault
+    from collections.abc import Mapping
+    from dataclasses import Field
+
+    from crashloop.faults.base import Fault
+    from crashloop.model import Trigger, Value
     from crashloop.proxy.attribute import Attribute
-    from crashloop.proxy.faults import Fault
+
+__all__ = ["KINDS", "REPLICAS", "build", "fault_kind", "plan"]
+
+_ALL: tuple[type[Fault], ...] = (
+    *proxied.FAULTS,
+    *database.FAULTS,
+    cache.Loading,
+    revision.RevisionChange,
+)
+KINDS: Mapping[str, type[Fault]] = {each.kind: each for each in _ALL}
+"""Every fault by its kind's name."""
 
 
 def fault_kind(kind: str) -> type[Fault]:
-    """The kind by name; UsageError that lists the known ones."""
+    """The fault of this kind; UsageError that lists the known ones."""
     found = KINDS.get(kind)
     if found is None:
         raise UsageError(f"unknown fault {kind!r}", hint=f"known: {', '.join(sorted(KINDS))}")
     return found
 
 
-def build(fault: PlannedFault, scale: TimeScale) -> Fault:
-    """The proxy's fault for a planned one: the incident's seconds become wall seconds here.
+def plan(
+    *,
+    name: str,
+    target: str,
+    kind: str,
+    inject: Trigger,
+    heal: Trigger,
+    params: Mapping[str, Value] | None = None,
+    each_life: bool = False,
+) -> PlannedFault:
+    """A fault for a scenario; `params` are in seconds of the incident.
 
-    Raises UsageError for parameters that the kind does not have, or that have no meaning.
+    Raises UsageError for an unknown kind, a target that it cannot act on (a dependency's name is
+    its kind), and parameters that `build` refuses.
     """
-    kind = fault_kind(fault.kind)
-    known = attributes(kind)
-    unknown = sorted(set(fault.params) - set(known))
-    if unknown:
+    found = fault_kind(kind)
+    if target not in found.acts_on:
         raise UsageError(
-            f"the fault {fault.kind} has no parameter {', '.join(unknown)}",
+            f"the fault {kind} cannot act on {target!r}",
+            hint=f"it acts on: {', '.join(sorted(found.acts_on))}",
+        )
+    planned = PlannedFault(
+        name=name,
+        target=target,
+        kind=kind,
+        receipt=found.receipt,
+        inject=inject,
+        heal=heal,
+        params=dict(params or {}),
+        each_life=each_life,
+    )
+    build(planned, TimeScale(factor=REAL_TIME))
+    return planned
+
+
+def build(planned: PlannedFault, scale: TimeScale) -> Fault:
+    """The fault that was planned: the incident's seconds become wall seconds here.
+
+    Raises UsageError for parameters that the kind does not have, that are missing or of the wrong
+    type, or that have no meaning.
+    """
+    kind = fault_kind(planned.kind)
+    known = {one.name: one for one in fields(kind)}
+    if unknown := sorted(set(planned.params) - set(known)):
+        raise UsageError(
+            f"the fault {planned.kind} has no parameter {', '.join(unknown)}",
             hint=f"known: {', '.join(known) or 'none'}",
         )
-    return kind(**{name: _wall(known[name], value, scale) for name, value in fault.params.items()})
+    given: dict[str, Any] = {
+        name: _wall(planned.kind, known[name], value, scale)
+        for name, value in planned.params.items()
+    }
+    try:
+        return kind(**given)
+    except TypeError as error:  # a parameter without a default was not given
+        raise UsageError(
+            f"the fault {planned.kind} needs more parameters: {error}",
+            hint=f"known: {', '.join(known)}",
+        ) from error
 
 
-def _wall(attribute: Attribute, value: float, scale: TimeScale) -> float:
-    match attribute.unit:
-        case "s":
-            return scale.wall_s(value)
-        case "bytes/s":
-            return round(value * scale.factor)
-        case "count":
+def _wall(kind: str, one: Field[Any], value: Value, scale: TimeScale) -> Value:
+    attribute: Attribute | None = one.metadata.get("api")
+    unit = attribute.unit if attribute else "text" if isinstance(one.default, str) else "share"
+    match unit, value:
+        case "flag", bool():
+            return value
+        case "text", str():
+            return value
+        case (("s" | "share" | "bytes/s" | "count"), bool() | str()):
+            pass
+        case "s", _:
+            return scale.wall_s(float(value))
+        case "share", _:
+            return value
+        case "bytes/s", _:
+            return round(float(value) * scale.factor)
+        case "count", _ if float(value).is_integer():
             return int(value)
-        case "flag":
-            return bool(value)
+    amount = {"flag": "true or false", "text": "text", "count": "a whole number"}
+    raise UsageError(
+        f"the fault {kind} got {one.name}={value!r}",
+        hint=f"{one.name} is {amount.get(unit, 'a number')}",
+    )

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import difflib
+import importlib
 from typing import TYPE_CHECKING
 
 from crashloop.errors import UsageError
-from crashloop.incidents import issue_1278
 
 if TYPE_CHECKING:
     from crashloop.incidents.incident import Incident
 
-INCIDENTS: dict[str, Incident] = {issue_1278.INCIDENT.name: issue_1278.INCIDENT}
+MODULES = (
+    "cache_still_loading",
+    "issue_1278",
+    "retry_longer_than_the_probe",
+    "slots_exhausted_at_scale_out",
+)
+
+INCIDENTS: dict[str, Incident] = {
+    one.name: one
+    for one in (importlib.import_module(f"{__name__}.{module}").INCIDENT for module in MODULES)
+}
 
 
 def incident(name: str) -> Incident:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from crashloop.errors import UsageError
 from crashloop.model import Grade, Transport
@@ -82,6 +82,13 @@ class LinkFault(ConnectionFault):
     """A fault of the bytes of one direction."""
 
     direction: Direction = "downstream"
+
+    def __post_init__(self) -> None:
+        ConnectionFault.__post_init__(self)
+        if self.direction not in get_args(Direction):
+            self._reject(
+                f"direction={self.direction!r}", f"Give {' or '.join(get_args(Direction))}."
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

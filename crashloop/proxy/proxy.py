@@ -272,6 +272,7 @@ class FaultProxy:
             client=client,
             upstream=upstream,
             client_pid=client_pid(client, peer, self._watch_pids()),
+            peer=peer,
         )
         self._links[link.name] = link
         self._active.open(link)

@@ -62,15 +62,15 @@ def _specs(signature: Signature) -> dict[str, str]:
     found: dict[str, str] = {}
     for role, specs in (("required", signature.require), ("expected", signature.expect)):
         for spec in specs:
-            found[_free_name(spec, found)] = f"{role} {_params(spec)}".strip()
+            found[_free_name(str(spec.check), found)] = f"{role} {_params(spec)}".strip()
     return found
 
 
-def _free_name(spec: CheckSpec, taken: Mapping[str, str]) -> str:
-    name, count = str(spec.check), 2
-    while name in taken:
-        name, count = f"{spec.check} #{count}", count + 1
-    return name
+def _free_name(name: str, taken: Mapping[str, object]) -> str:
+    free, count = name, 2
+    while free in taken:
+        free, count = f"{name} #{count}", count + 1
+    return free
 
 
 def _params(spec: CheckSpec) -> str:
@@ -78,4 +78,8 @@ def _params(spec: CheckSpec) -> str:
 
 
 def _findings(judgement: Judgement) -> dict[str, Finding]:
-    return {finding.check: finding for finding in judgement.findings}
+    """Each finding by its check, named as `_specs` names them: a judgement has their order."""
+    found: dict[str, Finding] = {}
+    for finding in judgement.findings:
+        found[_free_name(finding.check, found)] = finding
+    return found

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from crashloop.report.compare import Comparison
     from crashloop.trace.event import Trace
 
-MAX_ATTEMPTS = 200
+MAX_LIVES = 200
 
 
 def run_document(trace: Trace, judgement: Judgement, *, artifacts: str) -> dict[str, Any]:
-    """One run: verdict, what happened, findings, attempts and faults (times in wall seconds)."""
+    """One run: verdict, what happened, findings, lives and faults (times in wall seconds)."""
     history = history_of(trace)
     return {
         "incident": history.incident,
@@ -32,10 +32,12 @@ def run_document(trace: Trace, judgement: Judgement, *, artifacts: str) -> dict[
         "time_scale": history.scale,
         "span_wall_s": round(history.span_s, 6),
         "span_incident_s": round(history.incident_s(history.span_s), 3),
-        "attempts": [{**asdict(a), "died": a.died} for a in history.attempts[-MAX_ATTEMPTS:]],
-        "attempts_started": len(history.attempts),
+        "replicas": history.replicas,
+        "attempts": [{**asdict(one), "died": one.died} for one in history.lives[-MAX_LIVES:]],
+        "attempts_started": len(history.lives),
         "faults": [asdict(f) for f in history.faults],
-        "golden_path": asdict(history.golden),
+        "server_errors": [asdict(e) for e in history.server_errors],
+        "journey": [{**asdict(j), "passed": j.passed} for j in history.journeys],
         "ending": asdict(history.ending),
         "last_lines": list(history.output),
         "artifacts": artifacts,

@@ -23,6 +23,8 @@ class Glyphs:
     serves: str
     ready: str
     died: str
+    probe_failed: str
+    killed: str
     tick: str
     healed_line: str
     holds: str
@@ -46,6 +48,8 @@ UNICODE = Glyphs(
     serves="○",
     ready="●",
     died="✗",
+    probe_failed="▼",
+    killed="†",
     tick="╷",
     healed_line="┊",
     holds="✓",
@@ -69,6 +73,8 @@ ASCII = Glyphs(
     serves="o",
     ready="R",
     died="x",
+    probe_failed="!",
+    killed="K",
     tick="'",
     healed_line=":",
     holds="+",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from crashloop.report.clean import clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -47,6 +50,7 @@ class Span:
 
 Line = tuple[Span, ...]
 BLANK: Line = ()
+_GOES_ON = " \\"
 
 
 def line(*parts: str | Span) -> Line:
@@ -76,3 +80,25 @@ def paragraph(
         break_on_hyphens=False,
     ):
         yield line(Span(one, tone))
+
+
+def command_lines(head: str, command: str, *, width: int) -> Iterator[Line]:
+    """A command after its heading, in lines that a shell reads as one.
+
+    It is broken before an option only, so what is too long stays in one piece.
+    """
+    parts: list[str] = []
+    for word in shlex.split(command):
+        if word.startswith("-") or not parts:
+            parts.append(shlex.quote(word))
+        else:
+            parts[-1] += f" {shlex.quote(word)}"
+    found = parts[:1]
+    for part in parts[1:]:
+        if len(head) + len(found[-1]) + 1 + len(part) + len(_GOES_ON) > width:
+            found.append(part)
+        else:
+            found[-1] += f" {part}"
+    for n, text in enumerate(found):
+        lead = Span(" " * len(head)) if n else Span(head, Tone.HEAD)
+        yield line(lead, clean(text, 2000), _GOES_ON if n + 1 < len(found) else "")

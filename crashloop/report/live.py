@@ -11,7 +11,9 @@ from typing import IO, TYPE_CHECKING, Any, Self
 
 from rich.live import Live
 
-from crashloop.report.drawing import MAX_ATTEMPTS_SHOWN, timeline
+from crashloop.durations import plain
+from crashloop.plural import listed, numbers
+from crashloop.report.drawing import MAX_ROWS_SHOWN, timeline
 from crashloop.report.events import KINDS, history_so_far
 from crashloop.report.history import Outcome
 from crashloop.report.lines import BLANK, Tone, paragraph
@@ -24,16 +26,19 @@ if TYPE_CHECKING:
 
     from rich.text import Text
 
-    from crashloop.report.history import AttemptSpan, History
+    from crashloop.model import Life
+    from crashloop.report.history import History, JourneySpan, LifeSpan
+    from crashloop.report.lines import Line
     from crashloop.report.terminal import Terminal
     from crashloop.trace.event import Event
 
 REFRESH_PER_S = 8
-MAX_ATTEMPTS_KEPT = MAX_ATTEMPTS_SHOWN + 5
-MAX_EVENTS_OF_AN_ATTEMPT = 300
+MAX_ATTEMPTS_KEPT = MAX_ROWS_SHOWN + 5
+MAX_EVENTS_OF_A_KIND = 100
+MAX_STATES = 6
 FIRST_AXIS_S = 40.0
 AXIS_GROWTH = 1.5
-_LINES_AROUND = 11
+_LINES_AROUND = 4
 
 
 def room_s(span_s: float) -> float:
@@ -52,24 +57,26 @@ class Feed:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._events: dict[int | None, list[Event]] = {}
+        self._events: dict[Life | None, dict[str, list[Event]]] = {}
 
     def add(self, event: Event) -> None:
-        """Take one event; the oldest attempts are forgotten."""
+        """Take one event; the oldest attempts of its replica are forgotten."""
         if event.kind not in KINDS:
             return
         with self._lock:
-            kept = self._events.setdefault(event.attempt, [])
-            if len(kept) < MAX_EVENTS_OF_AN_ATTEMPT or event.kind == "process.exited":
+            kinds = self._events.setdefault(event.life, {})
+            kept = kinds.setdefault(event.kind, [])
+            if len(kept) < MAX_EVENTS_OF_A_KIND:
                 kept.append(event)
-            attempts = [n for n in self._events if n is not None]
-            if len(attempts) > MAX_ATTEMPTS_KEPT:
-                del self._events[min(attempts)]
+            lives = [one for one in self._events if one and one.replica == event.replica]
+            if len(lives) > MAX_ATTEMPTS_KEPT:
+                del self._events[min(lives)]
 
     def events(self) -> list[Event]:
         """What is kept, in no order."""
         with self._lock:
-            return [event for kept in self._events.values() for event in kept]
+            lives = list(self._events.values())
+            return [event for kinds in lives for kept in kinds.values() for event in kept]
 
 
 class LiveView:
@@ -107,57 +114,99 @@ class LiveView:
     def _draw(self) -> Text:
         console = self._terminal.console
         history = history_so_far(self._header, self._feed.events(), now_ns=time.monotonic_ns())
-        rows = min(MAX_ATTEMPTS_SHOWN, console.height - _LINES_AROUND)
         clocks = f"{history.span_s:.1f} s"
         if history.is_scaled:
             clocks = f"{history.incident_s(history.span_s):.0f} s of the incident, {clocks} here"
-        drawn = timeline(
+        text = f"{clocks}  {status(history)}"
+        now = [*paragraph(text, width=console.width, tone=Tone.RUNNING, indent="")]
+        rows, drawn = MAX_ROWS_SHOWN, self._timeline(history, MAX_ROWS_SHOWN)
+        while rows > 1 and len(drawn) + len(now) + _LINES_AROUND > console.height:
+            rows -= max(1, len(drawn) + len(now) + _LINES_AROUND - console.height)
+            drawn = self._timeline(history, rows)
+        return rich_text([title(history, width=console.width), BLANK, *drawn, BLANK, *now])
+
+    def _timeline(self, history: History, rows: int) -> list[Line]:
+        return timeline(
             history,
-            width=min(console.width, MAX_WIDTH),
+            width=min(self._terminal.console.width, MAX_WIDTH),
             glyphs=self._terminal.glyphs,
-            max_attempts=max(1, rows),
+            max_rows=rows,
             axis_s=room_s(history.incident_s(history.span_s)) / history.scale,
         )
-        now = paragraph(
-            f"{clocks}  {status(history)}", width=console.width, tone=Tone.RUNNING, indent=""
-        )
-        return rich_text([title(history), BLANK, *drawn, BLANK, *now])
 
 
 def status(history: History) -> str:
     """What is happening now."""
+    names = [history.target(name) for name, _, _ in history.dependencies]
     if not history.lab_ready and history.making:
         return f"{history.making}; needed once"
     if not history.lab_ready:
-        return "Postgres, cache and proxy are starting"
-    if not history.attempts:
-        return "checking the path to Postgres before any fault"
-    attempt = history.attempts[-1]
-    return f"attempt {attempt.number}{_doing(attempt, history)}"
+        return f"{listed([*names, 'the fault proxy'])} are starting"
+    if not history.lives:
+        return f"checking the paths to {listed(names)} before any fault"
+    doing: dict[str, list[LifeSpan]] = {}
+    journeys = {journey.replica: journey for journey in history.journeys}
+    for replica, lives in history.by_replica().items():
+        doing.setdefault(_doing(lives[-1], journeys.get(replica)), []).append(lives[-1])
+    said = [
+        f"{_who(history, lives)}{what}{_clock(history, lives)}"
+        for what, lives in list(doing.items())[:MAX_STATES]
+    ]
+    return "; ".join(said) + ("; ..." if len(doing) > MAX_STATES else "")
 
 
-def _doing(attempt: AttemptSpan, history: History) -> str:
-    phase = attempt.last_phase
-    if attempt.exit:
-        return f" ended ({attempt.exit})"
-    if attempt.ready_s is not None:
-        return " is ready; its golden path is being tried"
+def _who(history: History, lives: list[LifeSpan]) -> str:
+    """The replicas, and the attempt that they are at if it is the same one."""
+    attempts = {life.attempt for life in lives}
+    if not history.several:
+        return f"attempt {attempts.pop()}"
+    replicas = numbers("replica", [life.replica for life in lives])
+    return f"{replicas}, attempt {attempts.pop()}" if len(attempts) == 1 else replicas
+
+
+def _doing(life: LifeSpan, journey: JourneySpan | None) -> str:
+    phase = life.last_phase
+    if life.exit:
+        return f" ended ({life.exit})" if life.died else " stopped"
+    if life.kills:
+        return f": the {life.kills[-1].by} had it killed"
+    if life.ready_s is not None:
+        return ": ready" if life.old else f": ready, and the journey {_progress(journey)}"
     if phase is None:
-        return " is starting"
+        return ": starting"
     if phase.outcome is not Outcome.RUNNING:
         return f": phase {phase.name} {phase.outcome.value}"
-    limit = f" of {history.incident_s(phase.limit_s):.3g} s" if phase.limit_s else ""
-    return f": phase {phase.name} for {history.incident_s(phase.took_s):.0f} s{limit}"
+    return f": phase {phase.name}"
+
+
+def _progress(journey: JourneySpan | None) -> str:
+    if journey is not None and (journey.passed or journey.failed):
+        return "passed" if journey.passed else "failed"
+    return "is being tried"
+
+
+def _clock(history: History, lives: list[LifeSpan]) -> str:
+    """For how long the lives have been in the phase that `_doing` names, if it is running."""
+    life, phase = lives[0], lives[0].last_phase
+    if phase is None or phase.outcome is not Outcome.RUNNING or life.exit or life.kills:
+        return ""
+    if life.ready_s is not None:
+        return ""
+    ages = [history.incident_s(one.last_phase.took_s) for one in lives if one.last_phase]
+    low, high = f"{min(ages):.0f}", f"{max(ages):.0f}"
+    limit = f" of {plain(history.incident_s(phase.limit_s))} s" if phase.limit_s else ""
+    return f" for {low if low == high else f'{low} to {high}'} s{limit}"
 
 
 class PlainProgress:
     """A context manager; `on_event` writes a line for each important event.
 
-    `width` is that of a terminal, where lines are wrapped; 0 if nothing is to be wrapped.
+    `width` is that of a terminal, where lines are wrapped; 0 if nothing is to be wrapped. Where
+    there are several `replicas`, each line says which one it is about.
     """
 
-    def __init__(self, *, scale: float, stream: IO[str], width: int = 0) -> None:
-        self._progress = Progress(scale=scale)
+    def __init__(self, *, scale: float, stream: IO[str], width: int = 0, replicas: int = 1) -> None:
+        self._progress = Progress(scale=scale, replicas=replicas)
         self._width = width or sys.maxsize
         self._stream: IO[str] | None = stream
 

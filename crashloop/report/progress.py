@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crashloop.report.clean import clean, label, number
-from crashloop.report.events import HTTP_OK, error_words, exit_words, fault_words
+from crashloop.durations import plain
+from crashloop.plural import listed, often
+from crashloop.report.clean import clean, label, mapping, number
 from crashloop.report.history import NS_PER_S
+from crashloop.report.lives import answers
+from crashloop.report.triggers import trigger_words
+from crashloop.report.words import (
+    count_of,
+    error_words,
+    exit_words,
+    fault_words,
+    probe_words,
+    target_words,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,8 +34,9 @@ class Progress:
     most 200 lines, then one that says so: a loop must not fill a log.
     """
 
-    def __init__(self, *, scale: float) -> None:
+    def __init__(self, *, scale: float, replicas: int = 1) -> None:
         self._scale = scale
+        self._several = replicas > 1
         self._origin_ns: int | None = None
         self._latest_s = 0.0
         self._lines = 0
@@ -51,57 +63,104 @@ class Progress:
         return f"{wall_s * self._scale:7.1f} s ({wall_s:5.2f} s here)"
 
     def _words(self, event: Event) -> str | None:
+        if event.kind == "fault.healed":
+            return _healed(event, several=self._several)
         say = _SAYINGS.get(event.kind)
-        return None if say is None else say(event, self._scale)
+        if say is None:
+            return None
+        self._several = self._several or (event.replica or 1) > 1
+        who = f"attempt {event.attempt}" + (f" of replica {event.replica}" * self._several)
+        if event.kind in _OF_A_REPLICA:
+            who = f" in replica {event.replica}" * self._several
+        return say(event, self._scale, who)
 
 
-def _injected(event: Event, _: float) -> str:
+def _injected(event: Event, _: float, _who: str) -> str:
     done = "injected" if event.data.get("plugged") is not False else "planned only"
     return f"fault {label(event.data.get('fault'), 40)} ({fault_words(event.data)}) {done}"
 
 
-def _healed(event: Event, _: float) -> str:
-    why = clean(event.data.get("trigger", ""), 120)
-    return f"fault {label(event.data.get('fault'), 40)} healed ({why})"
+def _healed(event: Event, *, several: bool) -> str:
+    why = trigger_words(clean(event.data.get("trigger", ""), 120), several=several)
+    return f"fault {label(event.data.get('fault'), 40)} healed" + (f" {why}" if why else "")
 
 
-def _phase(event: Event, scale: float) -> str:
+def _started(event: Event, _: float, who: str) -> str:
+    old = " of the old revision" if event.data.get("revision") == "old" else ""
+    return f"{who}{old} started, pid {label(event.data.get('pid'))}"
+
+
+def _phase(event: Event, scale: float, who: str) -> str:
     data = event.data
-    took_s = (number(data.get("duration_s")) or 0.0) * scale
-    limit_s = number(data.get("limit_s"))
-    limit = f" of {limit_s * scale:g} s" if limit_s else ""
+    took_s, limit_s = number(data.get("duration_s")), number(data.get("limit_s"))
+    limit = f" of {plain(limit_s * scale)} s" if limit_s else ""
+    after = "" if took_s is None else f" after {took_s * scale:.1f} s{limit}"
     how = event.kind.removeprefix("phase.")
     error = error_words(data)
-    what = f"attempt {event.attempt}: phase {label(data.get('phase', '?'))} {how}"
-    return f"{what} after {took_s:.1f} s{limit}" + (f": {error}" if error else "")
+    what = f"{who}: phase {label(data.get('phase', '?'))} {how}"
+    return f"{what}{after}" + (f": {error}" if error else "")
 
 
-def _exited(event: Event, _: float) -> str | None:
+def _probe(event: Event, _: float, who: str) -> str:
+    failures = count_of(event.data.get("failures"))
+    return f"{who}: the {probe_words(event.data.get('probe', '?'))} failed {often(failures)}"
+
+
+def _killed(event: Event, _: float, who: str) -> str:
+    signal, by = label(event.data.get("signal", "?"), 10), probe_words(event.data.get("by", "?"))
+    return f"{who}: {signal} from the platform, for the {by}"
+
+
+def _exited(event: Event, _: float, who: str) -> str | None:
     if event.data.get("requested"):
         return None
-    return f"attempt {event.attempt} died: {exit_words(event.data)}"
+    return f"{who} died: {exit_words(event.data)}"
 
 
-def _answered(event: Event, _: float) -> str | None:
-    if event.data.get("status_code") != HTTP_OK:
+def _answered(event: Event, _: float, who: str) -> str | None:
+    if not answers(event):
         return None
-    return f"attempt {event.attempt} answers: {label(event.data.get('status', '?'))}"
+    return f"{who} answers: {'ready' if event.data.get('ready') is True else 'not ready'}"
 
 
-_SAYINGS: dict[str, Callable[[Event, float], str | None]] = {
-    "image.missing": lambda e, _: f"{clean(e.data.get('what', '?'))}; needed once",
-    "lab.ready": lambda _event, _scale: "Postgres, cache and proxy are up",
-    "baseline.passed": lambda _event, _scale: "the path to Postgres works",
+def _step(event: Event, _: float, where: str) -> str:
+    step, of = count_of(event.data.get("step")), count_of(event.data.get("of"))
+    return f"journey{where}, step {step} of {of}: {clean(event.data.get('says', '?'))}"
+
+
+def _waiting(event: Event, _: float, where: str) -> str:
+    step, of = count_of(event.data.get("step")), count_of(event.data.get("of"))
+    return f"journey{where}, step {step} of {of} not yet: {clean(event.data.get('why', '?'))}"
+
+
+def _gave_up(event: Event, _: float, where: str) -> str:
+    which = where.replace(" in", "", 1)
+    return f"the platform gave up{which}: {clean(event.data.get('reason', '?'))}"
+
+
+def _lab_ready(event: Event, _: float, _who: str) -> str:
+    addresses = list(mapping(event.data.get("addresses")))[:8]
+    names = [target_words(label(name)) for name in addresses]
+    return f"{listed([*names, 'the fault proxy'])} {'are' if names else 'is'} up"
+
+
+_OF_A_REPLICA = frozenset({"journey.step", "journey.waiting", "journey.failed", "restart.gave_up"})
+_SAYINGS: dict[str, Callable[[Event, float, str], str | None]] = {
+    "image.missing": lambda e, *_: f"{clean(e.data.get('what', '?'))}; needed once",
+    "lab.ready": _lab_ready,
+    "baseline.passed": lambda e, *_: f"the path to {target_words(label(e.target))} works",
     "fault.injected": _injected,
-    "fault.healed": _healed,
-    "process.started": lambda e, _: f"attempt {e.attempt} started, pid {label(e.data.get('pid'))}",
+    "process.started": _started,
     "phase.failed": _phase,
     "phase.degraded": _phase,
+    "probe.failed": _probe,
+    "process.killed": _killed,
     "process.exited": _exited,
-    "probe.answered": _answered,
-    "golden.row": lambda e, _: f"golden path: the message is row {label(e.data.get('id'))}",
-    "golden.failed": lambda e, _: f"golden path failed: {clean(e.data.get('why', '?'))}",
-    "restart.gave_up": lambda e, _: f"the platform gave up: {clean(e.data.get('reason', '?'))}",
-    "harness.failed": lambda e, _: f"the harness broke: {clean(e.data.get('message', '?'), 1000)}",
-    "run.interrupted": lambda _event, _scale: "interrupted",
+    "ready.answered": _answered,
+    "journey.step": _step,
+    "journey.waiting": _waiting,
+    "journey.failed": lambda e, _, where: f"journey failed{where}: {clean(e.data.get('why', '?'))}",
+    "restart.gave_up": _gave_up,
+    "harness.failed": lambda e, *_: f"the harness broke: {clean(e.data.get('message', '?'), 1000)}",
+    "run.interrupted": lambda *_: "interrupted",
 }

@@ -2,37 +2,35 @@
 
 from __future__ import annotations
 
+import math
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from crashloop.plural import counted, often
-from crashloop.report.history import Outcome
+from crashloop.durations import plain
+from crashloop.plural import listed, numbers, often
+from crashloop.report.fates import AS_FAR, MAX_GROUPS, fates
+from crashloop.report.words import sentence, sqlstate_words
+from crashloop.trace.event import DEADLINE_PASSED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
-    from crashloop.report.history import AttemptSpan, FaultSpan, History
-
-MAX_GROUPS = 12
-MAX_TIMES = 6
+    from crashloop.report.history import FaultSpan, History, JourneySpan, LifeSpan
 
 
 def sentences(history: History) -> Iterator[str]:
     """What happened, in order, one sentence or two for each thing."""
-    if not history.lab_ready:
-        yield "The run ended before Postgres, cache and proxy were up."
-    elif history.baseline:
-        yield "Before any fault, a query through the proxy to Postgres worked."
-    else:
-        yield "The path through the proxy to Postgres was not shown to work before the first fault."
-    for fault in history.faults:
-        yield _fault(history, fault)
-    if not history.faults and history.role == "control":
+    yield _baseline(history)
+    faults = [list(found) for _, found in groupby(history.faults, key=lambda one: one.name)]
+    if not faults and history.role == "control":
         yield "No fault was injected: this is the control run."
-    said = [*_attempts(history), *_heals(history)]
-    yield from (sentence for _, sentence in sorted(said, key=lambda one: one[0]))
-    yield from _serving(history)
-    yield from _golden(history)
+    said = [(spans[0].start_s, _fault(spans)) for spans in faults]
+    said += [*fates(history), *_old_revision(history), *_probes(history)]
+    said += [heal for spans in faults for heal in _heals(history, spans)]
+    said += _serving(history)
+    yield from (text for _, text in sorted(said, key=lambda one: one[0]))
+    yield from _server_errors(history)
+    yield from _journeys(history)
     yield from _ending(history)
 
 
@@ -40,12 +38,12 @@ def clock_note(history: History) -> str:
     """What the time scale means for a reader; empty in real time."""
     if not history.is_scaled:
         return ""
-    factor = f"{history.scale:g}"
+    factor = plain(history.scale)
     divided = "every limit, delay and back-off is"
-    work = "starting a process, imports, queries"
-    if history.is_on_docker:
+    if history.docker_restarts:
         divided = "every limit and delay, but not Docker's own back-off, is"
-        work = "starting a container, imports, queries"
+    started = "container" if history.is_on_docker else "process"
+    work = f"starting a {started}, imports, queries"
     return (
         f"x{factor}: {divided} divided by {factor}, so 1 s here is "
         f"{factor} s of the incident. Real work ({work}) takes as "
@@ -53,166 +51,167 @@ def clock_note(history: History) -> str:
     )
 
 
-def _fault(history: History, fault: FaultSpan) -> str:
+def _baseline(history: History) -> str:
+    names = [name for name, _, _ in history.dependencies]
+    shown = [history.target(name) for name in names]
+    if not history.lab_ready:
+        what = listed([*shown, "the fault proxy"])
+        verb = "were" if names else "was"
+        if not history.has_ended:
+            return sentence(f"{what} {verb} not up{AS_FAR}.")
+        return f"The run ended before {what} {verb} up."
+    if not names:
+        return "The app has no dependency behind the proxy."
+    other = [history.target(name) for name in names if name not in history.healthy]
+    if other:
+        return (
+            f"It was not shown that {listed(other)} answered through the proxy before the first "
+            "fault."
+        )
+    return f"Before any fault, {listed(shown)} answered through the proxy."
+
+
+def _fault(spans: list[FaultSpan]) -> str:
+    """A fault and who saw it act; `spans` are its injections."""
+    fault = spans[0]
     if not fault.plugged:
         return (
             f"Fault {fault.name} ({fault.says}) was planned, but the injector was unplugged: "
             "nothing was injected."
         )
-    injected = f"Fault {fault.name} was injected: {fault.says}."
-    if fault.grade == "client":
-        return f"{injected} The app's own refused connection shows it."
-    if not fault.receipts:
-        return f"{injected} Nothing shows that it touched a connection of the app."
-    touched = often(fault.receipts)
-    return f"{injected} It touched the app {touched}, as {_witness(history, fault)}."
+    times = f" {often(len(spans))}" if len(spans) > 1 else ""
+    return f"Fault {fault.name} was injected{times}: {fault.says}. {fault.witness}"
 
 
-def _witness(history: History, fault: FaultSpan) -> str:
-    """Who saw it, and the verb."""
-    if history.is_on_docker and fault.kind != "hold":
-        return "the packets at Toxiproxy's port show"
-    return "a SYN_SENT socket of the app shows" if fault.grade == "kernel" else "the proxy shows"
+def _heals(history: History, spans: list[FaultSpan]) -> Iterator[tuple[float, str]]:
+    healed = [fault for fault in spans if fault.healed and fault.plugged]
+    if not healed:
+        return
+    last = healed[-1]
+    why = f", {last.trigger}" if last.trigger else ""
+    when = f"at {_span(history, last.end_s)}"
+    if len(healed) > 1:
+        when = f"{often(len(healed))}, the last time {when}"
+    yield last.end_s, f"Fault {last.name} was healed {when}{why}."
 
 
-def _heals(history: History) -> Iterator[tuple[float, str]]:
-    for fault in history.faults:
-        if fault.healed and fault.plugged:
-            why = f" Trigger: {fault.trigger}." if fault.trigger else ""
-            when = _span(history, fault.end_s)
-            yield fault.end_s, f"Fault {fault.name} was healed at {when}.{why}"
+def _old_revision(history: History) -> Iterator[tuple[float, str]]:
+    """The old revision's instances beside the new one."""
+    old = sorted((life for life in history.lives if life.old), key=lambda life: life.replica)
+    if not old:
+        return
+    start_s, end_s = min(life.start_s for life in old), max(life.end_s for life in old)
+    until = f"until {_span(history, end_s)}" if all(life.exit for life in old) else "on"
+    who = sentence(numbers("replica", sorted({life.replica for life in old})))
+    ready = sorted({life.replica for life in old if life.ready_s is not None})
+    served = f", and {numbers('replica', ready)} served" if ready else ""
+    if len(ready) == len(old):
+        served = ", and served"
+    when = f"from {_span(history, start_s)} {until}"
+    what = "an instance" if len({life.replica for life in old}) == 1 else "instances"
+    yield start_s, f"{who}, {what} of the old revision, ran beside the new one {when}{served}."
 
 
-def _attempts(history: History) -> Iterator[tuple[float, str]]:
-    """Sentences with the instant that they begin at."""
-    if not history.attempts:
-        yield 0.0, "The app was never started."
-    groups = [list(found) for _, found in groupby(history.attempts, key=_fate)]
-    skipped = len(groups) - MAX_GROUPS
-    if skipped > 0:
-        earlier = sum(len(g) for g in groups[:skipped])
-        yield 0.0, f"{counted(earlier, 'earlier attempt')} ended in other ways; see the timeline."
-    for group in groups[max(0, skipped) :]:
-        yield group[0].start_s, _group(history, group)
-
-
-def _fate(attempt: AttemptSpan) -> tuple[object, ...]:
-    """What makes two attempts the same to a reader."""
-    phase = attempt.last_phase
-    bad = tuple((p.name, p.outcome, p.error) for p in attempt.phases if p.outcome in _NOT_DONE)
-    return attempt.died, attempt.exit, phase.name if phase else "", bad
-
-
-_NOT_DONE = (Outcome.FAILED, Outcome.DEGRADED, Outcome.CUT)
-
-
-def _group(history: History, group: Sequence[AttemptSpan]) -> str:
-    first, last = group[0], group[-1]
-    who = f"Attempt {first.number}"
-    if len(group) > 1:
-        who = f"Attempts {first.number} to {last.number}"
-    phases = [
-        _phase(history, group, i) for i, p in enumerate(first.phases) if p.outcome in _NOT_DONE
+def _probes(history: History) -> Iterator[tuple[float, str]]:
+    """Probes that failed without having a life killed."""
+    found = [
+        (life, probe)
+        for life in history.lives
+        for probe in life.probes
+        if probe.probe not in {kill.by for kill in life.kills}
     ]
-    if first.last_phase is None:
-        phases = ["no start-up phase began"]
-    elif not phases:
-        phases = [_progress(first)]
-    said = "; ".join(phases)
-    if not first.died:
-        return f"{who}: {said}."
-    each = " each time" if len(group) > 1 else ""
-    return (
-        f"{who}: {said}; the process died with {first.exit}{each}, and {_follows(history, group)}."
-    )
+    for life, probe in found[:MAX_GROUPS]:
+        whose, when = history.name(life), _span(history, probe.at_s)
+        times = f"{often(probe.failures)} in a row"
+        yield probe.at_s, f"The {probe.probe} of {whose} had failed {times} by {when}."
 
 
-def _follows(history: History, group: Sequence[AttemptSpan]) -> str:
-    who = "Docker" if history.is_on_docker else "the platform"
-    if group[-1].number < history.attempts[-1].number:
-        return f"{who} restarted it"
-    if len(group) == 1:
-        return f"{who} did not restart it"
-    return f"{who} restarted it {often(len(group) - 1)} and then no more"
+def _server_errors(history: History) -> Iterator[str]:
+    """What the servers logged, where no fault's receipt has said so."""
+    told = " ".join(fault.witness for fault in history.faults)
+    for target, errors in groupby(history.server_errors, key=lambda error: error.target):
+        said = [(e.sqlstate, e.times) for e in errors if e.sqlstate not in told]
+        if said:
+            yield f"{sentence(sqlstate_words(history.target(target), said))}."
 
 
-def _progress(attempt: AttemptSpan) -> str:
-    done = [p.name for p in attempt.phases if p.outcome is Outcome.COMPLETED]
-    running = [p.name for p in attempt.phases if p.outcome is Outcome.RUNNING]
-    said = [f"{counted(len(done), 'phase')} completed, the last one {done[-1]}"] if done else []
-    return "; ".join(said + [f"phase {name} was still running" for name in running])
+def _serving(history: History) -> Iterator[tuple[float, str]]:
+    """Who served and who was ready, and since when."""
+    ready: list[LifeSpan] = []
+    never: list[int] = []
+    early: list[LifeSpan] = []
+    for replica, lives in history.by_replica().items():
+        if lives[0].old:
+            continue
+        first = next((life for life in lives if life.ready_s is not None), None)
+        tried = lives if first is None else lives[: lives.index(first) + 1]
+        early += [one for one in tried if one.serves_s is not None and one.serves_s != one.ready_s]
+        if first is None:
+            never.append(replica)
+        else:
+            ready.append(first)
+    for life in early[:MAX_GROUPS]:
+        serves_s = life.serves_s or 0.0
+        who, when = sentence(history.name(life)), _span(history, serves_s)
+        yield serves_s, f"{who} served from {when} on, before it was fully ready."
+    yield from _ready(history, ready)
+    if never:
+        which = f" of {numbers('replica', never)}" if history.several else ""
+        so_far = "" if history.has_ended else AS_FAR
+        yield math.inf, f"No attempt{which} became ready{so_far}."
 
 
-def _phase(history: History, group: Sequence[AttemptSpan], index: int) -> str:
-    spans = [attempt.phases[index] for attempt in group]
-    one = spans[0]
-    # For a phase that was refused at once, show the time that really passed.
-    quick = history.is_scaled and one.took_s < (one.limit_s or 0.0) / 10
-    times = [s.took_s if quick else history.incident_s(s.took_s) for s in spans]
-    shown = ", ".join(f"{t:.3f}" if quick else f"{t:.1f}" for t in times[:MAX_TIMES])
-    shown += ", ..." if len(times) > MAX_TIMES else ""
-    clock = " s of real time" if quick else " s"
-    limit = ""
-    if one.limit_s:
-        limit = f" (its limit: {history.incident_s(one.limit_s):g} s)"
-    verb = {
-        Outcome.FAILED: "failed",
-        Outcome.DEGRADED: "did not succeed, and the app continued without it,",
-    }.get(one.outcome, "was cut short")
-    error = f" with {one.error}" if one.error else ""
-    return f"phase {one.name} {verb} after {shown}{clock}{limit}{error}"
-
-
-def death(died: Sequence[AttemptSpan]) -> str:
-    """How attempts died, in half a sentence; `died` is not empty."""
-    first = died[0]
-    same = [attempt for attempt in died if _fate(attempt) == _fate(first)]
-    phase = first.last_phase
-    where = "no start-up phase began" if phase is None else f"phase {phase.name} was the last"
-    if phase is not None and phase.outcome is Outcome.FAILED:
-        took = f"{phase.took_s * 1000:.0f} ms" if phase.took_s < 1 else f"{phase.took_s:.1f} s"
-        error = f" with {phase.error}" if phase.error else ""
-        where = f"phase {phase.name} failed after {took} here{error}"
-    rest = len(died) - len(same)
-    others = f", and {counted(rest, 'other attempt')} died in another way" if rest else ""
-    return f"{where} and the app died with {first.exit}, {often(len(same))}{others}"
-
-
-def _serving(history: History) -> Iterator[str]:
+def _ready(history: History, ready: list[LifeSpan]) -> Iterator[tuple[float, str]]:
+    """When the replicas became ready, and how long after the last heal before it."""
+    if not ready:
+        return
+    times = [life.ready_s or 0.0 for life in ready]
+    who, was = history.name(ready[0]), "was"
+    when = f"at {_span(history, min(times))}"
+    if len(ready) > 1:
+        who, was = numbers("replica", [life.replica for life in ready]), "were"
+        when = f"between {_span(history, min(times))} and {_span(history, max(times))}"
     heals = [f.end_s for f in history.faults if f.healed and f.plugged]
-    for attempt in history.attempts:
-        early = attempt.serves_s is not None and attempt.serves_s != attempt.ready_s
-        if early and attempt.serves_s is not None:
-            when = _span(history, attempt.serves_s)
-            yield f"Attempt {attempt.number} served from {when} on, before it was fully ready."
-        if attempt.ready_s is not None:
-            after = [attempt.ready_s - h for h in heals if attempt.ready_s >= h]
-            later = f", {_span(history, min(after))} after the heal" if after else ""
-            when = _span(history, attempt.ready_s)
-            yield f"Attempt {attempt.number} was ready at {when}{later}."
-            return
-    if history.attempts:
-        yield "No attempt became ready."
+    after = [max(times) - heal for heal in heals if max(times) >= heal]
+    later = f", {_span(history, min(after))} after the heal" if after else ""
+    if len(ready) > 1 and later:
+        later = f", the last{later.removeprefix(',')}"
+    yield max(times), f"{sentence(who)} {was} ready {when}{later}."
 
 
-def _golden(history: History) -> Iterator[str]:
-    golden = history.golden
-    if golden.row:
-        yield (
-            "A user's chat message was answered, listed again, and stored as row "
-            f"{golden.row} in Postgres: the golden path works."
-        )
-    elif golden.failed:
-        yield f"The golden path failed: {golden.failed}."
-    elif golden.answered:
-        yield "A user's chat message was answered, but never found in Postgres."
+def _journeys(history: History) -> Iterator[str]:
+    """Who passed the journey, step by step, and where it ended for the others."""
+    alike: dict[tuple[object, ...], list[JourneySpan]] = {}
+    for journey in history.journeys:
+        key = (journey.passed, journey.steps, journey.failed, journey.waiting)
+        alike.setdefault(key, []).append(journey)
+    for same in list(alike.values())[:MAX_GROUPS]:
+        one = same[0]
+        where = ""
+        if history.several:
+            where = f" in {numbers('replica', [each.replica for each in same])}"
+        steps = f": {'; '.join(one.steps)}" if one.steps else ""
+        done = f"{len(one.steps)} of {one.total} steps"
+        if one.passed:
+            yield f"The journey passed{where}{steps}."
+        elif one.failed:
+            before = f" after {done}" if one.steps else ""
+            yield f"The journey failed{where}{before}: {one.failed}."
+        else:
+            why = f"; step {len(one.steps) + 1} did not pass: {one.waiting}" if one.waiting else ""
+            so_far = "" if history.has_ended else AS_FAR
+            yield f"The journey passed {done}{where}{so_far}{steps}{why}."
 
 
 def _ending(history: History) -> Iterator[str]:
     ending = history.ending
-    if ending.gave_up:
-        yield f"The platform gave up: {ending.gave_up}."
-    if ending.how == "the deadline passed":
+    reasons: dict[str, list[int]] = {}
+    for replica, reason in ending.gave_up.items():
+        reasons.setdefault(reason, []).append(replica)
+    for reason, replicas in reasons.items():
+        which = f" {numbers('replica', sorted(replicas))}" if history.several else ""
+        yield f"The platform gave up{which}: {reason}."
+    if ending.how == DEADLINE_PASSED:
         yield "The run reached its deadline and was ended."
     if ending.interrupted:
         yield "The run was interrupted from outside."

@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from crashloop.durations import plain
 from crashloop.model import Verdict
+from crashloop.plural import counted
 from crashloop.report.clean import clean
+from crashloop.report.events import told_life
+from crashloop.report.fates import death
 from crashloop.report.glyphs import UNICODE, Glyphs
 from crashloop.report.history import LOCAL
-from crashloop.report.lines import BLANK, Line, Span, Tone, line, paragraph
-from crashloop.report.sentences import clock_note, death, sentences
+from crashloop.report.lines import BLANK, Line, Span, Tone, command_lines, line, paragraph
+from crashloop.report.sentences import clock_note, sentences
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,12 +58,19 @@ class Where:
     command: str = ""
 
 
-def title(history: History) -> Line:
-    """The run in one line: incident, role, engine if not local, transport, scale, seed."""
-    scale = f"x{history.scale:g}" if history.is_scaled else "real time"
-    engine = (history.engine,) if history.engine != LOCAL else ()
-    facts = (history.role, *engine, history.transport, scale, f"seed {history.seed}")
-    return line(Span(history.incident, Tone.HEAD), Span("  " + "  ".join(facts), Tone.DIM))
+def title(history: History, *, width: int = 0) -> Line:
+    """The run in one line: incident, role, engine if not local, replicas, scale, seed, paths.
+
+    Where `width` is given and too small for all of it, the paths are left out.
+    """
+    scale = f"x{plain(history.scale)}" if history.is_scaled else "real time"
+    engine = [history.engine] if history.engine != LOCAL else []
+    replicas = [counted(history.replicas, "replica")] if history.replicas > 1 else []
+    paths = [f"{name} {transport}" for name, _, transport in history.dependencies]
+    facts = "  ".join([history.role, *engine, *replicas, scale, f"seed {history.seed}"])
+    whole = "  ".join([facts, *paths])
+    fits = not width or len(history.incident) + 2 + len(whole) <= width
+    return line(Span(history.incident, Tone.HEAD), Span(f"  {whole if fits else facts}", Tone.DIM))
 
 
 def summary(
@@ -70,7 +81,7 @@ def summary(
     width: int = 100,
     glyphs: Glyphs = UNICODE,
 ) -> list[Line]:
-    """Everything below the timeline; no line is wider than `width`, but paths and commands."""
+    """Everything below the timeline; no line is wider than `width`, but long paths."""
     lines: list[Line] = [line(Span("What happened", Tone.HEAD))]
     for sentence in sentences(history):
         lines += paragraph(sentence, width=width, indent=f"  {glyphs.dot} ", hanging="    ")
@@ -110,10 +121,10 @@ def verdict_lines(history: History, judgement: Judgement, *, width: int) -> Iter
 
 def meaning_of(history: History, verdict: Verdict) -> str:
     """What the verdict means for this run, in one line."""
-    died = [attempt for attempt in history.attempts if attempt.died]
+    died = [life for life in history.lives if life.died]
     if verdict is not Verdict.NOT_REPRODUCED or not died:
         return MEANING[verdict]
-    return f"a fair test, and another outage happened instead: {death(died)}"
+    return f"a fair test, and another outage happened instead: {death(history, died)}"
 
 
 def _reason(judgement: Judgement) -> str:
@@ -159,14 +170,12 @@ def _finding(finding: Finding, *, width: int, glyphs: Glyphs) -> Iterator[Line]:
 
 
 def output_lines(history: History, *, width: int) -> Iterator[Line]:
-    """The app's last lines, where an attempt died or none was ever ready."""
-    failed = [a for a in history.attempts if a.died]
-    failed = failed or [a for a in history.attempts[-1:] if a.ready_s is None]
-    if not failed or not history.output:
+    """The app's last lines, where a life died or the last one was never ready."""
+    life = told_life(history)
+    if life is None or not history.output or not (life.died or life.ready_s is None):
         return
-    number = failed[-1].number
     yield BLANK
-    yield line(Span(f"Last lines of attempt {number}", Tone.HEAD), f"  (attempt-{number}.log)")
+    yield line(Span(f"Last lines of {history.name(life)}", Tone.HEAD), f"  ({history.log})")
     for one in history.output:
         indent = "  " + " " * (len(one) - len(one.lstrip()))
         yield from paragraph(one.lstrip(), width=width, indent=indent)
@@ -182,4 +191,4 @@ def _where(where: Where, *, width: int) -> Iterator[Line]:
             tone=Tone.DIM,
         )
     if where.command:
-        yield line(Span("Again     ", Tone.HEAD), clean(where.command, 2000))
+        yield from command_lines("Again     ", where.command, width=width)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from crashloop.report.clean import clean
 from crashloop.report.glyphs import UNICODE, Glyphs
-from crashloop.report.lines import BLANK, Line, Span, Tone, line, paragraph
+from crashloop.report.lines import BLANK, Line, Span, Tone, command_lines, line, paragraph
 from crashloop.report.summary import ROLE_ENDS, TONES, Where
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def proof_lines(
         yield line(Span(" NOT PROVEN ", Tone.HARNESS_ERROR), f"  {says}")
     yield BLANK
     yield line(Span("Evidence  ", Tone.HEAD), clean(where.folder, 1000))
-    yield line(Span("Again     ", Tone.HEAD), clean(where.command, 2000))
+    yield from command_lines("Again     ", where.command, width=width)
 
 
 def compared_lines(compared: Comparison, *, width: int) -> Iterator[Line]:

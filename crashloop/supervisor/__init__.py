@@ -1,1 +1,1 @@
-"""Restart policies as pure functions, and the loop that really restarts a process under one."""
+"""What really runs the app on a platform: starts, probes, kills and restarts its replicas."""

@@ -1,152 +1,203 @@
-"""The loop that restarts a process: start, wait for its exit, ask the policy, repeat."""
+"""Run one replica: start it, probe it, wait for its exit, ask the platform, repeat."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 import signal
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
-from crashloop.checks.lines import seconds
 from crashloop.clock import NS_PER_S, TimeScale
-from crashloop.supervisor.policy import Exit, decide
+from crashloop.model import Life
+from crashloop.platforms import step_of
+from crashloop.platforms.base import Exit, State
+from crashloop.supervisor.waits import Waits
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Iterator
 
-    from crashloop.model import RestartPolicy
+    from crashloop.model import Platform
+    from crashloop.platforms.probes import Purpose
+    from crashloop.supervisor.life import LifeProcess, StartLife
+    from crashloop.supervisor.prober import Prober
     from crashloop.trace.recorder import Recorder
 
+Revision = Literal["new", "old"]
 
-class AttemptProcess(Protocol):
-    """One process life of the app, as an engine offers it."""
-
-    @property
-    def pid(self) -> int:
-        """The process id on this machine."""
-
-    async def wait(self) -> int:
-        """Its exit status once its output is read to the end: a code, or minus a signal."""
-
-    async def stop(self) -> None:
-        """Ask it to end, and make it end; bounded."""
+# Shutting down is real work, which no time scale makes faster.
+MIN_GRACE_S = 0.5
 
 
-class Supervisor:
-    """Runs attempts under a restart policy until `stop` is called or the policy gives up.
+class ReplicaLoop:
+    """Runs one replica on a platform until `stop` is called or the platform gives up.
 
-    Emits `process.started`, `process.exited` (`exit_code` or `signal`, `run_s` in wall seconds,
-    `run_incident_s`: its waits scaled back, its real work as it was), `restart.scheduled` and
-    `restart.gave_up`.
+    Emits `process.started`, `process.killed`, `process.exited` (`exit_code` or `signal`, `run_s` in
+    wall seconds, `run_incident_s`: its waits scaled back, its real work as it was),
+    `restart.scheduled` and `restart.gave_up`. `attempts` numbers its lives. If `run` is cancelled
+    or fails, the life that runs is ended.
     """
 
     def __init__(
         self,
         *,
-        policy: RestartPolicy,
+        replica: int,
+        platform: Platform,
         scale: TimeScale,
         recorder: Recorder,
-        start: Callable[[int], Awaitable[AttemptProcess]],
+        start: StartLife,
+        prober: Prober,
+        revision: Revision = "new",
+        attempts: Iterator[int] | None = None,
     ) -> None:
-        self._policy = policy
+        self.process: LifeProcess | None = None
+        self.started = asyncio.Event()
+        self._replica = replica
+        self._platform = platform
         self._scale = scale
         self._recorder = recorder
         self._start = start
+        self._prober = prober
+        self._revision = revision
+        self._attempts = itertools.count(1) if attempts is None else attempts
         self._stop = asyncio.Event()
-        self._current: AttemptProcess | None = None
+        self._probing: asyncio.Task[None] | None = None
 
-    async def run(self) -> None:
-        """Return when the policy gives up or `stop` was called."""
-        exits: list[Exit] = []
-        attempt = 0
-        while not self._stop.is_set():
-            attempt += 1
-            exits.append(await self._one(attempt))
-            if self._stop.is_set():
-                return
-            if not await self._restart_after(exits, attempt):
-                return
+    async def run(self, *, after_s: float = 0.0) -> None:
+        """Begin `after_s` seconds of the incident from now; return when it has ended for good."""
+        step = step_of(self._platform)
+        state = State()
+        backoff_s = after_s
+        try:
+            while not await self._stopped_within(self._scale.wall_s(backoff_s)):
+                life = Life(self._replica, next(self._attempts))
+                ended = await self._live(life)
+                if self._stop.is_set():
+                    return
+                state, decision = step(state, ended)
+                if not decision.restart:
+                    self._emit("restart.gave_up", life, reason=decision.reason)
+                    return
+                backoff_s = decision.backoff_s
+                self._emit(
+                    "restart.scheduled",
+                    life,
+                    platform=self._platform.name,
+                    policy=self._platform.restart.name,
+                    backoff_s=backoff_s,
+                    wall_s=self._scale.wall_s(backoff_s),
+                    reason=decision.reason,
+                )
+        finally:
+            self.started.set()
 
     async def stop(self) -> None:
-        """End the attempt that runs, or that is being started, and do not restart it."""
+        """End the life that runs, or that is being started, and do not restart it."""
         self._stop.set()
-        if self._current is not None:
-            await self._current.stop()
+        if self._probing is not None:
+            self._probing.cancel()
+        if self.process is not None:
+            await self.process.stop()
 
-    async def _restart_after(self, exits: list[Exit], attempt: int) -> bool:
-        decision = decide(self._policy, exits)
-        if not decision.restart:
-            self._recorder.emit(
-                "supervisor", "restart.gave_up", {"reason": decision.reason}, attempt=attempt
-            )
-            return False
-        wall_s = self._scale.wall_s(decision.backoff_s)
-        self._recorder.emit(
-            "supervisor",
-            "restart.scheduled",
-            {
-                "policy": self._policy.name,
-                "backoff_s": decision.backoff_s,
-                "wall_s": wall_s,
-                "reason": decision.reason,
-            },
-            attempt=attempt,
-        )
+    async def _stopped_within(self, wall_s: float) -> bool:
+        """Wait; whether it was stopped meanwhile."""
         try:
             async with asyncio.timeout(wall_s):
                 await self._stop.wait()
         except TimeoutError:
-            return True
-        return False
+            return False
+        return True
 
-    async def _one(self, attempt: int) -> Exit:
+    async def _live(self, life: Life) -> Exit:
         started_ns = time.monotonic_ns()
-        process = await self._start(attempt)
-        self._current = process
-        self._recorder.emit(
-            "supervisor",
-            "process.started",
-            {"pid": process.pid},
-            attempt=attempt,
-            mono_ns=started_ns,
-        )
+        waits = Waits(life)
+        self._recorder.subscribe(waits.event)
         try:
-            if self._stop.is_set():
+            process = await self._start(life)
+            try:
+                self.process = process
+                self._emit(
+                    "process.started",
+                    life,
+                    mono_ns=started_ns,
+                    pid=process.pid,
+                    revision=self._revision,
+                )
+                self.started.set()
+                status = await self._until_exit(process, life, started_ns)
+            except BaseException:
                 await process.stop()
-            status = await process.wait()
+                raise
+            finally:
+                self.process = None
         finally:
-            self._current = None
+            self._recorder.unsubscribe(waits.event)
         exited_ns = time.monotonic_ns()
         run_s = (exited_ns - started_ns) / NS_PER_S
-        incident_s = self._incident_s(run_s, attempt)
-        self._recorder.emit(
-            "supervisor",
+        waited_s = waits.waited_s(run_s=run_s, exited_ns=exited_ns)
+        incident_s = run_s - waited_s + self._scale.incident_s(waited_s)
+        self._emit(
             "process.exited",
-            {
-                "pid": process.pid,
-                **_status_fields(status),
-                "run_s": round(run_s, 6),
-                "run_incident_s": round(incident_s, 3),
-                "requested": self._stop.is_set(),
-            },
-            attempt=attempt,
+            life,
             mono_ns=exited_ns,
+            pid=process.pid,
+            **_status_fields(status),
+            run_s=round(run_s, 6),
+            run_incident_s=round(incident_s, 3),
+            requested=self._stop.is_set(),
         )
         return Exit(status=status, run_s=incident_s)
 
-    def _incident_s(self, run_s: float, attempt: int) -> float:
-        """How long this life would have been in the incident: waits scaled, real work as it is.
+    async def _until_exit(self, process: LifeProcess, life: Life, started_ns: int) -> int:
+        """Probe and kill a life until it has ended; its exit status."""
+        if self._stop.is_set():
+            await process.stop()
+            return await process.wait()
 
-        What a failed phase waited is the incident's time; process start and imports are not, and
-        counting them twenty-fold would let every life pass Docker's 10 s.
+        exited = asyncio.Event()
+
+        def kill(purpose: Purpose) -> None:
+            group.create_task(self._kill(process, life, purpose, exited))
+
+        async with asyncio.TaskGroup() as group:
+            self._probing = group.create_task(self._prober.watch(process, life, started_ns, kill))
+            status = await process.wait()
+            exited.set()
+            self._probing.cancel()
+        self._probing = None
+        return status
+
+    async def _kill(
+        self, process: LifeProcess, life: Life, purpose: Purpose, exited: asyncio.Event
+    ) -> None:
+        """SIGTERM, and SIGKILL after the grace period.
+
+        Nothing is recorded of a signal that came too late.
         """
-        waited_s = sum(
-            seconds(event.data, "duration_s") or 0.0
-            for event in self._recorder.events
-            if event.attempt == attempt and event.kind in {"phase.failed", "phase.degraded"}
-        )
-        waited_s = min(max(waited_s, 0.0), run_s)
-        return run_s - waited_s + self._scale.incident_s(waited_s)
+        grace_s = self._platform.grace_s
+        wall_s = max(self._scale.wall_s(grace_s), MIN_GRACE_S) if grace_s else 0.0
+        for number, wait_s in ((signal.SIGTERM, wall_s), (signal.SIGKILL, 0.0)):
+            sent_ns = time.monotonic_ns()
+            if not await process.signal(number):
+                return
+            self._emit(
+                "process.killed",
+                life,
+                mono_ns=sent_ns,
+                by=f"{purpose} probe",
+                signal=number.name,
+                grace_s=grace_s,
+                wall_s=wall_s,
+            )
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await exited.wait()
+            if exited.is_set():
+                return
+
+    def _emit(self, kind: str, life: Life, *, mono_ns: int | None = None, **data: Any) -> None:
+        self._recorder.emit("supervisor", kind, data, life=life, mono_ns=mono_ns)
 
 
 def _status_fields(status: int) -> dict[str, object]:

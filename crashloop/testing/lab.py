@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import pytest
 
-from crashloop.clock import TimeScale
+from crashloop.clock import DEFAULT_SCALE, TimeScale
 from crashloop.errors import CapabilityError, CrashloopError, UsageError
 from crashloop.model import Role, Scenario
 from crashloop.testing.outcome import LabProof, LabRun
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from pathlib import Path
 
+    from crashloop.model import AppUnderTest
     from crashloop.options import RunOptions
     from crashloop.run import Run
 
@@ -29,14 +30,17 @@ F = TypeVar("F", bound="Callable[..., Coroutine[Any, Any, Any]]")
 class Settings:
     """A pytest session's settings, checked; it has RunOptions' names and loads no engine.
 
-    `artifacts` None means a folder below pytest's own base of temporary folders.
+    `scale` None means each incident's own; `artifacts` None a folder below pytest's own base of
+    temporary folders. Apps are looked for in `config`, or from `folder` upwards.
     """
 
     engine: str
-    scale: float
+    scale: float | None
     seed: int
     artifacts: Path | None
     postgres_bin: Path | None
+    folder: Path
+    config: Path | None
 
 
 def _remembered(method: F) -> F:
@@ -54,15 +58,15 @@ def _remembered(method: F) -> F:
 class Lab:
     """The fixture `lab`: runs scenarios for one test.
 
-    `seed` and `scale` are the session's; `artifacts` is the test's own folder, in which every run
-    gets a new folder, never an old one.
+    `seed` and `scale` are the session's (where it has no scale, an incident may have its own);
+    `artifacts` is the test's own folder, in which every run gets a new folder, never an old one.
     """
 
     def __init__(
         self, settings: Settings, *, artifacts: Path, again: str, on_run: Callable[[Run], None]
     ) -> None:
         self.seed = settings.seed
-        self.scale = settings.scale
+        self.scale = DEFAULT_SCALE if settings.scale is None else settings.scale
         self.artifacts = artifacts
         self._settings = settings
         self._again = again
@@ -76,24 +80,26 @@ class Lab:
         scenario: Scenario | str,
         *,
         role: Role | str | None = None,
+        app: str | None = None,
         time_scale: float | None = None,
         **params: Any,
     ) -> LabRun:
         """Run a scenario, or an incident by name with its parameters, once.
 
-        `role` is one of a proof's four (default: reproduction); a Scenario brings its own.
-        `time_scale` replaces the session's. Takes a few wall seconds. Skips the test, with the
-        reason, if this machine or engine cannot do what the scenario needs. Raises UsageError
-        for an unknown incident, role or parameter, HarnessError if nothing could be started; if the
-        harness breaks later, the run has HARNESS_ERROR.
+        `role` is one of a proof's four (default: reproduction), `app` names your own app's entry in
+        crashloop.toml or pyproject.toml (default: the sample app); a Scenario brings its own of
+        both. `time_scale` replaces the session's. Takes a few wall seconds. Skips the test, with
+        the reason, if this machine or engine cannot do what the scenario needs. Raises UsageError
+        for an unknown incident, role, app or parameter, HarnessError if nothing could be started;
+        if the harness breaks later, the run has HARNESS_ERROR.
         """
         __tracebackhide__ = True
         from crashloop.lab import run_scenario  # noqa: PLC0415  heavy; most sessions run none
 
-        wanted = _scenario(scenario, role, params)
-        scale = TimeScale(factor=self.scale if time_scale is None else time_scale)
+        under_test = self._app(app)
+        wanted = _scenario(scenario, role, under_test, params)
         options = self._options(
-            scale,
+            self._scale_of(wanted.incident, under_test, time_scale),
             folder=self._folder(f"{wanted.incident}-{wanted.role}"),
             command="" if _is_from_library(wanted) else self._again,
         )
@@ -108,7 +114,12 @@ class Lab:
 
     @_remembered
     async def prove(
-        self, incident: str, *, time_scale: float | None = None, **params: Any
+        self,
+        incident: str,
+        *,
+        app: str | None = None,
+        time_scale: float | None = None,
+        **params: Any,
     ) -> LabProof:
         """Run the four runs of an incident's proof with one seed; about four times a run's time.
 
@@ -117,12 +128,20 @@ class Lab:
         __tracebackhide__ = True
         from crashloop import incidents, proof  # noqa: PLC0415  heavy; most sessions run none
 
-        wanted = incidents.incident(incident)
-        scale = TimeScale(factor=self.scale if time_scale is None else time_scale)
-        options = self._options(scale, folder=self._folder(f"{incident}-proof"))
+        wanted, under_test = incidents.incident(incident), self._app(app)
+        scale = self._scale_of(incident, under_test, time_scale)
+        options = self._options(
+            scale,
+            folder=self._folder(f"{incident}-proof"),
+            command=self._again if under_test else "",
+        )
         try:
             done = await proof.prove(
-                wanted, params, options, on_step=lambda step: self._on_run(step.run)
+                wanted,
+                params,
+                options,
+                app=under_test,
+                on_step=lambda step: self._on_run(step.run),
             )
         except CapabilityError as error:
             pytest.skip(_skip_reason(error))
@@ -145,6 +164,24 @@ class Lab:
             failure = made.unanswered_failure()
             if failure is not None:
                 raise failure
+
+    def _app(self, name: str | None) -> AppUnderTest | None:
+        """The app with an entry of this name; None, the sample app, without one."""
+        if name is None:
+            return None
+        from crashloop.apps import find_entry  # noqa: PLC0415  heavy; most sessions run none
+
+        return find_entry(name, folder=self._settings.folder, file=self._settings.config)
+
+    def _scale_of(self, incident: str, app: AppUnderTest | None, given: float | None) -> TimeScale:
+        """The scale of one run: given for it, else the session's, else the incident's own."""
+        from crashloop.incidents import INCIDENTS  # noqa: PLC0415  heavy; most sessions run none
+
+        known = INCIDENTS.get(incident)
+        own = known.ordinary_scale(app) if known else DEFAULT_SCALE
+        return TimeScale(
+            factor=next(s for s in (given, self._settings.scale, own) if s is not None)
+        )
 
     def _options(self, scale: TimeScale, *, folder: Path, command: str = "") -> RunOptions:
         from crashloop.engines.catalogue import engine_named  # noqa: PLC0415  likewise
@@ -177,14 +214,17 @@ class Lab:
 
 
 def _scenario(
-    scenario: Scenario | str, role: Role | str | None, params: dict[str, Any]
+    scenario: Scenario | str,
+    role: Role | str | None,
+    app: AppUnderTest | None,
+    params: dict[str, Any],
 ) -> Scenario:
     if isinstance(scenario, Scenario):
-        if role is not None or params:
-            given = ", ".join(params) or "role"
+        if role is not None or app is not None or params:
+            given = ", ".join(params) or ("app" if role is None else "role")
             raise UsageError(
                 f"lab.run got a Scenario and also {given}",
-                hint="a Scenario brings role and parameters; name the incident to choose them",
+                hint="a Scenario brings role, app and parameters; name the incident to choose them",
             )
         return scenario
     from crashloop.incidents import incident  # noqa: PLC0415  heavy; most sessions run none
@@ -195,7 +235,7 @@ def _scenario(
         raise UsageError(
             f"unknown role {role!r}", hint=f"choose one of {', '.join(map(str, Role))}"
         ) from None
-    return incident(scenario).scenario(wanted, **params)
+    return incident(scenario).scenario(wanted, app, **params)
 
 
 def _is_from_library(scenario: Scenario) -> bool:
@@ -205,7 +245,7 @@ def _is_from_library(scenario: Scenario) -> bool:
     known = INCIDENTS.get(scenario.incident)
     try:
         return known is not None and known.scenario(scenario.role, **scenario.params) == scenario
-    except UsageError:
+    except CrashloopError:  # such as no sample app here
         return False
 
 

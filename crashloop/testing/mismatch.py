@@ -33,17 +33,18 @@ def harness_failure(run: Run) -> HarnessError | None:
     event = run.trace.first("harness.failed")
     data = event.data if event else {}
     return HarnessError(
-        f"{run.scenario.incident} ({run.scenario.role}): the harness broke: {data.get('message')}",
-        hint=f"{data.get('hint') or 'see the last events'}; trace: {run.trace_path}",
+        f"{run.scenario.incident} ({run.scenario.role}): "
+        f"the harness broke: {_harmless(data.get('message'))}",
+        hint=f"{_harmless(data.get('hint') or 'see the last events')}; trace: {run.trace_path}",
     )
 
 
 def evidence_lines(run: Run) -> list[str]:
     """The verdict with its reason, the timeline, the findings against it, and the trace's path."""
-    lines = [f"  {run.judgement.reason}"]
+    lines = [f"  {_harmless(run.judgement.reason)}"]
     event = run.trace.first("harness.failed")
     if event is not None and event.data.get("hint"):
-        lines.append(f"  {event.data['hint']}")
+        lines.append(f"  {_harmless(event.data['hint'])}")
     lines += ["", run_timeline(run).rstrip(), ""]
     against = [finding for finding in run.judgement.findings if not finding.holds]
     lines += [_line(finding) for finding in against]
@@ -57,7 +58,14 @@ def _line(finding: Finding) -> str:
     else:
         how = "refuted" if finding.role == "expect" else "unmet"
     seqs = f" (seq {', '.join(map(str, finding.evidence))})" if finding.evidence else ""
-    return f"{how}: {finding.check}: {finding.says}{seqs}"
+    return f"{how}: {finding.check}: {_harmless(finding.says)}{seqs}"
+
+
+def _harmless(says: object) -> str:
+    """Words that may quote the app, as the report shows them."""
+    from crashloop.report import clean, summary  # noqa: PLC0415  only to show a failure
+
+    return clean.clean(says, summary.MAX_SAYS)
 
 
 def command_lines(again: str, command: str) -> list[str]:
@@ -68,7 +76,7 @@ def command_lines(again: str, command: str) -> list[str]:
 
 def run_output(run: Run) -> list[str]:
     """The app's last lines, if the run was not plainly reproduced and an attempt failed."""
-    from crashloop.report import events, lines, summary  # noqa: PLC0415  only to show a failure
+    from crashloop.report import events, lines, summary  # noqa: PLC0415  likewise
 
     if run.verdict is Verdict.REPRODUCED:
         return []

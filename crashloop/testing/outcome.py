@@ -82,9 +82,13 @@ class LabRun:
         """The command that makes the same run again, from the trace's header."""
         return self._run.command
 
-    def events(self, kind: str, *, attempt: int | None = None) -> list[Event]:
-        """The events of a kind such as "phase.failed" (of one attempt), in order of time."""
-        return self._run.trace.of(kind, attempt=attempt)
+    def events(
+        self, kind: str, *, attempt: int | None = None, replica: int | None = None
+    ) -> list[Event]:
+        """The events of a kind such as "phase.failed" (of one attempt, replica), in time order."""
+        found = self._run.trace.of(kind)
+        found = [e for e in found if attempt in {None, e.attempt}]
+        return [e for e in found if replica in {None, e.replica}]
 
     def timeline(self) -> str:
         """The run's timeline as text: a row for each fault and attempt."""

@@ -5,18 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+from crashloop.model import Life
 
-SCHEMA = "crashloop.trace/1"
-GOLDEN_PATH_ENDED = "the golden path ended"
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SCHEMA = "crashloop.trace/2"
+JOURNEY_ENDED = "the journey ended"
 PLATFORM_GAVE_UP = "the platform gave up"
 DEADLINE_PASSED = "the deadline passed"
-ENDS = (GOLDEN_PATH_ENDED, PLATFORM_GAVE_UP, DEADLINE_PASSED)
+ENDS = (JOURNEY_ENDED, PLATFORM_GAVE_UP, DEADLINE_PASSED)
 """The ends of a run that can be judged, in `run.finished`; any other end is a failure."""
 LAST_KINDS = ("harness.failed", "run.interrupted", "run.refused", "run.finished")
 """The kinds of event that say how a run ended."""
 SOURCES = ("harness", "supervisor", "app", "proxy", "database", "cache", "platform")
+WRITTEN_IN_ORDER = (frozenset({"harness", "database", "cache"}), frozenset({"proxy"}))
+"""Sources that write events in the order of their instants.
+
+The harness writes at once, the proxy's events come from its process in order. An app's lines, and
+the errors in a server's log (those with a SQLSTATE), may arrive in another order.
+"""
+SESSIONS_COUNTED = "database.backends"
+"""The kind of event that says how many sessions an ended life left in a dependency."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +35,8 @@ class Event:
 
     `seq` counts lines as they were written; `mono_ns` is CLOCK_MONOTONIC at the instant itself, so
     an app's line that arrived late is still in its place. `kind` is dotted, as in
-    `phase.started`. `attempt` is 1-based, or None outside an attempt.
+    `phase.started`. `replica` and `attempt` count from 1 and are None outside a life. `target` is
+    the dependency or path that the event is about, if there is one.
     """
 
     seq: int
@@ -33,8 +44,17 @@ class Event:
     at: str
     source: str
     kind: str
+    replica: int | None
     attempt: int | None
+    target: str | None
     data: Mapping[str, Any]
+
+    @property
+    def life(self) -> Life | None:
+        """The life that the event belongs to; None if it belongs to none."""
+        if self.replica is None or self.attempt is None:
+            return None
+        return Life(self.replica, self.attempt)
 
     def to_json(self) -> dict[str, Any]:
         """The event's line of the trace, as an object."""
@@ -44,7 +64,9 @@ class Event:
             "at": self.at,
             "source": self.source,
             "kind": self.kind,
+            "replica": self.replica,
             "attempt": self.attempt,
+            "target": self.target,
             "data": dict(self.data),
         }
 
@@ -57,29 +79,58 @@ class Trace:
     events: tuple[Event, ...]
     torn_line: bool = False
     by_kind: Mapping[str, tuple[Event, ...]] = field(init=False)
+    by_link: Mapping[str, tuple[Event, ...]] = field(init=False)
 
     def __post_init__(self) -> None:
-        groups: dict[str, list[Event]] = {}
+        kinds: dict[str, list[Event]] = {}
+        links: dict[str, list[Event]] = {}
         for event in self.events:
-            groups.setdefault(event.kind, []).append(event)
-        object.__setattr__(self, "by_kind", {kind: tuple(found) for kind, found in groups.items()})
+            kinds.setdefault(event.kind, []).append(event)
+            link = event.data.get("link")
+            if isinstance(link, str):
+                links.setdefault(link, []).append(event)
+        for name, groups in (("by_kind", kinds), ("by_link", links)):
+            object.__setattr__(self, name, {key: tuple(found) for key, found in groups.items()})
 
-    def of(self, *kinds: str, attempt: int | None = None, phase: str | None = None) -> list[Event]:
-        """Events of these kinds (of one attempt, of one phase), in order of time."""
+    def of(
+        self,
+        *kinds: str,
+        life: Life | None = None,
+        phase: str | None = None,
+        target: str | None = None,
+    ) -> list[Event]:
+        """Events of these kinds (of one life, phase, target), in order of time."""
         found = [e for kind in kinds for e in self.by_kind.get(kind, ())]
-        if attempt is not None:
-            found = [e for e in found if e.attempt == attempt]
+        if life is not None:
+            found = [e for e in found if e.life == life]
         if phase is not None:
             found = [e for e in found if e.data.get("phase") == phase]
+        if target is not None:
+            found = [e for e in found if e.target == target]
         return sorted(found, key=_order) if len(kinds) > 1 else found
 
-    def first(self, *kinds: str, attempt: int | None = None) -> Event | None:
+    def first(
+        self, *kinds: str, life: Life | None = None, target: str | None = None
+    ) -> Event | None:
         """The earliest of `of`, or None."""
-        return next(iter(self.of(*kinds, attempt=attempt)), None)
+        return next(iter(self.of(*kinds, life=life, target=target)), None)
 
-    def attempts(self) -> Iterator[int]:
-        """The attempts that were started, in order."""
-        return (e.attempt for e in self.of("process.started") if e.attempt is not None)
+    def lives(self, replica: int | None = None) -> list[Life]:
+        """The lives that were started (of one replica), in order."""
+        found = [e.life for e in self.of("process.started") if e.life is not None]
+        return [life for life in found if replica in {None, life.replica}]
+
+    def replicas(self) -> range:
+        """The numbers of the scenario's replicas; an old revision's are not among them."""
+        count = (self.scenario.get("replicas") or {}).get("count", 1)
+        return range(1, int(count) + 1)
+
+    def name(self, life: Life | None) -> str:
+        """A life in words: `attempt 2`, and of which replica where there are several."""
+        if life is None:
+            return "no attempt"
+        several = len(self.replicas()) > 1 or any(e.replica not in {None, 1} for e in self.events)
+        return f"attempt {life.attempt}" + (f" of replica {life.replica}" if several else "")
 
     @property
     def scenario(self) -> Mapping[str, Any]:
@@ -87,11 +138,11 @@ class Trace:
         found = self.header.get("scenario")
         return found if isinstance(found, dict) else {}
 
-    @property
-    def database_address(self) -> str | None:
-        """The address of Postgres that the app was given: `unix:/path` or `tcp:host:port`."""
+    def address(self, target: str) -> str | None:
+        """The address of a dependency that the app was given: `unix:/path` or `tcp:host:port`."""
         ready = self.first("lab.ready")
-        return None if ready is None else ready.data.get("database_address")
+        addresses = ready.data.get("addresses") if ready else None
+        return addresses.get(target) if isinstance(addresses, dict) else None
 
     @property
     def scale(self) -> float:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from crashloop.errors import UsageError
+from crashloop.trace import upgrade
 from crashloop.trace.event import SCHEMA, SOURCES, Event, Trace, ordered
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 MAX_TRACE_BYTES = 512 * 1024 * 1024
 _HINT = "give the trace.jsonl that a run wrote into its artifacts folder"
+_TYPES = {"seq": int, "mono_ns": int, "at": str, "source": str, "kind": str, "data": dict}
+_OUR_SCHEMA = re.compile(r"crashloop\.trace/(?P<number>[0-9]{1,6})")
 
 
 def read_trace(path: Path) -> Trace:
@@ -30,20 +35,54 @@ def read_trace(path: Path) -> Trace:
 
 
 def parse_trace(raw: bytes, *, name: str = "trace") -> Trace:
-    """A trace from its bytes; errors call it `name`."""
+    """A trace from its bytes; errors call it `name`. An older schema is upgraded."""
     lines = raw.split(b"\n")
     last = lines.pop()
     torn = last != b""
     if not lines:
         raise UsageError(f"{name} is not a trace: it holds no whole line", hint=_HINT)
     header = _object(lines[0], name, 1)
-    if header.get("schema") != SCHEMA:
-        raise UsageError(
-            f"{name}:1 is not a trace of ours: schema is {header.get('schema')!r}, not {SCHEMA!r}",
-            hint=_HINT,
-        )
-    events = [_event(_object(line, name, n), name, n) for n, line in enumerate(lines[1:], start=2)]
+    older = _is_older(header, name)
+    events = [
+        _event(_object(line, name, n), name, n, older=older)
+        for n, line in enumerate(lines[1:], start=2)
+    ]
+    if older:
+        header = _upgraded(header, name)
     return Trace(header=header, events=ordered(events), torn_line=torn)
+
+
+def _is_older(header: Mapping[str, Any], name: str) -> bool:
+    """Whether the trace has to be upgraded; UsageError if this version cannot read it."""
+    schema = header.get("schema")
+    if schema == SCHEMA:
+        return False
+    if schema == upgrade.SCHEMA:
+        return True
+    ours = _OUR_SCHEMA.fullmatch(schema) if isinstance(schema, str) else None
+    if ours is None:
+        raise UsageError(
+            f"{name}:1 is not a trace of ours: schema is {schema!r}, not {SCHEMA!r}", hint=_HINT
+        )
+    versions = header.get("versions")
+    wrote = versions.get("crashloop") if isinstance(versions, dict) else None
+    by = f" ({wrote!r} by its header)" if isinstance(wrote, str) else ""
+    raise UsageError(
+        f"{name}:1 has the schema {schema!r}, and this version of crashloop reads "
+        f"{upgrade.SCHEMA!r} and {SCHEMA!r}",
+        hint=f"read it with the version of crashloop that wrote it{by}, or a newer one",
+    )
+
+
+def _upgraded(header: dict[str, Any], name: str) -> dict[str, Any]:
+    try:
+        return {**upgrade.header(header), "schema": SCHEMA}
+    except (AttributeError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"{name}:1 cannot be upgraded to {SCHEMA!r}: its header lacks a part "
+            f"({type(error).__name__}: {error})",
+            hint=_HINT,
+        ) from None
 
 
 def _object(line: bytes, name: str, number: int) -> dict[str, Any]:
@@ -56,24 +95,36 @@ def _object(line: bytes, name: str, number: int) -> dict[str, Any]:
     return value
 
 
-def _event(line: dict[str, Any], name: str, number: int) -> Event:
-    types = {"seq": int, "mono_ns": int, "at": str, "source": str, "kind": str, "data": dict}
-    for key, wanted in types.items():
-        if not isinstance(line.get(key), wanted) or isinstance(line.get(key), bool):
-            raise UsageError(
-                f"{name}:{number} is not an event: {key!r} is {line.get(key)!r}", hint=_HINT
-            )
-    attempt = line.get("attempt")
-    if attempt is not None and (type(attempt) is not int or attempt < 1):
-        raise UsageError(f"{name}:{number} is not an event: 'attempt' is {attempt!r}", hint=_HINT)
+def _event(line: dict[str, Any], name: str, number: int, *, older: bool) -> Event:
+    wrong = next((key for key, wanted in _TYPES.items() if type(line.get(key)) is not wanted), "")
+    counts = ("attempt",) if older else ("attempt", "replica")
+    wrong = wrong or next((key for key in counts if not _counts(line.get(key))), "")
+    if not wrong and not older and not isinstance(line.get("target"), str | None):
+        wrong = "target"
+    if wrong:
+        raise UsageError(
+            f"{name}:{number} is not an event: {wrong!r} is {line.get(wrong)!r}", hint=_HINT
+        )
     if line["source"] not in SOURCES:
         raise UsageError(f"{name}:{number} has an unknown source {line['source']!r}", hint=_HINT)
+    if older:
+        line = upgrade.event(line)
+    if (line.get("replica") is None) is not (line.get("attempt") is None):
+        what = f"replica {line.get('replica')!r} and attempt {line.get('attempt')!r}"
+        raise UsageError(f"{name}:{number} is not an event: {what} are no life", hint=_HINT)
     return Event(
         seq=line["seq"],
         mono_ns=line["mono_ns"],
         at=line["at"],
         source=line["source"],
         kind=line["kind"],
-        attempt=attempt,
+        replica=line.get("replica"),
+        attempt=line.get("attempt"),
+        target=line.get("target"),
         data=line["data"],
     )
+
+
+def _counts(value: object) -> bool:
+    """Whether the value counts from 1, or is missing."""
+    return value is None or (type(value) is int and value >= 1)

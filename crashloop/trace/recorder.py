@@ -11,6 +11,7 @@ from crashloop.trace.event import SOURCES, Event
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from crashloop.model import Life
     from crashloop.trace.redact import Redactor
     from crashloop.trace.writer import TraceWriter
 
@@ -36,11 +37,12 @@ class Recorder:
         kind: str,
         data: Mapping[str, Any] | None = None,
         *,
-        attempt: int | None = None,
+        life: Life | None = None,
+        target: str | None = None,
         mono_ns: int | None = None,
     ) -> Event:
         """Record that something happened (`mono_ns`: when, if not now); returns the event."""
-        event = self.make(source, kind, data, attempt=attempt, mono_ns=mono_ns)
+        event = self.make(source, kind, data, life=life, target=target, mono_ns=mono_ns)
         self.record(event)
         return event
 
@@ -50,7 +52,8 @@ class Recorder:
         kind: str,
         data: Mapping[str, Any] | None = None,
         *,
-        attempt: int | None = None,
+        life: Life | None = None,
+        target: str | None = None,
         mono_ns: int | None = None,
     ) -> Event:
         """The next event, which `record` has still to write."""
@@ -62,7 +65,9 @@ class Recorder:
             at=rfc3339(self._started_unix_ns + instant_ns - self._started_ns),
             source=source,
             kind=kind,
-            attempt=attempt,
+            replica=life.replica if life else None,
+            attempt=life.attempt if life else None,
+            target=target,
             data=self.redactor.data(dict(data or {})),
         )
 

@@ -129,6 +129,7 @@ async def test_every_phase_completes_in_order_and_the_connections_are_open(
     ) as app:
         await app.event("startup.completed")
         assert await connections_of(name, database_url) == 20
+        assert (await app.event("phase.completed", "database"))["address"].startswith("tcp:")
         assert [line["phase"] for line in app.all_of("phase.started")] == NAMES
         assert [line["phase"] for line in app.all_of("phase.completed")] == WITHOUT_CACHE
         ready = (await get(app, "/health/ready")).json()
@@ -217,3 +218,67 @@ async def test_a_degraded_start_recovers_and_stores_what_waited(
                 assert (await say({"text": "late"}))["stored"] is True
     finally:
         await gate.close()
+
+
+async def test_a_retry_starts_the_app_when_the_database_comes_back(
+    start_app: StartApp, database_url: str
+) -> None:
+    gate = Gate(make_url(database_url))
+    try:
+        async with start_app(
+            database_url=gate.url,
+            remedy_retry_s=20,
+            retry_first_pause_s=0.01,
+            retry_longest_pause_s=0.05,
+        ) as app:
+            await app.event("database.retry_failed", count=2)
+            await gate.open()
+            back = await app.event("database.retried", "database")
+            assert back["tries"] == len(app.all_of("database.retry_failed")) + 1
+            await app.event("startup.completed")
+            assert app.all_of("phase.completed", "database")
+    finally:
+        await gate.close()
+
+
+async def test_an_error_that_waiting_cannot_fix_is_not_retried(
+    start_app: StartApp, database_url: str
+) -> None:
+    url = make_url(database_url).set(password="wrong").render_as_string(hide_password=False)  # noqa: S106  wrong on purpose
+    async with start_app(database_url=url, remedy_retry_s=20) as app:
+        assert await app.exit_code() == 3
+        failed = await app.event("phase.failed", "database")
+        assert failed["error"][-1]["sqlstate"] == "28P01"
+        assert not app.all_of("database.retry_failed")
+
+
+async def test_the_pool_and_its_overflow_may_be_opened_at_once(
+    start_app: StartApp, database_url: str
+) -> None:
+    async with start_app(
+        database_url=database_url, pool_size=2, max_overflow=3, database_warm_connections=5
+    ) as app:
+        await app.event("startup.completed")
+
+
+async def test_a_migration_lock_is_waited_for_and_given_back(
+    start_app: StartApp, database_url: str
+) -> None:
+    target = make_url(database_url).set(drivername="postgresql")
+    holder = await asyncpg.connect(target.render_as_string(hide_password=False))
+    try:
+        await holder.execute("SELECT pg_advisory_lock(4711)")
+        async with start_app(
+            database_url=database_url, database_migration_lock=4711, phase_database_limit_s=0.3
+        ) as stuck:
+            assert await stuck.exit_code() == 3
+            failed = await stuck.event("phase.failed", "database")
+            assert failed["error"][0]["type"] == "TimeoutError"
+        async with start_app(database_url=database_url, database_migration_lock=4712) as other:
+            await other.event("startup.completed")
+        await holder.execute("SELECT pg_advisory_unlock(4711)")
+        async with start_app(database_url=database_url, database_migration_lock=4711) as app:
+            await app.event("startup.completed")
+            assert await holder.fetchval("SELECT pg_try_advisory_lock(4711)") is True
+    finally:
+        await holder.close()

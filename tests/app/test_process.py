@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,7 +45,7 @@ async def test_a_refused_database_fails_fast_exits_3_and_the_log_names_process_a
         assert failed["error"][0]["errno"] == 111
         assert failed["duration_s"] < 1.0
         assert failed["limit_s"] == 20.0
-        assert failed["database_address"].startswith("tcp:127.0.0.1:")
+        assert failed["address"].startswith("tcp:127.0.0.1:")
         assert "DeterministicStartupError" in (await app.event("startup.failed"))["stack_trace"]
         assert [line["phase"] for line in app.all_of("phase.started")] == NAMES[:3]
         started = app.events[0]
@@ -78,7 +79,7 @@ async def test_a_missing_socket_folder_fails_fast_and_exits_3(
         assert await app.exit_code() == 3
         failed = await app.event("phase.failed", "database")
         assert types(failed)[-1] == "FileNotFoundError"
-        assert failed["database_address"] == f"unix:{tmp_path}/p:r:i/.s.PGSQL.5432"
+        assert failed["address"] == f"unix:{tmp_path}/p:r:i/.s.PGSQL.5432"
 
 
 async def test_a_bad_setting_exits_3_and_is_named_in_one_line(start_app: StartApp) -> None:
@@ -132,5 +133,70 @@ async def test_an_unreachable_cache_does_not_stop_the_other_phases(
         lost = await app.event("phase.degraded", "cache")
         assert lost["critical"] is False
         assert "redis.exceptions.ConnectionError" in types(lost)
+        assert lost["address"] == f"tcp:127.0.0.1:{port}"
         assert (await app.event("startup.degraded"))["degraded"] == ["database", "cache"]
         assert "hidden" not in json.dumps(app.events) + "".join(app.output)
+
+
+class LoadingCache:
+    """A Redis that answers every command with -LOADING, as one does while it reads its dump."""
+
+    async def __aenter__(self) -> int:
+        self._server = await asyncio.start_server(self._answer, "127.0.0.1", 0)
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while command := await reader.read(4096):
+            # RESP: a command is an array, and commands may come together.
+            answer = b"-LOADING Redis is loading the dataset in memory\r\n"
+            writer.write(answer * command.count(b"*"))
+            await writer.drain()
+        writer.close()
+
+
+async def test_a_cache_that_still_loads_ends_start_up_if_it_is_critical(
+    start_app: StartApp, silent_url: str
+) -> None:
+    async with (
+        LoadingCache() as port,
+        start_app(
+            database_url=silent_url,
+            phase_database_limit_s=LIMIT_S,
+            remedy_degraded_start=True,
+            cache_url=f"redis://127.0.0.1:{port}/0",
+            cache_critical=True,
+        ) as app,
+    ):
+        assert await app.exit_code() == 3
+        failed = await app.event("phase.failed", "cache")
+        assert failed["critical"] is True
+        assert failed["address"] == f"tcp:127.0.0.1:{port}"
+        assert types(failed)[0] == "redis.exceptions.BusyLoadingError"
+
+
+async def test_a_retry_keeps_trying_while_the_database_refuses_and_gives_up_in_time(
+    start_app: StartApp, refusing_url: str
+) -> None:
+    async with start_app(
+        database_url=refusing_url,
+        remedy_retry_s=0.3,
+        retry_first_pause_s=0.05,
+        retry_longest_pause_s=0.05,
+        jitter_seed=1278,
+    ) as app:
+        assert await app.exit_code() == 3
+        tries = app.all_of("database.retry_failed", "database")
+        assert [line["tries"] for line in tries] == list(range(1, len(tries) + 1))
+        assert len(tries) > 2
+        assert {types(line)[0] for line in tries} == {"ConnectionRefusedError"}
+        assert {line["address"] for line in tries} == {tries[0]["address"]}
+        assert tries[0]["address"].startswith("tcp:127.0.0.1:")
+        pauses = [line["pause_s"] for line in tries]
+        assert pauses[-1] is None
+        assert all(0.0 <= pause <= 0.05 for pause in pauses[:-1])
+        failed = await app.event("phase.failed", "database")
+        assert types(failed) == ["ConnectionRefusedError"]

@@ -77,8 +77,8 @@ def test_every_phase_has_a_limit_and_the_databases_is_the_audits() -> None:
             "APP_PHASE_DATABASE_LIMIT_S",
         ),
         (
-            {"APP_DATABASE_URL": URL, "APP_DATABASE_WARM_CONNECTIONS": "9", "APP_POOL_SIZE": "8"},
-            "APP_DATABASE_WARM_CONNECTIONS",
+            {"APP_DATABASE_URL": URL, "APP_DATABASE_WARM_CONNECTIONS": "51"},
+            "APP_DATABASE_WARM_CONNECTIONS must not exceed APP_POOL_SIZE and APP_MAX_OVERFLOW",
         ),
     ],
 )
@@ -110,3 +110,28 @@ def test_a_bad_setting_is_named_in_one_line_without_its_value(
 )
 def test_the_databases_address_is_known_without_its_secrets(url: str, address: str) -> None:
     assert settings(database_url=url).database_address == address
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        (None, None),
+        ("redis://:x@127.0.0.1:6390/0", "tcp:127.0.0.1:6390"),
+        ("rediss://cache.internal/0", "tcp:cache.internal:6379"),
+        ("unix:///run/redis.sock?db=0", "unix:/run/redis.sock"),
+    ],
+)
+def test_the_caches_address_is_known_without_its_secrets(
+    url: str | None, address: str | None
+) -> None:
+    assert settings(cache_url=url).cache_address == address
+
+
+def test_only_the_phases_that_open_a_dependency_have_an_address() -> None:
+    loaded = settings(cache_url="redis://127.0.0.1:6390/0")
+    addresses = {phase.name: loaded.address_of(phase.name) for phase in DEFAULT_PHASES}
+    assert {name for name, address in addresses.items() if address} == {"database", "cache"}
+
+
+def test_all_connections_of_the_pool_and_its_overflow_may_be_opened_at_once() -> None:
+    assert settings(database_warm_connections=50).database_warm_connections == 50

@@ -93,12 +93,16 @@ def _parts(artifacts: Path, wall_s: float) -> dict[str, float]:
         kind: [event.mono_ns / 1e9 for event in trace.of(kind)]
         for kind in (
             *("lab.ready", "process.started", "process.exited", "fault.healed"),
-            *("golden.row", "run.finished"),
+            *("journey.step", "run.finished"),
         )
     }
     starts, ends = at_s["process.started"], at_s["process.exited"]
     opening_s = float(trace.of("lab.ready")[0].data["took_s"])
-    finished, row, healed = (at_s[k][0] for k in ("run.finished", "golden.row", "fault.healed"))
+    finished, healed, passed = (
+        at_s["run.finished"][0],
+        at_s["fault.healed"][0],
+        at_s["journey.step"][-1],
+    )
     inside_s = finished - at_s["lab.ready"][0] + opening_s
     return {
         "interpreter, imports, report": wall_s - inside_s,
@@ -109,6 +113,6 @@ def _parts(artifacts: Path, wall_s: float) -> dict[str, float]:
             start - end for end, start in zip(ends[:2], starts[1:3], strict=True)
         ),
         "last death to heal": healed - ends[2],
-        "heal to golden path": row - healed,
-        "stop, logs saved, all removed": finished - row,
+        "heal to the end of the journey": passed - healed,
+        "stop, logs saved, all removed": finished - passed,
     }

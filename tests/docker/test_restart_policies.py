@@ -16,7 +16,7 @@ from tool_cache import cache_folder, locked
 
 from crashloop.clock import TimeScale
 from crashloop.engines.local import LocalEngine
-from crashloop.faults import fault_kind
+from crashloop.faults import plan
 from crashloop.incidents import incident
 from crashloop.lab import run_scenario
 from crashloop.model import Moment, Scenario, Trigger
@@ -58,7 +58,7 @@ async def test_the_local_engine_restarts_when_the_model_says(policy: str, tmp_pa
 
     trace = await run(scenario, LocalEngine, tmp_path / "run")
 
-    gaps = restart_gaps(trace, scenario.policy)
+    gaps = restart_gaps(trace, scenario.platform)
     assert [gap.backoff_s for gap in gaps] == pytest.approx(BACKOFFS_S)
     assert unlike_the_model(gaps, overhead_s=0.0) == []
     assert lives_of(trace) == LIVES
@@ -78,7 +78,7 @@ async def test_docker_restarts_when_the_model_says_and_the_app_behaves_the_same(
     scenario = dying_young_then_old(policy)
     for number in range(TRIES):  # a busy machine delays a restart; another rule is wrong every time
         trace = await run(scenario, docker_engine, tmp_path / f"run-{number}")
-        gaps = restart_gaps(trace, scenario.policy)
+        gaps = restart_gaps(trace, scenario.platform)
         measured_s = overhead_s(gaps)
         wrong = unlike_the_model(gaps, overhead_s=measured_s)
         if not wrong:
@@ -97,15 +97,14 @@ async def test_docker_restarts_when_the_model_says_and_the_app_behaves_the_same(
 
 def dying_young_then_old(policy: str) -> Scenario:
     """The incident, its database refusing at first, then silent for one life."""
-    scenario = incident("issue-1278").scenario(limit_s=LONG_LIFE_S, policy=policy)
+    scenario = incident("issue-1278").scenario(limit_s=LONG_LIFE_S, platform=policy)
     (silent,) = scenario.faults
     young, old = (after_attempt(number) for number in (SHORT_LIVES, SHORT_LIVES + 1))
-    refusing = replace(
-        silent,
+    refusing = plan(
         name="database-refuses",
+        target="postgres",
         kind="refuse",
-        params={},
-        grade=fault_kind("refuse").grade,
+        inject=silent.inject,
         heal=young,
     )
     faults = (refusing, replace(silent, name="database-silent", inject=young, heal=old))
@@ -113,7 +112,7 @@ def dying_young_then_old(policy: str) -> Scenario:
 
 
 def after_attempt(number: int) -> Trigger:
-    return Trigger(first_of=(Moment(on="process.exited", attempt=number),))
+    return Trigger(first_of=(Moment(on="process.exited", where={"attempt": number}),))
 
 
 async def run(scenario: Scenario, engine: type[Engine], artifacts: Path) -> Trace:
@@ -132,4 +131,4 @@ def lives_of(trace: Trace) -> list[tuple[int | None, Any]]:
     }
     kinds = ("phase.started", "phase.completed", "phase.failed", "phase.degraded")
     last = {event.attempt: event.data["phase"] for event in trace.of(*kinds)}
-    return [(codes.get(attempt), last.get(attempt)) for attempt in trace.attempts()]
+    return [(codes.get(attempt), last.get(attempt)) for _, attempt in trace.lives()]

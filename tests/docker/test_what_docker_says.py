@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from docker_cases import recorder
-from mutants import harness_parts
+from mutant_apps import MUTANTS, mutant
 
 from crashloop.clock import TimeScale
 from crashloop.engines.base import Setup
 from crashloop.engines.docker.daemon import connect
 from crashloop.engines.docker.owner import OWNER_LABEL, owner_label
-from crashloop.engines.docker.project import ROLE_LABEL
-from crashloop.engines.docker.removal import RUN_LABEL
+from crashloop.engines.docker.removal import ROLE_LABEL, RUN_LABEL
 from crashloop.incidents import incident
 from crashloop.lab import run_scenario
 from crashloop.model import CheckSpec, Moment, Role, Scenario, Trigger, Verdict
@@ -37,11 +36,9 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 
-MUTANTS = Path(str(harness_parts.__file__)).parent
 DEATHS = 3
 SCALE = TimeScale(factor=3)
 BOUND_S = 60.0
-POSTGRES_PORT = 5432
 # Prints for each address whether a connection to it can be opened.
 PROBE = """
 import json, socket, sys
@@ -146,7 +143,7 @@ def test_docker_counts_as_many_restarts_as_there_are_attempts_less_one(heard: He
 
 def test_every_line_of_the_app_is_in_the_log_of_exactly_one_attempt(heard: Heard) -> None:
     logs = [
-        (heard.artifacts / f"attempt-{number}.log").read_text() for number in heard.trace.attempts()
+        (heard.artifacts / f"attempt-{number}.log").read_text() for _, number in heard.trace.lives()
     ]
 
     boots = [event.data["boot_id"] for event in heard.trace.of("startup.started")]
@@ -161,11 +158,11 @@ def test_every_line_of_the_app_is_in_the_log_of_exactly_one_attempt(heard: Heard
 def test_each_life_has_a_name_of_its_own_in_postgres(heard: Heard) -> None:
     log = (heard.artifacts / "postgres.log").read_text()
 
-    assert f"application_name=app-attempt-{DEATHS + 1}" in log
-    assert "application_name=app-attempt-1" not in log, "its connections never arrived"
+    assert f"application_name=app-1-{DEATHS + 1}" in log
+    assert "application_name=app-1-1" not in log, "its connections never arrived"
 
 
-async def test_the_proxies_are_the_only_way_to_postgres_and_no_port_is_published(
+async def test_the_proxies_are_the_only_way_to_the_servers_and_no_port_is_published(
     docker_engine: type[DockerEngine], tmp_path: Path
 ) -> None:
     events = recorder()
@@ -178,10 +175,13 @@ async def test_the_proxies_are_the_only_way_to_postgres_and_no_port_is_published
             containers = await asyncio.to_thread(_inspected, daemon.client, filters)
             answers = await asyncio.to_thread(_probe, daemon.client, containers)
 
-    assert answers.pop("toxiproxy") == "open", "or the test's own probe does not work"
-    assert set(answers) == {"address", "name"}
+    for path in ("toxiproxy", "sidecar"):
+        assert answers.pop(path) == "open", "or the test's own probe does not work"
+    assert set(answers) == {
+        f"{role}'s {how}" for role in ("postgres", "redis") for how in ("address", "name")
+    }
     assert "open" not in answers.values()
-    assert {"app", "cache", "postgres", "sidecar", "toxiproxy"} <= set(containers)
+    assert {"app", "redis", "postgres", "sidecar", "toxiproxy"} <= set(containers)
     for role, container in containers.items():
         assert not container["HostConfig"]["PortBindings"], role
         assert not container["HostConfig"]["PublishAllPorts"], role
@@ -190,18 +190,22 @@ async def test_the_proxies_are_the_only_way_to_postgres_and_no_port_is_published
 
 
 def _probe(client: Any, containers: dict[str, dict[str, Any]]) -> dict[str, str]:
-    """Connect to Postgres, and to Toxiproxy, from a container on the app's network."""
-    app, postgres, toxiproxy = (containers[role] for role in ("app", "postgres", "toxiproxy"))
-    (front,) = app["NetworkSettings"]["Networks"]
-    (at,) = (one["IPAddress"] for one in postgres["NetworkSettings"]["Networks"].values())
-    names = (at, postgres["Name"].strip("/"), toxiproxy["Name"].strip("/"))
+    """Connect to the servers, and to their proxies, from a container on the app's network."""
+    (front,) = containers["app"]["NetworkSettings"]["Networks"]
+    places = {}
+    for server, proxy, port in (("postgres", "toxiproxy", 5432), ("redis", "sidecar", 6379)):
+        networks = containers[server]["NetworkSettings"]["Networks"].values()
+        (address,) = (one["IPAddress"] for one in networks)
+        places[f"{server}'s address"] = f"{address}:{port}"
+        places[f"{server}'s name"] = f"{containers[server]['Name'].strip('/')}:{port}"
+        places[proxy] = f"{containers[proxy]['Name'].strip('/')}:{port}"
     output = client.containers.run(
-        app["Image"],
-        ["python", "-c", PROBE, *(f"{name}:{POSTGRES_PORT}" for name in names)],
+        containers["app"]["Image"],
+        ["python", "-c", PROBE, *places.values()],
         network=front,
         remove=True,
     )
-    return dict(zip(("address", "name", "toxiproxy"), json.loads(output).values(), strict=True))
+    return dict(zip(places, json.loads(output).values(), strict=True))
 
 
 def test_no_password_is_in_any_file_of_the_evidence(heard: Heard) -> None:
@@ -223,18 +227,16 @@ def test_no_password_is_in_any_file_of_the_evidence(heard: Heard) -> None:
     ] == []
 
 
-def with_one_death(target: str = "", folder: Path = MUTANTS, **params: str) -> Scenario:
-    """The incident with one death, its app replaced by the one in `folder`."""
-    scenario = incident("issue-1278").scenario(Role.REPRODUCTION, policy="on-failure:1", **params)
-    heal = Trigger(first_of=(Moment(on="process.exited", attempt=1),))
-    app = scenario.app
-    if target:
-        settings = {**app.settings, "MUTANT_DEATHS": "1"}
-        app = replace(app, target=f"{target}:app", folder=str(folder), settings=settings)
+def with_one_death(name: str = "", folder: Path = MUTANTS, **params: str) -> Scenario:
+    """The incident with one death, its app replaced by the mutant in `folder`."""
+    app = replace(mutant(name, MUTANT_DEATHS="1"), cwd=str(folder)) if name else None
+    scenario = incident("issue-1278").scenario(
+        Role.REPRODUCTION, app, platform="docker:on-failure:1", **params
+    )
+    heal = Trigger(first_of=(Moment(on="process.exited", where={"attempt": 1}),))
     expect = tuple(_once(spec) for spec in scenario.signature.expect)
     return replace(
         scenario,
-        app=app,
         faults=tuple(replace(fault, heal=heal) for fault in scenario.faults),
         signature=replace(scenario.signature, expect=expect),
     )
@@ -306,12 +308,12 @@ async def test_two_runs_at_once_do_not_disturb_each_other(run: Any) -> None:
 
     assert one.verdict is Verdict.REPRODUCED, one.judgement.reason
     assert other.verdict is Verdict.NOT_REPRODUCED, other.judgement.reason
-    assert list(one.trace.attempts()) == [1, 2]
-    assert list(other.trace.attempts()) == [1]
+    assert [life.attempt for life in one.trace.lives()] == [1, 2]
+    assert [life.attempt for life in other.trace.lives()] == [1]
     labels = []
     for done in (one, other):
         states = json.loads((done.artifacts / "containers.json").read_text())
-        assert {"app", "cache", "postgres", "sidecar", "toxiproxy"} <= set(states)
+        assert {"app", "redis", "postgres", "sidecar", "toxiproxy"} <= set(states)
         labels.append({state["Config"]["Labels"][RUN_LABEL] for state in states.values()})
     assert [len(each) for each in labels] == [1, 1]
     assert labels[0] != labels[1]

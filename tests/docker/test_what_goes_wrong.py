@@ -17,7 +17,7 @@ from fake_daemon import DESKTOP, LINUX, PODMAN, ROOTLESS, fake_daemon
 
 from crashloop.engines.docker.daemon import connect
 from crashloop.engines.docker.owner import OWNER_LABEL, owner_label
-from crashloop.engines.docker.project import ROLE_LABEL
+from crashloop.engines.docker.removal import ROLE_LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 COMMAND = (sys.executable, "-P", "-m", "crashloop", "reproduce", "issue-1278", "--engine", "docker")
 DEADLINE_S = 150.0
 LOOK_EVERY_S = 0.02
-ROLES = {"app", "cache", "postgres", "sidecar", "toxiproxy"}
+ROLES = {"app", "postgres", "redis", "sidecar", "toxiproxy"}
 NAMES = {"sidecar": "side"}  # where the proxy inside is missed first, the side-car's
 FAKE_SOCKET = "d.sock"
 

@@ -1,44 +1,42 @@
-"""One attempt of the app ends as a whole, daemons included."""
+"""A life of the app ends as a whole, daemons included."""
 
 from __future__ import annotations
 
 import asyncio
+import signal
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from docker_cases import recorder
 from leftovers import LINUX
+from memory_recorder import recorder
 
 from crashloop.engines.app import app_process
 from crashloop.engines.output import AppOutput
 from crashloop.engines.reaper import identity
 from crashloop.engines.workspace import workspace
-from crashloop.model import AppUnderTest
+from crashloop.model import Life
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 DEADLINE_S = 10.0
 DAEMONS = """
-import os, subprocess
+import os, signal, subprocess
 command = ["sh", "-c", "sleep 600 & echo daemon $$ $!; wait"]
 daemon = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
 print(daemon.stdout.readline(), flush=True)
-async def app(scope, receive, send):
-    await receive()
-    if "dies" in os.environ:
-        os._exit(3)
-    await send({"type": "lifespan.startup.complete"})
-    await receive()
-    await send({"type": "lifespan.shutdown.complete"})
+if "dies" in os.environ:
+    os._exit(3)
+signal.pause()
 """
 
 
 @pytest.mark.skipif(not LINUX, reason="daemons are found in Linux's /proc")
 @pytest.mark.parametrize("dies", [True, False])
-async def test_an_attempt_that_has_ended_leaves_no_daemon(tmp_path: Path, dies: bool) -> None:
+async def test_a_life_that_has_ended_leaves_no_daemon(tmp_path: Path, dies: bool) -> None:
     (tmp_path / "daemons.py").write_text(DAEMONS)
-    output = AppOutput(recorder(), attempt=1, path=tmp_path / "attempt-1.log")
+    output = AppOutput(recorder(), life=Life(1, 1), path=tmp_path / "attempt-1.log")
     daemons: asyncio.Future[list[int]] = asyncio.get_running_loop().create_future()
 
     def line(text: str) -> None:
@@ -46,20 +44,21 @@ async def test_an_attempt_that_has_ended_leaves_no_daemon(tmp_path: Path, dies: 
             daemons.set_result([int(pid) for pid in text.split()[1:]])
 
     with workspace() as space:
-        attempt = app_process(
-            AppUnderTest(target="daemons:app", folder=str(tmp_path)),
+        life = app_process(
+            [sys.executable, str(tmp_path / "daemons.py")],
+            {"dies": "1"} if dies else {},
+            life=Life(1, 1),
             space=space,
-            attempt=1,
             address=("127.0.0.1", 0),
-            environment={"dies": "1"} if dies else {},
             output=output,
         )
-        attempt._child.listen(line)
-        ended = asyncio.create_task(attempt.wait())
+        life._child.listen(line)
+        life.release()
+        ended = asyncio.create_task(life.wait())
         async with asyncio.timeout(DEADLINE_S):
             pids = await daemons
             if not dies:
-                await attempt.stop()
+                await life.stop()
             status = await ended
-        assert (status == 3) is dies
+        assert status == (3 if dies else -signal.SIGTERM)
         assert [pid for pid in pids if identity(pid)] == []

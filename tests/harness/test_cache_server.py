@@ -3,13 +3,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
 import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import redis.asyncio
+from cache_kinds import KINDS
 
 from crashloop.engines.cache import Kind, available_kind, cache
 from crashloop.engines.reaper import identity
@@ -20,15 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DEADLINE_S = 10.0
-KINDS = [
-    pytest.param(
-        "redis-server",
-        marks=pytest.mark.skipif(
-            shutil.which("redis-server") is None, reason="redis-server is not on PATH"
-        ),
-    ),
-    "fakeredis",
-]
 
 
 def ignore(_kind: str, _data: dict[str, Any]) -> None:

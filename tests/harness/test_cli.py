@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
@@ -10,81 +9,29 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+from cli_runs import (
+    COMMAND,
+    DEADLINE_S,
+    LOOK_EVERY_S,
+    awaited,
+    begun,
+    crashloop,
+    left_behind,
+    verdict,
+)
 from terminal import on_a_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-COMMAND = (sys.executable, "-P", "-m", "crashloop")
-DEADLINE_S = 60.0
 TIDY_WITHIN_S = 5.0
 GONE_WITHIN_S = 15.0
-LOOK_EVERY_S = 0.02
 ESCAPE = "\x1b"
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's /proc and tmpfs")
-
-
-def crashloop(*words: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
-    process = begun(*words, folder=folder, **environment)
-    out, err = process.communicate(timeout=DEADLINE_S)
-    return subprocess.CompletedProcess(words, process.returncode, out, err)
-
-
-def begun(*words: str, folder: Path, stdout: Any = subprocess.PIPE, **environment: str) -> Any:
-    """Start a command."""
-    return subprocess.Popen(
-        [*COMMAND, *words],
-        cwd=folder,
-        env={**os.environ, **environment},
-        stdout=stdout,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def events(folder: Path) -> list[dict[str, Any]]:
-    """The whole lines of the trace so far, without its header."""
-    try:
-        lines = (folder / "run" / "trace.jsonl").read_text().split("\n")[1:-1]
-    except OSError:
-        return []
-    return [json.loads(one) for one in lines]
-
-
-def awaited(kind: str, folder: Path) -> dict[str, Any]:
-    """The first event of `kind`, as soon as it is written."""
-    until_s = time.monotonic() + DEADLINE_S
-    while time.monotonic() < until_s:
-        for event in events(folder):
-            if event["kind"] == kind:
-                return event
-        time.sleep(LOOK_EVERY_S)
-    pytest.fail(f"no {kind} within {DEADLINE_S} s; last: {events(folder)[-1:]}")
-
-
-def left_behind(folder: Path) -> list[str]:
-    """Processes and folders of the run that are still there."""
-    found = []
-    for event in events(folder):
-        if event["kind"] in {"process.started", "database.started", "cache.started"}:
-            pid = event["data"]["pid"]
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, 0)
-                found.append(f"{event['kind']} {pid}")
-        if event["kind"] == "workspace.made" and Path(event["data"]["folder"]).exists():
-            found.append(event["data"]["folder"])
-    return found
-
-
-def verdict(folder: Path) -> dict[str, Any]:
-    """The verdict that the run wrote."""
-    written: dict[str, Any] = json.loads((folder / "run" / "verdict.json").read_text())
-    return written
 
 
 Reproduced = tuple[subprocess.CompletedProcess[str], Path]
@@ -122,7 +69,7 @@ def test_a_pipe_gets_no_escape_sequences_and_progress_goes_to_standard_error(
     assert ESCAPE not in done.stdout + done.stderr
     said = done.stderr.splitlines()
     assert len([one for one in said if one.endswith("died: exit 3")]) == 3
-    assert "healed (process.exited of attempt 3)" in done.stderr
+    assert "healed when attempt 3 had exited" in done.stderr
 
 
 def test_its_trace_judged_again_gives_the_same_page(reproduced: Reproduced) -> None:

@@ -7,81 +7,60 @@ last test shows that this shape is reproduced where nothing is broken.
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import mutant_runs
 import pytest
+from mutant_runs import caught, healed_when_each_died, scenario_with, unmet
 from mutants import harness_parts
 
-from crashloop import visitor
 from crashloop.clock import TimeScale
-from crashloop.incidents import incident
 from crashloop.judge import judge
 from crashloop.lab import run_scenario
-from crashloop.model import CheckSpec, Moment, Scenario, Trigger, Verdict
-from crashloop.options import RunOptions
+from crashloop.model import Moment, Scenario, Trigger, Verdict
+from crashloop.platforms import parse_platform
 from crashloop.trace.reader import parse_trace, read_trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from crashloop.engines.local import LocalEngine
+    from crashloop.options import RunOptions
     from crashloop.proxy.proxy import FaultProxy
-    from crashloop.run import Run
 
-MUTANTS = Path(str(harness_parts.__file__)).parent
-PATIENCE_S = 20.0
+
+WITHIN_S = 1.0  # some mutants never pass a step of the journey
 
 
 @pytest.fixture
 def options(tmp_path: Path) -> RunOptions:
-    scale = TimeScale(factor=20.0)
-    return RunOptions(scale=scale, seed=1278, artifacts=tmp_path / "run", patience_s=PATIENCE_S)
+    return mutant_runs.options(tmp_path)
 
 
-def incident_with(app: str = "", *, deaths: int = 1, transport: str = "unix") -> Scenario:
+def incident_with(
+    app: str = "", *, deaths: int = 1, transport: str = "unix", replicas: int = 1
+) -> Scenario:
     """The incident with so many deaths, its app replaced by a mutant where one is named."""
-    scenario = incident("issue-1278").scenario(
-        limit_s=5.0, policy=f"on-failure:{deaths}", transport=transport
+    scenario = scenario_with(
+        app,
+        "issue-1278",
+        deaths=deaths,
+        limit_s=5.0,
+        platform=f"docker:on-failure:{deaths}",
+        transport=transport,
+        replicas=replicas,
     )
-    heal = Trigger(first_of=(Moment(on="process.exited", attempt=deaths),))
-    signature = replace(
-        scenario.signature,
-        expect=tuple(_of_deaths(spec, deaths) for spec in scenario.signature.expect),
-    )
-    under_test = scenario.app
-    if app:
-        settings = {**under_test.settings, "MUTANT_DEATHS": str(deaths)}
-        under_test = replace(
-            under_test, target=f"{app}:app", folder=str(MUTANTS), settings=settings
-        )
-    return replace(
-        scenario,
-        app=under_test,
-        faults=tuple(replace(fault, heal=heal) for fault in scenario.faults),
-        signature=signature,
-    )
-
-
-def _of_deaths(spec: CheckSpec, deaths: int) -> CheckSpec:
-    counts = {name: deaths for name in spec.params if name in {"times", "restarts"}}
-    return replace(spec, params={**spec.params, **counts})
-
-
-def assert_caught(run: Run, verdict: Verdict, check: str, *words: str) -> None:
-    """The verdict, and that the check is not met and says so in these words."""
-    assert run.verdict is verdict, run.judgement.reason
-    (found,) = [finding for finding in run.judgement.findings if finding.check == check]
-    assert not found.holds, found.says
-    for word in words:
-        assert word in found.says
+    scenario = healed_when_each_died(scenario, deaths)
+    journey = replace(scenario.app.journey, within_s=WITHIN_S)
+    return replace(scenario, app=replace(scenario.app, journey=journey))
 
 
 APPS: dict[str, tuple[Verdict, str, tuple[str, ...]]] = {
     "answers_without_storing": (
         Verdict.NOT_REPRODUCED,
-        "golden_path",
-        ("lists the message, but Postgres has no such row",),
+        "journey_passed",
+        ("the query of postgres: gave 0, not 1",),
     ),
     "connects_at_the_last_moment": (
         Verdict.INCONCLUSIVE,
@@ -91,7 +70,7 @@ APPS: dict[str, tuple[Verdict, str, tuple[str, ...]]] = {
     "exits_3_at_import": (
         Verdict.INCONCLUSIVE,
         "faults_have_receipts",
-        ("nothing shows that it touched a connection of the app",),
+        ("nothing shows that it acted on the app",),
     ),
     "exits_with_1": (
         Verdict.NOT_REPRODUCED,
@@ -101,17 +80,17 @@ APPS: dict[str, tuple[Verdict, str, tuple[str, ...]]] = {
     "goes_around_the_proxy": (
         Verdict.INCONCLUSIVE,
         "path_used",
-        ("attempt 1 reached phase database but never the proxy in it",),
+        ("attempt 1 reached phase database but never the proxy of postgres in it",),
     ),
     "leaves_a_connection": (
         Verdict.NOT_REPRODUCED,
         "no_connection_left",
-        ("attempt 2 left 1 connection in Postgres",),
+        ("attempt 2 left 1 connection in postgres",),
     ),
     "lets_another_process_connect": (
         Verdict.INCONCLUSIVE,
         "faults_have_receipts",
-        ("no direct receipt", "nothing shows that it touched a connection of the app"),
+        ("no direct receipt", "nothing shows that it acted on the app"),
     ),
     "lies_about_its_duration": (
         Verdict.NOT_REPRODUCED,
@@ -126,12 +105,17 @@ APPS: dict[str, tuple[Verdict, str, tuple[str, ...]]] = {
     "name_error_in_database": (
         Verdict.NOT_REPRODUCED,
         "phase_failed",
-        ("attempt 1 failed with NameError", "not a time-out or a connection error"),
+        ("attempt 1 failed with NameError", "none of the expected errors"),
     ),
     "name_error_in_dependencies": (
         Verdict.INCONCLUSIVE,
         "faults_have_receipts",
-        ("nothing shows that it touched a connection of the app",),
+        ("nothing shows that it acted on the app",),
+    ),
+    "never_ready": (
+        Verdict.NOT_REPRODUCED,
+        "recovered",
+        ("never ready after the heal: GET /health/ready answered 200",),
     ),
     "opens_its_port_early": (
         Verdict.NOT_REPRODUCED,
@@ -141,7 +125,7 @@ APPS: dict[str, tuple[Verdict, str, tuple[str, ...]]] = {
     "reuses_its_boot_id": (
         Verdict.INCONCLUSIVE,
         "restart_loop",
-        ("attempts 1 and 2 have the same boot id",),
+        ("attempt 1 and attempt 2 have the same boot id",),
     ),
     "ignores_the_error": (
         Verdict.NOT_REPRODUCED,
@@ -151,12 +135,12 @@ APPS: dict[str, tuple[Verdict, str, tuple[str, ...]]] = {
     "waits_without_connecting": (
         Verdict.INCONCLUSIVE,
         "faults_have_receipts",
-        ("no direct receipt", "nothing shows that it touched a connection of the app"),
+        ("no direct receipt", "nothing shows that it acted on the app"),
     ),
     "wrong_password": (
         Verdict.NOT_REPRODUCED,
         "phase_failed",
-        ("attempt 2 failed with", "[28P01]", "not a time-out or a connection error"),
+        ("attempt 2 failed with", "[28P01]", "none of the expected errors"),
     ),
 }
 
@@ -167,29 +151,43 @@ BROKEN_APPS = [app if app in FIRST else pytest.param(app, marks=pytest.mark.slow
 
 
 @pytest.mark.parametrize("app", BROKEN_APPS)
-async def test_a_broken_app_is_caught(
-    app: str, options: RunOptions, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(visitor, "STORED_WITHIN_S", 1.0)  # some of them never store a message
-    run = await run_scenario(incident_with(app), options)
+async def test_a_broken_app_is_caught(app: str, options: RunOptions) -> None:
     verdict, check, words = APPS[app]
-    assert_caught(run, verdict, check, *words)
+    await caught(incident_with(app), options, verdict, check, *words)
 
 
 async def test_an_app_that_hangs_without_a_limit_is_caught(options: RunOptions) -> None:
     scenario = replace(incident_with("hangs_for_ever"), deadline_s=20.0)
-    run = await run_scenario(scenario, replace(options, patience_s=1.0))
-    assert_caught(run, Verdict.INCONCLUSIVE, "phase_failed", "phase database")
+    impatient = replace(options, patience_s=1.0)
+    await caught(scenario, impatient, Verdict.INCONCLUSIVE, "phase_failed", "phase database")
 
 
 @pytest.mark.slow
 async def test_an_app_that_only_imitates_the_full_incident_is_caught(
     options: RunOptions,
 ) -> None:
-    run = await run_scenario(incident_with("waits_without_connecting", deaths=3), options)
-    refuted = [f.check for f in run.judgement.findings if f.role == "expect" and not f.holds]
-    assert refuted == []  # everything that the incident looks like
-    assert_caught(run, Verdict.INCONCLUSIVE, "faults_have_receipts")
+    scenario = incident_with("waits_without_connecting", deaths=3)
+    run = await caught(scenario, options, Verdict.INCONCLUSIVE, "faults_have_receipts")
+    expected = {spec.check for spec in scenario.signature.expect}
+    assert not unmet(run) & expected, "it has everything that the incident looks like"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("transport", ["tcp", "unix"])
+async def test_the_receipts_of_one_replica_are_not_those_of_another(
+    transport: str, options: RunOptions
+) -> None:
+    scenario = incident_with("waits_without_connecting", transport=transport, replicas=2)
+    env = {**scenario.app.env, "MUTANT_REPLICA": "2"}
+    scenario = replace(scenario, app=replace(scenario.app, env=env))
+    missing = "attempt 1 of replica 2 failed in phase database without any receipt"
+    await caught(scenario, options, Verdict.INCONCLUSIVE, "faults_have_receipts", missing)
+
+
+@pytest.mark.slow
+async def test_two_sound_replicas_are_reproduced(options: RunOptions) -> None:
+    run = await run_scenario(incident_with(replicas=2), options)
+    assert run.verdict is Verdict.REPRODUCED, run.judgement.reason
 
 
 @pytest.mark.slow
@@ -209,8 +207,8 @@ async def test_over_tcp_too_another_processs_connection_is_not_a_receipt_of_the_
     options: RunOptions,
 ) -> None:
     scenario = incident_with("lets_another_process_connect", transport="tcp")
-    run = await run_scenario(scenario, options)
-    assert_caught(run, Verdict.INCONCLUSIVE, "faults_have_receipts", "no direct receipt")
+    missing = "no direct receipt"
+    await caught(scenario, options, Verdict.INCONCLUSIVE, "faults_have_receipts", missing)
 
 
 PROXIES: list[Any] = [
@@ -228,7 +226,7 @@ PROXIES: list[Any] = [
         harness_parts.LyingProxy,
         "waits_after_connecting",
         "receipts_not_contradicted",
-        "yet it reached the database meanwhile",
+        "yet it reached postgres meanwhile",
         id="lying for an app that hangs on its own",
         marks=pytest.mark.slow,
     ),
@@ -255,10 +253,8 @@ PROXIES: list[Any] = [
 async def test_a_broken_proxy_is_caught(
     proxy: type[FaultProxy], app: str, check: str, words: str, options: RunOptions
 ) -> None:
-    run = await run_scenario(
-        incident_with(app), replace(options, engine=harness_parts.engine_with(proxy))
-    )
-    assert_caught(run, Verdict.INCONCLUSIVE, check, words)
+    broken = replace(options, engine=harness_parts.engine_with(proxy))
+    await caught(incident_with(app), broken, Verdict.INCONCLUSIVE, check, words)
 
 
 ENGINES: list[Any] = [
@@ -279,7 +275,7 @@ ENGINES: list[Any] = [
     pytest.param(
         harness_parts.ForgetfulEngine,
         "no_connection_left",
-        "sessions in Postgres were not counted after every exit",
+        "sessions in postgres were not counted after every exit",
         id="forgetful",
         marks=pytest.mark.slow,
     ),
@@ -290,40 +286,32 @@ ENGINES: list[Any] = [
 async def test_a_broken_engine_is_caught(
     engine: type[LocalEngine], check: str, words: str, options: RunOptions
 ) -> None:
-    run = await run_scenario(incident_with(), replace(options, engine=engine))
-    assert_caught(run, Verdict.INCONCLUSIVE, check, words)
+    broken = replace(options, engine=engine)
+    await caught(incident_with(), broken, Verdict.INCONCLUSIVE, check, words)
 
 
 async def test_a_supervisor_that_does_not_restart_is_caught(options: RunOptions) -> None:
-    one_shot = replace(options, engine=harness_parts.engine_under(harness_parts.OneShotSupervisor))
-    run = await run_scenario(incident_with(), one_shot)
-    assert_caught(
-        run, Verdict.NOT_REPRODUCED, "restart_loop", "nothing was started after attempt 1 died"
-    )
+    one_shot = replace(options, engine=harness_parts.engine_under(harness_parts.OneShotLoop))
+    nothing = "nothing was started after attempt 1 died"
+    await caught(incident_with(), one_shot, Verdict.NOT_REPRODUCED, "restart_loop", nothing)
 
 
 @pytest.mark.slow
 async def test_a_supervisor_that_ignores_its_back_off_is_caught(options: RunOptions) -> None:
-    scenario = replace(incident_with(), policy=_slow_policy())
-    hasty = replace(options, engine=harness_parts.engine_under(harness_parts.HastySupervisor))
-    run = await run_scenario(scenario, hasty)
-    assert_caught(
-        run, Verdict.NOT_REPRODUCED, "restart_loop", "attempt 2 started", "inside the back-off of 5"
-    )
-
-
-def _slow_policy() -> Any:
-    return incident("issue-1278").scenario(policy="cloud-run-observed").policy
+    scenario = replace(incident_with(), platform=parse_platform("cloud-run-observed"))
+    hasty = replace(options, engine=harness_parts.engine_under(harness_parts.HastyLoop))
+    words = ("attempt 2 started", "inside the back-off of 5")
+    await caught(scenario, hasty, Verdict.NOT_REPRODUCED, "restart_loop", *words)
 
 
 @pytest.mark.slow
 async def test_a_heal_that_never_comes_is_caught(options: RunOptions) -> None:
     scenario = incident_with()
-    never = tuple(replace(fault, heal=Trigger(first_of=())) for fault in scenario.faults)
-    run = await run_scenario(replace(scenario, faults=never), options)
-    assert_caught(
-        run, Verdict.NOT_REPRODUCED, "phase_failed", "phase database failed twice, not once"
-    )
+    heal = Trigger(first_of=(Moment(on="never"),))
+    never = tuple(replace(fault, heal=heal) for fault in scenario.faults)
+    scenario = replace(scenario, faults=never)
+    twice = "phase database failed twice, not once"
+    await caught(scenario, options, Verdict.NOT_REPRODUCED, "phase_failed", twice)
 
 
 async def test_a_sound_run_is_reproduced_and_its_trace_with_lines_cut_out_is_not(

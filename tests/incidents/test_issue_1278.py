@@ -13,7 +13,7 @@ from crashloop.clock import TimeScale
 from crashloop.cloud_logging import MODELLED
 from crashloop.incidents import incident
 from crashloop.incidents.issue_1278 import TIME_OUTS_AND_CONNECTION_ERRORS
-from crashloop.model import PHASES, Role, Verdict
+from crashloop.model import Life, Role, Verdict
 from crashloop.options import RunOptions
 from crashloop.proof import Proof, prove
 
@@ -44,10 +44,9 @@ def test_the_four_runs_of_the_proof_end_as_they_must(proof: Proof) -> None:
     assert "faults_have_receipts" in unplugged.judgement.reason
     assert all(not event.data["plugged"] for event in unplugged.trace.of("fault.injected"))
     remedied = by_role[Role.REMEDY].run.trace
-    answered = remedied.of("golden.answered")[0]
-    assert answered.data["stored"] is False, "the message arrived while the database was away"
-    assert answered.mono_ns < remedied.of("fault.healed")[0].mono_ns
-    assert remedied.of("golden.row")
+    answered, *_, stored = remedied.of("journey.step")
+    assert answered.mono_ns < remedied.of("fault.healed")[0].mono_ns < stored.mono_ns
+    assert (stored.source, stored.target) == ("database", "postgres")
 
 
 def test_complete_start_up_failure(run: Run) -> None:
@@ -55,11 +54,11 @@ def test_complete_start_up_failure(run: Run) -> None:
     failed = run.trace.of("phase.failed")
     assert [event.data["phase"] for event in failed] == ["database"] * 3
     assert {error["type"] for event in failed for error in event.data["error"]} >= {"TimeoutError"}
-    for attempt in (1, 2, 3):
-        done = [event.data["phase"] for event in run.trace.of("phase.completed", attempt=attempt)]
+    for life in (Life(1, 1), Life(1, 2), Life(1, 3)):
+        done = [event.data["phase"] for event in run.trace.of("phase.completed", life=life)]
         assert done == ["init", "dependencies"]
-        assert not run.trace.of("port.opened", attempt=attempt)
-        assert run.trace.of("link.held", attempt=attempt)
+        assert not run.trace.of("port.opened", life=life)
+        assert run.trace.of("link.held", life=life)
 
 
 def test_container_restart_cycle(run: Run) -> None:
@@ -71,9 +70,9 @@ def test_container_restart_cycle(run: Run) -> None:
     assert len(set(boots)) == 4
     for died, started in zip(deaths, starts[1:], strict=True):
         assert started.mono_ns > died.mono_ns
-    recovered = [e.data["phase"] for e in run.trace.of("phase.completed", attempt=4)]
-    assert recovered == list(PHASES)
-    assert run.trace.of("golden.row")[-1].source == "database"
+    recovered = [e.data["phase"] for e in run.trace.of("phase.completed", life=Life(1, 4))]
+    assert recovered == list(run.scenario.app.phases)
+    assert run.trace.of("journey.step")[-1].source == "database"
 
 
 def test_failure_pattern_in_the_logs(run: Run) -> None:

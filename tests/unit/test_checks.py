@@ -1,6 +1,8 @@
 """What is true of every check, and that each one has cases where it passes and where it fails."""
 
 import importlib.util
+import inspect
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,12 +10,15 @@ from pathlib import Path
 import pytest
 from crashloop_cases import Case
 from crashloop_edits import changed, inserted, one, sealed, without
+from crashloop_outages import KILLED, SLOTS
 from crashloop_traces import CONTROL, REPRODUCTION, reproduction
 
+import crashloop.checks
 from crashloop.checks import CHECKS
 from crashloop.checks.result import MAX_EVIDENCE, holds
 from crashloop.incidents import INCIDENTS
-from crashloop.model import Role
+from crashloop.judge import judge
+from crashloop.model import CheckSpec, Role, Signature, Verdict
 from crashloop.trace.event import DEADLINE_PASSED, Trace
 
 
@@ -32,6 +37,14 @@ def cases() -> list[Case]:
 
 CASES = cases()
 PARAMS = {case.check: case.params for case in reversed(CASES)}
+OF = {
+    "killed_by_probe": KILLED,
+    "phase_running_at_death": KILLED,
+    "a_replica_served": SLOTS,
+    "server_said": SLOTS,
+    "old_revision_held": SLOTS,
+}
+"""Traces on which these checks hold, where the reproduction is not one."""
 
 
 @pytest.mark.parametrize("check", sorted(CHECKS))
@@ -50,7 +63,7 @@ def test_no_check_passes_on_an_empty_trace(check: str) -> None:
 # What an app that does not cooperate leaves out, and the checks that cannot do without it.
 OF_ITS_LOG = {
     *("path_used", "scale_is_fair", "phase_failed", "last_phase", "all_phases_done"),
-    *("restart_loop", "no_port_before_ready"),
+    *("restart_loop", "no_port_before_ready", "phase_running_at_death", "fails_at_once"),
 }
 OF_ITS_CONNECTIONS = {
     *("path_used", "faults_have_receipts", "receipts_not_contradicted", "no_receipt"),
@@ -77,21 +90,21 @@ def never_connects(trace: Trace) -> Trace:
 
 
 def has_no_ready_path(trace: Trace) -> Trace:
-    trace = without(trace, "golden.answered", "golden.listed", "golden.row")
-    asked = one(trace, "probe.answered")
-    trace = inserted(trace, asked, "harness", "golden.failed", attempt=4, why="answered 404")
-    return changed(trace, "probe.answered", status_code=404, status="", phases={})
+    trace = without(trace, "journey.step")
+    asked = one(trace, "ready.answered")
+    trace = inserted(trace, asked, "harness", "journey.failed", attempt=4, why="answered 404")
+    return changed(trace, "ready.answered", ready=False, status_code=404, answer={})
 
 
 def serves_on_another_port(trace: Trace) -> Trace:
-    return without(trace, "port.opened", "probe.answered")
+    return without(trace, "port.opened", "ready.answered")
 
 
 UNCOOPERATIVE = [
     (logs_nothing, OF_ITS_LOG),
     (logs_rubbish, OF_ITS_LOG - {"no_port_before_ready"}),
     (never_connects, OF_ITS_CONNECTIONS),
-    (has_no_ready_path, {"ready", "recovered", "golden_path"}),
+    (has_no_ready_path, {"ready", "recovered", "journey_passed"}),
     (serves_on_another_port, {"no_port_before_ready"}),
 ]
 
@@ -102,7 +115,7 @@ UNCOOPERATIVE = [
 def test_what_an_app_does_not_show_is_neither_a_pass_nor_a_refutation(
     edit: Callable[[Trace], Trace], check: str
 ) -> None:
-    trace = CONTROL if check in WITHOUT_FAULTS else REPRODUCTION
+    trace = CONTROL if check in WITHOUT_FAULTS else OF.get(check, REPRODUCTION)
     result = CHECKS[check](edit(trace), **PARAMS[check])
     assert result.holds is None, result.says
 
@@ -114,11 +127,14 @@ TOO_SLOW = [
     ),
     ("phase_failed", without(CONTROL, "phase.completed", phase="database")),
     ("exit_code", CONTROL),
+    ("killed_by_probe", without(KILLED, "process.exited")),
+    ("phase_running_at_death", CONTROL),
+    ("a_replica_served", CONTROL),
     ("restart_loop", reproduction(deaths=2)),
     ("all_phases_done", without(CONTROL, "phase.completed", phase="finalize")),
-    ("ready", changed(CONTROL, "probe.answered", status_code=503)),
-    ("recovered", without(REPRODUCTION, "probe.answered")),
-    ("golden_path", without(CONTROL, "golden.row")),
+    ("ready", changed(CONTROL, "ready.answered", ready=False, status_code=503)),
+    ("recovered", without(REPRODUCTION, "ready.answered")),
+    ("journey_passed", without(CONTROL, "journey.step")),
 ]
 
 
@@ -133,9 +149,31 @@ def test_what_a_run_did_not_reach_in_time_is_not_refuted(check: str, trace: Trac
 
 def test_every_check_of_every_signature_is_known() -> None:
     for incident in INCIDENTS.values():
-        signatures = [incident.scenario(role).signature for role in Role] + [incident.healthy]
-        for signature in signatures:
+        scenarios = [incident.scenario(role) for role in Role]
+        healthy = incident.healthy(scenarios[0])
+        for signature in [scenario.signature for scenario in scenarios] + [healthy]:
             assert {spec.check for spec in (*signature.require, *signature.expect)} <= set(CHECKS)
+
+
+PER_REPLICA = sorted(
+    check for check in CHECKS if "replicas" in inspect.signature(CHECKS[check]).parameters
+)
+
+
+@pytest.mark.parametrize("check", PER_REPLICA)
+def test_another_word_for_which_replicas_is_an_error(check: str) -> None:
+    params = {**PARAMS[check], "replicas": "all"}
+    spec = CheckSpec(check=check, params=params)
+    judgement = judge(OF.get(check, REPRODUCTION), Signature(name="x", require=(), expect=(spec,)))
+    assert judgement.verdict is not Verdict.REPRODUCED
+
+
+def test_the_code_of_the_checks_names_no_dependency_and_no_route() -> None:
+    folder = Path(crashloop.checks.__file__).parent
+    for path in sorted(folder.glob("*.py")):
+        assert not re.search(
+            r"database|postgres|redis|/health|/ws/", path.read_text(), re.IGNORECASE
+        ), path
 
 
 def test_evidence_is_bounded() -> None:

@@ -5,26 +5,33 @@ from typing import Any
 import pytest
 from crashloop_cases import Case, cases
 from crashloop_edits import changed, died_in_dependencies, inserted, moved, one, without
+from crashloop_outages import SLOTS, slots_exhausted
 from crashloop_traces import (
     CONTROL,
     NAME_ERROR,
+    PHASES,
     REPRODUCTION,
     TIME_OUT,
     WRONG_PASSWORD,
+    control,
     reproduction,
 )
 
+from crashloop.checks import CHECKS
 from crashloop.checks.lines import matches
 from crashloop.incidents import incident
-from crashloop.model import PHASES
 from crashloop.trace.event import Trace
 
+THREE = reproduction(replicas=3)
 FAILED: dict[str, Any] = {
     "phase": "database",
     "times": 3,
     "errors": ("TimeoutError", "08"),
     "at_limit": True,
 }
+
+
+SLOTS_FAILED = {"phase": "database", "times": 3, "errors": ("53300",), "at_limit": False}
 
 
 def failures_of_one_attempt() -> Trace:
@@ -44,7 +51,7 @@ def of_another_class(sqlstate: str) -> Trace:
 
 def died_in_cache() -> Trace:
     failed = one(REPRODUCTION, "phase.failed", 2)
-    data = {"phase": "cache", "error": TIME_OUT}
+    data: dict[str, Any] = {"phase": "cache", "error": TIME_OUT}
     return inserted(REPRODUCTION, failed, "app", "phase.failed", attempt=2, **data)
 
 
@@ -61,18 +68,22 @@ CASES = [
         holds={
             "three time-outs at the limit": (
                 REPRODUCTION,
-                "failed 3 times at its limit of 20 s (after 20.0, 20.0, 20.0 s)",
+                "failed 3 times at its limit of 20 s, after 20.0 s",
             ),
             "an SQLSTATE of an accepted class": (of_another_class("08006"), "[08006]"),
+            "three time-outs of each replica": (
+                THREE,
+                "in each of 3 replicas, phase database failed 3 times at its limit of 20 s",
+            ),
             "without a duration the time between the two lines counts": (
                 changed(REPRODUCTION, "phase.failed", duration_s=None),
-                "failed 3 times at its limit of 20 s (after 20.0, 20.0, 20.0 s)",
+                "failed 3 times at its limit of 20 s, after 20.0 s",
             ),
         },
         refuted={
             "an SQLSTATE of another class is another failure": (
                 of_another_class("53300"),
-                "[53300], which is not a time-out",
+                "[53300], which is none of the expected errors",
             ),
             "a wrong password in one attempt is another failure": (
                 changed(REPRODUCTION, "phase.failed", attempt=3, error=WRONG_PASSWORD),
@@ -84,7 +95,7 @@ CASES = [
             ),
             "an early end is not a hang": (
                 changed(REPRODUCTION, "phase.failed", attempt=2, duration_s=0.1),
-                "attempt 2 failed after 100 ms on this clock with TimeoutError",
+                "attempt 2 failed after 100 ms here with TimeoutError",
             ),
             "a duration longer than the time between the lines is not believed": (
                 moved(REPRODUCTION, "phase.failed", -0.5, attempt=2),
@@ -93,6 +104,14 @@ CASES = [
             "one failure too few, and what came instead": (
                 reproduction(deaths=2),
                 "failed twice, not 3 times; in attempt 3 it completed",
+            ),
+            "one failure too few in one replica": (
+                without(THREE, "phase.failed", attempt=3, replica=2),
+                "phase database failed twice, not 3 times; in attempt 4 of replica 2 it completed",
+            ),
+            "another error in one replica": (
+                changed(THREE, "phase.failed", attempt=1, replica=3, error=NAME_ERROR),
+                "phase database of attempt 1 of replica 3 failed with NameError",
             ),
             "three failures of one attempt are one": (
                 failures_of_one_attempt(),
@@ -146,22 +165,60 @@ CASES = [
     ),
     *cases(
         "phase_failed",
-        params={**FAILED, "at_limit": False},
-        holds={
-            "an early end is enough where no hang is asked for": (
-                changed(REPRODUCTION, "phase.failed", duration_s=0.1),
-                "failed 3 times (after 2.0, 2.0, 2.0 s)",
+        params=SLOTS_FAILED,
+        refuted={
+            "a replica in which it never failed": (
+                SLOTS,
+                "phase database never failed; in attempt 1 of replica 1 it completed",
             )
         },
     ),
     *cases(
-        "last_phase",
-        params={"phase": "database", "after": ("init", "dependencies")},
+        "phase_failed",
+        params={**FAILED, "at_limit": False},
         holds={
+            "an early end is enough where no hang is asked for": (
+                changed(REPRODUCTION, "phase.failed", duration_s=0.1),
+                "failed 3 times, after 100 ms here",
+            )
+        },
+    ),
+    *cases(
+        "phase_failed",
+        params={**SLOTS_FAILED, "replicas": "some"},
+        holds={
+            "some replicas failed so often, and one never": (
+                SLOTS,
+                "in replica 2, phase database failed 3 times, after 30 ms here, with Too",
+            ),
+            "some replicas failed more often": (
+                slots_exhausted(deaths=4),
+                "in replica 2, phase database failed 4 times",
+            ),
+        },
+        refuted={
+            "no replica failed so often": (
+                slots_exhausted(deaths=2),
+                "phase database failed twice, not 3 times",
+            ),
+            "another error in another replica": (
+                changed(SLOTS, "phase.failed", attempt=1, replica=3, error=NAME_ERROR),
+                "phase database of attempt 1 of replica 3 failed with NameError",
+            ),
+        },
+    ),
+    *cases(
+        "last_phase",
+        params={"phase": "database"},
+        holds={
+            "every death of each replica was in phase database": (
+                THREE,
+                "in each of 3 replicas, every attempt that died was in phase database",
+            ),
             "every death was in phase database": (
                 REPRODUCTION,
                 "every attempt that died was in phase database",
-            )
+            ),
         },
         refuted={
             "a death in another phase": (
@@ -189,17 +246,52 @@ CASES = [
                 "attempt 1 logged nothing of phase dependencies",
             ),
             "no death, no last phase": (CONTROL, "no attempt died"),
+            "no death in one replica": (SLOTS, "in replica 1, no attempt died"),
+        },
+    ),
+    *cases(
+        "last_phase",
+        params={"phase": "database", "after": ("init",), "replicas": "some"},
+        holds={
+            "a replica that never died has no last phase": (
+                SLOTS,
+                "in replica 2, every attempt that died was in phase database",
+            )
+        },
+        refuted={
+            "a death of another replica in another phase": (
+                inserted(
+                    SLOTS,
+                    next(e for e in SLOTS.of("phase.failed") if e.replica == 3),
+                    "app",
+                    "phase.started",
+                    attempt=1,
+                    replica=3,
+                    phase="cache",
+                ),
+                "attempt 1 of replica 3 died in phase cache",
+            )
         },
     ),
     *cases(
         "all_phases_done",
         params={"phases": PHASES},
-        holds={"seven phases in order": (CONTROL, "completed all 7 phases")},
+        holds={
+            "seven phases in order": (CONTROL, "completed all 7 phases"),
+            "seven phases in each replica": (
+                control(replicas=3),
+                "in each of 3 replicas, attempt 1 completed all 7 phases",
+            ),
+        },
         refuted={
+            "one of them left out in one replica": (
+                without(control(replicas=3), "phase.completed", phase="cache", replica=2),
+                "in replica 2, attempt 1 completed the phases init, dependencies, database",
+            ),
             "one of them left out": (
                 without(CONTROL, "phase.completed", phase="cache"),
                 "init, dependencies, database, services, websocket, finalize",
-            )
+            ),
         },
         saw_nothing={
             "an attempt that says nothing": (
@@ -214,6 +306,15 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_the_check_says(case: Case) -> None:
     case.run()
+
+
+def test_a_limit_may_stand_in_the_entry_itself_or_in_a_knob_of_the_incident() -> None:
+    other = {"phase": "dependencies", "times": 1, "errors": ("NameError",), "at_limit": False}
+    begun = one(CONTROL, "phase.completed", 1, "dependencies")
+    trace = changed(CONTROL, "phase.completed", phase="dependencies", limit_s=1.0)
+    result = CHECKS["phase_failed"](trace, **other)
+    assert "a limit of 20 s, where the scenario sets" in result.says
+    assert result.evidence == (begun.seq,)
 
 
 ERRORS = incident("issue-1278").scenario().signature.expect[0].params["errors"]

@@ -12,6 +12,7 @@ from crashloop_traces import control, reproduction
 
 from crashloop import __version__
 from crashloop.cli import main
+from crashloop.incidents import INCIDENTS
 from crashloop.judge import recorded_signature
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def written(trace: Trace, folder: Path) -> Path:
 def with_an_older_signature(trace: Trace) -> Trace:
     """The same trace, as if an older signature without a golden path had been its own."""
     recorded = recorded_signature(trace)
-    kept = tuple(c for c in recorded.expect if c.check != "golden_path")
+    kept = tuple(c for c in recorded.expect if c.check != "journey_passed")
     older = replace(recorded, expect=kept)
     header = {
         **trace.header,
@@ -111,7 +112,7 @@ def test_with_json_an_error_is_a_document_too(crashloop: Crashloop) -> None:
 
     assert json.loads(out) == {
         "error": "unknown incident 'issue-1279'",
-        "hint": "did you mean issue-1278? known: issue-1278",
+        "hint": f"did you mean issue-1278? known: {', '.join(sorted(INCIDENTS))}",
         "exit_status": 2,
     }
     assert status == 2
@@ -170,10 +171,10 @@ def test_incidents_are_listed_and_described(crashloop: Crashloop) -> None:
 
     assert "issue-1278" in listed
     assert "limit_s" in told
-    assert "default 20; 1 to 600" in told
+    assert "default 20; 1 to 3600" in told
     assert "Look-alikes" in told
     parsed = json.loads(document)
-    assert parsed["parameters"]["limit_s"]["high"] == 600.0
+    assert parsed["parameters"]["limit_s"]["high"] == 3600.0
     assert parsed["parameters"]["fault"]["choices"]
 
 
@@ -211,7 +212,7 @@ def test_a_trace_of_an_older_signature_says_where_todays_differs(
     status, out, _ = crashloop("judge", str(tmp_path), "--current")
 
     assert status == 0
-    assert "check golden_path" in out
+    assert "check journey_passed" in out
     assert "recorded  not there" in out
 
 
@@ -335,3 +336,41 @@ def test_a_refusal_is_not_reported_as_a_broken_harness(
     assert again == 11
     assert "The run was refused: no Docker daemon answers" in told
     assert "broke" not in err + told
+
+
+def test_an_app_of_ones_own_is_looked_for_from_the_working_folder(
+    crashloop: Crashloop, tmp_path: Path
+) -> None:
+    status, _, err = crashloop("reproduce", "issue-1278", "--app", "shop")
+    assert status == 2
+    assert f"no app of your own is described in {tmp_path} or above it" in err
+
+    (tmp_path / "crashloop.toml").write_text("[apps.shop]\ncomand = 'x'\n")
+    status, _, err = crashloop("prove", "issue-1278", "--app", "shop")
+    assert status == 2
+    assert f"{tmp_path}/crashloop.toml:2: the app shop has no field 'comand'" in err
+
+
+def test_a_file_of_apps_is_named_with_an_app(crashloop: Crashloop, tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text("[apps.shop]\ncommand = 'x'\n")
+
+    status, _, err = crashloop("reproduce", "issue-1278", "--config", "mine.toml")
+    assert status == 2
+    assert "--config mine.toml was given without --app" in err
+
+    status, _, err = crashloop("reproduce", "issue-1278", "--config", "mine.toml", "--app", "shopp")
+    assert status == 2
+    assert "mine.toml:1: there is no app 'shopp'" in err
+    assert "known: shop" in err
+
+
+def test_an_app_that_cannot_be_scaled_is_refused_at_another_scale_with_the_reason(
+    crashloop: Crashloop, tmp_path: Path
+) -> None:
+    (tmp_path / "crashloop.toml").write_text(
+        "[apps.shop]\ncommand = 'sh'\nphases = ['database']\n"
+        "knobs = {limit_s = 20, connect_timeout_s = 60, warm_connections = 1}\n"
+    )
+    status, _, err = crashloop("reproduce", "issue-1278", "--app", "shop", "--time-scale", "20")
+    assert status == 11
+    assert "real time only: app shop takes no time from crashloop" in err

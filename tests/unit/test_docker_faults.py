@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from crashloop.engines.docker.faults import Faults, ToxiproxyFaults
+from crashloop.engines.docker.faults import MadeByParts, ToxiproxyFaults
 from crashloop.proxy.faults import Fault, Hold, Latency, encode
 
 if TYPE_CHECKING:
+    from crashloop.engines.docker.capability import Maker
     from crashloop.engines.docker.witness import Witness
     from crashloop.proxy.control.toxiproxy import ToxiproxyControl
 
@@ -22,11 +23,11 @@ class Toxics:
         self.delays: dict[str, float] = {}
 
     def inject(self, proxy: str, fault_id: str, fault: Fault) -> None:
-        assert proxy == "db"
+        assert proxy == "postgres"
         self.on[fault_id] = fault
 
     def heal(self, proxy: str, fault_id: str) -> None:
-        assert proxy == "db"
+        assert proxy == "postgres"
         del self.on[fault_id]
 
     def expect_delay(self, fault_id: str, delay_s: float) -> None:
@@ -37,7 +38,7 @@ class Toxics:
 
 
 def through(toxics: Toxics) -> ToxiproxyFaults:
-    return ToxiproxyFaults(cast("ToxiproxyControl", toxics), "db", cast("Witness", toxics))
+    return ToxiproxyFaults(cast("ToxiproxyControl", toxics), "postgres", cast("Witness", toxics))
 
 
 class Part:
@@ -56,7 +57,8 @@ class Part:
 
 async def test_each_fault_is_injected_and_healed_by_the_part_that_makes_it() -> None:
     one, other = Part(), Part()
-    faults = Faults({"slow": one, "silent": other})
+    makers: dict[str, Maker] = {"latency": "toxiproxy", "hold": "sidecar"}
+    faults = MadeByParts({"toxiproxy": one, "sidecar": other}, makers.__getitem__)
 
     await faults.inject("slow", Latency(latency_s=1))
     await faults.inject("silent", Hold())

@@ -1,4 +1,4 @@
-"""What the side-car and the witness report, as events of the trace, each with its attempt."""
+"""What the side-car and the witness report, as events of the trace, each with its life."""
 
 from __future__ import annotations
 
@@ -9,38 +9,52 @@ import pytest
 from docker_cases import NS_PER_S, recorder
 
 from crashloop.engines.docker.path_events import PathEvents
-from crashloop.model import Transport
+from crashloop.model import Life, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from crashloop.engines.docker.platform import ContainerAttempt
+    from crashloop.engines.docker.container import ContainerLife
     from crashloop.trace.event import Event
 
 APP = "172.18.0.5"
 CLIENT = f"{APP}:40000"
 VIA = "172.18.0.9:33000"
+BACK = "172.19.0.3:50000"
 
 
 class Path:
-    """A path over `transport` with attempts that a test lists; `recorded` is what was recorded."""
+    """A path over `transport` with lives that a test lists; `recorded` is what was recorded."""
 
-    def __init__(self, transport: Transport) -> None:
-        self.attempts: list[ContainerAttempt] = []
+    def __init__(self, transport: Transport, *, several: bool = False) -> None:
+        self.lives: list[ContainerLife] = []
         self._recorder = recorder()
-        self.events = PathEvents(transport, self._recorder, lambda: self.attempts)
+        self.events = PathEvents(transport, self._recorder, lambda: self.lives, several=several)
 
-    def begins(self, number: int, *, at_s: float, host: str = APP, pid: int | None = None) -> None:
+    def begins(
+        self,
+        number: int,
+        *,
+        at_s: float,
+        host: str = APP,
+        pid: int | None = None,
+        replica: int = 1,
+    ) -> None:
         life = SimpleNamespace(
-            number=number, address=(host, 8080), pid=pid, started_ns=round(at_s * NS_PER_S)
+            life=Life(replica, number), address=(host, 8080), pid=pid, started_ns=_ns(at_s)
         )
-        self.attempts.append(cast("ContainerAttempt", life))
+        self.lives.append(cast("ContainerLife", life))
 
     def witness(self, kind: str, *, at_s: float, **data: Any) -> None:
-        self.events.on_witness(kind, {"link": "toxi-1", "client": CLIENT, **data}, _ns(at_s))
+        usual = {
+            "link": "toxi-1",
+            "client": CLIENT,
+            **({"via": BACK} if kind == "connected" else {}),
+        }
+        self.events.on_witness(kind, {**usual, **data}, _ns(at_s))
 
-    def sidecar(self, kind: str, *, at_s: float, **data: Any) -> None:
-        self.events.on_sidecar(kind, data, _ns(at_s))
+    def sidecar(self, kind: str, *, at_s: float, target: str = "postgres", **data: Any) -> None:
+        self.events.on_sidecar(kind, data, _ns(at_s), target=target)
 
     @property
     def recorded(self) -> list[Event]:
@@ -186,7 +200,7 @@ def test_a_delayed_chunk_is_recorded_with_its_link_and_attempt(tcp: Path) -> Non
 @pytest.mark.parametrize("transport", Transport)
 def test_a_chunk_that_no_fault_delayed_is_not_recorded(transport: Transport) -> None:
     path = Path(transport)
-    path.sidecar("link.connected", at_s=1, link="db-1", via=CLIENT)
+    path.sidecar("link.connected", at_s=1, link="postgres-1", via=CLIENT)
     before = len(path.recorded)
 
     path.witness("passed", at_s=2, fault="", delay_s=0.001)
@@ -207,12 +221,12 @@ def test_what_the_gate_did_is_recorded_on_every_transport(transport: Transport) 
 # Over the Unix socket it is the side-car's
 
 
-def test_an_event_of_the_sidecar_is_the_proxys_and_of_the_attempt_of_then(unix: Path) -> None:
+def test_a_link_of_an_unknown_process_is_the_only_replicas_last_life(unix: Path) -> None:
     unix.begins(1, at_s=1)
 
-    unix.sidecar("link.opened", at_s=2, link="db-1")
+    unix.sidecar("link.opened", at_s=2, link="postgres-1")
     unix.begins(2, at_s=3)
-    unix.sidecar("link.closed", at_s=4, link="db-1")
+    unix.sidecar("link.closed", at_s=4, link="postgres-1")
 
     assert unix.briefly == [("link.opened", 1), ("link.closed", 1)]
     assert {event.source for event in unix.recorded} == {"proxy"}
@@ -220,31 +234,31 @@ def test_an_event_of_the_sidecar_is_the_proxys_and_of_the_attempt_of_then(unix: 
 
 @pytest.mark.parametrize("client", [{"client_pid": 11}, {"client_pid": 99, "client_session": 11}])
 def test_a_link_of_an_attempts_process_or_of_its_child_is_that_attempts(
-    unix: Path, client: dict[str, int]
+    unix: Path, client: dict[str, Any]
 ) -> None:
     unix.begins(1, at_s=1, pid=11)
     unix.begins(2, at_s=3, pid=22)
 
-    unix.sidecar("link.opened", at_s=4, link="db-1", **client)
+    unix.sidecar("link.opened", at_s=4, link="postgres-1", **client)
 
     assert unix.briefly == [("link.opened", 1)]
 
 
 def test_the_sidecars_baseline_link_belongs_to_no_attempt(unix: Path) -> None:
-    unix.sidecar("link.opened", at_s=1, link="db-1")
+    unix.sidecar("link.opened", at_s=1, link="postgres-1")
     unix.begins(1, at_s=2)
 
-    unix.sidecar("link.closed", at_s=3, link="db-1")
+    unix.sidecar("link.closed", at_s=3, link="postgres-1")
 
     assert unix.briefly == [("link.opened", None), ("link.closed", None)]
 
 
-def test_an_event_of_the_sidecar_without_a_link_is_of_the_attempt_of_then(unix: Path) -> None:
+def test_an_event_of_the_sidecar_without_a_link_belongs_to_no_life(unix: Path) -> None:
     unix.begins(1, at_s=1)
 
-    unix.sidecar("gate.refused", at_s=2)
+    unix.sidecar("gate.closed", at_s=2)
 
-    assert unix.briefly == [("gate.refused", 1)]
+    assert unix.briefly == [("gate.closed", None)]
 
 
 @pytest.mark.parametrize("seen", ["opened", "connected", "closed", "syn", "refused"])
@@ -256,12 +270,12 @@ def test_toxiproxys_own_links_are_not_recorded_a_second_time(unix: Path, seen: s
 
 def test_a_delayed_chunk_is_recorded_for_the_link_that_the_sidecar_dialled_for(unix: Path) -> None:
     unix.begins(1, at_s=1)
-    unix.sidecar("link.connected", at_s=2, link="db-7", via=VIA)
+    unix.sidecar("link.connected", at_s=2, link="postgres-7", via=VIA)
 
     unix.witness("passed", at_s=3, client=VIA, fault="slow", delay_s=0.5)
 
     assert unix.briefly == [("link.connected", 1), ("link.delayed", 1)]
-    assert unix.recorded[1].data["link"] == "db-7"
+    assert unix.recorded[1].data["link"] == "postgres-7"
 
 
 def test_a_delay_that_is_seen_before_the_sidecar_reports_its_link_is_still_recorded(
@@ -272,7 +286,7 @@ def test_a_delay_that_is_seen_before_the_sidecar_reports_its_link_is_still_recor
         unix.witness("passed", at_s=at_s, client=VIA, fault="slow", delay_s=0.5, chunk=chunk)
     assert unix.recorded == []
 
-    unix.sidecar("link.connected", at_s=2, link="db-7", via=VIA)
+    unix.sidecar("link.connected", at_s=2, link="postgres-7", via=VIA)
 
     delayed = [event for event in unix.recorded if event.kind == "link.delayed"]
     assert [(e.data["chunk"], e.mono_ns, e.attempt) for e in delayed] == [
@@ -285,7 +299,7 @@ def test_an_early_delay_is_recorded_once(unix: Path) -> None:
     unix.witness("passed", at_s=1, client=VIA, fault="slow", delay_s=0.5)
 
     for _ in range(2):
-        unix.sidecar("link.connected", at_s=2, link="db-7", via=VIA)
+        unix.sidecar("link.connected", at_s=2, link="postgres-7", via=VIA)
 
     assert [event.kind for event in unix.recorded].count("link.delayed") == 1
 
@@ -293,6 +307,90 @@ def test_an_early_delay_is_recorded_once(unix: Path) -> None:
 def test_an_early_delay_of_another_connection_waits_for_its_own(unix: Path) -> None:
     unix.witness("passed", at_s=1, client=VIA, fault="slow", delay_s=0.5)
 
-    unix.sidecar("link.connected", at_s=2, link="db-7", via="172.18.0.9:33001")
+    unix.sidecar("link.connected", at_s=2, link="postgres-7", via="172.18.0.9:33001")
 
     assert "link.delayed" not in dict(unix.briefly)
+
+
+# Several replicas
+
+
+@pytest.fixture
+def replicas() -> Path:
+    """Two replicas, each with a container and a process of its own."""
+    path = Path(Transport.UNIX, several=True)
+    path.begins(1, at_s=1, pid=11, replica=1)
+    path.begins(1, at_s=1.5, pid=21, replica=2, host="172.18.0.6")
+    return path
+
+
+def test_each_replicas_link_is_its_own(replicas: Path) -> None:
+    replicas.sidecar("link.opened", at_s=2, link="postgres-1", client_pid=21)
+    replicas.sidecar("link.opened", at_s=2, link="postgres-2", client_pid=11)
+
+    assert [event.life for event in replicas.recorded] == [Life(2, 1), Life(1, 1)]
+
+
+def test_with_several_replicas_a_link_of_an_unknown_process_is_nobodys(replicas: Path) -> None:
+    replicas.sidecar("link.opened", at_s=2, link="postgres-1", client_pid=99)
+
+    assert replicas.recorded[0].life is None
+
+
+def test_a_link_to_redis_is_of_the_container_at_its_clients_address(replicas: Path) -> None:
+    opened = {"client": "172.18.0.6:40000", "client_pid": None}
+    replicas.sidecar("link.opened", at_s=2, target="redis", link="redis-1", **opened)
+    replicas.sidecar("link.held", at_s=3, target="redis", link="redis-1", fault="silent")
+
+    assert [(e.kind, e.life, e.target) for e in replicas.recorded] == [
+        ("link.opened", Life(2, 1), "redis"),
+        ("link.held", Life(2, 1), "redis"),
+    ]
+    assert replicas.recorded[0].data["client_pid"] == 21
+
+
+def test_an_address_that_another_container_has_taken_over_is_the_others(tcp: Path) -> None:
+    tcp.begins(1, at_s=1, replica=1)
+    tcp.begins(1, at_s=5, replica=2)
+
+    tcp.witness("opened", at_s=6)
+
+    assert tcp.recorded[0].life == Life(2, 1)
+
+
+# Whose a session in Postgres is
+
+
+@pytest.mark.parametrize("is_early", [True, False])
+def test_a_session_behind_the_sidecar_is_of_the_life_whose_link_it_carries(
+    replicas: Path, *, is_early: bool
+) -> None:
+    replicas.sidecar("link.opened", at_s=2, link="postgres-1", client_pid=21)
+    if is_early:
+        replicas.witness("connected", at_s=2.2, client=VIA)
+    replicas.sidecar("link.connected", at_s=2.1, link="postgres-1", via=VIA)
+    if not is_early:
+        replicas.witness("connected", at_s=2.2, client=VIA)
+
+    assert replicas.events.owner(BACK) == Life(2, 1)
+    assert BACK in replicas.events.clients(Life(2, 1))
+    assert replicas.events.clients(Life(1, 1)) == []
+
+
+def test_a_session_over_tcp_is_of_the_life_whose_link_it_carries(tcp: Path) -> None:
+    tcp.begins(1, at_s=1)
+    tcp.witness("opened", at_s=2)
+    tcp.witness("connected", at_s=2)
+
+    assert tcp.events.owner(BACK) == Life(1, 1)
+    assert tcp.events.clients(Life(1, 1)) == [BACK]
+
+
+def test_the_baselines_session_is_known_and_nobodys_and_the_harnesss_own_is_unknown(
+    tcp: Path,
+) -> None:
+    tcp.witness("opened", at_s=2)
+    tcp.witness("connected", at_s=2)
+
+    assert [tcp.events.knows(client) for client in (BACK, "172.19.0.1:40000")] == [True, False]
+    assert [tcp.events.owner(client) for client in (BACK, "172.19.0.1:40000")] == [None, None]

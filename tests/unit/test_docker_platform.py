@@ -1,4 +1,4 @@
-"""Docker as the platform: the lives of the app's container, by Docker's own events."""
+"""Docker as the platform: the lives of a replica's container, by Docker's own events."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import pytest
 import requests
 from docker_cases import CONTAINER, NS_PER_S, UNIX_NS, DockerLab
 
-from crashloop.engines.docker import attempt_log, platform
+from crashloop.engines.docker import container_log, platform
 from crashloop.errors import HarnessError
-from crashloop.model import RestartPolicy
+from crashloop.model import Life
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-ONCE = RestartPolicy(name="on-failure", max_restarts=1)
-ALWAYS = RestartPolicy(name="always")
+ONCE = "docker:on-failure:1"
+ALWAYS = "docker:always"
 
 
 @pytest.fixture
@@ -75,9 +75,9 @@ async def test_each_life_is_passed_on_with_its_address_and_has_ended_at_the_end(
 
     await lab.platform.run()
 
-    assert [(one.number, one.address) for one in lab.seen] == [
-        (1, ("172.18.0.5", 8080)),
-        (2, ("172.18.0.5", 8080)),
+    assert [(one.life, one.address) for one in lab.seen] == [
+        (Life(1, 1), ("172.18.0.5", 8080)),
+        (Life(1, 2), ("172.18.0.5", 8080)),
     ]
     assert all(one.ended.is_set() for one in lab.seen)
 
@@ -257,14 +257,14 @@ async def test_a_container_that_cannot_be_started_is_an_error_in_words(
 
     monkeypatch.setattr(lab.api, "start", start)
 
-    with pytest.raises(HarnessError, match="the app's container could not be started: app"):
+    with pytest.raises(HarnessError, match="the container app could not be started: app"):
         await lab.platform.run()
 
 
 async def test_a_log_that_does_not_end_is_an_error_and_not_an_exit(
     lab: DockerLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attempt_log, "END_BOUND_S", 0.01)
+    monkeypatch.setattr(container_log, "END_BOUND_S", 0.01)
     for_ever = threading.Event()
     lab.dies_twice()
     lab.api.frames = (b"" for _ in iter(lambda: for_ever.wait(10), True))
@@ -273,5 +273,5 @@ async def test_a_log_that_does_not_end_is_an_error_and_not_an_exit(
         await lab.platform.run()
 
     for_ever.set()
-    lab.platform.attempts[0].output.close()
+    lab.container.lives[0].close()
     assert "process.exited" not in {event.kind for event in lab.recorded}

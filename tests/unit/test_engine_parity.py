@@ -26,11 +26,24 @@ def test_docker_without_a_schedule_of_restarts_has_the_same_outcome() -> None:
     assert outcome_of(docker_reproduction()) == outcome_of(reproduction())
 
 
+def test_a_death_by_a_signal_is_what_docker_says_of_it() -> None:
+    by_signal, by_docker = (
+        changed(reproduction(), "process.exited", attempt=2, **how)
+        for how in ({"exit_code": None, "signal": "SIGKILL"}, {"exit_code": 137})
+    )
+
+    assert outcome_of(by_signal)["exits"] == outcome_of(by_docker)["exits"]
+
+
 DIFFERENT: dict[str, tuple[str, Callable[[Trace], Trace]]] = {
     "another exit code": ("exits", lambda t: changed(t, "process.exited", attempt=2, exit_code=1)),
     "a death by a signal": (
         "exits",
         lambda t: changed(t, "process.exited", attempt=2, exit_code=None, signal="SIGKILL"),
+    ),
+    "one finding of a check less": (
+        "findings",
+        lambda t: changed(t, "database.backends", attempt=1, count=1),
     ),
     "one attempt less": ("attempts", lambda t: without(t, "process.started", attempt=4)),
     "another last phase": (
@@ -39,6 +52,7 @@ DIFFERENT: dict[str, tuple[str, Callable[[Trace], Trace]]] = {
     ),
     "no last phase": ("last phases", lambda t: without(t, "phase.failed", attempt=1)),
     "another error": ("errors", lambda t: changed(t, "phase.failed", attempt=3, error=NAME_ERROR)),
+    "no baseline": ("baselines", lambda t: without(t, "baseline.passed")),
     "another order": ("order", lambda t: moved(t, "baseline.passed", 2)),
     "a heal before the last death": (
         "healed between death and next try",
@@ -48,8 +62,8 @@ DIFFERENT: dict[str, tuple[str, Callable[[Trace], Trace]]] = {
         "healed between death and next try",
         lambda t: moved(t, "fault.healed", 1),
     ),
-    "no recovery": ("findings", lambda t: without(t, "probe.answered")),
-    "no golden path": ("findings", lambda t: without(t, "golden.row")),
+    "no recovery": ("findings", lambda t: without(t, "ready.answered")),
+    "no journey": ("findings", lambda t: without(t, "journey.step")),
     "no receipt": ("verdict", lambda t: without(t, "link.held")),
 }
 

@@ -6,8 +6,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from crashloop_edits import changed, cut, inserted, tampered, with_header, without
-from crashloop_traces import CONTROL, REPRODUCTION
+from crashloop_edits import (
+    changed,
+    cut,
+    ended,
+    inserted,
+    one,
+    tampered,
+    with_header,
+    with_scenario,
+    without,
+)
+from crashloop_outages import KILLED, SLOTS
+from crashloop_traces import CONTROL, REPRODUCTION, reproduction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,12 +31,13 @@ if TYPE_CHECKING:
     from crashloop.trace.event import Trace
 
 INCIDENT = incident("issue-1278")
+HEALTHY = INCIDENT.healthy(INCIDENT.scenario())
 
 
 def test_a_whole_reproduction_is_reproduced_for_all_its_reasons() -> None:
     judgement = judge(REPRODUCTION)
     assert judgement.verdict is Verdict.REPRODUCED
-    for words in ("failed 3 times", "exit 3", "restarted the app 3 times", "row 1 in Postgres"):
+    for words in ("failed 3 times", "exit 3", "restarted the app 3 times", "the query answered"):
         assert words in judgement.reason
     assert judgement.digest == INCIDENT.scenario().signature.digest()
 
@@ -35,7 +47,7 @@ def test_a_control_run_is_not_reproduced_and_is_healthy() -> None:
     judgement = judge(trace)
     assert judgement.verdict is Verdict.NOT_REPRODUCED
     assert judgement.reason.endswith("(phase_failed)")
-    assert judge(trace, INCIDENT.healthy).verdict is Verdict.REPRODUCED
+    assert judge(trace, HEALTHY).verdict is Verdict.REPRODUCED
 
 
 def test_a_requirement_comes_before_what_is_refuted_and_both_are_named() -> None:
@@ -61,6 +73,23 @@ def test_an_unfair_scale_above_the_default_refutes_nothing() -> None:
     assert "time scale 40 is too large here" in judgement.reason
 
 
+def test_a_start_that_used_up_its_probe_makes_the_scale_unfair() -> None:
+    probe = {"delay_s": 0.0, "period_s": 10.0, "failures": 3}
+    trace = with_scenario(CONTROL, platform={"name": "kubernetes", "startup": probe})
+    up = one(trace, "startup.completed")
+    trace = inserted(trace, up, "supervisor", "probe.passed", attempt=1, probe="startup")
+
+    judgement = judge(with_header(trace, time_scale=40.0))
+
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert "of what its start-up probe allows" in judgement.reason
+
+
+@pytest.mark.parametrize("trace", [SLOTS, KILLED, reproduction(replicas=3)])
+def test_outages_of_several_replicas_and_of_probes_are_reproduced(trace: Trace) -> None:
+    assert judge(trace).verdict is Verdict.REPRODUCED, judge(trace).reason
+
+
 def test_a_signature_without_its_digest_is_refused() -> None:
     header = {k: v for k, v in REPRODUCTION.header.items() if k != "signature_sha256"}
 
@@ -69,10 +98,19 @@ def test_a_signature_without_its_digest_is_refused() -> None:
 
 
 def test_what_is_refuted_comes_before_what_saw_nothing() -> None:
-    trace = without(REPRODUCTION, "database.backends", "golden.row")
+    trace = without(REPRODUCTION, "database.backends", "journey.step")
     judgement = judge(trace)
     assert judgement.verdict is Verdict.NOT_REPRODUCED
-    assert judgement.reason.endswith("(golden_path)")
+    assert judgement.reason.endswith("(journey_passed)")
+
+
+@pytest.mark.parametrize("signature", [None, HEALTHY])
+def test_a_run_in_which_somebody_else_killed_the_app_refutes_nothing(
+    signature: Signature | None,
+) -> None:
+    judgement = judge(ended(reproduction(deaths=2), 2, "SIGKILL"), signature)
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert judgement.reason.startswith("attempt 2 was killed by somebody else than the platform")
 
 
 def test_a_harness_that_broke_says_nothing_about_the_incident() -> None:
@@ -123,7 +161,7 @@ def test_an_interrupted_run_is_inconclusive_whatever_it_saw() -> None:
 
 
 def test_a_run_without_a_recorded_end_is_inconclusive_whatever_its_signature_requires() -> None:
-    signature = Signature(name="x", require=(), expect=(CheckSpec(check="golden_path"),))
+    signature = Signature(name="x", require=(), expect=(CheckSpec(check="journey_passed"),))
     judgement = judge(without(REPRODUCTION, "run.finished"), signature)
     assert judgement.verdict is Verdict.INCONCLUSIVE
     assert "did not finish" in judgement.reason
@@ -215,7 +253,7 @@ def test_no_value_in_an_event_crashes_the_judge(data: st.DataObject) -> None:
     key = data.draw(st.sampled_from(sorted(victim.data)))
     value = data.draw(JSON)
     hostile = tampered(trace, victim.kind, attempt=victim.attempt, **{key: value})
-    for signature in (None, INCIDENT.healthy):
+    for signature in (None, HEALTHY):
         judgement = judge(hostile, signature)
         assert judgement.reason
         if victim.source == "app":

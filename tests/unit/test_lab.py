@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
@@ -15,11 +16,10 @@ from fake_engine import FakeEngine
 
 from crashloop import lab
 from crashloop.errors import CapabilityError, CrashloopError, HarnessError, UsageError
-from crashloop.faults.injector import Unplugged
 from crashloop.incidents import incident
 from crashloop.judge import judge
 from crashloop.lab import run_scenario
-from crashloop.model import CheckSpec, Moment, Role, Signature, Trigger, Verdict
+from crashloop.model import CheckSpec, Life, Moment, Role, Signature, Trigger, Verdict
 from crashloop.options import RunOptions
 from crashloop.proof import prove
 from crashloop.run import VERDICT_FILE, Run, write_evidence
@@ -29,6 +29,7 @@ from crashloop.trace.writer import TraceWriter
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from crashloop.engines.base import Attempt
     from crashloop.model import Judgement
     from crashloop.trace.event import Event
 
@@ -251,6 +252,29 @@ async def test_a_cancelled_run_is_inconclusive_and_stays_cancelled(tmp_path: Pat
     assert "interrupted" in judged_again(tmp_path).reason
 
 
+async def test_a_life_that_starts_while_the_run_is_cancelled_breaks_nothing(tmp_path: Path) -> None:
+    running: asyncio.Task[Run]
+
+    class StartsAtTheEnd(FakeEngine):
+        def replica_set(self, on_attempt: Callable[[Attempt], None]) -> StartsAtTheEnd:
+            self.on_attempt = on_attempt
+            return self
+
+        async def run(self) -> None:
+            running.cancel()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                started: Any = SimpleNamespace(life=Life(1, 1), address=None, ended=asyncio.Event())
+                self.on_attempt(started)
+
+    running = asyncio.create_task(run_scenario(SCENARIO, options(tmp_path, StartsAtTheEnd)))
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+    assert "interrupted" in judged_again(tmp_path).reason
+
+
 async def test_a_proof_ends_at_the_first_run_that_failed(tmp_path: Path) -> None:
     proof = await prove(incident("issue-1278"), {}, options(tmp_path, BREAKS_AT_TEARDOWN))
 
@@ -259,28 +283,31 @@ async def test_a_proof_ends_at_the_first_run_that_failed(tmp_path: Path) -> None
 
 
 async def test_a_heal_in_progress_when_the_platform_gives_up_is_recorded(tmp_path: Path) -> None:
-    class Slow(Unplugged):
+    class Slow(FakeEngine):
+        def path(self, target: str) -> Slow:
+            del target
+            return self
+
+        async def inject(self, fault_id: str, fault: object) -> None:
+            del fault_id, fault
+
         async def heal(self, fault_id: str) -> None:
             del fault_id
             await asyncio.sleep(0.05)  # the work itself; nothing waits for it by the clock
 
-    class Engine(FakeEngine):
-        async def start(self) -> None:
-            self.proxy = Slow()
-
         async def run(self) -> None:
-            self.recorder.emit("supervisor", "process.exited", attempt=1)
+            self.recorder.emit("supervisor", "process.exited", life=Life(1, 1))
 
     fault = replace(
         incident("issue-1278").scenario().faults[0],
         inject=Trigger(first_of=(Moment(on="baseline.passed"),)),
-        heal=Trigger(first_of=(Moment(on="process.exited", attempt=1),)),
+        heal=Trigger(first_of=(Moment(on="process.exited", where={"attempt": 1}),)),
     )
     scenario = replace(SCENARIO, faults=(fault,))
-    run = await run_scenario(scenario, options(tmp_path, Engine))
+    run = await run_scenario(scenario, options(tmp_path, Slow))
 
     (healed,) = run.trace.of("fault.healed")
-    assert healed.data["trigger"] == "process.exited of attempt 1"
+    assert healed.data["trigger"] == "process.exited (attempt 1)"
 
 
 @pytest.mark.parametrize(

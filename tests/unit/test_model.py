@@ -13,7 +13,7 @@ SIGNATURES = [
     for incident in INCIDENTS.values()
     for name, signature in [
         *((str(role), incident.scenario(role).signature) for role in Role),
-        ("healthy", incident.healthy),
+        ("healthy", incident.healthy(incident.scenario(Role.CONTROL))),
     ]
 ]
 
@@ -59,8 +59,16 @@ def test_every_verdict_has_its_own_exit_status_and_only_one_is_0() -> None:
 def test_a_trigger_reads_as_a_sentence() -> None:
     trigger = Trigger(
         first_of=(
-            Moment(on="process.exited", attempt=3),
-            Moment(on="phase.started", phase="database", after_s=90.0),
+            Trigger(
+                all_of=(
+                    Moment(on="process.exited", where={"replica": 1, "attempt": 3}),
+                    Moment(on="process.exited", where={"replica": 2, "attempt": 3}),
+                )
+            ),
+            Moment(on="phase.started", where={"phase": "database"}, after_s=90.0),
         )
     )
-    assert str(trigger) == "process.exited of attempt 3, or 90 s after phase.started database"
+    assert str(trigger) == (
+        "[process.exited (replica 1, attempt 3), and process.exited (replica 2, attempt 3)], "
+        "or 90 s after phase.started (phase database)"
+    )

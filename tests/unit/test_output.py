@@ -8,11 +8,12 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from docker_cases import recorder
+from memory_recorder import recorder
 
 from crashloop.engines import process
 from crashloop.engines.output import MAX_LINE_CHARS, AppOutput, LineReader
 from crashloop.engines.workspace import workspace
+from crashloop.model import Life
 from crashloop.trace.event import SCHEMA
 from crashloop.trace.reader import read_trace
 from crashloop.trace.recorder import Recorder
@@ -31,7 +32,7 @@ async def test_a_line_is_kept_from_its_beginning_and_a_cut_is_recorded(
     tmp_path: Path, character: str, count: int
 ) -> None:
     events = recorder()
-    output = AppOutput(events, attempt=1, path=tmp_path / "attempt-1.log")
+    output = AppOutput(events, life=Life(1, 1), path=tmp_path / "attempt-1.log")
     with workspace() as space:
         command = [sys.executable, "-c", PRINT, character, str(count)]
         child = process.start(command, workspace=space, name="the app")
@@ -53,7 +54,10 @@ async def test_the_longest_structured_line_fits_into_the_trace(
     redactor = Redactor()
     with TraceWriter(tmp_path / "trace.jsonl", {"schema": SCHEMA}, redactor) as writer:
         output = AppOutput(
-            Recorder(writer, redactor), attempt=1, path=tmp_path / "attempt-1.log", started_ns=0
+            Recorder(writer, redactor),
+            life=Life(1, 1),
+            path=tmp_path / "attempt-1.log",
+            started_ns=0,
         )
         entry = {"event": "phase.failed", "mono_ns": 1, "text": ""}
         room = MAX_LINE_CHARS - len(json.dumps(entry))

@@ -1,116 +1,245 @@
-"""What cannot run is refused before anything starts."""
+"""What contradicts itself or cannot run is refused before anything starts, each in one message."""
 
 from __future__ import annotations
 
-import importlib.metadata
-import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from crashloop.apps import sample_app
 from crashloop.clock import TimeScale
 from crashloop.errors import CapabilityError, UsageError
-from crashloop.incidents import incident
-from crashloop.model import AppUnderTest, Scenario
-from crashloop.preflight import require_runnable
+from crashloop.faults import fault_kind
+from crashloop.model import (
+    CheckSpec,
+    Dependency,
+    Moment,
+    PlannedFault,
+    Platform,
+    Probe,
+    ProbeKind,
+    Replicas,
+    RestartPolicy,
+    Role,
+    Scenario,
+    Signature,
+    SqlStep,
+    Transport,
+    Trigger,
+)
+from crashloop.preflight import capacity, require_runnable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
+    from crashloop.engines.base import Engine
+    from crashloop.model import Value
 
-def running(app: AppUnderTest) -> Scenario:
-    return replace(incident("issue-1278").scenario(), app=app)
-
-
-def test_the_sample_app_is_runnable() -> None:
-    require_runnable(incident("issue-1278").scenario(), TimeScale(), on_this_machine=True)
-
-
-def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    scenario = running(AppUnderTest(target="shop:app", folder=str(tmp_path / "none")))
-
-    with pytest.raises(UsageError, match="folder does not exist"):
-        require_runnable(scenario, TimeScale(), on_this_machine=False)
+SCALE = TimeScale(factor=20.0)
+AT_ONCE = Trigger(first_of=(Moment(on="baseline.passed"),))
+KUBERNETES = Platform(name="kubernetes", restart=RestartPolicy(name="kubernetes"))
 
 
-@pytest.mark.parametrize("target", ["shop.main:app", "shop:app", "nowhere_at_all:app"])
-def test_a_missing_module_is_named(tmp_path: Path, target: str) -> None:
-    (tmp_path / "other.py").write_text("raise SystemExit('imported')")
+class Here:
+    """An engine on this machine that can do everything, unless it is `unable`."""
 
-    with pytest.raises(UsageError, match=f"no module {target.partition(':')[0]} in .*{tmp_path}"):
-        require_runnable(
-            running(AppUnderTest(target=target, folder=str(tmp_path))),
-            TimeScale(),
-            on_this_machine=True,
-        )
+    name = "local"
+    unable = ""
 
-
-@pytest.mark.parametrize("target", ["shop", "shop:", ":app"])
-def test_a_target_that_names_no_app_is_refused(target: str) -> None:
-    with pytest.raises(UsageError, match="is not MODULE:NAME"):
-        require_runnable(running(AppUnderTest(target=target)), TimeScale(), on_this_machine=True)
+    @classmethod
+    def require_possible(cls, scenario: Scenario) -> None:
+        del scenario
+        if cls.unable:
+            raise CapabilityError(cls.unable)
 
 
-def test_an_environment_that_cannot_start_an_app_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "uvicorn", None)
-    scenario = running(AppUnderTest(target="shop:app", folder=str(tmp_path)))
-
-    with pytest.raises(CapabilityError, match="uvicorn, which starts the app"):
-        require_runnable(scenario, TimeScale(), on_this_machine=True)
+class Elsewhere(Here):
+    name = "docker"
 
 
-@pytest.mark.parametrize("target", ["shop.web.main:app", "alone:app"])
-def test_a_users_own_module_is_found_without_importing_it(tmp_path: Path, target: str) -> None:
-    web = tmp_path / "shop" / "web"  # a namespace package and a regular one
-    web.mkdir(parents=True)
-    for path in (web / "__init__.py", web / "main.py", tmp_path / "alone.py"):
-        path.write_text("raise SystemExit('imported')\napp = None")
+class Unable(Here):
+    unable = "not here"
 
-    require_runnable(
-        running(AppUnderTest(target=target, folder=str(tmp_path))),
-        TimeScale(),
-        on_this_machine=True,
+
+def planned(
+    kind: str = "hold", target: str = "postgres", params: Mapping[str, Value] | None = None
+) -> PlannedFault:
+    return PlannedFault(
+        name="outage",
+        target=target,
+        kind=kind,
+        receipt=fault_kind(kind).receipt,
+        inject=AT_ONCE,
+        heal=AT_ONCE,
+        params={"delay_s": 30.0} if params is None and kind == "hold" else params or {},
     )
 
 
-@pytest.mark.parametrize(
-    "source",
-    ["app = make()", "def app(): ...", "from shop import app", "from shop import *",
-     "globals()['app'] = 1", "def __getattr__(name): ..."],
-)  # fmt: skip
-def test_an_app_that_the_module_may_define_is_runnable(tmp_path: Path, source: str) -> None:
-    (tmp_path / "main_of_shop.py").write_text(source)
-    scenario = running(AppUnderTest(target="main_of_shop:app", folder=str(tmp_path)))
-
-    require_runnable(scenario, TimeScale(), on_this_machine=True)
-
-
-@pytest.mark.parametrize(
-    ("source", "says"),
-    [("application = 1", "has no app: .*main_of_shop.py"), ("app = (", "main_of_shop.py:1: ")],
-)
-def test_a_module_that_cannot_give_the_app_is_named(tmp_path: Path, source: str, says: str) -> None:
-    (tmp_path / "main_of_shop.py").write_text(source)
-    scenario = running(AppUnderTest(target="main_of_shop:app", folder=str(tmp_path)))
-
-    with pytest.raises(UsageError, match=says):
-        require_runnable(scenario, TimeScale(), on_this_machine=True)
+def scenario(**fields: Any) -> Scenario:
+    given: dict[str, Any] = {
+        "incident": "issue-1278",
+        "title": "a test",
+        "params": {},
+        "role": Role.REPRODUCTION,
+        "app": sample_app(),
+        "dependencies": (
+            Dependency(name="postgres", kind="postgres", transport=Transport.UNIX),
+            Dependency(name="redis", kind="redis"),
+        ),
+        "platform": KUBERNETES,
+        "faults": (planned(),),
+        "signature": Signature(name="s", require=(), expect=()),
+        "deadline_s": 260.0,
+        "phase": "database",
+        **fields,
+    }
+    return Scenario(**given)
 
 
-def test_packages_that_the_sample_app_misses_are_named_with_what_to_install(
-    monkeypatch: pytest.MonkeyPatch,
+def with_knobs(**knobs: Value) -> Scenario:
+    app = sample_app()
+    return scenario(app=replace(app, knobs={**app.knobs, **knobs}))
+
+
+def probed(probe: Probe) -> Scenario:
+    return scenario(platform=replace(KUBERNETES, liveness=probe))
+
+
+def asking(spec: CheckSpec) -> Scenario:
+    return scenario(signature=Signature(name="s", require=(), expect=(spec,)))
+
+
+def require(it: Scenario, engine: type[Here] = Here, scale: TimeScale = SCALE) -> None:
+    require_runnable(it, scale, cast("type[Engine]", engine))
+
+
+def test_the_sample_app_is_runnable() -> None:
+    require(scenario())
+
+
+def test_a_scenario_in_real_time_only_is_refused_at_another_scale() -> None:
+    it = scenario(real_time_only="the kernel times it")
+    with pytest.raises(CapabilityError, match="real time only: the kernel times it"):
+        require(it)
+    require(it, scale=TimeScale(factor=1.0))
+
+
+def test_what_an_engine_cannot_do_is_its_own_word() -> None:
+    with pytest.raises(CapabilityError, match="not here"):
+        require(scenario(), Unable)
+
+
+def test_a_folder_that_is_missing_is_named_on_every_engine(tmp_path: Path) -> None:
+    app = replace(sample_app(), cwd=str(tmp_path / "none"))
+    for engine in (Here, Elsewhere):
+        with pytest.raises(UsageError, match=r"folder of app sample does not exist: .*none"):
+            require(scenario(app=app), engine)
+
+
+def test_an_environment_without_a_python_is_named_with_the_place_of_the_entry(
+    tmp_path: Path,
 ) -> None:
-    needed = ["asyncpg>=0.30", "no-web>=1; extra == 'sample'", 'no_db[x]>=2; extra == "sample"',
-              "h11>=0.14; extra == 'sample'", "no-docker; extra == 'docker'"]  # fmt: skip
-    monkeypatch.setattr(importlib.metadata, "requires", lambda _: needed)
-    scenario = incident("issue-1278").scenario()
+    app = replace(sample_app(), venv=str(tmp_path), source="shop.toml:3")
+    with pytest.raises(UsageError, match=r"^shop\.toml:3: the virtual environment of app sample"):
+        require(scenario(app=app))
 
-    with pytest.raises(CapabilityError) as refused:
-        require_runnable(scenario, TimeScale(), on_this_machine=True)
 
-    assert refused.value.message == "the sample app needs no-web, no_db"
-    assert refused.value.hint == "pip install 'crashloop[sample]'"
-    require_runnable(scenario, TimeScale(), on_this_machine=False)
+def test_a_program_is_looked_for_on_this_machine_only() -> None:
+    app = replace(sample_app(), command=("no-such-program",))
+    require(scenario(app=app), Elsewhere)
+    with pytest.raises(UsageError, match="starts no-such-program"):
+        require(scenario(app=app))
+
+
+HTTP, COMMAND = ProbeKind.HTTP, ProbeKind.COMMAND
+
+
+@pytest.mark.parametrize(
+    ("it", "says"),
+    [
+        (scenario(faults=(planned(target="db"),)), r"acts on 'db', which .* not have\n.*postgres"),
+        (scenario(faults=(planned(target="replicas"),)), "is hold, which does not act on replicas"),
+        (scenario(faults=(planned("slots_taken", "redis"),)), "slots_taken, which does not act on"),
+        (
+            scenario(faults=(planned("revision_change", "replicas"),)),
+            r"is revision_change, .* no old revision\n.*an overlap of 1",
+        ),
+        (scenario(faults=(planned("black_hole"),)), r"not act over unix.*\n.*transport=tcp"),
+        (scenario(faults=(planned(params={"delay": 1.0}),)), "hold has no parameter delay"),
+        (with_knobs(warm_connections=51), r"warm_connections is 51, .* room for 50\n.* 20 \+ "),
+        (
+            scenario(replicas=Replicas(overlap=1, old_knobs={"warm_connections": 90})),
+            "warm_connections of the old revision is 90",
+        ),
+        (
+            scenario(replicas=Replicas(overlap=1, old_knobs={"pool": 90})),
+            "the app sample has no knob 'pool'",
+        ),
+        (scenario(replicas=Replicas(count=0)), "0 replicas"),
+        (scenario(phase="boot"), r"about phase boot, .*\n.*init, dependencies, database"),
+        (
+            scenario(dependencies=(Dependency(name="postgres", kind="postgres"),)),
+            r"APP_CACHE_URL of app sample: unknown placeholder \{redis.url\}",
+        ),
+        (probed(Probe(kind=HTTP)), "the liveness probe of kubernetes requests the path ''"),
+        (probed(Probe(kind=COMMAND)), "probe of kubernetes runs a command and names none"),
+        (probed(Probe(kind=COMMAND, command=("no-such",))), "probe of kubernetes starts no-such"),
+        (probed(Probe(kind=ProbeKind.TCP, period_s=0)), "period_s=0"),
+        (probed(Probe(kind=ProbeKind.TCP, failures=0)), "failures=0"),
+        (asking(CheckSpec(check="no_such_check")), "asks for 'no_such_check', which is no check"),
+        (
+            asking(CheckSpec(check="no_death", params={"colour": "red"})),
+            "cannot ask no_death: .*colour",
+        ),
+    ],
+)  # fmt: skip
+def test_a_contradiction_is_one_message(it: Scenario, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        require(it)
+
+
+def test_a_query_of_a_database_that_is_not_there_is_refused() -> None:
+    app = sample_app()
+    step = SqlStep(sql="select 1", equals=1, target="redis")
+    it = scenario(app=replace(app, journey=replace(app.journey, steps=(step,))))
+    with pytest.raises(UsageError, match="step 1 of app sample's journey asks redis"):
+        require(it)
+
+
+@pytest.fixture
+def _two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capacity, "processors", lambda: 2)
+
+
+@pytest.mark.usefixtures("_two_cores")
+@pytest.mark.parametrize(
+    ("knobs", "replicas", "platform", "largest", "limit"),
+    [
+        ({}, Replicas(count=11), KUBERNETES, 10, "the run's deadline is 13 s"),
+        ({"limit_s": 4.0}, Replicas(count=6), KUBERNETES, 5, "limit of phase database is 0.2 s"),
+        ({"warm_connections": 50}, Replicas(count=3), KUBERNETES, 2, "limit of phase database"),
+        (
+            {},
+            Replicas(count=4),
+            replace(KUBERNETES, liveness=Probe(kind=HTTP, path="/", delay_s=10.0, period_s=15.0)),
+            2,
+            "what the liveness probe allows is 2.75 s",
+        ),
+    ],
+)
+def test_more_replicas_than_the_processors_can_start_are_refused_with_the_largest_number(
+    knobs: dict[str, Value], replicas: Replicas, platform: Platform, largest: int, limit: str
+) -> None:
+    it = replace(with_knobs(**knobs), replicas=replicas, platform=platform)
+    with pytest.raises(UsageError, match=f"{limit}.*(?s:.)*at most {largest} replicas"):
+        require(it)
+    require(replace(it, replicas=replace(replicas, count=largest)))
+    require(it, Elsewhere)
+    require(replace(it, replicas=replace(replicas, stagger_s=6.0)))
+
+
+@pytest.mark.usefixtures("_two_cores")
+def test_one_replica_is_left_to_the_control_run() -> None:
+    require(scenario(), scale=TimeScale(factor=1000.0))

@@ -1,14 +1,11 @@
-"""Faults of the built-in proxy: what they refuse, their form in the API, their planning."""
+"""Faults of the built-in proxy: what they refuse, and their form in the API."""
 
 import math
 from collections.abc import Callable
 
 import pytest
 
-from crashloop.clock import TimeScale
 from crashloop.errors import UsageError
-from crashloop.faults import build, fault_kind
-from crashloop.model import Moment, PlannedFault, Trigger
 from crashloop.proxy.faults import (
     KINDS,
     AcceptClose,
@@ -94,21 +91,3 @@ def test_a_fault_is_written_in_the_apis_units_and_read_back(
 
 def test_every_kind_has_a_form_here() -> None:
     assert {fault.kind for fault, _ in FORMS} == set(KINDS)
-
-
-def test_a_scenario_plans_any_kind_in_seconds_of_the_incident() -> None:
-    def built(kind: str, **params: float) -> Fault:
-        never = Trigger(first_of=(Moment(on="never"),))
-        planned = PlannedFault(
-            name="x", kind=kind, params=params, grade=KINDS[kind].grade, inject=never, heal=never
-        )
-        return build(planned, TimeScale(factor=20))
-
-    assert built("hold", delay_s=30) == Hold(delay_s=1.5)
-    assert built("bandwidth", rate_bytes_s=100) == Bandwidth(rate_bytes_s=2000)
-    assert built("slicer", average_bytes=9.0, delay_s=1) == Slicer(average_bytes=9, delay_s=0.05)
-    assert built("accept_close", reset=1) == AcceptClose(reset=True)
-    with pytest.raises(UsageError, match="latency has no parameter delay_s"):
-        built("latency", delay_s=1)
-    with pytest.raises(UsageError, match="unknown fault 'nobody'"):
-        fault_kind("nobody")

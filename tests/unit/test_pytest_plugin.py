@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
 import pytest
+
+from crashloop.pytest_plugin import _folder
 
 HEAVY = ("asyncpg", "fastapi", "httpx", "pydantic", "rich", "sqlalchemy", "uvloop", "websockets")
 COROUTINE = """
@@ -203,3 +209,28 @@ def test_a_session_that_uses_no_lab_imports_nothing_heavy(
     )
     result = pytester.runpytest_subprocess("-p", "crashloop.pytest_plugin", "--collect-only", "-s")
     result.stdout.fnmatch_lines(["*test_x*", "*heavy: []*"])
+
+
+@pytest.mark.parametrize(
+    ("start", "root", "found"),
+    [("/repo/web", "/repo", "/repo/web"), ("/repo", "/repo", "/repo"), ("/home", "/repo", "/repo")],
+)
+def test_apps_are_looked_for_from_the_starting_folder_or_from_the_root_folder_if_that_is_elsewhere(
+    start: str, root: str, found: str
+) -> None:
+    given = SimpleNamespace(invocation_params=SimpleNamespace(dir=Path(start)), rootpath=Path(root))
+    assert _folder(cast("pytest.Config", given)) == Path(found)
+
+
+def test_an_unknown_app_fails_the_test_with_the_known_ones(pytester: pytest.Pytester) -> None:
+    ini(pytester, crashloop_config="apps/mine.toml")
+    pytester.mkdir("apps").joinpath("mine.toml").write_text("[apps.shop]\ncommand = 'x'\n")
+    pytester.makepyfile(
+        test_apps="""
+        async def test_x(lab):
+            await lab.run("issue-1278", app="shopp")
+        """
+    )
+    result = pytester.runpytest_subprocess()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*mine.toml:1: there is no app 'shopp'", "*known: shop"])

@@ -27,7 +27,7 @@ def test_the_same_signature_differs_in_nothing() -> None:
 def test_a_changed_a_new_and_a_missing_check_are_named_and_the_verdict_too() -> None:
     trace = reproduction()
     recorded = recorded_signature(trace)
-    kept = [c for c in recorded.expect if c.check not in {"exit_code", "golden_path"}]
+    kept = [c for c in recorded.expect if c.check not in {"exit_code", "journey_passed"}]
     stricter = CheckSpec(check="exit_code", params={"code": 3, "times": 5})
     today = replace(recorded, expect=(*kept, stricter, CheckSpec(check="no_death")))
 
@@ -37,7 +37,21 @@ def test_a_changed_a_new_and_a_missing_check_are_named_and_the_verdict_too() -> 
 
     assert found["verdict"].today == "NOT_REPRODUCED"
     assert '"times": 5' in found["check exit_code"].today
-    assert found["check golden_path"].today == "not there"
+    assert found["check journey_passed"].today == "not there"
     assert found["check no_death"].recorded == "not there"
     assert found["finding exit_code"].recorded.startswith("holds: ")
     assert found["finding exit_code"].today.startswith("refuted: ")
+
+
+def test_a_check_that_a_signature_has_twice_is_compared_each_time() -> None:
+    trace = reproduction()
+    recorded = recorded_signature(trace)
+    right = CheckSpec(check="exit_code", params={"code": 3, "times": 3})
+    wrong = CheckSpec(check="exit_code", params={"code": 3, "times": 5})
+    then = replace(recorded, expect=(right, right))
+    now = replace(recorded, expect=(wrong, right))
+
+    found = {one.what: one for one in differences(then, now, judge(trace, then), judge(trace, now))}
+
+    assert found["finding exit_code"].today.startswith("refuted: ")
+    assert "finding exit_code #2" not in found

@@ -7,16 +7,20 @@ from typing import Any
 import pytest
 from crashloop_edits import with_header
 from crashloop_traces import make_event, reproduction
-from report_texts import summary_text
+from report_runs import HOLD, SYN, Told
+from report_texts import happened, summary_text
 
 from crashloop.judge import judge
+from crashloop.model import Life
 from crashloop.report.events import history_of, history_so_far
 from crashloop.report.lines import plain
 from crashloop.report.live import status
 from crashloop.report.progress import Progress
+from crashloop.report.sentences import clock_note
 from crashloop.report.summary import title
 from crashloop.trace.event import Event, Trace
 
+PLATFORM = "the platform (a model of docker:on-failure:6)"
 DOCKER = {"name": "docker", "capabilities": []}
 
 
@@ -36,7 +40,7 @@ def on_docker(**params: Any) -> Trace:
 
 def test_the_report_says_that_docker_restarted_the_app() -> None:
     assert "died with exit 3 each time, and Docker restarted it." in told(on_docker())
-    assert "died with exit 3 each time, and the platform restarted it." in told(reproduction())
+    assert f"died with exit 3 each time, and {PLATFORM} restarted it." in told(reproduction())
 
 
 def test_the_report_does_not_call_dockers_back_off_scaled() -> None:
@@ -47,18 +51,37 @@ def test_the_report_does_not_call_dockers_back_off_scaled() -> None:
 
 
 def test_the_title_names_the_engine_unless_it_is_the_default() -> None:
-    assert "reproduction  docker  unix  x20" in plain([title(history_of(on_docker()))])
-    assert "reproduction  unix  x20" in plain([title(history_of(reproduction()))])
+    assert "reproduction  docker  x20" in plain([title(history_of(on_docker()))])
+    assert "reproduction  x20" in plain([title(history_of(reproduction()))])
 
 
 @pytest.mark.parametrize(
-    ("fault", "witness"),
-    [("hold", "the proxy shows"), ("black_hole", "the packets at Toxiproxy's port show")],
+    ("fault", "receipt", "witness"),
+    [
+        ("hold", HOLD, "the proxy shows"),
+        ("black_hole", SYN, "the packets at Toxiproxy's port show"),
+    ],
 )
-def test_the_witness_is_whoever_saw_the_fault_there(fault: str, witness: str) -> None:
-    transport = "unix" if fault == "hold" else "tcp"
+def test_the_witness_is_whoever_saw_the_fault_there(
+    fault: str, receipt: dict[str, Any], witness: str
+) -> None:
+    run = Told(engine="docker").ready().fault("f", fault, "postgres", receipt)
+    run.add(1, "proxy", receipt["kinds"][0], life=Life(1, 1), fault="f")
 
-    assert f", as {witness}." in told(on_docker(fault=fault, transport=transport))
+    assert f", as {witness}." in happened(run.end(20))
+
+
+def test_a_platform_that_crashloop_plays_on_docker_restarts_the_app_there() -> None:
+    run = Told(engine="docker").ready()
+    run.header["scenario"]["platform"] = {"name": "kubernetes"}
+    run.death(Life(1, 1), 0)
+    run.start(Life(1, 2), 40)
+    trace = run.end(60)
+
+    assert "the platform (a model of kubernetes) restarted it" in happened(trace)
+    note = clock_note(history_of(trace))
+    assert "every limit, delay and back-off is divided by 20" in note
+    assert "starting a container" in note
 
 
 def test_the_build_of_an_image_is_reported_only_while_it_lasts() -> None:

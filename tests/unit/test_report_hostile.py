@@ -11,7 +11,8 @@ import pytest
 from crashloop_traces import reproduction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from report_texts import summary_text, timeline_text
+from report_runs import SLOTS, Told, killed_by_the_probe, three_replicas
+from report_texts import happened, summary_text, timeline_text
 
 from crashloop.judge import judge
 from crashloop.model import Finding, Judgement, Verdict
@@ -19,8 +20,9 @@ from crashloop.report.data import run_document
 from crashloop.report.drawing import timeline
 from crashloop.report.events import KINDS, history_of
 from crashloop.report.lines import plain
+from crashloop.report.live import status
 from crashloop.report.progress import Progress
-from crashloop.report.summary import Where, summary
+from crashloop.report.summary import Where, summary, title
 from crashloop.report.terminal import Terminal
 from crashloop.trace.event import SOURCES, Event, Trace, ordered
 
@@ -34,10 +36,18 @@ JSON: st.SearchStrategy[Any] = st.recursive(
     ),
     max_leaves=8,
 )
+RECEIPTS = (
+    "link.held",
+    "database.error",
+    "cache.loading",
+    "database.sessions_taken",
+    "phase.failed",
+)
 KEYS = st.sampled_from(
-    ["phase", "limit_s", "duration_s", "error", "fault", "fault_kind", "params", "plugged", "id",
-     "status", "status_code", "exit_code", "signal", "requested", "pid", "how", "message", "hint",
-     "trigger", "why", "reason"]
+    ["phase", "limit_s", "duration_s", "error", "fault", "fault_kind", "params", "plugged",
+     "ready", "status_code", "exit_code", "signal", "requested", "pid", "how", "message", "hint",
+     "trigger", "why", "reason", "revision", "probe", "failures", "after_s", "by", "step", "of",
+     "says", "addresses", "sqlstate", "count", "left"]
 )  # fmt: skip
 EVENTS = st.builds(
     Event,
@@ -45,26 +55,67 @@ EVENTS = st.builds(
     seq=st.integers(0, 2**40),
     mono_ns=st.integers(-(10**400), 10**400) | st.integers(0, 10**10),
     source=st.sampled_from(SOURCES),
-    kind=st.sampled_from(sorted(KINDS)),
+    kind=st.sampled_from([*sorted(KINDS), *RECEIPTS]),
+    replica=st.none() | st.integers(-3, 9),
     attempt=st.none() | st.integers(-3, 9),
+    target=st.none() | st.sampled_from(["postgres", "redis"]) | st.text(max_size=30),
     data=st.dictionaries(KEYS, JSON, max_size=6),
 )
-HEADERS = st.dictionaries(
-    st.sampled_from(["scenario", "seed", "time_scale", "command"]), JSON, max_size=4
+ANY: st.SearchStrategy[Any] = (
+    st.none() | st.integers() | st.text(max_size=5) | st.lists(st.none(), max_size=1)
 )
+RECEIPT: st.SearchStrategy[Any] = st.fixed_dictionaries(
+    {
+        "grade": st.sampled_from(["server", "client", "direct"]),
+        "kinds": st.just(RECEIPTS) | ANY,
+        "whose": st.sampled_from(["server", "app", "link"]) | ANY,
+        "where": st.just({}) | ANY,
+    }
+)
+FAULT = st.fixed_dictionaries({"name": ANY, "target": ANY, "receipt": RECEIPT | ANY})
+SCENARIOS = st.fixed_dictionaries(
+    {
+        "replicas": ANY | st.fixed_dictionaries({"count": ANY, "overlap": ANY}),
+        "dependencies": ANY | st.lists(st.fixed_dictionaries({"name": ANY, "kind": ANY})),
+        "platform": ANY,
+        "faults": ANY | st.lists(FAULT, max_size=2),
+    }
+)
+HEADERS = st.dictionaries(
+    st.sampled_from(["seed", "time_scale", "command", "engine"]), JSON, max_size=4
+).flatmap(lambda header: (JSON | SCENARIOS).map(lambda found: {**header, "scenario": found}))
 
 
 def with_evil(event: Event) -> Event:
-    """The same event; every text in it is hostile."""
+    """The same event; every text in it is hostile, the name of a fault as well."""
     data = {key: EVIL if isinstance(value, str) else value for key, value in event.data.items()}
-    return replace(event, data={**data, "error": [{"type": EVIL, "sqlstate": EVIL}]})
+    target = None if event.target is None else EVIL
+    return replace(event, target=target, data={**data, "error": [{"type": EVIL, "sqlstate": EVIL}]})
 
 
-def evil_trace() -> Trace:
-    trace = reproduction()
-    header = {**trace.header, "command": EVIL, "seed": EVIL}
-    header["scenario"] = {**trace.header["scenario"], "incident": EVIL, "title": EVIL, "role": EVIL}
+def evil_trace(trace: Trace) -> Trace:
+    """The trace with every text in it hostile."""
+    scenario = {**trace.header["scenario"], "incident": EVIL, "title": EVIL, "role": EVIL}
+    scenario["dependencies"] = [{"name": EVIL, "kind": EVIL, "transport": EVIL}]
+    scenario["platform"] = {"name": EVIL}
+    scenario["faults"] = [{**f, "name": EVIL, "target": EVIL} for f in scenario["faults"]]
+    header = {**trace.header, "command": EVIL, "seed": EVIL, "scenario": scenario}
     return Trace(header=header, events=tuple(with_evil(e) for e in trace.events))
+
+
+def quoted_servers() -> Trace:
+    """A run whose receipts are a server's own words."""
+    run = Told().ready().fault("full", "slots_taken", "postgres", SLOTS)
+    run.faults[0]["receipt"] = {**SLOTS, "where": {}}
+    run.add(1, "database", "database.error", target="postgres", sqlstate="53300")
+    return run.end(9)
+
+
+TRACES = pytest.mark.parametrize(
+    "trace",
+    [reproduction(), three_replicas(), killed_by_the_probe(), quoted_servers()],
+    ids=["reproduction", "replicas", "probes", "servers"],
+)
 
 
 def evil_judgement() -> Judgement:
@@ -74,8 +125,9 @@ def evil_judgement() -> Judgement:
     )
 
 
-def test_hostile_text_acts_on_no_terminal_and_floods_none() -> None:
-    history = history_of(evil_trace())
+@TRACES
+def test_hostile_text_acts_on_no_terminal_and_floods_none(trace: Trace) -> None:
+    history = history_of(evil_trace(trace))
     stream = io.StringIO()
 
     Terminal(stream).show(
@@ -89,8 +141,11 @@ def test_hostile_text_acts_on_no_terminal_and_floods_none() -> None:
     assert len(shown) < 20_000
 
 
-def test_hostile_text_is_as_harmless_in_plain_text() -> None:
-    shown = timeline_text(evil_trace()) + summary_text(evil_trace(), evil_judgement())
+@TRACES
+def test_hostile_text_is_as_harmless_in_plain_text(trace: Trace) -> None:
+    evil = evil_trace(trace)
+    shown = timeline_text(evil) + summary_text(evil, evil_judgement()) + happened(evil)
+    shown += plain([title(history_of(evil))]) + status(history_of(evil))
 
     assert "\x1b" not in shown
     assert len(shown) < 20_000
@@ -114,13 +169,14 @@ def test_a_foreign_command_is_not_offered_to_be_run_again(command: str, shown: b
     assert history.command == (command if shown else "")
 
 
-def test_a_line_of_progress_stays_one_line() -> None:
+@TRACES
+def test_a_line_of_progress_stays_one_line(trace: Trace) -> None:
     progress = Progress(scale=20.0)
 
-    lines = [progress.line(event) for event in evil_trace().events]
+    lines = [progress.line(event) for event in evil_trace(trace).events]
 
     said = [one for one in lines if one is not None]
-    assert len(said) > 10
+    assert said
     assert all("\n" not in one and "\x1b" not in one and len(one) < 1200 for one in said)
 
 
@@ -149,5 +205,9 @@ def test_the_document_of_a_run_is_plain_json_with_verdict_and_attempts() -> None
     assert [a["exit"] for a in document["attempts"]] == ["exit 3"] * 3 + ["SIGTERM"]
     assert [a["died"] for a in document["attempts"]] == [True, True, True, False]
     assert document["faults"][0]["healed"] is True
-    assert document["golden_path"]["row"] == "1"
+    assert [(a["replica"], a["attempt"]) for a in document["attempts"]] == [
+        (1, 1), (1, 2), (1, 3), (1, 4),
+    ]  # fmt: skip
+    assert document["faults"][0]["target"] == "postgres"
+    assert [(j["replica"], j["passed"]) for j in document["journey"]] == [(1, True)]
     assert document["span_incident_s"] == pytest.approx(20 * document["span_wall_s"], abs=0.01)

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from crashloop_edits import inserted
 from crashloop_traces import NAME_ERROR, REFUSAL, TIME_OUT, TraceBuilder, control, reproduction
+from report_runs import NO_SLOT, Told, three_replicas
 from report_texts import summary_text
 
 from crashloop.incidents import incident
 from crashloop.judge import judge
-from crashloop.model import Role, Verdict
+from crashloop.model import Life, Role, Verdict
 from crashloop.proof import EXPECTED
 from crashloop.report.events import history_of
 from crashloop.report.lines import plain
-from crashloop.report.summary import MEANING, ROLE_ENDS, Where, meaning_of
+from crashloop.report.summary import MEANING, ROLE_ENDS, Where, meaning_of, title
 from crashloop.report.verdicts import ProofRow, proof_lines
 
 if TYPE_CHECKING:
     from crashloop.trace.event import Trace
+
+
+PLATFORM = "the platform (a model of docker:on-failure:6)"
 
 
 def told(trace: Trace, width: int = 100) -> str:
@@ -31,13 +36,11 @@ def told(trace: Trace, width: int = 100) -> str:
 def test_a_reproduction_is_described_from_its_events() -> None:
     text = told(reproduction())
 
-    assert "Before any fault, a query through the proxy to Postgres worked." in text
-    assert (
-        "Attempts 1 to 3: phase database failed after 20.0, 20.0, 20.0 s (its limit: 20 s)" in text
-    )
+    assert "Before any fault, Postgres and Redis answered through the proxy." in text
+    assert "Attempts 1 to 3: phase database failed after 20.0 s (its limit: 20 s)" in text
     assert "TimeoutError <- CancelledError; the process died with exit 3 each time" in text
-    assert "Trigger: process.exited of attempt 3." in text
-    assert "stored as row 1 in Postgres" in text
+    assert " s here), when attempt 3 had exited." in text
+    assert "The journey passed: " in text
 
 
 def test_the_sentences_follow_the_events_and_are_not_canned() -> None:
@@ -52,11 +55,9 @@ def test_the_sentences_follow_the_events_and_are_not_canned() -> None:
     text = told(builder.trace())
 
     assert "Attempt 1: phase dependencies failed after" in text
-    assert (
-        "with NameError; the process died with exit 3, and the platform did not restart it" in text
-    )
+    assert f"with NameError; the process died with exit 3, and {PLATFORM} did not" in text
     assert "The platform gave up: restarted 0 times." in text
-    assert "No attempt became ready." in text
+    assert "No attempt became ready, as far as the trace goes." in text
     assert "The trace has no end" in text
     assert "database failed" not in text
 
@@ -67,8 +68,10 @@ def test_deaths_that_end_a_loop_are_distinguished_from_restarted_ones() -> None:
     builder.injected()
     for attempt in (1, 2, 3):
         builder.death(attempt)
+    builder.ending()
 
-    assert "the platform restarted it twice and then no more" in told(builder.trace())
+    text = told(builder.trace())
+    assert f"{PLATFORM} restarted it twice before the run ended" in text
 
 
 def test_the_verdict_comes_with_its_meaning_and_its_reason() -> None:
@@ -158,9 +161,27 @@ def test_an_outage_other_than_the_incidents_is_named_in_the_verdict() -> None:
     assert meaning_of(history_of(control()), Verdict.NOT_REPRODUCED).endswith("did not happen")
 
 
+def test_every_way_in_which_attempts_died_is_told_with_how_often_it_came() -> None:
+    run, begin_s = Told().ready(), 0.0
+    for attempt in range(1, 9):
+        life = Life(1, attempt)
+        if attempt <= 2:
+            begin_s = run.killed(life, begin_s)
+        else:
+            begin_s = run.death(life, begin_s, took_s=0.1, error=NO_SLOT)
+
+    said = meaning_of(history_of(run.end(begin_s)), Verdict.NOT_REPRODUCED)
+
+    assert said == (
+        "a fair test, and another outage happened instead: phase database failed after 5 ms here "
+        "with TooManyConnectionsError [53300] and the app died with exit 3, 6 times; phase "
+        "database was the last and the start-up probe had the app killed (SIGKILL), twice"
+    )
+
+
 def test_a_scale_that_is_too_large_is_named_with_the_largest_usable_one() -> None:
-    assert "dependencies took 31% of its limit" in told(reproduction(scale=150.0))
-    assert "the largest usable scale is 120" in told(reproduction(scale=150.0))
+    assert "phase database took 30% of its limit" in told(reproduction(scale=200.0))
+    assert "the largest usable scale is 166" in told(reproduction(scale=200.0))
     assert "time scale" not in told(reproduction(scale=20.0))
 
 
@@ -169,7 +190,7 @@ def test_a_phase_that_an_untouched_app_does_not_finish_points_at_the_scale_in_th
     builder.opening()
     builder.injected()
     builder.started(1)
-    builder.phase("dependencies", 1, took_s=0.15, error=TIME_OUT)
+    builder.phase("dependencies", 1, took_s=0.6, error=TIME_OUT)
     builder.exited(1)
     builder.ending()
 
@@ -178,7 +199,7 @@ def test_a_phase_that_an_untouched_app_does_not_finish_points_at_the_scale_in_th
     assert judgement.verdict is Verdict.INCONCLUSIVE
     assert judgement.reason.endswith(
         "time scale 1000 may be too large here: without a fault, phase dependencies used up its "
-        "limit; try 200 or less"
+        "limit; try 250 or less"
     )
 
 
@@ -226,6 +247,33 @@ def test_no_line_is_wider_than_asked_for_but_paths_and_commands(width: int) -> N
     lines = summary_text(trace, judge(trace), where=where, width=width).split("\n")
 
     assert [one for one in lines if len(one) > width] == [f"Again     {where.command}"]
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_a_long_command_is_broken_before_an_option_so_that_a_shell_still_reads_it(
+    width: int,
+) -> None:
+    trace = reproduction()
+    command = (
+        "crashloop reproduce issue-1278 --app shop --time-scale 600 --seed 4294967295 "
+        "-p fault=black_hole -p limit_s=25 -p 'note=a -b c d e f'"
+    )
+    where = Where(folder="/evidence", command=command)
+
+    text = summary_text(trace, judge(trace), where=where, width=width)
+
+    lines = text.split("Again ")[1].splitlines()
+    assert len(lines) > 1
+    assert all(len(one) <= width for one in lines[1:])
+    assert all(one.split()[0].startswith("-") for one in lines[1:])
+    assert shlex.split("\n".join(lines).replace("\\\n", " ")) == shlex.split(command)
+
+
+def test_the_title_leaves_out_the_paths_where_there_is_no_room() -> None:
+    history = history_of(three_replicas())
+
+    assert plain([title(history, width=100)]).endswith("seed 1  postgres unix  redis tcp")
+    assert plain([title(history, width=60)]).endswith("3 replicas  x20  seed 1")
 
 
 def test_the_roles_end_in_the_report_as_they_must_in_a_proof() -> None:

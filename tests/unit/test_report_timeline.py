@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 from crashloop_traces import TraceBuilder, control, reproduction
+from report_runs import Told
 from report_texts import timeline_text
 
 from crashloop.incidents import incident
+from crashloop.model import Life
 from crashloop.report.drawing import timeline
 from crashloop.report.events import history_of, history_so_far
 from crashloop.report.glyphs import ASCII, UNICODE, glyphs_for
@@ -37,7 +39,7 @@ def test_the_failed_phase_is_drawn_in_proportion_to_its_time() -> None:
 def test_the_fault_is_a_bar_up_to_its_heal() -> None:
     drawn = timeline_text(reproduction())
 
-    fault = row(drawn, "fault")
+    fault = row(drawn, "postgres")
     assert "connector-scaling: hold" in fault
     assert fault.index("◆ healed") > fault.rindex("▄")
 
@@ -45,7 +47,7 @@ def test_the_fault_is_a_bar_up_to_its_heal() -> None:
 def test_the_heal_is_drawn_where_the_last_death_was() -> None:
     drawn = timeline_text(reproduction())
 
-    assert abs(row(drawn, "fault").index("◆") - row(drawn, "attempt 3").index("✗")) <= 1
+    assert abs(row(drawn, "postgres").index("◆") - row(drawn, "attempt 3").index("✗")) <= 1
 
 
 def test_a_scaled_run_has_both_clocks_and_a_real_one_has_one() -> None:
@@ -59,7 +61,7 @@ def test_a_scaled_run_has_both_clocks_and_a_real_one_has_one() -> None:
 
 
 def test_a_control_run_has_no_fault_row() -> None:
-    assert not [one for one in timeline_text(control()).split("\n") if one.startswith("fault")]
+    assert not [one for one in timeline_text(control()).split("\n") if one.startswith("postgres")]
 
 
 @pytest.mark.parametrize("width", [50, 80, 100, 120, 200])
@@ -93,6 +95,26 @@ def test_the_legend_names_what_was_drawn_and_nothing_else() -> None:
     assert "✗ died  " in timeline_text(reproduction())
 
 
+@pytest.mark.parametrize("status", [200, 503])
+def test_an_app_that_is_ready_only_as_the_run_ends_is_still_marked_at_any_width(
+    status: int,
+) -> None:
+    run, life = Told().ready(), Life(1, 1)
+    run.start(life, 0)
+    run.phase(life, "database", 5, 99)
+    run.add(99, "harness", "ready.answered", life=life, ready=False, status_code=status)
+    run.add(99.9, "harness", "ready.answered", life=life, ready=True, status_code=200)
+    run.exit(life, 100, code=None)
+    trace = run.end(100)
+
+    for width in range(50, 141):
+        drawn = timeline_text(trace, width)
+        assert row(drawn, "attempt 1").endswith("● ready"), width
+        assert "● ready" in drawn.split("\n")[-1]
+        seen = "○" in row(drawn, "attempt 1")
+        assert ("○ serves, not ready" in drawn) is seen
+
+
 def test_a_timeline_can_be_drawn_at_any_moment_of_a_run() -> None:
     trace = reproduction()
 
@@ -111,7 +133,7 @@ def test_an_unfinished_phase_is_running_and_ends_now() -> None:
 
     history = history_so_far(trace.header, trace.events[: until + 1], now_ns=now_ns)
 
-    phase = history.attempts[0].last_phase
+    phase = history.lives[0].last_phase
     assert phase is not None
     assert phase.outcome is Outcome.RUNNING
     assert phase.took_s == pytest.approx(0.5)
@@ -142,5 +164,6 @@ def test_meanings_never_share_a_character() -> None:
         bars = (
             glyphs.boot, glyphs.completed, glyphs.failed, glyphs.degraded, glyphs.running,
             glyphs.cut, glyphs.serving, glyphs.waiting, glyphs.serves, glyphs.ready, glyphs.died,
+            glyphs.probe_failed, glyphs.killed,
         )  # fmt: skip
         assert len(set(bars)) == len(bars)

@@ -9,12 +9,12 @@ from crashloop_traces import TraceBuilder
 from restart_gaps import Gap, overhead_s, restart_gaps, unlike_the_model
 
 from crashloop.incidents import incident
-from crashloop.supervisor.policy import parse_policy
+from crashloop.platforms import parse_platform
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-POLICY = parse_policy("always")
+PLATFORM = parse_platform("docker:always")
 LIVES_S = [0.5] * 8 + [12.0]
 BACKOFFS_S = [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 0.1]
 OVERHEAD_S = 0.3
@@ -31,7 +31,7 @@ def after(lives_s: Sequence[float], seen_s: Sequence[float]) -> list[Gap]:
         )  # fmt: skip
         run.add("platform", "process.started", attempt=attempt + 1, after_s=gap_s)
     run.add("platform", "process.exited", attempt=len(lives_s) + 1, after_s=1, requested=True)
-    return restart_gaps(run.trace(), POLICY)
+    return restart_gaps(run.trace(), PLATFORM)
 
 
 def found(seen_s: Sequence[float], lives_s: Sequence[float] = LIVES_S) -> list[str]:
@@ -114,4 +114,4 @@ def test_a_death_that_nothing_was_started_after_is_not_a_gap() -> None:
     run.add("platform", "process.started", attempt=1)
     run.add("platform", "process.exited", attempt=1, exit_code=3, run_s=1.0, requested=False)
     with pytest.raises(ValueError, match="zip"):
-        restart_gaps(run.trace(), POLICY)
+        restart_gaps(run.trace(), PLATFORM)

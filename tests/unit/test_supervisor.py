@@ -1,125 +1,169 @@
-"""The loop that restarts a process, with processes that end when they are told to."""
+"""The supervisor, with lives that end when they are told to."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import time
 
-from docker_cases import recorder
+import pytest
+from supervised import FAST, AppLife, Run, dies, serves
 
 from crashloop.clock import TimeScale
-from crashloop.supervisor.loop import Supervisor
-from crashloop.supervisor.policy import parse_policy
-
-if TYPE_CHECKING:
-    from crashloop.trace.event import Event
-    from crashloop.trace.recorder import Recorder
+from crashloop.model import Life, Replicas
 
 
-class Life:
-    """A process that exits at once with a status, and claims to have waited before."""
+async def test_every_death_is_restarted_until_the_platform_gives_up() -> None:
+    run = Run(dies, platform="docker:on-failure:2")
+    await run.supervisor.run()
 
-    pid = 1
-
-    def __init__(self, recorder: Recorder, attempt: int, waited_s: float) -> None:
-        self._recorder = recorder
-        self._attempt = attempt
-        self._waited_s = waited_s
-
-    async def wait(self) -> int:
-        data = {"phase": "database", "duration_s": self._waited_s}
-        self._recorder.emit("app", "phase.failed", data, attempt=self._attempt)
-        return 3
-
-    async def stop(self) -> None:
-        raise AssertionError("nobody stops it")
-
-
-class Server:
-    """A process that runs until it is stopped."""
-
-    pid = 2
-
-    def __init__(self) -> None:
-        self.stopped = asyncio.Event()
-
-    async def wait(self) -> int:
-        await self.stopped.wait()
-        return -15
-
-    async def stop(self) -> None:
-        self.stopped.set()
-
-
-async def lives(*, policy: str, factor: float, waited_s: float) -> list[Event]:
-    """What is recorded of processes that die until the policy gives up."""
-    events = recorder()
-
-    async def start(attempt: int) -> Life:
-        return Life(events, attempt, waited_s)
-
-    await Supervisor(
-        policy=parse_policy(policy), scale=TimeScale(factor=factor), recorder=events, start=start
-    ).run()
-    return events.events
-
-
-async def test_every_death_is_restarted_until_the_policy_gives_up() -> None:
-    events = await lives(policy="on-failure:2", factor=1000, waited_s=0)
-
-    kinds = [event.kind for event in events if event.source == "supervisor"]
     life = ["process.started", "process.exited"]
     again = [*life, "restart.scheduled"]
-    assert kinds == [*again, *again, *life, "restart.gave_up"]
-    deaths = [event.data for event in events if event.kind == "process.exited"]
-    assert [death["exit_code"] for death in deaths] == [3, 3, 3]
+    assert [e.kind for e in run.recorder.events] == [*again, *again, *life, "restart.gave_up"]
+    assert [e.data["exit_code"] for e in run.of("process.exited")] == [3, 3, 3]
+    assert [e.data["backoff_s"] for e in run.of("restart.scheduled")] == [0.1, 0.2]
+    assert {e.data["revision"] for e in run.of("process.started")} == {"new"}
     # Real work does not count as the incident's own time: a life without any wait is short.
-    assert max(death["run_incident_s"] for death in deaths) < 1
-    backoffs = [e.data["backoff_s"] for e in events if e.kind == "restart.scheduled"]
-    assert backoffs == [0.1, 0.2]
+    assert max(e.data["run_incident_s"] for e in run.of("process.exited")) < 1
+    assert [e.life for e in run.of("process.started")] == [Life(1, n) for n in (1, 2, 3)]
 
 
-async def test_an_app_cannot_claim_to_have_waited_longer_than_it_lived() -> None:
-    events = await lives(policy="on-failure:1", factor=20, waited_s=1e9)
-
-    exited = next(e for e in events if e.kind == "process.exited")
-    assert exited.data["run_incident_s"] <= exited.data["run_s"] * 20 + 0.001
-
-
-async def test_a_stop_during_a_start_ends_the_attempt_once_it_runs() -> None:
-    events = recorder()
+async def test_a_stop_during_a_start_ends_the_life_once_it_runs() -> None:
     starting, may_run = asyncio.Event(), asyncio.Event()
 
-    async def start(attempt: int) -> Server:
-        assert attempt == 1
+    async def start(_: Run, life: Life) -> AppLife:
         starting.set()
         await may_run.wait()
-        return Server()
+        return AppLife(life)
 
-    supervisor = Supervisor(
-        policy=parse_policy("always"), scale=TimeScale(), recorder=events, start=start
-    )
-    running = asyncio.create_task(supervisor.run())
-    await starting.wait()
-    await supervisor.stop()
-    may_run.set()
-    async with asyncio.timeout(5):
-        await running
+    run = Run(start, platform="always")
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        group.create_task(run.supervisor.run())
+        await starting.wait()
+        await run.supervisor.stop()
+        may_run.set()
 
-    assert [event.kind for event in events.events] == ["process.started", "process.exited"]
-    assert events.events[-1].data["signal"] == "SIGTERM"
-    assert events.events[-1].data["requested"] is True
+    assert [event.kind for event in run.recorder.events] == ["process.started", "process.exited"]
+    assert run.recorder.events[-1].data["signal"] == "SIGTERM"
+    assert run.recorder.events[-1].data["requested"] is True
 
 
 async def test_a_stop_before_the_first_start_starts_nothing() -> None:
-    async def start(attempt: int) -> Server:
-        raise AssertionError(attempt)
+    run = Run(serves)
+    await run.supervisor.stop()
+    await run.supervisor.run()
+    assert run.recorder.events == []
 
-    events = recorder()
-    supervisor = Supervisor(
-        policy=parse_policy("always"), scale=TimeScale(), recorder=events, start=start
-    )
-    await supervisor.stop()
-    await supervisor.run()
 
-    assert events.events == []
+async def test_a_stop_during_a_pause_ends_it() -> None:
+    run = Run(dies, platform="cloud-run-observed", scale=TimeScale(factor=1))
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        group.create_task(run.supervisor.run())
+        await run.seen("restart.scheduled")
+        await run.supervisor.stop()
+    assert len(run.lives) == 1
+
+
+async def test_each_replica_starts_its_stagger_after_the_one_before() -> None:
+    stagger_s = 40.0
+    run = Run(serves, replicas=Replicas(count=3, stagger_s=stagger_s))
+    begun_ns = time.monotonic_ns()
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        group.create_task(run.supervisor.run())
+        await run.seen("process.started", 3)
+        await run.supervisor.stop()
+
+    started = run.of("process.started")
+    assert [e.life for e in started] == [Life(replica, 1) for replica in (1, 2, 3)]
+    for index, event in enumerate(started):
+        assert (event.mono_ns - begun_ns) / 1e9 >= FAST.wall_s(index * stagger_s)
+    assert {e.data["requested"] for e in run.of("process.exited")} == {True}
+
+
+async def test_a_stop_starts_no_replica_that_was_still_to_come() -> None:
+    run = Run(serves, replicas=Replicas(count=3, stagger_s=1e6))
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        group.create_task(run.supervisor.run())
+        await run.seen("process.started")
+        await run.supervisor.stop()
+    assert list(run.lives) == [Life(1, 1)]
+
+
+async def test_a_replica_that_is_given_up_leaves_the_others_running() -> None:
+    async def start(_: Run, life: Life) -> AppLife:
+        return AppLife(life, status=3 if life.replica == 2 else None)
+
+    run = Run(start, platform="on-failure:1", replicas=Replicas(count=3))
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        running = group.create_task(run.supervisor.run())
+        await run.seen("restart.gave_up")
+        assert [e.replica for e in run.of("restart.gave_up")] == [2]
+        assert not running.done()
+        assert not run.lives[Life(1, 1)].has_ended
+        assert not run.lives[Life(3, 1)].has_ended
+        await run.supervisor.stop()
+    assert [e.replica for e in run.of("process.exited")][:2] == [2, 2]
+
+
+async def test_an_error_of_one_start_ends_every_replica_and_is_raised() -> None:
+    run: Run
+
+    async def start(run: Run, life: Life) -> AppLife:
+        if life.replica == 3:
+            await run.seen("process.started", 2)
+            raise OSError("no more processes")
+        return AppLife(life)
+
+    run = Run(start, replicas=Replicas(count=3))
+    with pytest.raises(ExceptionGroup) as raised:
+        async with asyncio.timeout(5):
+            await run.supervisor.run()
+    assert raised.group_contains(OSError, match="no more processes")
+    assert len(run.lives) == 2
+    assert all(life.has_ended for life in run.lives.values())
+
+
+async def test_a_cancelled_run_ends_every_life() -> None:
+    run = Run(serves, replicas=Replicas(count=2))
+    running = asyncio.create_task(run.supervisor.run())
+    await run.seen("process.started", 2)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert all(life.has_ended for life in run.lives.values())
+
+
+async def test_a_stop_that_fails_leaves_no_other_replica_running() -> None:
+    class Stubborn(AppLife):
+        async def stop(self) -> None:
+            await super().stop()
+            raise OSError("it left a process")
+
+    async def start(_: Run, life: Life) -> AppLife:
+        return Stubborn(life) if life.replica == 1 else AppLife(life)
+
+    run = Run(start, replicas=Replicas(count=3))
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        group.create_task(run.supervisor.run())
+        await run.seen("process.started", 3)
+        with pytest.raises(ExceptionGroup) as raised:
+            await run.supervisor.stop()
+    assert raised.group_contains(OSError, match="it left a process")
+    assert all(life.has_ended for life in run.lives.values())
+
+
+async def test_an_error_beside_the_old_revision_still_records_how_that_ended() -> None:
+    class SlowToEnd(AppLife):
+        async def wait(self) -> int:
+            status = await super().wait()
+            for _ in range(10):
+                await asyncio.sleep(0)
+            return status
+
+    async def start(_: Run, life: Life) -> AppLife:
+        return SlowToEnd(life)
+
+    run = Run(start, replicas=Replicas(overlap=1))
+    with pytest.raises(BaseExceptionGroup):
+        async with run.supervisor.old_revision(run.start):
+            raise OSError
+    assert [event.data["requested"] for event in run.of("process.exited")] == [True]

@@ -3,171 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
-from docker_cases import recorder
+from watched_run import AFTER_90_S, READY, THIRD_DEATH, Run, watched_run
 
-from crashloop import timeline
-from crashloop.clock import TimeScale
 from crashloop.errors import HarnessError
-from crashloop.faults.injector import Unplugged
-from crashloop.model import Grade, Moment, PlannedFault, Trigger
-from crashloop.timeline import Timeline
+from crashloop.model import Moment, Trigger
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-
-    from crashloop.faults.injector import Injector
     from crashloop.proxy.faults import Fault
-    from crashloop.trace.event import Event
-
-READY = Moment(on="lab.ready")
-THIRD_DEATH = Moment(on="process.exited", attempt=3)
-AFTER_90_S = Moment(on="phase.started", phase="database", after_s=90.0)
-
-
-@dataclass(slots=True)
-class Timer:
-    due_s: float
-    fire: Callable[[], None]
-    cancelled: bool = False
-
-    def cancel(self) -> None:
-        self.cancelled = True
-
-
-@dataclass(slots=True)
-class Clock:
-    """Replaces the loop of the countdowns and the time of events."""
-
-    now_s: float = 0.0
-    timers: list[Timer] = field(default_factory=list)
-
-    def monotonic_ns(self) -> int:
-        return round(self.now_s * 1e9)
-
-    time_ns = monotonic_ns
-
-    def call_later(self, delay_s: float, fire: Callable[[], None]) -> Timer:
-        self.timers.append(Timer(due_s=self.now_s + delay_s, fire=fire))
-        return self.timers[-1]
-
-    def advance(self, seconds: float) -> None:
-        self.now_s += seconds
-        for timer in self.timers:
-            if timer.due_s <= self.now_s and not timer.cancelled:
-                timer.cancel()
-                timer.fire()
-
-
-class Injections:
-    """An injector that records what it was asked for, once `may_act` is set."""
-
-    def __init__(self) -> None:
-        self.done: list[str] = []
-        self.asked = asyncio.Event()
-        self.may_act = asyncio.Event()
-        self.may_act.set()
-
-    async def inject(self, fault_id: str, fault: Fault) -> None:
-        await self._note(f"inject {fault_id} {type(fault).__name__}")
-
-    async def heal(self, fault_id: str) -> None:
-        await self._note(f"heal {fault_id}")
-
-    async def _note(self, what: str) -> None:
-        self.asked.set()
-        await self.may_act.wait()
-        self.done.append(what)
-
-
-class Run:
-    """A run's events, which a timeline with one fault watches.
-
-    Each step waits until the timeline has done what the step made due, if it may act.
-    """
-
-    def __init__(self, clock: Clock) -> None:
-        self.recorder = recorder()
-        self.injector = Injections()
-        self._clock = clock
-
-    @asynccontextmanager
-    async def watched(
-        self,
-        inject: Moment,
-        *heal: Moment,
-        factor: float = 20.0,
-        injector: Injector | None = None,
-    ) -> AsyncIterator[Timeline]:
-        fault = PlannedFault(
-            name="f",
-            kind="hold",
-            params={},
-            grade=Grade.DIRECT,
-            inject=Trigger(first_of=(inject,)),
-            heal=Trigger(first_of=heal),
-        )
-        self.timeline = Timeline(
-            [fault],
-            injector=injector or self.injector,
-            recorder=self.recorder,
-            scale=TimeScale(factor=factor),
-        )
-        self.task = asyncio.create_task(self.timeline.run())
-        try:
-            yield self.timeline
-        finally:
-            self.task.cancel()
-            await asyncio.gather(self.task, return_exceptions=True)
-
-    async def ready(self) -> Event:
-        return await self._step(self.recorder.emit("harness", "lab.ready"))
-
-    async def exited(self, attempt: int) -> Event:
-        event = self.recorder.emit("supervisor", "process.exited", attempt=attempt)
-        return await self._step(event)
-
-    async def started(self, attempt: int, phase: str = "database") -> Event:
-        event = self.recorder.emit("app", "phase.started", {"phase": phase}, attempt=attempt)
-        return await self._step(event)
-
-    async def passes(self, seconds: float) -> None:
-        self._clock.advance(seconds)
-        await self.timeline.settled()
-
-    async def _step(self, event: Event) -> Event:
-        if self.injector.may_act.is_set():
-            await self.timeline.settled()
-        return event
-
-    @property
-    def is_on(self) -> bool:
-        """Whether the fault is injected and not yet healed; each happens once at most."""
-        assert self.injector.done in ([], ["inject f Hold"], ["inject f Hold", "heal f"])
-        return len(self.injector.done) == 1
-
-    @property
-    def is_healed(self) -> bool:
-        return not self.is_on and bool(self.injector.done)
-
-    def last(self, kind: str) -> dict[str, object]:
-        (event,) = (event for event in self.recorder.events if event.kind == kind)
-        return dict(event.data)
 
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> Run:
-    clock = Clock()
-    loop = SimpleNamespace(Queue=asyncio.Queue, get_running_loop=lambda: clock)
-    monkeypatch.setattr(timeline, "asyncio", loop)
-    monkeypatch.setattr(timeline, "time", clock)
-    monkeypatch.setattr("crashloop.trace.recorder.time", clock)
-    return Run(clock)
+    return watched_run(monkeypatch)
 
 
 async def test_a_fault_is_injected_once_at_its_first_moment(run: Run) -> None:
@@ -179,7 +29,7 @@ async def test_a_fault_is_injected_once_at_its_first_moment(run: Run) -> None:
         await run.exited(3)
         assert run.is_on
     injected = run.last("fault.injected")
-    assert injected["trigger"] == "process.exited of attempt 3"
+    assert injected["trigger"] == "process.exited (attempt 3)"
     assert (injected["cause"], injected["plugged"]) == (cause.seq, True)
 
 
@@ -193,14 +43,14 @@ async def test_a_heal_comes_once_at_the_first_of_its_moments(run: Run) -> None:
         await run.passes(10.0)
         await watching.end("the run ended")
     assert run.is_healed
-    assert run.last("fault.healed")["trigger"] == "process.exited of attempt 3"
+    assert run.last("fault.healed")["trigger"] == "process.exited (attempt 3)"
 
 
 async def test_a_heal_is_not_due_before_its_injection(run: Run) -> None:
     async with run.watched(THIRD_DEATH, READY):
         await run.ready()
         await run.exited(3)
-    assert run.is_on
+        assert run.is_on
 
 
 async def test_a_countdown_runs_in_scaled_seconds_from_its_event(run: Run) -> None:
@@ -214,7 +64,7 @@ async def test_a_countdown_runs_in_scaled_seconds_from_its_event(run: Run) -> No
         await run.passes(0.11)
     assert run.is_healed
     healed = run.last("fault.healed")
-    assert healed["trigger"] == "90 s after phase.started database"
+    assert healed["trigger"] == "90 s after phase.started (phase database)"
     assert healed["cause"] == begun.seq
 
 
@@ -228,11 +78,11 @@ async def test_a_later_start_of_the_phase_does_not_restart_the_countdown(run: Ru
     assert run.is_healed
 
 
-@pytest.mark.parametrize("attempt", [None, 1])
+@pytest.mark.parametrize("where", [{}, {"attempt": 1}], ids=str)
 async def test_the_countdown_pauses_from_an_exit_to_the_next_start_of_the_phase(
-    run: Run, attempt: int | None
+    run: Run, where: dict[str, int]
 ) -> None:
-    after = Moment(on="phase.started", phase="database", attempt=attempt, after_s=90.0)
+    after = Moment(on="phase.started", where={"phase": "database", **where}, after_s=90.0)
     async with run.watched(READY, after):
         await run.ready()
         await run.started(1)
@@ -257,8 +107,8 @@ async def test_in_real_time_no_countdown_pauses(run: Run) -> None:
 
 
 async def test_a_heal_may_count_from_the_event_that_caused_the_injection(run: Run) -> None:
-    start = Moment(on="phase.started", attempt=2, phase="database")
-    later = Moment(on="phase.started", attempt=2, phase="database", after_s=5.0)
+    start = Moment(on="phase.started", where={"attempt": 2, "phase": "database"})
+    later = Moment(on="phase.started", where={"attempt": 2, "phase": "database"}, after_s=5.0)
     async with run.watched(start, later):
         await run.started(2)
         await run.passes(0.24)
@@ -269,7 +119,7 @@ async def test_a_heal_may_count_from_the_event_that_caused_the_injection(run: Ru
 
 async def test_a_heal_may_count_from_an_event_before_a_delayed_injection(run: Run) -> None:
     inject = Moment(on="lab.ready", after_s=10.0)
-    heal = Moment(on="phase.started", attempt=2, phase="database", after_s=40.0)
+    heal = Moment(on="phase.started", where={"attempt": 2, "phase": "database"}, after_s=40.0)
     async with run.watched(inject, heal):
         await run.ready()
         await run.passes(0.3)
@@ -324,7 +174,7 @@ async def test_a_heal_in_progress_when_the_run_ends_is_finished_and_recorded(run
         run.injector.may_act.set()
         await ending
     assert run.is_healed
-    assert run.last("fault.healed")["trigger"] == "process.exited of attempt 3"
+    assert run.last("fault.healed")["trigger"] == "process.exited (attempt 3)"
 
 
 @pytest.mark.parametrize("dies", [True, False], ids=["the third death", "the end of the run"])
@@ -341,22 +191,103 @@ async def test_what_comes_during_an_injection_heals_it_afterwards(run: Run, *, d
     assert run.is_healed
 
 
-async def test_an_injectors_error_ends_the_timeline_and_leaves_no_event(run: Run) -> None:
-    class Broken(Injections):
-        async def inject(self, fault_id: str, fault: Fault) -> None:
-            raise HarnessError(f"{fault_id}: {fault} does not shut the gate")
+async def test_an_injection_that_takes_time_says_when_it_began(run: Run) -> None:
+    async with run.watched(READY) as watching:
+        run.injector.may_act.clear()
+        ready = await run.ready()
+        await run.injector.asked.wait()
+        run._clock.advance(1)
+        said = run.recorder.emit("cache", "cache.loading", target="redis")
+        run.injector.may_act.set()
+        await watching.settled()
+    begun_ns = run.last("fault.injected")["begun_ns"]
+    assert isinstance(begun_ns, int)
+    assert ready.mono_ns <= begun_ns < said.mono_ns
 
-    async with run.watched(READY, injector=Broken()):
+
+async def test_a_faults_error_ends_the_timeline_and_leaves_no_event(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def inject(fault_id: str, fault: Fault) -> None:
+        raise HarnessError(f"{fault_id}: {fault} does not shut the gate")
+
+    monkeypatch.setattr(run.injector, "inject", inject)
+    async with run.watched(READY):
         run.recorder.emit("harness", "lab.ready")
         with pytest.raises(HarnessError, match="does not shut the gate"):
             await run.task
     assert [e.kind for e in run.recorder.events] == ["lab.ready"]
 
 
+async def test_a_run_that_breaks_heals_what_is_injected(run: Run) -> None:
+    async with run.watched(READY):
+        await run.ready()
+        assert run.is_on
+    assert run.is_healed
+    assert not [e for e in run.recorder.events if e.kind == "fault.healed"]
+
+
 async def test_an_unplugged_plan_runs_and_does_nothing(run: Run) -> None:
-    async with run.watched(READY, THIRD_DEATH, injector=Unplugged()):
+    async with run.watched(READY, THIRD_DEATH, plugged=False):
         await run.ready()
         await run.exited(3)
     kinds = [e.kind for e in run.recorder.events]
     assert kinds == ["lab.ready", "fault.injected", "process.exited", "fault.healed"]
     assert run.last("fault.injected")["plugged"] is False
+    assert not run.injector.done
+
+
+async def test_all_of_its_moments_must_have_come_in_any_order(run: Run) -> None:
+    deaths = [
+        Moment(on="process.exited", where={"replica": number, "attempt": 3}) for number in (1, 2)
+    ]
+    both = Trigger(all_of=tuple(deaths))
+    async with run.watched(READY, both, AFTER_90_S):
+        await run.ready()
+        await run.exited(3, replica=2)
+        await run.exited(4, replica=2)
+        assert run.is_on
+        await run.exited(3, replica=1)
+    assert run.is_healed
+    assert run.last("fault.healed")["trigger"] == "process.exited (replica 1, attempt 3)"
+
+
+async def test_the_countdown_follows_the_replica_whose_event_began_it(run: Run) -> None:
+    async with run.watched(READY, AFTER_90_S):
+        await run.ready()
+        await run.started(1, replica=1)
+        await run.started(1, replica=2)
+        await run.passes(2.0)
+        await run.exited(1, replica=2)
+        await run.passes(2.0)
+        assert run.is_on
+        await run.exited(1, replica=1)
+        await run.started(2, replica=2)
+        await run.passes(1000.0)
+        assert run.is_on
+        await run.started(2, replica=1)
+        await run.passes(0.6)
+    assert run.is_healed
+
+
+async def test_a_fault_of_each_life_is_injected_again_after_its_heal(run: Run) -> None:
+    started, died = Moment(on="phase.started"), Moment(on="process.exited")
+    async with run.watched(started, died, each_life=True) as watching:
+        for attempt in (1, 2):
+            await run.started(attempt)
+            await run.exited(attempt)
+        await watching.end("the run ended")
+        await run.started(3)
+    assert run.injector.done == ["inject f Hold", "heal f"] * 2
+
+
+async def test_a_moment_compares_any_field_of_an_event(run: Run) -> None:
+    moment = Moment(on="cache.loading", where={"target": "redis", "source": "cache", "keys": 3})
+    async with run.watched(moment):
+        run.recorder.emit("cache", "cache.loading", {"keys": 2}, target="redis")
+        run.recorder.emit("cache", "cache.loading", {"keys": 3}, target="other")
+        await run.timeline.settled()
+        assert not run.injector.done
+        run.recorder.emit("cache", "cache.loading", {"keys": 3}, target="redis")
+        await run.timeline.settled()
+        assert run.is_on

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crashloop.errors import HarnessError, UsageError
+from crashloop.model import Life
 from crashloop.trace import reader, writer
 from crashloop.trace.event import SCHEMA, SOURCES, Event
 from crashloop.trace.reader import parse_trace, read_trace
@@ -31,7 +32,9 @@ EVENT: dict[str, Any] = {
     "at": "2025-09-15T00:00:00+00:00",
     "source": "harness",
     "kind": "lab.ready",
+    "replica": None,
     "attempt": None,
+    "target": None,
     "data": {},
 }
 
@@ -60,7 +63,7 @@ def lines(*records: object) -> bytes:
 
 
 def test_what_is_written_reads_back_the_same(path: Path, redactor: Redactor) -> None:
-    trace = reproduction()
+    trace = reproduction(replicas=2)
     with TraceWriter(path, trace.header, redactor) as file:
         for event in trace.events:
             file.write(event.to_json())
@@ -78,14 +81,23 @@ def test_every_event_is_on_disk_before_anybody_hears_of_it(path: Path, recorder:
     assert seen == [1, 2]
 
 
+lives = st.none() | st.builds(Life, st.integers(1, 9), st.integers(1, 9))
+
+
+def event_of(life: Life | None, **fields: Any) -> Event:
+    replica, attempt = life or (None, None)
+    return Event(replica=replica, attempt=attempt, **fields)
+
+
 events = st.builds(
-    Event,
+    event_of,
+    life=lives,
     seq=st.integers(1, 9),
     mono_ns=st.integers(0, 2**63),
     at=st.text(max_size=5),
     source=st.sampled_from(SOURCES),
     kind=st.text(max_size=9),
-    attempt=st.none() | st.integers(1, 9),
+    target=st.none() | st.text(max_size=9),
     data=st.dictionaries(st.text(max_size=5), st.text(max_size=5) | st.integers()),
 )
 
@@ -118,10 +130,30 @@ def test_a_line_that_is_not_an_object_is_an_error(line: bytes) -> None:
         parse_trace(lines(HEADER) + line + b"\n")
 
 
-@pytest.mark.parametrize("header", [{}, {"schema": "crashloop.trace/2"}, {"schema": None}])
-def test_a_foreign_schema_is_named(header: dict[str, Any]) -> None:
+FOREIGN: list[object] = [None, 2, ["crashloop.trace/2"], "", "trace/2", "crashloop.trace/x"]
+
+
+@pytest.mark.parametrize("schema", FOREIGN)
+def test_a_foreign_schema_is_named(schema: object) -> None:
     with pytest.raises(UsageError, match="trace:1 is not a trace of ours: schema is"):
-        parse_trace(lines(header, EVENT))
+        parse_trace(lines({"schema": schema}, EVENT))
+
+
+@pytest.mark.parametrize("schema", ["crashloop.trace/9", "crashloop.trace/0"])
+def test_an_unknown_schema_is_refused_before_all_else_with_the_version_that_reads_it(
+    schema: str,
+) -> None:
+    header = {"schema": schema, "versions": {"crashloop": "7.1.0"}, "signature": 3}
+    with pytest.raises(UsageError) as refused:
+        parse_trace(lines(header) + b"{oops}\n")
+    assert f"trace:1 has the schema '{schema}'" in str(refused.value)
+    assert "reads 'crashloop.trace/1' and 'crashloop.trace/2'" in str(refused.value)
+    assert "that wrote it ('7.1.0' by its header), or a newer one" in str(refused.value)
+
+
+def test_an_unknown_schema_of_nobody_is_refused_too() -> None:
+    with pytest.raises(UsageError, match=r"crashloop that wrote it, or a newer one$"):
+        parse_trace(lines({"schema": "crashloop.trace/9", "versions": []}, EVENT))
 
 
 @pytest.mark.parametrize("raw", [b"", b"no end of line"])
@@ -145,6 +177,13 @@ def test_a_file_without_a_whole_line_is_not_a_trace(raw: bytes) -> None:
         ("attempt", False),
         ("attempt", 0),
         ("attempt", -1),
+        ("attempt", 1),
+        ("replica", "1"),
+        ("replica", 0),
+        ("replica", True),
+        ("replica", 1),
+        ("target", 3),
+        ("target", []),
         ("source", "nobody"),
     ],
 )
@@ -246,9 +285,31 @@ def test_events_are_numbered_from_1_and_give_their_instant_on_both_clocks(
     recorder: Recorder,
 ) -> None:
     first = recorder.emit("harness", "a.b", mono_ns=1_000_000_000)
-    second = recorder.emit("app", "c.d", attempt=1, mono_ns=3_500_000_000)
+    second = recorder.emit("app", "c.d", life=Life(1, 1), mono_ns=3_500_000_000)
     assert (first.seq, second.seq) == (1, 2)
     assert _seconds(second.at) - _seconds(first.at) == pytest.approx(2.5, abs=1e-5)
+
+
+def test_an_event_has_its_life_and_its_target(path: Path, recorder: Recorder) -> None:
+    recorder.emit("proxy", "link.opened", life=Life(3, 2), target="redis")
+    recorder.emit("harness", "lab.ready")
+    own, none = read_trace(path).events
+    assert (own.life, own.target) == (Life(3, 2), "redis")
+    assert (none.life, none.target) == (None, None)
+
+
+def test_events_are_found_by_kind_life_phase_and_target(path: Path, recorder: Recorder) -> None:
+    for replica in (1, 2):
+        recorder.emit("supervisor", "process.started", life=Life(replica, 1))
+        recorder.emit("app", "phase.started", {"phase": "cache"}, life=Life(replica, 1))
+        recorder.emit("proxy", "link.opened", life=Life(replica, 1), target="redis")
+    trace = read_trace(path)
+    assert trace.lives() == [Life(1, 1), Life(2, 1)]
+    assert trace.lives(2) == [Life(2, 1)]
+    assert [e.seq for e in trace.of("phase.started", phase="cache")] == [2, 5]
+    assert [e.seq for e in trace.of("link.opened", life=Life(2, 1), target="redis")] == [6]
+    assert trace.first("link.opened", target="postgres") is None
+    assert trace.name(Life(2, 1)) == "attempt 1 of replica 2"
 
 
 def _seconds(at: str) -> float:

@@ -1,74 +1,91 @@
-"""The app as a container: created before the run, started and restarted by Docker."""
+"""The app's containers, one for each replica: created before the run, started by a platform."""
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crashloop.engines.app import GRACEFUL_SHUTDOWN_S
-from crashloop.engines.docker.capability import docker_policy
+from crashloop.apps import render, secret_values
 from crashloop.engines.docker.context import pack, package_files
 from crashloop.engines.docker.daemon import sdk_errors
 from crashloop.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from crashloop.clock import TimeScale
     from crashloop.engines.docker.project import Project
-    from crashloop.model import Scenario
+    from crashloop.model import AppUnderTest
+    from crashloop.trace.redact import Redactor
 
 ROLE_NAME = "app"
 PORT = 8080
-# A restart keeps the container's environment, so a file counts its lives: each has its own name in
-# Postgres and its own jitter, as on the local engine.
-ENTRY = """\
+FOREIGN_FOLDER = "/srv/under-test"
+# A restart keeps the container's command and environment, so a file counts its lives.
+COUNT = """\
 set -e
 count="${TMPDIR:-/tmp}/crashloop-attempt"
 n=$(($(cat "$count" 2>/dev/null || echo 0) + 1))
 echo "$n" >"$count"
-export APP_JITTER_SEED=$((APP_JITTER_SEED + n)) APP_APPLICATION_NAME="app-attempt-$n"
-exec "$@"
 """
-FOREIGN_FOLDER = "/srv/under-test"
-OWN_FOLDER = "/srv"
+_ATTEMPT = "\0attempt\0"
 
 
 def app_container(
     project: Project,
     image: str,
-    scenario: Scenario,
+    app: AppUnderTest,
     *,
+    role: str,
+    values: Mapping[str, str],
+    scale: TimeScale,
+    redactor: Redactor,
     network: Any,
-    environment: Mapping[str, str],
     volumes: Mapping[str, str],
+    restart_policy: Mapping[str, object],
 ) -> str:
-    """Create the container without starting it; returns its id. Blocking.
+    """Create the container of one replica without starting it; returns its id. Blocking.
 
-    `volumes` maps names to folders, read-only. An app in a folder of the user's own is copied in.
+    `values` are the placeholders' values but `attempt`. `volumes` maps names to folders,
+    read-only. The app's working folder, if it has one, is copied in. `redactor` gets its secrets.
     """
-    app = scenario.app
-    folder = FOREIGN_FOLDER if app.folder else OWN_FOLDER
-    with sdk_errors("the app's container could not be created"):
+    places = {"host": "0.0.0.0", "port": str(PORT), "python": "python"}  # noqa: S104  its own network
+    command, environment = render(app, {**places, **values, "attempt": _ATTEMPT}, scale)
+    for secret in secret_values(app, environment):
+        redactor.add(secret)
+    each_life = {name: text for name, text in environment.items() if _ATTEMPT in text}
+    always = {name: text for name, text in environment.items() if name not in each_life}
+    if app.cwd:
+        always["PYTHONSAFEPATH"] = ""  # as on a developer's machine, `python -m` imports from it
+    with sdk_errors(f"the container {role} could not be created"):
         made = project.daemon.client.containers.create(
             image,
-            name=project.name(ROLE_NAME),
-            command=[
-                *("sh", "-c", ENTRY, "sh"),
-                *("uvicorn", app.target, "--host", "0.0.0.0", "--port", str(PORT)),  # noqa: S104  its own network
-                *("--app-dir", folder, "--no-use-colors"),
-                *("--timeout-graceful-shutdown", str(GRACEFUL_SHUTDOWN_S)),
-            ],
-            environment={**app.settings, **environment, "PORT": str(PORT)},
-            labels=project.labels(ROLE_NAME),
+            name=project.name(role),
+            command=["sh", "-c", entry(command, each_life)],
+            environment=always,
+            labels=project.labels(role),
             network=network.name,
             volumes={name: {"bind": where, "mode": "ro"} for name, where in volumes.items()},
-            restart_policy=docker_policy(scenario.policy),
+            restart_policy=dict(restart_policy),
+            working_dir=FOREIGN_FOLDER if app.cwd else None,
             detach=True,
         )
-        if app.folder:
-            archive = pack(_foreign(app.folder))
-            project.daemon.api.put_archive(made.id, OWN_FOLDER, archive)
+        if app.cwd:
+            archive = pack(_foreign(app.cwd))
+            project.daemon.api.put_archive(made.id, str(Path(FOREIGN_FOLDER).parent), archive)
     return str(made.id)
+
+
+def entry(command: Sequence[str], each_life: Mapping[str, str]) -> str:
+    """The shell's script that counts a life, sets its variables, and becomes the command."""
+    exports = [f"export {name}={_word(text)}" for name, text in each_life.items()]
+    return COUNT + "\n".join([*exports, " ".join(["exec", *map(_word, command)]), ""])
+
+
+def _word(text: str) -> str:
+    """The text as one word of the shell, with the number of the life where it belongs."""
+    return '"$n"'.join(shlex.quote(part) if part else "" for part in text.split(_ATTEMPT)) or "''"
 
 
 def _foreign(folder: str) -> dict[str, Path]:
@@ -76,6 +93,6 @@ def _foreign(folder: str) -> dict[str, Path]:
     found = package_files(Path(folder))
     if not found:
         raise UsageError(
-            f"the app's folder {folder} has no files", hint="name the folder to import"
+            f"the app's folder {folder} has no files", hint="name the folder with its sources"
         )
     return {f"{Path(FOREIGN_FOLDER).name}/{name}": path for name, path in found.items()}

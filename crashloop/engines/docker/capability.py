@@ -1,35 +1,40 @@
-"""The faults and restart policies that the Docker engine offers, and which part makes a fault."""
+"""What the Docker engine offers: which part makes a fault, and whose restarts a platform's are."""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Literal
 
-from crashloop.errors import CapabilityError
+from crashloop.apps.sample import NAME as SAMPLE
+from crashloop.engines.postgres_settings import postgres_settings
+from crashloop.errors import CapabilityError, UsageError
 from crashloop.model import Transport
 from crashloop.proxy.faults import KINDS
 
 if TYPE_CHECKING:
-    from crashloop.model import RestartPolicy, Scenario
+    from collections.abc import Mapping
+
+    from crashloop.model import AppUnderTest, Dependency, Platform, Scenario
 
 Maker = Literal["sidecar", "toxiproxy", "gate"]
 
-ENGINE_CAPABILITIES = ("postgres", "cache", "unix", "tcp", "kernel", "docker")
+POSTGRES = "postgres"
+REDIS = "redis"
+APP_IMAGE = "CRASHLOOP_DOCKER_APP_IMAGE"
+ENGINE_CAPABILITIES = ("postgres", "redis", "unix", "tcp", "kernel", "replicas", "probes", "docker")
 
-MAKERS: dict[tuple[Transport, str], Maker] = {
-    **{
-        (Transport.UNIX, kind): "sidecar"
-        for kind, fault in KINDS.items()
-        if Transport.UNIX in fault.transports
-    },
-    (Transport.UNIX, "latency"): "toxiproxy",
-    (Transport.TCP, "latency"): "toxiproxy",
-    (Transport.TCP, "refuse"): "gate",
-    (Transport.TCP, "black_hole"): "gate",
+_NEEDS_SYNS = ("black_hole", "connect_delay")
+_BY_SIDECAR: dict[str, Maker] = {kind: "sidecar" for kind in KINDS if kind not in _NEEDS_SYNS}
+MAKERS: Mapping[tuple[str, Transport], Mapping[str, Maker]] = {
+    (POSTGRES, Transport.UNIX): {**_BY_SIDECAR, "latency": "toxiproxy"},
+    (POSTGRES, Transport.TCP): {"latency": "toxiproxy", "refuse": "gate", "black_hole": "gate"},
+    (REDIS, Transport.TCP): _BY_SIDECAR,
 }
 """The part that makes a fault: our own proxy as the side-car, Toxiproxy, or the kernel at its port.
 
-Over TCP the app connects to Toxiproxy, which accepts every connection at once, so nothing there can
-hold one. A delayed connect() would need to know when the client sent its first SYN.
+To Postgres over TCP the app connects to Toxiproxy, which accepts every connection at once, so
+nothing there can hold one. A delayed connect() would need to know when the client sent its first
+SYN.
 """
 
 _WHY_NOT = {
@@ -37,41 +42,89 @@ _WHY_NOT = {
     "connect_delay": "it would have to act in the network namespace of the app's own container",
 }
 
-DOCKERS_POLICIES = ("on-failure", "always", "unless-stopped")
+DOCKERS_PLATFORM = "docker"
 
 
 def require_possible(scenario: Scenario) -> None:
-    """Raise CapabilityError for a fault or a restart policy that this engine does not have."""
-    for fault in scenario.faults:
-        if (scenario.transport, fault.kind) not in MAKERS:
-            why = "a Unix socket has no SYN to drop"
-            if scenario.transport is Transport.TCP:
-                why = _WHY_NOT.get(fault.kind, "Toxiproxy does not show which connections it hit")
+    """Raise CapabilityError for a dependency or a fault that this engine does not have.
+
+    Raises UsageError for settings that a dependency cannot have.
+    """
+    _require_image(scenario.app)
+    if POSTGRES not in {each.kind for each in scenario.dependencies}:
+        raise CapabilityError("the Docker engine needs a Postgres", hint="use --engine local")
+    for dependency in scenario.dependencies:
+        if (dependency.kind, dependency.transport) not in MAKERS:
             raise CapabilityError(
-                f"the Docker engine has no fault {fault.kind} over {scenario.transport}: {why}",
-                hint=f"use --engine local, or one of these {_offered()}",
+                f"the Docker engine has no {dependency.kind} over {dependency.transport}",
+                hint="use --engine local",
             )
-    docker_policy(scenario.policy)
+        if dependency.kind == POSTGRES:
+            postgres_settings(dependency.settings)
+        elif dependency.settings:
+            raise UsageError(
+                f"a scenario cannot set {', '.join(dependency.settings)} of Redis",
+                hint="it can set nothing of it",
+            )
+    for fault in scenario.faults:
+        if fault.kind in KINDS:
+            maker(scenario.dependency(fault.target), fault.kind)
 
 
-def makers(scenario: Scenario) -> dict[str, Maker]:
-    """The part that makes each fault of the scenario, by the fault's name."""
-    return {fault.name: MAKERS[scenario.transport, fault.kind] for fault in scenario.faults}
+def _require_image(app: AppUnderTest) -> None:
+    """Refuse a user's own app that has no image: only the sample app has one."""
+    if app.name == SAMPLE or (os.environ.get(APP_IMAGE) and not app.venv):
+        return
+    why = "is not in a container" if app.venv else "needs an image with its packages"
+    what = f"the virtual environment of app {app.name}" if app.venv else f"app {app.name}"
+    raise CapabilityError(
+        f"on the Docker engine, {what} {why}",
+        hint="use --engine local; or "
+        + ("leave out `venv`, and " if app.venv else "")
+        + f"name an image that has its packages, python and sh: {APP_IMAGE}=IMAGE. "
+        "The folder `cwd` is copied into it",
+    )
 
 
-def docker_policy(policy: RestartPolicy) -> dict[str, object]:
-    """The policy as the API takes it; CapabilityError for one that is not Docker's."""
-    if policy.name not in DOCKERS_POLICIES:
-        raise CapabilityError(
-            f"Docker has no restart policy {policy.name}",
-            hint=f"use {', '.join(DOCKERS_POLICIES)}, or --engine local, where it is modelled",
-        )
+def maker(dependency: Dependency, kind: str) -> Maker:
+    """The part that makes a proxy's fault on the path to a dependency.
+
+    CapabilityError, with the reason, if none does.
+    """
+    offered = MAKERS[dependency.kind, dependency.transport]
+    if kind in offered:
+        return offered[kind]
+    why = "a Unix socket has no SYN to drop"
+    if dependency.kind == REDIS:
+        why = "the app's sockets are in another network namespace than the side-car's"
+    elif dependency.transport is Transport.TCP:
+        why = _WHY_NOT.get(kind, "Toxiproxy does not show which connections it hit")
+    raise CapabilityError(
+        f"the Docker engine has no fault {kind} on {dependency.name} over "
+        f"{dependency.transport}: {why}",
+        hint=f"use --engine local, or one of these: {', '.join(offered)}",
+    )
+
+
+def makers(scenario: Scenario) -> set[Maker]:
+    """The parts that make the faults of the scenario."""
+    return {
+        maker(scenario.dependency(fault.target), fault.kind)
+        for fault in scenario.faults
+        if fault.kind in KINDS
+    }
+
+
+def is_dockers_own(platform: Platform) -> bool:
+    """Whether Docker itself restarts the containers; else our own supervisor does."""
+    probes = (platform.startup, platform.liveness, platform.readiness)
+    return platform.name == DOCKERS_PLATFORM and not any(probes)
+
+
+def restart_policy(platform: Platform, *, is_old: bool = False) -> dict[str, object]:
+    """The restart policy of a container, as the API takes it; the old revision has none."""
+    if is_old or not is_dockers_own(platform):
+        return {"Name": "no", "MaximumRetryCount": 0}
+    policy = platform.restart
     count = policy.max_restarts if policy.name == "on-failure" else 0
     return {"Name": policy.name, "MaximumRetryCount": count}
-
-
-def _offered() -> str:
-    return "; ".join(
-        f"over {transport}: {', '.join(kind for over, kind in MAKERS if over is transport)}"
-        for transport in Transport
-    )

@@ -15,7 +15,7 @@ from testcontainers.core.docker_client import get_docker_host
 from crashloop.errors import CapabilityError, HarnessError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 ANSWER_BOUND_S = 60
 MAX_CAUSES = 10
@@ -53,6 +53,12 @@ class Daemon:
     def api(self) -> Any:
         """The low-level client."""
         return self.client.api
+
+    def execute(self, container: str, command: Sequence[str], *, user: str = "") -> tuple[int, str]:
+        """Run a command in a container to its end; returns its exit status and its output."""
+        made = self.api.exec_create(container, list(command), user=user)
+        output = self.api.exec_start(made["Id"]).decode(errors="replace")
+        return int(self.api.exec_inspect(made["Id"])["ExitCode"]), str(output).strip()
 
     def close(self) -> None:
         """Close its connections."""

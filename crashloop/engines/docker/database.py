@@ -1,91 +1,230 @@
-"""Postgres as a container, and the harness's direct connection to it."""
+"""Postgres as a container, the harness's direct access to it, and what faults do to it."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import time
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
+from crashloop.engines.docker.capability import POSTGRES
+from crashloop.engines.docker.container_log import ContainerLog
+from crashloop.engines.docker.server_container import ServerContainer
+from crashloop.engines.docker.threads import blocking
 from crashloop.engines.inspector import QUERY_BOUND_S, Inspector
+from crashloop.engines.postgres_log import PREFIX
+from crashloop.engines.postgres_settings import postgres_settings
+from crashloop.engines.process import finish
+from crashloop.engines.session import session
 from crashloop.engines.template import DATABASE, ROLE, SUPERUSER
 from crashloop.errors import HarnessError
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+    from contextlib import AbstractAsyncContextManager
+
+    from crashloop.engines.docker.database_errors import DatabaseErrors
     from crashloop.engines.docker.project import Project
+    from crashloop.model import Value
+    from crashloop.trace.recorder import Recorder
 
 PORT = 5432
 READY_BOUND_S = 60.0
+GONE_BOUND_S = 2.0
+LOG_BOUND_S = 10.0
 ASK_EVERY_S = 0.02
-ROLE_NAME = "postgres"
-# What a client sees before the server has opened its port, or while it is starting up.
-_NOT_YET = (OSError, asyncpg.CannotConnectNowError, asyncpg.ConnectionDoesNotExistError)
 
-_SETTINGS = ("-c", "log_connections=on", "-c", "log_disconnections=on", "-c", "log_timezone=UTC")
+_SETTINGS = {
+    "log_connections": "on",
+    "log_disconnections": "on",
+    "log_line_prefix": PREFIX,
+    "log_timezone": "UTC",
+}
+# What a client sees before the server has opened its port, or while it is starting up.
+_NOT_YET = (
+    OSError,
+    TimeoutError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.ConnectionDoesNotExistError,
+)
 
 
 class Database:
     """The run's Postgres, as the official image runs it: first `start`, then `ready`.
 
-    The app gets a role that owns its database and may do nothing else.
+    The app gets a role that owns its database and may do nothing else. `errors` is given every
+    line of the server's log.
     """
 
-    def __init__(self, project: Project, image: str) -> None:
-        self.address = ""
+    def __init__(
+        self,
+        project: Project,
+        image: str,
+        *,
+        settings: Mapping[str, Value],
+        recorder: Recorder,
+        errors: DatabaseErrors,
+    ) -> None:
         self.app_password = secrets.token_hex(16)
         self.superuser_password = secrets.token_hex(16)
+        self.inspector = Inspector(self._connect)
+        self._container: ServerContainer
         self._project = project
         self._image = image
-        self._connection: asyncpg.Connection[Any] | None = None
+        self._settings = _SETTINGS | postgres_settings(settings)
+        self._recorder = recorder
+        self._errors = errors
+        self._mark = ""
+        self._marked = asyncio.Event()
 
     def start(self, network: Any) -> None:
         """Start the container on `network`. Blocking."""
+        settings = (("-c", f"{name}={text}") for name, text in self._settings.items())
         container = self._project.container(
-            ROLE_NAME,
+            POSTGRES,
             self._image,
             network=network,
-            command=["postgres", *_SETTINGS],
+            command=["postgres", *(word for pair in settings for word in pair)],
             environment={
                 "POSTGRES_USER": SUPERUSER,
                 "POSTGRES_PASSWORD": self.superuser_password,
                 "POSTGRES_DB": DATABASE,
             },
         )
-        self.address = self._project.start(container, network)
+        self._container = ServerContainer(self._project, container, network, role=POSTGRES)
 
-    async def ready(self) -> Inspector:
-        """Wait until it answers, and create the app's role; returns the harness's own access."""
-        self._connection = await self._connect()
-        # The password is hexadecimal digits, and DDL takes no parameters.
-        await self._connection.execute(f"CREATE ROLE {ROLE} LOGIN PASSWORD '{self.app_password}'")
-        await self._connection.execute(f"ALTER DATABASE {DATABASE} OWNER TO {ROLE}")
-        return Inspector(self._connection)
+    async def ready(self) -> None:
+        """Wait until it answers, and create the app's role."""
+        self._follow(since_ns=0)
+        await self._answer(is_starting=False)
+        async with self.session(superuser=True) as own:
+            # The password is hexadecimal digits, and DDL takes no parameters.
+            await own.execute(f"CREATE ROLE {ROLE} LOGIN PASSWORD '{self.app_password}'")
+            await own.execute(f"ALTER DATABASE {DATABASE} OWNER TO {ROLE}")
 
-    def close(self) -> None:
-        """Drop the connection; the container is removed with its project."""
-        if self._connection is not None:
-            self._connection.terminate()
+    async def settle(self) -> None:
+        """Wait until every error that the server has logged is recorded."""
+        self._mark = f"crashloop-{secrets.token_hex(8)}"
+        self._marked.clear()
+        try:
+            async with asyncio.timeout(LOG_BOUND_S):
+                await self.inspector.ask(f"do $$ begin raise log '{self._mark}'; end $$")
+                await self._marked.wait()
+                await self._errors.settle()
+        except TimeoutError:
+            raise HarnessError(
+                f"Docker did not give the log of Postgres within {LOG_BOUND_S:g} s",
+                hint="this run is invalid; see whether the daemon is healthy: docker info",
+            ) from None
 
-    async def _connect(self) -> asyncpg.Connection[Any]:
+    async def close(self) -> None:
+        """Close the harness's connection; the container is removed with its project."""
+        await self._errors.close()
+        await self.inspector.close()
+
+    def session(self, *, superuser: bool) -> AbstractAsyncContextManager[asyncpg.Connection[Any]]:
+        """A new session without the path; its slot is free again on leaving."""
+        return session(self._connect(superuser=superuser), self._has_ended)
+
+    @contextlib.asynccontextmanager
+    async def stopped(self) -> AsyncIterator[None]:
+        """While entered, Docker has paused the container.
+
+        Emits `process.stopped` and `process.continued`, each once Docker says so.
+        """
+        async with self.inspector.away():
+            pids = await blocking(self._container.pause)
+            try:
+                self._emit("process.stopped", pids=pids)
+                yield
+            finally:
+                begun_ns = time.monotonic_ns()
+                await blocking(self._container.unpause)
+                self._emit("process.continued", pids=pids, begun_ns=begun_ns)
+
+    @contextlib.asynccontextmanager
+    async def starting(self) -> AsyncIterator[None]:
+        """Restart it as a standby that answers 57P03; on leaving it accepts connections again.
+
+        Emits `database.starting` and `database.promoted`, each as the server itself says. All
+        sessions end.
+        """
+        async with self.session(superuser=True) as own:
+            await own.execute("ALTER SYSTEM SET hot_standby = off")
+        async with self.inspector.away():
+            await self.inspector.close()
+            await self._run('touch "$PGDATA/standby.signal"')
+            self._follow(since_ns=await blocking(self._container.restart))
+            try:
+                refusal = await self._answer(is_starting=True)
+                if not refusal:
+                    raise HarnessError(
+                        "Postgres accepts sessions, and should refuse them as a standby",
+                        hint="see postgres.log in the artifacts",
+                    )
+                self._emit("database.starting", sqlstate=refusal)
+                yield
+            finally:
+                await finish(self._promote())
+
+    async def _promote(self) -> None:
+        await self._run('pg_ctl promote -D "$PGDATA"')
+        await self._answer(is_starting=False)
+        self._emit("database.promoted")
+
+    async def _answer(self, *, is_starting: bool) -> str:
+        """Wait until it accepts a session, or refuses one because it `is_starting`.
+
+        Returns the SQLSTATE of the refusal. HarnessError if neither comes within 60 s.
+        """
         until_s = time.monotonic() + READY_BOUND_S
         while True:
             try:
-                return await asyncpg.connect(
-                    host=self.address,
-                    port=PORT,
-                    user=SUPERUSER,
-                    password=self.superuser_password,
-                    database=DATABASE,
-                    timeout=QUERY_BOUND_S,
-                )
-            except (*_NOT_YET, TimeoutError) as error:
+                connection = await self._connect()
+            except _NOT_YET as error:
+                if is_starting and isinstance(error, asyncpg.CannotConnectNowError):
+                    return str(error.sqlstate)
                 if time.monotonic() > until_s:
                     raise HarnessError(
-                        f"Postgres ({self._image}) did not answer at {self.address}:{PORT} within "
-                        f"{READY_BOUND_S:g} s: {type(error).__name__}: {error}",
+                        f"Postgres ({self._image}) did not answer at {self._container.address}:"
+                        f"{PORT} within {READY_BOUND_S:g} s: {type(error).__name__}: {error}",
                         hint="see postgres.log in the artifacts",
                     ) from error
                 # A server in another network namespace gives no event when it is ready.
                 await asyncio.sleep(ASK_EVERY_S)
+            else:
+                await connection.close(timeout=GONE_BOUND_S)
+                return ""
+
+    async def _connect(self, *, superuser: bool = True) -> asyncpg.Connection[Any]:
+        return await asyncpg.connect(
+            host=self._container.address,
+            port=PORT,
+            user=SUPERUSER if superuser else ROLE,
+            password=self.superuser_password if superuser else self.app_password,
+            database=DATABASE,
+            timeout=QUERY_BOUND_S,
+        )
+
+    async def _has_ended(self, pid: int) -> bool:
+        found = await self.inspector.ask("select 1 from pg_stat_activity where pid = $1", pid)
+        return found is None
+
+    async def _run(self, script: str) -> None:
+        await blocking(lambda: self._container.run("sh", "-c", script, user="postgres"))
+
+    def _follow(self, *, since_ns: int) -> None:
+        ContainerLog(
+            self._project.daemon, self._container.id, since_ns=since_ns, on_line=self._on_line
+        )
+
+    def _on_line(self, text: str, at_ns: int) -> None:
+        self._errors.line(text, at_ns)
+        if self._mark and self._mark in text:
+            self._marked.set()
+
+    def _emit(self, kind: str, **data: Any) -> None:
+        self._recorder.emit("database", kind, data, target=POSTGRES)

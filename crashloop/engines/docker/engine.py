@@ -1,9 +1,9 @@
-"""The Docker engine: the same scenario in containers, restarted by Docker itself.
+"""The Docker engine: the same scenario in containers, restarted by Docker itself or by us.
 
 The app reaches Postgres as on Cloud Run: by a Unix socket on a shared volume. Behind the socket are
 our own proxy as the side-car, then Toxiproxy, then Postgres. Over TCP the app connects to Toxiproxy
-directly. Postgres is on a network of its own, so there is no other path to it. No port is
-published: the harness reaches the containers at their own addresses.
+directly. Redis is behind the side-car. Both servers are on a network of their own, so there is no
+other path to them. No port is published: the harness reaches the containers at their own addresses.
 """
 
 from __future__ import annotations
@@ -16,33 +16,29 @@ import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from crashloop.clock import NS_PER_S
-from crashloop.engines.docker import app_container as app
-from crashloop.engines.docker.capability import ENGINE_CAPABILITIES, require_possible
+from crashloop.engines import sessions
+from crashloop.engines.docker.capability import ENGINE_CAPABILITIES, POSTGRES, require_possible
 from crashloop.engines.docker.daemon import connect
 from crashloop.engines.docker.events import Events
 from crashloop.engines.docker.images import Images, ready
 from crashloop.engines.docker.path_events import PathEvents
-from crashloop.engines.docker.platform import DockerPlatform
 from crashloop.engines.docker.project import MAX_LOG_LINES, Project
+from crashloop.engines.docker.replicas import Replicas
 from crashloop.engines.docker.servers import Servers
 from crashloop.engines.docker.threads import blocking, in_loop
 from crashloop.engines.docker.watchdog import Watchdog
-from crashloop.engines.template import ROLE
-from crashloop.errors import HarnessError
+from crashloop.engines.revisions import OldRevision
+from crashloop.errors import CapabilityError, HarnessError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 
-    from crashloop.engines.base import Attempt, Platform, Setup
+    from crashloop.engines.base import Attempt, ReplicaSet, Setup
+    from crashloop.engines.docker.cache import Cache
+    from crashloop.engines.docker.database import Database
     from crashloop.engines.docker.events import ContainerEvent
-    from crashloop.engines.docker.platform import ContainerAttempt
-    from crashloop.faults.injector import Injector
-
-_INTERFERENCE = {
-    "destroy": "was removed by somebody else",
-    "kill": "was sent a signal by somebody else",
-    "pause": "was paused by somebody else",
-}
+    from crashloop.faults.ports import Path, Ports
+    from crashloop.model import Life, Scenario
 
 
 class DockerEngine:
@@ -51,15 +47,23 @@ class DockerEngine:
     name: ClassVar[str] = "docker"
 
     def __init__(self, setup: Setup, *, project: Project, images: Images) -> None:
-        self.proxy: Injector
         self._setup = setup
         self._recorder = setup.recorder
         self._project = project
-        self._events = PathEvents(setup.scenario.transport, setup.recorder, self._attempts)
-        self._servers = Servers(
-            project, images, setup.scenario, seed=setup.seed, events=self._events
+        self._replicas = Replicas(project, images.app_image, setup)
+        self._events = PathEvents(
+            setup.scenario.dependency(POSTGRES).transport,
+            setup.recorder,
+            lambda: self._replicas.lives,
+            several=setup.scenario.replicas.several,
         )
-        self._platform: DockerPlatform | None = None
+        self._servers = Servers(
+            project,
+            images,
+            setup,
+            events=self._events,
+            create_app=self._replicas.create,
+        )
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._ending = False
         database = self._servers.database
@@ -70,6 +74,11 @@ class DockerEngine:
     def capabilities(cls) -> tuple[str, ...]:
         """What a scenario may rely on here; `docker` is Docker's own restart policy."""
         return ENGINE_CAPABILITIES
+
+    @classmethod
+    def require_possible(cls, scenario: Scenario) -> None:
+        """Raise CapabilityError for a dependency or a fault that this engine does not have."""
+        require_possible(scenario)
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -93,11 +102,12 @@ class DockerEngine:
             engine = cls(setup, project=project, images=images)
             stack.push_async_exit(engine._end)
             await engine._start(stack)
+            addresses = engine._servers.paths.addresses
             recorder.emit(
                 "harness",
                 "lab.ready",
                 {
-                    "database_address": str(engine._servers.path.address),
+                    "addresses": {target: str(address) for target, address in addresses.items()},
                     "run": project.run_id,
                     "daemon": dataclasses.asdict(daemon.facts),
                     "images": images.in_use(),
@@ -106,42 +116,67 @@ class DockerEngine:
             )
             yield engine
 
-    async def baseline(self) -> None:
-        """Prove the path before any fault: a query from the side-car, as the app will make it."""
-        before = set(self._events.links)
-        inspector = self._servers.inspector
-        sessions = await self._servers.path.query(
-            self._servers.database, meanwhile=lambda: inspector.sessions(ROLE)
-        )
-        await self._servers.settle()
-        links = sorted(set(self._events.links) - before)
-        data = {"link": links[-1] if links else None, "query": "select 1", "sessions": sessions}
-        self._recorder.emit("harness", "baseline.passed", data)
+    @property
+    def ports(self) -> Ports:
+        """What faults act on: the engine's own methods."""
+        return self
 
-    def platform(self, on_attempt: Callable[[Attempt], None]) -> Platform:
-        """Docker's own restart policy."""
-        self._platform = DockerPlatform(
-            daemon=self._project.daemon,
-            container=self._servers.app_id,
-            port=app.PORT,
-            policy=self._setup.scenario.policy,
+    def path(self, target: str) -> Path:
+        """The proxied path to a dependency."""
+        return self._servers.path(target)
+
+    def database(self, target: str) -> Database:
+        """A Postgres."""
+        assert target == POSTGRES, "a fault's target is of a kind that it acts on"
+        return self._servers.database
+
+    def cache(self, target: str) -> Cache:
+        """A Redis."""
+        if self._servers.cache is None:
+            raise CapabilityError(f"there is no {target} in this run")
+        return self._servers.cache
+
+    def revisions(self) -> OldRevision:
+        """The old revision's instances."""
+        return OldRevision(
+            self._setup.scenario,
             recorder=self._recorder,
-            artifacts=self._setup.artifacts,
-            on_attempt=on_attempt,
+            start=self._replicas.start,
+            supervisor=lambda: self._replicas.supervisor,
+            sessions=self._sessions,
+            without_sessions=self._require_no_sessions,
         )
-        return self._platform
 
-    async def count_backends(self, attempt: int) -> None:
-        """Count what an ended attempt left in Postgres; emits `database.backends`."""
-        await self._servers.inspector.count_left(ROLE, attempt, self._recorder)
+    def emit(self, source: str, kind: str, target: str, **data: Any) -> None:
+        """Record an event of a target, of the life whose link the field `client` names."""
+        life = self._events.owner(client) if (client := data.get("client")) else None
+        self._recorder.emit(source, kind, data, life=life, target=target)
 
-    async def read_row(self, key: str) -> dict[str, Any] | None:
-        """The stored chat message with this key, read directly from Postgres."""
-        return await self._servers.inspector.message(key)
+    async def baseline(self) -> None:
+        """Prove each path before any fault by using it as the app will."""
+        await self._servers.baseline()
+
+    def replica_set(self, on_attempt: Callable[[Attempt], None]) -> ReplicaSet:
+        """Docker's own restart policy on the platform `docker`, else our own supervisor."""
+        return self._replicas.run_by_platform(on_attempt)
+
+    async def count_sessions(self, life: Life) -> None:
+        """Count what an ended life left in Postgres, by the addresses of its links."""
+        data = {"count": await self._sessions_left(life)}
+        self._recorder.emit("database", "database.backends", data, life=life, target=POSTGRES)
+
+    async def query(self, target: str, sql: str) -> Any:
+        """The one value of a query, asked directly as superuser; None if there is no row or table.
+
+        Waits while a planned fault stops the database.
+        """
+        if target != POSTGRES:
+            raise UsageError(f"{target!r} is not a Postgres, so it cannot be asked {sql!r}")
+        return await self._servers.database.inspector.ask(sql)
 
     async def fail_when_broken(self) -> None:
         """Wait for ever; HarnessError when a container fails or somebody else changes one."""
-        sidecar = self._servers.path.sidecar
+        sidecar = self._servers.paths.sidecar
         async with asyncio.TaskGroup() as group:
             watching = group.create_task(sidecar.died.wait())
             watching.add_done_callback(
@@ -149,15 +184,32 @@ class DockerEngine:
             )
             await self._broken
 
+    async def _sessions(self, life: Life) -> dict[str, int]:
+        await self._servers.settle()
+        inspector = self._servers.database.inspector
+        return {POSTGRES: await sessions.count(inspector, self._events.clients(life))}
+
+    async def _sessions_left(self, life: Life) -> int:
+        await self._servers.settle()
+        clients = self._events.clients(life)
+        return await sessions.count_left(self._servers.database.inspector, clients)
+
+    async def _require_no_sessions(self, life: Life) -> None:
+        if await self._sessions_left(life):
+            raise HarnessError(
+                f"replica {life.replica} of the old revision has ended, and its sessions are "
+                "still in Postgres",
+                hint="this run is invalid; run it again on a less busy machine",
+            )
+
     async def _start(self, stack: contextlib.AsyncExitStack) -> None:
         """Read Docker's events before the first container exists; start all but the app."""
-        stack.callback(self._servers.close)
+        stack.push_async_callback(self._servers.close)
         project = self._project
         events = await blocking(Events, project.daemon, project.run_id)
         stack.callback(events.close)
         events.follow(self._on_event, self._on_events_end)
-        await self._unless_broken(self._servers.start(self._setup.timers()))
-        self.proxy = self._servers.injector
+        await self._unless_broken(self._servers.start())
         stack.push_async_exit(self._settle)
 
     async def _unless_broken(self, work: Coroutine[Any, Any, None]) -> None:
@@ -177,18 +229,18 @@ class DockerEngine:
         """At the end of a run that succeeded, wait for the last observations on the path."""
         if kind is None:
             await self._servers.settle()
+            await self._servers.database.settle()
 
     async def _end(self, kind: type[BaseException] | None, *_: object) -> None:
         """Save the logs, then remove everything. An earlier error is raised before one of these."""
         self._ending = True
-        self._servers.path.sidecar.stopping()
+        self._servers.paths.sidecar.stopping()
         try:
-            if self._platform is not None:
-                self._platform.close()
+            self._replicas.close()
             lines = await blocking(
                 self._project.save, self._setup.artifacts, self._recorder.redactor
             )
-            self._count_lines(lines.get(app.ROLE_NAME, 0))
+            self._count_lines(lines)
         except (HarnessError, OSError):
             if kind is None:
                 raise
@@ -196,17 +248,20 @@ class DockerEngine:
             self._events.closed = True
             await blocking(self._project.remove)
 
-    def _count_lines(self, whole: int) -> None:
-        """Emit `app.truncated` if the attempts' logs lack lines of the container's log."""
-        received = sum(each.log.lines for each in self._attempts())
-        if received < whole <= MAX_LOG_LINES:
-            why = f"Docker's log has {whole} lines, of which {received} were received"
-            self._recorder.emit("app", "app.truncated", {"why": why}, attempt=len(self._attempts()))
+    def _count_lines(self, lines: Mapping[str, int]) -> None:
+        """Emit `app.truncated` where the lives' logs lack lines of their container's log."""
+        for role, replica in self._replicas.roles.items():
+            lives = [each for each in self._replicas.lives if each.life.replica == replica]
+            received = sum(each.log.lines for each in lives)
+            if lives and received < lines.get(role, 0) <= MAX_LOG_LINES:
+                why = f"Docker's log has {lines[role]} lines, of which {received} were received"
+                data = {"why": why}
+                self._recorder.emit("app", "app.truncated", data, life=lives[-1].life)
 
     def _on_event(self, event: ContainerEvent) -> None:
-        if event.role == app.ROLE_NAME and event.action in {"start", "die"}:
-            if self._platform is not None:
-                self._platform.take(event)
+        is_app = event.role in self._replicas.roles
+        if is_app and event.action in {"start", "die"}:
+            self._replicas.take(event)
         else:
             data = {
                 "role": event.role,
@@ -216,20 +271,8 @@ class DockerEngine:
             }
             kind = f"container.{event.action}"
             self._recorder.emit("platform", kind, data, mono_ns=event.mono_ns)
-        if not self._ending and (what := self._interference(event)):
+        if not self._ending and (what := self._project.interference.what(event, is_app=is_app)):
             self._break(f"the container {event.role} {what} during the run")
-
-    def _interference(self, event: ContainerEvent) -> str:
-        """What somebody else did to a container, or how a server died; empty for any other event.
-
-        Docker's restarts send no signal, and our own stop of the app is known.
-        """
-        is_app = event.role == app.ROLE_NAME
-        if is_app and self._platform is not None and self._platform.is_stopping:
-            return ""
-        if event.action == "die" and not is_app:
-            return "died"
-        return _INTERFERENCE.get(event.action, "")
 
     def _on_events_end(self, why: str) -> None:
         if not self._ending:
@@ -240,6 +283,3 @@ class DockerEngine:
             hint = "this run is invalid; see its log in the artifacts and run again"
             self._broken.set_exception(HarnessError(why, hint=hint))
             self._broken.exception()  # retrieved, as nobody may await it any more
-
-    def _attempts(self) -> list[ContainerAttempt]:
-        return self._platform.attempts if self._platform is not None else []

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from crashloop.engines.docker.daemon import sdk_errors
 from crashloop.engines.docker.instants import mono_ns
-from crashloop.engines.docker.project import ROLE_LABEL
-from crashloop.engines.docker.removal import RUN_LABEL
+from crashloop.engines.docker.removal import ROLE_LABEL, RUN_LABEL
 from crashloop.engines.docker.threads import follow
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Faults on Docker: each is injected by the part that can make it there."""
+"""Faults on a path on Docker: each is injected by the part that can make it there."""
 
 from __future__ import annotations
 
@@ -9,29 +9,34 @@ from typing import TYPE_CHECKING
 from crashloop.proxy.faults import Latency
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    from crashloop.engines.docker.capability import Maker
     from crashloop.engines.docker.witness import Witness
-    from crashloop.faults.injector import Injector
+    from crashloop.faults.ports import Path
     from crashloop.proxy.control.toxiproxy import ToxiproxyControl
     from crashloop.proxy.faults import Fault
 
 MILLISECOND_S = 0.001
 
 
-class Faults:
-    """An injector that passes each fault, by its name, to the injector that makes it."""
+class MadeByParts:
+    """A path of which each fault is made by the part that `maker` names for its kind."""
 
-    def __init__(self, injectors: Mapping[str, Injector]) -> None:
-        self._injectors = injectors
+    def __init__(self, parts: Mapping[Maker, Path], maker: Callable[[str], Maker]) -> None:
+        self._parts = parts
+        self._maker = maker
+        self._made: dict[str, Path] = {}
 
     async def inject(self, fault_id: str, fault: Fault) -> None:
-        """Inject the fault; it acts when this returns."""
-        await self._injectors[fault_id].inject(fault_id, fault)
+        """Inject the fault; it acts when this returns. CapabilityError where no part makes it."""
+        part = self._parts[self._maker(fault.kind)]
+        await part.inject(fault_id, fault)
+        self._made[fault_id] = part
 
     async def heal(self, fault_id: str) -> None:
         """Heal the fault; what it held is released when this returns."""
-        await self._injectors[fault_id].heal(fault_id)
+        await self._made.pop(fault_id).heal(fault_id)
 
 
 class ToxiproxyFaults:

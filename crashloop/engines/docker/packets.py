@@ -184,7 +184,8 @@ class Links:
             return
         if segment.flags & SYN:
             link.upstream.first = segment.sequence
-            yield self._seen("connected", link)
+            via = f"{segment.target[0]}:{segment.target[1]}"
+            yield self._seen("connected", link, via=via)
             return
         before = link.upstream.bytes_seen
         if link.upstream.take(segment) and link.reported + len(link.chunks) < RECEIPTS:

@@ -1,11 +1,15 @@
-"""The app's path to Postgres: the side-car's socket, then Toxiproxy; over TCP Toxiproxy alone."""
+"""The app's paths to its dependencies, each the only one.
+
+To Postgres: the side-car's socket, then Toxiproxy; over TCP Toxiproxy alone. To Redis: the
+side-car's port.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from crashloop.engines.docker import database as postgres
+from crashloop.engines.docker.capability import POSTGRES, REDIS
 from crashloop.engines.docker.conversation import Conversation
 from crashloop.engines.docker.daemon import sdk_errors, unreachable
 from crashloop.engines.docker.owner import boot_id
@@ -20,65 +24,63 @@ from crashloop.proxy.control.toxiproxy import ToxiproxyControl
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from crashloop.engines.docker.database import Database
     from crashloop.engines.docker.images import Images
     from crashloop.engines.docker.project import Project
     from crashloop.engines.remote_proxy import EmitAt
 
-PROXY = "db"
 SIDECAR = "sidecar"
 TOXIPROXY = "toxiproxy"
-PORT = 5432
+POSTGRES_PORT = 5432
+REDIS_PORT = 6379
 SOCKETS = "/cloudsql"
 INSTANCE = "lab:local:postgres"  # the shape of Cloud SQL's PROJECT:REGION:INSTANCE
 SOCKET = ".s.PGSQL.5432"
 BASELINE_BOUND_S = 30.0
 
 
-class DatabasePath:
-    """The side-car and Toxiproxy: started, then connected to Postgres by `connect`."""
+class Paths:
+    """The side-car and Toxiproxy: started, then connected to each dependency."""
 
     def __init__(
         self, project: Project, images: Images, *, transport: Transport, seed: int, emit: EmitAt
     ) -> None:
-        self.sidecar = Sidecar(name=PROXY, emit=emit, daemon=project.daemon)
+        self.sidecar = Sidecar(emit=emit, daemon=project.daemon)
         self.toxiproxy: ToxiproxyControl
         self.toxiproxy_id = ""
+        self.addresses: dict[str, Address] = {}
+        self.sidecar_address = ""
         self._sidecar_id = ""
         self._project = project
         self._images = images
         self._transport = transport
         self._seed = seed
         self._sockets = ""
-        self._sidecar_address = ""
         self._toxiproxy_address = ""
         self._probe: Conversation | None = None
-
-    @property
-    def address(self) -> Address:
-        """The only address of Postgres that the app gets."""
-        if self._transport is Transport.UNIX:
-            return Address(path=f"{SOCKETS}/{INSTANCE}/{SOCKET}")
-        return Address(host=self._project.name(TOXIPROXY), port=PORT)
 
     @property
     def volumes(self) -> dict[str, str]:
         """The app's volume: the one with the socket."""
         return {self._sockets: SOCKETS} if self._transport is Transport.UNIX else {}
 
-    def database_url(self, password: str) -> str:
-        """The path as a URL of SQLAlchemy, for the app."""
-        credentials = f"postgresql+asyncpg://{ROLE}:{password}"
+    def postgres_url(self, password: str) -> str:
+        """The path to Postgres as a URL."""
+        credentials = f"postgresql://{ROLE}:{password}"
         if self._transport is Transport.UNIX:
             return f"{credentials}@/{DATABASE}?host={SOCKETS}/{INSTANCE}"
-        return f"{credentials}@{self.address.host}:{PORT}/{DATABASE}"
+        return f"{credentials}@{self._project.name(TOXIPROXY)}:{POSTGRES_PORT}/{DATABASE}"
+
+    @property
+    def redis_url(self) -> str:
+        """The path to Redis as a URL."""
+        return f"redis://{self._project.name(SIDECAR)}:{REDIS_PORT}/0"
 
     def make_volume(self) -> None:
         """Create the volume for the socket. Blocking."""
         self._sockets = self._project.volume("cloudsql")
 
-    def start_sidecar(self, front: Any) -> None:
-        """Start the side-car. Blocking."""
+    def start_sidecar(self, front: Any, back: Any) -> None:
+        """Start the side-car on both networks. Blocking."""
         folder = f"{SOCKETS}/{INSTANCE}"
         container = self._project.container(
             SIDECAR,
@@ -93,16 +95,16 @@ class DatabasePath:
             pid_mode="host",
         )
         container.with_volume_mapping(self._sockets, SOCKETS, "rw")
-        self._sidecar_address = self._project.start(container, front)
+        self.sidecar_address = self._project.start(container, front)
         self._sidecar_id = container.get_container_id()
+        self._project.join(self._sidecar_id, back)
 
     def start_toxiproxy(self, front: Any, back: Any) -> None:
         """Start Toxiproxy on both networks. Blocking."""
         container = self._project.container(TOXIPROXY, self._images.toxiproxy_image, network=front)
         self._toxiproxy_address = self._project.start(container, front)
         self.toxiproxy_id = container.get_container_id()
-        with sdk_errors("Toxiproxy could not join the network of Postgres"):
-            back.connect(self.toxiproxy_id)
+        self._project.join(self.toxiproxy_id, back)
 
     async def begin(self) -> None:
         """Wait until both proxies answer, and start the program that queries in the side-car."""
@@ -110,29 +112,35 @@ class DatabasePath:
         self._probe = await asyncio.to_thread(self._start_probe)
         self._probe.begin()
         await asyncio.gather(
-            answering(self._toxiproxy_address, daemon), self.sidecar.begin(self._sidecar_address)
+            answering(self._toxiproxy_address, daemon), self.sidecar.begin(self.sidecar_address)
         )
 
-    async def connect(self, database: Database) -> None:
-        """Point both at Postgres."""
+    async def to_postgres(self, upstream: Address) -> None:
+        """Point the proxies at Postgres."""
         self.toxiproxy = ToxiproxyControl(self._toxiproxy_address, API_PORT)
-        upstream = f"{database.address}:{postgres.PORT}"
-        await asyncio.to_thread(
-            self.toxiproxy.create, PROXY, listen=f"0.0.0.0:{PORT}", upstream=upstream
-        )
+        listen = f"0.0.0.0:{POSTGRES_PORT}"
+        target = f"{upstream.host}:{upstream.port}"
+        await asyncio.to_thread(self.toxiproxy.create, POSTGRES, listen=listen, upstream=target)
+        self.addresses[POSTGRES] = Address(host=self._project.name(TOXIPROXY), port=POSTGRES_PORT)
         if self._transport is Transport.UNIX:
-            behind = Address(host=self._toxiproxy_address, port=PORT)
-            await self.sidecar.listen(self.address, behind)
+            behind = Address(host=self._toxiproxy_address, port=POSTGRES_PORT)
+            self.addresses[POSTGRES] = Address(path=f"{SOCKETS}/{INSTANCE}/{SOCKET}")
+            await self.sidecar.listen(POSTGRES, self.addresses[POSTGRES], behind)
 
-    async def query(self, database: Database, *, meanwhile: Callable[[], Awaitable[int]]) -> int:
+    async def to_redis(self, upstream: Address) -> None:
+        """Point the side-car at Redis, too."""
+        anywhere = Address(host="0.0.0.0", port=REDIS_PORT)  # noqa: S104  its own network
+        await self.sidecar.listen(REDIS, anywhere, upstream)
+        self.addresses[REDIS] = Address(host=self._project.name(SIDECAR), port=REDIS_PORT)
+
+    async def query(self, password: str, *, meanwhile: Callable[[], Awaitable[int]]) -> int:
         """Query Postgres from the side-car, as the app will; HarnessError if it fails.
 
         Returns what `meanwhile` returns while the connection is open. Raises CapabilityError if
         the side-car does not run on this machine: it has other clocks.
         """
         assert self._probe is not None
-        url = self.database_url(database.app_password).replace("+asyncpg", "")
-        question = {"dsn": url, "timeout_s": QUERY_BOUND_S}
+        question = {"dsn": self.postgres_url(password), "timeout_s": QUERY_BOUND_S}
         answer = await self._probe.ask(question, deadline_s=BASELINE_BOUND_S)
         if answer["boot_id"] != boot_id():
             raise unreachable(self._project.daemon.facts, "they run on another machine")

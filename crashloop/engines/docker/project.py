@@ -11,8 +11,9 @@ from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 
 from crashloop.engines.docker.daemon import sdk_errors
+from crashloop.engines.docker.interference import Interference
 from crashloop.engines.docker.owner import OWNER_LABEL, owner_label
-from crashloop.engines.docker.removal import RUN_LABEL, Fate, labelled, remove
+from crashloop.engines.docker.removal import ROLE_LABEL, RUN_LABEL, Fate, labelled, remove
 from crashloop.errors import HarnessError
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from crashloop.engines.docker.daemon import Daemon
     from crashloop.trace.redact import Redactor
 
-ROLE_LABEL = "org.crashloop.role"
 MAX_LOG_LINES = 20_000
 
 
@@ -32,6 +32,7 @@ class Project:
     def __init__(self, daemon: Daemon, run_id: str) -> None:
         self.daemon = daemon
         self.run_id = run_id
+        self.interference = Interference()
         # Ryuk, the watchdog of Testcontainers, publishes a port on every address of the machine.
         testcontainers_config.ryuk_disabled = True
 
@@ -78,6 +79,11 @@ class Project:
                 return ""
             seen = self.daemon.api.inspect_container(container.get_container_id())
         return str(seen["NetworkSettings"]["Networks"][network.name]["IPAddress"])
+
+    def join(self, container: str, network: Any) -> None:
+        """Connect a container to one more network."""
+        with sdk_errors(f"a container could not join the network {network.name}"):
+            network.connect(container)
 
     def labels(self, role: str) -> dict[str, str]:
         """The labels of a thing of this run."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 RUN_LABEL = "org.crashloop.run"
+ROLE_LABEL = "org.crashloop.role"
 REMOVED_BOUND_S = 30  # chosen: Docker needs at most 10 s for a container that ignores SIGTERM
 _AT_ONCE = 16
 

@@ -1,72 +1,101 @@
-"""The containers of a run besides the app: all started at once, the slowest first."""
+"""The containers of a run besides the app's: all started at once, the slowest first."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from crashloop.engines.docker import app_container as app
-from crashloop.engines.docker.capability import makers
-from crashloop.engines.docker.database import Database
-from crashloop.engines.docker.faults import Faults, ToxiproxyFaults
-from crashloop.engines.docker.path import PORT, PROXY, DatabasePath
+from crashloop.apps import url_values
+from crashloop.engines import baseline
+from crashloop.engines.docker.cache import Cache
+from crashloop.engines.docker.capability import POSTGRES, REDIS, maker, makers
+from crashloop.engines.docker.database import PORT, Database
+from crashloop.engines.docker.database_errors import DatabaseErrors
+from crashloop.engines.docker.faults import MadeByParts, ToxiproxyFaults
+from crashloop.engines.docker.path import POSTGRES_PORT, REDIS_PORT, Paths
 from crashloop.engines.docker.threads import blocking
 from crashloop.engines.docker.witness import Witness
-from crashloop.model import Transport
+from crashloop.engines.template import ROLE
+from crashloop.proxy.address import Address
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    from crashloop.engines.base import Setup
     from crashloop.engines.docker.capability import Maker
     from crashloop.engines.docker.images import Images
     from crashloop.engines.docker.path_events import PathEvents
     from crashloop.engines.docker.project import Project
-    from crashloop.engines.inspector import Inspector
-    from crashloop.faults.injector import Injector
-    from crashloop.model import Scenario
-
-CACHE = "cache"
-CACHE_PORT = 6379
+    from crashloop.faults.ports import Path
 
 
 class Servers:
-    """Postgres, both proxies, the cache, and the witness where a scenario needs one.
+    """Postgres, Redis where the scenario has one, both proxies, and the witness.
 
-    After `start`, `inspector` queries Postgres, `app_id` is the app's container, which is created
-    but not started, and `injector` makes the scenario's faults.
+    `create_app` creates the app's containers, from their network, the values of placeholders, and
+    their volumes.
     """
 
     def __init__(
-        self, project: Project, images: Images, scenario: Scenario, *, seed: int, events: PathEvents
+        self,
+        project: Project,
+        images: Images,
+        setup: Setup,
+        *,
+        events: PathEvents,
+        create_app: Callable[[Any, Mapping[str, str], Mapping[str, str]], None],
     ) -> None:
-        self.database = Database(project, images.postgres_image)
-        self.path = DatabasePath(
-            project, images, transport=scenario.transport, seed=seed, emit=events.on_sidecar
+        scenario = setup.scenario
+        planned = {each.name: each for each in scenario.dependencies}
+        self.database = Database(
+            project,
+            images.postgres_image,
+            settings=planned[POSTGRES].settings,
+            recorder=setup.recorder,
+            errors=DatabaseErrors(setup.recorder, events, settle=self.settle),
         )
-        self.app_id = ""
-        self.inspector: Inspector
-        self._project = project
-        self._images = images
-        self._scenario = scenario
-        self._seed = seed
-        self._makers = makers(scenario)
-        self._witness = (
-            Witness(project, images.sidecar_image, port=PORT, on_seen=events.on_witness)
-            if scenario.transport is Transport.TCP or "toxiproxy" in self._makers.values()
+        self.cache = (
+            Cache(
+                project,
+                images.cache_image,
+                recorder=setup.recorder,
+                may_load=any(fault.kind == "loading" for fault in scenario.faults),
+            )
+            if REDIS in planned
             else None
         )
+        self.paths = Paths(
+            project,
+            images,
+            transport=planned[POSTGRES].transport,
+            seed=setup.seed,
+            emit=events.on_sidecar,
+        )
+        self._planned = planned
+        self._create_app = create_app
+        self._project = project
+        self._events = events
+        self._recorder = setup.recorder
+        self._shuts = "gate" in makers(scenario)
+        self._witness = Witness(
+            project, images.sidecar_image, port=POSTGRES_PORT, on_seen=events.on_witness
+        )
 
-    @property
-    def injector(self) -> Injector:
-        """The injector of the scenario's faults."""
-        parts: dict[Maker, Injector] = {"sidecar": self.path.sidecar}
-        if self._witness is not None:
-            toxiproxy = ToxiproxyFaults(self.path.toxiproxy, PROXY, self._witness)
-            parts |= {"toxiproxy": toxiproxy, "gate": self._witness}
-        return Faults({name: parts[maker] for name, maker in self._makers.items()})
+    def _values(self) -> dict[str, str]:
+        """The placeholders of the dependencies in the app's templates."""
+        found = url_values(POSTGRES, self.paths.postgres_url(self.database.app_password))
+        return found | (url_values(REDIS, self.paths.redis_url) if self.cache else {})
 
-    async def start(self, timers: Mapping[str, str]) -> None:
-        """Start all of them, and point the proxies at Postgres; `timers` are the app's variables.
+    def path(self, target: str) -> MadeByParts:
+        """The path to a dependency."""
+        toxiproxy = ToxiproxyFaults(self.paths.toxiproxy, POSTGRES, self._witness)
+        parts: dict[Maker, Path] = {"toxiproxy": toxiproxy, "gate": self._witness}
+        if target in self.paths.sidecar.paths:
+            parts["sidecar"] = self.paths.sidecar.path(target)
+        return MadeByParts(parts, lambda kind: maker(self._planned[target], kind))
+
+    async def start(self) -> None:
+        """Start all of them, and point the proxies at the dependencies.
 
         Raises CapabilityError if the containers cannot be reached, or a right is missing.
         """
@@ -74,60 +103,56 @@ class Servers:
         async with asyncio.TaskGroup() as group:
             # Postgres takes longest by far, and waits for nothing else.
             group.create_task(self._start_database(back))
-            group.create_task(self._start_others(back, timers))
-        await self.path.connect(self.database)
+            group.create_task(self._start_proxies(back))
+            if self.cache is not None:
+                group.create_task(blocking(self.cache.start, back))
+        await self.paths.to_postgres(Address(host=self._project.name(POSTGRES), port=PORT))
+        if self.cache is not None:
+            await self.paths.to_redis(Address(host=self._project.name(REDIS), port=REDIS_PORT))
+
+    async def baseline(self) -> None:
+        """Prove each path before any fault; emits a `baseline.passed` for each."""
+        before = set(self._events.links)
+        sessions = await self.paths.query(
+            self.database.app_password, meanwhile=lambda: self.database.inspector.sessions(ROLE)
+        )
+        await self._baseline_passed(POSTGRES, before, query=baseline.SELECT, sessions=sessions)
+        if self.cache is not None:
+            before = set(self._events.links)
+            await baseline.ping(self.paths.sidecar_address, REDIS_PORT)
+            await self._baseline_passed(REDIS, before, query=baseline.PING)
 
     async def settle(self) -> None:
-        """Wait until everything that has been seen on the path is recorded."""
-        if self._witness is not None:
-            await self._witness.settle()
+        """Wait until everything that has been seen on the paths is recorded."""
+        await self.paths.sidecar.settle()
+        await self._witness.settle()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close the connections; the containers are removed with their project."""
-        if self._witness is not None:
-            self._witness.close()
-        self.path.close()
-        self.database.close()
+        self._witness.close()
+        self.paths.close()
+        await self.database.close()
+
+    async def _baseline_passed(self, target: str, before: set[str], **data: Any) -> None:
+        await self.settle()
+        links = sorted(set(self._events.links) - before)
+        data = {"link": links[-1] if links else None, **data}
+        self._recorder.emit("harness", "baseline.passed", data, target=target)
 
     async def _start_database(self, back: Any) -> None:
         await blocking(self.database.start, back)
-        self.inspector = await self.database.ready()
+        await self.database.ready()
 
-    async def _start_others(self, back: Any, timers: Mapping[str, str]) -> None:
+    async def _start_proxies(self, back: Any) -> None:
+        paths = self.paths
         async with asyncio.TaskGroup() as group:
             network = group.create_task(blocking(self._project.network, "front"))
-            group.create_task(blocking(self.path.make_volume))
+            group.create_task(blocking(paths.make_volume))
         front = network.result()
-        cache = self._project.container(
-            CACHE, self._images.cache_image, network=front, command=["redis-server", "--save", ""]
-        )
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._start_proxies(front, back))
-            group.create_task(blocking(self._project.start, cache))
-            group.create_task(blocking(self._create_app, front, timers))
-
-    async def _start_proxies(self, front: Any, back: Any) -> None:
-        path, witness = self.path, self._witness
-        async with asyncio.TaskGroup() as group:
-            group.create_task(blocking(path.start_toxiproxy, front, back))
-            group.create_task(blocking(path.start_sidecar, front))
-        if witness is not None:
-            await blocking(witness.start, path.toxiproxy_id)
-        await path.begin()
-        if witness is not None:
-            await witness.begin(shuts="gate" in self._makers.values())
-
-    def _create_app(self, front: Any, timers: Mapping[str, str]) -> None:
-        self.app_id = app.app_container(
-            self._project,
-            self._images.app_image,
-            self._scenario,
-            network=front,
-            environment={
-                **timers,
-                "APP_DATABASE_URL": self.path.database_url(self.database.app_password),
-                "APP_CACHE_URL": f"redis://{self._project.name(CACHE)}:{CACHE_PORT}/0",
-                "APP_JITTER_SEED": str(self._seed),
-            },
-            volumes=self.path.volumes,
-        )
+            group.create_task(blocking(paths.start_toxiproxy, front, back))
+            group.create_task(blocking(paths.start_sidecar, front, back))
+            group.create_task(blocking(self._create_app, front, self._values(), paths.volumes))
+        await blocking(self._witness.start, paths.toxiproxy_id)
+        await paths.begin()
+        await self._witness.begin(shuts=self._shuts)

@@ -22,10 +22,10 @@ ASK_EVERY_S = 0.02
 
 
 class Sidecar(RemoteProxy):
-    """The proxy in a side-car's container; usable after `begin`."""
+    """The proxy in the side-car's container; usable after `begin`."""
 
-    def __init__(self, *, name: str, emit: EmitAt, daemon: Daemon) -> None:
-        super().__init__(name=name, emit=emit)
+    def __init__(self, *, emit: EmitAt, daemon: Daemon) -> None:
+        super().__init__(emit=emit)
         self._daemon = daemon
         self._stopping = False
         self._begun_ns = time.monotonic_ns()
@@ -36,7 +36,7 @@ class Sidecar(RemoteProxy):
         Raises CapabilityError if that address cannot be reached from here.
         """
         await answering(address, self._daemon)
-        control = self._control = Control(f"http://{address}:{API_PORT}")
+        control = self.control = Control(f"http://{address}:{API_PORT}")
         follow(
             "proxy events",
             lambda: control.events(until=None),
@@ -44,7 +44,7 @@ class Sidecar(RemoteProxy):
             on_end=self._end,
         )
         start_s = round((time.monotonic_ns() - self._begun_ns) / NS_PER_S, 4)
-        facts = {"api": self._control.url, "start_s": start_s}
+        facts = {"api": control.url, "start_s": start_s}
         self._emit("proxy.started", facts, time.monotonic_ns())
 
     def stopping(self) -> None:

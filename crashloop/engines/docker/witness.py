@@ -9,10 +9,9 @@ from crashloop.engines.docker.daemon import sdk_errors
 from crashloop.errors import CapabilityError, HarnessError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from crashloop.engines.docker.project import Project
-    from crashloop.engines.remote_proxy import EmitAt
     from crashloop.proxy.faults import Fault
 
 ROLE_NAME = "gate"
@@ -28,7 +27,14 @@ class Witness:
     `passed` chunk that was delayed by as much is reported with its `fault`.
     """
 
-    def __init__(self, project: Project, image: str, *, port: int, on_seen: EmitAt) -> None:
+    def __init__(
+        self,
+        project: Project,
+        image: str,
+        *,
+        port: int,
+        on_seen: Callable[[str, Mapping[str, Any], int], None],
+    ) -> None:
         self._project = project
         self._image = image
         self._port = port

@@ -12,7 +12,7 @@ from crashloop.proxy.kernel.owner import session_of
 if TYPE_CHECKING:
     import socket
 
-    from crashloop.proxy.address import Address
+    from crashloop.proxy.address import Address, Endpoint
     from crashloop.proxy.events import Emit
     from crashloop.proxy.link.pipe import Pipe
     from crashloop.proxy.toxics.stage import Stage
@@ -30,21 +30,26 @@ class LinkEvents:
     `by` is who ended the link first, and `fault` the one that closed it, once that is known.
     """
 
-    def __init__(self, *, name: str, emit: Emit, client_pid: int | None) -> None:
+    def __init__(
+        self, *, name: str, emit: Emit, client_pid: int | None, peer: Endpoint | None
+    ) -> None:
         self.opened_ns = time.monotonic_ns()
         self.client_pid = client_pid
         self.by: Side | None = None
         self.fault: str | None = None
         self._name = name
         self._emit = emit
+        self._peer = peer
         self._stages: list[Stage] = []
         self._dialled_ns = 0
 
     def opened(self, listen: Address) -> None:
-        """Record that a client was accepted."""
+        """Record that a client was accepted; `client` is its own address, if that is TCP."""
+        client = {"client": f"{self._peer[0]}:{self._peer[1]}"} if self._peer else {}
         self._send(
             "link.opened",
             listen=str(listen),
+            **client,
             client_pid=self.client_pid,
             client_session=session_of(self.client_pid),
         )

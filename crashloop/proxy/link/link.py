@@ -17,7 +17,7 @@ from crashloop.proxy.toxics.stage import Stage
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from crashloop.proxy.address import Address, Target
+    from crashloop.proxy.address import Address, Endpoint, Target
     from crashloop.proxy.events import Emit
     from crashloop.proxy.faults import Direction, LinkFault
     from crashloop.proxy.link.busy_poll import BusyPoll
@@ -62,12 +62,13 @@ class Link:
         client: socket.socket,
         upstream: socket.socket,
         client_pid: int | None,
+        peer: Endpoint | None,
     ) -> None:
         self.name = name
         self._path = path
         self._client = client
         self._upstream = upstream
-        self._events = LinkEvents(name=name, emit=path.emit, client_pid=client_pid)
+        self._events = LinkEvents(name=name, emit=path.emit, client_pid=client_pid, peer=peer)
         self._holds: dict[str, Timer | None] = {}
         self._closed = False
         self._joined = False

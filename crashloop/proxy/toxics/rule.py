@@ -64,12 +64,13 @@ class Rule:
 
     It does no I/O and takes the time from the stage. Ends are passed on unless the
     rule `takes_end`. `holds_chunks` may wait before it: one, as before an
-    unbuffered channel, or 1024 before a latency, as in Toxiproxy. `delays`: it delays what it
-    passes on. `closes_on_heal`: the link cannot continue afterwards.
+    unbuffered channel, or 1024 before a latency, as in Toxiproxy. `delays`: it delays the bytes
+    that it passes on; `delays_end`: the end. `closes_on_heal`: the link cannot continue afterwards.
     """
 
     steps: Callable[[Any, Carrier], Steps]
     holds_chunks: int = 1
     takes_end: bool = False
     delays: bool = False
+    delays_end: bool = False
     closes_on_heal: bool = False

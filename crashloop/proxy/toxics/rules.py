@@ -136,7 +136,7 @@ def _pass_on(fault: LinkFault, stage: Carrier) -> Steps:
 RULES: dict[type[LinkFault], Rule] = {
     Latency: Rule(steps=_latency, holds_chunks=1024, delays=True),
     Bandwidth: Rule(steps=_bandwidth, delays=True),
-    SlowClose: Rule(steps=_slow_close, takes_end=True),
+    SlowClose: Rule(steps=_slow_close, takes_end=True, delays_end=True),
     Timeout: Rule(steps=_timeout, closes_on_heal=True),
     ResetPeer: Rule(steps=_reset_peer, takes_end=True),
     Slicer: Rule(steps=_slicer, delays=True),

@@ -33,7 +33,7 @@ class Witness(Protocol):
     """What toxics report to."""
 
     def delayed(self, stage: Stage, waited_ns: int) -> None:
-        """A toxic that delays has passed a chunk on."""
+        """A toxic that delays has passed a chunk on, or the end of the stream."""
 
     def dropped(self, stage: Stage, size_bytes: int) -> None:
         """A toxic has dropped bytes."""
@@ -169,16 +169,17 @@ class Stage:
 
     def _pass(self, chunk: Chunk, target: Target, witness: Witness) -> None:
         self.hand = None
+        delays = self._rule.delays
         if chunk.end is not None:
             self.end = chunk.end
             self.due_ns = None
-        else:
+            delays = self._rule.delays_end
+        self.passed_bytes += len(chunk.data)
+        if delays:
             waited_ns = self.now_ns - chunk.entered_ns
-            self.passed_bytes += len(chunk.data)
-            if self._rule.delays:
-                self.chunks += 1
-                self.delayed_ns += waited_ns
-                witness.delayed(self, waited_ns)
+            self.chunks += 1
+            self.delayed_ns += waited_ns
+            witness.delayed(self, waited_ns)
         chunk.entered_ns = self.now_ns
         target.put(chunk)
 

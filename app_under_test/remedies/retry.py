@@ -1,0 +1,83 @@
+"""Retry: repeat the work of a phase while its errors are transient, with a growing random pause."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from typing import TYPE_CHECKING
+
+from app_under_test.failure import describe, is_transient, summary
+
+if TYPE_CHECKING:
+    from app_under_test.log import Log
+    from app_under_test.remedies import Work
+    from app_under_test.settings import Settings
+
+MAX_DOUBLINGS = 20
+
+
+class Retry:
+    """Does the real work of phase database again until it passes, for at most `remedy_retry_s`.
+
+    It is wrapped around the phase (see `Context.around`), under the phase's own limit. An error
+    that waiting cannot fix is raised at once, and the last one when the time is over. Each pause
+    is drawn from 0 to twice the one before at most (full jitter).
+    """
+
+    def __init__(self, *, settings: Settings, log: Log) -> None:
+        self._log = log
+        self._within_s = settings.remedy_retry_s
+        self._first_s = settings.retry_first_pause_s
+        self._longest_s = settings.retry_longest_pause_s
+        self._address = settings.database_address
+        self._draw = random.Random(settings.jitter_seed)  # noqa: S311  jitter, not a secret
+
+    async def __call__(self, work: Work) -> None:
+        """Do the work until it passes; raises its error otherwise."""
+        began_s, tries = time.monotonic(), 0
+        while True:
+            tries += 1
+            try:
+                await work()
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                pause_s = self._draw.uniform(0.0, self._highest_s(tries))
+                is_over = time.monotonic() - began_s + pause_s > self._within_s
+                self._log_failure(error, tries, None if is_over else pause_s)
+                if is_over:
+                    raise
+                await asyncio.sleep(pause_s)
+            else:
+                break
+        if tries > 1:
+            self._log_success(tries, time.monotonic() - began_s)
+
+    def _highest_s(self, tries: int) -> float:
+        doublings = min(tries - 1, MAX_DOUBLINGS)
+        return min(self._longest_s, self._first_s * 2.0**doublings)
+
+    def _log_failure(self, error: Exception, tries: int, pause_s: float | None) -> None:
+        after = "giving up" if pause_s is None else f"again in {pause_s:.3f} s"
+        self._log.emit(
+            "database.retry_failed",
+            f"Try {tries} to open the database failed, {after}: {summary(error)}",
+            severity="WARNING",
+            phase="database",
+            tries=tries,
+            pause_s=pause_s,
+            within_s=self._within_s,
+            error=describe(error),
+            address=self._address,
+        )
+
+    def _log_success(self, tries: int, after_s: float) -> None:
+        self._log.emit(
+            "database.retried",
+            f"Try {tries} to open the database was the one that passed",
+            phase="database",
+            tries=tries,
+            after_s=round(after_s, 6),
+            address=self._address,
+        )

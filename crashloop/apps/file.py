@@ -1,0 +1,93 @@
+"""The files that have apps' entries, and the search for the nearest one."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from typing import TYPE_CHECKING, Any
+
+from crashloop.apps.source import Source
+from crashloop.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OURS = "crashloop.toml"
+PYPROJECT = "pyproject.toml"
+TABLES = {OURS: "apps", PYPROJECT: "tool.crashloop.apps"}
+"""The files that are looked for, and the table of each that has the apps."""
+
+
+def nearest_file(folder: Path) -> Path:
+    """The file with apps that is nearest, in `folder` or above it.
+
+    UsageError if there is none, or if one folder has two.
+    """
+    for each in (folder, *folder.parents):
+        found = [path for name in TABLES if (path := each / name).is_file() and read_apps(path)[1]]
+        if len(found) > 1:
+            places = " and ".join(str(table_of(path, read_apps(path)[0])) for path in found)
+            raise UsageError(
+                f"two files of one folder have apps: {places}",
+                hint="keep the entries in one of them, or name one: --config FILE",
+            )
+        if found:
+            return found[0]
+    raise UsageError(
+        f"no app of your own is described in {folder} or above it",
+        hint=f"write [apps.NAME] in {OURS}, or [{TABLES[PYPROJECT]}.NAME] in {PYPROJECT}; "
+        "see docs/your-app.md",
+    )
+
+
+def read_apps(path: Path) -> tuple[Source, dict[str, Any]]:
+    """The file's text, and its apps by name, each as it was parsed.
+
+    UsageError, with file and line, for a file that cannot be read, and for tables of ours with an
+    unknown name.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        data = tomllib.loads(text)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        found = re.search(r"line (\d+)", str(error))  # else it is at the end
+        line = found[1] if found else len(text.splitlines())
+        raise UsageError(f"{path}:{line}: {error}") from None
+    source = Source(path=path, text=text)
+    return source, _apps(data, source)
+
+
+def table_of(path: Path, source: Source) -> Source:
+    """The place of the table that has the apps."""
+    table = TABLES[PYPROJECT] if path.name == PYPROJECT else TABLES[OURS]
+    return _place(source, table)
+
+
+def _apps(data: dict[str, Any], source: Source) -> dict[str, Any]:
+    prefix = ""
+    if source.path.name == PYPROJECT:
+        tool, prefix = data.get("tool"), "tool.crashloop."
+        data = tool.get("crashloop", {}) if isinstance(tool, dict) else {}
+        _require_table(data, source, prefix.rstrip("."))
+    for name in data:
+        if name != "apps":
+            raise _place(source, f"{prefix}{name}").error(
+                f"unknown table `{prefix}{name}`", hint=f"write [{prefix}apps.NAME]"
+            )
+    apps: dict[str, Any] = data.get("apps", {})
+    _require_table(apps, source, f"{prefix}apps")
+    return apps
+
+
+def _require_table(found: object, source: Source, name: str) -> None:
+    if not isinstance(found, dict):
+        raise _place(source, name).error(f"`{name}` must be a table")
+
+
+def _place(source: Source, table: str) -> Source:
+    """The place of a table by its dotted name, or of its last part below the others."""
+    dotted = source.at(table)
+    head, _, last = table.rpartition(".")
+    return dotted if dotted.offset or not head else _place(source, head).at(last)

@@ -1,0 +1,51 @@
+"""Whether a user of the app got through the whole journey."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crashloop.checks.lives import for_replicas, observed, of_replica
+from crashloop.checks.readiness import instead, refused
+from crashloop.checks.result import Result, holds, not_seen, refuted, saw_nothing
+
+if TYPE_CHECKING:
+    from crashloop.trace.event import Event, Trace
+
+
+def journey_passed(trace: Trace) -> Result:
+    """In each replica, every step of the scenario's journey passed, all with the same key."""
+    journey = (trace.scenario.get("app") or {}).get("journey") or {}
+    wanted = range(1, len(journey.get("steps") or ()) + 1)
+    if not wanted:
+        return saw_nothing("the app has no journey")
+
+    def passed_in(number: int) -> Result:
+        steps = of_replica(observed(trace, "journey.step"), number)
+        by_key: dict[object, dict[object, Event]] = {}
+        for step in steps:
+            by_key.setdefault(step.data.get("key"), {}).setdefault(step.data.get("step"), step)
+        for done in by_key.values():
+            if set(done) >= set(wanted):
+                said = [done[n] for n in wanted]
+                what = "; ".join(str(step.data.get("says")) for step in said)
+                return holds(f"the journey passed: {what}", said)
+        failed = of_replica(observed(trace, "journey.failed"), number)
+        if failed and not refused(trace, number):
+            return refuted(f"the journey failed: {failed[-1].data.get('why')}", failed)
+        best = max(by_key.values(), key=len, default={})
+        missing = next(n for n in wanted if n not in best)
+        waiting = _waiting(trace, number, missing)
+        if not steps and (not waiting or refused(trace, number)):
+            return instead(trace, number, "no step of the journey passed")
+        says = f"step {missing} of {len(wanted)} of the journey never passed"
+        why = f": {waiting[-1].data.get('why')}" if waiting else ""
+        return not_seen(trace, says + why, [*best.values(), *waiting[-1:]])
+
+    return for_replicas(trace, "each", passed_in)
+
+
+def _waiting(trace: Trace, number: int, step: int) -> list[Event]:
+    """Why a step did not pass, in order: what the app answered, or else why it did not answer."""
+    found = of_replica(observed(trace, "journey.waiting"), number)
+    found = [e for e in found if e.data.get("step") == step]
+    return [e for e in found if e.data.get("answered") is True] or found

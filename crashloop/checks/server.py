@@ -1,0 +1,90 @@
+"""What the server itself says about the app's failures and about the old revision."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crashloop.checks.lives import Replicas, for_replicas, observed
+from crashloop.checks.receipts import failures
+from crashloop.checks.result import Result, holds, refuted, saw_nothing
+from crashloop.checks.touches import life_of_word, planned_faults, says_sqlstate, words
+from crashloop.plural import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from crashloop.checks.receipts import Failure
+    from crashloop.trace.event import Event, Trace
+
+
+def server_said(
+    trace: Trace, *, target: str, errors: Sequence[str], phase: str, replicas: Replicas = "each"
+) -> Result:
+    """Each life that failed in the phase was told one of the SQLSTATEs by the target itself.
+
+    The target's own log says so, for that life. Where its events name no client (as on Docker),
+    the life's failed line must have the same SQLSTATE. "each": the phase failed in every replica;
+    "some": in at least one.
+    """
+    failed = failures(trace, phase)
+    said = [
+        event
+        for event in trace.events
+        if event.source != "app" and event.target == target
+        if event.data.get("sqlstate") in errors
+    ]
+    told_by: dict[int, Event] = {}
+    for failure in failed:
+        own = next((event for event in said if _is_to(trace, event, failure)), None)
+        if own is None:
+            return saw_nothing(
+                f"{trace.name(failure.ended.life)} failed in phase {phase}, and {target} itself "
+                f"did not say {' or '.join(errors)} to it",
+                [failure.ended],
+            )
+        told_by[failure.ended.seq] = own
+
+    def told(number: int) -> Result:
+        own = [failure.ended for failure in failed if failure.ended.replica == number]
+        if not own:
+            return saw_nothing(f"phase {phase} never failed, so {target} had nothing to say")
+        states = sorted({str(told_by[event.seq].data["sqlstate"]) for event in own})
+        says = f"{target} itself said {' and '.join(states)} to {counted(len(own), 'attempt')}"
+        return holds(f"{says} that failed in phase {phase}", [told_by[event.seq] for event in own])
+
+    return for_replicas(trace, replicas, told)
+
+
+def old_revision_held(trace: Trace, *, target: str, sessions: int) -> Result:
+    """The old revision held at least so many sessions of the target from its start to its end.
+
+    The target itself counted them when it was ready, and again just before it was ended.
+    """
+    counts = [
+        counted_then
+        for fault in planned_faults(trace)
+        if "revision.overlapping" in fault["receipt"]["kinds"]
+        for counted_then in words(trace, fault)
+    ]
+    if not counts or not all(counts):
+        return saw_nothing("nobody counted what the old revision held")
+    evidence = [event for each in counts for event in each]
+    fewest = min(event.data["sessions"].get(target, 0) for event in evidence)
+    if fewest < sessions:
+        says = f"the old revision held {counted(fewest, 'session')} of {target}, not {sessions}"
+        return refuted(says, evidence)
+    if any(len(each) == 1 for each in counts):
+        says = "nobody counted again what the old revision held before it was ended"
+        return saw_nothing(says, evidence)
+    says = f"the old revision held {counted(fewest, 'session')} of {target} at least"
+    return holds(f"{says}, from its start to its end", evidence)
+
+
+def _is_to(trace: Trace, event: Event, failure: Failure) -> bool:
+    """Whether the server's error is one that the life got in the phase."""
+    came, life = life_of_word(trace, event)
+    if life or came:
+        ended = observed(trace, "process.exited", life=failure.ended.life)
+        until_ns = max([failure.ended.mono_ns, *(e.mono_ns for e in ended)])
+        return life == failure.ended.life and failure.began_ns <= event.mono_ns <= until_ns
+    return says_sqlstate(trace, event, failure.ended, str(event.data["sqlstate"]))

@@ -1,0 +1,295 @@
+"""What shows that a fault acted on a life, and from when until when.
+
+A receipt is an observation; switching a fault on is not a receipt. Which events are a fault's
+receipts is in its plan: those of the life's own connections and SYNs ("link"), the life's own
+ECONNREFUSED while the gate was proven shut ("app"), or the word of the server ("server").
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any
+
+from crashloop.checks.connections import is_own, of_link, was_refused
+from crashloop.checks.lines import phase_started, sqlstates
+from crashloop.checks.lives import lives, observed, of_replicas
+from crashloop.model import Grade
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    from crashloop.model import Life
+    from crashloop.trace.event import Event, Trace
+
+FAR_FUTURE_NS = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Touch:
+    """A receipt of a fault for one life.
+
+    `covers`: the event is about the target and stands for the whole time of the touch, in which the
+    life's `connection` came to it; otherwise the event itself must lie in the phase that it is to
+    explain.
+    """
+
+    event: Event
+    life: Life
+    begins_ns: int
+    ends_ns: int
+    covers: bool = False
+    connection: Event | None = None
+
+    @property
+    def evidence(self) -> tuple[Event, ...]:
+        """The events that show it."""
+        return (self.event,) if self.connection is None else (self.event, self.connection)
+
+    @property
+    def reached(self) -> str | None:
+        """The target to which the life's connection came; None if it is the event's own."""
+        return None if self.connection is None else self.connection.target
+
+
+def planned_faults(trace: Trace) -> list[Mapping[str, Any]]:
+    """The scenario's faults by name: no finding depends on their order in the plan."""
+    return sorted(trace.scenario.get("faults") or [], key=lambda fault: str(fault["name"]))
+
+
+def touches(trace: Trace, fault: Mapping[str, Any]) -> list[Touch]:
+    """The fault's receipts, each for the life that it touched, in order of their beginning."""
+    find = {"link": _of_links, "app": _of_lines, "server": _of_server}[fault["receipt"]["whose"]]
+    return sorted(find(trace, fault), key=lambda touch: (touch.begins_ns, touch.event.seq))
+
+
+def periods(trace: Trace, fault: Mapping[str, Any]) -> list[tuple[int, int]]:
+    """From when until when the fault was on, once for each injection."""
+    events = observed(trace, "fault.injected", "fault.healed")
+    found: list[tuple[int, int]] = []
+    for event in events:
+        if event.data.get("fault") != fault["name"]:
+            continue
+        if event.kind == "fault.injected" and event.data.get("plugged") is False:
+            continue
+        if event.kind == "fault.injected":
+            found.append((int(event.data.get("begun_ns", event.mono_ns)), FAR_FUTURE_NS))
+        elif found:
+            ended_ns = int(event.data.get("begun_ns", event.mono_ns))
+            found[-1] = (found[-1][0], min(found[-1][1], ended_ns))
+    return found
+
+
+def words(trace: Trace, fault: Mapping[str, Any]) -> list[list[Event]]:
+    """The server's events of the fault, for each injection, until its heal was done."""
+    healed = observed(trace, "fault.healed")
+    ends = [e.mono_ns for e in healed if e.data.get("fault") == fault["name"]]
+    found = []
+    for since, until in periods(trace, fault):
+        done_ns = next((ns for ns in ends if ns >= until), FAR_FUTURE_NS)
+        found.append([e for e in _of_plan(trace, fault) if since <= e.mono_ns <= done_ns])
+    return found
+
+
+def hold_end_ns(trace: Trace, held: Event) -> int:
+    """When a held link was let go of, or closed; the far future where nothing says so."""
+    fault = held.data.get("fault")
+    ends = [e for e in of_link(trace, "link.released", held) if e.data.get("fault") == fault]
+    ends += of_link(trace, "link.closed", held)
+    return min((e.mono_ns for e in ends), default=FAR_FUTURE_NS)
+
+
+def _of_links(trace: Trace, fault: Mapping[str, Any]) -> Iterator[Touch]:
+    """Events about a life's own connections and SYNs that name the fault."""
+    for event in _of_plan(trace, fault):
+        if event.life and event.data.get("fault") == fault["name"] and is_own(trace, event):
+            yield Touch(
+                event=event,
+                life=event.life,
+                begins_ns=_link_begins_ns(event),
+                ends_ns=_link_ends_ns(trace, event),
+            )
+
+
+def _of_lines(trace: Trace, fault: Mapping[str, Any]) -> Iterator[Touch]:
+    """Lines of a life's own log: refused at the target's address while the gate was shut."""
+    checked = [
+        e.mono_ns
+        for e in observed(trace, "gate.checked")
+        if e.data.get("fault") == fault["name"] and e.data.get("observed") == "refused"
+    ]
+    shut = [(max(at, on), off) for on, off in periods(trace, fault) for at in checked if at < off]
+    for event in of_replicas(trace, trace.events):
+        # The last word of a failed start-up repeats the error of its phase.
+        if event.source != "app" or not event.life or event.kind == "startup.failed":
+            continue
+        if not any(since < event.mono_ns < until for since, until in shut):
+            continue
+        if was_refused(trace, event, fault["target"]):
+            at = event.mono_ns
+            yield Touch(event=event, life=event.life, begins_ns=at, ends_ns=at)
+
+
+def _of_server(trace: Trace, fault: Mapping[str, Any]) -> Iterator[Touch]:
+    """The server's word about the target while the fault was on.
+
+    An event with a life, or with the client of a life's connection, is that life's. An error whose
+    client is not known is the one of each life that logged the same SQLSTATE then; anything else
+    covers every life that was connected to the target. A count of sessions holds until the next.
+    """
+    # A stopped server answers nothing.
+    ways = ("up",) if fault["receipt"]["grade"] == Grade.PROCESS else ("up", "down")
+    for (_, until), events in zip(periods(trace, fault), words(trace, fault), strict=True):
+        for event, after in zip_longest(events, events[1:]):
+            if "sessions" in event.data:
+                yield from _counted(trace, event, after, ways)
+                continue
+            if event.mono_ns > until:
+                continue
+            at, sqlstate = event.mono_ns, event.data.get("sqlstate")
+            came, life = life_of_word(trace, event)
+            if life:
+                ends_ns = at if sqlstate else until
+                yield Touch(event=event, life=life, begins_ns=at, ends_ns=ends_ns)
+            elif came:
+                continue
+            elif sqlstate:
+                yield from _by_sqlstate(trace, event, str(sqlstate))
+            else:
+                yield from _connected(trace, event, until, {event.target}, ways)
+
+
+def life_of_word(trace: Trace, event: Event) -> tuple[Event | None, Life | None]:
+    """The connection that a server's event is about, and the life that it is about, if known.
+
+    A connection without a life is somebody else's, such as the harness's own.
+    """
+    came = _connection_of(trace, event)
+    return came, event.life or (came.life if came and is_own(trace, came) else None)
+
+
+def _connection_of(trace: Trace, event: Event) -> Event | None:
+    """How the proxy had reached the target for the `client` that a server's event names."""
+    client = event.data.get("client")
+    connected = observed(trace, "link.connected", target=event.target) if client else []
+    came = [e for e in connected if e.data.get("via") == client and e.mono_ns <= event.mono_ns]
+    return came[-1] if came else None
+
+
+def _by_sqlstate(trace: Trace, event: Event, sqlstate: str) -> Iterator[Touch]:
+    """A server's error for each life that failed with it while its phase, or its end, was near."""
+    for failed in of_replicas(trace, trace.of("phase.failed")):
+        if failed.life and says_sqlstate(trace, event, failed, sqlstate):
+            at = event.mono_ns
+            yield Touch(event=event, life=failed.life, begins_ns=at, ends_ns=at)
+
+
+def says_sqlstate(trace: Trace, event: Event, failed: Event, sqlstate: str) -> bool:
+    """Whether a phase failed with the SQLSTATE of a server's error of that time.
+
+    A server's log may be read a little after the app has logged the same error.
+    """
+    begun = phase_started(trace, failed)
+    ended = observed(trace, "process.exited", life=failed.life)
+    until_ns = ended[0].mono_ns if ended else FAR_FUTURE_NS
+    in_time = begun is not None and begun.mono_ns <= event.mono_ns <= until_ns
+    return in_time and sqlstate in sqlstates(failed.data)
+
+
+def _counted(
+    trace: Trace, event: Event, after: Event | None, ways: Collection[str]
+) -> Iterator[Touch]:
+    """A touch for each connection to where sessions were held at this count and at the next.
+
+    Nothing says how long they were held after the last count.
+    """
+    if after is not None:
+        held, still = event.data["sessions"], after.data["sessions"]
+        about = {name for name, count in held.items() if count and still.get(name)}
+        yield from _connected(trace, event, after.mono_ns, about, ways)
+
+
+def _connected(
+    trace: Trace,
+    event: Event,
+    until_ns: int,
+    about: Collection[str | None],
+    ways: Collection[str],
+) -> Iterator[Touch]:
+    """A touch for each connection that a life used, after the event, to one of `about`.
+
+    Bytes went `ways` through it: who connects and asks nothing has not met the fault.
+    """
+    known = set(lives(trace))
+    for opened in observed(trace, "link.opened"):
+        if opened.life not in known or opened.target not in about or not is_own(trace, opened):
+            continue
+        closed = of_link(trace, "link.closed", opened)
+        begins_ns = max(event.mono_ns, opened.mono_ns)
+        ends_ns = min(closed[0].mono_ns if closed else FAR_FUTURE_NS, until_ns)
+        if begins_ns <= ends_ns and _carried(closed, ends_ns, ways):
+            yield Touch(
+                event=event,
+                life=opened.life,
+                begins_ns=begins_ns,
+                ends_ns=ends_ns,
+                covers=True,
+                connection=opened,
+            )
+
+
+def _carried(closed: Sequence[Event], until_ns: int, ways: Collection[str]) -> bool:
+    """Whether the connection's first bytes went all of `ways` by then."""
+    # A link that is still open, or that was only seen at Toxiproxy's port, says nothing of its
+    # bytes: there the connection has to do.
+    fields = [f"first_byte_{way}_ns" for way in ways]
+    said = [event.data[name] for event in closed for name in fields if name in event.data]
+    return all(first_ns is not None and first_ns <= until_ns for first_ns in said)
+
+
+def _of_plan(trace: Trace, fault: Mapping[str, Any]) -> list[Event]:
+    """The events that the fault's plan names: by kind, by target, and by their fields."""
+    receipt = fault["receipt"]
+    found = observed(trace, *receipt["kinds"], target=fault["target"])
+    return [e for e in found if all(_field(e, k) == v for k, v in receipt["where"].items())]
+
+
+def _field(event: Event, name: str) -> Any:
+    if name in {"replica", "attempt", "target", "source"}:
+        return getattr(event, name)
+    return event.data.get(name)
+
+
+def _link_begins_ns(event: Event) -> int:
+    """When the fault began to act; a delayed chunk is recorded when it is passed on."""
+    return event.mono_ns - round(float(event.data.get("delay_s") or 0) * 1e9)
+
+
+def _link_ends_ns(trace: Trace, event: Event) -> int:
+    """When the fault let go of what the receipt shows; the far future where nothing says so."""
+    match event.kind:
+        case "link.held":
+            return hold_end_ns(trace, event)
+        case "link.delayed":
+            return _last_delay_ns(trace, event)
+        case "link.dropped":
+            closed = of_link(trace, "link.closed", event)
+            return closed[0].mono_ns if closed else FAR_FUTURE_NS
+        case "link.turned_away" | "link.closed":
+            return event.mono_ns
+    return FAR_FUTURE_NS
+
+
+def _last_delay_ns(trace: Trace, delayed: Event) -> int:
+    """When a delaying fault let go of the link.
+
+    Only a link's first delayed chunks are receipts; the sum of all delays is known at its end.
+    """
+    closed = of_link(trace, "link.closed", delayed)
+    totals = [each for event in closed for each in event.data.get("delays") or []]
+    ours = [float(each["delay_s"]) for each in totals if each["fault"] == delayed.data["fault"]]
+    if not ours:
+        return FAR_FUTURE_NS
+    if delayed.data.get("chunk") != 1:
+        return delayed.mono_ns
+    return _link_begins_ns(delayed) + round(sum(ours) * 1e9)

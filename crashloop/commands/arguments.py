@@ -1,0 +1,77 @@
+"""The arguments and options that several subcommands share; quick to import, for `--help`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def path(text: str) -> Path:
+    """A path that was typed; an empty one (an unset variable) would mean the current folder."""
+    if not text:
+        raise typer.BadParameter("a path cannot be empty")
+    return Path(text)
+
+
+IncidentName = Annotated[
+    str, typer.Argument(metavar="INCIDENT", help="An incident from `crashloop incidents`.")
+]
+Params = Annotated[
+    list[str] | None,
+    typer.Option("--param", "-p", metavar="NAME=VALUE", help="Set a parameter; can be repeated."),
+]
+Scale = Annotated[
+    float | None,
+    typer.Option("--time-scale", metavar="N", help="Run N times faster than it happened."),
+]
+RealTime = Annotated[bool, typer.Option("--real-time", help="Run in real time: a time scale of 1.")]
+Seed = Annotated[
+    int | None,
+    typer.Option("--seed", metavar="N", min=0, max=2**32 - 1, help="Seed of every random draw."),
+]
+Artifacts = Annotated[
+    Path | None,
+    typer.Option(
+        "--artifacts",
+        metavar="DIR",
+        parser=path,
+        help="Write the evidence here.  [dim]default: a new folder in ./crashloop-artifacts[/dim]",
+    ),
+]
+AppName = Annotated[
+    str | None,
+    typer.Option(
+        "--app",
+        metavar="NAME",
+        help="Run your own app, described in crashloop.toml or pyproject.toml here or in a folder "
+        "above.  [dim]default: the sample app[/dim]",
+    ),
+]
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", parser=path, help="Read the app's entry from here."),
+]
+PostgresBin = Annotated[
+    Path | None,
+    typer.Option("--postgres-bin", metavar="DIR", parser=path, help="Folder of Postgres programs."),
+]
+EngineName = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        metavar="NAME",
+        help="Run on this machine (local), or in containers that Docker restarts (docker).",
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+NoLive = Annotated[
+    bool, typer.Option("--no-live", help="Print lines of progress instead of a live timeline.")
+]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+def examples(*commands: str) -> str:
+    """An epilog with one command a line; typer keeps what a blank line separates."""
+    return "\n\n".join(("Examples:", *(f"[bold]{command}[/bold]" for command in commands)))

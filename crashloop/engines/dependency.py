@@ -1,0 +1,141 @@
+"""The dependencies of a local run: each a server, and where its path begins and leads to."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from urllib.parse import urlsplit
+
+from crashloop.engines import baseline
+from crashloop.engines.binaries import find_binaries
+from crashloop.engines.cache import cache
+from crashloop.engines.ports import HOST
+from crashloop.engines.postgres import postgres
+from crashloop.engines.template import ROLE, template
+from crashloop.model import Transport
+from crashloop.proxy.address import Address
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+    from contextlib import AbstractAsyncContextManager
+
+    from crashloop.engines.base import Setup
+    from crashloop.engines.cache import CacheServer
+    from crashloop.engines.links import Links
+    from crashloop.engines.postgres import PostgresServer
+    from crashloop.engines.server import Server
+    from crashloop.engines.workspace import Workspace
+    from crashloop.model import Dependency
+
+INSTANCE = "lab:local:postgres"  # the shape of Cloud SQL's PROJECT:REGION:INSTANCE
+SOCKET = ".s.PGSQL.5432"
+
+
+class LocalDependency(Protocol):
+    """A started dependency. The harness reaches it directly, the app through its path alone."""
+
+    title: ClassVar[str]
+
+    @property
+    def server(self) -> Server:
+        """The server itself."""
+
+    @property
+    def listen(self) -> Address:
+        """Where its path begins."""
+
+    @property
+    def upstream(self) -> Address:
+        """Where its path leads to."""
+
+    def url(self, address: Address) -> str:
+        """The app's URL of it at `address`."""
+
+    async def baseline(self, address: Address) -> dict[str, Any]:
+        """Use it at `address` as the app would; HarnessError if that does not work.
+
+        Returns what was asked, and what the server showed.
+        """
+
+
+class PostgresDependency:
+    """A real Postgres; its path is a Unix socket as on Cloud SQL, or a port, and leads to TCP."""
+
+    title: ClassVar[str] = "Postgres"
+
+    def __init__(self, planned: Dependency, server: PostgresServer, folder: Path) -> None:
+        self.server = server
+        if planned.transport is Transport.UNIX:
+            self.listen = Address(path=str(folder / SOCKET))
+        else:
+            self.listen = Address(host=HOST, port=0)
+        self.upstream = Address(host=HOST, port=server.port)
+
+    def url(self, address: Address) -> str:
+        """The URL with the app's role."""
+        host = str(Path(address.path).parent) if address.path else address.host
+        return self.server.app_url(host=host, port=address.port)
+
+    async def baseline(self, address: Address) -> dict[str, Any]:
+        """Let it answer `select 1`, and count the role's sessions meanwhile."""
+        async with baseline.selected(self.url(address)):
+            sessions = await self.server.inspector.sessions(ROLE)
+        return {"query": baseline.SELECT, "sessions": sessions}
+
+
+class RedisDependency:
+    """A Redis server, or fakeredis; its path begins and ends at a port."""
+
+    title: ClassVar[str] = "the cache"
+
+    def __init__(self, server: CacheServer) -> None:
+        self.server = server
+        self.listen = Address(host=HOST, port=0)
+        self.upstream = Address(host=HOST, port=urlsplit(server.url).port or 0)
+
+    def url(self, address: Address) -> str:
+        """The URL of its first database."""
+        return f"redis://{address.host}:{address.port}/0"
+
+    async def baseline(self, address: Address) -> dict[str, Any]:
+        """Let it answer PING."""
+        await baseline.ping(address.host, address.port)
+        return {"query": baseline.PING}
+
+
+@contextlib.asynccontextmanager
+async def postgres_dependency(
+    planned: Dependency, setup: Setup, space: Workspace, links: Links
+) -> AsyncIterator[PostgresDependency]:
+    """Start a Postgres with the scenario's settings."""
+    binaries = await asyncio.to_thread(find_binaries, setup.postgres_bin)
+    source = await template(space, binaries)
+    for secret in (source.app_password, source.superuser_password):
+        setup.recorder.redactor.add(secret)
+    folder = space.part("cloudsql") / INSTANCE
+    folder.mkdir(mode=0o700)
+    emit = partial(links.record_of_server, "database", target=planned.name)
+    async with postgres(
+        space, source, emit=emit, evidence=setup.artifacts, settings=planned.settings
+    ) as server:
+        yield PostgresDependency(planned, server, folder)
+
+
+@contextlib.asynccontextmanager
+async def redis_dependency(
+    planned: Dependency, setup: Setup, space: Workspace, links: Links
+) -> AsyncIterator[RedisDependency]:
+    """Start a cache."""
+    emit = partial(links.record_of_server, "cache", target=planned.name)
+    async with cache(space, emit=emit, evidence=setup.artifacts) as server:
+        yield RedisDependency(server)
+
+
+KINDS: Mapping[
+    str,
+    Callable[[Dependency, Setup, Workspace, Links], AbstractAsyncContextManager[LocalDependency]],
+] = {"postgres": postgres_dependency, "redis": redis_dependency}
+"""How a dependency of each kind is started."""

@@ -1,0 +1,65 @@
+"""What faults may act on in a local run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from crashloop.engines.cache import CacheServer
+from crashloop.engines.postgres import PostgresServer
+from crashloop.errors import CapabilityError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from crashloop.engines.links import Links
+    from crashloop.engines.remote_proxy import ProxiedPath, RemoteProxy
+    from crashloop.engines.revisions import OldRevision
+    from crashloop.engines.server import Server
+
+ServerKind = TypeVar("ServerKind", bound="Server")
+
+
+class LocalPorts:
+    """The paths, servers and revisions of a local run; CapabilityError for what it lacks."""
+
+    def __init__(
+        self,
+        *,
+        links: Links,
+        proxy: RemoteProxy,
+        servers: Mapping[str, Server],
+        revisions: OldRevision,
+    ) -> None:
+        self._links = links
+        self._proxy = proxy
+        self._servers = servers
+        self._revisions = revisions
+
+    def path(self, target: str) -> ProxiedPath:
+        """The proxied path to a dependency."""
+        return self._proxy.path(target)
+
+    def database(self, target: str) -> PostgresServer:
+        """A Postgres."""
+        return self._server(target, PostgresServer)
+
+    def cache(self, target: str) -> CacheServer:
+        """A Redis."""
+        return self._server(target, CacheServer)
+
+    def revisions(self) -> OldRevision:
+        """The old revision's instances."""
+        return self._revisions
+
+    def emit(self, source: str, kind: str, target: str, **data: Any) -> None:
+        """Record an event of a target, of the life whose link the field `client` names."""
+        self._links.record_of_server(source, kind, data, target=target)
+
+    def _server(self, target: str, kind: type[ServerKind]) -> ServerKind:
+        server = self._servers.get(target)
+        if not isinstance(server, kind):
+            raise CapabilityError(
+                f"this fault needs a {kind.source}, and {target!r} is not one",
+                hint=f"dependencies of this run: {', '.join(self._servers) or 'none'}",
+            )
+        return server

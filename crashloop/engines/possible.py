@@ -1,0 +1,70 @@
+"""What the local engine lacks, so that it is said before anything starts."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from crashloop.engines.postgres_settings import postgres_settings
+from crashloop.errors import CapabilityError, UsageError
+from crashloop.model import Grade, Transport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from crashloop.model import Dependency, PlannedFault, Scenario
+
+
+def require_possible(scenario: Scenario, *, platform: str = sys.platform) -> None:
+    """Raise CapabilityError for what this machine or engine lacks.
+
+    Raises UsageError for two dependencies of a kind, and for settings that one cannot have.
+    """
+    for dependency in scenario.dependencies:
+        check = _CHECKS.get(dependency.kind)
+        if check is None:
+            raise CapabilityError(
+                f"the local engine has no dependency of the kind {dependency.kind!r}",
+                hint=f"known: {', '.join(_CHECKS)}",
+            )
+        check(dependency)
+    kinds = Counter(each.kind for each in scenario.dependencies)
+    if twice := [kind for kind, count in kinds.items() if count > 1]:
+        raise UsageError(
+            f"the scenario has more than one dependency of the kind {twice[0]}",
+            hint="a run starts one server of a kind",
+        )
+    if platform != "linux":
+        for fault in scenario.faults:
+            _require_no_proc(fault, platform)
+
+
+def _require_postgres(dependency: Dependency) -> None:
+    postgres_settings(dependency.settings)
+
+
+def _require_redis(dependency: Dependency) -> None:
+    if dependency.transport is not Transport.TCP:
+        raise CapabilityError(
+            "the local engine has no Redis on a Unix socket", hint="give redis the transport tcp"
+        )
+    if dependency.settings:
+        raise UsageError(
+            f"a scenario cannot set {', '.join(dependency.settings)} of Redis",
+            hint="it can set nothing of it",
+        )
+
+
+def _require_no_proc(fault: PlannedFault, platform: str) -> None:
+    if fault.receipt.grade in {Grade.KERNEL, Grade.PROCESS}:
+        raise CapabilityError(
+            f"what shows the fault {fault.kind} stands in Linux's /proc, and this is {platform}",
+            hint="use fault=hold or fault=refuse, or run it on Linux",
+        )
+
+
+_CHECKS: dict[str, Callable[[Dependency], None]] = {
+    "postgres": _require_postgres,
+    "redis": _require_redis,
+}

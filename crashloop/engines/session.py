@@ -1,0 +1,66 @@
+"""A session of the harness in a Postgres, which has ended when it is left."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+from crashloop.engines.process import finish
+from crashloop.engines.reaper import identity
+from crashloop.errors import HarnessError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+GONE_BOUND_S = 2.0
+LOOK_EVERY_S = 0.002
+
+
+@contextlib.asynccontextmanager
+async def session(
+    connecting: Awaitable[asyncpg.Connection[Any]],
+    has_ended: Callable[[int], Awaitable[bool]] | None = None,
+) -> AsyncIterator[asyncpg.Connection[Any]]:
+    """Enter a new connection; on leaving, its backend has ended.
+
+    Only then its slot and its locks are free. `has_ended` says so of a backend's id where it is
+    not one of this machine. Raises PostgresError if the server refuses it, HarnessError if it does
+    not answer, or if the end takes longer than 2 s.
+    """
+    try:
+        connection = await connecting
+    except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
+        raise HarnessError(
+            f"Postgres did not let the harness in: {type(error).__name__}: {error}",
+            hint="see postgres.log in the artifacts",
+        ) from error
+    pid = connection.get_server_pid()
+    started = identity(pid)
+
+    async def is_gone(pid: int) -> bool:
+        return started is None or identity(pid) != started
+
+    try:
+        yield connection
+    finally:
+        await finish(_end(connection, pid, has_ended or is_gone))
+
+
+async def _end(
+    connection: asyncpg.Connection[Any], pid: int, has_ended: Callable[[int], Awaitable[bool]]
+) -> None:
+    with contextlib.suppress(OSError, TimeoutError, asyncpg.InterfaceError):
+        await connection.close(timeout=GONE_BOUND_S)
+    until_s = time.monotonic() + GONE_BOUND_S
+    while not await has_ended(pid):
+        if time.monotonic() > until_s:
+            raise HarnessError(
+                f"a session of the harness (pid {pid}) has not ended {GONE_BOUND_S:g} s after it "
+                "was closed",
+                hint="see postgres.log in the artifacts",
+            )
+        await asyncio.sleep(LOOK_EVERY_S)  # a backend is not our child, so nothing announces it

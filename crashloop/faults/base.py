@@ -1,0 +1,49 @@
+"""What every fault is: its parameters, what it acts on, its receipt, and how it is injected."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from crashloop.model import Receipt, Transport
+
+if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
+    from crashloop.faults.ports import Ports
+
+REPLICAS = "replicas"
+"""The target of a fault that acts on the app's instances."""
+
+
+class Fault(ABC):
+    """One kind of fault; its subclasses are frozen dataclasses of its parameters.
+
+    `acts_on` are kinds of dependencies, or REPLICAS. A parameter with a unit has the metadata of
+    `crashloop.proxy.attribute`. Raises UsageError for parameters without a meaning.
+    """
+
+    __slots__ = ()
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    kind: ClassVar[str]
+    acts_on: ClassVar[frozenset[str]]
+    receipt: ClassVar[Receipt]
+    transports: ClassVar[frozenset[Transport]] = frozenset(Transport)
+
+    def real_time_only(self, *, limit_s: float) -> str:
+        """Why this fault under this limit of the app cannot be scaled; "" if it can.
+
+        The limit and the fault's parameters are seconds of the incident.
+        """
+        del limit_s
+        return ""
+
+    @abstractmethod
+    def active(self, ports: Ports, *, name: str, target: str) -> AbstractAsyncContextManager[None]:
+        """Inject the fault on entering, heal it on leaving, whatever happens in between.
+
+        It acts when this is entered, and no longer when it is left. Raises CapabilityError if the
+        engine lacks what it needs, UsageError for what the target does not have, and HarnessError
+        if it did not act.
+        """

@@ -1,0 +1,36 @@
+"""The faults of a Redis itself, behind its path."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from crashloop.faults.base import Fault
+from crashloop.model import Grade, Receipt
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from crashloop.faults.ports import Ports
+
+SAID = "LOADING Redis is loading the dataset in memory"
+"""How Redis refuses every command while it loads."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loading(Fault):
+    """The cache restarts, and answers every command with -LOADING until the heal."""
+
+    kind = "loading"
+    acts_on = frozenset({"redis"})
+    receipt = Receipt(
+        grade=Grade.SERVER, kinds=("cache.loading",), whose="server", where={"said": SAID}
+    )
+
+    @contextlib.asynccontextmanager
+    async def active(self, ports: Ports, *, name: str, target: str) -> AsyncIterator[None]:
+        """Restart the target, and let it finish loading on leaving."""
+        del name
+        async with ports.cache(target).loading():
+            yield

@@ -1,0 +1,88 @@
+"""What a fault may act on: the ports that an engine offers, each raising CapabilityError if not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+    from contextlib import AbstractAsyncContextManager
+
+    from crashloop.proxy.faults import Fault as ProxyFault
+
+
+class Path(Protocol):
+    """The proxied path to a dependency."""
+
+    async def inject(self, fault_id: str, fault: ProxyFault) -> None:
+        """Inject the proxy's fault; it acts when this returns."""
+
+    async def heal(self, fault_id: str) -> None:
+        """Heal it; what it held is released when this returns."""
+
+
+class Database(Protocol):
+    """A real Postgres, reached without its path."""
+
+    def session(self, *, superuser: bool) -> AbstractAsyncContextManager[Any]:
+        """A new asyncpg connection of the superuser, or of the app's role.
+
+        On leaving, its backend has ended: its slot and its locks are free. Raises asyncpg's
+        PostgresError if the server refuses it, HarnessError if it does not answer.
+        """
+
+    def stopped(self) -> AbstractAsyncContextManager[None]:
+        """While entered, every process of the server is stopped by SIGSTOP.
+
+        The harness's own questions wait. Emits `process.stopped` and `process.continued` of the
+        target, each as /proc says.
+        """
+
+    def starting(self) -> AbstractAsyncContextManager[None]:
+        """While entered, the server is a standby that answers 57P03; on leaving it is promoted.
+
+        The harness's own questions wait, and the restart is no death of the lab. Emits
+        `database.starting` and `database.promoted`, each as the server itself says.
+        """
+
+
+class Cache(Protocol):
+    """A Redis, reached without its path."""
+
+    def loading(self) -> AbstractAsyncContextManager[None]:
+        """While entered, it answers every command with -LOADING.
+
+        Emits `cache.loading` and `cache.loaded` of the target, each as the server itself says.
+        """
+
+
+class Revisions(Protocol):
+    """The old revision of the app beside the new one."""
+
+    def overlapping(
+        self,
+    ) -> AbstractAsyncContextManager[Callable[[], Awaitable[Mapping[str, int]]]]:
+        """While entered, the scenario's old instances run and are ready; they have ended after it.
+
+        Gives what counts the sessions that they hold at that moment, by dependency, as each
+        Postgres says. On leaving, those are gone, too.
+        """
+
+
+class Ports(Protocol):
+    """An engine's ports. Each method raises CapabilityError for what it does not offer."""
+
+    def path(self, target: str) -> Path:
+        """The proxied path to a dependency."""
+
+    def database(self, target: str) -> Database:
+        """A Postgres."""
+
+    def cache(self, target: str) -> Cache:
+        """A Redis."""
+
+    def revisions(self) -> Revisions:
+        """The old revision's instances."""
+
+    def emit(self, source: str, kind: str, target: str, **data: Any) -> None:
+        """Record an event of a target."""

@@ -1,0 +1,47 @@
+"""What most incidents share: parameters, dependencies, and the moments of deaths."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crashloop.incidents.parameter import Parameter
+from crashloop.model import Dependency, Moment, Transport
+
+if TYPE_CHECKING:
+    from crashloop.incidents.parameter import Params
+    from crashloop.model import Value
+
+REPLICAS = Parameter(default=1, low=1, high=100, says="instances of the app that start at once")
+TRANSPORT = Parameter(default="unix", choices=("unix", "tcp"), says="how the app reaches Postgres")
+
+
+def limit(default_s: float, phase: str) -> Parameter:
+    """The time limit of a start-up phase."""
+    says = f"time limit of phase {phase}, in seconds"
+    return Parameter(default=default_s, low=1.0, high=3600.0, says=says)
+
+
+def platform(default: str) -> Parameter:
+    """What restarts the app."""
+    return Parameter(
+        default=default,
+        says="what restarts the app: docker[:on-failure[:N]|:always|:unless-stopped], kubernetes, "
+        "or cloud-run-observed[:N]",
+    )
+
+
+def dependencies(params: Params, **settings: Value) -> tuple[Dependency, ...]:
+    """Postgres, reached by the parameter `transport` and with these settings, and Redis."""
+    transport = Transport(str(params["transport"]))
+    return (
+        Dependency(name="postgres", kind="postgres", transport=transport, settings=settings),
+        Dependency(name="redis", kind="redis"),
+    )
+
+
+def deaths(number: int, *, replicas: int = 1) -> tuple[Moment, ...]:
+    """The `number`-th death of each replica."""
+    return tuple(
+        Moment(on="process.exited", where={"replica": replica, "attempt": number})
+        for replica in range(1, replicas + 1)
+    )

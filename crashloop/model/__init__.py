@@ -1,0 +1,51 @@
+"""The records that all modules share, one noun a module.
+
+Records only: no behaviour beyond turning themselves into JSON, no I/O. Times are seconds of the
+incident unless a name says otherwise; the time scale is applied where a run touches a real clock.
+"""
+
+from __future__ import annotations
+
+from crashloop.model.app import AppUnderTest, Ready
+from crashloop.model.dependency import Dependency, Transport
+from crashloop.model.fault import Grade, PlannedFault, Receipt
+from crashloop.model.journey import Journey, RequestStep, SqlStep, Step, WebSocketStep
+from crashloop.model.life import Life
+from crashloop.model.platform import Platform, Probe, ProbeKind, RestartPolicy
+from crashloop.model.replicas import Replicas
+from crashloop.model.role import Role
+from crashloop.model.scenario import Scenario
+from crashloop.model.signature import CheckSpec, Signature
+from crashloop.model.trigger import Moment, Trigger, Value
+from crashloop.model.verdict import Finding, Judgement, Verdict
+
+__all__ = [
+    "AppUnderTest",
+    "CheckSpec",
+    "Dependency",
+    "Finding",
+    "Grade",
+    "Journey",
+    "Judgement",
+    "Life",
+    "Moment",
+    "PlannedFault",
+    "Platform",
+    "Probe",
+    "ProbeKind",
+    "Ready",
+    "Receipt",
+    "Replicas",
+    "RequestStep",
+    "RestartPolicy",
+    "Role",
+    "Scenario",
+    "Signature",
+    "SqlStep",
+    "Step",
+    "Transport",
+    "Trigger",
+    "Value",
+    "Verdict",
+    "WebSocketStep",
+]

@@ -1,0 +1,32 @@
+"""What the app needs to start, and the path to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from crashloop.model.trigger import Value
+
+
+class Transport(StrEnum):
+    """How the app reaches a dependency."""
+
+    UNIX = "unix"
+    TCP = "tcp"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dependency:
+    """A server behind a proxied path: `kind` is `postgres` or `redis`, `settings` are its own.
+
+    Its name is what faults and checks call their target, and what templates of the app use.
+    """
+
+    name: str
+    kind: str
+    transport: Transport = Transport.TCP
+    settings: Mapping[str, Value] = field(default_factory=dict)

@@ -1,0 +1,118 @@
+"""The lives of a history, made from their events. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from crashloop.report.clean import label, number
+from crashloop.report.history import Kill, LifeSpan, Outcome, PhaseSpan, ProbeFailure
+from crashloop.report.words import count_of, error_words, exit_words, probe_words
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from crashloop.model import Life
+    from crashloop.report.instants import Instants
+    from crashloop.trace.event import Event
+
+MAX_PHASES = 60
+MAX_PROBES = 10
+PHASE_ENDS = {
+    "phase.completed": Outcome.COMPLETED,
+    "phase.failed": Outcome.FAILED,
+    "phase.degraded": Outcome.DEGRADED,
+}
+
+
+def lives_of(events: Sequence[Event], instants: Instants) -> tuple[LifeSpan, ...]:
+    """The lives in the order of their starts; `events` are in order of time."""
+    of_life: dict[Life, list[Event]] = {}
+    for event in events:
+        if event.life is not None:
+            of_life.setdefault(event.life, []).append(event)
+    started = dict.fromkeys(e.life for e in events if e.kind == "process.started")
+    return tuple(_life(life, of_life[life], instants) for life in started if life is not None)
+
+
+def answers(event: Event) -> bool:
+    """Whether the readiness address answered with success."""
+    code = number(event.data.get("status_code"))
+    return event.data.get("ready") is True or (code is not None and 200 <= code < 300)  # noqa: PLR2004
+
+
+def _life(life: Life, events: Sequence[Event], instants: Instants) -> LifeSpan:
+    started = next(e for e in events if e.kind == "process.started")
+    start_s = instants.at_s(started)
+    exited = next((e for e in events if e.kind == "process.exited"), None)
+    end_s = max(start_s, instants.at_s(exited) if exited else instants.now_s)
+    answered = [e for e in events if e.kind == "ready.answered" and answers(e)]
+    ready = next((e for e in answered if e.data.get("ready") is True), None)
+    return LifeSpan(
+        replica=life.replica,
+        attempt=life.attempt,
+        start_s=start_s,
+        end_s=end_s,
+        old=started.data.get("revision") == "old",
+        exit=exit_words(exited.data) if exited else "",
+        requested=bool(exited and exited.data.get("requested")),
+        phases=_phases(events, instants, end_s=end_s, is_over=exited is not None),
+        probes=tuple(_probe(e, instants, start_s) for e in events if e.kind == "probe.failed")[
+            :MAX_PROBES
+        ],
+        kills=tuple(_kill(e, instants) for e in events if e.kind == "process.killed")[:MAX_PROBES],
+        serves_s=instants.at_s(answered[0]) if answered else None,
+        ready_s=instants.at_s(ready) if ready else None,
+    )
+
+
+def _probe(event: Event, instants: Instants, start_s: float) -> ProbeFailure:
+    age_s = number(event.data.get("after_s"))
+    at_s = instants.at_s(event)
+    return ProbeFailure(
+        probe=probe_words(event.data.get("probe", "?")),
+        failures=count_of(event.data.get("failures")),
+        at_s=at_s,
+        age_s=max(0.0, at_s - start_s) if age_s is None else age_s,
+    )
+
+
+def _kill(event: Event, instants: Instants) -> Kill:
+    return Kill(
+        by=probe_words(event.data.get("by", "?")),
+        signal=label(event.data.get("signal", "?"), 10),
+        at_s=instants.at_s(event),
+    )
+
+
+def _phases(
+    events: Sequence[Event], instants: Instants, *, end_s: float, is_over: bool
+) -> tuple[PhaseSpan, ...]:
+    spans: list[PhaseSpan] = []
+    for event in events:
+        name = label(event.data.get("phase", "?"))
+        outcome = PHASE_ENDS.get(event.kind)
+        if event.kind == "phase.started" and len(spans) < MAX_PHASES:
+            start_s = min(instants.at_s(event), end_s)
+            spans.append(
+                PhaseSpan(
+                    name=name,
+                    start_s=start_s,
+                    end_s=end_s,
+                    outcome=Outcome.CUT if is_over else Outcome.RUNNING,
+                    took_s=end_s - start_s,
+                    limit_s=number(event.data.get("limit_s")),
+                )
+            )
+        elif outcome and spans and spans[-1].name == name:
+            span = spans[-1]
+            ended_s = min(max(instants.at_s(event), span.start_s), end_s)
+            took_s = number(event.data.get("duration_s"))
+            spans[-1] = replace(
+                span,
+                end_s=ended_s,
+                outcome=outcome,
+                took_s=ended_s - span.start_s if took_s is None else took_s,
+                error=error_words(event.data),
+            )
+    return tuple(spans)

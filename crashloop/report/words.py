@@ -1,0 +1,78 @@
+"""Values of events in words; they come from others, so each is made safe to show. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from crashloop.checks.platform import probe_name
+from crashloop.durations import plain
+from crashloop.plural import counted, listed
+from crashloop.report.clean import clean, label, listing, mapping, number
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+# No slot left, not up yet, wrong role, wrong password, no such database.
+_REFUSALS = frozenset({"53300", "57P03", "28000", "28P01", "3D000"})
+_DISPLAY_NAMES = {"postgres": "Postgres", "redis": "Redis", "replicas": "the replicas"}
+
+
+def error_words(data: Mapping[str, Any]) -> str:
+    """The chain of a failed phase's errors: `TimeoutError <- CancelledError`; empty without one."""
+    links = []
+    for error in listing(data.get("error"))[:4]:
+        name = label(str(mapping(error).get("type", "?")).rsplit(".", 1)[-1], 40)
+        sqlstate = mapping(error).get("sqlstate")
+        links.append(f"{name} [{label(sqlstate, 8)}]" if sqlstate else name)
+    return " <- ".join(links)
+
+
+def fault_words(data: Mapping[str, Any]) -> str:
+    """A fault's kind and parameters, in the incident's seconds: `hold, delay 30 s`."""
+    words = [label(data.get("fault_kind", "?"), 24)]
+    for name, value in list(mapping(data.get("params")).items())[:6]:
+        amount = number(value)
+        shown = label(value) if amount is None else plain(amount)
+        noun = label(name)
+        words.append(
+            f"{noun.removesuffix('_s')} {shown} s" if noun.endswith("_s") else f"{noun} {shown}"
+        )
+    return ", ".join(words)
+
+
+def exit_words(data: Mapping[str, Any]) -> str:
+    """How a process ended: `exit 3`, or a signal's name."""
+    code = number(data.get("exit_code"))
+    return f"exit {plain(code)}" if code is not None else label(data.get("signal") or "ended", 10)
+
+
+def probe_words(value: object) -> str:
+    """`startup` and `startup probe` are a `start-up probe`, others keep their name."""
+    return probe_name(clean(value, 24).removesuffix(" probe"))
+
+
+def target_words(name: str, kind: str = "") -> str:
+    """How a target is written: `Postgres`, or with a name of its own `Redis (sessions)`."""
+    shown = _DISPLAY_NAMES.get(kind or name, name)
+    return f"{shown} ({name})" if kind in _DISPLAY_NAMES and name != kind else shown
+
+
+def count_of(value: object) -> int:
+    """A count from a trace; 0 if it is none."""
+    found = number(value)
+    return max(0, int(found)) if found is not None else 0
+
+
+def sqlstate_words(server: str, times: Sequence[tuple[str, int]]) -> str:
+    """What a server itself logged, by SQLSTATE: connections that it refused, or errors."""
+    said = []
+    for sqlstate, count in times:
+        what = counted(count, "connection" if sqlstate in _REFUSALS else "error")
+        verb = "refused" if sqlstate in _REFUSALS else "logged"
+        said.append(f"{verb} {what} with SQLSTATE {sqlstate}")
+    return f"{server} itself {listed(said)}"
+
+
+def sentence(text: str) -> str:
+    """`text` with a capital letter first."""
+    return text[:1].upper() + text[1:]

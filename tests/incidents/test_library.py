@@ -1,0 +1,44 @@
+"""Every incident of the library: it is reproduced, and its proof holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from crashloop.incidents import INCIDENTS
+from crashloop.model import Verdict
+
+if TYPE_CHECKING:
+    from crashloop.testing import Lab
+
+OTHERS = sorted(set(INCIDENTS) - {"issue-1278"})  # which has tests of its own
+LONG = {"retry-longer-than-the-probe"}
+BY_TIME = [pytest.param(n, marks=pytest.mark.slow) if n in LONG else n for n in OTHERS]
+
+
+@pytest.mark.parametrize("name", BY_TIME)
+async def test_an_incident_is_reproduced(name: str, lab: Lab) -> None:
+    run = await lab.run(name)
+
+    run.expect(Verdict.REPRODUCED)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("name", OTHERS)
+async def test_the_four_runs_of_its_proof_end_as_they_must(name: str, lab: Lab) -> None:
+    proof = await lab.prove(name)
+
+    proof.expect(Verdict.REPRODUCED)
+
+
+async def test_three_replicas_loop_and_recover_each_on_its_own(lab: Lab) -> None:
+    run = await lab.run("issue-1278", replicas=3)
+
+    run.expect(Verdict.REPRODUCED)
+    for replica in (1, 2, 3):
+        exits = run.events("process.exited", replica=replica)
+        assert [e.data["exit_code"] for e in exits[:3]] == [3, 3, 3]
+        held = run.events("link.held", replica=replica)
+        assert {e.attempt for e in held} >= {1, 2, 3}

@@ -1,0 +1,152 @@
+"""Whether the platform's own probe ended the lives that died."""
+
+import pytest
+from crashloop_cases import Case, cases
+from crashloop_edits import changed, ended, inserted, moved, one, sealed, with_header, without
+from crashloop_outages import KILLED, killed_while_retrying
+from crashloop_traces import REPRODUCTION
+
+STARTUP = {"probe": "startup", "times": 2}
+SOME = {"replicas": "some"}
+ANOTHER = "attempt 2 was killed by somebody else than the platform: signal SIG"
+OF_THE_PROBE = ("probe.result", "probe.failed", "process.killed")
+
+
+FIRST = one(KILLED, "probe.result")
+LAST_KILL = [e for e in KILLED.events if e.kind == "process.killed"][-1]
+WITH_SIGTERM_ONLY = sealed(KILLED, [e for e in KILLED.events if e is not LAST_KILL])
+
+CASES = [
+    *cases(
+        "killed_by_probe",
+        params=STARTUP,
+        holds={
+            "its start-up probe had the app killed twice": (
+                KILLED,
+                "the start-up probe ended 2 attempts",
+            ),
+            "Docker says 137 of an end by SIGKILL": (
+                with_header(ended(KILLED, 2, 137), engine={"name": "docker"}),
+                "the start-up probe ended 2 attempts",
+            ),
+            "an app that handles SIGTERM may exit with 143": (
+                ended(KILLED, 2, 143),
+                "the start-up probe ended 2 attempts",
+            ),
+            "the app may end at SIGTERM": (
+                changed(KILLED, "process.exited", attempt=2, signal="SIGTERM"),
+                "the start-up probe ended 2 attempts",
+            ),
+            "a failure that the kill itself caused is none before it": (
+                inserted(
+                    KILLED,
+                    one(KILLED, "process.killed", 2),
+                    "app",
+                    "phase.failed",
+                    attempt=2,
+                    phase="database",
+                ),
+                "the start-up probe ended 2 attempts",
+            ),
+        },
+        refuted={
+            "one kill more": (
+                killed_while_retrying(kills=3),
+                "the start-up probe ended 3 attempts, not 2",
+            ),
+            "one kill less": (
+                killed_while_retrying(kills=1),
+                "the start-up probe ended 1 attempt, not 2",
+            ),
+            "a death without a kill": (
+                ended(without(KILLED, "process.killed", attempt=2), 2, 3),
+                "attempt 2 ended with exit 3, and no start-up probe killed it",
+            ),
+            "a kill for another probe": (
+                changed(KILLED, "process.killed", by="liveness probe"),
+                "no start-up probe killed it",
+            ),
+            "an app that had given up itself": (
+                inserted(
+                    KILLED,
+                    one(KILLED, "probe.failed", 1),
+                    "app",
+                    "phase.failed",
+                    attempt=1,
+                    phase="database",
+                ),
+                "attempt 1 had failed in phase database before it was killed",
+            ),
+            "an app that ended with a code of its own": (
+                changed(KILLED, "process.exited", attempt=1, exit_code=3, signal=None),
+                "attempt 1 was killed for its start-up probe, yet ended with exit 3",
+            ),
+            "an app that nobody killed": (
+                without(KILLED, "process.exited", "process.killed"),
+                "no attempt died on its own",
+            ),
+        },
+        saw_nothing={
+            "a platform without a probe": (REPRODUCTION, "the platform had no start-up probe"),
+            "a SIGKILL that nobody sent": (without(KILLED, "process.killed", attempt=2), ANOTHER),
+            "a SIGKILL within the grace period that the platform did not send": (
+                WITH_SIGTERM_ONLY,
+                ANOTHER,
+            ),
+            "a 137 of Docker that the platform did not cause": (
+                with_header(ended(WITH_SIGTERM_ONLY, 2, 137), engine={"name": "docker"}),
+                "attempt 2 was killed by somebody else than the platform: exit 137",
+            ),
+            "a probe that is planned and never executed": (
+                ended(without(KILLED, *OF_THE_PROBE), 2, 3),
+                "the start-up probe was never executed in an attempt that died",
+            ),
+            "a failed probe with one failure too few": (
+                sealed(KILLED, [e for e in KILLED.events if e is not FIRST]),
+                "attempt 1 was killed for its start-up probe, which had failed 29 of the last 30",
+            ),
+            "a failed probe that had passed meanwhile": (
+                changed(KILLED, "probe.result", attempt=2, ok=True),
+                "attempt 2 was killed for its start-up probe, which had failed 0 of the last 30",
+            ),
+            "failures after the kill": (
+                moved(KILLED, "probe.result", 1.0, attempt=1),
+                "which had failed 0 of the last 30",
+            ),
+            "a kill for a probe that was never executed": (
+                without(KILLED, "probe.result", "probe.failed"),
+                "attempt 1 was killed for its start-up probe, which is not recorded to have failed",
+            ),
+            "a kill without a failed probe": (
+                without(KILLED, "probe.failed", attempt=1),
+                "which is not recorded to have failed",
+            ),
+            "a failed probe that the app itself logs is none": (
+                inserted(
+                    without(KILLED, "probe.failed", attempt=1),
+                    one(KILLED, "phase.started", 1, "database"),
+                    "app",
+                    "probe.failed",
+                    attempt=1,
+                    probe="startup",
+                ),
+                "which is not recorded to have failed",
+            ),
+        },
+    ),
+    *cases(
+        "killed_by_probe",
+        params={**STARTUP, **SOME},
+        holds={
+            "more kills than asked for": (
+                killed_while_retrying(kills=3),
+                "the start-up probe ended 3 attempts",
+            )
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_the_check_says(case: Case) -> None:
+    case.run()

@@ -1,0 +1,39 @@
+"""What a fault shows while it is being injected is a receipt of it, too."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from crashloop_traces import REDIS, TraceBuilder
+
+from crashloop.checks.touches import touches
+from crashloop.faults import fault_kind, plan
+from crashloop.incidents import incident
+from crashloop.model import Life, Moment, Trigger
+
+NEVER = Trigger(first_of=(Moment(on="never"),))
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "source"),
+    [("loading", "redis", "cache"), ("paused", "postgres", "database")],
+)
+def test_the_servers_word_comes_before_the_injection_is_over_and_covers_who_connects(
+    kind: str, target: str, source: str
+) -> None:
+    fault = plan(name="x", target=target, kind=kind, inject=NEVER, heal=NEVER)
+    built = TraceBuilder(replace(incident("issue-1278").scenario(), faults=(fault,)))
+    built.opening()
+    built.add(source, fault_kind(kind).receipt.kinds[0], target=target)  # of an earlier run of it
+    begun_ns = built.now_ns + 1
+    receipt = fault_kind(kind).receipt
+    words: dict[str, Any] = dict(receipt.where)
+    said = built.add(source, receipt.kinds[0], target=target, **words)
+    built.add("harness", "fault.injected", target=target, fault="x", begun_ns=begun_ns)
+    built.started(1)
+    built.link("second", 1, target=target, address=REDIS)
+    trace = built.trace()
+    found = [(each.life, each.event.seq) for each in touches(trace, trace.scenario["faults"][0])]
+    assert found == [(Life(1, 1), said.seq)]

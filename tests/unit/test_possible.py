@@ -1,0 +1,105 @@
+"""What the local engine cannot do is said before anything starts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from crashloop.engines.possible import require_possible
+from crashloop.errors import CapabilityError, CrashloopError, UsageError
+from crashloop.faults import plan
+from crashloop.model import (
+    AppUnderTest,
+    Dependency,
+    Moment,
+    Role,
+    Scenario,
+    Signature,
+    Transport,
+    Trigger,
+)
+from crashloop.platforms import parse_platform
+
+if TYPE_CHECKING:
+    from crashloop.model import PlannedFault, Value
+
+POSTGRES = Dependency(name="postgres", kind="postgres")
+REDIS = Dependency(name="redis", kind="redis")
+NOW = Trigger(first_of=(Moment(on="baseline.passed"),))
+
+
+def scenario(
+    *faults: PlannedFault, dependencies: tuple[Dependency, ...] = (POSTGRES, REDIS)
+) -> Scenario:
+    return Scenario(
+        incident="any",
+        title="any",
+        params={},
+        role=Role.REPRODUCTION,
+        app=AppUnderTest(name="any", command=("true",)),
+        dependencies=dependencies,
+        platform=parse_platform("docker"),
+        faults=faults,
+        signature=Signature(name="any", require=(), expect=()),
+        deadline_s=1,
+    )
+
+
+def fault(kind: str, target: str = "postgres", **params: Value) -> PlannedFault:
+    return plan(name="any", target=target, kind=kind, inject=NOW, heal=NOW, params=params)
+
+
+def refusal(wanted: Scenario, *, platform: str = "linux") -> CrashloopError:
+    with pytest.raises(CrashloopError) as caught:
+        require_possible(wanted, platform=platform)
+    return caught.value
+
+
+def test_a_scenario_that_asks_for_nothing_special_is_possible_anywhere() -> None:
+    unix = replace(POSTGRES, transport=Transport.UNIX)
+    for dependencies in ((), (POSTGRES, REDIS), (unix, REDIS)):
+        wanted = scenario(dependencies=dependencies)
+        require_possible(wanted, platform="darwin")
+
+
+@pytest.mark.parametrize("kind", ["black_hole", "paused"])
+def test_receipts_of_the_kernel_need_linux(kind: str) -> None:
+    wanted = scenario(fault(kind))
+    require_possible(wanted, platform="linux")
+    error = refusal(wanted, platform="darwin")
+    assert isinstance(error, CapabilityError)
+    assert kind in error.message
+    assert "darwin" in error.message
+
+
+def test_redis_has_no_unix_socket() -> None:
+    unix = replace(REDIS, transport=Transport.UNIX)
+    assert isinstance(refusal(scenario(dependencies=(unix,))), CapabilityError)
+
+
+def test_an_unknown_kind_of_dependency_is_named_with_the_known_ones() -> None:
+    error = refusal(scenario(dependencies=(Dependency(name="kafka", kind="kafka"),)))
+    assert isinstance(error, CapabilityError)
+    assert "kafka" in error.message
+    assert "postgres, redis" in error.hint
+
+
+def test_a_run_has_one_dependency_of_a_kind() -> None:
+    error = refusal(scenario(dependencies=(POSTGRES, replace(POSTGRES, name="other"))))
+    assert isinstance(error, UsageError)
+
+
+@pytest.mark.parametrize(
+    ("dependency", "name"),
+    [
+        (replace(POSTGRES, settings={"listen_addresses": "*"}), "listen_addresses of Postgres"),
+        (replace(REDIS, settings={"port": 6379}), "port of Redis"),
+    ],
+)
+def test_a_setting_that_only_the_lab_may_choose_is_named(dependency: Dependency, name: str) -> None:
+    error = refusal(scenario(dependencies=(dependency,)))
+    assert isinstance(error, UsageError)
+    assert name in error.message
+    assert "it can set" in error.hint
