@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -55,12 +54,13 @@ async def _end(
 ) -> None:
     with contextlib.suppress(OSError, TimeoutError, asyncpg.InterfaceError):
         await connection.close(timeout=GONE_BOUND_S)
-    until_s = time.monotonic() + GONE_BOUND_S
-    while not await has_ended(pid):
-        if time.monotonic() > until_s:
-            raise HarnessError(
-                f"a session of the harness (pid {pid}) has not ended {GONE_BOUND_S:g} s after it "
-                "was closed",
-                hint="see postgres.log in the artifacts",
-            )
-        await asyncio.sleep(LOOK_EVERY_S)  # a backend is not our child, so nothing announces it
+    try:
+        async with asyncio.timeout(GONE_BOUND_S):
+            while not await has_ended(pid):  # noqa: ASYNC110  a backend is not our child: no event
+                await asyncio.sleep(LOOK_EVERY_S)
+    except TimeoutError:
+        raise HarnessError(
+            f"a session of the harness (pid {pid}) has not ended {GONE_BOUND_S:g} s after it "
+            "was closed",
+            hint="see postgres.log in the artifacts",
+        ) from None
