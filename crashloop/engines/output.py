@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from crashloop.trace.recorder import Recorder
 
 MAX_LINE_CHARS = 60 * 1024
+CUT_CHARS = 8 * 1024  # chosen: more than a secret has, so that one at the reader's cut is dropped
+MAX_READ_CHARS = MAX_LINE_CHARS + CUT_CHARS
 MAX_LINES = 20_000
 MAX_BURSTS = 200
 BURST_S = 0.02  # the longest time between two lines of one traceback
@@ -29,8 +31,8 @@ _DROPPED = frozenset({"event", "mono_ns", "time", "logging.googleapis.com/labels
 class LineReader:
     """Splits a stream of UTF-8 bytes into lines, in bounded memory.
 
-    A longer line is cut to MAX_LINE_CHARS + 1 characters: one more than a line may have, so that a
-    reader can see that it was cut.
+    A line of more than MAX_READ_CHARS is cut to MAX_READ_CHARS + 1 characters, so that a reader can
+    see that it was cut.
     """
 
     def __init__(self) -> None:
@@ -40,7 +42,7 @@ class LineReader:
     def feed(self, data: bytes) -> list[str]:
         """Take the stream's next bytes; returns the lines that end in them, without line ends."""
         lines = (self._rest + self._decoder.decode(data)).split("\n")
-        *whole, self._rest = [line[: MAX_LINE_CHARS + 1] for line in lines]
+        *whole, self._rest = [line[: MAX_READ_CHARS + 1] for line in lines]
         return [line.removesuffix("\r") for line in whole]
 
     def end(self) -> list[str]:
@@ -79,10 +81,7 @@ class AppOutput:
             if self._lines == MAX_LINES + 1:
                 self._truncate(f"more than {MAX_LINES} lines")
             return
-        if len(text) > MAX_LINE_CHARS:
-            self._truncate(f"a line of more than {MAX_LINE_CHARS} characters")
-            text = text[:MAX_LINE_CHARS]
-        text = self._recorder.redactor.text(text)
+        text = self._redacted(text)
         self._file.write(text + "\n")
         entry = _structured(text)
         if entry is not None:
@@ -100,6 +99,15 @@ class AppOutput:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+    def _redacted(self, text: str) -> str:
+        """The line without its secrets, and only then cut: a piece of one would not be masked."""
+        whole = self._recorder.redactor.text(text[: MAX_READ_CHARS + 1])
+        # A secret at the end of what was read may be a piece already.
+        kept = whole[:-CUT_CHARS] if len(text) > MAX_READ_CHARS else whole
+        if len(kept) > MAX_LINE_CHARS or kept != whole:
+            self._truncate(f"a line of more than {MAX_LINE_CHARS} characters")
+        return kept[:MAX_LINE_CHARS]
 
     def _flush(self) -> None:
         lines, self._others = self._others, []

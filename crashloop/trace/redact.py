@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -43,10 +44,11 @@ class Redactor:
             self.add(secret)
 
     def add(self, secret: str) -> None:
-        """Mask this literal value from now on."""
-        if len(secret) >= _MIN_SECRET_LENGTH and secret not in self._secrets:
-            self._secrets.append(secret)
-            self._secrets.sort(key=len, reverse=True)
+        """Mask this literal value from now on, also as JSON writes it inside a string."""
+        if len(secret) < _MIN_SECRET_LENGTH:
+            return
+        escaped = (json.dumps(secret, ensure_ascii=is_ascii)[1:-1] for is_ascii in (True, False))
+        self._secrets = sorted({*self._secrets, secret, *escaped}, key=len, reverse=True)
 
     def text(self, text: str) -> str:
         """The text without its secrets; redacting twice changes nothing."""

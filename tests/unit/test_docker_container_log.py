@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from crashloop.engines.docker import container_log
 from crashloop.engines.docker.container_log import ContainerLog, lines_of, nanoseconds
-from crashloop.engines.output import MAX_LINE_CHARS
+from crashloop.engines.output import MAX_READ_CHARS
 from crashloop.errors import HarnessError
 
 if TYPE_CHECKING:
@@ -53,12 +53,12 @@ def test_a_long_line_is_whole_again_with_the_instant_of_its_beginning() -> None:
 
 @pytest.mark.parametrize("letter", ["x", "\u6f22"])
 def test_a_line_beyond_the_bound_keeps_its_beginning_and_shows_that_it_was_cut(letter: str) -> None:
-    raw = ("head" + letter * MAX_LINE_CHARS + "tail").encode() + b"\n"
+    raw = ("head" + letter * MAX_READ_CHARS + "tail").encode() + b"\n"
     frames = [frame(raw[at : at + FRAME]) for at in range(0, len(raw), FRAME)]
 
     long, after = lines_of([*frames, frame(b"next\n", fraction="1")])
 
-    assert long[1] == "head" + letter * (MAX_LINE_CHARS - 3)
+    assert long[1] == "head" + letter * (MAX_READ_CHARS - 3)
     assert after == (NOON_NS + 100_000_000, "next")
 
 
@@ -71,8 +71,8 @@ def test_a_line_that_never_ends_takes_no_more_memory_than_the_bound() -> None:
     finally:
         tracemalloc.stop()
 
-    assert len(line) == MAX_LINE_CHARS + 1
-    assert most_bytes < 20 * MAX_LINE_CHARS
+    assert len(line) == MAX_READ_CHARS + 1
+    assert most_bytes < 20 * MAX_READ_CHARS
 
 
 def test_a_letter_that_is_cut_by_a_frame_is_whole_again() -> None:

@@ -11,7 +11,7 @@ import pytest
 from memory_recorder import recorder
 
 from crashloop.engines import process
-from crashloop.engines.output import MAX_LINE_CHARS, AppOutput, LineReader
+from crashloop.engines.output import MAX_LINE_CHARS, MAX_READ_CHARS, AppOutput, LineReader
 from crashloop.engines.workspace import workspace
 from crashloop.model import Life
 from crashloop.trace.event import SCHEMA
@@ -45,6 +45,26 @@ async def test_a_line_is_kept_from_its_beginning_and_a_cut_is_recorded(
     assert (tmp_path / "attempt-1.log").read_text() == character * kept + "\n"
     cut = [event for event in events.events if event.kind == "app.truncated"]
     assert bool(cut) is (count > MAX_LINE_CHARS)
+
+
+@pytest.mark.parametrize("end", ["", "\n", "x" * 100_000])
+@pytest.mark.parametrize("until", [MAX_LINE_CHARS, MAX_READ_CHARS])
+async def test_no_piece_of_a_secret_is_left_where_a_line_is_cut(
+    tmp_path: Path, until: int, end: str
+) -> None:
+    masked = "hunter2-and-more"
+    redactor = Redactor([masked])
+    with TraceWriter(tmp_path / "trace.jsonl", {"schema": SCHEMA}, redactor) as writer:
+        output = AppOutput(
+            Recorder(writer, redactor), life=Life(1, 1), path=tmp_path / "attempt-1.log"
+        )
+        reader = LineReader()
+        text = f"{masked} {'y' * 5000}".ljust(until - 7, "x") + masked + end
+        for line in [*reader.feed(text.encode()), *reader.end()]:
+            output.line(line)
+        output.close()
+
+    assert "hunter" not in (tmp_path / "attempt-1.log").read_text()
 
 
 @pytest.mark.parametrize("character", ["x", "語", "😀"])
@@ -90,7 +110,7 @@ def test_a_line_without_an_end_takes_bounded_memory() -> None:
         reader.feed(b"x" * MAX_LINE_CHARS)
 
     (line,) = reader.end()
-    assert len(line) == MAX_LINE_CHARS + 1
+    assert len(line) == MAX_READ_CHARS + 1
 
 
 async def test_a_listener_that_raises_does_not_hide_the_childs_end() -> None:

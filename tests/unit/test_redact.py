@@ -34,6 +34,12 @@ def test_a_registered_secret_never_survives(secret: str, before: str, after: str
     assert secret not in Redactor([secret]).text(before + secret + after)
 
 
+@given(secret=st.text(min_size=6, max_size=30), is_ascii=st.booleans())
+def test_nor_does_it_where_json_escapes_it(secret: str, is_ascii: bool) -> None:
+    written = json.dumps(secret, ensure_ascii=is_ascii)[1:-1]
+    assert Redactor([secret]).text(f"<{written}>") == f"<{MASK}>"
+
+
 @given(secret=SECRETS, nested=st.lists(st.sampled_from("dl"), max_size=5))
 def test_it_does_not_survive_at_any_depth(secret: str, nested: list[str]) -> None:
     value: Any = f"x{secret}y"
