@@ -12,7 +12,7 @@ from crashloop.clock import TimeScale
 from crashloop.engines.docker.app_container import app_container
 from crashloop.errors import UsageError
 from crashloop.model import AppUnderTest
-from crashloop.trace.redact import Redactor
+from crashloop.trace.redact import MASK, Redactor
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,6 +26,7 @@ class Created:
     """A project that keeps what a container is created from."""
 
     def __init__(self, app: AppUnderTest, **values: str) -> None:
+        self.redactor = Redactor()
         self.made: dict[str, Any] = {}
         self.archives: list[str] = []
         containers = SimpleNamespace(create=self._create)
@@ -39,7 +40,7 @@ class Created:
             role="app-2",
             values={"postgres.url": URL, "replica": "2", **values},
             scale=TimeScale(factor=2),
-            redactor=Redactor(),
+            redactor=self.redactor,
             network=SimpleNamespace(name="front"),
             volumes={},
             restart_policy={"Name": "no"},
@@ -80,6 +81,15 @@ def test_the_app_gets_its_paths_and_its_scaled_knobs_and_listens_on_its_network(
     environment = made.made["environment"]
     assert environment == {"LIMIT": "10.000000", "URL": URL.replace("ql:", "ql+asyncpg:")}
     assert made.made["command"][2].endswith("exec run 0.0.0.0:8080\n")
+
+
+def test_a_secret_is_masked_around_the_number_of_the_life(tmp_path: Path) -> None:
+    made = Created(app("sh", "-c", 'echo "$API_KEY"', API_KEY="hunter2-{attempt}-swordfish"))
+
+    said = made.start(tmp_path).stdout
+
+    assert said == "hunter2-1-swordfish\n"
+    assert made.redactor.text(said) == f"{MASK}1{MASK}\n"
 
 
 @pytest.mark.parametrize("code", [0, 3])

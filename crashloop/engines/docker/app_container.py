@@ -53,7 +53,8 @@ def app_container(
     places = {"host": "0.0.0.0", "port": str(PORT), "python": "python"}  # noqa: S104  its own network
     command, environment = render(app, {**places, **values, "attempt": _ATTEMPT}, scale)
     for secret in secret_values(app, environment):
-        redactor.add(secret)
+        for literal in secret.split(_ATTEMPT):  # the number is known in the container alone
+            redactor.add(literal)
     each_life = {name: text for name, text in environment.items() if _ATTEMPT in text}
     always = {name: text for name, text in environment.items() if name not in each_life}
     if app.cwd:
