@@ -103,9 +103,9 @@ def command_size(received: bytes) -> int:
 
 def is_info(command: bytes) -> bool:
     """Whether a command is INFO."""
-    words = command.split(b"\r\n")
-    name = words[2] if command.startswith(b"*") else command.split()[0] if command.split() else b""
-    return name.upper() == b"INFO"
+    words = command.split()
+    name = words[2:3] if command.startswith(b"*") else words[:1]
+    return [word.upper() for word in name] == [b"INFO"]
 
 
 def main(port: int) -> None:

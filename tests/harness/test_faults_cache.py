@@ -188,4 +188,6 @@ def test_only_info_is_answered_while_loading() -> None:
     assert is_info(b"info\r\n")
     assert not is_info(b"*2\r\n$3\r\nGET\r\n$4\r\nINFO\r\n")
     assert not is_info(b"\r\n")
+    assert not is_info(b"*0\r\n")
+    assert not is_info(b"*-1\r\n")
     assert b"loading:1" in INFO
