@@ -29,7 +29,8 @@ async def selected(url: str) -> AsyncIterator[None]:
         connection = await asyncpg.connect(url, timeout=LIMIT_S)
         try:
             value = await connection.fetchval(SELECT, timeout=LIMIT_S)
-            assert value == 1
+            if value != 1:
+                raise ConnectionError(f"it answered {SELECT!r} with {value!r}")
             yield
         finally:
             await connection.close(timeout=LIMIT_S)
@@ -37,19 +38,24 @@ async def selected(url: str) -> AsyncIterator[None]:
         raise _broken("Postgres", error, log="postgres.log") from error
 
 
-async def ping(host: str, port: int) -> None:
-    """Let Redis answer PING; HarnessError if it does not, or answers something else."""
+async def ping(host: str, port: int, *, log: str) -> None:
+    """Let Redis answer PING; HarnessError if it does not, or answers something else.
+
+    `log` is the file among the artifacts that has its output.
+    """
     try:
         async with asyncio.timeout(LIMIT_S):
             reader, writer = await asyncio.open_connection(host, port)
-            writer.write(b"*1\r\n$4\r\nPING\r\n")
-            answer = await reader.readline()
-            writer.close()
+            try:
+                writer.write(b"*1\r\n$4\r\nPING\r\n")
+                answer = await reader.readline()
+            finally:
+                writer.close()
             await writer.wait_closed()
         if answer != PONG:
             raise ConnectionError(f"it answered PING with {answer!r}")
     except (OSError, TimeoutError) as error:
-        raise _broken("the cache", error, log="cache.log") from error
+        raise _broken("the cache", error, log=log) from error
 
 
 def _broken(what: str, error: Exception, *, log: str) -> HarnessError:

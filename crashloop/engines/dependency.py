@@ -102,7 +102,7 @@ class RedisDependency:
 
     async def baseline(self, address: Address) -> dict[str, Any]:
         """Let it answer PING."""
-        await baseline.ping(address.host, address.port)
+        await baseline.ping(address.host, address.port, log="cache.log")
         return {"query": baseline.PING}
 
 

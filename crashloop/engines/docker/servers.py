@@ -119,7 +119,7 @@ class Servers:
         await self._baseline_passed(POSTGRES, before, query=baseline.SELECT, sessions=sessions)
         if self.cache is not None:
             before = set(self._events.links)
-            await baseline.ping(self.paths.sidecar_address, REDIS_PORT)
+            await baseline.ping(self.paths.sidecar_address, REDIS_PORT, log="redis.log")
             await self._baseline_passed(REDIS, before, query=baseline.PING)
 
     async def settle(self) -> None:
