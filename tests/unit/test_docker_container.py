@@ -11,6 +11,7 @@ import pytest
 import requests
 from docker_cases import DockerLab
 
+from crashloop.errors import HarnessError
 from crashloop.model import Life
 
 if TYPE_CHECKING:
@@ -57,6 +58,15 @@ async def test_its_exit_code_is_dockers_and_its_log_has_been_read(
     assert await life.wait() == 137
     assert life.ended.is_set()
     assert (tmp_path / "replica-2-attempt-1.log").read_text() == "last words\n"
+
+
+async def test_an_end_without_an_exit_code_is_no_success(lab: DockerLab) -> None:
+    lab.happens("start", at_s=1)
+    life = await started(lab)
+    lab.happens("die", at_s=2, exit_code=None)
+
+    with pytest.raises(HarnessError, match="no exit code"):
+        await life.wait()
 
 
 async def test_the_next_start_is_the_next_life(lab: DockerLab) -> None:

@@ -12,6 +12,7 @@ from crashloop.engines.docker.app_container import PORT
 from crashloop.engines.docker.container_log import ContainerLog
 from crashloop.engines.docker.daemon import sdk_errors
 from crashloop.engines.output import AppOutput
+from crashloop.errors import HarnessError
 from crashloop.model import Life
 
 if TYPE_CHECKING:
@@ -195,7 +196,13 @@ class ContainerLife:
         await self.log.ended()
         self.output.close()
         self.ended.set()
-        return self.died.exit_code or 0
+        if self.died.exit_code is None:
+            raise HarnessError(
+                f"Docker did not say how attempt {self.life.attempt} of replica "
+                f"{self.life.replica} ended: its event has no exit code",
+                hint="this run is invalid; see whether the daemon is healthy: docker info",
+            )
+        return self.died.exit_code
 
 
 async def run_command(process: LifeProcess, command: Sequence[str]) -> int:
