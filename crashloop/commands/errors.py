@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 import re
@@ -52,8 +51,9 @@ def _interrupted(words: list[str]) -> int:
 
 def _not_written(words: list[str], error: OSError) -> int:
     """Report what could not be written, and discard the rest of the buffer."""
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    from crashloop.report.terminal import discard  # noqa: PLC0415  only where something failed
+
+    discard(sys.stdout)
     what = f"{error.filename or 'writing the result'}: {error.strerror or error}"
     hint = "check that the disk is not full and that the reader of the output is still there"
     return _failed(words, what, hint, HarnessError.exit_status)

@@ -49,7 +49,7 @@ class _Console(Console):
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
-        _drop(self.file)
+        discard(self.file)
 
 
 class Terminal:
@@ -78,7 +78,7 @@ class Terminal:
             self.console.print(rich_text([one]), soft_wrap=True)
 
 
-def _drop(stream: IO[str]) -> None:
+def discard(stream: IO[str]) -> None:
     """Discard everything that is still to be written to `stream`."""
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
