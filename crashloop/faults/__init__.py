@@ -3,7 +3,7 @@
 A fault's receipt has a grade, which is the word of whoever saw it act. *direct*: the proxy held,
 delayed, refused or cut that connection. *kernel*: the kernel dropped a SYN of the app's process.
 *client*: the app's own ECONNREFUSED while the gate was shut. *server*: Postgres or Redis says so
-itself. *process*: /proc says that the server's processes are stopped.
+itself. *process*: /proc, or Docker, says that the server's processes are stopped.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ _FAR_FUTURE_NS = 2**63
 _ECONNREFUSED = (61, 111)
 _SERVERS_WORD = {
     "cache.loading": "{target} itself answered -LOADING",
-    "process.stopped": "the processes of {target} were stopped (SIGSTOP)",
+    "process.stopped": "the processes of {target} were stopped",
 }
 
 

@@ -63,7 +63,7 @@ def test_errors_of_a_database_that_are_no_receipt_are_counted_too() -> None:
     [
         ("loading", "redis", LOADING, "cache.loading", "Redis itself answered -LOADING."),
         ("paused", "postgres", STOPPED, "process.stopped",
-         "The processes of Postgres were stopped (SIGSTOP)."),
+         "The processes of Postgres were stopped."),
         ("lock_held", "postgres", LOCKED, "database.lock_waiting",
          "Postgres itself saw a session wait for the lock once."),
         ("slots_taken", "postgres", TAKEN, "database.sessions_taken",
