@@ -27,8 +27,8 @@ def require_room(scenario: Scenario, scale: TimeScale) -> None:
     """Refuse more instances than the processors can start in time, when they start at once.
 
     Under a phase's limit one instance is always allowed: its control run says whether the scale is
-    fair. A probe, though, must leave time for one whole start, or it kills every healthy one. So
-    are instances allowed that start further apart than the processors need for one.
+    fair. A probe, though, must leave time for one whole start, or it kills every healthy one.
+    Instances that start further apart than that are always allowed.
     """
     count, cores = scenario.replicas.count, processors()
     probe = scenario.platform.startup or scenario.platform.liveness
@@ -65,7 +65,7 @@ def _limits(scenario: Scenario) -> Iterator[tuple[str, float, float]]:
     if "limit_s" in knobs:
         warm = float(knobs.get("warm_connections", 1))
         cpu_s = PHASE_CPU_S + CONNECTION_CPU_S * (warm - 1)
-        yield f"the limit of phase {scenario.phase}", float(knobs["limit_s"]), cpu_s
+        yield "limit_s", float(knobs["limit_s"]), cpu_s
     first = "start-up" if platform.startup else "liveness"
     probe = platform.startup or platform.liveness
     if probe is not None:

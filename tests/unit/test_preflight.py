@@ -218,8 +218,8 @@ def _two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     ("knobs", "replicas", "platform", "largest", "limit"),
     [
         ({}, Replicas(count=11), KUBERNETES, 10, "the run's deadline is 13 s"),
-        ({"limit_s": 4.0}, Replicas(count=6), KUBERNETES, 5, "limit of phase database is 0.2 s"),
-        ({"warm_connections": 50}, Replicas(count=3), KUBERNETES, 2, "limit of phase database"),
+        ({"limit_s": 4.0}, Replicas(count=6), KUBERNETES, 5, "here: limit_s is 0.2 s"),
+        ({"warm_connections": 50}, Replicas(count=3), KUBERNETES, 2, "here: limit_s is"),
         (
             {},
             Replicas(count=4),
