@@ -22,7 +22,7 @@ class Retry:
 
     It is wrapped around the phase (see `Context.around`), under the phase's own limit. An error
     that waiting cannot fix is raised at once, and the last one when the time is over. Each pause
-    is drawn from 0 to twice the one before at most (full jitter).
+    is drawn from 0 to a bound that doubles with each try (full jitter).
     """
 
     def __init__(self, *, settings: Settings, log: Log) -> None:

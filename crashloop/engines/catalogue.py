@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 LOCAL = "local"
 DOCKER = "docker"
 ENGINES = (LOCAL, DOCKER)
-
-
 DOCKER_PACKAGES = ("docker", "testcontainers")
 
 
@@ -31,7 +29,7 @@ def docker_packages() -> Iterator[None]:
             raise
         raise CapabilityError(
             f"the Docker engine needs the package {package}",
-            hint="install it: pip install 'docker>=7.1' 'testcontainers>=4.15'",
+            hint="install it: pip install 'crashloop[docker]'",
         ) from None
 
 

@@ -227,8 +227,8 @@ class Registry:
 def _polite(pid: int) -> signal.Signals:
     """The signal that lets an unregistered process free its shared memory, or SIGTERM.
 
-    SIGQUIT for a Postgres server. None (SIGCONT) for initdb and what it has started: they handle no
-    signal, leave their memory when one ends them, and are done in a second.
+    SIGQUIT for a Postgres server. SIGCONT, which does nothing, for initdb and what it has started:
+    they handle no signal, leave their memory when one ends them, and are done in a second.
     """
     with contextlib.suppress(OSError):
         name = (_PROC / str(pid) / "comm").read_text(errors="replace").strip()

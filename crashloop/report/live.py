@@ -50,9 +50,9 @@ def room_s(span_s: float) -> float:
 
 
 class Feed:
-    """The latest events that a timeline needs, bounded however long a run loops.
+    """The latest attempts of each replica, with the first 100 events of each kind.
 
-    Written by the run, read by the thread that draws.
+    Only events that a timeline needs. Written by the run, read by the thread that draws.
     """
 
     def __init__(self) -> None:
