@@ -166,7 +166,7 @@ def _value(name: str, values: Mapping[str, str]) -> str | None:
         number = float(divisor) if _DIVISOR.fullmatch(divisor) else 0.0
         return _time(base, float(values[base]) / number) if number else None
     base, plus, driver = name.partition("+")
-    if plus and base in values and is_driver(base, driver):
+    if plus and base in values and _is_driver(base, driver):
         scheme, rest = values[base].split("://", 1)
         return f"{scheme}+{driver}://{rest}"
     return values.get(name)
@@ -183,7 +183,7 @@ def fill_all(value: Any, values: Mapping[str, str], *, where: str) -> Any:
     return value
 
 
-def is_driver(base: str, driver: str) -> bool:
+def _is_driver(base: str, driver: str) -> bool:
     """Whether `{base+driver}` has a meaning: only a URL takes a driver."""
     return base.endswith(".url") and bool(re.fullmatch(r"\w+", driver))
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 ITS_OWN_WORDS = "the lines above are its own words"
 
 
-def hint_for(text: str, *, otherwise: str = ITS_OWN_WORDS) -> str:
-    """Choose a hint by a program's output `text` in the C locale; `otherwise` if none fits."""
+def hint_for(text: str) -> str:
+    """Choose a hint by a program's output `text` in the C locale; if none fits, to read it."""
     hints = {
         "No space left on device": "free some space there: a run needs about 100 MB",
         "Disk quota exceeded": "free some space there: a run needs about 100 MB",
@@ -19,4 +19,4 @@ def hint_for(text: str, *, otherwise: str = ITS_OWN_WORDS) -> str:
         "holds it",
     }
     found = [hint for words, hint in hints.items() if words in text]
-    return found[0] if found else otherwise
+    return found[0] if found else ITS_OWN_WORDS

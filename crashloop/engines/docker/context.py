@@ -11,7 +11,6 @@ from pathlib import Path
 
 from crashloop.errors import CapabilityError, UsageError
 
-HERE = Path(__file__).parent
 # A folder of sources: neither what makes it, nor what was installed into it, nor its secrets
 _LEFT_OUT = {"__pycache__", "node_modules", "venv"}
 MAX_FOLDER_BYTES = 64 * 1024 * 1024
