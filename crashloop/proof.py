@@ -65,7 +65,10 @@ class Proof:
 
     @property
     def verdict(self) -> Verdict:
-        """REPRODUCED when proven, else the verdict of the worst step."""
+        """REPRODUCED when proven; HARNESS_ERROR if the harness broke.
+
+        Else NOT_REPRODUCED if the reproduction ended so, and INCONCLUSIVE.
+        """
         if self.proven:
             return Verdict.REPRODUCED
         verdicts = {step.run.verdict for step in self.steps if not step.ok}
@@ -160,19 +163,18 @@ def _shortfall(run: Run) -> str:
     """What a run with the right verdict still fails to show; the signature says what it must."""
     signature = run.scenario.signature
     specs = [*signature.require, *signature.expect]
-    findings = {finding.check: finding for finding in run.judgement.findings}
+    found = list(zip(specs, run.judgement.findings, strict=True))
     match run.scenario.role:
         case Role.REMEDY:
-            needed = [spec.check for spec in specs if spec.with_remedy]
+            needed = [finding for spec, finding in found if spec.with_remedy]
             if not needed:
                 return "its signature asks for nothing that a run with the remedy must show"
-            for check in needed:
-                if not findings[check].holds:
-                    return findings[check].says
-            alive = no_death(run.trace)
-            return "" if alive.holds else alive.says
         case Role.UNPLUGGED:
-            needed = [spec.check for spec in specs if spec.needs_fault]
-            if not any(findings[check].holds is None for check in needed):
+            needed = [f for spec, f in found if f.role == "require" and not spec.needs_fault]
+            if all(finding.holds is not None for spec, finding in found if spec.needs_fault):
                 return "it is inconclusive for another reason than the missing receipt"
-    return ""
+        case _:
+            return ""
+    unmet = next((finding.says for finding in needed if not finding.holds), "")
+    alive = no_death(run.trace)
+    return unmet or ("" if alive.holds else alive.says)

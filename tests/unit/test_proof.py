@@ -17,9 +17,20 @@ CHECKS = ("faults_have_receipts", "recovered", "journey_passed")
 
 
 def run(role: Role, *findings: Finding) -> Run:
-    """A run that ended with its role's verdict; nobody died in it."""
+    """A run that ended with its role's verdict; nobody died in it.
+
+    Findings that are not given hold.
+    """
+    scenario = incident("issue-1278").scenario(role)
+    given = {one.check: one for one in findings}
+    signature = scenario.signature
+    findings = tuple(
+        given.get(spec.check, Finding(check=spec.check, role=part, holds=True, says=""))
+        for part, specs in (("require", signature.require), ("expect", signature.expect))
+        for spec in specs
+    )
     return Run(
-        scenario=incident("issue-1278").scenario(role),
+        scenario=scenario,
         trace=control(),
         judgement=Judgement(verdict=EXPECTED[role], reason="", findings=findings),
         artifacts=Path("evidence"),
@@ -64,4 +75,6 @@ def test_an_unplugged_run_is_inconclusive_for_its_missing_receipt_alone() -> Non
     checks = ("faults_have_receipts", "receipts_not_contradicted")
     missing = [finding(check, holds=None) for check in checks]
     assert assess(run(Role.UNPLUGGED, *missing)).ok
+    gap = finding("evidence_complete", holds=None)
+    assert assess(run(Role.UNPLUGGED, *missing, gap)).shortfall == "evidence_complete is None"
     assert not assess(run(Role.UNPLUGGED, *map(finding, checks))).ok
