@@ -14,7 +14,14 @@ if TYPE_CHECKING:
 
 MAX_EVIDENCE = 12
 
-UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+UNREADABLE = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 """What a check raises for values that no run records: a trace may have been edited."""
 
 

@@ -58,6 +58,16 @@ def black_hole(*, of_session: int) -> Trace:
     return planned(trace, receipt=SYN, kind="black_hole")
 
 
+def black_hole_that_the_app_got_through() -> Trace:
+    """The first attempt connects soon after its SYN was dropped, and hangs for its own reasons."""
+    trace = black_hole(of_session=0)
+    seen = one(trace, "gate.syn_seen", 1)
+    return inserted(
+        trace, seen, "proxy", "link.opened", attempt=1, target=TARGET, link="late",
+        listen=DATABASE, client_pid=pid(1), client_session=pid(1),
+    )  # fmt: skip
+
+
 def refusing(*, errno: Any = 111, address: str = DATABASE, checked: str = "refused") -> Trace:
     """Refusals, with the gate proven shut by the harness's own connect()."""
     trace = without(REPRODUCTION, "link.held", "link.released")
@@ -317,6 +327,10 @@ CASES = [
             "SYN_SENT sockets of another process are not": (
                 black_hole(of_session=HARNESS_PID),
                 "no kernel receipt",
+            ),
+            "a dropped SYN explains no wait after the connection that followed": (
+                black_hole_that_the_app_got_through(),
+                "did not touch attempt 1 for the last",
             ),
             "another errno is not": (refusing(errno=2), "no client receipt"),
             "an errno that is no number is not": (refusing(errno=[111]), "no client receipt"),
