@@ -18,6 +18,7 @@ from crashloop.trace.event import SCHEMA
 if TYPE_CHECKING:
     from crashloop.model import Scenario
     from crashloop.options import RunOptions
+    from crashloop.trace.redact import Redactor
 
 _PACKAGES = (
     "asyncpg",
@@ -33,8 +34,16 @@ _PACKAGES = (
 _GIT_BOUND_S = 2.0
 
 
-def make_header(scenario: Scenario, options: RunOptions, *, command: str) -> dict[str, Any]:
-    """The header as an object; `crashloop.trace.writer` writes it as the first line."""
+def make_header(
+    scenario: Scenario, options: RunOptions, *, command: str, redactor: Redactor
+) -> dict[str, Any]:
+    """The header as an object; `crashloop.trace.writer` writes it as the first line.
+
+    What a user wrote is redacted; our own words stay, even if a secret is one of them.
+    """
+    recorded = replace(scenario, app=without_secrets(scenario.app)).to_json()
+    users = ("command", "env", "journey")
+    recorded["app"] |= {name: redactor.data(recorded["app"][name]) for name in users}
     packages = () if scenario.app.venv else _PACKAGES  # it runs with others than ours
     return {
         "schema": SCHEMA,
@@ -42,7 +51,7 @@ def make_header(scenario: Scenario, options: RunOptions, *, command: str) -> dic
         "at": rfc3339(),
         "seed": options.seed,
         "time_scale": options.scale.factor,
-        "command": command,
+        "command": redactor.text(command),
         "engine": {
             "name": options.engine.name,
             "capabilities": list(options.engine.capabilities()),
@@ -57,7 +66,7 @@ def make_header(scenario: Scenario, options: RunOptions, *, command: str) -> dic
         "package": str(Path(__file__).parent),
         "signature": scenario.signature.to_json(),
         "signature_sha256": scenario.signature.digest(),
-        "scenario": replace(scenario, app=without_secrets(scenario.app)).to_json(),
+        "scenario": recorded,
     }
 
 

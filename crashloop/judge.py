@@ -32,12 +32,13 @@ def recorded_signature(trace: Trace) -> Signature:
     data = trace.header.get("signature")
     try:
         signature = Signature.from_json(data or {})
-    except (KeyError, TypeError, AttributeError):
+        digest = signature.digest()
+    except (KeyError, TypeError, AttributeError, RecursionError):
         raise UsageError(
             "the trace's header has no readable signature, so there is nothing to judge by",
             hint="judge a trace.jsonl that crashloop wrote; its first line holds the signature",
         ) from None
-    if trace.header.get("signature_sha256") != signature.digest():
+    if trace.header.get("signature_sha256") != digest:
         raise UsageError(
             "the signature in the trace's header was changed after the run: its digest differs",
             hint="judge the trace as the run wrote it, or by today's signature: --current",

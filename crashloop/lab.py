@@ -52,8 +52,12 @@ async def run_scenario(scenario: Scenario, options: RunOptions) -> Run:
     artifacts = options.artifacts or artifacts_folder(scenario.incident)
     command = options.command or rerun_command(scenario, options)
     app = scenario.app
-    redactor = Redactor(secret_values(app, {**inherited(app), **app.env}))
-    header = redactor.data(make_header(scenario, options, command=command))
+    secrets = secret_values(app, {**inherited(app), **app.env})
+    # Masking a word of the scenario, such as the password "postgres", would blank the trace's own.
+    redactor = Redactor(
+        set(secrets) - {each.name for each in scenario.dependencies} - {*app.phases}
+    )
+    header = make_header(scenario, options, command=command, redactor=redactor)
     with TraceWriter(artifacts / TRACE_FILE, header, redactor) as writer:
         recorder = Recorder(writer, redactor)
         if options.on_event is not None:
@@ -148,7 +152,9 @@ class _Lab:
                 await engine.baseline()
                 await timeline.settled()
                 how = await self._lives(replicas, visitors, group)
-                await timeline.end("the run ended")  # a stopped database cannot say what was left
+                # A stopped database cannot say what was left.
+                ended = timeline.end("the run ended")
+                await self._within_bound(ended, "every fault to be healed")
                 await self._within_bound(asyncio.gather(*visits), "the visit of every life to end")
             finally:
                 ending.set()  # a group that shuts down takes no more tasks

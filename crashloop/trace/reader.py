@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_TRACE_BYTES = 512 * 1024 * 1024
+MAX_REPLICAS = 1000
 _HINT = "give the trace.jsonl that a run wrote into its artifacts folder"
 _TYPES = {"seq": int, "mono_ns": int, "at": str, "source": str, "kind": str, "data": dict}
 _OUR_SCHEMA = re.compile(r"crashloop\.trace/(?P<number>[0-9]{1,6})")
@@ -25,12 +26,12 @@ def read_trace(path: Path) -> Trace:
     try:
         if path.is_dir():
             path = path / "trace.jsonl"
-        size = path.stat().st_size
-        if size > MAX_TRACE_BYTES:
-            raise UsageError(f"{path} has {size} bytes; a trace stays below {MAX_TRACE_BYTES}")
-        raw = path.read_bytes()
+        with path.open("rb") as file:
+            raw = file.read(MAX_TRACE_BYTES + 1)
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}", hint=_HINT) from None
+    if len(raw) > MAX_TRACE_BYTES:
+        raise UsageError(f"{path} has more than {MAX_TRACE_BYTES} bytes, which no trace has")
     return parse_trace(raw, name=str(path))
 
 
@@ -49,7 +50,29 @@ def parse_trace(raw: bytes, *, name: str = "trace") -> Trace:
     ]
     if older:
         header = _upgraded(header, name)
+    _check_header(header, name)
     return Trace(header=header, events=ordered(events), torn_line=torn)
+
+
+def _check_header(header: Mapping[str, Any], name: str) -> None:
+    """UsageError for a header whose parts are not what every reader takes them for."""
+    scenario = header.get("scenario", {})
+    parts = {"scenario": scenario, "engine": header.get("engine", {})}
+    if isinstance(scenario, dict):
+        parts |= {key: scenario.get(key) or {} for key in ("app", "platform", "replicas")}
+    for key, part in parts.items():
+        if not isinstance(part, dict):
+            raise UsageError(
+                f"{name}:1 has as its {key} something that is not a JSON object", hint=_HINT
+            )
+    for key, least in (("count", 1), ("overlap", 0)):
+        number = parts["replicas"].get(key, least)
+        if type(number) is not int or not least <= number <= MAX_REPLICAS:
+            raise UsageError(
+                f"{name}:1 has {number!r} as the {key} of its replicas, which is not a whole "
+                f"number from {least} to {MAX_REPLICAS}",
+                hint=_HINT,
+            )
 
 
 def _is_older(header: Mapping[str, Any], name: str) -> bool:

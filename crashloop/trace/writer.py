@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from crashloop.trace.redact import Redactor
 
+OURS = frozenset({"signature", "signature_sha256", "scenario"})
+"""Parts of a header that are redacted where they are made, or hold no word of a user's."""
+
 MAX_EVENTS = 200_000
 MAX_LINE_BYTES = 1024 * 1024
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -59,7 +62,9 @@ class TraceWriter:
                 hint="its last lines show what repeats without end",
             )
         # Value by value: in the line's own text a mask could cover a quote or a backslash of JSON.
-        clean = self._redactor.data(dict(record))
+        # Our own words stay: a secret, such as the password "postgres", may be one of them.
+        users = {"data"} if "data" in record else record.keys() - OURS
+        clean = {k: self._redactor.data(v) if k in users else v for k, v in record.items()}
         line = json.dumps(clean, separators=(",", ":"), ensure_ascii=True)
         payload = line.encode() + b"\n"
         if len(payload) > MAX_LINE_BYTES:

@@ -104,6 +104,18 @@ async def test_a_run_that_ends_is_judged(tmp_path: Path) -> None:
     assert run.trace.events[-1].data["how"] == "the platform gave up"
 
 
+async def test_a_secret_that_is_a_word_of_the_scenario_blanks_none_of_the_trace(
+    tmp_path: Path,
+) -> None:
+    env = {**SCENARIO.app.env, "POSTGRES_PASSWORD": "postgres", "API_KEY": "signature"}
+    scenario = replace(SCENARIO, app=replace(SCENARIO.app, env=env))
+    run = await run_scenario(scenario, options(tmp_path))
+
+    assert run.verdict is Verdict.REPRODUCED
+    assert judged_again(tmp_path) == run.judgement
+    assert run.trace.header["scenario"]["app"]["env"]["API_KEY"] == "***"
+
+
 @pytest.mark.parametrize(
     ("engine", "reason"),
     [

@@ -156,6 +156,25 @@ def test_an_unknown_schema_of_nobody_is_refused_too() -> None:
         parse_trace(lines({"schema": "crashloop.trace/9", "versions": []}, EVENT))
 
 
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        ({"scenario": []}, "as its scenario something"),
+        ({"engine": "local"}, "as its engine something"),
+        ({"scenario": {"platform": ["docker"]}}, "as its platform something"),
+        ({"scenario": {"replicas": [1]}}, "as its replicas something"),
+        ({"scenario": {"replicas": {"count": 10**12}}}, "from 1 to 1000"),
+        ({"scenario": {"replicas": {"count": True}}}, "True as the count"),
+        ({"scenario": {"replicas": {"overlap": -1}}}, "from 0 to 1000"),
+    ],
+)
+def test_a_header_with_parts_that_no_run_writes_is_refused(
+    part: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(UsageError, match=words):
+        parse_trace(lines({"schema": SCHEMA, **part}, EVENT))
+
+
 @pytest.mark.parametrize("raw", [b"", b"no end of line"])
 def test_a_file_without_a_whole_line_is_not_a_trace(raw: bytes) -> None:
     with pytest.raises(UsageError, match="holds no whole line"):
@@ -197,13 +216,13 @@ def test_a_missing_file_is_an_error_with_its_name(tmp_path: Path) -> None:
         read_trace(tmp_path / "nothing.jsonl")
 
 
-def test_a_huge_file_is_refused_before_it_is_read(
+def test_a_huge_file_is_refused_and_not_read_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reader, "MAX_TRACE_BYTES", 10)
     path = tmp_path / "trace.jsonl"
     path.write_bytes(lines(HEADER))
-    with pytest.raises(UsageError, match="a trace stays below 10"):
+    with pytest.raises(UsageError, match="has more than 10 bytes"):
         read_trace(path)
 
 
