@@ -42,6 +42,7 @@ MAX_REFUSALS = 10
 ASK_AGAIN_S = 0.25
 
 MAX_WHY_CHARS = 400
+MAX_SAME_KIND = 50  # an answer may hold a time, and differ each time
 MAX_WAITINGS = 50
 
 
@@ -76,6 +77,7 @@ class Visitor:
         self._steps = [(step, _filled(step, key)) for step in app.journey.steps]
         self._passed = 0
         self._late_at_s = 0.0
+        self._same_kind = 0
         self._waits: dict[str, Any] = {}
         self._waitings = 0
 
@@ -109,9 +111,9 @@ class Visitor:
                 status = answer["status_code"]
                 is_refused = status in REFUSED
                 if answer != last:
-                    refusals, last = 0, answer
-                    self._emit("ready.answered", answer, life)
-                refusals += is_refused and self._has_started(life)
+                    self._answered(answer, last, life)
+                    last = answer
+                refusals = refusals + 1 if is_refused and self._has_started(life) else 0
                 if self.finished.is_set():
                     await _pause(attempt.ended, ASK_AGAIN_S)
                     continue
@@ -121,6 +123,15 @@ class Visitor:
                 if answer["ready"] or status in SUCCESS:
                     await self._walk(client, address, life, is_ready=answer["ready"])
                 await _pause(attempt.ended, ASK_AGAIN_S if is_refused else ASK_EVERY_S)
+
+    def _answered(self, answer: dict[str, Any], before: dict[str, Any] | None, life: Life) -> None:
+        """Record a new answer; one that differs in its words alone only so many times."""
+        kinds = ("ready", "status_code")
+        if before is not None and all(answer[kind] == before[kind] for kind in kinds):
+            self._same_kind += 1
+            if self._same_kind > MAX_SAME_KIND:
+                return
+        self._emit("ready.answered", answer, life)
 
     def _has_started(self, life: Life) -> bool:
         return any(

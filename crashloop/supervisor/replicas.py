@@ -71,8 +71,8 @@ class Supervisor:
         """Run the old revision's instances while this is entered, before or during `run`.
 
         Gives their processes as soon as each has started, and returns when each has ended. The
-        platform restarts one that dies, as it restarts the new ones. Nothing is started after
-        `stop`.
+        platform restarts one that dies, as it restarts the new ones. Entered after `stop`, it
+        starts nothing.
         """
         loops = [
             self._loop(replica=number, start=start, revision="old", attempts=attempts)

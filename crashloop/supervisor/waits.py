@@ -40,8 +40,11 @@ class Waits:
             case "phase.started":
                 self._open[phase] = event.mono_ns
             case "phase.failed" | "phase.degraded":
-                self._open.pop(phase, None)
-                self._ended_s += seconds(event.data, "duration_s") or 0.0
+                begun_ns = self._open.pop(phase, None)
+                said_s = seconds(event.data, "duration_s")
+                apart_s = None if begun_ns is None else (event.mono_ns - begun_ns) / NS_PER_S
+                known = [each for each in (said_s, apart_s) if each is not None]
+                self._ended_s += max(min(known, default=0.0), 0.0)
             case "phase.completed":
                 self._open.pop(phase, None)
             case "startup.completed":
