@@ -61,10 +61,9 @@ def black_hole(*, of_session: int) -> Trace:
 def black_hole_that_the_app_got_through() -> Trace:
     """The first attempt connects soon after its SYN was dropped, and hangs for its own reasons."""
     trace = black_hole(of_session=0)
-    seen = one(trace, "gate.syn_seen", 1)
     return inserted(
-        trace, seen, "proxy", "link.opened", attempt=1, target=TARGET, link="late",
-        listen=DATABASE, client_pid=pid(1), client_session=pid(1),
+        trace, one(trace, "gate.syn_seen", 1), "proxy", "link.opened", attempt=1, target=TARGET,
+        link="late", listen=DATABASE, client_pid=pid(1), client_session=pid(1),
     )  # fmt: skip
 
 
