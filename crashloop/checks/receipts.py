@@ -89,7 +89,11 @@ def faults_have_receipts(trace: Trace, *, phase: str, target: str) -> Result:
     by_target: list[tuple[str, Touch]] = []
     for fault in faults:
         if not periods(trace, fault):
-            return saw_nothing(f"fault {fault['name']} was never injected")
+            planned = [
+                e for e in observed(trace, "fault.injected") if e.data.get("fault") == fault["name"]
+            ]
+            how = "unplugged, so nothing shows it" if planned else "never injected"
+            return saw_nothing(f"fault {fault['name']} was {how}", planned)
         found = touches(trace, fault)
         if not found:
             return saw_nothing(

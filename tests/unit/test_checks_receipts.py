@@ -271,9 +271,9 @@ CASES = [
                 of_another(REPRODUCTION),
                 "attempt 1 failed in phase database without any receipt",
             ),
-            "a fault that was left out was never injected": (
+            "a fault that was left out has no receipt": (
                 changed(REPRODUCTION, "fault.injected", plugged=False),
-                "was never injected",
+                "was unplugged",
             ),
             "a fault that acts only while it is being healed does not explain it": (
                 changed(
