@@ -26,7 +26,9 @@ def failure_pattern(
     times: int,
     errors: Sequence[str],
 ) -> Result:
-    """Exactly `times` times: `phase` failed at its limit with one of `errors`, then exit `code`.
+    """`times` times `phase` failed at its limit with one of `errors`, then came exit `code`.
+
+    Exactly so often in the log of one instance; with several, each at least so often.
 
     `entries` are Cloud Logging entries in order of time, and `evidence` are their indexes. The
     same checks decide as on a trace; exit 3 alone proves nothing.

@@ -57,7 +57,7 @@ async def _end(
     try:
         async with asyncio.timeout(GONE_BOUND_S):
             while not await has_ended(pid):  # noqa: ASYNC110  a backend is not our child: no event
-                await asyncio.sleep(LOOK_EVERY_S)
+                await asyncio.sleep(LOOK_EVERY_S)  # a backend is not our child: no event
     except TimeoutError:
         raise HarnessError(
             f"a session of the harness (pid {pid}) has not ended {GONE_BOUND_S:g} s after it "

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import docker.errors
 import pytest
 from fake_daemon import DESKTOP, LINUX, PODMAN, ROOTLESS, fake_daemon
+from tiny_disk import tiny_disk_at
 
 from crashloop.engines.docker.daemon import connect
 from crashloop.engines.docker.owner import OWNER_LABEL, owner_label
@@ -268,19 +269,8 @@ def test_a_daemon_that_creates_no_networks_is_reported_in_its_own_words(
 
 @pytest.fixture
 def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    """A folder on a disk of 16 kB; only root can make one."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a tmpfs")
-    disk = tmp_path / "tiny"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(disk)]
-    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if mounted.returncode:
-        pytest.skip(f"cannot mount a tmpfs here: {mounted.stderr.strip()}")
-    try:
+    with tiny_disk_at(tmp_path / "tiny") as disk:
         yield disk
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)  # noqa: S607
 
 
 def test_a_full_disk_is_reported_in_words_and_leaves_nothing(

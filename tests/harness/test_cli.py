@@ -23,6 +23,7 @@ from cli_runs import (
     verdict,
 )
 from terminal import on_a_terminal
+from tiny_disk import tiny_disk_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -255,16 +256,5 @@ def test_a_full_disk_is_named_and_leaves_nothing_running(tmp_path: Path, tiny_di
 
 @pytest.fixture
 def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    """A folder on a disk of 16 kB; only root can make one."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a tmpfs")
-    disk = tmp_path / "tiny"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(disk)]
-    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if mounted.returncode:
-        pytest.skip(f"cannot mount a tmpfs here: {mounted.stderr.strip()}")
-    try:
+    with tiny_disk_at(tmp_path / "tiny") as disk:
         yield disk
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)  # noqa: S607

@@ -1,4 +1,4 @@
-"""What somebody else does to a container is told apart from what the harness does."""
+"""Distinguish what the harness does to a container from what somebody else does."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ class Cache:
                     f"Redis ({self._image}) should answer PING with {wanted}, but: {said}",
                     hint="see redis.log in the artifacts",
                 )
-            await asyncio.sleep(ASK_EVERY_S)
+            await asyncio.sleep(ASK_EVERY_S)  # a server that starts or loads announces nothing
         return said
 
     async def _ask(self, *command: str) -> str:

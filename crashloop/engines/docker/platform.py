@@ -96,7 +96,7 @@ class RestartedByDocker:
                     f"the container is {state['Status']}",
                     hint="this run is invalid; this daemon restarts by other rules",
                 )
-            await asyncio.sleep(ASK_EVERY_S)
+            await asyncio.sleep(ASK_EVERY_S)  # Docker has no event for giving up
         return False
 
 
