@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from crashloop.durations import plain
-from crashloop.report.history import Outcome
+from crashloop.report.history import PhaseEnd
 from crashloop.report.lines import Line, Span, Tone, line
 
 if TYPE_CHECKING:
@@ -20,11 +20,11 @@ TICK_EVERY = 10
 _STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600)
 
 _TONES = {
-    Outcome.COMPLETED: (Tone.DONE, Tone.DONE),
-    Outcome.FAILED: (Tone.FAILED, Tone.FAILED_LABEL),
-    Outcome.DEGRADED: (Tone.DEGRADED, Tone.DEGRADED_LABEL),
-    Outcome.RUNNING: (Tone.RUNNING, Tone.RUNNING),
-    Outcome.CUT: (Tone.DIM, Tone.DIM),
+    PhaseEnd.COMPLETED: (Tone.DONE, Tone.DONE),
+    PhaseEnd.FAILED: (Tone.FAILED, Tone.FAILED_LABEL),
+    PhaseEnd.DEGRADED: (Tone.DEGRADED, Tone.DEGRADED_LABEL),
+    PhaseEnd.RUNNING: (Tone.RUNNING, Tone.RUNNING),
+    PhaseEnd.CUT: (Tone.DIM, Tone.DIM),
 }
 
 
@@ -158,7 +158,7 @@ class Grid:
         """Draw one phase of a life; return the column after it."""
         glyph = str(getattr(self._glyphs, phase.outcome.value))
         tone, label_tone = _TONES[phase.outcome]
-        words = {Outcome.COMPLETED: "phase done", Outcome.CUT: "phase cut short"}
+        words = {PhaseEnd.COMPLETED: "phase done", PhaseEnd.CUT: "phase cut short"}
         meaning = words.get(phase.outcome, f"phase {phase.outcome.value}")
         start, end = self._bar(row, (phase.start_s, phase.end_s), glyph, tone, meaning)
         name = f" {phase.name} "
@@ -221,5 +221,5 @@ class Grid:
 
 def _weight(phase: PhaseSpan) -> int:
     """The order of drawing: what must stay visible in a shared column is drawn last."""
-    order = (Outcome.COMPLETED, Outcome.CUT, Outcome.RUNNING, Outcome.DEGRADED, Outcome.FAILED)
+    order = (PhaseEnd.COMPLETED, PhaseEnd.CUT, PhaseEnd.RUNNING, PhaseEnd.DEGRADED, PhaseEnd.FAILED)
     return order.index(phase.outcome)

@@ -21,7 +21,7 @@ LOCAL = "local"
 DOCKER = "docker"
 
 
-class Outcome(StrEnum):
+class PhaseEnd(StrEnum):
     """How a phase ended: `CUT` means that its process ended first."""
 
     RUNNING = "running"
@@ -38,7 +38,7 @@ class PhaseSpan:
     name: str
     start_s: float
     end_s: float
-    outcome: Outcome
+    outcome: PhaseEnd
     took_s: float
     limit_s: float | None = None
     error: str = ""

@@ -15,7 +15,7 @@ from crashloop.durations import plain
 from crashloop.plural import listed, numbers
 from crashloop.report.drawing import MAX_ROWS_SHOWN, timeline
 from crashloop.report.events import KINDS, history_so_far
-from crashloop.report.history import Outcome
+from crashloop.report.history import PhaseEnd
 from crashloop.report.lines import BLANK, Tone, paragraph
 from crashloop.report.progress import Progress
 from crashloop.report.summary import title
@@ -174,7 +174,7 @@ def _doing(life: LifeSpan, journey: JourneySpan | None) -> str:
         return ": ready" if life.old else f": ready, and the journey {_progress(journey)}"
     if phase is None:
         return ": starting"
-    if phase.outcome is not Outcome.RUNNING:
+    if phase.outcome is not PhaseEnd.RUNNING:
         return f": phase {phase.name} {phase.outcome.value}"
     return f": phase {phase.name}"
 
@@ -188,7 +188,7 @@ def _progress(journey: JourneySpan | None) -> str:
 def _clock(history: History, lives: list[LifeSpan]) -> str:
     """For how long the lives have been in the phase that `_doing` names, if it is running."""
     life, phase = lives[0], lives[0].last_phase
-    if phase is None or phase.outcome is not Outcome.RUNNING or life.exit or life.kills:
+    if phase is None or phase.outcome is not PhaseEnd.RUNNING or life.exit or life.kills:
         return ""
     if life.ready_s is not None:
         return ""

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from crashloop.report.clean import label, number
-from crashloop.report.history import Kill, LifeSpan, Outcome, PhaseSpan, ProbeFailure
+from crashloop.report.history import Kill, LifeSpan, PhaseEnd, PhaseSpan, ProbeFailure
 from crashloop.report.words import count_of, error_words, exit_words, probe_words
 
 if TYPE_CHECKING:
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 MAX_PHASES = 60
 MAX_PROBES = 10
 PHASE_ENDS = {
-    "phase.completed": Outcome.COMPLETED,
-    "phase.failed": Outcome.FAILED,
-    "phase.degraded": Outcome.DEGRADED,
+    "phase.completed": PhaseEnd.COMPLETED,
+    "phase.failed": PhaseEnd.FAILED,
+    "phase.degraded": PhaseEnd.DEGRADED,
 }
 
 
@@ -99,7 +99,7 @@ def _phases(
                     name=name,
                     start_s=start_s,
                     end_s=end_s,
-                    outcome=Outcome.CUT if is_over else Outcome.RUNNING,
+                    outcome=PhaseEnd.CUT if is_over else PhaseEnd.RUNNING,
                     took_s=end_s - start_s,
                     limit_s=number(event.data.get("limit_s")),
                 )

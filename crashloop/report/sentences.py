@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from crashloop.durations import plain
 from crashloop.plural import listed, numbers, often
-from crashloop.report.fates import AS_FAR, MAX_GROUPS, fates
+from crashloop.report.attempts import AS_FAR, MAX_GROUPS, fates
 from crashloop.report.words import sentence, sqlstate_words
 from crashloop.trace.event import DEADLINE_PASSED
 

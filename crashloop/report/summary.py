@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from crashloop.durations import plain
 from crashloop.model import Verdict
 from crashloop.plural import counted
+from crashloop.report.attempts import death
 from crashloop.report.clean import clean
 from crashloop.report.events import told_life
-from crashloop.report.fates import death
 from crashloop.report.glyphs import UNICODE, Glyphs
 from crashloop.report.history import LOCAL
 from crashloop.report.lines import BLANK, Line, Span, Tone, command_lines, line, paragraph

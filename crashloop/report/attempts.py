@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from crashloop.durations import plain, times, took
 from crashloop.plural import counted, listed, numbers, often
-from crashloop.report.history import Outcome
+from crashloop.report.history import PhaseEnd
 from crashloop.report.words import sentence
 from crashloop.trace.event import PLATFORM_GAVE_UP
 
@@ -22,7 +22,7 @@ MAX_GROUPS = 12
 MAX_DEATHS = 4
 _LONG_S = 10.0
 AS_FAR = ", as far as the trace goes"
-_NOT_DONE = (Outcome.FAILED, Outcome.DEGRADED, Outcome.CUT)
+_NOT_DONE = (PhaseEnd.FAILED, PhaseEnd.DEGRADED, PhaseEnd.CUT)
 
 
 def fates(history: History) -> Iterator[tuple[float, str]]:
@@ -69,7 +69,7 @@ def _death(history: History, same: Sequence[LifeSpan]) -> str:
     first = same[0]
     phase = first.last_phase
     where = "no start-up phase began" if phase is None else f"phase {phase.name} was the last"
-    if phase is not None and phase.outcome is Outcome.FAILED:
+    if phase is not None and phase.outcome is PhaseEnd.FAILED:
         spans = [life.phases[-1] for life in same]
         error = f" with {phase.error}" if phase.error else ""
         where = f"phase {phase.name} failed after {_took(history, spans)}{error}"
@@ -143,7 +143,7 @@ def _start_up(history: History, lives: Sequence[LifeSpan]) -> Iterator[str]:
     columns = list(zip(*map(_not_done, lives), strict=True))
     in_phase = ""
     for spans in columns:
-        if first.kills and spans is columns[-1] and spans[0].outcome is Outcome.CUT:
+        if first.kills and spans is columns[-1] and spans[0].outcome is PhaseEnd.CUT:
             in_phase = spans[0].name
         else:
             yield _phase(history, spans)
@@ -214,8 +214,8 @@ def _meanwhile(history: History, group: Group) -> str:
 
 
 def _progress(life: LifeSpan) -> str:
-    done = [p.name for p in life.phases if p.outcome is Outcome.COMPLETED]
-    running = [p.name for p in life.phases if p.outcome is Outcome.RUNNING]
+    done = [p.name for p in life.phases if p.outcome is PhaseEnd.COMPLETED]
+    running = [p.name for p in life.phases if p.outcome is PhaseEnd.RUNNING]
     said = [f"{counted(len(done), 'phase')} completed, the last one {done[-1]}"] if done else []
     return "; ".join(said + [f"phase {name} was still running" for name in running])
 
@@ -226,8 +226,8 @@ def _phase(history: History, spans: Sequence[PhaseSpan]) -> str:
     if one.limit_s:
         limit = f" (its limit: {plain(history.incident_s(one.limit_s))} s)"
     verb = {
-        Outcome.FAILED: "failed",
-        Outcome.DEGRADED: "did not succeed, and the app continued without it,",
+        PhaseEnd.FAILED: "failed",
+        PhaseEnd.DEGRADED: "did not succeed, and the app continued without it,",
     }.get(one.outcome, "was cut short")
     error = f" with {one.error}" if one.error else ""
     return f"phase {one.name} {verb} after {_took(history, spans)}{limit}{error}"
