@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 from typing import TYPE_CHECKING, Any
 
 from crashloop.checks.platform import probe_name
@@ -44,6 +46,13 @@ def exit_words(data: Mapping[str, Any]) -> str:
     """How a process ended: `exit 3`, or a signal's name."""
     code = number(data.get("exit_code"))
     return f"exit {plain(code)}" if code is not None else label(data.get("signal") or "ended", 10)
+
+
+def status_words(code: int) -> str:
+    """An exit code as a shell has it: `exit 3`, and the name of the signal for 128 + N."""
+    with contextlib.suppress(ValueError):
+        return f"exit {code} ({signal.Signals(code - 128).name})"
+    return f"exit {code}"
 
 
 def probe_words(value: object) -> str:
