@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crashloop.checks import (
+    control,
     evidence,
     exits,
     journey,
+    limits,
     phases,
     probes,
     readiness,
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 _ALL: tuple[Callable[..., Result], ...] = (
     evidence.evidence_complete,
+    control.control_passed,
+    control.waits_are_declared,
     evidence.baseline_passed,
     evidence.path_used,
     scale.scale_is_fair,
@@ -38,7 +42,9 @@ _ALL: tuple[Callable[..., Result], ...] = (
     phases.all_phases_done,
     running.phase_running_at_death,
     running.fails_at_once,
+    limits.died_at_own_limit,
     exits.exit_code,
+    exits.died,
     exits.restart_loop,
     exits.no_death,
     probes.killed_by_probe,

@@ -49,14 +49,15 @@ def baseline_passed(trace: Trace, *, target: str = "") -> Result:
 def path_used(trace: Trace, *, phase: str, target: str) -> Result:
     """In every life, the phase came to the target's proxy: by a connection, a SYN or a refusal.
 
-    Another phase's connections do not count. A replica for which the target itself confirmed a step
-    of the journey needs a connection that reached the target.
+    Another phase's connections do not count; without a phase, any of the life's do. A replica for
+    which the target itself confirmed a step of the journey needs a connection that reached the
+    target.
     """
     begun = of_replicas(trace, trace.of("phase.started"))
-    reached = [e for e in begun if e.data.get("phase") == phase]
+    reached = [e for e in begun if e.data.get("phase") == phase] if phase else _lived(trace, target)
+    if phase and not begun:
+        return saw_nothing("no attempt logged a phase, so nothing says who used the path")
     if not reached:
-        if not begun:
-            return saw_nothing("no attempt logged a phase, so nothing says who used the path")
         return saw_nothing(f"no attempt reached phase {phase}, so the path was never used")
     evidence: list[Event] = []
     refused = set()
@@ -64,7 +65,9 @@ def path_used(trace: Trace, *, phase: str, target: str) -> Result:
         used = _uses(trace, started, target)
         if not used:
             name = trace.name(started.life)
-            says = f"{name} reached phase {phase} but never the proxy of {target} in it"
+            says = f"{name} never came to the proxy of {target}"
+            if phase:
+                says = f"{name} reached phase {phase} but never the proxy of {target} in it"
             return saw_nothing(says, [started])
         evidence.append(used[0])
         if used[0].source == "app":
@@ -88,6 +91,16 @@ def path_used(trace: Trace, *, phase: str, target: str) -> Result:
     return holds(says, evidence)
 
 
+def _lived(trace: Trace, target: str) -> list[Event]:
+    """The starts of the lives that had the time to come to the target.
+
+    A life that the harness ended may have been ended before, unless it was the only one.
+    """
+    started = of_replicas(trace, observed(trace, "process.started"))
+    asked = {e.life for e in observed(trace, "process.exited") if e.data.get("requested")}
+    return [e for e in started if e.life not in asked or _uses(trace, e, target)] or started
+
+
 def _baseline_of(trace: Trace, target: str) -> Result:
     passed = next(iter(observed(trace, "baseline.passed", target=target)), None)
     if passed is None:
@@ -105,9 +118,9 @@ def _baseline_of(trace: Trace, target: str) -> Result:
 
 
 def _uses(trace: Trace, started: Event, target: str) -> list[Event]:
-    """How a phase came to the target's proxy before it, or its life, ended."""
+    """How a phase, or a life that has `started`, came to the target's proxy before its end."""
     phase = started.data.get("phase")
-    ends = trace.of(*PHASE_ENDS, life=started.life, phase=phase)
+    ends = trace.of(*PHASE_ENDS, life=started.life, phase=phase) if phase else []
     ends += observed(trace, "process.exited", life=started.life)
     after = [e for e in sorted(ends, key=lambda e: e.mono_ns) if e.mono_ns >= started.mono_ns]
     until_ns = after[0].mono_ns if after else trace.events[-1].mono_ns

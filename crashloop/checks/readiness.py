@@ -40,7 +40,7 @@ def recovered(trace: Trace, *, phase: str) -> Result:
     for failure in failures(trace, phase):
         if failure.began_ns > last.mono_ns:
             name = trace.name(failure.ended.life)
-            says = f"{name} failed in phase {phase} after the heal"
+            says = f"{name} {f'failed in phase {phase}' if phase else 'died'} after the heal"
             return refuted(says, [last, failure.ended])
     stayed = {number: _stayed_ready(trace, number, last) for number in trace.replicas()}
     if all(stayed.values()):

@@ -43,9 +43,10 @@ OF_REPLICAS = "replicas"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """A phase that failed, or that was running when a probe ended its life.
+    """A phase that failed, or that was running when a probe ended its life; or a life that died.
 
-    `ended` is its last line, or the end of its life, of which `kill` was the beginning.
+    `ended` is its last line, or the end of its life, of which `kill` was the beginning. `waited`:
+    it is to be explained from its first half on.
     """
 
     phase: str
@@ -53,6 +54,11 @@ class Failure:
     ended: Event
     waited: bool
     kill: Event | None = None
+
+    @property
+    def what(self) -> str:
+        """What failed: `phase database`, or the life."""
+        return f"its phase {self.phase}" if self.phase else "its life"
 
     @property
     def until_ns(self) -> int:
@@ -66,7 +72,12 @@ class Failure:
 
 
 def failures(trace: Trace, phase: str) -> list[Failure]:
-    """The scenario's lives that failed in the phase, or were killed by the platform in it."""
+    """The scenario's lives that failed in the phase, or were killed by the platform in it.
+
+    Without a phase, those that died: their whole lives count.
+    """
+    if not phase:
+        return [_whole_life(trace, died) for died in deaths(trace)]
     failed = of_replicas(trace, trace.of("phase.failed", phase=phase))
     found = [_failure(trace, phase, ended) for ended in failed]
     for died in deaths(trace):
@@ -79,9 +90,10 @@ def failures(trace: Trace, phase: str) -> list[Failure]:
 def faults_have_receipts(trace: Trace, *, phase: str, target: str) -> Result:
     """Each planned fault has a receipt, and so has each life that failed in the phase.
 
-    The receipts of a life are those of faults of the phase's `target`, or of the app's instances.
-    The fault touches a life that failed until the end of its phase, and from its first half on if
-    the phase waited until its limit. A phase that began after the last heal needs no receipt.
+    Without a phase, that is each life that died. The receipts of a life are those of faults of the
+    phase's `target`, or of the app's instances. The fault touches a life that failed until the end
+    of its phase, and from its first half on if the phase waited until its limit. A phase that began
+    after the last heal needs no receipt.
     """
     faults = planned_faults(trace)
     if not faults:
@@ -217,6 +229,13 @@ def _failure(trace: Trace, phase: str, ended: Event, kill: Event | None = None) 
     return Failure(phase=phase, began_ns=began_ns, ended=ended, waited=not early, kill=kill)
 
 
+def _whole_life(trace: Trace, died: Event) -> Failure:
+    started = trace.first("process.started", life=died.life)
+    began_ns = started.mono_ns if started else 0
+    kill = killed(trace, died)
+    return Failure(phase="", began_ns=began_ns, ended=died, waited=False, kill=kill)
+
+
 def _unexplained(trace: Trace, explaining: Sequence[Touch], failure: Failure) -> str | None:
     """Why no fault explains that the phase failed; None if one does."""
     name = trace.name(failure.ended.life)
@@ -224,18 +243,20 @@ def _unexplained(trace: Trace, explaining: Sequence[Touch], failure: Failure) ->
     if any(_is_the_error(trace, touch, failure) for touch in explaining):
         return None
     if not touched:
-        return f"{name} failed in phase {failure.phase} without any receipt"
+        how = f"failed in phase {failure.phase}" if failure.phase else "died"
+        return f"{name} {how} without any receipt"
     fair_ns = max(failure.lasted_ns * UNTOUCHED_AT_MOST, REAL_WORK_NS)
     late_ns = touched[0].begins_ns - failure.began_ns
     last_ns = max(failure.lasted_ns * UNTRIED_AT_MOST, REAL_WORK_NS) if failure.kill else fair_ns
     early_ns = failure.until_ns - max(touch.ends_ns for touch in touched)
-    whole = f"the {failure.lasted_ns / 1e9:.3f} s of its phase {failure.phase}"
+    whole = f"the {failure.lasted_ns / 1e9:.3f} s of {failure.what}"
     why = ""
     if late_ns > fair_ns and failure.waited:
         why = f"touched {name} only {late_ns / 1e9:.3f} s into {whole}"
     elif early_ns > last_ns:
         why = f"did not touch {name} for the last {early_ns / 1e9:.3f} s of {whole}"
-    return why and f"the fault {why}: it does not explain what the phase waited for"
+    waited = f"phase {failure.phase} waited for" if failure.phase else "it died of"
+    return why and f"the fault {why}: it does not explain what {waited}"
 
 
 def _is_in(touch: Touch, failure: Failure) -> bool:

@@ -33,13 +33,14 @@ def server_said(
         if event.source != "app" and event.target == target
         if event.data.get("sqlstate") in errors
     ]
+    in_phase = f" in phase {phase}" if phase else ""
     told_by: dict[int, Event] = {}
     for failure in failed:
         own = next((event for event in said if _is_to(trace, event, failure)), None)
         if own is None:
             return saw_nothing(
-                f"{trace.name(failure.ended.life)} failed in phase {phase}, and {target} itself "
-                f"did not say {' or '.join(errors)} to it",
+                f"{trace.name(failure.ended.life)} failed{in_phase}, and {target} itself did not "
+                f"say {' or '.join(errors)} to it",
                 [failure.ended],
             )
         told_by[failure.ended.seq] = own
@@ -47,10 +48,11 @@ def server_said(
     def told(number: int) -> Result:
         own = [failure.ended for failure in failed if failure.ended.replica == number]
         if not own:
-            return saw_nothing(f"phase {phase} never failed, so {target} had nothing to say")
+            never = f"phase {phase} never failed" if phase else "no attempt died"
+            return saw_nothing(f"{never}, so {target} had nothing to say")
         states = sorted({str(told_by[event.seq].data["sqlstate"]) for event in own})
         says = f"{target} itself said {' and '.join(states)} to {counted(len(own), 'attempt')}"
-        return holds(f"{says} that failed in phase {phase}", [told_by[event.seq] for event in own])
+        return holds(f"{says} that failed{in_phase}", [told_by[event.seq] for event in own])
 
     return for_replicas(trace, replicas, told)
 

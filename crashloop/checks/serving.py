@@ -13,14 +13,23 @@ if TYPE_CHECKING:
     from crashloop.trace.event import Trace
 
 
-def no_port_before_ready(trace: Trace) -> Result:
-    """In no life did the app's port accept a connection before start-up was complete."""
+def no_port_before_ready(trace: Trace, *, by_answers: bool = False) -> Result:
+    """In no life did the app's port accept a connection before start-up was complete.
+
+    `by_answers`: the app logs no start-up, so it must have been ready at the first answer.
+    """
     watched = [e for e in observed(trace, "port.watched") if e.data.get("probes")]
     if not watched or not {e.life for e in watched} >= set(lives(trace)):
         return saw_nothing("the app's port was not watched in every attempt", watched)
     opened = of_replicas(trace, observed(trace, "port.opened"))
     for event in opened:
         name = trace.name(event.life)
+        if by_answers:
+            first = next(iter(observed(trace, "ready.answered", life=event.life)), None)
+            if first is None or not first.data.get("ready"):
+                seen = [event] if first is None else [event, first]
+                return refuted(f"{name} opened its port before it was ready", seen)
+            continue
         done = trace.first("startup.completed", life=event.life)
         if done is None and not trace.of("startup.started", life=event.life):
             return saw_nothing(f"{name} logged nothing of its start-up", [event])

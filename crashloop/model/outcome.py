@@ -42,7 +42,7 @@ class Fate:
     """The outcome of one run with its reason, and what led to it.
 
     `exit_codes` are those of its deaths in order; 128 + N is an end by signal N.
-    `recovered_after_s` is in seconds of the incident after the last heal, None if it did not.
+    `recovered_after_s` is in wall seconds after the last heal, None if it did not recover.
     `port_before_ready` is None where nothing shows it. `flags` are in the order of `Flag`, each
     with its sentence. `evidence` are `seq` numbers.
     """

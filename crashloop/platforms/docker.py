@@ -65,4 +65,5 @@ DOCKER = PlatformKind(
     step=step,
     grace_s=GRACE_S,
     aliases=(ON_FAILURE, *WITHOUT_LIMIT),
+    has_probes=False,
 )

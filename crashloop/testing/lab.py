@@ -244,7 +244,10 @@ def _is_from_library(scenario: Scenario) -> bool:
 
     known = INCIDENTS.get(scenario.incident)
     try:
-        return known is not None and known.scenario(scenario.role, **scenario.params) == scenario
+        return (
+            known is not None
+            and known.scenario(scenario.role, None, **dict[str, Any](scenario.params)) == scenario
+        )
     except CrashloopError:  # such as no sample app here
         return False
 

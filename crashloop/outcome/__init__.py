@@ -1,0 +1,7 @@
+"""What an outage did to the user's own app, from the trace of the run. Pure: no I/O, no clock."""
+
+from __future__ import annotations
+
+from crashloop.outcome.fate import fate_of
+
+__all__ = ["fate_of"]
