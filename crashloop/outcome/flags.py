@@ -104,7 +104,7 @@ def _sigterm_ignored_at_start(trace: Trace) -> str:
     starting = killed - ready
     if not starting:
         return ""
-    return f"{trace.name(next(iter(starting)))} was starting, and did not end at SIGTERM"
+    return f"{trace.name(min(starting, key=str))} was starting, and did not end at SIGTERM"
 
 
 def _port(trace: Trace) -> str:
