@@ -6,6 +6,7 @@ import re
 import tomllib
 from typing import TYPE_CHECKING, Any
 
+from crashloop.apps.lines import lines_of
 from crashloop.apps.source import Source
 from crashloop.errors import UsageError
 
@@ -26,7 +27,7 @@ def nearest_file(folder: Path) -> Path:
     for each in (folder, *folder.parents):
         found = [path for name in TABLES if (path := each / name).is_file() and read_apps(path)[1]]
         if len(found) > 1:
-            places = " and ".join(str(table_of(path, read_apps(path)[0])) for path in found)
+            places = " and ".join(str(table_of(read_apps(path)[0])) for path in found)
             raise UsageError(
                 f"two files of one folder have apps: {places}",
                 hint="keep the entries in one of them, or name one: --config FILE",
@@ -55,14 +56,13 @@ def read_apps(path: Path) -> tuple[Source, dict[str, Any]]:
         found = re.search(r"line (\d+)", str(error))  # else it is at the end
         line = found[1] if found else len(text.splitlines())
         raise UsageError(f"{path}:{line}: {error}") from None
-    source = Source(path=path, text=text)
+    source = Source(path=path, lines=lines_of(text))
     return source, _apps(data, source)
 
 
-def table_of(path: Path, source: Source) -> Source:
+def table_of(source: Source) -> Source:
     """The place of the table that has the apps."""
-    table = TABLES[PYPROJECT] if path.name == PYPROJECT else TABLES[OURS]
-    return _place(source, table)
+    return _place(source, TABLES[PYPROJECT if source.path.name == PYPROJECT else OURS])
 
 
 def _apps(data: dict[str, Any], source: Source) -> dict[str, Any]:
@@ -87,7 +87,5 @@ def _require_table(found: object, source: Source, name: str) -> None:
 
 
 def _place(source: Source, table: str) -> Source:
-    """The place of a table by its dotted name, or of its last part below the others."""
-    dotted = source.at(table)
-    head, _, last = table.rpartition(".")
-    return dotted if dotted.offset or not head else _place(source, head).at(last)
+    """The place of a table by its dotted name."""
+    return source.at(*table.split("."))

@@ -6,7 +6,7 @@ import inspect
 from typing import TYPE_CHECKING
 
 from crashloop.apps import about_entry, render, url_values, with_knobs
-from crashloop.apps.template import PLACES
+from crashloop.apps.placeholders import PLACES
 from crashloop.checks import CHECKS
 from crashloop.errors import UsageError
 from crashloop.faults import REPLICAS, build, fault_kind

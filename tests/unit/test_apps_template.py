@@ -48,6 +48,7 @@ def test_the_values_of_a_url_over_tcp_have_its_host_and_port() -> None:
         "redis.url": "redis://127.0.0.1:77/0",
         "redis.host": "127.0.0.1",
         "redis.port": "77",
+        "redis.database": "0",
     }
 
 

@@ -163,7 +163,7 @@ async def test_the_lab_names_the_known_apps_and_takes_none_beside_a_scenario(
     tmp_path: Path,
 ) -> None:
     lab = lab_in(FOLDER, tmp_path)
-    with pytest.raises(UsageError, match=r"no app 'shopp'\n  known: shop"):
+    with pytest.raises(UsageError, match=r"no app 'shopp'\n  did you mean shop\? known: shop"):
         await lab.run("issue-1278", app="shopp")
     with pytest.raises(UsageError, match=r"known: shop"):
         await lab.prove("issue-1278", app="shopp")
