@@ -1,7 +1,8 @@
-"""What became of the app's lives, in sentences; lives of the same fate share one. Pure."""
+"""How each attempt to start the app went, in sentences; those that went alike share one. Pure."""
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -68,7 +69,9 @@ def _death(history: History, same: Sequence[LifeSpan]) -> str:
     """How lives of the same fate died."""
     first = same[0]
     phase = first.last_phase
-    where = "no start-up phase began" if phase is None else f"phase {phase.name} was the last"
+    where = "; ".join(_seen(history, same))
+    if phase is not None:
+        where = f"phase {phase.name} was the last"
     if phase is not None and phase.outcome is PhaseEnd.FAILED:
         spans = [life.phases[-1] for life in same]
         error = f" with {phase.error}" if phase.error else ""
@@ -100,7 +103,13 @@ def _fate(life: LifeSpan) -> tuple[object, ...]:
     phase = life.last_phase
     bad = tuple((p.name, p.outcome, p.error) for p in _not_done(life))
     kills = tuple((kill.by, kill.signal) for kill in life.kills)
-    return life.died, life.exit, phase.name if phase else "", bad, kills
+    seen = () if phase else (tuple(_held_of(life).items()), life.server, life.error)
+    return life.died, life.exit, phase.name if phase else "", bad, kills, seen
+
+
+def _held_of(life: LifeSpan) -> Counter[str]:
+    """How many connections of a life a fault held, by target."""
+    return Counter(link.target for link in life.held)
 
 
 def _not_done(life: LifeSpan) -> list[PhaseSpan]:
@@ -148,11 +157,43 @@ def _start_up(history: History, lives: Sequence[LifeSpan]) -> Iterator[str]:
         else:
             yield _phase(history, spans)
     if first.last_phase is None:
-        yield "no start-up phase began"
+        yield from _seen(history, lives)
     elif not columns:
         yield _progress(first)
     if first.kills:
         yield _killed(history, lives, in_phase)
+
+
+def _seen(history: History, lives: Sequence[LifeSpan]) -> Iterator[str]:
+    """What was seen of lives that began no phase: their connections, and what they logged."""
+    if not history.is_own_app:
+        yield "no start-up phase began"
+        return
+    first = lives[0]
+    for target, count in _held_of(first).items():
+        held = [link for life in lives for link in life.held if link.target == target]
+        lasted = times([history.incident_s(link.end_s - link.start_s) for link in held])
+        until = ", until it gave up" if all(link.gave_up for link in held) else ""
+        what, was = counted(count, "connection"), "was" if count == 1 else "were"
+        yield f"{what} to {history.target(target)} {was} held for {lasted} s{until}"
+    if not first.held:
+        yield from _tried(history, lives)
+    if first.server:
+        yield f"its server logged {first.server}"
+    if first.error:
+        yield f"it logged {first.error}"
+    if not (first.held or first.server or first.error or first.died):
+        yield "it was stopped in the end" if first.exit else "it did not end on its own"
+
+
+def _tried(history: History, lives: Sequence[LifeSpan]) -> Iterator[str]:
+    """How often lives that died connected, to those of their targets that all of them reached."""
+    shared = set.intersection(*(set(life.links) for life in lives))
+    for target in [name for name in lives[0].links if name in shared] if lives[0].died else ():
+        often_ = sorted({life.links[target] for life in lives})
+        span = str(often_[0]) if len(often_) == 1 else f"{often_[0]} to {often_[-1]}"
+        noun = "connection" if often_ == [1] else "connections"
+        yield f"it opened {span} {noun} to {history.target(target)}"
 
 
 def _killed(history: History, lives: Sequence[LifeSpan], phase: str) -> str:

@@ -7,26 +7,39 @@ from typing import TYPE_CHECKING, Any
 
 from crashloop.report.clean import clean, number
 from crashloop.report.events import history_of
+from crashloop.report.fate import exit_status, result_document
 from crashloop.report.sentences import sentences
 from crashloop.report.summary import meaning_of
 
 if TYPE_CHECKING:
-    from crashloop.model import Judgement
+    from crashloop.model import Fate, Judgement
     from crashloop.report.compare import Comparison
     from crashloop.trace.event import Trace
 
 MAX_LIVES = 200
 
 
-def run_document(trace: Trace, judgement: Judgement, *, artifacts: str) -> dict[str, Any]:
-    """One run: verdict, what happened, findings, lives and faults (times in wall seconds)."""
+def run_document(
+    trace: Trace,
+    judgement: Judgement,
+    *,
+    artifacts: str,
+    fate: Fate | None = None,
+    path: str = "",
+) -> dict[str, Any]:
+    """One run: verdict, what happened, findings, lives and faults (times in wall seconds).
+
+    With the `fate` of the user's own app: `result_document` as well; `path` is where the trace is.
+    """
     history = history_of(trace)
+    result = {} if fate is None else result_document(trace, judgement, fate, path=path)
     return {
+        **result,
         "incident": history.incident,
         "role": history.role,
         **judgement.to_json(),
         "meaning": meaning_of(history, judgement.verdict),
-        "exit_status": judgement.verdict.exit_status,
+        "exit_status": exit_status(judgement, fate),
         "what_happened": list(sentences(history)),
         "seed": int(seed) if (seed := number(trace.header.get("seed"))) is not None else None,
         "time_scale": history.scale,
@@ -38,6 +51,8 @@ def run_document(trace: Trace, judgement: Judgement, *, artifacts: str) -> dict[
         "faults": [asdict(f) for f in history.faults],
         "server_errors": [asdict(e) for e in history.server_errors],
         "journey": [{**asdict(j), "passed": j.passed} for j in history.journeys],
+        "control": None if history.control is None else asdict(history.control),
+        "tries": [asdict(one) for one in history.tries],
         "ending": asdict(history.ending),
         "last_lines": list(history.output),
         "artifacts": artifacts,

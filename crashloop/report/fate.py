@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 NEVER_STARTED_STATUS = 13
 MAX_SAYS = 500
 MAX_CODES = 6
-MAX_NOT_ASKED = 40
 
 MEANING: dict[Outcome, str] = {
     Outcome.SURVIVED: "no life ended on its own, and the app served under the fault",
@@ -90,7 +89,7 @@ def inapplicable_document(incident: str, params: Mapping[str, Any], why: str) ->
     }
 
 
-def outcome_lines(fate: Fate, not_asked: Mapping[str, Any], *, width: int) -> Iterator[Line]:
+def outcome_lines(fate: Fate, not_asked: Mapping[str, str], *, width: int) -> Iterator[Line]:
     """The outcome with its reason, deaths, flags and advice, and which checks were not asked."""
     badge, meaning = f" {fate.outcome} ", MEANING[fate.outcome]
     if len(badge) + 2 + len(meaning) <= width:
@@ -127,10 +126,10 @@ def _codes(codes: Sequence[int]) -> str:
     return f": {'; '.join([*said[:MAX_CODES], *more])}" if said else ""
 
 
-def _not_asked(not_asked: Mapping[str, Any]) -> Iterator[str]:
+def _not_asked(not_asked: Mapping[str, str]) -> Iterator[str]:
     """The checks that were not asked, those with the same reason together."""
     reasons: dict[str, list[str]] = {}
-    for check, reason in list(not_asked.items())[:MAX_NOT_ASKED]:
-        reasons.setdefault(clean(reason), []).append(clean(check, 60))
+    for check, reason in not_asked.items():
+        reasons.setdefault(reason, []).append(check)
     for reason, checks in reasons.items():
         yield f"not asked: {listed(checks)} ({reason})"

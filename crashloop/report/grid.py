@@ -112,6 +112,16 @@ class Grid:
                     row.put(end + 1, " healed", Tone.FAULT)
         return self._line(spans[0].target[: self._left - 1], row, Tone.DIM)
 
+    def tries(self, label: str) -> Line:
+        """The tries of the journey, each where it ended; a failure hides no success."""
+        row = self._row()
+        for one in sorted(self._history.tries, key=lambda each: each.passed):
+            glyph, tone, meaning = self._glyphs.try_failed, Tone.BAD, "try of the journey failed"
+            if one.passed:
+                glyph, tone, meaning = self._glyphs.try_passed, Tone.GOOD, "try passed"
+            row.put(self._column(one.at_s), glyph, tone, meaning)
+        return self._line(label, row, Tone.DIM)
+
     def lives(self, label: str, lives: Sequence[LifeSpan]) -> Line:
         """Lives that follow each other in one row, and how the last one ended."""
         row = self._row()
@@ -150,6 +160,7 @@ class Grid:
         start, _ = self._bar(row, alive, self._glyphs.boot, Tone.BOOT, "process alive")
         ends = [self._phase(row, phase, life) for phase in sorted(life.phases, key=_weight)]
         # What is short takes a column all the same, so the life's end is drawn after it.
+        ends += self._held(row, life)
         end = max(self._column(life.end_s), self._serving(row, life), *ends)
         self._signs(row, life, start=start, end=end)
         return end
@@ -168,6 +179,14 @@ class Grid:
         if len(name) + 2 <= room:
             row.put(start + (room - len(name)) // 2, name, label_tone)
         return end
+
+    def _held(self, row: Row, life: LifeSpan) -> Iterator[int]:
+        """Draw when a life that began no phase waited on a held connection; the columns after."""
+        for link in () if life.phases else life.held:
+            span_s = link.start_s, link.end_s
+            yield self._bar(
+                row, span_s, self._glyphs.held, Tone.FAILED, "waits on a held connection"
+            )[1]
 
     def _serving(self, row: Row, life: LifeSpan) -> int:
         """Draw when it served and when it was ready; return the column after the marks, or 0."""

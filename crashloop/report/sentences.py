@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from crashloop.durations import plain
 from crashloop.plural import listed, numbers, often
 from crashloop.report.attempts import AS_FAR, MAX_GROUPS, fates
+from crashloop.report.tries import tries
 from crashloop.report.words import sentence, sqlstate_words
 from crashloop.trace.event import DEADLINE_PASSED
 
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 
 def sentences(history: History) -> Iterator[str]:
     """What happened, in order, one sentence or two for each thing."""
+    if history.control is not None and history.never_tested:
+        yield sentence(f"{history.control.why}.")
+        yield "No fault was injected, because the app has to work without one first."
+        yield from _ending(history)
+        return
     yield _baseline(history)
     faults = [list(found) for _, found in groupby(history.faults, key=lambda one: one.name)]
     if not faults and history.role == "control":
@@ -31,6 +37,7 @@ def sentences(history: History) -> Iterator[str]:
     yield from (text for _, text in sorted(said, key=lambda one: one[0]))
     yield from _server_errors(history)
     yield from _journeys(history)
+    yield from tries(history)
     yield from _ending(history)
 
 

@@ -29,6 +29,17 @@ def error_words(data: Mapping[str, Any]) -> str:
     return " <- ".join(links)
 
 
+def address_words(data: Mapping[str, Any]) -> str:
+    """The address that a line names, without its kind: `127.0.0.1:5432`; empty without one."""
+    return label(data.get("address") or "", 80).removeprefix("tcp:").removeprefix("unix:")
+
+
+def server_words(data: Mapping[str, Any]) -> str:
+    """What an app's server said: `uvicorn: startup failed`."""
+    says = label(data.get("says", "?"), 40).replace("_", " ")
+    return f"{label(data.get('server', '?'), 20)}: {says}"
+
+
 def fault_words(data: Mapping[str, Any]) -> str:
     """A fault's kind and parameters, in the incident's seconds: `hold, delay 30 s`."""
     words = [label(data.get("fault_kind", "?"), 24)]

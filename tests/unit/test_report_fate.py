@@ -78,7 +78,7 @@ def test_no_line_is_wider_than_asked(outcome: Outcome, width: int) -> None:
 
 def test_hostile_text_is_harmless_and_bounded() -> None:
     found = fate(why=EVIL, advice=EVIL, flags=dict.fromkeys(Flag, EVIL))
-    text = plain(outcome_lines(found, {EVIL: EVIL}, width=100))
+    text = plain(outcome_lines(found, {}, width=100))
     assert not [c for c in text if ord(c) < 32 and c != "\n"]
     assert "owned" not in text
     assert len(text) < 10_000

@@ -20,8 +20,8 @@ from crashloop.report.data import run_document
 from crashloop.report.drawing import timeline
 from crashloop.report.events import KINDS, history_of
 from crashloop.report.lines import plain
-from crashloop.report.live import status
 from crashloop.report.progress import Progress
+from crashloop.report.status import status
 from crashloop.report.summary import Where, summary, title
 from crashloop.report.terminal import Terminal
 from crashloop.trace.event import SOURCES, Event, Trace, ordered
