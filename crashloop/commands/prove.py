@@ -10,6 +10,7 @@ from crashloop.commands.page import print_json, short, step_page
 from crashloop.commands.session import Session
 from crashloop.model import Role
 from crashloop.options import rerun_command
+from crashloop.report.fate import NEVER_STARTED_STATUS, exit_status
 from crashloop.report.summary import Where
 from crashloop.report.verdicts import ProofRow, proof_lines
 
@@ -54,7 +55,7 @@ def prove(
             )
 
     done = session.run(work())
-    status = done.verdict.exit_status
+    status = _exit_status(done)
     if as_json:
         more = {"artifacts": str(done.artifacts), "command": command, "exit_status": status}
         print_json({**done.to_json(), **more})
@@ -70,6 +71,13 @@ def prove(
         )
     )
     return status
+
+
+def _exit_status(done: proof.Proof) -> int:
+    """The verdict's, or that of an app that does not start without a fault."""
+    statuses = [exit_status(step.run.judgement, step.run.fate) for step in done.steps]
+    never = NEVER_STARTED_STATUS in statuses
+    return NEVER_STARTED_STATUS if never else done.verdict.exit_status
 
 
 def _row(step: proof.Step) -> ProofRow:

@@ -173,26 +173,26 @@ def _seen(history: History, lives: Sequence[LifeSpan]) -> Iterator[str]:
     for target, count in _held_of(first).items():
         held = [link for life in lives for link in life.held if link.target == target]
         lasted = times([history.incident_s(link.end_s - link.start_s) for link in held])
-        until = ", until it gave up" if all(link.gave_up for link in held) else ""
+        until = ", until the app gave up" if all(link.gave_up for link in held) else ""
         what, was = counted(count, "connection"), "was" if count == 1 else "were"
         yield f"{what} to {history.target(target)} {was} held for {lasted} s{until}"
     if not first.held:
         yield from _tried(history, lives)
     if first.server:
-        yield f"its server logged {first.server}"
+        yield f"its log says {first.server}"
     if first.error:
-        yield f"it logged {first.error}"
+        yield f"the app logged {first.error}"
     if not (first.held or first.server or first.error or first.died):
-        yield "it was stopped in the end" if first.exit else "it did not end on its own"
+        yield "it did not end on its own"
 
 
 def _tried(history: History, lives: Sequence[LifeSpan]) -> Iterator[str]:
     """How often lives that died connected, to those of their targets that all of them reached."""
     shared = set.intersection(*(set(life.links) for life in lives))
     for target in [name for name in lives[0].links if name in shared] if lives[0].died else ():
-        often_ = sorted({life.links[target] for life in lives})
-        span = str(often_[0]) if len(often_) == 1 else f"{often_[0]} to {often_[-1]}"
-        noun = "connection" if often_ == [1] else "connections"
+        opened = sorted({life.links[target] for life in lives})
+        span = str(opened[0]) if len(opened) == 1 else f"{opened[0]} to {opened[-1]}"
+        noun = "connection" if opened == [1] else "connections"
         yield f"it opened {span} {noun} to {history.target(target)}"
 
 

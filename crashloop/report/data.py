@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from crashloop.outcome import fate_of
 from crashloop.report.clean import clean, number
 from crashloop.report.events import history_of
 from crashloop.report.fate import exit_status, result_document
@@ -12,7 +13,7 @@ from crashloop.report.sentences import sentences
 from crashloop.report.summary import meaning_of
 
 if TYPE_CHECKING:
-    from crashloop.model import Fate, Judgement
+    from crashloop.model import Judgement
     from crashloop.report.compare import Comparison
     from crashloop.trace.event import Trace
 
@@ -24,15 +25,14 @@ def run_document(
     judgement: Judgement,
     *,
     artifacts: str,
-    fate: Fate | None = None,
-    path: str = "",
+    trace_path: str = "",
 ) -> dict[str, Any]:
     """One run: verdict, what happened, findings, lives and faults (times in wall seconds).
 
-    With the `fate` of the user's own app: `result_document` as well; `path` is where the trace is.
+    A run of the user's own app has the fields of `result_document` as well.
     """
-    history = history_of(trace)
-    result = {} if fate is None else result_document(trace, judgement, fate, path=path)
+    history, fate = history_of(trace), fate_of(trace)
+    result = {} if fate is None else result_document(trace, judgement, fate, path=trace_path)
     return {
         **result,
         "incident": history.incident,

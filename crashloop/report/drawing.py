@@ -57,7 +57,7 @@ def control_lines(history: History, *, width: int, glyphs: Glyphs = UNICODE) -> 
     if not control.what and not control.ended:
         mark, tone = glyphs.dot, Tone.RUNNING
     indent = " " * LEFT
-    text = f" {glyphs.dot} ".join(control_words(history, control))
+    text = ", ".join(control_words(history, control))
     said = [*paragraph(text, width=width, indent=indent + "  ")]
     head = line(Span(f"{'control':{LEFT}}", Tone.DIM), Span(f"{mark} ", tone))
     for n, one in enumerate(said):

@@ -99,9 +99,6 @@ def outcome_lines(fate: Fate, not_asked: Mapping[str, str], *, width: int) -> It
         yield from paragraph(meaning, width=width)
     yield from paragraph(f"because {clean(fate.why, MAX_SAYS)}", width=width)
     yield from paragraph(deaths_words(fate), width=width)
-    if fate.recovered_after_s is not None:
-        after = f"it was back {fate.recovered_after_s:.1f} s after the heal"
-        yield from paragraph(after, width=width)
     for flag, says in fate.flags.items():
         text = f"{flag}: {clean(says, MAX_SAYS)}"
         yield from paragraph(text, width=width, hanging="    ", tone=Tone.DOUBT)

@@ -42,6 +42,8 @@ ROLE_ENDS: dict[str, tuple[Verdict, str]] = {
 }
 """How each of a proof's runs must end, and why."""
 
+_WITH_FAULT = ("reproduction", "remedy")
+
 TONES: dict[Verdict, Tone] = {
     Verdict.REPRODUCED: Tone.REPRODUCED,
     Verdict.NOT_REPRODUCED: Tone.NOT_REPRODUCED,
@@ -95,7 +97,7 @@ def summary(
     for sentence in sentences(history):
         lines += paragraph(sentence, width=width, indent=f"  {glyphs.dot} ", hanging="    ")
     note = clock_note(history)
-    if note:
+    if note and not history.never_tested:
         lines += [BLANK, *paragraph(note, width=width, tone=Tone.DIM)]
     if not history.never_tested:
         lines += [BLANK, *ending_lines(history, judgement, fate, width=width)]
@@ -106,12 +108,20 @@ def summary(
 
 
 def ending_lines(
-    history: History, judgement: Judgement, fate: Fate | None, *, width: int
+    history: History, judgement: Judgement, fate: Fate | None, *, width: int, brief: bool = False
 ) -> Iterator[Line]:
-    """The outcome of the user's own app, its last lines, and the verdict about the incident."""
-    output = [*output_lines(history, width=width)]
+    """The outcome of the user's own app, its last lines, and the verdict about the incident.
+
+    A run in which no fault acts has no outcome worth showing, unless the app did not start. If it
+    is `brief`, last lines are shown in that case only.
+    """
+    is_shown = history.never_tested or not brief
+    output = [*output_lines(history, width=width)] if is_shown else []
+    if history.role not in _WITH_FAULT and not history.never_tested:
+        fate = None
     if fate is not None:
-        yield from outcome_lines(fate, history.not_asked, width=width)
+        not_asked = {} if history.never_tested else history.not_asked
+        yield from outcome_lines(fate, not_asked, width=width)
         yield from output
         yield BLANK
     yield from verdict_lines(history, judgement, width=width)

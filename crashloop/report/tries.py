@@ -10,7 +10,7 @@ from crashloop.plural import often
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from crashloop.report.history import History, TrySpan
+    from crashloop.report.history import FaultSpan, History, TrySpan
 
 
 def tries(history: History) -> Iterator[str]:
@@ -21,12 +21,21 @@ def tries(history: History) -> Iterator[str]:
             times = f"{often(len(history.tries))}, and passed {often(_passed(history.tries))}"
             yield f"The journey was tried {times}{_why(history.tries)}."
         return
-    under = [t for t in history.tries if any(f.start_s <= t.at_s <= f.end_s for f in faults)]
+    under = [one for one in history.tries if any(_is_under(one, fault) for fault in faults)]
     if under:
         passed = f"{_passed(under)} of {len(under)} tries of the journey passed"
         yield f"Under the fault, {passed}{_why(under)}."
     if history.tries and all(fault.healed for fault in faults):
         yield from _after(history, max(fault.end_s for fault in faults))
+
+
+def _is_under(one: TrySpan, fault: FaultSpan) -> bool:
+    """Whether a try ended while the fault was on, or failed after it had begun so.
+
+    A try that began under the fault and passed after its heal says nothing.
+    """
+    instants = (one.at_s,) if one.passed else (one.at_s, one.at_s - one.took_s)
+    return any(fault.start_s <= at_s < fault.end_s for at_s in instants)
 
 
 def _after(history: History, heal_s: float) -> Iterator[str]:

@@ -35,9 +35,9 @@ def address_words(data: Mapping[str, Any]) -> str:
 
 
 def server_words(data: Mapping[str, Any]) -> str:
-    """What an app's server said: `uvicorn: startup failed`."""
+    """What an app's server logged: `startup failed (uvicorn)`."""
     says = label(data.get("says", "?"), 40).replace("_", " ")
-    return f"{label(data.get('server', '?'), 20)}: {says}"
+    return f"{says} ({label(data.get('server', '?'), 20)})"
 
 
 def fault_words(data: Mapping[str, Any]) -> str:
