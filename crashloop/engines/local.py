@@ -123,6 +123,14 @@ class LocalEngine:
             )
             yield engine
 
+    async def set_up(self, *, within_s: float) -> int | None:
+        """Run the app's `setup` to its end, as the app runs; its exit status, None if too late."""
+        return await self._lives.set_up(self._setup.scenario.app, within_s=within_s)
+
+    async def start_life(self, life: Life) -> AppProcess:
+        """Start one life of the app that no platform runs."""
+        return await self._lives.start(life, self._setup.scenario.app)
+
     async def baseline(self) -> None:
         """Prove each path before any fault by using it as the app would.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import codecs
 import json
+import re
 import time
 from typing import IO, TYPE_CHECKING, Any
 
@@ -59,12 +60,20 @@ class AppOutput:
     `mono_ns`, which is believed only inside that life, which begins at `started_ns` (default: now).
     Other lines that arrive together (a traceback) become one `app.output` event, 200 of them at
     most; the file has them all. After 20,000 lines the rest is dropped, which an `app.truncated`
-    event records.
+    event records. `said_ready`: a line has matched `ready`.
     """
 
     def __init__(
-        self, recorder: Recorder, *, life: Life, path: Path, started_ns: int | None = None
+        self,
+        recorder: Recorder,
+        *,
+        life: Life,
+        path: Path,
+        started_ns: int | None = None,
+        ready: str = "",
     ) -> None:
+        self.said_ready = False
+        self._ready = re.compile(ready) if ready else None
         self._recorder = recorder
         self._life = life
         self._started_ns = time.monotonic_ns() if started_ns is None else started_ns
@@ -83,6 +92,8 @@ class AppOutput:
             return
         text = self._redacted(text)
         self._file.write(text + "\n")
+        if self._ready is not None and self._ready.search(text):
+            self.said_ready = True
         entry = _structured(text)
         if entry is not None:
             self._flush()

@@ -30,6 +30,10 @@ class OldInstance(LifeProcess, Protocol):
         """Which life of which replica it is."""
 
     @property
+    def said_ready(self) -> bool:
+        """Whether a line of its output has matched `Ready.log`."""
+
+    @property
     def exited(self) -> asyncio.Future[int]:
         """Its exit status, when it has ended."""
 
@@ -89,7 +93,7 @@ class OldRevision:
         """Wait until one instance is ready, and emit its answer; a port that opens says nothing."""
         try:
             async with asyncio.timeout(READY_BOUND_S):
-                while not (answer := await _asked(old.address, self._app.ready))["ready"]:
+                while not (answer := await _asked(old, self._app.ready))["ready"]:
                     if old.exited.done():
                         raise HarnessError(
                             f"the old revision's replica {old.life.replica} ended before it was "
@@ -106,9 +110,9 @@ class OldRevision:
             ) from None
 
 
-async def _asked(address: tuple[str, int] | None, ready: Ready) -> dict[str, Any]:
-    """What the app at `address` answers when it is asked once whether it is ready."""
-    if address is None:
+async def _asked(old: OldInstance, ready: Ready) -> dict[str, Any]:
+    """What an instance answers when it is asked once whether it is ready."""
+    if old.address is None:
         return {"ready": False}
-    async with client_of(address) as client:
-        return await readiness(client, address, ready)
+    async with client_of(old.address) as client:
+        return await readiness(client, old.address, ready, said_so=old.said_ready)

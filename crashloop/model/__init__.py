@@ -10,7 +10,7 @@ from crashloop.model.app import AppUnderTest, OwnRemedy, PortRule, Ready
 from crashloop.model.dependency import Dependency, Transport
 from crashloop.model.fault import Grade, PlannedFault, Receipt
 from crashloop.model.journey import Journey, RequestStep, SqlStep, Step, WebSocketStep
-from crashloop.model.life import CONTROL, Life
+from crashloop.model.life import CONTROL, SETUP_LOG, Life
 from crashloop.model.outcome import Fate, Flag, Outcome
 from crashloop.model.platform import Platform, Probe, ProbeKind, RestartPolicy
 from crashloop.model.replicas import Replicas
@@ -22,6 +22,7 @@ from crashloop.model.verdict import Finding, Judgement, Verdict
 
 __all__ = [
     "CONTROL",
+    "SETUP_LOG",
     "AppUnderTest",
     "CheckSpec",
     "Dependency",

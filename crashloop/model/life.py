@@ -22,5 +22,8 @@ class Life(NamedTuple):
         return f"{replica}attempt-{self.attempt}.log"
 
 
+SETUP_LOG = "setup.log"
+"""The file with the output of the app's `setup`."""
+
 CONTROL = Life(1, 0)
 """The life of the user's own app that comes before any fault."""

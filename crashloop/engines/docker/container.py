@@ -103,6 +103,7 @@ class AppContainer:
             life=life,
             path=self._setup.artifacts / life.log_name(several=several),
             started_ns=begun.mono_ns,
+            ready=self._setup.scenario.app.ready.log,
         )
         seen = await self.inspect()
         self.lives.append(
@@ -167,6 +168,11 @@ class ContainerLife:
     def run_s(self) -> float:
         """How long it ran, in wall seconds."""
         return (self.died.mono_ns - self.started_ns) / NS_PER_S
+
+    @property
+    def said_ready(self) -> bool:
+        """Whether a line of its output has matched `Ready.log`."""
+        return self.output.said_ready
 
     async def wait(self) -> int:
         """Docker's exit code, once the output is read: 128 and its number for a signal."""

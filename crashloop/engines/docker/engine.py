@@ -35,10 +35,15 @@ if TYPE_CHECKING:
 
     from crashloop.engines.base import Attempt, ReplicaSet, Setup
     from crashloop.engines.docker.cache import Cache
+    from crashloop.engines.docker.container import ContainerLife
     from crashloop.engines.docker.database import Database
     from crashloop.engines.docker.events import ContainerEvent
     from crashloop.faults.ports import Path, Ports
     from crashloop.model import Life, Scenario
+
+
+NO_CONTROL = "the Docker engine runs the sample app and no other yet"
+USE_LOCAL = "leave --engine docker out"
 
 
 class DockerEngine:
@@ -151,6 +156,16 @@ class DockerEngine:
         """Record an event of a target, of the life whose link the field `client` names."""
         life = self._events.owner(client) if (client := data.get("client")) else None
         self._recorder.emit(source, kind, data, life=life, target=target)
+
+    async def set_up(self, *, within_s: float) -> int | None:
+        """Run the app's `setup` to its end, as the app runs; its exit status, None if too late."""
+        del within_s
+        raise CapabilityError(NO_CONTROL, hint=USE_LOCAL)
+
+    async def start_life(self, life: Life) -> ContainerLife:
+        """Start one life of the app that no platform runs."""
+        del life
+        raise CapabilityError(NO_CONTROL, hint=USE_LOCAL)
 
     async def baseline(self) -> None:
         """Prove each path before any fault by using it as the app will."""
