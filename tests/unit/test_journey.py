@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from journeys import BOUND_S, KEY, App, OneLife, app_entry, of, recorder, visitor
 
-from crashloop import journey
 from crashloop.apps import answers, sample_app
 from crashloop.journey import journey_key, patient
 from crashloop.journey import visitor as visitor_module
@@ -21,6 +20,7 @@ from crashloop.model import Life, RequestStep, SqlStep, WebSocketStep
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from crashloop.journey import Visitor
     from crashloop.trace.recorder import Recorder
 
 READY = b'{"phases": {"database": "complete", "cache": "complete"}}'
@@ -65,7 +65,7 @@ def chat_app() -> App:
     return App(chat=said).answers("/messages", listed)
 
 
-async def until_finished(user: journey.Visitor, life: OneLife) -> None:
+async def until_finished(user: Visitor, life: OneLife) -> None:
     """Visit a life until the journey has ended, and the run with it."""
     visiting = asyncio.create_task(user.visit(life))
     async with asyncio.timeout(BOUND_S):
