@@ -9,6 +9,7 @@ from crashloop.apps.sample import sample_app
 from crashloop.apps.secret import secret_values, without_secrets
 from crashloop.apps.source import about_entry
 from crashloop.apps.template import is_scalable, knobs_used, render, with_knobs
+from crashloop.apps.wrap import wrapping
 
 __all__ = [
     "about_entry",
@@ -25,4 +26,5 @@ __all__ = [
     "url_values",
     "with_knobs",
     "without_secrets",
+    "wrapping",
 ]

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crashloop.apps import inherited, python_of, render, secret_values
+from crashloop.apps import inherited, python_of, render, secret_values, wrapping
 from crashloop.engines import process
 from crashloop.engines.app import AppProcess, app_process
 from crashloop.engines.command_log import CommandLog
@@ -100,6 +100,7 @@ class Lives:
             "attempt": str(life.attempt),
         }
         command, environment = render(app, values, self._setup.scale)
+        environment |= wrapping(app, {**inherited(app), **environment})
         for secret in secret_values(app, environment):
             self._setup.recorder.redactor.add(secret)
         started = app_process(

@@ -11,7 +11,8 @@ from crashloop.engines.catalogue import LOCAL
 from crashloop.errors import CapabilityError, UsageError
 from crashloop.platforms.probes import probes_of
 from crashloop.preflight.capacity import require_room
-from crashloop.preflight.command import require_command, require_program
+from crashloop.preflight.command import require_commands, require_program
+from crashloop.preflight.ready import require_ready
 from crashloop.preflight.scenario import require_consistent
 
 if TYPE_CHECKING:
@@ -30,10 +31,12 @@ def require_runnable(scenario: Scenario, scale: TimeScale, engine: type[Engine])
     require_consistent(scenario, scale)
     engine.require_possible(scenario)
     with about_entry(scenario.app):
+        require_ready(scenario.app)
         _require_folders(scenario.app)
     if engine.name == LOCAL:  # elsewhere an image brings the app's environment
+        _require_no_image(scenario.app)
         with about_entry(scenario.app):
-            require_command(scenario.app)
+            require_commands(scenario.app)
         path = inherited(scenario.app).get("PATH", os.defpath)
         for purpose, probe in probes_of(scenario.platform).items():
             if probe.command:
@@ -42,7 +45,23 @@ def require_runnable(scenario: Scenario, scale: TimeScale, engine: type[Engine])
         require_room(scenario, scale)
 
 
+def _require_no_image(app: AppUnderTest) -> None:
+    for field, value in (("image", app.image), ("build", app.build)):
+        if value:
+            raise CapabilityError(
+                f"app {app.name} has an `{field}`, which only Docker can run: {value}",
+                hint="use --engine docker; or give it a `command` in place of it",
+            )
+
+
 def _require_folders(app: AppUnderTest) -> None:
+    if app.build and not Path(app.build, "Dockerfile").is_file():
+        raise UsageError(
+            f"there is no Dockerfile of app {app.name} in {app.build}",
+            hint="`build` in the app's entry is the folder of its Dockerfile",
+        )
+    if app.image or app.build:  # its folders are in the image
+        return
     if app.cwd and not Path(app.cwd).is_dir():
         raise UsageError(
             f"the folder of app {app.name} does not exist: {app.cwd}",

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crashloop.apps import inherited
+from crashloop.apps.placeholders import TARGET
 from crashloop.apps.sample import EXTRA, PACKAGE
 from crashloop.errors import CapabilityError, UsageError
 
@@ -25,6 +26,16 @@ if TYPE_CHECKING:
 
 PYTHON = "{python}"
 UVICORN = "uvicorn"
+
+
+def require_commands(app: AppUnderTest) -> None:
+    """Refuse what `require_command` does, for the app's own remedies and its `setup`, too."""
+    require_command(app)
+    path = inherited(app).get("PATH", os.defpath)
+    others = {f"the remedy {name}": each.command for name, each in app.remedies.items()}
+    for what, command in {"the `setup`": app.setup, **others}.items():
+        if command:
+            require_program(command[0], app.cwd, whose=f"{what} of app {app.name}", path=path)
 
 
 def require_command(app: AppUnderTest) -> None:
@@ -41,7 +52,8 @@ def require_command(app: AppUnderTest) -> None:
         return
     arguments = words[words.index("-m") + 2 :]
     if arguments and not arguments[0].startswith("-"):  # else an option's value may come first
-        _check_target(app.name, arguments[0], _import_folder(app.cwd, arguments))
+        target = arguments[0].replace(f"{{{TARGET}}}", app.wrap)
+        _check_target(app.name, target, _import_folder(app.cwd, arguments))
 
 
 def require_program(program: str, cwd: str, *, whose: str, path: str | None = None) -> None:

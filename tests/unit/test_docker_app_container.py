@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -116,3 +117,14 @@ def test_the_apps_working_folder_is_copied_and_its_modules_can_be_imported(tmp_p
 def test_an_empty_working_folder_is_an_error_in_words(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="has no files"):
         Created(app("run", cwd=str(tmp_path)))
+
+
+def test_a_wrapped_app_finds_the_wrapper_before_what_its_image_has_on_its_path(
+    tmp_path: Path,
+) -> None:
+    made = Created(replace(app("sh", "-c", 'echo "$CRASHLOOP_WRAP $PYTHONPATH"'), wrap="main:app"))
+
+    assert made.archives == ["/"]
+    assert made.start(tmp_path).stdout == "main:app /crashloop-wrap\n"
+    made.made["environment"]["PYTHONPATH"] = "/srv"
+    assert made.start(tmp_path).stdout == "main:app /crashloop-wrap:/srv\n"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crashloop.apps import render, secret_values
+from crashloop.apps.wrap import FILE, VARIABLE
 from crashloop.engines.docker.context import pack, package_files
 from crashloop.engines.docker.daemon import sdk_errors
 from crashloop.errors import UsageError
@@ -29,6 +30,8 @@ count="${TMPDIR:-/tmp}/crashloop-attempt"
 n=$(($(cat "$count" 2>/dev/null || echo 0) + 1))
 echo "$n" >"$count"
 """
+WRAP_FOLDER = "/crashloop-wrap"
+WRAP = f'export PYTHONPATH="{WRAP_FOLDER}${{PYTHONPATH:+:$PYTHONPATH}}"\n'  # the image may have one
 _ATTEMPT = "\0attempt\0"
 
 
@@ -57,13 +60,15 @@ def app_container(
             redactor.add(literal)
     each_life = {name: text for name, text in environment.items() if _ATTEMPT in text}
     always = {name: text for name, text in environment.items() if name not in each_life}
+    if app.wrap:
+        always[VARIABLE] = app.wrap
     if app.cwd:
         always["PYTHONSAFEPATH"] = ""  # as on a developer's machine, `python -m` imports from it
     with sdk_errors(f"the container {role} could not be created"):
         made = project.daemon.client.containers.create(
             image,
             name=project.name(role),
-            command=["sh", "-c", entry(command, each_life)],
+            command=["sh", "-c", entry(command, each_life, is_wrapped=bool(app.wrap))],
             environment=always,
             labels=project.labels(role),
             network=network.name,
@@ -72,16 +77,20 @@ def app_container(
             working_dir=FOREIGN_FOLDER if app.cwd else None,
             detach=True,
         )
+        if app.wrap:
+            archive = pack({f"{WRAP_FOLDER[1:]}/{FILE.name}": FILE})
+            project.daemon.api.put_archive(made.id, "/", archive)
         if app.cwd:
             archive = pack(_foreign(app.cwd))
             project.daemon.api.put_archive(made.id, str(Path(FOREIGN_FOLDER).parent), archive)
     return str(made.id)
 
 
-def entry(command: Sequence[str], each_life: Mapping[str, str]) -> str:
+def entry(command: Sequence[str], each_life: Mapping[str, str], *, is_wrapped: bool = False) -> str:
     """The shell's script that counts a life, sets its variables, and becomes the command."""
     exports = [f"export {name}={_word(text)}" for name, text in each_life.items()]
-    return COUNT + "\n".join([*exports, " ".join(["exec", *map(_word, command)]), ""])
+    before = COUNT + (WRAP if is_wrapped else "")
+    return before + "\n".join([*exports, " ".join(["exec", *map(_word, command)]), ""])
 
 
 def _word(text: str) -> str:
