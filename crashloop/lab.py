@@ -151,6 +151,7 @@ class _Lab:
                 recorder=setup.recorder,
                 scale=setup.scale,
                 plugged=setup.scenario.role is not Role.UNPLUGGED,
+                start_s=healthy.start_s if healthy and not setup.scenario.phase else 0.0,
             )
             background = [group.create_task(timeline.run()), watching]
             try:
