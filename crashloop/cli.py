@@ -197,6 +197,28 @@ def judge(
     raise typer.Exit(command.judge(trace, current=current, as_json=as_json))
 
 
+@app.command(epilog=examples("crashloop init", "crashloop init shop --dry-run"))
+def init(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="NAME",
+            help="The app's name; of a compose file, also the service that is read.  "
+            "[dim]default: the project's name[/dim]",
+        ),
+    ] = None,
+    *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the entry, and write nothing.")
+    ] = False,
+    _debug: Debug = False,
+) -> None:
+    """Write crashloop.toml for the app in this folder, from its code and its deployment files."""
+    from crashloop.commands import init as command  # noqa: PLC0415  heavy: only when asked for
+
+    raise typer.Exit(command.init(name, dry_run=dry_run))
+
+
 @app.command(
     epilog=examples(
         "crashloop proxy",
