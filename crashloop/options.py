@@ -15,7 +15,7 @@ from crashloop.incidents import INCIDENTS
 from crashloop.model import Role
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from crashloop.engines.base import Engine
@@ -76,9 +76,17 @@ def rerun_command(scenario: Scenario, options: RunOptions, *, verb: str = "repro
         words += ["--postgres-bin", str(options.postgres_bin)]
     if scenario.role is not Role.REPRODUCTION:
         words += ["--role", str(scenario.role)]
-    parameters = known.parameters if known else {}
+    ordinary_values = _ordinary_values(scenario)
     for name, value in scenario.params.items():
-        if name not in parameters or value != parameters[name].default:
+        if name not in ordinary_values or value != ordinary_values[name]:
             shown = plain(value) if isinstance(value, float) else value
             words += ["-p", f"{name}={shown}"]
     return shlex.join(words)
+
+
+def _ordinary_values(scenario: Scenario) -> Mapping[str, object]:
+    """The parameters' values where none are given: the incident's, or those of the app's entry."""
+    known, app = INCIDENTS.get(scenario.incident), scenario.app
+    values = {name: each.default for name, each in known.parameters.items()} if known else {}
+    own = {"platform": app.platform, "transport": app.transport} if scenario.is_own_app else {}
+    return values | {name: text for name, text in own.items() if text and name in values}

@@ -102,6 +102,8 @@ def test_the_command_that_runs_it_again_names_the_app_and_its_file_where_given()
     made = scenario(shop())
     options = RunOptions(seed=7, app="shop")
     assert rerun_command(made, options) == "crashloop reproduce issue-1278 --app shop --seed 7"
+    other = scenario(shop(), transport="unix")
+    assert rerun_command(other, options).endswith("-p transport=unix")
     there = replace(options, config=Path("my.toml"))
     assert "--app shop --config my.toml" in rerun_command(made, there)
 

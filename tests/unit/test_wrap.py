@@ -212,6 +212,7 @@ def test_a_factory_of_apps_is_one_still(folder: Path) -> None:
     [
         ("raise TimeoutError('no database')", "TimeoutError"),
         ("import no_such_module", "ModuleNotFoundError"),
+        ("raise TimeoutError", "TimeoutError"),
         ("", "AttributeError"),
     ],
 )
@@ -220,6 +221,9 @@ def test_an_app_that_cannot_be_imported_says_why(folder: Path, source: str, erro
     lines = drive(folder, "app")
     assert kinds(lines) == ["startup.started", "startup.failed"]
     assert lines[1]["error"][0]["type"] == error
+    message = lines[1]["error"][0]["message"]
+    why = f"{error}: {message}" if message else error
+    assert lines[1]["message"] == f"The app cannot be imported: {why}"
 
 
 def test_an_app_whose_output_is_closed_goes_on(folder: Path) -> None:

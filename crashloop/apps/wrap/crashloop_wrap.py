@@ -194,7 +194,8 @@ def _name(kind: type) -> str:
 
 
 def _summary(error: list[dict[str, object]]) -> str:
-    return str(error[0]["type"]) + ": " + _last_line(str(error[0]["message"]))
+    kind, message = str(error[0]["type"]), str(error[0]["message"])
+    return kind + ": " + _last_line(message) if message else kind
 
 
 def _text(value: object) -> str | None:
