@@ -123,7 +123,7 @@ class Tries:
             return self._ask_every_s
 
         async def tries() -> None:
-            while True:
+            while not attempt.ended.is_set():
                 await answers.wait()
                 async with self._trying:
                     await self._try(attempt, user, is_ready)
