@@ -82,11 +82,13 @@ class _Control:
         self._emit("control.started", {"pid": process.pid}, self._started_ns)
         healthy, failed = None, None
         seen: dict[str, Any] = {}
-        try:
-            healthy = await self._use(process, seen)
-        except _FailedError as error:
-            failed = error
-        status, died = await self._stop(process, seen)
+        async with asyncio.TaskGroup() as group:
+            waiting = group.create_task(process.wait())  # nobody else waits for it
+            try:
+                healthy = await self._use(process, seen)
+            except _FailedError as error:
+                failed = error
+            status, died = await self._stop(process, waiting, seen)
         await self._engine.count_sessions(CONTROL)
         if died:
             when = "while it was used" if "start_s" in seen else "before it was ready"
@@ -164,26 +166,20 @@ class _Control:
                 raise _FailedError("died", "it ended before it was ready")
 
     async def _stop(
-        self, process: StartedLife, seen: dict[str, Any]
+        self, process: StartedLife, waiting: asyncio.Task[int], seen: dict[str, Any]
     ) -> tuple[dict[str, Any], bool]:
         """SIGTERM, and SIGKILL after 10 s; emits how it ended.
 
         Returns its status, and whether it had ended before.
         """
         died, ignored = True, False
-        waiting = asyncio.ensure_future(process.wait())
-        try:
-            if not process.ended.is_set() and await process.signal(signal.SIGTERM):
-                died = False
-                await asyncio.wait({waiting}, timeout=TERM_BOUND_S)
-                ignored = not waiting.done()
-                if ignored:
-                    await process.signal(signal.SIGKILL)
-            status = status_fields(await waiting)
-        except BaseException:
-            waiting.cancel()
-            await process.stop()
-            raise
+        if not process.ended.is_set() and await process.signal(signal.SIGTERM):
+            died = False
+            await asyncio.wait({waiting}, timeout=TERM_BOUND_S)
+            ignored = not waiting.done()
+            if ignored:
+                await process.signal(signal.SIGKILL)
+        status = status_fields(await waiting)
         data = {
             "pid": process.pid,
             **status,
