@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import tomllib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crashloop.apps.lines import lines_of
@@ -11,7 +13,9 @@ from crashloop.apps.source import Source
 from crashloop.errors import UsageError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
+
+    from crashloop.model import AppUnderTest
 
 OURS = "crashloop.toml"
 PYPROJECT = "pyproject.toml"
@@ -63,6 +67,29 @@ def read_apps(path: Path) -> tuple[Source, dict[str, Any]]:
 def table_of(source: Source) -> Source:
     """The place of the table that has the apps."""
     return _place(source, TABLES[PYPROJECT if source.path.name == PYPROJECT else OURS])
+
+
+@contextlib.contextmanager
+def about_entry(app: AppUnderTest, field: str = "") -> Iterator[None]:
+    """Begin the message of a UsageError with the place of a field in the app's entry, if any.
+
+    Without a field, or where it is missing, that is the place of the entry.
+    """
+    try:
+        yield
+    except UsageError as error:
+        if not app.source:
+            raise
+        place = _place_of(app, field) if field else app.source
+        raise UsageError(f"{place}: {error.message}", hint=error.hint) from None
+
+
+def _place_of(app: AppUnderTest, field: str) -> str:
+    try:
+        source, _ = read_apps(Path(app.source.rpartition(":")[0]))
+    except UsageError:  # it has been changed or removed since it was read
+        return app.source
+    return str(table_of(source).at(app.name, field))
 
 
 def _apps(data: dict[str, Any], source: Source) -> dict[str, Any]:

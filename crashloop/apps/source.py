@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from crashloop.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from crashloop.apps.lines import Keys
-    from crashloop.model import AppUnderTest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,14 +39,3 @@ class Source:
     def error(self, message: str, *, hint: str = "") -> UsageError:
         """A UsageError about this place."""
         return UsageError(f"{self}: {message}", hint=hint)
-
-
-@contextlib.contextmanager
-def about_entry(app: AppUnderTest) -> Iterator[None]:
-    """Begin the message of a UsageError with the place of the app's entry, if it has one."""
-    try:
-        yield
-    except UsageError as error:
-        if not app.source:
-            raise
-        raise UsageError(f"{app.source}: {error.message}", hint=error.hint) from None

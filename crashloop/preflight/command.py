@@ -28,14 +28,21 @@ PYTHON = "{python}"
 UVICORN = "uvicorn"
 
 
-def require_commands(app: AppUnderTest) -> None:
-    """Refuse what `require_command` does, for the app's own remedies and its `setup`, too."""
-    require_command(app)
-    path = inherited(app).get("PATH", os.defpath)
-    others = {f"the remedy {name}": each.command for name, each in app.remedies.items()}
-    for what, command in {"the `setup`": app.setup, **others}.items():
-        if command:
-            require_program(command[0], app.cwd, whose=f"{what} of app {app.name}", path=path)
+def require_setup(app: AppUnderTest) -> None:
+    """Refuse a program of `setup` that does not exist: UsageError."""
+    _require_other(app, "the `setup`", app.setup)
+
+
+def require_remedies(app: AppUnderTest) -> None:
+    """Refuse a program of one of the app's own remedies that does not exist: UsageError."""
+    for name, remedy in app.remedies.items():
+        _require_other(app, f"the remedy {name}", remedy.command)
+
+
+def _require_other(app: AppUnderTest, what: str, command: Sequence[str]) -> None:
+    if command:
+        path = inherited(app).get("PATH", os.defpath)
+        require_program(command[0], app.cwd, whose=f"{what} of app {app.name}", path=path)
 
 
 def require_command(app: AppUnderTest) -> None:

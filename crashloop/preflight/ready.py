@@ -18,15 +18,12 @@ OPENS_FIRST = ("gunicorn",)
 
 def require_ready(app: AppUnderTest) -> None:
     """Refuse an app that is ready with its port where the port says nothing: UsageError."""
-    if app.ready.path or app.ready.log:
-        return
-    for command in (app.command, *(each.command for each in app.remedies.values())):
-        if server := _opens_first(command):
-            raise UsageError(
-                f"app {app.name} would be ready with its port, which {server} opens before any "
-                "worker has started",
-                hint='name a path that a worker answers: ready = "GET /health"',
-            )
+    if not (app.ready.path or app.ready.log) and (server := _opens_first(app.command)):
+        raise UsageError(
+            f"app {app.name} would be ready with its port, which {server} opens before any worker "
+            "has started",
+            hint='name a path that a worker answers: ready = "GET /health"',
+        )
 
 
 def _opens_first(command: Sequence[str]) -> str:

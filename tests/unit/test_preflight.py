@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from crashloop.apps import sample_app
+from crashloop.apps import load_entry, sample_app
 from crashloop.clock import TimeScale
 from crashloop.errors import CapabilityError, UsageError
 from crashloop.faults import fault_kind
@@ -15,7 +15,6 @@ from crashloop.model import (
     CheckSpec,
     Dependency,
     Moment,
-    OwnRemedy,
     PlannedFault,
     Platform,
     Probe,
@@ -191,21 +190,34 @@ def test_an_open_port_is_a_sign_of_being_ready_under_another_server() -> None:
     require(scenario(app=replace(sample_app(), ready=Ready())))
 
 
+def test_a_program_of_setup_that_does_not_exist_is_named() -> None:
+    app = replace(sample_app(), setup=("no-such", "upgrade"))
+    with pytest.raises(UsageError, match="the `setup` of app sample starts no-such"):
+        require(scenario(app=app))
+
+
 @pytest.mark.parametrize(
-    ("changes", "says"),
+    ("field", "text", "line"),
     [
-        ({"setup": ("no-such", "upgrade")}, "the `setup` of app sample starts no-such"),
-        (
-            {"remedies": {"mine": OwnRemedy(command=("no-such",))}},
-            "the remedy mine of app sample starts no-such",
-        ),
+        ("command", 'command = "no-such"', 3),
+        ("command", 'command = "gunicorn main:app"', 3),
+        ("setup", 'setup = "no-such upgrade"', 6),
+        ("remedies", 'remedies.mine = {command = "no-such"}', 6),
+        ("venv", 'venv = "none"', 6),
+        ("cwd", 'cwd = "none"', 6),
     ],
 )
-def test_a_program_of_setup_or_of_a_remedy_that_does_not_exist_is_named(
-    changes: dict[str, Any], says: str
+def test_what_this_machine_does_not_have_is_named_with_its_own_line(
+    tmp_path: Path, field: str, text: str, line: int
 ) -> None:
-    with pytest.raises(UsageError, match=says):
-        require(scenario(app=replace(sample_app(), **changes)))
+    lines = ["# an entry", "[apps.shop]", 'command = "sh"', "env = {A = '{redis.url}'}", ""]
+    if field == "command":
+        lines[2] = text
+    path = tmp_path / "crashloop.toml"
+    path.write_text("\n".join([*lines, text if field != "command" else ""]))
+    app = load_entry(path, "shop")
+    with pytest.raises(UsageError, match=f"^{path}:{line}: "):
+        require(scenario(app=app, phase=""))
 
 
 def test_the_placeholders_of_a_service_have_values() -> None:
