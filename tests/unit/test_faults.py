@@ -55,7 +55,7 @@ def test_every_fault_can_be_planned_and_carries_its_receipt(kind: str) -> None:
 
 def test_every_fault_of_the_proxy_is_one_of_a_path() -> None:
     for kind, of_proxy in PROXY_KINDS.items():
-        assert fault_kind(kind).acts_on == {"postgres", "redis"}
+        assert fault_kind(kind).acts_on == {"postgres", "redis", "tcp"}
         assert fault_kind(kind).transports == of_proxy.transports
         assert fault_kind(kind).receipt.grade is of_proxy.grade
 
@@ -68,7 +68,7 @@ def test_a_black_hole_needs_tcp() -> None:
 @pytest.mark.parametrize(
     ("kind", "target", "possible"),
     [
-        ("hold", "replicas", "postgres, redis"),
+        ("hold", "replicas", "postgres, redis, tcp"),
         ("slots_taken", "redis", "postgres"),
         ("loading", "postgres", "redis"),
         ("revision_change", "postgres", "replicas"),

@@ -54,6 +54,12 @@ def require_possible(scenario: Scenario) -> None:
     if POSTGRES not in {each.kind for each in scenario.dependencies}:
         raise CapabilityError("the Docker engine needs a Postgres", hint="use --engine local")
     for dependency in scenario.dependencies:
+        if dependency.kind == "tcp":
+            raise CapabilityError(
+                f"on the Docker engine, the app cannot reach the service {dependency.name}: the "
+                "networks of a run have no route to anything that runs elsewhere",
+                hint="use --engine local",
+            )
         if (dependency.kind, dependency.transport) not in MAKERS:
             raise CapabilityError(
                 f"the Docker engine has no {dependency.kind} over {dependency.transport}",
