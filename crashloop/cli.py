@@ -26,9 +26,11 @@ from crashloop.commands.arguments import (
     RealTime,
     Scale,
     Seed,
+    UntilStdinCloses,
     examples,
     path,
 )
+from crashloop.commands.check_arguments import EPILOG, check
 from crashloop.commands.errors import exit_status
 from crashloop.engines.catalogue import LOCAL
 from crashloop.model import Role
@@ -114,13 +116,16 @@ def reproduce(
     engine: EngineName = LOCAL,
     as_json: AsJson = False,
     no_live: NoLive = False,
+    until_stdin_closes: UntilStdinCloses = False,
     _debug: Debug = False,
 ) -> None:
     """Make an incident happen on this machine, and judge from evidence whether it happened."""
-    from crashloop.commands import options  # noqa: PLC0415  heavy: only when asked for
+    from crashloop.commands import interrupt, options  # noqa: PLC0415  heavy: only when asked for
     from crashloop.commands.reproduce import reproduce as run  # noqa: PLC0415  likewise
     from crashloop.incidents import incident as named  # noqa: PLC0415  likewise
 
+    if until_stdin_closes:
+        interrupt.end_with_stdin()
     chosen, under_test = named(incident), options.own_app(app_name, config)
     scenario = chosen.scenario(role, under_test, **options.read_params(param or []))
     ordinary = chosen.ordinary_scale(under_test)
@@ -135,6 +140,9 @@ def reproduce(
         engine=engine,
     )
     raise typer.Exit(run(scenario, how, as_json=as_json, no_live=no_live))
+
+
+app.command(epilog=EPILOG)(check)
 
 
 @app.command(

@@ -11,7 +11,8 @@ from crashloop.clock import DEFAULT_SCALE, TimeScale
 from crashloop.durations import plain
 from crashloop.engines.catalogue import LOCAL
 from crashloop.engines.local import LocalEngine
-from crashloop.incidents import INCIDENTS
+from crashloop.incidents import INCIDENTS, incident
+from crashloop.incidents.dependency import PREFIX
 from crashloop.model import Role
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ def rerun_command(scenario: Scenario, options: RunOptions, *, verb: str = "repro
         words += ["--app", options.app]
     if options.config is not None:
         words += ["--config", str(options.config)]
-    known = INCIDENTS.get(scenario.incident)
+    is_known = scenario.incident in INCIDENTS or scenario.incident.startswith(PREFIX)
+    known = incident(scenario.incident) if is_known else None
     ordinary = known.ordinary_scale(scenario.app) if known else DEFAULT_SCALE
     if options.scale.factor == ordinary:
         pass

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from crashloop.checks import (
     control,
+    dependency,
     evidence,
     exits,
     journey,
@@ -54,6 +55,7 @@ _ALL: tuple[Callable[..., Result], ...] = (
     readiness.a_replica_served,
     journey.journey_passed,
     serving.no_connection_left,
+    dependency.dependency_needed,
 )
 
 CHECKS: dict[str, Callable[..., Result]] = {check.__name__: check for check in _ALL}

@@ -69,6 +69,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document an
 NoLive = Annotated[
     bool, typer.Option("--no-live", help="Print lines of progress instead of a live timeline.")
 ]
+UntilStdinCloses = Annotated[bool, typer.Option("--until-stdin-closes", hidden=True)]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 

@@ -18,6 +18,7 @@ T = TypeVar("T")
 TIDY_BOUND_S = 4.5
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _SIGNAL_STATUS = 128
+_CHUNK = 4096
 
 
 class Interrupted(Exception):  # noqa: N818  an end, not an error
@@ -47,6 +48,20 @@ def run(
         return asyncio.run(session.run(work))
     finally:
         session.close()
+
+
+def end_with_stdin() -> None:
+    """End this process as SIGTERM does when its standard input closes.
+
+    That is how a process that another one has started notices that the other one was killed.
+    """
+
+    def read() -> None:
+        while os.read(0, _CHUNK):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=read, name="stdin", daemon=True).start()
 
 
 class _Session:

@@ -1,0 +1,217 @@
+"""Which runs a check makes, in which order and at which time scale. Pure."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Protocol
+
+from crashloop import __version__
+from crashloop.clock import REAL_TIME
+from crashloop.errors import CapabilityError, UsageError
+from crashloop.incidents import INCIDENTS, incident
+from crashloop.incidents.dependency import LATER_AWAY, START_AWAY, WAYS, dependency_name
+from crashloop.model import Moment, Role
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from crashloop.clock import TimeScale
+    from crashloop.incidents.incident import Incident
+    from crashloop.model import AppUnderTest, Scenario, Trigger
+
+# Wall seconds of a run that no time scale shortens: servers, starts, the end.
+OVERHEAD_S = 7.0
+# Seconds of the incident that most runs take after the heal: a back-off, a start, a journey.
+AFTER_HEAL_S = 20.0
+
+START_S = 2.0
+"""How long an app takes to start, in wall seconds, until a control has measured it."""
+WAIT_AT_START_S, WAIT_LATER_S, LONGEST_S = 30.0, 15.0, 3600.0
+STARTS = 4
+MARGIN_S = 2.0
+
+HANGS = frozenset({"hold", "black_hole", "connect_delay", "timeout", "paused"})
+
+
+class Machine(Protocol):
+    """What this machine, and the command line, make possible."""
+
+    def scale(self, ordinary: float) -> TimeScale:
+        """The time scale of a run whose ordinary one this is."""
+
+    def require(self, scenario: Scenario, scale: TimeScale) -> None:
+        """Raise CapabilityError for what this machine cannot run, UsageError for a mistake."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """One run: an incident, or a run without a dependency, with the parameters that were given.
+
+    `why` says why an incident does not apply; "" if it does. `expected_s` are the wall seconds that
+    it may take. `target` and `way` are those of a run without a dependency.
+    """
+
+    incident: str
+    title: str
+    params: Mapping[str, Any]
+    why: str = ""
+    scale: float = REAL_TIME
+    expected_s: float = 0.0
+    rank: int = 0
+    role: Role = Role.REPRODUCTION
+    target: str = ""
+    way: str = ""
+
+    @property
+    def folder(self) -> str:
+        """The name of the folder for its evidence."""
+        if self.role is Role.CONTROL:
+            return f"control-x{self.scale:g}"
+        return self.incident.replace(":", "-")
+
+    @property
+    def name(self) -> str:
+        """What it is called while it runs."""
+        return "control, without a fault" if self.role is Role.CONTROL else self.incident
+
+    def words(self, app: str, config: str = "") -> list[str]:
+        """The arguments of `crashloop` that make this run."""
+        words = ["reproduce", self.incident, "--app", app]
+        words += ["--config", config] if config else []
+        words += ["--real-time"] if self.scale == REAL_TIME else ["--time-scale", f"{self.scale:g}"]
+        words += ["--role", str(self.role)] if self.role is not Role.REPRODUCTION else []
+        for name, value in self.params.items():
+            words += ["-p", f"{name}={value}"]
+        return words
+
+    def digest(self, app: AppUnderTest) -> str:
+        """What makes a run the same as an earlier one: entry, parameters, scale and version."""
+        facts = [repr(app), self.incident, dict(self.params), self.scale, str(self.role)]
+        return sha256(json.dumps([*facts, __version__], default=str).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """The runs of one time scale, after their control."""
+
+    scale: float
+    control: Planned
+    runs: tuple[Planned, ...]
+
+
+def plan_incidents(
+    app: AppUnderTest, names: Sequence[str], params: Mapping[str, str], machine: Machine
+) -> list[Planned]:
+    """The incidents with these names (all of the library where none is given), most telling first.
+
+    What hangs comes before what fails at once, the database before anything else. Raises
+    UsageError for a name or a parameter that none has.
+    """
+    chosen = [incident(name) for name in dict.fromkeys(names or INCIDENTS)]
+    for name in params:
+        if not any(name in one.parameters for one in chosen):
+            raise UsageError(
+                f"none of the incidents has a parameter {name!r}",
+                hint="`crashloop incidents NAME` lists the parameters of an incident",
+            )
+    found = []
+    for one in chosen:
+        own = {name: value for name, value in params.items() if name in one.parameters}
+        planned = Planned(incident=one.name, title=one.title, params=own)
+        if why := one.applies(app, **own):
+            found.append(replace(planned, why=why))
+        else:
+            found.append(_timed(planned, one, app, machine))
+    return sorted(found, key=lambda each: (bool(each.why), each.rank, each.incident))
+
+
+def plan_dependencies(
+    app: AppUnderTest, machine: Machine, *, start_s: float = START_S
+) -> list[Planned]:
+    """Each dependency of the app taken away in each way; `start_s` is what its start takes.
+
+    It is away for a few times as long at the start, and later until a try of the journey can have
+    hung to its end.
+    """
+    found = []
+    tried_s = sum(step.within_s for step in app.journey.steps)
+    for target in (*app.dependencies, *app.services):
+        for way in WAYS:
+            one = incident(dependency_name(target, way))
+            factor = machine.scale(one.ordinary_scale(app)).factor
+            params = {
+                START_AWAY: _bounded(WAIT_AT_START_S, STARTS * start_s * factor),
+                LATER_AWAY: _bounded(WAIT_LATER_S, (tried_s + MARGIN_S) * factor),
+            }
+            planned = Planned(
+                incident=one.name, title=one.title, params=params, target=target, way=way
+            )
+            found.append(_timed(planned, one, app, machine))
+    return found
+
+
+def grouped(runs: Iterable[Planned]) -> list[Group]:
+    """What applies, by time scale, the fastest first, each with a control of its first incident.
+
+    One control is enough for each command and scale: all incidents start the app in the same way.
+    """
+    by_scale: dict[float, list[Planned]] = {}
+    for each in runs:
+        if not each.why:
+            by_scale.setdefault(each.scale, []).append(each)
+    return [
+        Group(scale=scale, control=_control(found[0]), runs=tuple(found))
+        for scale, found in sorted(by_scale.items(), reverse=True)
+    ]
+
+
+def _control(first: Planned) -> Planned:
+    expected_s = OVERHEAD_S + AFTER_HEAL_S / first.scale
+    return replace(first, role=Role.CONTROL, expected_s=expected_s, target="", way="")
+
+
+def _timed(planned: Planned, one: Incident, app: AppUnderTest, machine: Machine) -> Planned:
+    """The run with its scale and time, or with the reason why this machine cannot make it."""
+    scenario = one.scenario(Role.REPRODUCTION, app, **planned.params)
+    scale = machine.scale(REAL_TIME if scenario.real_time_only else one.ordinary_scale(app))
+    try:
+        machine.require(scenario, scale)
+    except CapabilityError as error:
+        return replace(planned, why=error.message)
+    return replace(
+        planned,
+        scale=scale.factor,
+        expected_s=OVERHEAD_S + scale.wall_s(_lasts_s(scenario) + AFTER_HEAL_S),
+        rank=_rank(scenario),
+    )
+
+
+def _lasts_s(scenario: Scenario) -> float:
+    """Seconds of the incident for which its faults are on at most, one after the other."""
+    longest = (
+        max((moment.after_s for moment in _moments(fault.heal)), default=0.0)
+        for fault in scenario.faults
+    )
+    return min(sum(longest), scenario.deadline_s)
+
+
+def _moments(trigger: Trigger) -> Iterator[Moment]:
+    for part in trigger.first_of or trigger.all_of:
+        if isinstance(part, Moment):
+            yield part
+        else:
+            yield from _moments(part)
+
+
+def _rank(scenario: Scenario) -> int:
+    """How telling it is: 0 a database that hangs, 1 one that fails, 2 a cache, 3 the rest."""
+    targets = {fault.target for fault in scenario.faults}
+    if "postgres" not in targets:
+        return 2 if targets == {"redis"} else 3
+    return 0 if HANGS & {fault.kind for fault in scenario.faults} else 1
+
+
+def _bounded(least_s: float, wanted_s: float) -> float:
+    return round(min(max(least_s, wanted_s), LONGEST_S), 1)

@@ -1,0 +1,83 @@
+"""How far a check is, and how long the rest may take. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from crashloop.plural import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from crashloop.survey.plan import Planned
+
+
+@dataclass(slots=True, kw_only=True)
+class Progress:
+    """What was planned, what runs since when, and how long what is done has taken.
+
+    Instants are wall seconds of one clock. `at_once` is how many runs of a time scale
+    share the machine.
+    """
+
+    at_once: Callable[[float], int]
+    planned: dict[str, Planned] = field(default_factory=dict)
+    started_s: dict[str, float] = field(default_factory=dict)
+    took_s: dict[str, float] = field(default_factory=dict)
+    said: dict[str, str] = field(default_factory=dict)
+
+    def plan(self, runs: Iterable[Planned]) -> None:
+        """Take these runs in, or their new estimates."""
+        self.planned |= {each.folder: each for each in runs}
+
+    def start(self, run: Planned, now_s: float) -> None:
+        """A run has started."""
+        self.planned[run.folder] = run
+        self.started_s[run.folder] = now_s
+
+    def finish(self, run: Planned, now_s: float) -> None:
+        """A run has ended."""
+        started_s = self.started_s.pop(run.folder, now_s)
+        self.took_s[run.folder] = now_s - started_s
+
+    def skip(self, run: Planned) -> None:
+        """An earlier check has its result: it takes no time, and says nothing about the others."""
+        self.planned.pop(run.folder, None)
+
+    def running(self) -> list[tuple[Planned, float, str]]:
+        """What runs, since when, and the last thing that it said."""
+        return [
+            (self.planned[name], since_s, self.said.get(name, ""))
+            for name, since_s in self.started_s.items()
+        ]
+
+    def left_s(self, now_s: float) -> float:
+        """Wall seconds that the rest may take.
+
+        What is done says by how much the estimates are wrong.
+        """
+        done = [self.planned[name].expected_s for name in self.took_s]
+        factor = sum(self.took_s.values()) / sum(done) if sum(done) else 1.0
+        found = 0.0
+        for name, run in self.planned.items():
+            if name in self.took_s:
+                continue
+            left_s = run.expected_s * factor
+            if name in self.started_s:
+                left_s = max(left_s - (now_s - self.started_s[name]), 0.0)
+            found += left_s / self.at_once(run.scale)
+        return found
+
+    def words(self, now_s: float) -> str:
+        """`3 of 12 runs done, about 2 min left`."""
+        total = len(self.planned)
+        done = f"{len(self.took_s)} of {counted(total, 'run')} done"
+        return f"{done}, {about(self.left_s(now_s))} left" if total > len(self.took_s) else done
+
+
+def about(seconds: float) -> str:
+    """A time as it is promised: `about 40 s`, `about 3 min`."""
+    if seconds < 90:  # noqa: PLR2004  until then, seconds are read more easily
+        return f"about {max(5, round(seconds / 5) * 5)} s"
+    return f"about {round(seconds / 60)} min"

@@ -1,0 +1,145 @@
+"""The results as a table: what became of the app in each outage, and what it depends on. Pure."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from crashloop.checks.dependency import Need
+from crashloop.model import Outcome
+from crashloop.plural import counted, listed
+from crashloop.report.clean import clean
+from crashloop.report.lines import BLANK, Line, Span, Tone, line, paragraph
+from crashloop.report.words import target_words
+from crashloop.survey.result import Met, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from crashloop.survey.need import DependencyNeed
+
+NAME, OUTCOME, DIED = 30, 15, 19
+WORDS = {
+    Outcome.SURVIVED: ("survived", Tone.GOOD),
+    Outcome.RECOVERED: ("recovered", Tone.DOUBT),
+    Outcome.NOT_RECOVERED: ("NOT RECOVERED", Tone.BAD),
+    Outcome.NEVER_STARTED: ("never started", Tone.BAD),
+    Outcome.INCONCLUSIVE: ("inconclusive", Tone.DIM),
+}
+_NEEDS = {Need.HARD: Tone.BAD, Need.SOFT: Tone.GOOD, Need.UNUSED: Tone.DIM, Need.UNKNOWN: Tone.DIM}
+INDENT = "    "
+MAX_CODES = 3
+LAST_LINES = 8
+
+
+def results_table(results: Sequence[Result], *, width: int) -> Iterator[Line]:
+    """A row for each incident that was run, with what to know about it; then the rest."""
+    ran = [each for each in results if each.met is not Met.DOES_NOT_APPLY]
+    if ran:
+        head = f"{'outage':{NAME}} {'outcome':{OUTCOME}} {'died':{DIED}} back after"
+        yield line(Span(head, Tone.HEAD))
+    for each in ran:
+        yield _row(each)
+        yield from _notes(each, width=width)
+    rest = [each for each in results if each.met is Met.DOES_NOT_APPLY]
+    if rest:
+        yield BLANK
+        yield line(Span("does not apply", Tone.HEAD))
+        for each in rest:
+            text = f"{each.incident}: {clean(each.why)}"
+            yield from paragraph(text, width=width, hanging=INDENT, tone=Tone.DIM)
+
+
+def _row(result: Result) -> Line:
+    words, tone = outcome_words(result)
+    after = result.recovered_after_s
+    back = f"{after:.1f} s" if after is not None and result.deaths else ""
+    return line(
+        f"{clean(result.incident, 60):{NAME}} ",
+        Span(f"{words:{OUTCOME}} ", tone),
+        f"{died_words(result):{DIED}} {back:>10}".rstrip(),
+    )
+
+
+def outcome_words(result: Result) -> tuple[str, Tone]:
+    """The outcome in a word or two, and how it is shown."""
+    if result.outcome is None or result.met is Met.HARNESS:
+        failed = result.met is Met.HARNESS
+        return ("harness error", Tone.BAD) if failed else ("inconclusive", Tone.DIM)
+    return WORDS[result.outcome]
+
+
+def died_words(result: Result) -> str:
+    """`3 times, exit 3`; empty where no life ended on its own."""
+    if not result.deaths:
+        return ""
+    codes = [str(code) for code, _ in groupby(result.exit_codes)]
+    more = [*codes[:MAX_CODES], "..."] if len(codes) > MAX_CODES else codes
+    exits = f", exit {' '.join(more)}" if codes else ""
+    return f"{result.deaths}x{exits}"
+
+
+def _notes(result: Result, *, width: int) -> Iterator[Line]:
+    """What the outage is, why the outcome is what it is, and what would help."""
+
+    def note(text: str, tone: Tone = Tone.PLAIN) -> Iterator[Line]:
+        return paragraph(text, width=width, indent=INDENT, hanging=f"{INDENT}  ", tone=tone)
+
+    yield from note(clean(result.title), Tone.DIM)
+    if result.met is Met.KNOWN:
+        yield from note("known: the baseline accepts it", Tone.DIM)
+    if result.changed:
+        tone = Tone.BAD if result.met is Met.NOT_MET else Tone.GOOD
+        yield from note(f"{result.changed} in the baseline", tone)
+    if result.outcome is not Outcome.SURVIVED and result.why:
+        yield from note(f"because {result.why}")
+    for flag, says in result.flags.items():
+        yield from note(f"{flag}: {says}", Tone.DOUBT)
+    if result.advice and result.outcome in {Outcome.RECOVERED, Outcome.NOT_RECOVERED}:
+        yield from note(f"what helps: {result.advice}")
+
+
+def dependencies_table(needs: Sequence[DependencyNeed], *, width: int) -> Iterator[Line]:
+    """A row for each dependency: hard, soft or unused, at start and at run time, and why."""
+    if not needs:
+        return
+    yield line(Span(f"{'dependency':{NAME}} {'at start':{OUTCOME}} at run time", Tone.HEAD))
+    for each in needs:
+        yield line(
+            f"{target_words(clean(each.name, 40)):{NAME}} ",
+            Span(f"{each.start.need:{OUTCOME}} ", _NEEDS[each.start.need]),
+            Span(str(each.run.need), _NEEDS[each.run.need]),
+        )
+        parts = [f"at start, {clean(each.start.why)}", f"at run time, {clean(each.run.why)}"]
+        for text in [*parts, each.slow]:
+            if text:
+                yield from paragraph(
+                    clean(text), width=width, indent=INDENT, hanging=f"{INDENT}  ", tone=Tone.DIM
+                )
+
+
+def totals(results: Iterable[Result]) -> str:
+    """`2 survived, 1 recovered, 1 does not apply`."""
+    found = [*results]
+    counts = [
+        (sum(outcome_words(each)[0] == words for each in found if each.met is not _REST), words)
+        for words in dict.fromkeys([*(words for words, _ in WORDS.values()), "harness error"])
+    ]
+    said = [f"{count} {words.lower()}" for count, words in counts if count]
+    rest = sum(each.met is _REST for each in found)
+    if rest:
+        said.append(f"{rest} {'does' if rest == 1 else 'do'} not apply")
+    return f"{counted(len(found), 'outage')}: {listed(said)}" if said else "no outage was tried"
+
+
+def last_lines(lines: Sequence[str], *, width: int) -> Iterator[Line]:
+    """The app's own last lines, which its developer wants to see first."""
+    if not lines:
+        yield from paragraph("the app printed nothing", width=width)
+        return
+    yield line(Span("  the last lines of the app:", Tone.HEAD))
+    for text in lines[-LAST_LINES:]:
+        yield line(Span(f"{INDENT}{clean(text, max(width - len(INDENT), 20))}", Tone.DIM))
+
+
+_REST = Met.DOES_NOT_APPLY
