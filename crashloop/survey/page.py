@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from crashloop.model import Outcome
 from crashloop.plural import counted, listed
 from crashloop.report.clean import clean
 from crashloop.report.lines import BLANK, Line, Span, Tone, command_lines, line, paragraph
@@ -14,6 +15,7 @@ from crashloop.survey.table import (
     INDENT,
     NAME,
     dependencies_table,
+    inapplicable,
     last_lines,
     results_table,
     totals,
@@ -22,7 +24,6 @@ from crashloop.survey.table import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from crashloop.model import Outcome
     from crashloop.survey.execution import Found
     from crashloop.survey.plan import Group, Planned
 
@@ -62,7 +63,8 @@ def check_page(
             yield from dependencies_table(found.needs, width=width)
     yield BLANK
     badge, tone = _SAID[status]
-    wanted = f"  required of each outage: {str(require).lower()}"
+    must = "recovers from" if require is Outcome.RECOVERED else "survives"
+    wanted = f"  required: it {must} each outage that applies"
     failed = [each.incident for each in found.results if each.met in _BAD]
     yield line(Span(badge, tone), wanted)
     if failed and not found.stopped:
@@ -96,8 +98,7 @@ def plan_page(
     if rest:
         yield line(Span("does not apply", Tone.HEAD))
         for each in rest:
-            text = f"{each.incident}: {clean(each.why)}"
-            yield from paragraph(text, width=width, hanging=INDENT, tone=Tone.DIM)
+            yield from paragraph(inapplicable(each), width=width, hanging=INDENT, tone=Tone.DIM)
         yield BLANK
     runs = sum(len(group.runs) + 1 for group in groups)
     yield line(f"{counted(runs, 'run')}, {about(total_s)} at most; nothing was started")

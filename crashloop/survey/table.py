@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from crashloop.checks.dependency import Need
 from crashloop.model import Outcome
-from crashloop.plural import counted, listed
+from crashloop.plural import counted, listed, often
 from crashloop.report.clean import clean
 from crashloop.report.lines import BLANK, Line, Span, Tone, line, paragraph
 from crashloop.report.words import target_words
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from crashloop.survey.need import DependencyNeed
+    from crashloop.survey.plan import Planned
 
 NAME, OUTCOME, DIED = 30, 15, 19
 WORDS = {
@@ -46,19 +47,25 @@ def results_table(results: Sequence[Result], *, width: int) -> Iterator[Line]:
         yield BLANK
         yield line(Span("does not apply", Tone.HEAD))
         for each in rest:
-            text = f"{each.incident}: {clean(each.why)}"
-            yield from paragraph(text, width=width, hanging=INDENT, tone=Tone.DIM)
+            yield from paragraph(inapplicable(each), width=width, hanging=INDENT, tone=Tone.DIM)
 
 
 def _row(result: Result) -> Line:
     words, tone = outcome_words(result)
     after = result.recovered_after_s
     back = f"{after:.1f} s" if after is not None and result.deaths else ""
+    rest = f"{died_words(result):{DIED}} {back:>10}".rstrip()
     return line(
         f"{clean(result.incident, 60):{NAME}} ",
-        Span(f"{words:{OUTCOME}} ", tone),
-        f"{died_words(result):{DIED}} {back:>10}".rstrip(),
+        Span(f"{words:{OUTCOME}} " if rest else words, tone),
+        rest,
     )
+
+
+def inapplicable(one: Result | Planned) -> str:
+    """Which incident does not apply, and why."""
+    name, why = clean(one.incident, 60), clean(one.why)
+    return why if why.startswith(f"{name} ") else f"{name}: {why}"
 
 
 def outcome_words(result: Result) -> tuple[str, Tone]:
@@ -70,13 +77,13 @@ def outcome_words(result: Result) -> tuple[str, Tone]:
 
 
 def died_words(result: Result) -> str:
-    """`3 times, exit 3`; empty where no life ended on its own."""
+    """`twice, exit 3`; empty where no life ended on its own."""
     if not result.deaths:
         return ""
     codes = [str(code) for code, _ in groupby(result.exit_codes)]
     more = [*codes[:MAX_CODES], "..."] if len(codes) > MAX_CODES else codes
     exits = f", exit {' '.join(more)}" if codes else ""
-    return f"{result.deaths}x{exits}"
+    return f"{often(result.deaths)}{exits}"
 
 
 def _notes(result: Result, *, width: int) -> Iterator[Line]:
@@ -91,7 +98,7 @@ def _notes(result: Result, *, width: int) -> Iterator[Line]:
     if result.changed:
         tone = Tone.BAD if result.met is Met.NOT_MET else Tone.GOOD
         yield from note(f"{result.changed} in the baseline", tone)
-    if result.outcome is not Outcome.SURVIVED and result.why:
+    if result.outcome not in {Outcome.SURVIVED, Outcome.RECOVERED} and result.why:
         yield from note(f"because {result.why}")
     for flag, says in result.flags.items():
         yield from note(f"{flag}: {says}", Tone.DOUBT)

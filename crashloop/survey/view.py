@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from typing import IO, TYPE_CHECKING, Self
 
 from rich.live import Live
 
+from crashloop.model import Role
 from crashloop.report.clean import clean
 from crashloop.report.lines import BLANK, Line, Span, Tone, line
 from crashloop.report.terminal import MAX_WIDTH, Terminal, rich_text
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 REFRESH_PER_S = 4
 AROUND = 3
+DONE = "done"
+_CLOCKS = re.compile(r"^\s*[\d.]+ s\s+(\([^)]* here\)\s+)?")
 
 
 class PlainView:
@@ -101,7 +105,7 @@ class LiveCheck:
 
     def said(self, run: Planned, text: str) -> None:
         """A line of a run's progress."""
-        self._progress.said[run.folder] = text
+        self._progress.said[run.folder] = _CLOCKS.sub("", text)
 
     def finished(self, run: Planned, result: Result, *, earlier: bool) -> None:
         """A run has ended, or an earlier check has made it."""
@@ -162,18 +166,22 @@ def live_lines(
 
 def words_of(run: Planned, result: Result) -> str:
     """What a run has shown, in a few words."""
-    if run.target and result.met is not Met.HARNESS:
-        return "done"
-    words = outcome_words(result)[0]
-    died = died_words(result)
+    words, _ = _outcome(run, result)
+    died = "" if words == DONE else died_words(result)
     return f"{words} ({died})" if died else words
 
 
+def _outcome(run: Planned, result: Result) -> tuple[str, Tone]:
+    """The outcome; that of a control, and without a dependency, is not what the run is for."""
+    asks_else = run.target or run.role is Role.CONTROL
+    if asks_else and result.met not in {Met.HARNESS, Met.NEVER_STARTED}:
+        return DONE, Tone.DIM
+    return outcome_words(result)
+
+
 def _ended(run: Planned, result: Result, width: int) -> Line:
-    words, tone = outcome_words(result)
-    if run.target and result.met is not Met.HARNESS:
-        words, tone = "done", Tone.DIM
-    died = died_words(result) if not run.target else ""
+    words, tone = _outcome(run, result)
+    died = "" if words == DONE else died_words(result)
     spans = [Span(f"{words:{OUTCOME}} ", tone), Span(died[: max(width - NAME - OUTCOME - 2, 0)])]
     return line(f"{clean(run.name, 60):{NAME}} ", *spans)
 
