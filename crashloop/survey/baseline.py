@@ -57,7 +57,8 @@ def baseline_text(
     """The file's text: what `before` accepts, replaced by these results."""
     found = {name: _entry(one.outcome, one.flags) for name, one in (before or {}).items()}
     for each in results:
-        if each.outcome in RANKS or each.outcome is Outcome.INCONCLUSIVE:
+        is_known = each.outcome in RANKS or each.outcome is Outcome.INCONCLUSIVE
+        if is_known and each.met is not Met.HARNESS:
             found[each.incident] = _entry(each.outcome, each.flags)
     data = {"schema": SCHEMA, "app": app, "results": dict(sorted(found.items()))}
     return json.dumps(data, indent=2) + "\n"

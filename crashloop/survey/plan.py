@@ -106,8 +106,9 @@ def plan_incidents(
 ) -> list[Planned]:
     """The incidents with these names (all of the library where none is given), most telling first.
 
-    What hangs comes before what fails at once, the database before anything else. Raises
-    UsageError for a name or a parameter that none has.
+    What hangs comes before what fails at once, the database before anything else. An incident that
+    contradicts the app's entry does not apply. Raises UsageError for a name or a parameter that
+    none has, and for an entry that no incident can be run with.
     """
     chosen = [incident(name) for name in dict.fromkeys(names or INCIDENTS)]
     for name in params:
@@ -116,14 +117,21 @@ def plan_incidents(
                 f"none of the incidents has a parameter {name!r}",
                 hint="`crashloop incidents NAME` lists the parameters of an incident",
             )
-    found = []
+    found: list[Planned] = []
+    refused: list[UsageError] = []
     for one in chosen:
         own = {name: value for name, value in params.items() if name in one.parameters}
         planned = Planned(incident=one.name, title=one.title, params=own)
         if why := one.applies(app, **own):
             found.append(replace(planned, why=why))
-        else:
+            continue
+        try:
             found.append(_timed(planned, one, app, machine))
+        except UsageError as error:
+            refused.append(error)
+            found.append(replace(planned, why=error.message))
+    if refused and all(each.why for each in found):
+        raise refused[0]
     return sorted(found, key=lambda each: (bool(each.why), each.rank, each.incident))
 
 

@@ -1,0 +1,118 @@
+"""`crashloop check` before anything starts: which app, which files, and the plan."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from crashloop.cli import main
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Check = Callable[..., tuple[int, str, str]]
+
+ENTRY = """
+[apps.{name}]
+command = "{{python}} main.py"
+env = {{DATABASE_URL = "{{postgres.url}}", LIMIT_S = "{{limit_s}}"}}
+dependencies = ["postgres"]
+"""
+
+
+@pytest.fixture
+def check(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Check:
+    """Run `crashloop check` in a folder with one app, `shop`."""
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "crashloop.toml").write_text(ENTRY.format(name="shop"))
+
+    def run(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["crashloop", "check", *words])
+        status = main()
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    return run
+
+
+def test_the_only_app_of_the_nearest_file_needs_no_name(check: Check, tmp_path: Path) -> None:
+    status, out, _ = check("--dry-run")
+    assert status == 0
+    assert "issue-1278" in out
+    assert "dependency:postgres:silent" in out
+    assert "cache-still-loading" in out.partition("does not apply")[2]
+    assert out.rstrip().endswith("nothing was started")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["crashloop.toml"]
+
+
+def test_of_several_apps_one_must_be_named(check: Check, tmp_path: Path) -> None:
+    (tmp_path / "crashloop.toml").write_text("".join(ENTRY.format(name=n) for n in ("a", "b")))
+    status, _, err = check("--dry-run")
+    assert (status, "has 2 apps: a, b" in err, "crashloop check a" in err) == (2, True, True)
+    assert check("b", "--dry-run")[0] == 0
+
+
+def test_a_folder_without_an_entry_is_named(check: Check, tmp_path: Path) -> None:
+    (tmp_path / "crashloop.toml").unlink()
+    status, _, err = check()
+    assert (status, "no app of your own is described" in err) == (2, True)
+
+
+def test_an_incident_that_is_named_comes_alone(check: Check) -> None:
+    _, out, _ = check("--dry-run", "--json", "--incident", "issue-1278", "-p", "limit_s=8")
+    plan = json.loads(out)
+    assert [(run["incident"], run["role"]) for run in plan["runs"]] == [
+        ("issue-1278", "control"),
+        ("issue-1278", "reproduction"),
+    ]
+    assert plan["runs"][1]["params"] == {"limit_s": "8"}
+    assert plan["does_not_apply"] == []
+
+
+def test_real_time_is_for_all_runs(check: Check) -> None:
+    plan = json.loads(check("--dry-run", "--json", "--real-time")[1])
+    assert {run["time_scale"] for run in plan["runs"]} == {1.0}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--require", "fine"), "choose one of survived, recovered"),
+        (("--update-baseline",), "without --baseline"),
+        (("--baseline", "none.json"), "there is no baseline none.json"),
+        (("--resume",), "--resume was given without --artifacts"),
+        (("--junit", "no/such/folder/x.xml"), "no/such/folder/x.xml cannot be written"),
+        (("--summary", "."), "--summary . cannot be written"),
+        (("--incident", "issue-1279"), "did you mean issue-1278?"),
+        (("-p", "limitt_s=8"), "none of the incidents has a parameter 'limitt_s'"),
+        (("-p", "limit_s=-8"), "limit_s=-8 is out of bounds"),
+        (("--config", "other.toml"), "other.toml cannot be read"),
+    ],
+)
+def test_wrong_usage_is_one_message_before_anything_starts(
+    check: Check, tmp_path: Path, words: tuple[str, ...], message: str
+) -> None:
+    status, _, err = check(*words)
+    assert status == 2
+    assert message in " ".join(err.split())
+    assert not (tmp_path / "crashloop-artifacts").exists()
+
+
+def test_the_evidence_of_another_check_is_not_overwritten(check: Check, tmp_path: Path) -> None:
+    (tmp_path / "kept/issue-1278").mkdir(parents=True)
+    (tmp_path / "kept/issue-1278/trace.jsonl").touch()
+    status, _, err = check("--artifacts", "kept")
+    assert (status, "go on with it: --resume" in err) == (2, True)
+
+
+def test_a_foreign_baseline_is_refused(check: Check, tmp_path: Path) -> None:
+    (tmp_path / "b.json").write_text('{"schema": "crashloop.baseline/1", "app": "bank"}')
+    status, _, err = check("--baseline", "b.json")
+    assert (status, "the baseline of app bank, not of shop" in err) == (2, True)

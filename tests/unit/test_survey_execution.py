@@ -1,0 +1,199 @@
+"""A check from its plan to its results, with answers in place of runs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass, field, replace
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from absences import absence, shop
+
+from crashloop.clock import TimeScale
+from crashloop.model import AppUnderTest, Outcome, Scenario
+from crashloop.survey.children import Answer
+from crashloop.survey.evidence import RUN_FILE, Evidence
+from crashloop.survey.execution import Check, Found
+from crashloop.survey.plan import Planned, plan_incidents
+from crashloop.survey.progress import Progress
+from crashloop.survey.result import Met
+from crashloop.survey.view import PlainView
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from crashloop.trace.event import Trace
+
+REFUSING = Planned(incident="a", title="a", params={}, scale=20.0, expected_s=1.0)
+HANGING = replace(REFUSING, incident="b")
+SLOW = replace(REFUSING, incident="c", scale=1.0)
+REST = replace(REFUSING, incident="d", why="no Redis")
+
+
+class Machine:
+    def scale(self, ordinary: float) -> TimeScale:
+        return TimeScale(factor=ordinary)
+
+    def require(self, scenario: Scenario, scale: TimeScale) -> None:
+        pass
+
+
+def answer(outcome: str = "SURVIVED", **more: Any) -> dict[str, Any]:
+    return {"outcome": outcome, "verdict": "REPRODUCED", "exit_status": 0, "why": "so"} | more
+
+
+@dataclass(slots=True, kw_only=True)
+class Lab:
+    """Answers each question; `traces` are written into the folder of the run, by its incident."""
+
+    answers: dict[str, dict[str, Any]] = field(default_factory=dict)
+    traces: dict[str, Trace] = field(default_factory=dict)
+    asked: list[tuple[str, str]] = field(default_factory=list)
+    now: int = 0
+    most: int = 0
+
+    async def ask(self, words: Sequence[str], **_: Any) -> Answer:
+        role = words[words.index("--role") + 1] if "--role" in words else ""
+        self.asked.append((words[1], role))
+        self.now += 1
+        self.most = max(self.most, self.now)
+        for _turn in range(3):
+            await asyncio.sleep(0)
+        self.now -= 1
+        if trace := self.traces.get(role or words[1]):
+            write(trace, words[words.index("--artifacts") + 1])
+        return Answer(document=self.answers.get(role or words[1], answer()), took_s=1.0)
+
+
+def names(folder: Path) -> set[str]:
+    return {each.name for each in folder.iterdir()}
+
+
+def write(trace: Trace, folder: str) -> None:
+    Path(folder).mkdir(parents=True)
+    lines = [trace.header, *(event.to_json() for event in trace.events)]
+    (Path(folder) / "trace.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
+
+
+async def found(
+    lab: Lab,
+    folder: Path,
+    *runs: Planned,
+    app: AppUnderTest | None = None,
+    dependencies: bool = False,
+    resume: bool = False,
+    at_once: int = 2,
+) -> Found:
+    under_test = app or shop()
+    check = Check(
+        app=under_test,
+        config="",
+        machine=Machine(),
+        require=Outcome.RECOVERED,
+        evidence=Evidence(folder, under_test, resume=resume),
+        view=PlainView(Progress(at_once=lambda _: at_once), StringIO()),
+        at_once=lambda _: at_once,
+        with_dependencies=dependencies,
+        ask=lab.ask,
+    )
+    return await check.run(runs)
+
+
+async def test_each_scale_has_one_control_and_then_its_runs(tmp_path: Path) -> None:
+    lab = Lab()
+    done = await found(lab, tmp_path, REFUSING, HANGING, SLOW, REST)
+    assert lab.asked == [("a", "control"), ("a", ""), ("b", ""), ("c", "control"), ("c", "")]
+    assert [each.incident for each in done.results] == ["a", "b", "c", "d"]
+    assert done.results[-1].met is Met.DOES_NOT_APPLY
+    assert lab.most == 2
+
+
+async def test_no_more_runs_are_made_at_once_than_allowed(tmp_path: Path) -> None:
+    lab = Lab()
+    await found(lab, tmp_path, REFUSING, HANGING, at_once=1)
+    assert lab.most == 1
+
+
+@pytest.mark.parametrize(
+    ("control", "met"),
+    [
+        (answer("NEVER_STARTED", why="it exited with 1"), Met.NEVER_STARTED),
+        ({"error": "no Postgres here", "exit_status": 11}, Met.INCONCLUSIVE),
+        ({"error": "it broke", "exit_status": 12}, Met.HARNESS),
+    ],
+)
+async def test_an_app_that_does_not_work_without_a_fault_ends_the_check(
+    tmp_path: Path, control: dict[str, Any], met: Met
+) -> None:
+    lab = Lab(answers={"control": control})
+    done = await found(lab, tmp_path, REFUSING, HANGING, REST)
+    assert lab.asked == [("a", "control")]
+    assert [each.met for each in done.results] == [met, met, Met.DOES_NOT_APPLY]
+    assert done.stopped == control.get("why", control.get("error"))
+
+
+async def test_a_control_without_an_outcome_of_its_own_is_no_failure(tmp_path: Path) -> None:
+    lab = Lab(answers={"control": answer("INCONCLUSIVE")})
+    assert not (await found(lab, tmp_path, REFUSING)).stopped
+
+
+async def test_a_journey_that_fails_without_a_fault_ends_the_check(tmp_path: Path) -> None:
+    trace = absence()
+    failed = replace(trace.control[-1], kind="control.failed")
+    events = tuple(failed if each.seq == failed.seq else each for each in trace.events)
+    broken = replace(trace, events=events)
+    lab = Lab(
+        answers={"control": answer("INCONCLUSIVE", why="its journey failed")},
+        traces={"control": broken},
+    )
+    done = await found(lab, tmp_path, REFUSING)
+    assert done.stopped == "its journey failed"
+
+
+async def test_each_dependency_gets_its_need_from_the_traces_of_its_runs(tmp_path: Path) -> None:
+    runs = {"refused": absence(), "silent": absence(dies=True, tries=(False,)), "slow": absence()}
+    lab = Lab(traces={f"dependency:postgres:{way}": trace for way, trace in runs.items()})
+    done = await found(lab, tmp_path, dependencies=True)
+    (need,) = done.needs
+    assert (need.name, str(need.start.need), str(need.run.need)) == ("postgres", "hard", "hard")
+
+
+async def test_a_dependency_run_without_a_trace_is_unknown(tmp_path: Path) -> None:
+    done = await found(Lab(), tmp_path, dependencies=True)
+    assert str(done.needs[0].start.need) == "unknown"
+
+
+async def test_a_resumed_check_runs_only_what_has_no_result(tmp_path: Path) -> None:
+    await found(Lab(), tmp_path, REFUSING)
+    lab = Lab()
+    done = await found(lab, tmp_path, REFUSING, HANGING, resume=True)
+    assert lab.asked == [("b", "")]
+    assert [each.outcome for each in done.results] == [Outcome.SURVIVED] * 2
+
+
+async def test_another_entry_parameter_or_scale_is_run_again_beside_the_old_evidence(
+    tmp_path: Path,
+) -> None:
+    await found(Lab(), tmp_path, REFUSING)
+    lab = Lab()
+    await found(lab, tmp_path, REFUSING, app=shop(command=("other",)), resume=True)
+    assert lab.asked == [("a", "control"), ("a", "")]
+    assert names(tmp_path) == {"control-x20", "control-x20-2", "a", "a-2"}
+
+
+async def test_a_broken_or_torn_result_is_run_again(tmp_path: Path) -> None:
+    await found(Lab(answers={"a": {"error": "it broke", "exit_status": 12}}), tmp_path, REFUSING)
+    assert not (tmp_path / "a" / RUN_FILE).exists()
+    (tmp_path / "control-x20" / RUN_FILE).write_text('{"digest": ')
+    lab = Lab()
+    await found(lab, tmp_path, REFUSING, resume=True)
+    assert lab.asked == [("a", "control"), ("a", "")]
+
+
+async def test_the_whole_library_can_be_run(tmp_path: Path) -> None:
+    runs = plan_incidents(shop(), (), {}, Machine())
+    done = await found(Lab(), tmp_path, *runs, dependencies=True)
+    assert {each.incident for each in done.results} == {each.incident for each in runs}
