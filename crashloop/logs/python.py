@@ -1,6 +1,7 @@
 """Python's tracebacks: exceptions with their causes, groups, notes and messages of many lines.
 
 The form is that of `traceback.TracebackException.format` (3.9 to 3.13): the root comes first.
+Loguru's frames have empty lines and a mark between them, and rich draws a box around them.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ MAX_PREFIX_CHARS = 200
 MAX_EXCEPTIONS = 50
 MAX_LEVELS = 12  # Python prints groups ten deep
 MAX_MESSAGE_LINES = 30
-MAX_LINES_AFTER_BLANK = 30  # a message may go on after a blank line, and its chain after that
+MAX_OTHERS = 30  # lines of others, or of a message that goes on after an empty line
 
 HEADER = "Traceback (most recent call last):"
 _GROUP = "Exception Group "
@@ -36,6 +37,10 @@ _CHAINED = frozenset(
 _EXCEPTION = re.compile(
     r"(?P<name>[^\W\d]\w{0,99}(?:\.[\w<>]{1,100}){0,20})(?:: (?P<message>.*)|:?$)", re.DOTALL
 )
+_BOX = re.compile(r" {0,8}╭─{1,200} Traceback \(most recent call last\) ─{1,200}╮")
+_FIRST_FRAME = ('  File "', '> File "', "│ ")
+_FRAME = (" ", '> File "', "│", "╰")
+_LOWER_CASE = ("error", "timeout")  # socket.gaierror, zlib.error, socket.timeout
 _MARGIN = re.compile(r"(?P<indent>(?:  ){1,20})(?:\| ?|(?=\+))(?P<rest>.*)", re.DOTALL)
 _FIRST_MEMBER = re.compile(r"\+-\+-{16} (?:\d{1,5}|\.\.\.) -{16}")
 _MEMBER = re.compile(r"\+-{16} (?:\d{1,5}|\.\.\.) -{16}")
@@ -126,8 +131,9 @@ class _Traceback:
         self._prefix = prefix
         self._is_group = is_group
         self._is_prefixed: bool | None = None if prefix else False
+        self._blanks = 0
         self._exceptions = 0
-        self._after_blank = 0
+        self._others = 0
         self._levels = [_Level(_State.FRAMES)]
 
     @property
@@ -137,14 +143,12 @@ class _Traceback:
 
     def is_over(self, line: str) -> bool:
         """Whether the line that was not taken ends it."""
-        if self.lines == 0:
-            return True
-        self._after_blank += 1
+        self._others += 1
         state = self._levels[0].state
+        if self.lines == 0 or state is _State.CHAINED or self._others > MAX_OTHERS:
+            return True
         begins = _heading(line) is not None or _RECORD.match(line) is not None
-        return state is not _State.FRAMES and (
-            begins or state is _State.CHAINED or self._after_blank > MAX_LINES_AFTER_BLANK
-        )
+        return begins and state is not _State.FRAMES
 
     def take(self, line: str) -> bool:
         """Take a line if it belongs to it."""
@@ -155,8 +159,9 @@ class _Traceback:
         if text.rstrip() == f"  + {_GROUP}{HEADER}" and level.state is _State.CHAINED:
             self._is_group, level.state = True, _State.FRAMES
         depth, rest = self._margin(text)
-        if self.lines == 0 and not rest.startswith('  File "'):
-            return False
+        if self.lines == 0 and not rest.startswith(_FIRST_FRAME):
+            self._blanks += 1
+            return not rest.strip() and self._blanks == 1
         taken = self._step(depth, rest)
         self.lines += taken
         return taken
@@ -169,7 +174,7 @@ class _Traceback:
         """The line without a logger's prefix; None if it has another."""
         width = len(self._prefix)
         own = line[:width].translate(_DIGITS) == self._prefix.translate(_DIGITS)
-        if self._is_prefixed is None:
+        if self._is_prefixed is None and line.strip():
             self._is_prefixed = own and line[width:].lstrip(" |").startswith('File "')
         if not self._is_prefixed:
             return line
@@ -213,14 +218,14 @@ class _Traceback:
 
     def _chain(self, level: _Level, rest: str) -> bool:
         """Take a line of one chain of exceptions."""
-        is_heading = rest in {HEADER, _GROUP + HEADER}
+        is_heading = rest in {HEADER, _GROUP + HEADER} or _BOX.fullmatch(rest) is not None
         if level.state in {_State.START, _State.CHAINED}:
             if is_heading:
                 level.state = _State.FRAMES
                 return True
             return not rest.strip() or self._exception(level, rest)
         if level.state is _State.FRAMES:
-            is_frame = not rest.strip() or rest.startswith(" ")
+            is_frame = not rest.strip() or rest.startswith(_FRAME)
             return is_frame or (not is_heading and self._exception(level, rest))
         return self._message(level, rest)
 
@@ -229,7 +234,7 @@ class _Traceback:
         if rest in _CHAINED:
             level.state = _State.CHAINED
         elif not rest.strip():
-            self._after_blank = 0
+            self._others = 0
             level.state = _State.BLANK
         elif level.state is _State.BLANK or _RECORD.match(rest) or _heading(rest):
             return False
@@ -254,6 +259,8 @@ class _Traceback:
 def _heading(line: str) -> tuple[str, bool] | None:
     """What stands before a traceback's heading, and whether it is a group's; None for others."""
     line = line.rstrip()
+    if _BOX.fullmatch(line):
+        return "", False
     if not line.endswith(HEADER):
         return None
     prefix = line.removesuffix(HEADER)
@@ -264,8 +271,9 @@ def _heading(line: str) -> tuple[str, bool] | None:
 
 
 def _is_class(name: str) -> bool:
-    """Whether an exception is called so: in a module, or with a capital letter."""
-    return "." in name or name[0].isupper()
+    """Whether an exception is called so: with a capital letter, or a module's `error`."""
+    module, _, word = name.rpartition(".")
+    return word[0].isupper() or (module != "" and word.endswith(_LOWER_CASE))
 
 
 def _flat(chain: list[_Exception]) -> Iterator[_Exception]:

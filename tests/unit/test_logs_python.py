@@ -166,7 +166,10 @@ def test_a_cause_is_found_although_its_message_has_an_empty_line() -> None:
     [
         [f"it said {HEADING}", "nothing else"],
         [HEADING, "ValueError: no frame above"],
-        [HEADING, "", FRAME, "ValueError: x"],
+        [HEADING, "", "", FRAME, "ValueError: x"],
+        [HEADING, FRAME, "example.com: x"],
+        [HEADING, FRAME, *["another line"] * 40, "ValueError: x"],
+        ["╭───── Traceback (most recent call last) ─────╮", "ValueError: x"],
         [f"{HEADING} and more", FRAME, "ValueError: x"],
         ["ValueError: x"],
         ["could not connect: ConnectionRefusedError: refused"],
