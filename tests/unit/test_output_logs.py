@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import shutil
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from memory_recorder import recorder
 
+from crashloop.engines import process
 from crashloop.engines.output import (
     LAST_LINES,
     MAX_LAST_CHARS,
@@ -17,6 +21,7 @@ from crashloop.engines.output import (
     MAX_MATCHED_CHARS,
     AppOutput,
 )
+from crashloop.engines.workspace import workspace
 from crashloop.model import CONTROL, Life
 
 if TYPE_CHECKING:
@@ -87,6 +92,33 @@ async def test_an_error_is_recorded_without_waiting_for_the_end(life: Output) ->
     await asyncio.wait_for(heard.wait(), 30)
 
     assert len(life.events("log.error")) == 1
+
+
+PROGRAMS = {
+    sys.executable: "import socket; socket.socket().connect(('127.0.0.1', 1))",
+    "node": "require('net').connect(1, '127.0.0.1')",
+}
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+async def test_what_a_process_prints_as_it_dies_is_its_error(life: Output, program: str) -> None:
+    if shutil.which(program) is None:
+        pytest.skip(f"{program} is not installed")
+    with workspace() as space:
+        child = process.start(
+            [program, "-c" if program == sys.executable else "-e", PROGRAMS[program]],
+            workspace=space,
+            name="the app",
+        )
+        child.listen(life.output.line)
+        async with asyncio.timeout(30):
+            assert await child.exited == 1
+            await child.drained()
+    life.output.close()
+
+    (event,) = life.events("log.error")
+    assert [link["errno"] for link in event.data["error"]] == [errno.ECONNREFUSED]
+    assert life.output.last_lines
 
 
 async def test_a_traceback_that_is_cut_off_is_plain_output(life: Output) -> None:
