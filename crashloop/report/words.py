@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import signal
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +20,20 @@ _REFUSALS = frozenset({"53300", "57P03", "28000", "28P01", "3D000"})
 _DISPLAY_NAMES = {"postgres": "Postgres", "redis": "Redis", "replicas": "the replicas"}
 
 
+def _errno(link: Mapping[str, Any]) -> str | None:
+    code = link.get("errno")
+    return errno.errorcode.get(code) if isinstance(code, int) else None
+
+
 def error_words(data: Mapping[str, Any]) -> str:
     """The chain of a failed phase's errors: `TimeoutError <- CancelledError`; empty without one."""
     links = []
     for error in listing(data.get("error"))[:4]:
-        name = label(str(mapping(error).get("type", "?")).rsplit(".", 1)[-1], 40)
-        sqlstate = mapping(error).get("sqlstate")
-        links.append(f"{name} [{label(sqlstate, 8)}]" if sqlstate else name)
+        link = mapping(error)
+        # A driver's words in an ordinary line name no type, and Node's errors have a code.
+        name = label(str(link.get("type") or _errno(link) or "?").rsplit(".", 1)[-1], 40)
+        code = link.get("sqlstate") or link.get("code")
+        links.append(f"{name} [{label(code, 24)}]" if code else name)
     return " <- ".join(links)
 
 
