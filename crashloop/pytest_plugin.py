@@ -12,18 +12,20 @@ import re
 import secrets
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from crashloop.clock import DEFAULT_SCALE, TimeScale
 from crashloop.engines.catalogue import ENGINES, LOCAL
 from crashloop.errors import CrashloopError
-from crashloop.testing import Lab, Verdict, VerdictMismatch
+from crashloop.testing import Lab
 from crashloop.testing.lab import Settings
+from crashloop.testing.mismatch import Mismatch
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
+    from types import CodeType
 
     from crashloop.run import Run
 
@@ -118,12 +120,15 @@ def pytest_runtest_makereport(
     """
     report = yield
     excinfo = call.excinfo
-    if excinfo is not None and isinstance(excinfo.value, VerdictMismatch):
-        item.stash[_TOLD] = excinfo.value.verdict is Verdict.HARNESS_ERROR
+    if excinfo is not None and isinstance(excinfo.value, Mismatch):
+        item.stash[_TOLD] = excinfo.value.tells_failure
+    if report.skipped and isinstance(report.longrepr, tuple) and _is_of_outages(item):
+        # pytest writes no line where there is none, which its types do not say.
+        report.longrepr = cast("Any", (str(item.path), None, report.longrepr[2]))
     whole = item.config.getoption("fulltrace") or item.config.getoption("tbstyle") == "native"
     if excinfo is None or whole or _LAB not in item.stash:
         return report
-    if isinstance(excinfo.value, VerdictMismatch | CrashloopError):
+    if isinstance(excinfo.value, Mismatch | CrashloopError):
         report.longrepr = _without_internals(item, excinfo)
     return report
 
@@ -133,9 +138,11 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     """Make outages happen: `run = await lab.run("issue-1278")`, then `run.expect(REPRODUCED)`.
 
     A `crashloop.testing.Lab`: `run(scenario_or_incident, role=..., **params)`, `prove(incident)`,
-    `seed`, `scale`, `artifacts`. Verdicts come from `crashloop.testing`. A coroutine test needs
-    pytest-asyncio and no mark. Each run adds crashloop_verdict, crashloop_seed, crashloop_trace and
-    crashloop_command to the test's JUnit properties. A run with a broken harness fails the test.
+    `seed`, `scale`, `artifacts`. Verdicts and outcomes come from `crashloop.testing`. A coroutine
+    test needs pytest-asyncio and no mark. Each run adds crashloop_verdict, crashloop_seed,
+    crashloop_trace and crashloop_command to the test's JUnit properties; that of your own app also
+    crashloop_outcome. A run with a broken harness, or of an app of yours that does not work without
+    a fault, fails the test.
     """
     item: pytest.Item = request.node
     settings = item.config.stash[_SETTINGS]
@@ -242,18 +249,32 @@ def _is_coroutine_test_with_lab(item: pytest.Function) -> bool:
 
 def _without_internals(item: pytest.Item, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:
     """The error's text below the test's own lines, without a frame of ours or of an event loop."""
-    test = getattr(item, "obj", None)
-    code = getattr(inspect.unwrap(test), "__code__", None) if callable(test) else None
+    code = _code(item)
     entries = excinfo.traceback
     if code is not None:
         entries = entries.cut(path=code.co_filename, firstlineno=code.co_firstlineno - 1)
     if entries == excinfo.traceback:  # not raised below the test's own body: no line of it to show
         return excinfo.getrepr(style="value", chain=False)
-    shown = entries.filter(lambda entry: PACKAGE not in Path(entry.path).parents)
+    ours = (n for n, entry in enumerate(entries) if PACKAGE in Path(entry.path).parents)
+    shown = entries[: next(ours, None)]  # ours may call the standard library
+    if not shown:  # a test that we made
+        return excinfo.getrepr(style="value", chain=False)
     drawn = excinfo.getrepr(style="short", chain=False, tbfilter=lambda _: shown)
     if drawn.reprcrash is not None:
         drawn.reprcrash.message = str(excinfo.value)  # pytest's one-line summary begins with it
     return drawn
+
+
+def _code(item: pytest.Item) -> CodeType | None:
+    """The code of the test's own function."""
+    test = getattr(item, "obj", None)
+    return getattr(inspect.unwrap(test), "__code__", None) if callable(test) else None
+
+
+def _is_of_outages(item: pytest.Item) -> bool:
+    """Whether the test's function is ours, so that none of its lines is the user's."""
+    code = _code(item)
+    return code is not None and PACKAGE in Path(code.co_filename).parents
 
 
 def _folder_name(nodeid: str) -> str:
@@ -280,7 +301,9 @@ def _command(item: pytest.Item, settings: Settings) -> str:
 
 
 def _properties(run: Run) -> list[tuple[str, object]]:
+    outcome = [("crashloop_outcome", str(run.fate.outcome))] if run.fate else []
     return [
+        *outcome,
         ("crashloop_verdict", str(run.verdict)),
         ("crashloop_seed", str(run.seed)),
         ("crashloop_trace", str(run.trace_path)),

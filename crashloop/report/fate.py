@@ -90,13 +90,18 @@ def inapplicable_document(incident: str, params: Mapping[str, Any], why: str) ->
 
 
 def outcome_lines(fate: Fate, not_asked: Mapping[str, str], *, width: int) -> Iterator[Line]:
-    """The outcome with its reason, deaths, flags and advice, and which checks were not asked."""
+    """The outcome and what it means, then `fate_lines`."""
     badge, meaning = f" {fate.outcome} ", MEANING[fate.outcome]
     if len(badge) + 2 + len(meaning) <= width:
         yield line(Span(badge, _TONES[fate.outcome]), f"  {meaning}")
     else:
         yield line(Span(badge, _TONES[fate.outcome]))
         yield from paragraph(meaning, width=width)
+    yield from fate_lines(fate, not_asked, width=width)
+
+
+def fate_lines(fate: Fate, not_asked: Mapping[str, str], *, width: int) -> Iterator[Line]:
+    """The outcome's reason, deaths, flags and advice, and which checks were not asked."""
     yield from paragraph(f"because {clean(fate.why, MAX_SAYS)}", width=width)
     yield from paragraph(deaths_words(fate), width=width)
     for flag, says in fate.flags.items():

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def sentences(history: History) -> Iterator[str]:
     """What happened, in order, one sentence or two for each thing."""
     if history.control is not None and history.never_tested:
-        yield f"Without a fault, {history.control.why}."
+        yield f"In the control life, {history.control.why}."
         yield "No fault was injected, because the app has to work without one first."
         yield from _ending(history)
         return

@@ -149,8 +149,19 @@ class Lab:
         self._made.append(proven)
         return proven
 
+    def why_not(self, incident: str, *, app: str, **params: Any) -> str:
+        """Why an incident cannot happen to your own app; "" if it can.
+
+        Raises UsageError for an unknown incident, app or parameter.
+        """
+        from crashloop import incidents  # noqa: PLC0415  heavy; most sessions run none
+
+        under_test = self._app(app)
+        assert under_test is not None
+        return incidents.incident(incident).applies(under_test, **params)
+
     def close(self) -> None:
-        """Raise for a run that was never awaited, or for an unexpected failure of the harness."""
+        """Raise for a run that was never awaited, and for one that was no test at all."""
         __tracebackhide__ = True
         asked = [one for one in self._asked if getcoroutinestate(one[1]) == CORO_CREATED]
         for _, work in asked:

@@ -73,7 +73,7 @@ def test_an_app_that_does_not_start_shows_its_own_last_lines_before_all_else() -
              "INCONCLUSIVE", "What happened")  # fmt: skip
     places = [text.index(part) for part in order]
     assert places == sorted(places)
-    assert "Without a fault, the app died before it was ready." in text
+    assert "In the control life, the app died before it was ready." in text
     assert timeline_text(never_started(exit_code=1)).endswith(
         "✗ the app died without a fault (exit 1)"
     )
