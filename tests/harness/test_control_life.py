@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from crashloop.apps import find_entry
 from crashloop.incidents import incident
 from crashloop.lab import run_scenario
-from crashloop.model import CONTROL, Outcome, Ready, Role, Verdict
+from crashloop.model import CONTROL, Outcome, OwnRemedy, Ready, Role, Verdict
 from crashloop.options import RunOptions
+from crashloop.proof import prove
 from crashloop.trace.event import CONTROL_FAILED, JOURNEY_ENDED
 from crashloop.trace.reader import read_trace
 
@@ -97,3 +98,30 @@ async def test_an_app_can_be_ready_by_what_it_prints(tmp_path: Path) -> None:
     ready = [event.life for event in done.trace.of("ready.answered") if event.data["ready"]]
     assert ready == [(1, 1)]
     assert one(done, "run.finished")["how"] == JOURNEY_ENDED
+
+
+async def test_an_outage_of_the_users_own_app_is_proven_with_the_users_own_remedy(
+    tmp_path: Path,
+) -> None:
+    app = plain(
+        env={**plain().env, "LIMIT_S": "20"},
+        timers=("LIMIT_S",),
+        remedies={"none": OwnRemedy(), "patience": OwnRemedy(env={"LIMIT_S": "240"})},
+    )
+    options = RunOptions(artifacts=tmp_path / "proof", seed=7)
+    proof = await prove(ISSUE, {}, options, app=app, remedy="patience")
+    shortfalls = {str(step.role): step.shortfall for step in proof.steps}
+    assert proof.proven, shortfalls
+    remedied = proof.steps[2].run
+    assert remedied.scenario.remedy == "patience"
+    assert remedied.fate is not None
+    assert remedied.fate.deaths == 0
+
+
+async def test_a_proof_ends_with_the_first_run_if_the_app_does_not_start(tmp_path: Path) -> None:
+    broken = {**plain().env, "PLAIN_APP_BROKEN": "1"}
+    app = plain(env=broken, setup=(), remedies={"any": OwnRemedy(env={"X": "1"})})
+    proof = await prove(ISSUE, {}, RunOptions(artifacts=tmp_path / "proof"), app=app)
+    (step,) = proof.steps
+    assert "PLAIN_APP_BROKEN" not in step.shortfall
+    assert "exited with 1 before it was ready" in step.shortfall
