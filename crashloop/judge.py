@@ -75,7 +75,7 @@ def judge(trace: Trace, signature: Signature | None = None) -> Judgement:
 
 
 def _decide(trace: Trace, findings: Sequence[Finding]) -> tuple[Verdict, str]:
-    if ended := _ended_early(trace):
+    if ended := ended_early(trace):
         return ended
     required = [f for f in findings if f.role == "require"]
     expected = [f for f in findings if f.role == "expect"]
@@ -95,7 +95,7 @@ def _decide(trace: Trace, findings: Sequence[Finding]) -> tuple[Verdict, str]:
     return Verdict.REPRODUCED, "; ".join(f.says for f in expected)
 
 
-def _ended_early(trace: Trace) -> tuple[Verdict, str] | None:
+def ended_early(trace: Trace) -> tuple[Verdict, str] | None:
     """The verdict on a run that did not end as runs do, whatever its events show; else None."""
     if broke := trace.first("harness.failed"):
         return Verdict.HARNESS_ERROR, f"the harness broke: {broke.data.get('message')}"

@@ -22,6 +22,7 @@ from crashloop.trace.event import (
     CONTROL_FAILED,
     DEADLINE_PASSED,
     JOURNEY_ENDED,
+    NOT_BACK_IN_TIME,
     PLATFORM_GAVE_UP,
     Trace,
     ordered,
@@ -145,13 +146,15 @@ class _Lab:
                     visits.append(group.create_task(_accompany(engine, users, attempt)))
 
             replicas = engine.replica_set(on_attempt)
+            scenario = setup.scenario
+            says_phase = scenario.phase in scenario.app.phases
             timeline = Timeline(
                 setup.scenario.faults,
                 ports=engine.ports,
                 recorder=setup.recorder,
                 scale=setup.scale,
                 plugged=setup.scenario.role is not Role.UNPLUGGED,
-                start_s=healthy.start_s if healthy and not setup.scenario.phase else 0.0,
+                start_s=healthy.start_s if healthy and not says_phase else 0.0,
             )
             background = [group.create_task(timeline.run()), watching]
             try:
@@ -195,6 +198,8 @@ class _Lab:
             how = PLATFORM_GAVE_UP
         elif journeys.done():
             how = JOURNEY_ENDED
+        elif too_late.done():
+            how = NOT_BACK_IN_TIME
         journeys.cancel()
         too_late.cancel()
         await self._within_bound(users.check_data(), "the data from before the fault")

@@ -6,12 +6,14 @@ import errno
 from typing import TYPE_CHECKING
 
 from crashloop.checks.lines import errors_of, phase_started
+from crashloop.checks.lives import in_control
 
 if TYPE_CHECKING:
     from crashloop.trace.event import Event, Trace
 
 # ECONNREFUSED is 111 on Linux and 61 on macOS; a trace may be judged on another machine.
 _REFUSED_ERRNOS = frozenset({errno.ECONNREFUSED, 111, 61})
+_UNIX = "unix:"
 
 
 def is_own(trace: Trace, event: Event) -> bool:
@@ -43,17 +45,43 @@ def of_link(trace: Trace, kind: str, event: Event) -> list[Event]:
     return [e for e in found if e.kind == kind and e.target == event.target and e.source != "app"]
 
 
+def gone_of(trace: Trace, syn: Event) -> list[Event]:
+    """How the wait of a dropped SYN's socket ended, after the SYN was seen."""
+    gone = trace.of("gate.syn_gone", target=syn.target)
+    inode = syn.data.get("inode")
+    return [e for e in gone if e.data.get("inode") == inode and e.mono_ns >= syn.mono_ns]
+
+
 def was_refused(trace: Trace, event: Event, target: str) -> bool:
     """Whether a line of the app is its own ECONNREFUSED for the address of `target`.
 
     A line without an address has the one with which its phase began.
     """
-    errnos = [error.get("errno") for error in errors_of(event.data)]
-    if not any(isinstance(number, int) and number in _REFUSED_ERRNOS for number in errnos):
+    address = _address(trace, event)
+    return _is_refusal(event) and address is not None and address == trace.address(target)
+
+
+def may_be_refused(trace: Trace, event: Event, target: str) -> bool:
+    """Whether a line of the app is an ECONNREFUSED without an address that `target` may have given.
+
+    The target has a Unix socket, for which drivers name no address, and the control life came to
+    it. That is weaker than `was_refused`: only the time of the line says whose refusal it is.
+    """
+    if not _is_refusal(event) or _address(trace, event) is not None:
         return False
+    over_unix = str(trace.address(target)).startswith(_UNIX)
+    return over_unix and bool(in_control(trace, "link.opened", target=target))
+
+
+def _is_refusal(event: Event) -> bool:
+    errnos = [error.get("errno") for error in errors_of(event.data)]
+    return any(isinstance(number, int) and number in _REFUSED_ERRNOS for number in errnos)
+
+
+def _address(trace: Trace, event: Event) -> object:
+    """The address that a line names, or else the line with which its phase began."""
     begun = phase_started(trace, event)
-    address = event.data.get("address") or (begun.data.get("address") if begun else None)
-    return address is not None and address == trace.address(target)
+    return event.data.get("address") or (begun.data.get("address") if begun else None)
 
 
 def _known(event: Event, *names: str) -> list[object]:

@@ -9,6 +9,7 @@ from crashloop.checks.consistency import contradiction, gap
 from crashloop.checks.lines import PHASE_ENDS
 from crashloop.checks.lives import observed, of_replicas
 from crashloop.checks.result import MAX_EVIDENCE, Result, holds, saw_nothing
+from crashloop.checks.touches import planned_faults, touches
 from crashloop.plural import counted
 
 if TYPE_CHECKING:
@@ -126,9 +127,10 @@ def _uses(trace: Trace, started: Event, target: str) -> list[Event]:
     until_ns = after[0].mono_ns if after else trace.events[-1].mono_ns
     seen = observed(trace, "link.opened", "gate.syn_seen", life=started.life, target=target)
     uses = [e for e in seen if started.mono_ns <= e.mono_ns <= until_ns and is_own(trace, e)]
-    return uses or [
-        e
-        for e in trace.events
-        if e.life == started.life and e.source == "app"
-        if started.mono_ns <= e.mono_ns <= until_ns and was_refused(trace, e, target)
-    ]
+    if uses:
+        return uses
+    said = [e for e in trace.events if e.source == "app" and was_refused(trace, e, target)]
+    for fault in planned_faults(trace):
+        if fault["target"] == target and fault["receipt"]["whose"] == "app":
+            said += [touch.event for touch in touches(trace, fault) if touch.is_weak]
+    return [e for e in said if e.life == started.life and started.mono_ns <= e.mono_ns <= until_ns]

@@ -94,7 +94,8 @@ def restart_loop(trace: Trace, *, restarts: int, replicas: Replicas = "each") ->
     checked instead.
     """
     who = restarter(trace.header)
-    has_boot_ids = bool(trace.scenario.get("phase"))
+    phases = (trace.scenario.get("app") or {}).get("phases") or ()
+    has_boot_ids = trace.scenario.get("phase") in phases
 
     def looped(number: int) -> Result:
         exits = of_replica(deaths(trace), number)

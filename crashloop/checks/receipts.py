@@ -57,7 +57,7 @@ class Failure:
 
     @property
     def what(self) -> str:
-        """What failed: `phase database`, or the life."""
+        """What failed: the phase by name, or the life."""
         return f"its phase {self.phase}" if self.phase else "its life"
 
     @property
@@ -94,6 +94,11 @@ def faults_have_receipts(trace: Trace, *, phase: str, target: str) -> Result:
     phase's `target`, or of the app's instances. The fault touches a life that failed until the end
     of its phase, and from its first half on if the phase waited until its limit. A phase that began
     after the last heal needs no receipt.
+
+    A whole life may end long after it was last touched, because the app waits on its own before it
+    gives up, or serves without the target for a while: the control life shows that it does not die
+    without a fault. But if it got through to the target after that, and lasted for over half of its
+    time, something else ended it.
     """
     faults = planned_faults(trace)
     if not faults:
@@ -126,12 +131,12 @@ def faults_have_receipts(trace: Trace, *, phase: str, target: str) -> Result:
     for failure in failures(trace, phase):
         if failure.began_ns > healed_ns:
             continue
-        if why := _unexplained(trace, explaining, failure):
+        if why := _unexplained(trace, explaining, failure, target):
             return saw_nothing(why, [failure.ended])
         explained += 1
     shown = {(touch.event.seq, touch.life if touch.covers else None) for touch in everything}
     failed_too = f", for {counted(explained, 'failed attempt')}" if explained else ""
-    says = f"{counted(len(shown), 'receipt')}{failed_too}{_by_whose_word(faults)}"
+    says = f"{counted(len(shown), 'receipt')}{failed_too}{_by_whose_word(faults, everything)}"
     return holds(says, evidence_of(everything))
 
 
@@ -214,11 +219,16 @@ def _answered_while_stopped(trace: Trace) -> Result | None:
     return None
 
 
-def _by_whose_word(faults: Sequence[Mapping[str, Any]]) -> str:
-    """Whether the receipts are the app's own word; empty if none is."""
+def _by_whose_word(faults: Sequence[Mapping[str, Any]], receipts: Sequence[Touch]) -> str:
+    """Whether the receipts are the app's own word, and which are weaker; empty if none is."""
     own = [fault["receipt"]["grade"] == Grade.CLIENT for fault in faults]
+    if not any(own):
+        return ""
     part = "" if all(own) else "in part "
-    return f", {part}by the app's own word, while the port was proven shut" if any(own) else ""
+    says = f", {part}by the app's own word, while the port was proven shut"
+    weak = len([touch for touch in receipts if touch.is_weak])
+    name = "name no address, so they are" if weak > 1 else "names no address, so it is"
+    return f"{says}; {weak} of them {name} weaker" if weak else says
 
 
 def _failure(trace: Trace, phase: str, ended: Event, kill: Event | None = None) -> Failure:
@@ -236,8 +246,10 @@ def _whole_life(trace: Trace, died: Event) -> Failure:
     return Failure(phase="", began_ns=began_ns, ended=died, waited=False, kill=kill)
 
 
-def _unexplained(trace: Trace, explaining: Sequence[Touch], failure: Failure) -> str | None:
-    """Why no fault explains that the phase failed; None if one does."""
+def _unexplained(
+    trace: Trace, explaining: Sequence[Touch], failure: Failure, target: str
+) -> str | None:
+    """Why no fault explains that the phase failed, or that the life died; None if one does."""
     name = trace.name(failure.ended.life)
     touched = [touch for touch in explaining if _is_in(touch, failure)]
     if any(_is_the_error(trace, touch, failure) for touch in explaining):
@@ -253,10 +265,26 @@ def _unexplained(trace: Trace, explaining: Sequence[Touch], failure: Failure) ->
     why = ""
     if late_ns > fair_ns and failure.waited:
         why = f"touched {name} only {late_ns / 1e9:.3f} s into {whole}"
-    elif early_ns > last_ns:
+    elif early_ns > last_ns and failure.phase:
         why = f"did not touch {name} for the last {early_ns / 1e9:.3f} s of {whole}"
+    elif early_ns > last_ns and _got_through(trace, touched, failure, target):
+        why = f"let {name} through to {target} in the last {early_ns / 1e9:.3f} s of {whole}"
     waited = f"phase {failure.phase} waited for" if failure.phase else "it died of"
     return why and f"the fault {why}: it does not explain what {waited}"
+
+
+def _got_through(trace: Trace, touched: Sequence[Touch], failure: Failure, target: str) -> bool:
+    """Whether the target answered a connection of the life that came after the last touch."""
+    last_ns = max(touch.event.mono_ns for touch in touched)
+    own = [touch.connection or touch.event for touch in touched]
+    links = {event.data.get("link") for event in own}
+    for opened in observed(trace, "link.opened", life=failure.ended.life, target=target):
+        if opened.mono_ns < last_ns or opened.data.get("link") in links:
+            continue
+        answered = [e.data.get("first_byte_down_ns") for e in of_link(trace, "link.closed", opened)]
+        if is_own(trace, opened) and any(ns and ns <= failure.until_ns for ns in answered):
+            return True
+    return False
 
 
 def _is_in(touch: Touch, failure: Failure) -> bool:

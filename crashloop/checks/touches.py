@@ -3,6 +3,9 @@
 A receipt is an observation; switching a fault on is not a receipt. Which events are a fault's
 receipts is in its plan: those of the life's own connections and SYNs ("link"), the life's own
 ECONNREFUSED while the gate was proven shut ("app"), or the word of the server ("server").
+
+An ECONNREFUSED over a Unix socket names no address. Then the errno, the shut gate and the instant
+of the line are the receipt together, and it is marked as weaker.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from crashloop.checks.connections import is_own, of_link, was_refused
+from crashloop.checks.connections import is_own, may_be_refused, of_link, was_refused
 from crashloop.checks.lines import phase_started, sqlstates
 from crashloop.checks.lives import lives, observed, of_replicas
 from crashloop.model import Grade
@@ -31,7 +34,7 @@ class Touch:
 
     `covers`: the event is about the target and stands for the whole time of the touch, in which the
     life's `connection` came to it; otherwise the event itself must lie in the phase that it is to
-    explain.
+    explain. `is_weak`: the event does not name the target, only its time says that it is about it.
     """
 
     event: Event
@@ -39,6 +42,7 @@ class Touch:
     begins_ns: int
     ends_ns: int
     covers: bool = False
+    is_weak: bool = False
     connection: Event | None = None
 
     @property
@@ -113,21 +117,39 @@ def _of_links(trace: Trace, fault: Mapping[str, Any]) -> Iterator[Touch]:
 
 def _of_lines(trace: Trace, fault: Mapping[str, Any]) -> Iterator[Touch]:
     """Lines of a life's own log: refused at the target's address while the gate was shut."""
+    shut, target = _shut(trace, fault), fault["target"]
+    others = [
+        period
+        for other in planned_faults(trace)
+        if other["target"] != target and other["receipt"]["whose"] == "app"
+        for period in _shut(trace, other)
+    ]
+    for event in of_replicas(trace, trace.events):
+        # The last word of a failed start-up repeats the error of its phase.
+        if event.source != "app" or not event.life or event.kind == "startup.failed":
+            continue
+        if not _is_within(event, shut):
+            continue
+        names_it = was_refused(trace, event, target)
+        if names_it or (may_be_refused(trace, event, target) and not _is_within(event, others)):
+            at = event.mono_ns
+            yield Touch(
+                event=event, life=event.life, begins_ns=at, ends_ns=at, is_weak=not names_it
+            )
+
+
+def _shut(trace: Trace, fault: Mapping[str, Any]) -> list[tuple[int, int]]:
+    """From when until when the gate of the fault's target was proven shut."""
     checked = [
         e.mono_ns
         for e in observed(trace, "gate.checked")
         if e.data.get("fault") == fault["name"] and e.data.get("observed") == "refused"
     ]
-    shut = [(max(at, on), off) for on, off in periods(trace, fault) for at in checked if at < off]
-    for event in of_replicas(trace, trace.events):
-        # The last word of a failed start-up repeats the error of its phase.
-        if event.source != "app" or not event.life or event.kind == "startup.failed":
-            continue
-        if not any(since < event.mono_ns < until for since, until in shut):
-            continue
-        if was_refused(trace, event, fault["target"]):
-            at = event.mono_ns
-            yield Touch(event=event, life=event.life, begins_ns=at, ends_ns=at)
+    return [(max(at, on), off) for on, off in periods(trace, fault) for at in checked if at < off]
+
+
+def _is_within(event: Event, spans: Sequence[tuple[int, int]]) -> bool:
+    return any(since < event.mono_ns < until for since, until in spans)
 
 
 def _of_server(trace: Trace, fault: Mapping[str, Any]) -> Iterator[Touch]:
@@ -177,19 +199,22 @@ def _connection_of(trace: Trace, event: Event) -> Event | None:
 
 
 def _by_sqlstate(trace: Trace, event: Event, sqlstate: str) -> Iterator[Touch]:
-    """A server's error for each life that failed with it while its phase, or its end, was near."""
-    for failed in of_replicas(trace, trace.of("phase.failed")):
+    """A server's error for each life that logged it while its phase, or its end, was near."""
+    for failed in of_replicas(trace, trace.of("phase.failed", "log.error")):
         if failed.life and says_sqlstate(trace, event, failed, sqlstate):
             at = event.mono_ns
             yield Touch(event=event, life=failed.life, begins_ns=at, ends_ns=at)
 
 
 def says_sqlstate(trace: Trace, event: Event, failed: Event, sqlstate: str) -> bool:
-    """Whether a phase failed with the SQLSTATE of a server's error of that time.
+    """Whether a line of a life has the SQLSTATE of a server's error of that time.
 
-    A server's log may be read a little after the app has logged the same error.
+    The time is its phase's, or all of the life where the line has no phase. A server's log may be
+    read a little after the app has logged the same error.
     """
     begun = phase_started(trace, failed)
+    if begun is None and failed.kind == "log.error":
+        begun = trace.first("process.started", life=failed.life)
     ended = observed(trace, "process.exited", life=failed.life)
     until_ns = ended[0].mono_ns if ended else FAR_FUTURE_NS
     in_time = begun is not None and begun.mono_ns <= event.mono_ns <= until_ns

@@ -9,7 +9,14 @@ from crashloop.apps import about_entry, is_scalable, knobs_used, sample_app, wit
 from crashloop.clock import DEFAULT_SCALE, REAL_TIME
 from crashloop.errors import UsageError
 from crashloop.faults import fault_kind
-from crashloop.incidents.own_app import NotApplicableError, adapted, asked, preferred
+from crashloop.incidents.own_app import (
+    NotApplicableError,
+    adapted,
+    asked,
+    is_logged,
+    of_path,
+    preferred,
+)
 from crashloop.incidents.parameter import Parameter, Params, read_params
 from crashloop.incidents.remedy import remedied_run
 from crashloop.model import CheckSpec, Role, Scenario, Signature
@@ -124,7 +131,7 @@ class Incident:
     def healthy(self, scenario: Scenario) -> Signature:
         """What the control run must show, besides that the incident did not happen in it."""
         target = self.outage(dict(scenario.params)).target
-        on_path = {"phase": scenario.phase, "target": target}
+        on_path = {"phase": of_path(scenario.phase), "target": target}
         expect = (
             CheckSpec(check="no_receipt", params={"target": target}),
             CheckSpec(check="no_death"),
@@ -173,7 +180,7 @@ def _signature(
     name: str, outage: Outage, expect: tuple[CheckSpec, ...], *, is_own_app: bool
 ) -> Signature:
     """What a fair test needs is the same for every incident; what it looks like is its own."""
-    on_path = {"phase": outage.phase, "target": outage.target}
+    on_path = {"phase": of_path(outage.phase), "target": outage.target}
     own = ("control_passed", "waits_are_declared") if is_own_app else ()
     return Signature(
         name=name,
@@ -198,8 +205,8 @@ def _control(signature: Signature, phase: str) -> Signature:
 
 
 def _fair_scale(phase: str) -> tuple[CheckSpec, ...]:
-    """Without phases, nothing says what time real work has."""
-    return (CheckSpec(check="scale_is_fair"),) if phase else ()
+    """Without phases of the app's own, nothing says what time its real work has."""
+    return (CheckSpec(check="scale_is_fair"),) if is_logged(phase) else ()
 
 
 def _turned(app: AppUnderTest, outage: Outage, values: Params) -> AppUnderTest:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from crashloop.errors import UsageError
-from crashloop.platforms import parse_platform
+from crashloop.platforms import PLATFORMS, parse_platform
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -66,5 +66,6 @@ def _own(own: OwnRemedy, outage: Outage, app: AppUnderTest) -> tuple[Outage, App
     if not own.platform:
         return outage, changed
     other, before = parse_platform(own.platform), outage.platform
-    platform = replace(before, name=other.name, restart=other.restart, grace_s=other.grace_s)
-    return replace(outage, platform=platform), changed
+    if PLATFORMS[other.name].has_probes:  # it keeps what the incident's platform asks for
+        other = replace(before, name=other.name, restart=other.restart, grace_s=other.grace_s)
+    return replace(outage, platform=other), changed

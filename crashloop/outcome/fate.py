@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from crashloop.checks import CHECKS
-from crashloop.checks.control import in_control
 from crashloop.checks.ends import code_of, how_ended, somebody_elses_kill
-from crashloop.checks.lives import deaths, observed
+from crashloop.checks.lives import deaths, in_control, killed, observed
+from crashloop.checks.receipts import OF_REPLICAS
 from crashloop.checks.result import UNREADABLE, Result
 from crashloop.checks.touches import planned_faults, touches
+from crashloop.judge import ended_early
 from crashloop.model import Fate, Outcome
 from crashloop.outcome.flags import flags_of, port_before_ready
 from crashloop.outcome.recovery import recovery_of
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 NEVER = ("setup", "died", "not_ready", "ready_path")
 """What can fail in the control life so that the app never started; else its entry is wrong."""
 
-# What the verdict about the incident needs besides: the outcome counts every dependency's faults,
-# and an app that came to no dependency in one of its lives has an outcome all the same.
+# What the verdict about the incident needs besides. An app that came to its dependency in some
+# lives only, such as one that opens it at the first request, has an outcome all the same.
 NOT_NEEDED = ("path_used",)
 
 
@@ -42,7 +43,8 @@ def fate_of(trace: Trace) -> Fate | None:
 
 def _fate(trace: Trace) -> Fate:
     died = _own_deaths(trace)
-    outcome, why, evidence = _decided(trace, died)
+    untouched = _untouched(trace)
+    outcome, why, evidence = _decided(trace, died, untouched)
     recovery = recovery_of(trace)
     codes = tuple(code for event in died if (code := code_of(event)) is not None)
     is_over = outcome in {Outcome.SURVIVED, Outcome.RECOVERED}
@@ -54,21 +56,19 @@ def _fate(trace: Trace) -> Fate:
         recovered_after_s=recovery.after_s if outcome is Outcome.RECOVERED else None,
         port_before_ready=port_before_ready(trace),
         flags=flags_of(trace),
-        advice=_advice(trace, outcome),
+        advice=_advice(trace, outcome, untouched if not died else ""),
         evidence=tuple(
             sorted({event.seq for event in (*evidence, *(recovery.evidence if is_over else ()))})
         ),
     )
 
 
-def _decided(trace: Trace, died: Sequence[Event]) -> tuple[Outcome, str, Sequence[Event]]:
+def _decided(
+    trace: Trace, died: Sequence[Event], untouched: str
+) -> tuple[Outcome, str, Sequence[Event]]:
     """The outcome, why, and the events that show it."""
-    if failed := in_control(trace, "control.failed"):
-        never = failed[0].data.get("what") in NEVER
-        outcome = Outcome.NEVER_STARTED if never else Outcome.INCONCLUSIVE
-        return outcome, f"without a fault, {failed[0].data.get('why')}", failed
-    if why := _unfair(trace):
-        return Outcome.INCONCLUSIVE, why, ()
+    if found := _not_tested(trace, died, untouched):
+        return found
     recovery = recovery_of(trace)
     if not recovery.is_complete:
         return Outcome.NOT_RECOVERED, _with_deaths(died, recovery.why), died
@@ -78,22 +78,33 @@ def _decided(trace: Trace, died: Sequence[Event]) -> tuple[Outcome, str, Sequenc
     if reason.holds is None:
         return Outcome.INCONCLUSIVE, reason.says, ()
     why = _with_deaths(died, "" if died else reason.says)
-    return (
-        Outcome.RECOVERED,
-        f"{why}, and it was back {recovery.words}",
-        (*died, *recovery.evidence),
-    )
+    says = f"{why}, and it was back {recovery.words}"
+    return Outcome.RECOVERED, says, (*died, *recovery.evidence)
+
+
+def _not_tested(
+    trace: Trace, died: Sequence[Event], untouched: str
+) -> tuple[Outcome, str, Sequence[Event]] | None:
+    """The outcome of a run that was no fair test of the app; None if it was one."""
+    if ended := ended_early(trace):
+        return Outcome.INCONCLUSIVE, ended[1], ()
+    if failed := in_control(trace, "control.failed"):
+        never = failed[0].data.get("what") in NEVER
+        outcome = Outcome.NEVER_STARTED if never else Outcome.INCONCLUSIVE
+        return outcome, f"without a fault, {failed[0].data.get('why')}", failed
+    if untouched:
+        return Outcome.INCONCLUSIVE, _with_deaths(died, untouched), died
+    if why := _unfair(trace):
+        return Outcome.INCONCLUSIVE, why, died
+    recovery = recovery_of(trace)
+    if not recovery.is_known:
+        why = f"{recovery.why}, when the run ended before its time to recover had passed"
+        return Outcome.INCONCLUSIVE, _with_deaths(died, why), died
+    return None
 
 
 def _unfair(trace: Trace) -> str:
     """Why nothing can be said about the app; "" if the run was a fair test."""
-    ended = trace.first("harness.failed", "run.interrupted", "run.refused")
-    if ended is not None:
-        return f"the run did not end as it should: {ended.data.get('message', ended.kind)}"
-    if not planned_faults(trace):
-        return "no fault was planned, so there was nothing to survive"
-    if untouched := _untouched(trace):
-        return untouched
     for name, result in _required(trace):
         if name not in NOT_NEEDED and not result.holds:
             return result.says
@@ -101,17 +112,25 @@ def _unfair(trace: Trace) -> str:
 
 
 def _untouched(trace: Trace) -> str:
-    """That no fault touched the app, with what would let one; "" if one did."""
-    if any(touches(trace, fault) for fault in planned_faults(trace)):
+    """That no fault touched the app, as far as is known; "" if one did."""
+    faults = planned_faults(trace)
+    if not faults:
+        return "no fault was planned, so there was nothing to survive"
+    if any(touches(trace, fault) for fault in faults):
         return ""
     injected = observed(trace, "fault.injected")
     if not injected or any(e.data.get("plugged") is False for e in injected):
         return "no fault was injected"
-    targets = sorted({str(fault["target"]) for fault in planned_faults(trace)})
-    what = f"the app never came to {' or '.join(targets)} while it was away"
-    journey = (trace.scenario.get("app") or {}).get("journey") or {}
-    has_steps = bool(journey.get("steps"))
-    return f"{what}: give a journey that uses it" + (", its own does not" if has_steps else "")
+    if all(fault["receipt"]["whose"] == "app" for fault in faults):
+        return f"no line of its log says that {_targets(trace)} refused it"
+    return f"nothing shows that it came to {_targets(trace)} while a fault was on"
+
+
+def _targets(trace: Trace) -> str:
+    """What the faults act on: `postgres`; what the app depends on if they act on its instances."""
+    named = {str(fault["target"]) for fault in planned_faults(trace)} - {OF_REPLICAS}
+    known = {str(each["name"]) for each in trace.scenario.get("dependencies") or ()}
+    return " or ".join(sorted(named or known))
 
 
 def _required(trace: Trace) -> Iterator[tuple[str, Result]]:
@@ -122,9 +141,20 @@ def _required(trace: Trace) -> Iterator[tuple[str, Result]]:
 
 
 def _own_deaths(trace: Trace) -> list[Event]:
-    """The deaths that count: by the exit codes of the app's entry, or all."""
+    """The deaths that count: any, or by the exit codes of the app's entry.
+
+    An end by a signal, or by the platform's kill, is a death whatever the codes: they are about
+    ends of its own will.
+    """
     wanted = (trace.scenario.get("app") or {}).get("exit_codes") or ()
-    return [event for event in deaths(trace) if not wanted or code_of(event) in wanted]
+    return [
+        event
+        for event in deaths(trace)
+        if not wanted
+        or code_of(event) in wanted
+        or event.data.get("exit_code") is None
+        or killed(trace, event)
+    ]
 
 
 def _with_deaths(died: Sequence[Event], why: str) -> str:
@@ -135,10 +165,9 @@ def _with_deaths(died: Sequence[Event], why: str) -> str:
     return f"{says}, and {why}" if why else says
 
 
-def _advice(trace: Trace, outcome: Outcome) -> str:
-    if outcome in {Outcome.SURVIVED, Outcome.NEVER_STARTED}:
-        return ""
-    if outcome is Outcome.INCONCLUSIVE and _untouched(trace):
-        targets = sorted({str(fault["target"]) for fault in planned_faults(trace)})
-        return f"give a journey that uses {' or '.join(targets)}" if targets else ""
-    return "" if outcome is Outcome.INCONCLUSIVE else str(trace.scenario.get("advice") or "")
+def _advice(trace: Trace, outcome: Outcome, untouched: str) -> str:
+    """What would help, in one sentence; "" if nothing has to, or nothing is known to."""
+    if outcome is Outcome.INCONCLUSIVE and untouched and planned_faults(trace):
+        return f"give a journey that uses {_targets(trace)}"
+    has_ended = outcome in {Outcome.RECOVERED, Outcome.NOT_RECOVERED}
+    return str(trace.scenario.get("advice") or "") if has_ended else ""

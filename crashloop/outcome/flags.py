@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crashloop.checks.control import in_control
-from crashloop.checks.lives import observed
-from crashloop.model import Flag
-from crashloop.outcome.under_fault import tries_under_fault
+from crashloop.checks.ends import code_of
+from crashloop.checks.lives import in_control, observed, of_replicas
+from crashloop.checks.touches import life_of_word
+from crashloop.model import CONTROL, Flag
+from crashloop.outcome.under_fault import begun_ns, tries_under_fault
 from crashloop.plural import counted
 from crashloop.trace.event import SESSIONS_COUNTED
 
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 # SQLSTATE classes that trying again does not change: authorization, no such database, and syntax or
 # missing objects (PostgreSQL's documentation, appendix A).
 PERMANENT = ("28", "3D", "42")
+
+# SIGKILL, as a shell and Docker call an end by it.
+SIGKILL = 137
+
+# How long an app has had to end at SIGTERM. Chosen: where a run stops its app, it has as long.
+TERM_S = 3.0
 
 ON_ALL = ("0.0.0.0", "::")  # noqa: S104  what an app of the user's may listen on
 
@@ -32,20 +39,22 @@ def flags_of(trace: Trace) -> dict[Flag, str]:
 def port_before_ready(trace: Trace) -> bool | None:
     """Whether a life's port accepted a connection before it was ready; None if nothing shows it.
 
-    An app whose readiness is its port cannot show it.
+    An app whose readiness is its port cannot show it. Where the port was open, the first question
+    whether the life is ready follows at once; a life that was ended before it could answer shows
+    nothing, and one that died before has never been ready.
     """
     ready = (trace.scenario.get("app") or {}).get("ready") or {}
     if not ready.get("path") and not ready.get("log"):
         return None
-    events = [*trace.control, *observed(trace, "port.opened", "ready.answered")]
-    lives = {e.life for e in events if e.kind == "port.opened"}
-    first = {
-        life: next((e for e in events if e.kind == "ready.answered" and e.life == life), None)
-        for life in lives
-    }
-    if not lives:
-        return None
-    return any(answer is None or answer.data.get("ready") is not True for answer in first.values())
+    shown: list[bool] = []
+    for opened in of_replicas(trace, observed(trace, "port.opened")):
+        answers = observed(trace, "ready.answered", life=opened.life)
+        ended = observed(trace, "process.exited", life=opened.life)
+        if answers:
+            shown.append(answers[0].data.get("ready") is not True)
+        elif ended and not ended[0].data.get("requested"):
+            shown.append(True)
+    return any(shown) if shown else None
 
 
 def _ready_but_broken(trace: Trace) -> str:
@@ -57,9 +66,16 @@ def _ready_but_broken(trace: Trace) -> str:
 
 
 def _was_ready(trace: Trace, tried: Event) -> bool:
+    """Whether a life called itself ready from the beginning of a try to its end.
+
+    A try that failed because the life died is no broken promise: the platform sees a death.
+    """
     answers = observed(trace, "ready.answered", life=tried.life)
-    last = [e for e in answers if e.mono_ns <= tried.mono_ns][-1:]
-    return bool(last) and last[0].data.get("ready") is True
+    before = [e for e in answers if e.mono_ns <= begun_ns(tried)][-1:]
+    during = [e for e in answers if begun_ns(tried) < e.mono_ns <= tried.mono_ns]
+    ended = observed(trace, "process.exited", life=tried.life)
+    said = [e.data.get("ready") is True for e in (*before, *during)]
+    return bool(before) and all(said) and not any(e.mono_ns <= tried.mono_ns for e in ended)
 
 
 def _of_before(trace: Trace, field: str) -> str:
@@ -68,7 +84,7 @@ def _of_before(trace: Trace, field: str) -> str:
 
 
 def _connections_left(trace: Trace) -> str:
-    left = [e for e in observed(trace, SESSIONS_COUNTED) if e.data.get("count")]
+    left = [e for e in of_replicas(trace, observed(trace, SESSIONS_COUNTED)) if e.data.get("count")]
     if not left:
         return ""
     count = counted(int(left[0].data["count"]), "connection")
@@ -76,16 +92,27 @@ def _connections_left(trace: Trace) -> str:
 
 
 def _retried_permanent(trace: Trace) -> str:
-    told: dict[tuple[object, str], int] = {}
+    """A life that connected again although the server had said what stays.
+
+    What the server also says without a fault, such as that a table is missing before it is made, is
+    none. Nor are several errors on one connection.
+    """
+    clients: dict[tuple[object, str], set[object]] = {}
+    usual: set[str] = set()
     for event in trace.events:
-        state = event.data.get("sqlstate")
-        if event.source == "database" and event.life and isinstance(state, str):
-            told[event.life, state] = told.get((event.life, state), 0) + 1
-    often = [(state, n) for (_, state), n in told.items() if state[:2] in PERMANENT and n > 1]
-    if not often:
+        state, client = event.data.get("sqlstate"), event.data.get("client")
+        if event.source == "app" or not isinstance(state, str) or state[:2] not in PERMANENT:
+            continue
+        _, life = life_of_word(trace, event)
+        if life == CONTROL:
+            usual.add(state)
+        elif life and isinstance(client, str):
+            clients.setdefault((life, state), set()).add(client)
+    times = [(len(of), state) for (_, state), of in clients.items() if state not in usual]
+    most, state = max(times, default=(0, ""))
+    if most < 2:  # noqa: PLR2004  the first time, and again
         return ""
-    state, times = often[0]
-    return f"it tried again {counted(times - 1, 'time')} after SQLSTATE {state}, which stays"
+    return f"it tried again {counted(most - 1, 'time')} after SQLSTATE {state}, which stays"
 
 
 def _sigterm_ignored(trace: Trace) -> str:
@@ -95,16 +122,20 @@ def _sigterm_ignored(trace: Trace) -> str:
 
 
 def _sigterm_ignored_at_start(trace: Trace) -> str:
+    """A life that was never ready, and that SIGKILL had to end, 3 wall seconds after SIGTERM.
+
+    A platform's grace period may be shorter in a scaled run, which shows nothing.
+    """
     ready = {e.life for e in observed(trace, "ready.answered") if e.data.get("ready") is True}
-    killed = {
-        e.life for e in observed(trace, "process.killed") if e.data.get("signal") == "SIGKILL"
-    }
-    stopped = [e for e in observed(trace, "process.exited") if e.data.get("requested")]
-    killed |= {e.life for e in stopped if e.data.get("signal") == "SIGKILL"}
-    starting = killed - ready
-    if not starting:
-        return ""
-    return f"{trace.name(min(starting, key=str))} was starting, and did not end at SIGTERM"
+    ended = of_replicas(trace, observed(trace, "process.exited"))
+    starting = [e for e in ended if code_of(e) == SIGKILL and e.life not in ready]
+    for event in starting:
+        sent = observed(trace, "process.killed", life=event.life)
+        term = [e.mono_ns for e in sent if e.data.get("signal") == "SIGTERM"]
+        waited_s = (event.mono_ns - min(term)) / 1e9 if term else 0.0
+        if event.data.get("requested") or waited_s >= TERM_S:
+            return f"{trace.name(event.life)} was starting, and did not end at SIGTERM"
+    return ""
 
 
 def _port(trace: Trace) -> str:

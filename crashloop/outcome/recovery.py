@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from crashloop.checks.lives import deaths, observed, of_replica
 from crashloop.checks.receipts import last_heal_ns
 from crashloop.checks.touches import FAR_FUTURE_NS
-from crashloop.outcome.under_fault import has_journey
+from crashloop.outcome.under_fault import begun_ns, has_journey
+from crashloop.trace.event import DEADLINE_PASSED, NOT_BACK_IN_TIME
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,10 +19,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovery:
-    """`after_s` wall seconds after the heal every replica was back; None if one was not: `why`."""
+    """`after_s` wall seconds after the heal every replica was back; None if one was not: `why`.
+
+    `is_known` is False where the run ended before the app had all of its time to recover.
+    """
 
     after_s: float | None
     why: str = ""
+    is_known: bool = True
     evidence: tuple[Event, ...] = ()
 
     @property
@@ -36,10 +41,32 @@ class Recovery:
 
 
 def recovery_of(trace: Trace) -> Recovery:
-    """When each replica was ready after the last heal and, if there is a journey, a try passed."""
+    """When each replica was ready after the last heal and, if there is a journey, a try passed.
+
+    How long the app has, is decided where the run is ended: it then ends as not back in time. A
+    time of the entry's own, in real time, is checked here again.
+    """
+    found = _recovery(trace)
+    finished = trace.first("run.finished")
+    how = finished.data.get("how") if finished else None
+    if not found.is_complete:
+        gave_up = any(_gave_up(trace, number) for number in trace.replicas())
+        cut_off = how in {None, DEADLINE_PASSED} and not gave_up
+        return replace(found, is_known=found.is_known and not cut_off)
+    allowed_s = float((trace.scenario.get("app") or {}).get("recover_within_s") or 0)
+    if how == NOT_BACK_IN_TIME or (0 < allowed_s < (found.after_s or 0) and trace.scale <= 1):
+        return Recovery(
+            after_s=None, why=f"it was back only {found.words}", evidence=found.evidence
+        )
+    return found
+
+
+def _recovery(trace: Trace) -> Recovery:
     healed_ns = last_heal_ns(trace)
     if healed_ns == FAR_FUTURE_NS:
-        return Recovery(after_s=None, why="the fault was never healed")
+        why = next(filter(None, (_gave_up(trace, number) for number in trace.replicas())), "")
+        never = "the fault was never healed"
+        return Recovery(after_s=None, why=why or never, is_known=bool(why))
     backs: list[int] = []
     evidence: list[Event] = []
     for number in trace.replicas():
@@ -53,7 +80,11 @@ def recovery_of(trace: Trace) -> Recovery:
 
 
 def _back(trace: Trace, number: int, healed_ns: int) -> Sequence[Event] | str:
-    """What shows that a replica was back, or why it was not."""
+    """What shows that a replica was back, or why it was not.
+
+    A life later than all its dead ones was ready after the heal, or before and until then; and a
+    try of the journey that had begun after the heal passed in it.
+    """
     dead = [e.attempt or 0 for e in of_replica(deaths(trace), number)]
     last_dead = max(dead, default=0)
     answers = of_replica(observed(trace, "ready.answered"), number)
@@ -64,12 +95,11 @@ def _back(trace: Trace, number: int, healed_ns: int) -> Sequence[Event] | str:
     was_ready = (stayed or after)[:1]
     if not was_ready:
         return _gave_up(trace, number) or "it was not ready again"
-    if answers[-1].data.get("ready") is not True:
-        return "it was ready again, but did not stay so"
     if not has_journey(trace):
+        # The run ends at the first such answer; later ones are those of an app that is stopped.
         return was_ready
     tries = of_replica(observed(trace, "journey.tried"), number)
-    tries = [e for e in tries if e.mono_ns >= healed_ns and (e.attempt or 0) > last_dead]
+    tries = [e for e in tries if begun_ns(e) >= healed_ns and (e.attempt or 0) > last_dead]
     passed = [e for e in tries if e.data.get("passed") is True][:1]
     if passed:
         return [*was_ready, *passed]

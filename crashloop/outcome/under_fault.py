@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crashloop.checks.lives import observed, of_replica
+from crashloop.checks.lives import observed, of_replica, of_replicas
 from crashloop.checks.result import Result, refuted, saw_nothing
-from crashloop.checks.touches import periods, planned_faults
+from crashloop.checks.touches import FAR_FUTURE_NS, periods, planned_faults
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,15 +44,28 @@ def has_journey(trace: Trace) -> bool:
 def tries_under_fault(trace: Trace) -> list[Event]:
     """The tries of the journey that ended while a fault was on, or failed after they had begun so.
 
-    A try that began under the fault and passed after its heal says nothing.
+    A try that began under the fault and passed after its heal says nothing. Nor does one that
+    failed and had begun before its life was ready for the first time: nobody sends users to an app
+    that still starts.
     """
     found = []
-    for event in observed(trace, "journey.tried"):
-        begun_ns = event.mono_ns - round(float(event.data.get("took_s") or 0) * 1e9)
+    for event in of_replicas(trace, observed(trace, "journey.tried")):
         is_failure = event.data.get("passed") is not True
-        if _on(trace, event.mono_ns) or (is_failure and _on(trace, begun_ns)):
+        if is_failure and not _had_been_ready(trace, event):
+            continue
+        if _on(trace, event.mono_ns) or (is_failure and _on(trace, begun_ns(event))):
             found.append(event)
     return found
+
+
+def begun_ns(tried: Event) -> int:
+    """When a try of the journey began."""
+    return tried.mono_ns - round(float(tried.data.get("took_s") or 0) * 1e9)
+
+
+def _had_been_ready(trace: Trace, tried: Event) -> bool:
+    answers = observed(trace, "ready.answered", life=tried.life)
+    return any(e.data.get("ready") is True and e.mono_ns <= begun_ns(tried) for e in answers)
 
 
 def _on(trace: Trace, at_ns: int) -> bool:
@@ -67,7 +80,7 @@ def _on(trace: Trace, at_ns: int) -> bool:
 def _just_before(trace: Trace, answer: Event, answers: Sequence[Event]) -> bool:
     """Whether an answer still held when a fault was injected: only changes are recorded."""
     later = [e.mono_ns for e in answers if e.mono_ns > answer.mono_ns]
-    until_ns = min(later, default=2**63 - 1)
+    until_ns = min(later, default=FAR_FUTURE_NS)
     return any(
         answer.mono_ns < since < until_ns
         for fault in planned_faults(trace)

@@ -15,7 +15,8 @@ JOURNEY_ENDED = "the journey ended"
 PLATFORM_GAVE_UP = "the platform gave up"
 DEADLINE_PASSED = "the deadline passed"
 CONTROL_FAILED = "the control life failed"
-ENDS = (JOURNEY_ENDED, PLATFORM_GAVE_UP, DEADLINE_PASSED, CONTROL_FAILED)
+NOT_BACK_IN_TIME = "the app was not back in time"
+ENDS = (JOURNEY_ENDED, PLATFORM_GAVE_UP, DEADLINE_PASSED, CONTROL_FAILED, NOT_BACK_IN_TIME)
 """The ends of a run that can be judged, in `run.finished`; any other end is a failure."""
 LAST_KINDS = ("harness.failed", "run.interrupted", "run.refused", "run.finished")
 """The kinds of event that say how a run ended."""
@@ -139,6 +140,8 @@ class Trace:
         """A life in words: `attempt 2`, and of which replica where there are several."""
         if life is None:
             return "no attempt"
+        if life == CONTROL:
+            return "the control life"
         several = len(self.replicas()) > 1 or any(e.replica not in {None, 1} for e in self.events)
         return f"attempt {life.attempt}" + (f" of replica {life.replica}" if several else "")
 
