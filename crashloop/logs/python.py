@@ -81,9 +81,9 @@ class _Level:
 class Tracebacks:
     """Finds the tracebacks among the lines of one life, and calls `on_error` with each.
 
-    A traceback is a whole line that is Python's heading, after at most what a logger writes, and a
-    frame in the next line; all of it may have the logger's prefix, or only the heading. Lines of
-    other loggers in between are left out. Without an exception at its end it is nothing.
+    A traceback begins with a line that ends in Python's heading, and has a frame in the next line.
+    Each line may follow a logger's prefix, or the heading alone. Lines of other loggers in between
+    are left out. Without an exception at its end it is no traceback.
     """
 
     def __init__(self, on_error: Callable[[LogEvent], None]) -> None:

@@ -55,17 +55,17 @@ class LogReader:
         return self._take()
 
     def quiet(self) -> list[LogEvent]:
-        """No line has come for a while: returns the events that can be complete."""
+        """Note that no line has come for a while; returns the events that can be complete."""
         self._settle()
         return self._take()
 
     def end(self) -> list[LogEvent]:
-        """The log has ended; returns the last events."""
+        """Note that the log has ended; returns the last events."""
         self._python.end()
         return self.quiet()
 
     def _settle(self) -> None:
-        """End what can be over."""
+        """End each error that can be over."""
         self._release()
         self._python.record()
         self._node.end()
