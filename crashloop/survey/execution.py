@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from crashloop.errors import CrashloopError
-from crashloop.report.clean import number
+from crashloop.report.clean import listing, number
 from crashloop.survey.children import ask
 from crashloop.survey.need import DependencyNeed, Seen, needs, not_seen, seen_in
 from crashloop.survey.plan import START_S, Group, Planned, grouped, plan_dependencies
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from crashloop.survey.children import Answer
     from crashloop.survey.evidence import Evidence
     from crashloop.survey.plan import Machine
-    from crashloop.trace.event import Trace
+    from crashloop.trace.event import Event, Trace
 
 # A run has bounds of its own; this one is for a child that hangs.
 BOUND_FACTOR, BOUND_S = 10.0, 600.0
@@ -100,9 +100,10 @@ class Check:
     async def _group(self, group: Group) -> str:
         """One control, then the runs; why there were no runs, if so."""
         answer, folder = await self._answer(group.control)
+        trace = _trace(folder)
+        answer = _with_lines(answer, trace)
         control = self._result(group.control, answer)
         self._controls.append(control)
-        trace = _trace(folder)
         if why := _does_not_work(control, trace):
             for run in group.runs:
                 if not run.target:
@@ -157,11 +158,24 @@ class Check:
 
 def _does_not_work(control: Result, trace: Trace | None) -> str:
     """Why no fault is worth trying; "" if the app worked in its control."""
-    failed = trace is not None and any(e.kind == "control.failed" for e in trace.control)
+    failed = _failure(trace) is not None
     unknown = control.outcome is None and control.met in {Met.HARNESS, Met.INCONCLUSIVE}
     if failed or unknown or control.met in {Met.HARNESS, Met.NEVER_STARTED}:
         return control.why
     return ""
+
+
+def _failure(trace: Trace | None) -> Event | None:
+    """How the app failed in its control life, before any fault."""
+    failed = [e for e in trace.control if e.kind == "control.failed"] if trace else []
+    return next(iter(failed), None)
+
+
+def _with_lines(answer: Answer, trace: Trace | None) -> Answer:
+    """The answer of a control, with the last lines of the life that failed."""
+    failed = _failure(trace)
+    lines = listing(failed.data.get("lines")) if failed else []
+    return replace(answer, document={**answer.document, "last_lines": lines}) if lines else answer
 
 
 def _start_s(trace: Trace | None) -> float:

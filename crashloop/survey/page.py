@@ -9,7 +9,7 @@ from crashloop.plural import counted, listed
 from crashloop.report.clean import clean
 from crashloop.report.lines import BLANK, Line, Span, Tone, command_lines, line, paragraph
 from crashloop.survey.baseline import is_better
-from crashloop.survey.progress import about
+from crashloop.survey.progress import about, together_s
 from crashloop.survey.result import Met
 from crashloop.survey.table import (
     INDENT,
@@ -92,7 +92,8 @@ def plan_page(
         yield line(Span(f"{scale}, {counted(runs, 'run')} at once", Tone.HEAD))
         for run in (group.control, *group.runs):
             yield line(f"  {clean(run.name, 60):{NAME}} ", Span(about(run.expected_s), Tone.DIM))
-        total_s += group.control.expected_s + sum(run.expected_s for run in group.runs) / runs
+        expected_s = [run.expected_s for run in group.runs]
+        total_s += group.control.expected_s + together_s(expected_s, runs)
         yield BLANK
     rest = [each for each in incidents if each.why]
     if rest:

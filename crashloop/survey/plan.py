@@ -176,8 +176,7 @@ def grouped(runs: Iterable[Planned]) -> list[Group]:
 
 
 def _control(first: Planned) -> Planned:
-    expected_s = OVERHEAD_S + AFTER_HEAL_S / first.scale
-    return replace(first, role=Role.CONTROL, expected_s=expected_s, target="", way="")
+    return replace(first, role=Role.CONTROL, expected_s=OVERHEAD_S, target="", way="")
 
 
 def _timed(planned: Planned, one: Incident, app: AppUnderTest, machine: Machine) -> Planned:

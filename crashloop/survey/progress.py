@@ -5,12 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from crashloop.model import Role
 from crashloop.plural import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from crashloop.survey.plan import Planned
+
+
+LEAST, MOST = 0.5, 2.0
+"""By how much the runs that are done may change the estimates of the others."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -55,25 +60,30 @@ class Progress:
     def left_s(self, now_s: float) -> float:
         """Wall seconds that the rest may take.
 
-        What is done says by how much the estimates are wrong.
+        What is done says by how much the estimates are wrong; a control, which has no outage, does
+        not.
         """
-        done = [self.planned[name].expected_s for name in self.took_s]
-        factor = sum(self.took_s.values()) / sum(done) if sum(done) else 1.0
-        found = 0.0
+        done = [name for name in self.took_s if self.planned[name].role is not Role.CONTROL]
+        expected_s = sum(self.planned[name].expected_s for name in done)
+        took_s = sum(self.took_s[name] for name in done)
+        factor = min(max(took_s / expected_s, LEAST), MOST) if expected_s else 1.0
+        left_s: dict[float, list[float]] = {}
         for name, run in self.planned.items():
-            if name in self.took_s:
-                continue
-            left_s = run.expected_s * factor
-            if name in self.started_s:
-                left_s = max(left_s - (now_s - self.started_s[name]), 0.0)
-            found += left_s / self.at_once(run.scale)
-        return found
+            if name not in self.took_s:
+                ran_s = now_s - self.started_s.get(name, now_s)
+                left_s.setdefault(run.scale, []).append(max(run.expected_s * factor - ran_s, 0.0))
+        return sum(together_s(each, self.at_once(scale)) for scale, each in left_s.items())
 
     def words(self, now_s: float) -> str:
         """`3 of 12 runs done, about 2 min left`."""
         total = len(self.planned)
         done = f"{len(self.took_s)} of {counted(total, 'run')} done"
         return f"{done}, {about(self.left_s(now_s))} left" if total > len(self.took_s) else done
+
+
+def together_s(expected_s: Sequence[float], at_once: int) -> float:
+    """How long runs take that are made so many at once: no less than the longest of them."""
+    return max([sum(expected_s) / at_once, *expected_s])
 
 
 def about(seconds: float) -> str:

@@ -13,7 +13,7 @@ from crashloop.errors import CapabilityError, UsageError
 from crashloop.incidents import INCIDENTS, incident
 from crashloop.model import Role, Scenario
 from crashloop.survey.plan import Planned, grouped, plan_dependencies, plan_incidents
-from crashloop.survey.progress import Progress, about
+from crashloop.survey.progress import Progress, about, together_s
 
 REAL_TIME_ONLY = shop(env={"DATABASE_URL": "{postgres.url}"})
 
@@ -161,6 +161,21 @@ def test_the_time_left_follows_what_the_runs_before_have_taken() -> None:
     progress.finish(runs[0], 20.0)  # twice as long as expected
     assert progress.left_s(20.0) == (0 + 20 + 20) / 2
     assert progress.words(20.0) == "1 of 4 runs done, about 20 s left"
+
+
+def test_a_quick_control_and_a_quick_run_do_not_promise_a_quick_end() -> None:
+    progress = Progress(at_once=lambda _: 1)
+    control, runs = planned("a", role=Role.CONTROL), [planned("a"), planned("b")]
+    progress.plan([control, *runs])
+    for run in (control, runs[0]):
+        progress.start(run, 0.0)
+        progress.finish(run, 0.1)
+    assert progress.left_s(0.1) == 5.0
+
+
+def test_runs_that_are_made_at_once_take_no_less_than_the_longest_of_them() -> None:
+    assert together_s([10.0, 10.0, 300.0], 4) == 300.0
+    assert together_s([10.0, 10.0, 10.0, 10.0], 2) == 20.0
 
 
 def test_what_an_earlier_check_has_made_takes_no_time() -> None:
