@@ -24,6 +24,7 @@ from crashloop.commands.arguments import (
     Params,
     PostgresBin,
     RealTime,
+    Remedy,
     Scale,
     Seed,
     UntilStdinCloses,
@@ -112,6 +113,7 @@ def reproduce(
     role: Annotated[
         Role, typer.Option("--role", help="Make this one of the four runs of a proof.")
     ] = Role.REPRODUCTION,
+    remedy: Remedy = "",
     postgres_bin: PostgresBin = None,
     engine: EngineName = LOCAL,
     as_json: AsJson = False,
@@ -127,7 +129,9 @@ def reproduce(
     if until_stdin_closes:
         interrupt.end_with_stdin()
     chosen, under_test = named(incident), options.own_app(app_name, config)
-    scenario = chosen.scenario(role, under_test, **options.read_params(param or []))
+    params = options.read_params(param or [])
+    wanted = Role.REMEDY if remedy and role is Role.REPRODUCTION else role
+    scenario = chosen.scenario(wanted, under_test, remedy=remedy, **params)
     ordinary = chosen.ordinary_scale(under_test)
     how = options.run_options(
         incident,
@@ -158,6 +162,7 @@ def prove(
     real_time: RealTime = False,
     seed: Seed = None,
     artifacts: Artifacts = None,
+    remedy: Remedy = "",
     postgres_bin: PostgresBin = None,
     engine: EngineName = LOCAL,
     as_json: AsJson = False,
@@ -182,7 +187,8 @@ def prove(
         postgres_bin=postgres_bin,
         engine=engine,
     )
-    raise typer.Exit(run(chosen, under_test, params, how, as_json=as_json, no_live=no_live))
+    what = run(chosen, under_test, params, how, remedy=remedy, as_json=as_json, no_live=no_live)
+    raise typer.Exit(what)
 
 
 @app.command(

@@ -62,15 +62,7 @@ def rerun_command(scenario: Scenario, options: RunOptions, *, verb: str = "repro
         words += ["--app", options.app]
     if options.config is not None:
         words += ["--config", str(options.config)]
-    is_known = scenario.incident in INCIDENTS or scenario.incident.startswith(PREFIX)
-    known = incident(scenario.incident) if is_known else None
-    ordinary = known.ordinary_scale(scenario.app) if known else DEFAULT_SCALE
-    if options.scale.factor == ordinary:
-        pass
-    elif options.scale.is_real_time:
-        words.append("--real-time")
-    else:
-        words += ["--time-scale", plain(options.scale.factor)]
+    words += _scale_words(scenario, options)
     words += ["--seed", str(options.seed)]
     if options.engine.name != LOCAL:
         words += ["--engine", options.engine.name]
@@ -78,12 +70,25 @@ def rerun_command(scenario: Scenario, options: RunOptions, *, verb: str = "repro
         words += ["--postgres-bin", str(options.postgres_bin)]
     if scenario.role is not Role.REPRODUCTION:
         words += ["--role", str(scenario.role)]
+    if scenario.remedy in scenario.app.remedies:
+        words += ["--remedy", scenario.remedy]
     ordinary_values = _ordinary_values(scenario)
     for name, value in scenario.params.items():
         if name not in ordinary_values or value != ordinary_values[name]:
             shown = plain(value) if isinstance(value, float) else value
             words += ["-p", f"{name}={shown}"]
     return shlex.join(words)
+
+
+def _scale_words(scenario: Scenario, options: RunOptions) -> list[str]:
+    """The option of a time scale that is not the incident's own."""
+    is_known = scenario.incident in INCIDENTS or scenario.incident.startswith(PREFIX)
+    known = incident(scenario.incident) if is_known else None
+    if options.scale.factor == (known.ordinary_scale(scenario.app) if known else DEFAULT_SCALE):
+        return []
+    if options.scale.is_real_time:
+        return ["--real-time"]
+    return ["--time-scale", plain(options.scale.factor)]
 
 
 def _ordinary_values(scenario: Scenario) -> Mapping[str, object]:

@@ -53,6 +53,15 @@ Config = Annotated[
     Path | None,
     typer.Option("--config", metavar="FILE", parser=path, help="Read the app's entry from here."),
 ]
+Remedy = Annotated[
+    str,
+    typer.Option(
+        "--remedy",
+        metavar="NAME",
+        help="With the remedy, run this one of your app's `remedies`.  [dim]default: the "
+        "incident's, or the first[/dim]",
+    ),
+]
 PostgresBin = Annotated[
     Path | None,
     typer.Option("--postgres-bin", metavar="DIR", parser=path, help="Folder of Postgres programs."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from crashloop import proof
@@ -26,16 +27,16 @@ def prove(
     params: dict[str, Any],
     options: RunOptions,
     *,
+    remedy: str = "",
     as_json: bool,
     no_live: bool,
 ) -> int:
     """Run control, reproduction, remedy and unplugged, and show them; 0 only if proven.
 
-    `app` is the user's own; None is the sample app.
+    `app` is the user's own, and `remedy` names one of its own; None is the sample app.
     """
-    command = rerun_command(
-        incident.scenario(Role.REPRODUCTION, app, **params), options, verb="prove"
-    )
+    fault = incident.scenario(Role.REPRODUCTION, app, **params)
+    command = rerun_command(replace(fault, remedy=remedy), options, verb="prove")
     session = Session(options, as_json=as_json, no_live=no_live)
     terminal = session.terminal
 
@@ -43,7 +44,8 @@ def prove(
         with contextlib.ExitStack() as views:
 
             def on_role(role: Role) -> None:
-                views.enter_context(session.view(incident.scenario(role, app, **params)))
+                scenario = incident.scenario(role, app, remedy=remedy, **params)
+                views.enter_context(session.view(scenario))
 
             def on_step(step: proof.Step) -> None:
                 views.close()
@@ -51,7 +53,13 @@ def prove(
                     terminal.show(step_page(step.run.trace, step.run.judgement, terminal))
 
             return await proof.prove(
-                incident, params, session.options, app=app, on_role=on_role, on_step=on_step
+                incident,
+                params,
+                session.options,
+                app=app,
+                remedy=remedy,
+                on_role=on_role,
+                on_step=on_step,
             )
 
     done = session.run(work())

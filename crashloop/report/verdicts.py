@@ -56,7 +56,7 @@ def proof_lines(
         )
     missing = [role for role in ROLE_ENDS if role not in {row.role for row in rows}]
     for role in missing:
-        yield line(f"{role:{_ROLE}}", Span("not run, because the harness broke first", Tone.BAD))
+        yield line(f"{role:{_ROLE}}", Span("not run, because an earlier run was no test", Tone.BAD))
     yield BLANK
     if proven:
         says = f"{incident} counts as reproduced: all four runs ended as they must"

@@ -118,11 +118,13 @@ class Lab:
         incident: str,
         *,
         app: str | None = None,
+        remedy: str = "",
         time_scale: float | None = None,
         **params: Any,
     ) -> LabProof:
         """Run the four runs of an incident's proof with one seed; about four times a run's time.
 
+        `remedy` names one of your app's own `remedies` (default: the incident's, or the first).
         Skips and raises as `run` does.
         """
         __tracebackhide__ = True
@@ -141,6 +143,7 @@ class Lab:
                 params,
                 options,
                 app=under_test,
+                remedy=remedy,
                 on_step=lambda step: self._on_run(step.run),
             )
         except CapabilityError as error:

@@ -351,6 +351,17 @@ def test_an_app_of_ones_own_is_looked_for_from_the_working_folder(
     assert f"{tmp_path}/crashloop.toml:2: the app shop has no field 'comand'" in err
 
 
+@pytest.mark.parametrize("command", ["prove", "reproduce"])
+def test_a_remedy_of_ones_own_is_looked_for_among_those_of_the_app(
+    crashloop: Crashloop, tmp_path: Path, command: str
+) -> None:
+    entry = "[apps.shop]\ncommand = 'x'\n[apps.shop.remedies.mine]\nenv = {A = '1'}\n"
+    (tmp_path / "crashloop.toml").write_text(entry)
+    status, _, err = crashloop(command, "issue-1278", "--app", "shop", "--remedy", "other")
+    assert status == 2
+    assert "app shop has no remedy 'other'\n  its `remedies` are: mine" in err
+
+
 def test_a_file_of_apps_is_named_with_an_app(crashloop: Crashloop, tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text("[apps.shop]\ncommand = 'x'\n")
 

@@ -15,7 +15,7 @@ from crashloop.clock import TimeScale
 from crashloop.errors import CapabilityError, UsageError
 from crashloop.incidents import incident
 from crashloop.lab import run_scenario
-from crashloop.model import CheckSpec, Role, Signature
+from crashloop.model import CheckSpec, OwnRemedy, Role, Signature
 from crashloop.options import RunOptions, rerun_command
 from crashloop.preflight import require_runnable
 from crashloop.testing import Lab
@@ -106,6 +106,15 @@ def test_the_command_that_runs_it_again_names_the_app_and_its_file_where_given()
     assert rerun_command(other, options).endswith("-p transport=unix")
     there = replace(options, config=Path("my.toml"))
     assert "--app shop --config my.toml" in rerun_command(made, there)
+
+
+def test_the_command_that_runs_it_again_names_a_remedy_of_the_app_s_own() -> None:
+    app = shop(remedies={"patient": OwnRemedy(env={"LIMIT_MS": "1"})})
+    made = ISSUE.scenario(Role.REMEDY, app, remedy="patient")
+    again = rerun_command(made, RunOptions(seed=7, app="shop"))
+    assert again.endswith("--seed 7 --role remedy --remedy patient")
+    with pytest.raises(UsageError, match=r"no remedy 'other'\n  its `remedies` are: patient"):
+        ISSUE.scenario(Role.REMEDY, app, remedy="other")
 
 
 def test_real_time_is_not_repeated_in_the_command_of_an_app_that_knows_no_other() -> None:
