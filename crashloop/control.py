@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 SETUP_BOUND_S = 300.0
 TERM_BOUND_S = 10.0  # as `docker stop` and Cloud Run: SIGTERM, and SIGKILL after 10 s
 ASK_EVERY_S = 0.1
+DYING_BOUND_S = 2.0  # chosen: gunicorn ends within a second of its worker
 MAX_LINES = 20
 
 REFUSED_BOUND_S = 3.0

@@ -9,11 +9,11 @@ from crashloop.checks.lines import errors_of, phase_started
 from crashloop.checks.lives import in_control
 
 if TYPE_CHECKING:
+    from crashloop.model import Life
     from crashloop.trace.event import Event, Trace
 
 # ECONNREFUSED is 111 on Linux and 61 on macOS; a trace may be judged on another machine.
 _REFUSED_ERRNOS = frozenset({errno.ECONNREFUSED, 111, 61})
-_UNIX = "unix:"
 
 
 def is_own(trace: Trace, event: Event) -> bool:
@@ -64,13 +64,29 @@ def was_refused(trace: Trace, event: Event, target: str) -> bool:
 def may_be_refused(trace: Trace, event: Event, target: str) -> bool:
     """Whether a line of the app is an ECONNREFUSED without an address that `target` may have given.
 
-    The target has a Unix socket, for which drivers name no address, and the control life came to
-    it. That is weaker than `was_refused`: only the time of the line says whose refusal it is.
+    Over a Unix socket drivers name no address, nor does uvloop over TCP. The control life came to
+    the target, and was refused nowhere. That is weaker than `was_refused`: only the time of the
+    line says whose refusal it is.
     """
     if not _is_refusal(event) or _address(trace, event) is not None:
         return False
-    over_unix = str(trace.address(target)).startswith(_UNIX)
-    return over_unix and bool(in_control(trace, "link.opened", target=target))
+    is_usual = any(_is_refusal(each) for each in trace.control if each.source == "app")
+    return not is_usual and bool(in_control(trace, "link.opened", target=target))
+
+
+def refused_life(trace: Trace, event: Event) -> Life | None:
+    """The life that a refusal which the gate itself counted belongs to; None if nothing says so.
+
+    A refused client has no socket left to be found by. Only the app of the run knows the address,
+    so it is the life that ran, if there was only one.
+    """
+    if not trace.scenario.get("is_own_app") or not _one_at_a_time(trace):
+        return None
+    began = [e for e in trace.of("process.started") if e.mono_ns <= event.mono_ns]
+    if not began or began[-1].life is None:
+        return None
+    ended = trace.first("process.exited", life=began[-1].life)
+    return began[-1].life if ended is None or event.mono_ns <= ended.mono_ns else None
 
 
 def _is_refusal(event: Event) -> bool:

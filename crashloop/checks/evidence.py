@@ -71,7 +71,7 @@ def path_used(trace: Trace, *, phase: str, target: str) -> Result:
                 says = f"{name} reached phase {phase} but never the proxy of {target} in it"
             return saw_nothing(says, [started])
         evidence.append(used[0])
-        if used[0].source == "app":
+        if used[0].source == "app" or used[0].kind == "gate.refused":
             refused.add(started.life)
     connected = [e for e in observed(trace, "link.connected", target=target) if is_own(trace, e)]
     for step in observed(trace, "journey.step", target=target):
@@ -87,7 +87,9 @@ def path_used(trace: Trace, *, phase: str, target: str) -> Result:
     if refused:
         who = counted(len(refused), "attempt")
         was = "was" if len(refused) == 1 else "were"
-        only = f"{who} {was} refused at the address of {path}, by the app's own word"
+        is_said = any(event.source == "app" for event in evidence)
+        by_whose_word = ", by the app's own word" if is_said else ""
+        only = f"{who} {was} refused at the address of {path}{by_whose_word}"
         says = only if refused == every else f"{says}; {only}"
     return holds(says, evidence)
 
@@ -129,8 +131,14 @@ def _uses(trace: Trace, started: Event, target: str) -> list[Event]:
     uses = [e for e in seen if started.mono_ns <= e.mono_ns <= until_ns and is_own(trace, e)]
     if uses:
         return uses
-    said = [e for e in trace.events if e.source == "app" and was_refused(trace, e, target)]
+    said = [
+        (e, e.life) for e in trace.events if e.source == "app" and was_refused(trace, e, target)
+    ]
     for fault in planned_faults(trace):
         if fault["target"] == target and fault["receipt"]["whose"] == "app":
-            said += [touch.event for touch in touches(trace, fault) if touch.is_weak]
-    return [e for e in said if e.life == started.life and started.mono_ns <= e.mono_ns <= until_ns]
+            said += [(touch.event, touch.life) for touch in touches(trace, fault) if touch.is_weak]
+    return [
+        event
+        for event, life in said
+        if life == started.life and started.mono_ns <= event.mono_ns <= until_ns
+    ]

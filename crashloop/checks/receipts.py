@@ -224,11 +224,13 @@ def _by_whose_word(faults: Sequence[Mapping[str, Any]], receipts: Sequence[Touch
     own = [fault["receipt"]["grade"] == Grade.CLIENT for fault in faults]
     if not any(own):
         return ""
-    part = "" if all(own) else "in part "
-    says = f", {part}by the app's own word, while the port was proven shut"
     weak = len([touch for touch in receipts if touch.is_weak])
-    name = "name no address, so they are" if weak > 1 else "names no address, so it is"
-    return f"{says}; {weak} of them {name} weaker" if weak else says
+    said = any(touch.event.source == "app" for touch in receipts)
+    part = "" if all(own) else "in part "
+    by = "by the app's own word" if said else "by the packets alone"
+    says = f", {part}{by}, while the port was proven shut"
+    name = "do not say whose they are" if weak > 1 else "does not say whose it is"
+    return f"{says}; {weak} of them {name}, so they count by their time alone" if weak else says
 
 
 def _failure(trace: Trace, phase: str, ended: Event, kill: Event | None = None) -> Failure:

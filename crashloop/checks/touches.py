@@ -14,7 +14,13 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from crashloop.checks.connections import is_own, may_be_refused, of_link, was_refused
+from crashloop.checks.connections import (
+    is_own,
+    may_be_refused,
+    of_link,
+    refused_life,
+    was_refused,
+)
 from crashloop.checks.lines import phase_started, sqlstates
 from crashloop.checks.lives import lives, observed, of_replicas
 from crashloop.model import Grade
@@ -116,7 +122,10 @@ def _of_links(trace: Trace, fault: Mapping[str, Any]) -> Iterator[Touch]:
 
 
 def _of_lines(trace: Trace, fault: Mapping[str, Any]) -> Iterator[Touch]:
-    """Lines of a life's own log: refused at the target's address while the gate was shut."""
+    """Lines of a life's own log: refused at the target's address while the gate was shut.
+
+    Where the gate itself could count whom it refused, that, too.
+    """
     shut, target = _shut(trace, fault), fault["target"]
     others = [
         period
@@ -136,6 +145,16 @@ def _of_lines(trace: Trace, fault: Mapping[str, Any]) -> Iterator[Touch]:
             yield Touch(
                 event=event, life=event.life, begins_ns=at, ends_ns=at, is_weak=not names_it
             )
+    yield from _of_gate(trace, fault)
+
+
+def _of_gate(trace: Trace, fault: Mapping[str, Any]) -> Iterator[Touch]:
+    """Refusals that the kernel gave at the target's address."""
+    for event in observed(trace, "gate.refused", target=fault["target"]):
+        life = refused_life(trace, event)
+        if life and event.data.get("fault") == fault["name"]:
+            at = event.mono_ns
+            yield Touch(event=event, life=life, begins_ns=at, ends_ns=at, is_weak=True)
 
 
 def _shut(trace: Trace, fault: Mapping[str, Any]) -> list[tuple[int, int]]:
