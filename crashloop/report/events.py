@@ -22,6 +22,7 @@ from crashloop.report.history import (
 from crashloop.report.instants import Instants
 from crashloop.report.journeys import journeys_of, tries_of
 from crashloop.report.lives import LINK_KINDS, LOG_KINDS, PHASE_ENDS, lives_of
+from crashloop.report.receipts import with_witnesses
 from crashloop.report.words import count_of
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ KINDS = frozenset(
 
 def history_of(trace: Trace) -> History:
     """The history of a whole trace."""
-    history = history_so_far(trace.header, trace.events)
+    history = with_witnesses(history_so_far(trace.header, trace.events), trace)
     told = told_life(history)
     overlap = count_of(mapping(trace.scenario.get("replicas")).get("overlap", 0))
     return replace(
@@ -145,7 +146,7 @@ def history_so_far(
         tries=tries_of(kept, instants),
         ending=found.ending(),
     )
-    faults = faults_of(kept, planned, witnesses=in_order, instants=instants, history=history)
+    faults = faults_of(kept, planned, instants=instants, history=history)
     ends = [life.end_s for life in lives] or [fault.end_s for fault in faults]
     span_s = max([*ends, instants.now_s if begins and not ends else 0.0])
     return replace(history, faults=faults, span_s=span_s)
