@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def journey_passed(trace: Trace) -> Result:
     """In each replica, every step of the scenario's journey passed, all with the same key.
 
-    Where the journey is tried again and again, a try after the last heal did.
+    Where the journey is tried again and again, a try that had begun after the last heal did.
     """
     journey = (trace.scenario.get("app") or {}).get("journey") or {}
     wanted = range(1, len(journey.get("steps") or ()) + 1)
@@ -50,11 +50,16 @@ def journey_passed(trace: Trace) -> Result:
     return for_replicas(trace, "each", passed_in)
 
 
+def begun_ns(tried: Event) -> int:
+    """When a try of the journey began."""
+    return tried.mono_ns - round(float(tried.data.get("took_s") or 0) * 1e9)
+
+
 def _a_try_passed(trace: Trace, number: int) -> Result:
     tries = of_replica(observed(trace, "journey.tried"), number)
     injected = observed(trace, "fault.injected")
     since_ns = last_heal_ns(trace) if injected else 0
-    after = [e for e in tries if e.mono_ns >= since_ns]
+    after = [e for e in tries if begun_ns(e) >= since_ns]
     if passed := [e for e in after if e.data.get("passed") is True]:
         when = " after the heal" if injected else ""
         return holds(f"the journey passed{when}", passed[:1])

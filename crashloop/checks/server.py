@@ -23,8 +23,8 @@ def server_said(
     """Each life that failed in the phase was told one of the SQLSTATEs by the target itself.
 
     The target's own log says so, for that life. Where its events name no client (as on Docker),
-    the life's failed line must have the same SQLSTATE. "each": the phase failed in every replica;
-    "some": in at least one.
+    the life's failed line, or without a phase an error in its log, must have the same SQLSTATE.
+    "each": the phase failed in every replica; "some": in at least one.
     """
     failed = failures(trace, phase)
     said = [
@@ -89,4 +89,7 @@ def _is_to(trace: Trace, event: Event, failure: Failure) -> bool:
         ended = observed(trace, "process.exited", life=failure.ended.life)
         until_ns = max([failure.ended.mono_ns, *(e.mono_ns for e in ended)])
         return life == failure.ended.life and failure.began_ns <= event.mono_ns <= until_ns
-    return says_sqlstate(trace, event, failure.ended, str(event.data["sqlstate"]))
+    lines = [failure.ended]
+    if not failure.phase:
+        lines = trace.of("log.error", life=failure.ended.life)
+    return any(says_sqlstate(trace, event, line, str(event.data["sqlstate"])) for line in lines)

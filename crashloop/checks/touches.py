@@ -4,8 +4,9 @@ A receipt is an observation; switching a fault on is not a receipt. Which events
 receipts is in its plan: those of the life's own connections and SYNs ("link"), the life's own
 ECONNREFUSED while the gate was proven shut ("app"), or the word of the server ("server").
 
-An ECONNREFUSED over a Unix socket names no address. Then the errno, the shut gate and the instant
-of the line are the receipt together, and it is marked as weaker.
+A refusal may not say whose it is: an ECONNREFUSED without an address, as over a Unix socket, or a
+RST that the kernel sent. Then the refusal, the shut gate and the instant are the receipt together,
+and it is marked as weaker.
 """
 
 from __future__ import annotations

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from crashloop.checks import CHECKS
+from crashloop.checks.control import control_passed
 from crashloop.checks.ends import code_of, how_ended, somebody_elses_kill
-from crashloop.checks.lives import deaths, in_control, killed, observed
+from crashloop.checks.lives import deaths, in_control, killed
 from crashloop.checks.receipts import OF_REPLICAS
 from crashloop.checks.result import UNREADABLE, Result
-from crashloop.checks.touches import planned_faults, touches
+from crashloop.checks.touches import periods, planned_faults, touches
 from crashloop.judge import ended_early
 from crashloop.model import Fate, Outcome
 from crashloop.outcome.flags import flags_of, port_before_ready
@@ -43,8 +44,7 @@ def fate_of(trace: Trace) -> Fate | None:
 
 def _fate(trace: Trace) -> Fate:
     died = _own_deaths(trace)
-    untouched = _untouched(trace)
-    outcome, why, evidence = _decided(trace, died, untouched)
+    outcome, why, evidence = _decided(trace, died)
     recovery = recovery_of(trace)
     codes = tuple(code for event in died if (code := code_of(event)) is not None)
     is_over = outcome in {Outcome.SURVIVED, Outcome.RECOVERED}
@@ -56,18 +56,16 @@ def _fate(trace: Trace) -> Fate:
         recovered_after_s=recovery.after_s if outcome is Outcome.RECOVERED else None,
         port_before_ready=port_before_ready(trace),
         flags=flags_of(trace),
-        advice=_advice(trace, outcome, untouched if not died else ""),
+        advice=_advice(trace, outcome),
         evidence=tuple(
             sorted({event.seq for event in (*evidence, *(recovery.evidence if is_over else ()))})
         ),
     )
 
 
-def _decided(
-    trace: Trace, died: Sequence[Event], untouched: str
-) -> tuple[Outcome, str, Sequence[Event]]:
+def _decided(trace: Trace, died: Sequence[Event]) -> tuple[Outcome, str, Sequence[Event]]:
     """The outcome, why, and the events that show it."""
-    if found := _not_tested(trace, died, untouched):
+    if found := _not_tested(trace, died):
         return found
     recovery = recovery_of(trace)
     if not recovery.is_complete:
@@ -82,9 +80,7 @@ def _decided(
     return Outcome.RECOVERED, says, (*died, *recovery.evidence)
 
 
-def _not_tested(
-    trace: Trace, died: Sequence[Event], untouched: str
-) -> tuple[Outcome, str, Sequence[Event]] | None:
+def _not_tested(trace: Trace, died: Sequence[Event]) -> tuple[Outcome, str, Sequence[Event]] | None:
     """The outcome of a run that was no fair test of the app; None if it was one."""
     if ended := ended_early(trace):
         return Outcome.INCONCLUSIVE, ended[1], ()
@@ -92,8 +88,8 @@ def _not_tested(
         never = failed[0].data.get("what") in NEVER
         outcome = Outcome.NEVER_STARTED if never else Outcome.INCONCLUSIVE
         return outcome, f"without a fault, {failed[0].data.get('why')}", failed
-    if untouched:
-        return Outcome.INCONCLUSIVE, _with_deaths(died, untouched), died
+    if why := _untouched(trace):
+        return Outcome.INCONCLUSIVE, _with_deaths(died, why), died
     if why := _unfair(trace):
         return Outcome.INCONCLUSIVE, why, died
     recovery = recovery_of(trace)
@@ -118,12 +114,21 @@ def _untouched(trace: Trace) -> str:
         return "no fault was planned, so there was nothing to survive"
     if any(touches(trace, fault) for fault in faults):
         return ""
-    injected = observed(trace, "fault.injected")
-    if not injected or any(e.data.get("plugged") is False for e in injected):
+    if not _was_on(trace):
         return "no fault was injected"
-    if all(fault["receipt"]["whose"] == "app" for fault in faults):
+    if _is_by_lines(trace):
         return f"no line of its log says that {_targets(trace)} refused it"
     return f"nothing shows that it came to {_targets(trace)} while a fault was on"
+
+
+def _was_on(trace: Trace) -> bool:
+    """Whether a planned fault was injected, and not only in name."""
+    return any(periods(trace, fault) for fault in planned_faults(trace))
+
+
+def _is_by_lines(trace: Trace) -> bool:
+    """Whether only lines of the app can show that a fault touched it."""
+    return all(fault["receipt"]["whose"] == "app" for fault in planned_faults(trace))
 
 
 def _targets(trace: Trace) -> str:
@@ -165,9 +170,12 @@ def _with_deaths(died: Sequence[Event], why: str) -> str:
     return f"{says}, and {why}" if why else says
 
 
-def _advice(trace: Trace, outcome: Outcome, untouched: str) -> str:
+def _advice(trace: Trace, outcome: Outcome) -> str:
     """What would help, in one sentence; "" if nothing has to, or nothing is known to."""
-    if outcome is Outcome.INCONCLUSIVE and untouched and planned_faults(trace):
-        return f"give a journey that uses {_targets(trace)}"
-    has_ended = outcome in {Outcome.RECOVERED, Outcome.NOT_RECOVERED}
-    return str(trace.scenario.get("advice") or "") if has_ended else ""
+    if outcome in {Outcome.RECOVERED, Outcome.NOT_RECOVERED}:
+        return str(trace.scenario.get("advice") or "")
+    is_idle = control_passed(trace).holds and _was_on(trace) and not deaths(trace)
+    if outcome is not Outcome.INCONCLUSIVE or not is_idle or not _untouched(trace):
+        return ""
+    lines = " and logs its errors" if _is_by_lines(trace) else ""
+    return f"give a journey that uses {_targets(trace)}{lines}"

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crashloop.checks.ends import code_of
+from crashloop.checks.journey import begun_ns
 from crashloop.checks.lives import in_control, observed, of_replicas
 from crashloop.checks.touches import life_of_word
 from crashloop.model import CONTROL, Flag
-from crashloop.outcome.under_fault import begun_ns, tries_under_fault
+from crashloop.outcome.under_fault import tries_under_fault
 from crashloop.plural import counted
 from crashloop.trace.event import SESSIONS_COUNTED
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from crashloop.checks.journey import begun_ns
 from crashloop.checks.lives import observed, of_replica, of_replicas
 from crashloop.checks.result import Result, refuted, saw_nothing
 from crashloop.checks.touches import FAR_FUTURE_NS, periods, planned_faults
@@ -56,11 +57,6 @@ def tries_under_fault(trace: Trace) -> list[Event]:
         if _on(trace, event.mono_ns) or (is_failure and _on(trace, begun_ns(event))):
             found.append(event)
     return found
-
-
-def begun_ns(tried: Event) -> int:
-    """When a try of the journey began."""
-    return tried.mono_ns - round(float(tried.data.get("took_s") or 0) * 1e9)
 
 
 def _had_been_ready(trace: Trace, tried: Event) -> bool:
