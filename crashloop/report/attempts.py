@@ -79,7 +79,7 @@ def _death(history: History, same: Sequence[LifeSpan]) -> str:
     end = f"the app died with {first.exit}"
     if first.kills:
         end = f"the {first.kills[0].by} had the app killed ({first.exit})"
-    return f"{where} and {end}"
+    return f"{where} and {end}" if phase or not history.is_own_app else f"{where}; {end}"
 
 
 def _groups(history: History) -> list[Group]:

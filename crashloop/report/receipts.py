@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from crashloop.trace.event import Event, Trace
 
 NOBODY = "Nothing shows that it touched the app or its target."
-WEAK = " It named no address, so this is weaker."
+WEAK = " The app named no address, so this is weaker evidence."
 _MAX_KINDS = 4
 _SERVERS_WORD = {
     "cache.loading": "{target} itself answered -LOADING",

@@ -166,7 +166,7 @@ def test_a_refusal_that_names_no_address_is_marked_as_weaker() -> None:
     run.add(-9, "proxy", "link.opened", life=CONTROL, target="postgres", link="control")
     run.add(5, "app", "log.error", life=LIFE, error=REFUSED)
 
-    said = "The app's own refused connection shows it. It named no address, so this is weaker."
+    said = "The app's own refused connection shows it. The app named no address, so this is weaker"
     assert said in happened(run.end(80))
 
 
