@@ -92,6 +92,7 @@ class Proof:
                     "role": str(step.role),
                     "verdict": str(step.run.verdict),
                     "expected": str(EXPECTED[step.role]),
+                    "outcome": str(step.run.fate.outcome) if step.run.fate else None,
                     "ok": step.ok,
                     "shortfall": step.shortfall,
                     "reason": step.run.judgement.reason,

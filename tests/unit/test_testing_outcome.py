@@ -135,6 +135,13 @@ def test_a_proof_with_an_app_that_never_started_is_no_test_whatever_is_expected(
     assert isinstance(proof.unanswered_failure(), UsageError)
 
 
+def test_a_proof_as_json_has_the_outcome_of_each_run(tmp_path: Path) -> None:
+    runs = (never_started(tmp_path), run_of(Told().ready().end(1), None, tmp_path))
+    steps = tuple(Step(role=Role.CONTROL, run=run, shortfall="") for run in runs)
+    proof = Proof(incident="issue-1278", seed=1, steps=steps, artifacts=tmp_path)
+    assert [run["outcome"] for run in proof.to_json()["runs"]] == ["NEVER_STARTED", None]
+
+
 def test_the_verdict_on_disk_has_the_outcome_and_the_logs_of_the_control_life(
     tmp_path: Path,
 ) -> None:
