@@ -15,7 +15,6 @@ from crashloop.apps import load_entry
 from crashloop.apps.file import read_apps
 from crashloop.incidents import incident
 from crashloop.model import Outcome, Role
-from crashloop.outcome import fate_of
 
 if TYPE_CHECKING:
     from crashloop.testing import Lab
@@ -77,13 +76,11 @@ async def test_a_held_database_ends_as_the_row_says(lab: Lab, row: Row) -> None:
 
     run = await lab.run(scenario)
 
-    fate = fate_of(run.trace)
-    assert fate is not None
-    assert (fate.outcome, starter(run)) == (Outcome(row.outcome), row.starter), fate.why
-    assert ({*map(str, fate.exit_codes)} or {"none"}, port_first(run)) == (
-        {row.exit_code},
-        row.port_first,
-    )
+    run.expect_outcome(row.outcome)
+    assert run.fate is not None
+    assert {*map(str, run.fate.exit_codes)} == {row.exit_code} - {"none"}
+    assert starter(run) == row.starter
+    assert port_first(run) == row.port_first
 
 
 def starter(run: LabRun) -> str:
