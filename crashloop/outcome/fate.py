@@ -88,7 +88,8 @@ def _not_tested(trace: Trace, died: Sequence[Event]) -> tuple[Outcome, str, Sequ
         never = failed[0].data.get("what") in NEVER
         outcome = Outcome.NEVER_STARTED if never else Outcome.INCONCLUSIVE
         return outcome, f"without a fault, {failed[0].data.get('why')}", failed
-    if why := _untouched(trace):
+    is_cut_off = trace.first("run.finished") is None
+    if why := "the run did not finish" if is_cut_off else _untouched(trace):
         return Outcome.INCONCLUSIVE, _with_deaths(died, why), died
     if why := _unfair(trace):
         return Outcome.INCONCLUSIVE, why, died

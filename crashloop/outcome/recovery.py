@@ -44,8 +44,8 @@ class Recovery:
 def recovery_of(trace: Trace) -> Recovery:
     """When each replica was ready after the last heal and, if there is a journey, a try passed.
 
-    How long the app has, is decided where the run is ended: it then ends as not back in time. A
-    time of the entry's own, in real time, is checked here again.
+    How long the app had is decided where the run was ended, which then says that the app was not
+    back in time. What comes a moment later is too late.
     """
     found = _recovery(trace)
     finished = trace.first("run.finished")
@@ -54,8 +54,7 @@ def recovery_of(trace: Trace) -> Recovery:
         gave_up = any(_gave_up(trace, number) for number in trace.replicas())
         cut_off = how in {None, DEADLINE_PASSED} and not gave_up
         return replace(found, is_known=found.is_known and not cut_off)
-    allowed_s = float((trace.scenario.get("app") or {}).get("recover_within_s") or 0)
-    if how == NOT_BACK_IN_TIME or (0 < allowed_s < (found.after_s or 0) and trace.scale <= 1):
+    if how == NOT_BACK_IN_TIME:
         return Recovery(
             after_s=None, why=f"it was back only {found.words}", evidence=found.evidence
         )

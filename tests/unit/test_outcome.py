@@ -174,16 +174,8 @@ def test_an_app_that_is_back_a_moment_too_late_has_not_recovered() -> None:
     assert "it was back only 0.3 s after the heal" in found.why
 
 
-def test_the_time_of_the_entry_is_checked_again_in_real_time() -> None:
-    slow = with_scenario(HELD, app={**HELD.scenario["app"], "recover_within_s": 0.2})
-    assert fate(slow).outcome is Outcome.NOT_RECOVERED
-    fast = with_scenario(HELD, app={**HELD.scenario["app"], "recover_within_s": 0.4})
-    assert fate(fast).outcome is Outcome.RECOVERED
-
-
-@pytest.mark.parametrize("how", [DEADLINE_PASSED])
-def test_a_run_that_ended_before_the_app_had_its_time_shows_nothing(how: str) -> None:
-    found = fate(changed(never_ready_again(), "run.finished", how=how))
+def test_a_run_that_ended_before_the_app_had_its_time_shows_nothing() -> None:
+    found = fate(changed(never_ready_again(), "run.finished", how=DEADLINE_PASSED))
     assert found.outcome is Outcome.INCONCLUSIVE
     assert "the run ended before its time to recover had passed" in found.why
 
