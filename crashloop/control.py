@@ -93,7 +93,7 @@ class _Control:
         await self._engine.count_sessions(CONTROL)
         if died:
             when = "while it was used" if "start_s" in seen else "before it was ready"
-            failed = _FailedError("died", f"it {_ended(status)} {when}, without any fault")
+            failed = _FailedError("died", f"it {_ended(status)} {when}")
         if failed is not None:
             self._failed(failed, CONTROL.log_name(several=False), status if died else {})
             return None

@@ -42,7 +42,8 @@ def port_before_ready(trace: Trace) -> bool | None:
 
     An app whose readiness is its port cannot show it. Where the port was open, the first question
     whether the life is ready follows at once; a life that was ended before it could answer shows
-    nothing, and one that died before has never been ready.
+    nothing, and one that died before has never been ready. A port that was watched and never
+    opened was not open too early.
     """
     ready = (trace.scenario.get("app") or {}).get("ready") or {}
     if not ready.get("path") and not ready.get("log"):
@@ -55,7 +56,9 @@ def port_before_ready(trace: Trace) -> bool | None:
             shown.append(answers[0].data.get("ready") is not True)
         elif ended and not ended[0].data.get("requested"):
             shown.append(True)
-    return any(shown) if shown else None
+    watched = of_replicas(trace, observed(trace, "port.watched"))
+    stayed_shut = any(e.data.get("probes") and not e.data.get("opened") for e in watched)
+    return any(shown) if shown or stayed_shut else None
 
 
 def _ready_but_broken(trace: Trace) -> str:

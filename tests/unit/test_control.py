@@ -213,7 +213,7 @@ async def test_a_life_that_ends_before_it_is_ready_is_shown_with_its_last_lines(
         assert await lab.control() is None
     failed = lab.data("control.failed")
     assert (failed["what"], failed["exit_code"]) == ("died", 3)
-    assert failed["why"] == "it exited with 3 before it was ready, without any fault"
+    assert failed["why"] == "it exited with 3 before it was ready"
     assert failed["lines"] == [f"line {n}" for n in range(30, 50)]
     assert lab.data("control.ended")["exit_code"] == 3
 
@@ -227,7 +227,7 @@ async def test_a_life_that_ends_while_it_is_used_has_died_whatever_it_answered(
         lab.events.subscribe(lambda e: process.end(1) if e.kind == "control.ready" else None)
         assert await lab.control() is None
     assert lab.data("control.failed")["why"] == (
-        "it exited with 1 while it was used, without any fault"
+        "it exited with 1 while it was used"
     )
 
 
