@@ -158,11 +158,8 @@ class Check:
 
 def _does_not_work(control: Result, trace: Trace | None) -> str:
     """Why no fault is worth trying; "" if the app worked in its control."""
-    failed = _failure(trace) is not None
-    unknown = control.outcome is None and control.met in {Met.HARNESS, Met.INCONCLUSIVE}
-    if failed or unknown or control.met in {Met.HARNESS, Met.NEVER_STARTED}:
-        return control.why
-    return ""
+    works = control.outcome is not None and control.met not in {Met.HARNESS, Met.NEVER_STARTED}
+    return "" if works and _failure(trace) is None else control.why
 
 
 def _failure(trace: Trace | None) -> Event | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from crashloop.errors import HarnessError
+from crashloop.errors import CapabilityError, HarnessError
 from crashloop.model import Outcome
 from crashloop.report.clean import clean, listing, mapping, number
 from crashloop.report.fate import NEVER_STARTED_STATUS, inapplicable_document
@@ -102,18 +102,22 @@ class Result:
 def result_of(
     planned: Planned, answer: Mapping[str, Any], *, require: Outcome, took_s: float
 ) -> Result:
-    """The result of a run from what it printed: its document, or that of an error."""
+    """The result of a run from what it printed: its document, or that of an error.
+
+    A run that was refused, as the app or the machine has not what it needs, does not apply.
+    """
     error = clean(answer.get("error", ""), MAX_WHY)
     why = clean(answer.get("why") or error or "it printed no outcome", MAX_WHY)
     found = inapplicable_document(planned.incident, planned.params, why)
     found |= {name: answer[name] for name in found if name in answer}
-    found |= {"applies": True, "why": why}
     outcome = _outcome(answer.get("outcome"))
+    met = _met(answer, outcome, require)
+    found |= {"applies": met is not Met.DOES_NOT_APPLY, "why": why}
     return Result(
         incident=planned.incident,
         title=planned.title,
         document=found,
-        met=_met(answer, outcome, require),
+        met=met,
         outcome=outcome,
         why=why,
         lines=tuple(clean(each) for each in listing(answer.get("last_lines"))[-MAX_LINES:]),
@@ -154,8 +158,10 @@ def _met(answer: Mapping[str, Any], outcome: Outcome | None, require: Outcome) -
         return Met.HARNESS
     if outcome and outcome in RANKS:
         return Met.MET if meets(outcome, require) else Met.NOT_MET
-    was_refused = answer.get("exit_status") == STATUS[Met.INCONCLUSIVE]
-    return Met.INCONCLUSIVE if outcome or was_refused else Met.HARNESS
+    if outcome is Outcome.INCONCLUSIVE:
+        return Met.INCONCLUSIVE
+    was_refused = answer.get("exit_status") == CapabilityError.exit_status
+    return Met.DOES_NOT_APPLY if was_refused else Met.HARNESS
 
 
 def _outcome(value: object) -> Outcome | None:

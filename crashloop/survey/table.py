@@ -53,7 +53,8 @@ def results_table(results: Sequence[Result], *, width: int) -> Iterator[Line]:
 def _row(result: Result) -> Line:
     words, tone = outcome_words(result)
     after = result.recovered_after_s
-    back = f"{after:.1f} s" if after is not None and result.deaths else ""
+    was_away = result.deaths or result.outcome is Outcome.RECOVERED
+    back = f"{after:.1f} s" if after is not None and was_away else ""
     rest = f"{died_words(result):{DIED}} {back:>10}".rstrip()
     return line(
         f"{clean(result.incident, 60):{NAME}} ",

@@ -174,8 +174,10 @@ def words_of(run: Planned, result: Result) -> str:
 def _outcome(run: Planned, result: Result) -> tuple[str, Tone]:
     """The outcome; that of a control, and without a dependency, is not what the run is for."""
     asks_else = run.target or run.role is Role.CONTROL
-    if asks_else and result.met not in {Met.HARNESS, Met.NEVER_STARTED}:
+    if asks_else and result.met not in {Met.HARNESS, Met.NEVER_STARTED, Met.DOES_NOT_APPLY}:
         return DONE, Tone.DIM
+    if result.met is Met.DOES_NOT_APPLY:
+        return "does not apply", Tone.DIM
     return outcome_words(result)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from crashloop.clock import TimeScale
-from crashloop.errors import HarnessError, UsageError
+from crashloop.errors import CapabilityError, UsageError
 from crashloop.faults import KINDS, REPLICAS, build, fault_kind, plan
 from crashloop.model import Grade, Moment, Transport, Trigger
 from crashloop.proxy.faults import KINDS as PROXY_KINDS
@@ -240,6 +240,6 @@ async def test_a_revision_change_keeps_the_old_revision_while_it_is_active() -> 
 async def test_an_old_revision_without_sessions_takes_nothing_away() -> None:
     ports: Any = Ports()
     ports.sessions = {"postgres": 0}
-    with pytest.raises(HarnessError, match="holds no session"):
+    with pytest.raises(CapabilityError, match="holds no session"):
         async with built("revision_change").active(ports, name="x", target=REPLICAS):
             pass

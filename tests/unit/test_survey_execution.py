@@ -121,7 +121,7 @@ async def test_no_more_runs_are_made_at_once_than_allowed(tmp_path: Path) -> Non
     ("control", "met"),
     [
         (answer("NEVER_STARTED", why="it exited with 1"), Met.NEVER_STARTED),
-        ({"error": "no Postgres here", "exit_status": 11}, Met.INCONCLUSIVE),
+        ({"error": "no Postgres here", "exit_status": 11}, Met.DOES_NOT_APPLY),
         ({"error": "it broke", "exit_status": 12}, Met.HARNESS),
     ],
 )

@@ -55,10 +55,11 @@ def test_a_broken_harness_is_no_outcome_whatever_the_run_shows() -> None:
     assert result("SURVIVED", verdict="HARNESS_ERROR").met is Met.HARNESS
 
 
-def test_a_refused_run_is_inconclusive_and_its_reason_is_kept() -> None:
+def test_a_refused_run_does_not_apply_and_its_reason_is_kept() -> None:
     refused = {"error": "no kernel", "hint": "", "exit_status": 11}
     found = result_of(RUN, refused, require=Outcome.RECOVERED, took_s=0.1)
-    assert (found.met, found.why) == (Met.INCONCLUSIVE, "no kernel")
+    assert (found.met, found.why) == (Met.DOES_NOT_APPLY, "no kernel")
+    assert found.to_json()["applies"] is False
     died = result_of(
         RUN, {"error": "it broke", "exit_status": 1}, require=Outcome.RECOVERED, took_s=1
     )
