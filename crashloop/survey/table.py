@@ -30,6 +30,7 @@ WORDS = {
 _NEEDS = {Need.HARD: Tone.BAD, Need.SOFT: Tone.GOOD, Need.UNUSED: Tone.DIM, Need.UNKNOWN: Tone.DIM}
 INDENT = "    "
 MAX_CODES = 3
+LEGEND = "died: exits that nobody asked for; back after: time from the end of the outage"
 LAST_LINES = 8
 
 
@@ -42,6 +43,8 @@ def results_table(results: Sequence[Result], *, width: int) -> Iterator[Line]:
     for each in ran:
         yield _row(each)
         yield from _notes(each, width=width)
+    if any(each.deaths for each in ran):
+        yield line(Span(LEGEND, Tone.DIM))
     rest = [each for each in results if each.met is Met.DOES_NOT_APPLY]
     if rest:
         yield BLANK
