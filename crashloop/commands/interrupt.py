@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import threading
@@ -57,8 +58,9 @@ def end_with_stdin() -> None:
     """
 
     def read() -> None:
-        while os.read(0, _CHUNK):
-            pass
+        with contextlib.suppress(OSError):  # it was closed before
+            while os.read(0, _CHUNK):
+                pass
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=read, name="stdin", daemon=True).start()

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from crashloop import proof
 from crashloop.commands.page import print_json, short, step_page
 from crashloop.commands.session import Session
+from crashloop.errors import UsageError
+from crashloop.incidents.dependency import PREFIX
 from crashloop.model import Role
 from crashloop.options import rerun_command
 from crashloop.report.fate import NEVER_STARTED_STATUS, exit_status
@@ -34,7 +36,13 @@ def prove(
     """Run control, reproduction, remedy and unplugged, and show them; 0 only if proven.
 
     `app` is the user's own, and `remedy` names one of its own; None is the sample app.
+    UsageError for a run without a dependency, which is no outage.
     """
+    if incident.name.startswith(PREFIX):
+        raise UsageError(
+            f"{incident.name} is an experiment and no outage, so there is nothing to prove",
+            hint=f"run it: crashloop reproduce {incident.name}",
+        )
     fault = incident.scenario(Role.REPRODUCTION, app, **params)
     command = rerun_command(replace(fault, remedy=remedy), options, verb="prove")
     session = Session(options, as_json=as_json, no_live=no_live)

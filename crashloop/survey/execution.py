@@ -46,7 +46,7 @@ class View(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What a check has found. `stopped` is why it ended before its runs; "" if it did not."""
+    """What a check has found. `stopped` is why it ended at its last control; "" if it did not."""
 
     results: tuple[Result, ...]
     needs: tuple[DependencyNeed, ...]
@@ -80,10 +80,14 @@ class Check:
         groups = grouped([*incidents, *absent])
         self.view.planned([run for group in groups for run in (group.control, *group.runs)])
         stopped = ""
-        for group in groups:
-            stopped = await self._group(group)
+        for nth, group in enumerate(groups):
+            answer, trace = await self._control(group.control)
+            stopped = _does_not_work(self._controls[-1], trace)
             if stopped:
+                left = [run for each in groups[nth:] for run in each.runs if not run.target]
+                self._results |= {run.incident: self._result(run, answer) for run in left}
                 break
+            await self._runs(group, start_s=_start_s(trace))
         order = {each.incident: number for number, each in enumerate(incidents)}
         for each in incidents:
             if each.why:
@@ -97,21 +101,19 @@ class Check:
             stopped=stopped,
         )
 
-    async def _group(self, group: Group) -> str:
-        """One control, then the runs; why there were no runs, if so."""
-        answer, folder = await self._answer(group.control)
+    async def _control(self, run: Planned) -> tuple[Answer, Trace | None]:
+        """Make a control; its answer and its trace."""
+        answer, folder = await self._answer(run)
         trace = _trace(folder)
         answer = _with_lines(answer, trace)
-        control = self._result(group.control, answer)
-        self._controls.append(control)
-        if why := _does_not_work(control, trace):
-            for run in group.runs:
-                if not run.target:
-                    self._results[run.incident] = self._result(run, answer)
-            return why
+        self._controls.append(self._result(run, answer))
+        return answer, trace
+
+    async def _runs(self, group: Group, *, start_s: float) -> None:
+        """Make the runs of a group; `start_s` is how long its control took to start."""
         runs = group.runs
         if self.with_dependencies:
-            timed = plan_dependencies(self.app, self.machine, start_s=_start_s(trace))
+            timed = plan_dependencies(self.app, self.machine, start_s=start_s)
             again = {each.incident: each for each in timed}
             runs = tuple(again.get(each.incident, each) for each in runs)
             self.view.planned(runs)
@@ -119,7 +121,6 @@ class Check:
         async with asyncio.TaskGroup() as tasks:
             for run in runs:
                 tasks.create_task(self._one(run, permits))
-        return ""
 
     async def _one(self, run: Planned, permits: asyncio.Semaphore) -> None:
         async with permits:

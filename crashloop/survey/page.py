@@ -54,9 +54,10 @@ def check_page(
     yield line(Span(clean(app, 60), Tone.HEAD), f"  {totals(found.results)}")
     yield BLANK
     if found.stopped:
-        yield from paragraph(f"no fault was tried: {clean(found.stopped)}", width=width)
+        more = "more " if len(found.controls) > 1 else ""
+        yield from paragraph(f"no {more}fault was tried: {clean(found.stopped)}", width=width)
         yield from last_lines(found.controls[-1].lines, width=width)
-    else:
+    if not found.stopped or len(found.controls) > 1:
         yield from results_table(found.results, width=width)
         if found.needs:
             yield BLANK

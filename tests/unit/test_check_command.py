@@ -112,6 +112,16 @@ def test_the_evidence_of_another_check_is_not_overwritten(check: Check, tmp_path
     assert (status, "go on with it: --resume" in err) == (2, True)
 
 
+def test_a_run_without_a_dependency_cannot_be_proven(
+    check: Check, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del check  # only its folder
+    name = "dependency:postgres:silent"
+    monkeypatch.setattr(sys, "argv", ["crashloop", "prove", name, "--app", "shop"])
+    assert main() == 2
+    assert "there is nothing to prove" in capsys.readouterr().err
+
+
 def test_a_foreign_baseline_is_refused(check: Check, tmp_path: Path) -> None:
     (tmp_path / "b.json").write_text('{"schema": "crashloop.baseline/1", "app": "bank"}')
     status, _, err = check("--baseline", "b.json")

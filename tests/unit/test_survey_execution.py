@@ -135,6 +135,13 @@ async def test_an_app_that_does_not_work_without_a_fault_ends_the_check(
     assert done.stopped == control.get("why", control.get("error"))
 
 
+async def test_an_app_that_fails_at_one_scale_is_not_tried_at_the_next(tmp_path: Path) -> None:
+    lab = Lab(answers={"control": answer("NEVER_STARTED")})
+    done = await found(lab, tmp_path, REFUSING, SLOW)
+    assert lab.asked == [("a", "control")]
+    assert [each.met for each in done.results] == [Met.NEVER_STARTED] * 2
+
+
 async def test_a_control_without_an_outcome_of_its_own_is_no_failure(tmp_path: Path) -> None:
     lab = Lab(answers={"control": answer("INCONCLUSIVE")})
     assert not (await found(lab, tmp_path, REFUSING)).stopped
