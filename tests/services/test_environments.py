@@ -7,7 +7,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import pytest
-from service_copies import environment, wanted_python
+from service_copies import environment, service_copy, wanted_python
 from service_runs import outage
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def test_a_service_of_sqlalchemy_1_runs_beside_ours_from_its_own_environment(
     which = "import sys; print(sys.version)"
     assert asked(python, which) == asked(wanted_python("inventory"), which)
 
-    run = outage("inventory", tmp_path, "-p", "fault=refuse", "-p", "transport=tcp", "--real-time")
+    run = outage(service_copy("inventory", tmp_path), "-p", "fault=refuse", "--real-time")
 
     assert run.exit_codes == [3, 3, 3], run.shown
     printed = "\n".join(event["data"]["text"] for event in run.of("app.output"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from service_copies import service_copy
 from service_runs import outage
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def run_of(service: str, fault: str, transport: str, pace: str, folder: Path) ->
         words += ["-p", "limit_s=5"]  # they take it
     if fault == "latency":
         words += ["-p", "latency_s=0.3"]  # six round trips of a request are within every limit
-    return outage(service, folder, *words)
+    return outage(service_copy(service, folder), *words)
 
 
 def dies_three_times(run: ServiceRun, codes: set[int]) -> None:
@@ -73,6 +74,9 @@ def test_a_service_that_opens_its_database_when_it_starts_dies_three_times_and_r
 ) -> None:
     run = run_of(service, fault, transport, REAL_TIME, tmp_path)
     dies_three_times(run, OPENED_AT_START[service])
+    if service == "guestbook":  # its entry wrote before the fault, and one of the two steps reads
+        (looked,) = run.of("before.checked")
+        assert looked["data"] == {"lost": [], "doubled": [], "checked": 1}, run.shown
     # Without phases, the incident is that it gives up at a limit of its own and dies at once. On a
     # busy machine only the one that has next to nothing to clean up always does.
     if service == "links" or fault == "refuse":
@@ -99,6 +103,17 @@ def test_a_service_that_opens_its_database_at_the_first_request_looks_ready_and_
     assert run.exit_codes == [], run.shown
     assert "ready_but_broken" in run.said["flags"], run.shown
     assert run.said["verdict"] == "NOT_REPRODUCED", run.shown
+
+
+def test_it_looks_healthy_to_whoever_gives_no_journey_and_the_outcome_says_what_to_give(
+    tmp_path: Path,
+) -> None:
+    folder = service_copy("notes", tmp_path)
+    entry = folder / "crashloop.toml"
+    entry.write_text(entry.read_text().partition("journey =")[0])
+    run = outage(folder, REAL_TIME, "-p", "fault=hold")
+    assert run.said["outcome"] == "INCONCLUSIVE", run.shown
+    assert run.said["advice"] == "give a journey that uses postgres", run.shown
 
 
 @pytest.mark.parametrize(("fault", "transport"), SLOW)
