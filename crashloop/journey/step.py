@@ -80,10 +80,10 @@ def named(step: Step) -> str:
             return f"the query of {step.target}"
 
 
-async def take(step: Step, user: User) -> Answer:
-    """Take a step once; StepError if it does not pass."""
+async def take(step: Step, user: User, *, left_s: float | None = None) -> Answer:
+    """Take a step once, within what is left of its time; StepError if it does not pass."""
     try:
-        return await _take(step, user)
+        return await _take(step if left_s is None else replace(step, within_s=left_s), user)
     except InvalidStatus as error:
         why = f"answered {error.response.status_code}"
         raise StepError(why, answered=True, found=error.response.status_code) from None
@@ -101,19 +101,20 @@ async def take_within(step: Step, user: User, *, ended: asyncio.Event) -> Answer
     """Take a step within its own time; StepError if it has not passed by then.
 
     A step that only reads (a query, or a GET with `contains`) is taken again until then, as what
-    it asks for may come a moment later. Any other is taken once. `ended` ends the wait.
+    it asks for may come a moment later; the error says what was answered last. Any other is taken
+    once. `ended` ends the wait.
     """
     loop = asyncio.get_running_loop()
     until_s = loop.time() + step.within_s
+    last: StepError | None = None
     while True:
         left_s = max(until_s - loop.time(), 0.001)
         try:
-            return await _asked(replace(step, within_s=left_s), user)
+            return await _asked(step, user, left_s=left_s)
         except StepError as error:
-            is_over = ended.is_set() or loop.time() + ASK_AGAIN_S > until_s
-            if is_over or not _may_repeat(step):
-                raise
-            last = error
+            last = error if error.answered or last is None else last
+        if not _may_repeat(step) or loop.time() + ASK_AGAIN_S > until_s:
+            raise last
         await pause(ended, ASK_AGAIN_S)
         if ended.is_set():
             raise last
@@ -130,10 +131,10 @@ def _may_repeat(step: Step) -> bool:
     return isinstance(step, SqlStep)
 
 
-async def _asked(step: Step, user: User) -> Answer:
+async def _asked(step: Step, user: User, *, left_s: float) -> Answer:
     """Take a step once; a query that Postgres rejects has not passed."""
     try:
-        return await take(step, user)
+        return await take(step, user, left_s=left_s)
     except HarnessError as error:
         cause = error.__cause__
         if not isinstance(cause, asyncpg.PostgresError):

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 SHOP = AppUnderTest(name="shop", command=("serve",), ready=Ready(path="/ready", within_s=0.5))
 ORDER = RequestStep(method="POST", path="/orders/{key}", contains="{key}")
-READ = RequestStep(method="GET", path="/orders", contains="{key}", within_s=0.3)
+READ = RequestStep(method="GET", path="/orders", contains="{key}", within_s=0.6)
 COUNT = SqlStep(sql="select count(*) from orders where key = '{key}'", equals=1, within_s=0.2)
 
 

@@ -228,6 +228,28 @@ async def test_a_query_is_asked_again_within_its_time() -> None:
     assert answer.short == 1
 
 
+async def test_what_was_answered_last_is_the_reason_though_the_time_ended_in_a_wait() -> None:
+    answers = [0, 0]
+
+    async def query(target: str, sql: str) -> Any:
+        del target, sql
+        return answers.pop() if answers else await asyncio.Event().wait()
+
+    user = User(client=None, address=("127.0.0.1", 1), query=query)  # type: ignore[arg-type]
+    with pytest.raises(StepError, match="gave 0, not 1"):
+        await take_within(COUNT, user, ended=asyncio.Event())
+
+
+async def test_a_step_without_any_answer_names_its_whole_time() -> None:
+    async def query(target: str, sql: str) -> Any:
+        del target, sql
+        await asyncio.Event().wait()
+
+    user = User(client=None, address=("127.0.0.1", 1), query=query)  # type: ignore[arg-type]
+    with pytest.raises(StepError, match=r"no answer within 0\.3 s"):
+        await take_within(COUNT, user, ended=asyncio.Event())
+
+
 async def test_a_query_is_not_asked_again_once_the_life_has_ended() -> None:
     ended = asyncio.Event()
     ended.set()
