@@ -226,9 +226,7 @@ async def test_a_life_that_ends_while_it_is_used_has_died_whatever_it_answered(
     async with lab.running() as process:
         lab.events.subscribe(lambda e: process.end(1) if e.kind == "control.ready" else None)
         assert await lab.control() is None
-    assert lab.data("control.failed")["why"] == (
-        "it exited with 1 while it was used"
-    )
+    assert lab.data("control.failed")["why"] == ("it exited with 1 while it was used")
 
 
 async def test_a_journey_that_fails_without_a_fault_ends_the_run(tmp_path: Path) -> None:
