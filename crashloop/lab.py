@@ -11,6 +11,7 @@ from crashloop.ending import first_failure, record_failure
 from crashloop.engines.base import Setup
 from crashloop.errors import CapabilityError, HarnessError, UsageError
 from crashloop.header import make_header
+from crashloop.incidents.own_app import is_logged
 from crashloop.journey import Draws, TryCount
 from crashloop.judge import judge
 from crashloop.model import Role
@@ -147,14 +148,13 @@ class _Lab:
 
             replicas = engine.replica_set(on_attempt)
             scenario = setup.scenario
-            says_phase = scenario.phase in scenario.app.phases
             timeline = Timeline(
                 setup.scenario.faults,
                 ports=engine.ports,
                 recorder=setup.recorder,
                 scale=setup.scale,
                 plugged=setup.scenario.role is not Role.UNPLUGGED,
-                start_s=healthy.start_s if healthy and not says_phase else 0.0,
+                start_s=healthy.start_s if healthy and not is_logged(scenario.phase) else 0.0,
             )
             background = [group.create_task(timeline.run()), watching]
             try:

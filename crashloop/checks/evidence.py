@@ -59,7 +59,8 @@ def path_used(trace: Trace, *, phase: str, target: str) -> Result:
     if phase and not begun:
         return saw_nothing("no attempt logged a phase, so nothing says who used the path")
     if not reached:
-        return saw_nothing(f"no attempt reached phase {phase}, so the path was never used")
+        what = f"reached phase {phase}" if phase else "was started"
+        return saw_nothing(f"no attempt {what}, so the path was never used")
     evidence: list[Event] = []
     refused = set()
     for started in reached:

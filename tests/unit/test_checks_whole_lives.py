@@ -380,6 +380,10 @@ RECEIPTS = [
             ),
         },
         saw_nothing={
+            "nothing was started": (
+                never_started("died", "it exited with 1"),
+                "no attempt was started, so the path was never used",
+            ),
             "its only life never came to it": (untouched(), "attempt 1 never came to the proxy"),
             "one that died never came to it": (
                 without(HELD, "link.opened", attempt=2),

@@ -29,9 +29,13 @@ CACHE = incident("cache-still-loading")
 SLOTS = incident("slots-exhausted-at-scale-out")
 
 WITH_REDIS = replace(SHOP, dependencies=("postgres", "redis"))
-WRAPPED = replace(SHOP, wrap="shop:app")
+WRAPPED = replace(SHOP, wrap="shop:app", phases=(LIFESPAN,))
 PHASED = replace(WITH_REDIS, phases=("database", "cache"))
-EVERY = {"phases": PHASED, "no phases": WITH_REDIS, "wrapper": replace(WITH_REDIS, wrap="shop:app")}
+EVERY = {
+    "phases": PHASED,
+    "no phases": WITH_REDIS,
+    "wrapper": replace(WRAPPED, dependencies=WITH_REDIS.dependencies),
+}
 
 
 def checks(made: Scenario) -> dict[str, dict[str, Any]]:

@@ -203,16 +203,22 @@ def test_an_entry_that_allows_it_is_not_told_so() -> None:
     "trace",
     [
         with_app(opened_early(), ready={"path": "", "log": ""}),
-        without(HELD, "port.opened"),
-        without(HELD, "ready.answered"),
+        without(HELD, "port.opened", "port.watched"),
+        without(HELD, "ready.answered", "port.watched"),
     ],
-    ids=["the port is what says that it is ready", "no port opened", "stopped before an answer"],
+    ids=["the port is what says that it is ready", "nobody watched it", "stopped before an answer"],
 )
 def test_nothing_shows_whether_the_port_opened_early(trace: Trace) -> None:
     found = fate_of(trace)
     assert found is not None
     assert found.port_before_ready is None
     assert Flag.PORT_BEFORE_READY not in found.flags
+
+
+def test_a_port_that_never_opened_was_not_open_too_early() -> None:
+    found = fate_of(without(HELD, "port.opened"))
+    assert found is not None
+    assert found.port_before_ready is False
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "::"])  # noqa: S104  what an app may listen on

@@ -70,6 +70,15 @@ def test_a_run_of_an_app_that_logs_nothing_needs_no_line_of_it() -> None:
         assert silent == trace
 
 
+def test_a_run_whose_app_never_started_says_nothing_of_the_incident() -> None:
+    judgement = judge(never_started("died", "it exited with 1 before it was ready"))
+    assert judgement.reason == (
+        "without a fault, it exited with 1 before it was ready (control_passed)"
+    )
+    refuted = [each for each in judgement.findings if each.holds is False]
+    assert not refuted
+
+
 def test_what_killed_an_app_is_in_its_exit_codes() -> None:
     fate = fate_of(killed())
     assert fate is not None
