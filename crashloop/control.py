@@ -28,6 +28,8 @@ TERM_BOUND_S = 10.0  # as `docker stop` and Cloud Run: SIGTERM, and SIGKILL afte
 ASK_EVERY_S = 0.1
 DYING_BOUND_S = 2.0  # chosen: gunicorn ends within a second of its worker
 MAX_LINES = 20
+MAX_LINE_CHARS = 500
+TAIL_BYTES = 256 * 1024  # chosen: the longest line that a log keeps fits in
 
 REFUSED_BOUND_S = 3.0
 NOT_YET = frozenset({408, 425, 429, 502, 503, 504})
@@ -199,7 +201,10 @@ class _Control:
         path = self._artifacts / name
         if not path.exists():
             return []
-        return path.read_text(encoding="utf-8").splitlines()[-MAX_LINES:]
+        with path.open("rb") as log:
+            log.seek(max(0, path.stat().st_size - TAIL_BYTES))
+            lines = log.read().decode("utf-8", errors="replace").splitlines()
+        return [line[:MAX_LINE_CHARS] for line in lines[-MAX_LINES:]]
 
     def _emit(self, kind: str, data: dict[str, Any], mono_ns: int | None = None) -> None:
         self._recorder.emit("supervisor", kind, data, life=CONTROL, mono_ns=mono_ns)

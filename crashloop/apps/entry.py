@@ -20,7 +20,7 @@ from crashloop.apps.placeholders import LIMIT, OF_APP, TARGET, of_app
 from crashloop.apps.ready import read_ready
 from crashloop.apps.remedies import read_platform, read_remedies
 from crashloop.apps.services import TRANSPORTS, read_dependencies, read_services
-from crashloop.apps.steps import read_journey, read_steps
+from crashloop.apps.steps import read_before, read_journey
 from crashloop.apps.table import Table, known_names
 from crashloop.clock import REAL_TIME, TimeScale
 from crashloop.errors import UsageError
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 PHASE = "lifespan"
 """The one phase of an app that the wrapper logs."""
 
+_NAME = re.compile(r"\w[\w.-]*")  # it is a part of file names, and an argument
 _KNOB = re.compile(r"[A-Za-z_]\w*")
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 _EXIT_CODES = range(256)
@@ -55,9 +56,14 @@ def load_entry(path: Path, name: str) -> AppUnderTest:
     """
     source, apps = read_apps(path)
     place = table_of(source)
-    if not isinstance(apps.get(name), dict):
+    if name not in apps:
         raise UsageError(f"{place}: there is no app {name!r}", hint=known_names(name, apps))
-    table = Table(values=apps[name], source=place.at(name))
+    table = Table(values=apps, source=place).table(name)
+    if not _NAME.fullmatch(name):
+        raise table.source.error(
+            f"{name!r} cannot be the name of an app",
+            hint="a name has letters, digits, _, - and ., and begins with a letter, a digit or _",
+        )
     table.require_fields(FIELDS, of=f"the app {name}")
     entry = Entry(table=table, folder=path.parent)
     read = {attribute: reader(entry) for attribute, (reader, *_) in ATTRIBUTES.items()}
@@ -237,7 +243,7 @@ ATTRIBUTES: dict[str, tuple[Callable[[Entry], Any], *tuple[str, ...]]] = {
     "transport": (lambda entry: entry.table.choice("transport", TRANSPORTS), "transport"),
     "ready": (lambda e: read_ready(e.table), "ready", "ready_every_s", "start_within_s"),
     "journey": (lambda entry: read_journey(entry.table), "journey", "patient_journey"),
-    "before": (lambda entry: read_steps(entry.table, "before"), "before"),
+    "before": (lambda entry: read_before(entry.table), "before"),
     "exit_codes": (lambda entry: entry.table.integers("exit_codes", _EXIT_CODES), "exit_codes"),
     "port_before_ready": (
         lambda entry: entry.table.choice("port_before_ready", ("report", "allow", "forbid")),

@@ -60,6 +60,10 @@ def read_apps(path: Path) -> tuple[Source, dict[str, Any]]:
         found = re.search(r"line (\d+)", str(error))  # else it is at the end
         line = found[1] if found else len(text.splitlines())
         raise UsageError(f"{path}:{line}: {error}") from None
+    except RecursionError:
+        raise UsageError(f"{path} cannot be read: it is nested too deeply") from None
+    except ValueError as error:  # a number of thousands of digits
+        raise UsageError(f"{path} cannot be read: {error}") from None
     source = Source(path=path, lines=lines_of(text))
     return source, _apps(data, source)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,22 @@ def read_journey(entry: Table) -> Journey:
     return Journey(steps=read_steps(entry, "journey"), patient=entry.flag("patient_journey"))
 
 
+def read_before(entry: Table) -> tuple[Step, ...]:
+    """The steps of `before`; UsageError if none of them could show that its data is still there."""
+    steps = read_steps(entry, "before")
+    reads = [
+        step
+        for step in steps
+        if isinstance(step, SqlStep) or (isinstance(step, RequestStep) and step.method == "GET")
+    ]
+    if steps and not reads:
+        raise entry.at("before").error(
+            "no step of `before` reads, so nothing would be looked for after the fault",
+            hint='add one: {request = "GET /orders/{key}", contains = "{key}"}, or a query',
+        )
+    return steps
+
+
 def request_line(table: Table) -> tuple[str, str]:
     """The method and the path of `request`; UsageError if it is not "METHOD /path"."""
     text = table.text("request")
@@ -52,9 +69,19 @@ def _step(step: Table, whose: str) -> Step:
     step.require_fields(FIELDS[kind], of=f"a step with `{kind}`")
     for field, value in step.values.items():
         fill_all(value, _VALUES, where=f"{step.at(field)}: {whose}")
+    for field in ("json", "send", "expect"):
+        _require_json(step, field)
     if kind == "request":
         return _request(step)
     return _websocket(step) if kind == "websocket" else _sql(step)
+
+
+def _require_json(step: Table, field: str) -> None:
+    """Refuse what TOML has and JSON has not: a date, a time, infinity."""
+    try:
+        json.dumps(step.values.get(field), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise step.at(field).error(f"`{field}` cannot be sent as JSON: {error}") from None
 
 
 def _request(step: Table) -> RequestStep:

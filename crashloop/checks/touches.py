@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from crashloop.trace.event import Event, Trace
 
 FAR_FUTURE_NS = 2**63 - 1
+COUNT_NS = 1_000_000_000
+"""How much later than the refused app's own line a gate may tell of the refusal. Chosen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,12 +143,25 @@ def _of_lines(trace: Trace, fault: Mapping[str, Any]) -> Iterator[Touch]:
         if not _is_within(event, shut):
             continue
         names_it = was_refused(trace, event, target)
-        if names_it or (may_be_refused(trace, event, target) and not _is_within(event, others)):
+        is_possible = not _is_within(event, others) and not _is_disproved(trace, fault, event)
+        if names_it or (may_be_refused(trace, event, target) and is_possible):
             at = event.mono_ns
             yield Touch(
                 event=event, life=event.life, begins_ns=at, ends_ns=at, is_weak=not names_it
             )
     yield from _of_gate(trace, fault)
+
+
+def _is_disproved(trace: Trace, fault: Mapping[str, Any], line: Event) -> bool:
+    """Whether the gate counted whom it refused, and had refused nobody when a line was heard."""
+    of_gate = observed(trace, "gate.closed", "gate.refused", target=fault["target"])
+    mine = [e for e in of_gate if e.data.get("fault") == fault["name"]]
+    closed = [e for e in mine if e.kind == "gate.closed" and e.mono_ns <= line.mono_ns]
+    was_counted = bool(closed) and closed[-1].data.get("counted") is True
+    until_ns = line.mono_ns + COUNT_NS
+    return was_counted and not any(
+        e.kind == "gate.refused" and closed[-1].mono_ns <= e.mono_ns <= until_ns for e in mine
+    )
 
 
 def _of_gate(trace: Trace, fault: Mapping[str, Any]) -> Iterator[Touch]:

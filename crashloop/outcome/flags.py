@@ -8,6 +8,7 @@ from crashloop.checks.ends import code_of
 from crashloop.checks.journey import begun_ns
 from crashloop.checks.lives import in_control, observed, of_replicas
 from crashloop.checks.touches import life_of_word
+from crashloop.clock import NS_PER_S
 from crashloop.model import CONTROL, Flag
 from crashloop.outcome.under_fault import tries_under_fault
 from crashloop.plural import counted
@@ -27,6 +28,9 @@ SIGKILL = 137
 
 # How long an app has had to end at SIGTERM. Chosen: where a run stops its app, it has as long.
 TERM_S = 3.0
+
+ANSWER_S = 0.5
+"""How long a life may take to answer, or to end once its port is shut, in wall seconds. Chosen."""
 
 ON_ALL = ("0.0.0.0", "::")  # noqa: S104  what an app of the user's may listen on
 
@@ -70,16 +74,25 @@ def _ready_but_broken(trace: Trace) -> str:
 
 
 def _was_ready(trace: Trace, tried: Event) -> bool:
-    """Whether a life called itself ready from the beginning of a try to its end.
+    """Whether a life called itself ready from the beginning of a try until it was asked again.
 
-    A try that failed because the life died is no broken promise: the platform sees a death.
+    A try that failed because the life died is no broken promise: the platform sees a death. Such a
+    life often closes its port a moment before it ends.
     """
+    until_ns = tried.mono_ns + round(_asked_every_s(trace) * NS_PER_S)
     answers = observed(trace, "ready.answered", life=tried.life)
     before = [e for e in answers if e.mono_ns <= begun_ns(tried)][-1:]
-    during = [e for e in answers if begun_ns(tried) < e.mono_ns <= tried.mono_ns]
+    later = [e for e in answers if begun_ns(tried) < e.mono_ns <= until_ns]
     ended = observed(trace, "process.exited", life=tried.life)
-    said = [e.data.get("ready") is True for e in (*before, *during)]
-    return bool(before) and all(said) and not any(e.mono_ns <= tried.mono_ns for e in ended)
+    ended = [e for e in ended if e.mono_ns <= tried.mono_ns or not e.data.get("requested")]
+    said = [e.data.get("ready") is True for e in (*before, *later)]
+    return bool(before) and all(said) and not any(e.mono_ns <= until_ns for e in ended)
+
+
+def _asked_every_s(trace: Trace) -> float:
+    """Within how many wall seconds a life that has stopped being ready has been seen to."""
+    ready = (trace.scenario.get("app") or {}).get("ready") or {}
+    return float(ready.get("every_s") or 0.0) + ANSWER_S
 
 
 def _of_before(trace: Trace, field: str) -> str:

@@ -147,6 +147,16 @@ def test_a_path_alone_is_a_ready_request(tmp_path: Path) -> None:
         ("equals = 1", "", 30, "needs `equals`"),
         ('websocket = "/ws"', 'websocket = "/ws"\nsql = "select 1"', 25, "has one of"),
         ("[apps.shop.env]", "[apps.shop.env", 14, "Expected"),
+        ("SHOP_DB =", "'A=B' = 'x'\nSHOP_DB =", 15, "'A=B' cannot be a variable"),
+        ("SHOP_DB =", "'' = 'x'\nSHOP_DB =", 15, "'' cannot be a variable"),
+        ("+psycopg}", "}\\u0000", 15, "'SHOP_DB' cannot be a variable"),
+        ("--port {port}", "--port \\u0000", 6, "`command` has a NUL"),
+        ('json = {key = "{key}"}', "json = {day = 2026-01-01}", 21, "cannot be sent as JSON"),
+        ('send = "{key}"', "send = inf", 27, "cannot be sent as JSON"),
+        (
+            "phases =", "before = [{request = 'POST /a'}]\nphases =", 9,
+            "no step of `before` reads",
+        ),
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_message_with_file_and_line(
@@ -160,6 +170,31 @@ def test_a_mistake_is_one_message_with_file_and_line(
 
     assert refused.value.message.startswith(f"{path}:{line}: ")
     assert says in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["", "../x", "-h", "a b", "a\\u001b"])
+def test_a_name_that_is_no_file_name_or_argument_is_refused(tmp_path: Path, name: str) -> None:
+    path = written(tmp_path, f'[apps."{name}"]\ncommand = "x"')
+    with pytest.raises(UsageError, match="cannot be the name of an app"):
+        load_entry(path, name.replace("\\u001b", "\x1b"))
+
+
+def test_a_number_that_python_does_not_read_is_named(tmp_path: Path) -> None:
+    path = written(tmp_path, f"a = {'9' * 5000}")
+    with pytest.raises(UsageError, match=r"crashloop\.toml cannot be read: .*digits"):
+        load_entry(path, "shop")
+
+
+def test_an_app_that_is_no_table_is_named(tmp_path: Path) -> None:
+    path = written(tmp_path, "[apps]\nshop = 1")
+    with pytest.raises(UsageError, match=r"toml:2: `shop` must be a table"):
+        load_entry(path, "shop")
+
+
+def test_a_file_that_is_nested_too_deeply_is_named(tmp_path: Path) -> None:
+    path = written(tmp_path, "a = " + "[" * 100_000)
+    with pytest.raises(UsageError, match="nested too deeply"):
+        load_entry(path, "shop")
 
 
 def test_an_app_that_the_file_does_not_have_is_named_with_those_that_it_has(tmp_path: Path) -> None:

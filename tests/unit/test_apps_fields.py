@@ -34,7 +34,7 @@ CACHE = "{redis.host}:{redis.port}/{redis.database}"
 DSN = "{postgres.host}:{postgres.port} {postgres.user}:{postgres.password}@{postgres.database}"
 
 [[apps.shop.before]]
-request = "POST /orders/{key}"
+request = "GET /orders/{key}"
 
 [apps.shop.remedies.patient]
 env = {LIMIT = "60", TOKEN = "{limit_s}"}
@@ -67,7 +67,7 @@ def test_every_field_reaches_the_app(tmp_path: Path) -> None:
     assert app.ready == Ready(log=r"listening on \d+", every_s=1, within_s=90)
     step = RequestStep(method="POST", path="/orders/{number}", status=201, within_s=2.5)
     assert app.journey == Journey(steps=(step,))
-    assert app.before == (RequestStep(method="POST", path="/orders/{key}"),)
+    assert app.before == (RequestStep(method="GET", path="/orders/{key}"),)
     assert (app.exit_codes, app.port_before_ready) == ((1, 3), "forbid")
     assert (app.platform, app.recover_within_s) == ("docker:on-failure:6", 45)
     assert app.remedies == {
@@ -147,7 +147,7 @@ def test_every_field_is_in_the_documentation() -> None:
         ),
         ("{services.stock.url}", "{target}", 17, "known only in `command`, and only with `wrap`"),
         ("{limit_ms/2}", "{pool_size}", 18, "a knob must be in `knobs`"),
-        ("POST /orders/{key}", "POST /orders/{port}", 23, "`before`: {port} in"),
+        ("GET /orders/{key}", "GET /orders/{port}", 23, "`before`: {port} in"),
         ("[[apps.shop.before]]", "[apps.shop.before]", 22, "`before` must be a list of steps"),
         ('TOKEN = "{limit_s}"', "TOKEN = 1", 26, "must be a text"),
         ("{limit_s}", "{number}", 26, "TOKEN: {number} in '{number}' is known only in"),

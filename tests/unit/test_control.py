@@ -172,6 +172,18 @@ async def test_a_failed_setup_starts_nothing_and_shows_its_last_lines(tmp_path: 
     assert failed["lines"] == ["migrating", "no such table"]
 
 
+async def test_only_the_end_of_a_log_of_any_size_is_shown(tmp_path: Path) -> None:
+    long = "x" * 60_000
+    (tmp_path / "setup.log").write_text(f"{long}\n" * 40 + "no such table\n")
+    lab = Lab(tmp_path, healthy_app(), replace(SHOP, setup=("migrate",)))
+    lab.engine.setup_status = 1
+    assert await lab.run() is None
+    *lines, last = lab.data("control.failed")["lines"]
+    assert last == "no such table"
+    assert len(lines) < 20
+    assert sum(map(len, lines)) <= 10_000
+
+
 async def test_a_setup_that_does_not_end_is_named(tmp_path: Path) -> None:
     lab = Lab(tmp_path, healthy_app(), replace(SHOP, setup=("migrate",)))
     lab.engine.setup_status = None

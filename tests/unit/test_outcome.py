@@ -29,6 +29,7 @@ from crashloop.model import Fate, Outcome, Role
 from crashloop.outcome import fate_of
 from crashloop.trace.event import DEADLINE_PASSED, NOT_BACK_IN_TIME, Trace
 
+REFUSED_SOMEWHERE = refused()
 REMEDY = "serve at once, connect in the background, store what arrived meanwhile"
 
 
@@ -250,6 +251,30 @@ def test_an_app_that_opens_its_database_at_a_request_needs_a_journey_to_be_touch
     found = fate(lazy(app=WITHOUT_JOURNEY))
     assert found.outcome is Outcome.INCONCLUSIVE
     assert found.advice == "give a journey that uses postgres"
+
+
+@pytest.mark.parametrize(
+    ("counted", "refusals", "outcome"),
+    [
+        (True, 0, Outcome.INCONCLUSIVE),
+        (True, 1, Outcome.RECOVERED),
+        (False, 0, Outcome.RECOVERED),
+    ],
+    ids=["it counted none", "it counted one", "it cannot count"],
+)
+def test_a_refusal_without_an_address_is_nobodys_where_the_gate_counts_and_refused_nobody(
+    outcome: Outcome, refusals: int, *, counted: bool
+) -> None:
+    of_gate: dict[str, Any] = {"target": "postgres", "fault": "connector-scaling"}
+    said = next(event for event in REFUSED_SOMEWHERE.events if event.kind == "log.error")
+    checked = next(event for event in REFUSED_SOMEWHERE.events if event.kind == "gate.checked")
+    trace = REFUSED_SOMEWHERE
+    for _ in range(refusals):
+        client: dict[str, Any] = {"client": "127.0.0.1:9", "number": 1}
+        trace = inserted(trace, said, "proxy", "gate.refused", **of_gate, **client)
+    closed: dict[str, Any] = {"mode": "refuse", "counted": counted}
+    trace = inserted(trace, checked, "proxy", "gate.closed", **of_gate, **closed)
+    assert fate(trace).outcome is outcome
 
 
 def test_a_refusal_that_no_line_shows_is_not_said_to_be_a_journey_that_is_missing() -> None:

@@ -56,6 +56,33 @@ def test_a_try_that_failed_because_its_life_died_is_no_broken_promise() -> None:
     assert Flag.READY_BUT_BROKEN not in flags(run.recovers(2))
 
 
+@pytest.mark.parametrize("says_so", [False, True], ids=["it dies", "it says that it is not ready"])
+def test_a_try_that_failed_a_moment_before_is_none_either(*, says_so: bool) -> None:
+    run = OwnAppRun()
+    run.begin()
+    run.starts(1)
+    run.ready(1)
+    run.held(1)
+    run.tried(1, why="POST /orders/{key}: ConnectError: All connection attempts failed")
+    if says_so:
+        run.add("harness", "ready.answered", attempt=1, ready=False, status_code=None)
+        run.wait(5.0)
+    run.dies(1)
+    assert Flag.READY_BUT_BROKEN not in flags(run.recovers(2))
+
+
+def test_an_app_that_dies_long_after_its_journey_failed_was_broken() -> None:
+    run = OwnAppRun()
+    run.begin()
+    run.starts(1)
+    run.ready(1)
+    run.held(1)
+    run.tried(1, why="POST /orders/{key}: answered 500")
+    run.wait(5.0)
+    run.dies(1)
+    assert Flag.READY_BUT_BROKEN in flags(run.recovers(2))
+
+
 @pytest.mark.parametrize(
     ("field", "flag"), [("lost", Flag.DATA_LOST), ("doubled", Flag.DATA_DOUBLED)]
 )
