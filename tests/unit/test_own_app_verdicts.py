@@ -1,12 +1,13 @@
 """Whole runs of the user's own app: the verdict about the incident, and the outcome beside it."""
 
 import pytest
-from crashloop_edits import sealed
+from crashloop_edits import changed, sealed
 from crashloop_own_apps import (
     HELD,
     REFUSED,
     SHOP,
     WITHOUT_JOURNEY,
+    OwnAppRun,
     black_hole,
     delayed,
     gave_up,
@@ -16,6 +17,7 @@ from crashloop_own_apps import (
     lazy,
     never_started,
     refused,
+    scenario,
     slots_exhausted,
     untouched,
 )
@@ -77,6 +79,26 @@ def test_a_run_whose_app_never_started_says_nothing_of_the_incident() -> None:
     )
     refuted = [each for each in judgement.findings if each.holds is False]
     assert not refuted
+
+
+def busy(*, end_s: float) -> Trace:
+    """At time scale 20, two lives that each need so long to end; then the heal comes by time."""
+    run = OwnAppRun(scenario(limit_s=20.0), scale=20.0)
+    run.begin()
+    for attempt in (1, 2):
+        run.starts(attempt)
+        run.held(attempt)
+        run.wait(end_s)
+        run.dies(attempt)
+    trace = run.recovers(3)
+    return changed(trace, "fault.healed", trigger="90 s after process.started")
+
+
+def test_a_machine_that_is_too_busy_for_the_scale_is_named_where_deaths_are_missing() -> None:
+    slow, fast = judge(busy(end_s=1.0)), judge(busy(end_s=0.0))
+    assert (slow.verdict, fast.verdict) == (NOT_REPRODUCED, NOT_REPRODUCED)
+    assert "time scale 20 is too large here: under the fault, starts slower than" in slow.reason
+    assert "time scale" not in fast.reason
 
 
 def test_what_killed_an_app_is_in_its_exit_codes() -> None:
