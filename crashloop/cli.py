@@ -291,10 +291,8 @@ def sweep(
     with docker_packages():
         from crashloop.commands import sweep as command  # noqa: PLC0415  likewise
 
-    typed = command.SweepOrder(
-        images=images, everything=everything, dry_run=dry_run, as_json=as_json
-    )
-    raise typer.Exit(command.sweep(typed))
+    how = command.SweepOrder(images=images, everything=everything, dry_run=dry_run, as_json=as_json)
+    raise typer.Exit(command.sweep(how))
 
 
 def main() -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from crashloop.model import CONTROL
 from crashloop.report.clean import clean, line_as_said, listing, number
-from crashloop.report.history import ControlSpan
+from crashloop.report.control_span import ControlSpan
 from crashloop.report.words import count_of, exit_words
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from crashloop.report.lines import Line, Span, Tone, line, paragraph
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from crashloop.report.history import ControlSpan, History, LifeSpan
+    from crashloop.report.control_span import ControlSpan
+    from crashloop.report.history import History, LifeSpan
 
 MAX_ROWS_SHOWN = 20
 MIN_WIDTH = 50

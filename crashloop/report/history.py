@@ -16,6 +16,8 @@ from crashloop.report.words import target_words
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from crashloop.report.control_span import ControlSpan
+
 NS_PER_S = 1e9
 LOCAL = "local"
 DOCKER = "docker"
@@ -164,28 +166,6 @@ class TrySpan:
     passed: bool
     step: int = 0
     why: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ControlSpan:
-    """The control life, before any fault; times are wall seconds.
-
-    `before` of `before_of` steps and a try of the journey (`passed`) were taken in it. `ended` is
-    how it stopped when it was asked to. If it failed, `what` names where, `why` says it in a
-    sentence, `exit` is how it died, if it did, and `lines` are the last of its output.
-    """
-
-    setup_s: float | None = None
-    started: bool = False
-    ready_after_s: float | None = None
-    before: int = 0
-    before_of: int = 0
-    passed: bool = False
-    ended: str = ""
-    what: str = ""
-    why: str = ""
-    exit: str = ""
-    lines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,8 @@ from crashloop.plural import listed, numbers
 from crashloop.report.history import PhaseEnd
 
 if TYPE_CHECKING:
-    from crashloop.report.history import ControlSpan, History, JourneySpan, LifeSpan
+    from crashloop.report.control_span import ControlSpan
+    from crashloop.report.history import History, JourneySpan, LifeSpan
 
 MAX_STATES = 6
 

@@ -12,7 +12,7 @@ import pytest
 from own_runs import ended, never_started
 
 from crashloop.model import Outcome
-from crashloop.pytest_plugin import _folder
+from crashloop.testing.settings import search_folder
 
 if TYPE_CHECKING:
     from crashloop.model import Scenario
@@ -228,7 +228,7 @@ def test_apps_are_looked_for_from_the_starting_folder_or_from_the_root_folder_if
     start: str, root: str, found: str
 ) -> None:
     given = SimpleNamespace(invocation_params=SimpleNamespace(dir=Path(start)), rootpath=Path(root))
-    assert _folder(cast("pytest.Config", given)) == Path(found)
+    assert search_folder(cast("pytest.Config", given)) == Path(found)
 
 
 def test_an_unknown_app_fails_the_test_with_the_known_ones(pytester: pytest.Pytester) -> None:
