@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from crashloop.repository.place import Place
+from crashloop.repository.python_names import dotted, full_name, string
+from crashloop.repository.python_routes import adds_prefix, routes_in
 from crashloop.repository.python_variables import variables_in
-from crashloop.repository.route import Route
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from crashloop.repository.route import Route
     from crashloop.repository.variable import Variable
 
 Interface = Literal["asgi", "wsgi"]
@@ -35,10 +37,6 @@ APPS: Mapping[str, Interface] = {
     "django.core.wsgi.get_wsgi_application": "wsgi",
 }
 """What makes an app, by the name it is imported from."""
-
-_ROUTERS = ("fastapi.APIRouter", "fastapi.routing.APIRouter", "flask.Blueprint", "quart.Blueprint")
-_METHODS = ("get", "post", "put", "patch", "delete")
-_ROUTES = ("Route", "APIRoute", "path")  # of Starlette, FastAPI and Django
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,31 +91,14 @@ def _source(tree: ast.Module, file: str) -> PythonSource:
     return PythonSource(
         targets=tuple(_targets(tree, names, kinds, file)),
         variables=tuple(variables_in(tree, names, file)),
-        routes=tuple(_routes(nodes, kinds, file)),
+        routes=tuple(routes_in(nodes, kinds, file)),
         imports=dict(_imports(nodes, file)),
         modules=tuple(dict.fromkeys(_modules(nodes, file))),
         level=max((node.level for node in nodes if isinstance(node, ast.ImportFrom)), default=0),
         calls=frozenset(dotted(call.func).rpartition(".")[2] for call in calls),
-        has_prefixes=any(_adds_prefix(call) for call in calls),
+        has_prefixes=any(adds_prefix(call) for call in calls),
         rewrites_url=any(_rewrites_url(call) for call in calls),
     )
-
-
-def dotted(node: ast.expr) -> str:
-    """`a.b.c` of a name or attribute; "" for any other expression."""
-    parts: list[str] = []
-    while isinstance(node, ast.Attribute):
-        parts.append(node.attr)
-        node = node.value
-    if not isinstance(node, ast.Name):
-        return ""
-    return ".".join([node.id, *reversed(parts)])
-
-
-def full_name(node: ast.expr, names: Mapping[str, str]) -> str:
-    """`dotted`, with its first part as it was imported."""
-    head, dot, rest = dotted(node).partition(".")
-    return f"{names.get(head, head)}{dot}{rest}"
 
 
 def _imported(tree: ast.Module) -> Iterator[tuple[str, str]]:
@@ -176,7 +157,7 @@ def _made(tree: ast.Module, names: Mapping[str, str]) -> dict[str, tuple[str, st
         target = node.targets[0] if isinstance(node, ast.Assign) else node.target
         if isinstance(target, ast.Name):
             prefix = "".join(
-                _string(keyword.value) or ""
+                string(keyword.value) or ""
                 for keyword in node.value.keywords
                 if keyword.arg in {"prefix", "url_prefix"}
             )
@@ -230,77 +211,9 @@ def _returned(
     return None
 
 
-def _routes(
-    nodes: Iterable[ast.AST], made: Mapping[str, tuple[str, str]], file: str
-) -> Iterator[Route]:
-    for node in nodes:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            for decorator in node.decorator_list:
-                if isinstance(decorator, ast.Call):
-                    yield from _decorated(decorator, made, file)
-        elif isinstance(node, ast.Call):
-            yield from _listed(node, file)
-
-
-def _decorated(call: ast.Call, made: Mapping[str, tuple[str, str]], file: str) -> Iterator[Route]:
-    """The routes of `@app.get("/path")` and `@app.route("/path", methods=[...])`."""
-    owner, _, word = dotted(call.func).rpartition(".")
-    path = _string(call.args[0]) if call.args else None
-    if path is None or not path.startswith("/") or not owner:
-        return
-    if word in _METHODS:
-        methods = [word.upper()]
-    elif word in {"route", "api_route"}:
-        methods = _methods(call)
-    else:
-        return
-    by, prefix = made.get(owner, ("", ""))
-    place = Place(file=file, line=call.lineno)
-    for method in methods:
-        yield Route(method=method, path=f"{prefix}{path}", place=place, is_whole=by not in _ROUTERS)
-
-
-def _methods(call: ast.Call) -> list[str]:
-    for keyword in call.keywords:
-        if keyword.arg == "methods" and isinstance(keyword.value, ast.List | ast.Tuple | ast.Set):
-            return [text.upper() for each in keyword.value.elts if (text := _string(each))]
-    return ["GET"]
-
-
-def _listed(call: ast.Call, file: str) -> Iterator[Route]:
-    """The routes of `Route("/path", ...)`, `path("path/", ...)` and `add_get("/path", ...)`."""
-    word = dotted(call.func).rpartition(".")[2]
-    path = _string(call.args[0]) if call.args else None
-    if path is None:
-        return
-    place = Place(file=file, line=call.lineno)
-    if word in _ROUTES and len(call.args) > 1:
-        # Django's paths begin without a slash, and other files put prefixes before them.
-        whole = word != "path"
-        for method in _methods(call):
-            yield Route(method=method, path=f"/{path.lstrip('/')}", place=place, is_whole=whole)
-    elif word in {"add_get", "add_post"} and path.startswith("/"):
-        yield Route(method=word.removeprefix("add_").upper(), path=path, place=place)
-
-
-def _adds_prefix(call: ast.Call) -> bool:
-    word = dotted(call.func).rpartition(".")[2]
-    if word in {"mount", "Mount"}:
-        return True
-    return word in {"include_router", "register_blueprint"} and any(
-        keyword.arg in {"prefix", "url_prefix"} for keyword in call.keywords
-    )
-
-
 def _rewrites_url(call: ast.Call) -> bool:
     return (
         isinstance(call.func, ast.Attribute)
         and call.func.attr in {"replace", "sub"}
-        and any("postgresql+" in (_string(each) or "") for each in call.args)
+        and any("postgresql+" in (string(each) or "") for each in call.args)
     )
-
-
-def _string(node: ast.expr) -> str | None:
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return node.value
-    return None
