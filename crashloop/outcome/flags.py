@@ -8,7 +8,6 @@ from crashloop.checks.ends import code_of
 from crashloop.checks.journey import begun_ns
 from crashloop.checks.lives import in_control, observed, of_replicas
 from crashloop.checks.touches import life_of_word
-from crashloop.clock import NS_PER_S
 from crashloop.model import CONTROL, Flag
 from crashloop.outcome.under_fault import tries_under_fault
 from crashloop.plural import counted
@@ -79,7 +78,7 @@ def _was_ready(trace: Trace, tried: Event) -> bool:
     A try that failed because the life died is no broken promise: the platform sees a death. Such a
     life often closes its port a moment before it ends.
     """
-    until_ns = tried.mono_ns + round(_asked_every_s(trace) * NS_PER_S)
+    until_ns = tried.mono_ns + round(_asked_every_s(trace) * 1e9)
     answers = observed(trace, "ready.answered", life=tried.life)
     before = [e for e in answers if e.mono_ns <= begun_ns(tried)][-1:]
     later = [e for e in answers if begun_ns(tried) < e.mono_ns <= until_ns]
