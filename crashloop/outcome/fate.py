@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from crashloop.checks import CHECKS
 from crashloop.checks.control import control_passed
 from crashloop.checks.ends import code_of, how_ended, somebody_elses_kill
-from crashloop.checks.lives import deaths, in_control, killed
+from crashloop.checks.lives import deaths, in_control, killed, observed
 from crashloop.checks.receipts import OF_REPLICAS
 from crashloop.checks.result import UNREADABLE, Result
 from crashloop.checks.touches import periods, planned_faults, touches
@@ -29,6 +29,9 @@ NEVER = ("setup", "died", "not_ready", "ready_path")
 # What the verdict about the incident needs besides. An app that came to its dependency in some
 # lives only, such as one that opens it at the first request, has an outcome all the same.
 NOT_NEEDED = ("path_used",)
+
+SERVICE = "tcp"
+"""The kind of a dependency that the user runs."""
 
 
 def fate_of(trace: Trace) -> Fate | None:
@@ -105,7 +108,21 @@ def _unfair(trace: Trace) -> str:
     for name, result in _required(trace):
         if name not in NOT_NEEDED and not result.holds:
             return result.says
-    return somebody_elses_kill(trace)
+    return somebody_elses_kill(trace) or _service_down(trace)
+
+
+def _service_down(trace: Trace) -> str:
+    """That a service of the user's own took no connection, which no fault can do; "" if all did.
+
+    Faults act on the path to it: the proxy still reaches it, or does not try to.
+    """
+    known = trace.scenario.get("dependencies") or ()
+    services = {each["name"] for each in known if each.get("kind") == SERVICE}
+    failed = [e for e in observed(trace, "link.failed") if e.target in services]
+    if not failed:
+        return ""
+    error = failed[0].data.get("error")
+    return f"the service {failed[0].target} itself took no connection ({error}), without any fault"
 
 
 def _untouched(trace: Trace) -> str:

@@ -78,7 +78,7 @@ def _read(file: Path) -> dict[str, Any]:
     """The content; empty where it is missing or torn, so that the run is made again."""
     try:
         data = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     match data:
         case {"digest": str(), "took_s": int() | float(), "result": dict()}:

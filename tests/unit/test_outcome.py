@@ -286,6 +286,31 @@ def test_a_refusal_that_no_line_shows_is_not_said_to_be_a_journey_that_is_missin
     assert found.advice == ""
 
 
+@pytest.mark.parametrize(
+    ("target", "outcome"),
+    [("stock", Outcome.INCONCLUSIVE), ("postgres", Outcome.NOT_RECOVERED)],
+    ids=["a service of the user's", "crashloop's own Postgres"],
+)
+def test_an_app_is_not_blamed_for_a_service_of_its_user_that_is_down(
+    target: str, outcome: Outcome
+) -> None:
+    run = OwnAppRun(scenario(replace(SHOP, services={"stock": "127.0.0.1:9000"})))
+    run.begin()
+    run.starts(1)
+    run.held(1)
+    run.ready(1)
+    run.healed()
+    run.add("proxy", "link.failed", target=target, attempt=1, link="x-1", error="ECONNREFUSED")
+    run.tried(1, why="GET /stock: answered 502, not 200")
+    run.stops(1)
+    found = fate(run.over(NOT_BACK_IN_TIME))
+    assert found.outcome is outcome
+    if outcome is Outcome.INCONCLUSIVE:
+        assert found.why == (
+            "the service stock itself took no connection (ECONNREFUSED), without any fault"
+        )
+
+
 def test_a_run_without_a_fault_has_nothing_to_survive() -> None:
     run = OwnAppRun(scenario(role=Role.CONTROL))
     run.begin()

@@ -191,10 +191,11 @@ async def test_another_entry_parameter_or_scale_is_run_again_beside_the_old_evid
     assert names(tmp_path) == {"control-x20", "control-x20-2", "a", "a-2"}
 
 
-async def test_a_broken_or_torn_result_is_run_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ['{"digest": ', "[" * 100_000], ids=["torn", "nested too deeply"])
+async def test_a_broken_or_torn_result_is_run_again(tmp_path: Path, text: str) -> None:
     await found(Lab(answers={"a": {"error": "it broke", "exit_status": 12}}), tmp_path, REFUSING)
     assert not (tmp_path / "a" / RUN_FILE).exists()
-    (tmp_path / "control-x20" / RUN_FILE).write_text('{"digest": ')
+    (tmp_path / "control-x20" / RUN_FILE).write_text(text)
     lab = Lab()
     await found(lab, tmp_path, REFUSING, resume=True)
     assert lab.asked == [("a", "control"), ("a", "")]
