@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from crashloop.checks import CHECKS
 from crashloop.checks.control import control_passed
 from crashloop.checks.ends import code_of, how_ended, somebody_elses_kill
-from crashloop.checks.lives import deaths, in_control, killed, observed
+from crashloop.checks.lives import deaths, in_control, killed, observed, of_replicas
 from crashloop.checks.receipts import OF_REPLICAS
 from crashloop.checks.result import UNREADABLE, Result
 from crashloop.checks.touches import periods, planned_faults, touches
@@ -21,6 +21,7 @@ from crashloop.plural import counted
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from crashloop.checks.touches import Touch
     from crashloop.trace.event import Event, Trace
 
 NEVER = ("setup", "died", "not_ready", "ready_path")
@@ -130,13 +131,31 @@ def _untouched(trace: Trace) -> str:
     faults = planned_faults(trace)
     if not faults:
         return "no fault was planned, so there was nothing to survive"
-    if any(touches(trace, fault) for fault in faults):
+    touched = [touch for fault in faults for touch in touches(trace, fault)]
+    if any(not _is_only_by_time(touch) for touch in touched):
+        return ""
+    if touched and (_came(trace) or not recovery_of(trace).is_complete):
         return ""
     if not _was_on(trace):
         return "no fault was injected"
     if _is_by_lines(trace):
         return f"no line of its log says that {_targets(trace)} refused it"
     return f"nothing shows that it came to {_targets(trace)} while a fault was on"
+
+
+def _is_only_by_time(touch: Touch) -> bool:
+    """Whether only its time says that a line is about the target, which may be about another."""
+    return touch.is_weak and touch.event.source == "app"
+
+
+def _came(trace: Trace) -> bool:
+    """Whether a life ever came to what the faults act on.
+
+    An app that works again and has never been there does not need it.
+    """
+    targets = {fault["target"] for fault in planned_faults(trace)}
+    opened = of_replicas(trace, observed(trace, "link.opened"))
+    return any(event.target in targets for event in opened)
 
 
 def _was_on(trace: Trace) -> bool:

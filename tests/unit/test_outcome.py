@@ -247,6 +247,40 @@ def test_an_app_that_the_fault_never_touched_is_to_be_given_a_journey(
     assert found.advice == "give a journey that uses postgres"
 
 
+def unrelated(*, comes: bool) -> Trace:
+    """Over a Unix socket: an app that serves logs a refusal; `comes`: it comes to Postgres."""
+    run = OwnAppRun(scenario(fault="refuse"), address=DATABASE)
+    run.begin()
+    run.starts(1)
+    run.ready(1)
+    run.said_refused(1)
+    run.tried(1)
+    run.healed()
+    if comes:
+        run.answered(run.connected(1), 1)
+    run.tried(1)
+    run.stops(1)
+    return run.over()
+
+
+def test_a_refusal_that_only_its_time_explains_does_not_touch_an_app_that_never_came() -> None:
+    found = fate(unrelated(comes=False))
+    assert found.outcome is Outcome.INCONCLUSIVE
+    assert found.advice == "give a journey that uses postgres and logs its errors"
+    assert fate(unrelated(comes=True)).outcome is Outcome.SURVIVED
+
+
+def test_an_app_that_never_came_back_was_touched_by_such_a_refusal() -> None:
+    run = OwnAppRun(scenario(fault="refuse"), address=DATABASE)
+    run.begin()
+    run.starts(1)
+    run.said_refused(1)
+    run.dies(1)
+    run.healed()
+    run.add("supervisor", "restart.gave_up", attempt=1, reason="?")
+    assert fate(run.over()).outcome is Outcome.NOT_RECOVERED
+
+
 def test_an_app_that_opens_its_database_at_a_request_needs_a_journey_to_be_touched() -> None:
     found = fate(lazy(app=WITHOUT_JOURNEY))
     assert found.outcome is Outcome.INCONCLUSIVE
