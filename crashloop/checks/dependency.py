@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from crashloop.checks.link_times import FAR_FUTURE_NS
 from crashloop.checks.lives import of_replicas
 from crashloop.checks.result import MAX_EVIDENCE, Result
-from crashloop.checks.touches import FAR_FUTURE_NS, periods
+from crashloop.checks.touches import periods
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from crashloop.checks.connections import is_own, of_link
-from crashloop.checks.lines import is_running, phase_started, seconds
-from crashloop.checks.lives import deaths, killed, lives, observed, of_replicas
-from crashloop.checks.phases import AT_LIMIT
+from crashloop.checks.failures import Failure, failures
+from crashloop.checks.link_times import FAR_FUTURE_NS, hold_end_ns
+from crashloop.checks.lives import lives, observed
 from crashloop.checks.result import Result, holds, refuted, saw_nothing
-from crashloop.checks.touches import (
-    FAR_FUTURE_NS,
-    Touch,
-    hold_end_ns,
-    periods,
-    planned_faults,
-    says_sqlstate,
-    touches,
-)
+from crashloop.checks.touches import periods, planned_faults, says_sqlstate, touches
 from crashloop.model import Grade
 from crashloop.plural import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from crashloop.checks.touch import Touch
     from crashloop.trace.event import Event, Trace
 
 # A fault that touches the app only late in its phase, or that lets go of it early, does not explain
@@ -39,52 +31,6 @@ UNTRIED_AT_MOST = 0.2
 
 OF_REPLICAS = "replicas"
 """The target of faults that act on the app's instances, and so on every dependency."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
-    """A phase that failed, or that was running when a probe ended its life; or a life that died.
-
-    `ended` is its last line, or the end of its life, of which `kill` was the beginning. `waited`:
-    it is to be explained from its first half on.
-    """
-
-    phase: str
-    began_ns: int
-    ended: Event
-    waited: bool
-    kill: Event | None = None
-
-    @property
-    def what(self) -> str:
-        """What failed: the phase by name, or the life."""
-        return f"its phase {self.phase}" if self.phase else "its life"
-
-    @property
-    def until_ns(self) -> int:
-        """When the phase was over."""
-        return (self.kill or self.ended).mono_ns
-
-    @property
-    def lasted_ns(self) -> int:
-        """How long the phase lasted."""
-        return self.until_ns - self.began_ns
-
-
-def failures(trace: Trace, phase: str) -> list[Failure]:
-    """The scenario's lives that failed in the phase, or were killed by the platform in it.
-
-    Without a phase, those that died: their whole lives count.
-    """
-    if not phase:
-        return [_whole_life(trace, died) for died in deaths(trace)]
-    failed = of_replicas(trace, trace.of("phase.failed", phase=phase))
-    found = [_failure(trace, phase, ended) for ended in failed]
-    for died in deaths(trace):
-        kill = killed(trace, died)
-        if kill is not None and is_running(trace, kill, phase):
-            found.append(_failure(trace, phase, died, kill))
-    return found
 
 
 def faults_have_receipts(trace: Trace, *, phase: str, target: str) -> Result:
@@ -233,21 +179,6 @@ def _by_whose_word(faults: Sequence[Mapping[str, Any]], receipts: Sequence[Touch
     return f"{says}; {weak} of them {name}, so they count by their time alone" if weak else says
 
 
-def _failure(trace: Trace, phase: str, ended: Event, kill: Event | None = None) -> Failure:
-    begun = phase_started(trace, ended, phase)
-    began_ns = begun.mono_ns if begun else 0
-    limit_s = seconds(ended.data, "limit_s")
-    early = limit_s and (ended.mono_ns - began_ns) / 1e9 < AT_LIMIT * limit_s
-    return Failure(phase=phase, began_ns=began_ns, ended=ended, waited=not early, kill=kill)
-
-
-def _whole_life(trace: Trace, died: Event) -> Failure:
-    started = trace.first("process.started", life=died.life)
-    began_ns = started.mono_ns if started else 0
-    kill = killed(trace, died)
-    return Failure(phase="", began_ns=began_ns, ended=died, waited=False, kill=kill)
-
-
 def _unexplained(
     trace: Trace, explaining: Sequence[Touch], failure: Failure, target: str
 ) -> str | None:
@@ -271,7 +202,7 @@ def _unexplained(
         why = f"did not touch {name} for the last {early_ns / 1e9:.3f} s of {whole}"
     elif early_ns > last_ns and _got_through(trace, touched, failure, target):
         why = f"let {name} through to {target} in the last {early_ns / 1e9:.3f} s of {whole}"
-    waited = f"phase {failure.phase} waited for" if failure.phase else "it died of"
+    waited = "the phase waited for" if failure.phase else "it died of"
     return why and f"the fault {why}: it does not explain what {waited}"
 
 

@@ -16,7 +16,7 @@ from crashloop.durations import plain
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from crashloop.checks.touches import Touch
+    from crashloop.checks.touch import Touch
     from crashloop.trace.event import Event, Trace
 
 # A scaled run is fair if real work is small compared with the scaled limits: a quarter at most.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from crashloop.checks.failures import failures
 from crashloop.checks.lives import Replicas, for_replicas, observed
-from crashloop.checks.receipts import failures
 from crashloop.checks.result import Result, holds, refuted, saw_nothing
 from crashloop.checks.touches import life_of_word, planned_faults, says_sqlstate, words
 from crashloop.plural import counted
@@ -13,7 +13,7 @@ from crashloop.plural import counted
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from crashloop.checks.receipts import Failure
+    from crashloop.checks.failures import Failure
     from crashloop.trace.event import Event, Trace
 
 

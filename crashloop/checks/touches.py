@@ -11,7 +11,6 @@ and it is marked as weaker.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +22,9 @@ from crashloop.checks.connections import (
     was_refused,
 )
 from crashloop.checks.lines import phase_started, sqlstates
+from crashloop.checks.link_times import FAR_FUTURE_NS, link_begins_ns, link_ends_ns
 from crashloop.checks.lives import lives, observed, of_replicas
+from crashloop.checks.touch import Touch
 from crashloop.model import Grade
 
 if TYPE_CHECKING:
@@ -32,37 +33,8 @@ if TYPE_CHECKING:
     from crashloop.model import Life
     from crashloop.trace.event import Event, Trace
 
-FAR_FUTURE_NS = 2**63 - 1
 COUNT_NS = 1_000_000_000
 """How much later than the refused app's own line a gate may tell of the refusal. Chosen."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Touch:
-    """A receipt of a fault for one life.
-
-    `covers`: the event is about the target and stands for the whole time of the touch, in which the
-    life's `connection` came to it; otherwise the event itself must lie in the phase that it is to
-    explain. `is_weak`: the event does not name the target, only its time says that it is about it.
-    """
-
-    event: Event
-    life: Life
-    begins_ns: int
-    ends_ns: int
-    covers: bool = False
-    is_weak: bool = False
-    connection: Event | None = None
-
-    @property
-    def evidence(self) -> tuple[Event, ...]:
-        """The events that show it."""
-        return (self.event,) if self.connection is None else (self.event, self.connection)
-
-    @property
-    def reached(self) -> str | None:
-        """The target to which the life's connection came; None if it is the event's own."""
-        return None if self.connection is None else self.connection.target
 
 
 def planned_faults(trace: Trace) -> list[Mapping[str, Any]]:
@@ -104,14 +76,6 @@ def words(trace: Trace, fault: Mapping[str, Any]) -> list[list[Event]]:
     return found
 
 
-def hold_end_ns(trace: Trace, held: Event) -> int:
-    """When a held link was let go of, or closed; the far future where nothing says so."""
-    fault = held.data.get("fault")
-    ends = [e for e in of_link(trace, "link.released", held) if e.data.get("fault") == fault]
-    ends += of_link(trace, "link.closed", held)
-    return min((e.mono_ns for e in ends), default=FAR_FUTURE_NS)
-
-
 def _of_links(trace: Trace, fault: Mapping[str, Any]) -> Iterator[Touch]:
     """Events about a life's own connections and SYNs that name the fault."""
     for event in _of_plan(trace, fault):
@@ -119,8 +83,8 @@ def _of_links(trace: Trace, fault: Mapping[str, Any]) -> Iterator[Touch]:
             yield Touch(
                 event=event,
                 life=event.life,
-                begins_ns=_link_begins_ns(event),
-                ends_ns=_link_ends_ns(trace, event),
+                begins_ns=link_begins_ns(event),
+                ends_ns=link_ends_ns(trace, event),
             )
 
 
@@ -318,41 +282,3 @@ def _field(event: Event, name: str) -> Any:
     if name in {"replica", "attempt", "target", "source"}:
         return getattr(event, name)
     return event.data.get(name)
-
-
-def _link_begins_ns(event: Event) -> int:
-    """When the fault began to act; a delayed chunk is recorded when it is passed on."""
-    return event.mono_ns - round(float(event.data.get("delay_s") or 0) * 1e9)
-
-
-def _link_ends_ns(trace: Trace, event: Event) -> int:
-    """When the fault let go of what the receipt shows; the far future where nothing says so."""
-    match event.kind:
-        case "link.held":
-            return hold_end_ns(trace, event)
-        case "link.delayed":
-            return _last_delay_ns(trace, event)
-        case "link.dropped":
-            closed = of_link(trace, "link.closed", event)
-            return closed[0].mono_ns if closed else FAR_FUTURE_NS
-        case "link.turned_away" | "link.closed":
-            return event.mono_ns
-        case "gate.syn_seen":  # until the life gets through
-            opened = observed(trace, "link.opened", life=event.life, target=event.target)
-            return next((e.mono_ns for e in opened if e.mono_ns > event.mono_ns), FAR_FUTURE_NS)
-    return FAR_FUTURE_NS
-
-
-def _last_delay_ns(trace: Trace, delayed: Event) -> int:
-    """When a delaying fault let go of the link.
-
-    Only a link's first delayed chunks are receipts; the sum of all delays is known at its end.
-    """
-    closed = of_link(trace, "link.closed", delayed)
-    totals = [each for event in closed for each in event.data.get("delays") or []]
-    ours = [float(each["delay_s"]) for each in totals if each["fault"] == delayed.data["fault"]]
-    if not ours:
-        return FAR_FUTURE_NS
-    if delayed.data.get("chunk") != 1:
-        return delayed.mono_ns
-    return _link_begins_ns(delayed) + round(sum(ours) * 1e9)

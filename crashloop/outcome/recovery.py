@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from crashloop.checks.journey import begun_ns
+from crashloop.checks.link_times import FAR_FUTURE_NS
 from crashloop.checks.lives import deaths, observed, of_replica
 from crashloop.checks.receipts import last_heal_ns
-from crashloop.checks.touches import FAR_FUTURE_NS
 from crashloop.outcome.under_fault import has_journey
 from crashloop.trace.event import DEADLINE_PASSED, NOT_BACK_IN_TIME
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crashloop.checks.journey import begun_ns
+from crashloop.checks.link_times import FAR_FUTURE_NS
 from crashloop.checks.lives import observed, of_replica, of_replicas
 from crashloop.checks.result import Result, refuted, saw_nothing
-from crashloop.checks.touches import FAR_FUTURE_NS, periods, planned_faults
+from crashloop.checks.touches import periods, planned_faults
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,7 +15,7 @@ from crashloop.report.words import count_of, sentence, sqlstate_words
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from crashloop.checks.touches import Touch
+    from crashloop.checks.touch import Touch
     from crashloop.report.history import History
     from crashloop.trace.event import Event, Trace
 
