@@ -40,8 +40,8 @@ def nearest_file(folder: Path) -> Path:
             return found[0]
     raise UsageError(
         f"no app of your own is described in {folder} or above it",
-        hint=f"write [apps.NAME] in {OURS}, or [{TABLES[PYPROJECT]}.NAME] in {PYPROJECT}; "
-        "see docs/your-app.md",
+        hint=f"`crashloop init` writes one; or write [apps.NAME] in {OURS}, or "
+        f"[{TABLES[PYPROJECT]}.NAME] in {PYPROJECT}, by hand: see docs/your-app.md",
     )
 
 

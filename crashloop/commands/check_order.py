@@ -99,7 +99,9 @@ def app_of(order: CheckOrder) -> AppUnderTest:
         known = ", ".join(names)
         raise UsageError(
             f"{file} has {len(names) or 'no'} apps" + (f": {known}" if known else ""),
-            hint=f"name one: crashloop check {names[0]}" if names else "see docs/your-app.md",
+            hint=f"name one: crashloop check {names[0]}"
+            if names
+            else "`crashloop init` writes one",
         )
     return find_entry(order.name or names[0], folder=Path.cwd(), file=file)
 

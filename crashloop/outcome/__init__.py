@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from crashloop.outcome.fate import fate_of
+from crashloop.outcome.flags import tries_called_ready
 
-__all__ = ["fate_of"]
+__all__ = ["fate_of", "tries_called_ready"]

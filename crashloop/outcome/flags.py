@@ -64,9 +64,14 @@ def port_before_ready(trace: Trace) -> bool | None:
     return any(shown) if shown or stayed_shut else None
 
 
-def _ready_but_broken(trace: Trace) -> str:
+def tries_called_ready(trace: Trace) -> list[Event]:
+    """The tries of the journey that failed under a fault while the app called itself ready."""
     failed = [e for e in tries_under_fault(trace) if e.data.get("passed") is not True]
-    broken = [e for e in failed if _was_ready(trace, e)]
+    return [e for e in failed if _was_ready(trace, e)]
+
+
+def _ready_but_broken(trace: Trace) -> str:
+    broken = tries_called_ready(trace)
     if not broken:
         return ""
     return f"it called itself ready while its journey failed ({broken[0].data.get('why')})"

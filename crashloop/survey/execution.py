@@ -131,7 +131,7 @@ class Check:
         trace, result = _trace(folder), self._result(run, answer)
         seen = not_seen(run, result.why)
         if trace is not None and result.met is not Met.HARNESS:
-            seen = seen_in(run, trace, str(answer.document.get("trace") or folder))
+            seen = seen_in(run, trace, str(answer.document.get("trace") or folder), result.flags)
         self._seen[run.incident] = run, seen
 
     async def _answer(self, run: Planned) -> tuple[Answer, Path]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from crashloop.checks.dependency import Need, Needed, needed_at_start, needed_later
 from crashloop.incidents.dependency import WAYS
+from crashloop.model import Flag
+from crashloop.outcome import tries_called_ready
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -15,17 +17,27 @@ if TYPE_CHECKING:
     from crashloop.trace.event import Trace
 
 SLOW = "slow"
+CALLED_READY = ", while it called itself ready"
+# Flags of the app at any time, which say nothing about a dependency.
+_OF_ANY_RUN = {
+    *(Flag.SIGTERM_IGNORED, Flag.SIGTERM_IGNORED_AT_START),
+    *(Flag.PORT_BEFORE_READY, Flag.LISTENS_ON_ALL),
+}
 _ORDER = (Need.HARD, Need.SOFT, Need.UNUSED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What one run without a dependency showed; `trace` is where its evidence is."""
+    """What one run without a dependency showed, with its flags.
+
+    `trace` is where its evidence is.
+    """
 
     way: str
     start: Needed
     run: Needed
     trace: str | None = None
+    flags: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """What was found for start and run time, with the reasons."""
@@ -35,6 +47,7 @@ class Seen:
             "run": str(self.run.need),
             "run_why": self.run.why,
             "evidence": [*self.start.evidence, *self.run.evidence],
+            "flags": dict(self.flags),
             "trace": self.trace,
         }
 
@@ -55,6 +68,16 @@ class DependencyNeed:
     def run(self) -> Needed:
         """At run time."""
         return _worst([(way, each.run) for way, each in self.seen.items() if way != SLOW])
+
+    @property
+    def flags(self) -> dict[str, str]:
+        """What else its absence showed, each flag with its sentence, unless `run` says it."""
+        found: dict[str, str] = {}
+        for each in self.seen.values():
+            said = {Flag.READY_BUT_BROKEN} if CALLED_READY in self.run.why else set()
+            left = {f: says for f, says in each.flags.items() if f not in said | _OF_ANY_RUN}
+            found = {**left, **found}
+        return found
 
     @property
     def slow(self) -> str:
@@ -82,10 +105,15 @@ class DependencyNeed:
         }
 
 
-def seen_in(planned: Planned, trace: Trace, path: str) -> Seen:
-    """What the trace of a run without a dependency shows."""
+def seen_in(
+    planned: Planned, trace: Trace, path: str, flags: Mapping[str, str] | None = None
+) -> Seen:
+    """What the trace of a run without a dependency shows; `flags` are those of its outcome."""
     start, run = needed_at_start(trace, planned.target), needed_later(trace, planned.target)
-    return Seen(way=planned.way, start=start, run=run, trace=path)
+    broken = {event.seq for event in tries_called_ready(trace)}
+    if broken & {*run.evidence}:
+        run = replace(run, why=f"{run.why}{CALLED_READY}")
+    return Seen(way=planned.way, start=start, run=run, trace=path, flags=flags or {})
 
 
 def not_seen(planned: Planned, why: str) -> Seen:
@@ -107,6 +135,7 @@ def needs(runs: Iterable[tuple[Planned, Seen]]) -> list[DependencyNeed]:
 
 def _worst(found: list[tuple[str, Needed]]) -> Needed:
     """The first that is hard, soft, or unused, in this order; its reason names the way."""
+    found = sorted(found, key=lambda each: CALLED_READY not in each[1].why)
     for need in _ORDER:
         for way, one in found:
             if one.need is need:

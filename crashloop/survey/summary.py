@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from crashloop.report.clean import clean
 from crashloop.survey.result import Met, Result
-from crashloop.survey.table import died_words, outcome_words, totals
+from crashloop.survey.table import back_words, died_words, outcome_words, totals, why_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,11 +39,10 @@ def _lines(results: Sequence[Result], needs: Sequence[DependencyNeed], app: str)
     yield "| | outage | outcome | died | back after | |"
     yield "|---|---|---|---|---|---|"
     for each in results:
-        after = each.recovered_after_s
-        back = f"{after:.1f} s" if after is not None and each.deaths else ""
         applies = each.met is not Met.DOES_NOT_APPLY
         words = outcome_words(each)[0] if applies else "does not apply"
-        cells = [_SIGNS[each.met], f"`{each.incident}`", words, died_words(each), back]
+        cells = [_SIGNS[each.met], f"`{each.incident}`", words, died_words(each)]
+        cells.append(back_words(each))
         yield f"| {' | '.join([*cells[:2], *map(_text, cells[2:]), _notes(each)])} |"
     if needs:
         yield ""
@@ -51,16 +50,18 @@ def _lines(results: Sequence[Result], needs: Sequence[DependencyNeed], app: str)
         yield "|---|---|---|---|"
     for need in needs:
         cells = [need.name, str(need.start.need), str(need.run.need)]
-        why = [need.start.why, need.run.why, need.slow]
+        why = [f"at start, {need.start.why}", f"at run time, {need.run.why}", need.slow]
+        why += [f"{flag}: {says}" for flag, says in need.flags.items()]
         yield f"| {' | '.join([*map(_text, cells), '<br>'.join(_text(w) for w in why if w)])} |"
 
 
 def _notes(result: Result) -> str:
-    notes = [result.changed] if result.changed else []
-    notes += [result.why] if result.met is not Met.MET else []
+    if result.met is Met.DOES_NOT_APPLY:
+        return _text(result.why)
+    notes = [f"outage: {result.title}", why_words(result), result.changed]
     notes += [f"{flag}: {says}" for flag, says in result.flags.items()]
     notes += [f"what helps: {result.advice}"] if result.deaths and result.advice else []
-    return "<br>".join(map(_text, notes))
+    return "<br>".join(_text(each) for each in notes if each)
 
 
 def _text(text: str) -> str:

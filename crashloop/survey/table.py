@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 from crashloop.checks.dependency import Need
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from crashloop.survey.need import DependencyNeed
     from crashloop.survey.plan import Planned
 
-NAME, OUTCOME, DIED = 30, 15, 19
+NAME, OUTCOME, DIED, BACK = 30, 15, 19, 10
 WORDS = {
     Outcome.SURVIVED: ("survived", Tone.GOOD),
     Outcome.RECOVERED: ("recovered", Tone.DOUBT),
@@ -55,10 +54,9 @@ def results_table(results: Sequence[Result], *, width: int) -> Iterator[Line]:
 
 def _row(result: Result) -> Line:
     words, tone = outcome_words(result)
-    after = result.recovered_after_s
-    was_away = result.deaths or result.outcome is Outcome.RECOVERED
-    back = f"{after:.1f} s" if after is not None and was_away else ""
-    rest = f"{died_words(result):{DIED}} {back:>10}".rstrip()
+    died, back = died_words(result), back_words(result)
+    room = max(DIED + 1 + BACK - len(died), len(back) + 1)
+    rest = f"{died}{back:>{room}}".rstrip()
     return line(
         f"{clean(result.incident, 60):{NAME}} ",
         Span(f"{words:{OUTCOME}} " if rest else words, tone),
@@ -81,13 +79,27 @@ def outcome_words(result: Result) -> tuple[str, Tone]:
 
 
 def died_words(result: Result) -> str:
-    """`twice, exit 3`; empty where no life ended on its own."""
+    """`twice, exit 1 and 3`; empty where no life ended on its own."""
     if not result.deaths:
         return ""
-    codes = [str(code) for code, _ in groupby(result.exit_codes)]
-    more = [*codes[:MAX_CODES], "..."] if len(codes) > MAX_CODES else codes
-    exits = f", exit {' '.join(more)}" if codes else ""
-    return f"{often(result.deaths)}{exits}"
+    codes = [str(code) for code in dict.fromkeys(result.exit_codes)]
+    kinds = ", ".join([*codes[:MAX_CODES], "..."]) if len(codes) > MAX_CODES else listed(codes)
+    return f"{often(result.deaths)}, exit {kinds}" if codes else often(result.deaths)
+
+
+def back_words(result: Result) -> str:
+    """`1.8 s`; empty where the app was not away, or did not come back."""
+    after_s = result.recovered_after_s
+    was_away = result.deaths or result.outcome is Outcome.RECOVERED
+    return f"{after_s:.1f} s" if after_s is not None and was_away else ""
+
+
+def why_words(result: Result) -> str:
+    """What the app did, or why nothing shows it."""
+    if not result.why:
+        return ""
+    is_shown = result.met is not Met.HARNESS and result.outcome not in {None, Outcome.INCONCLUSIVE}
+    return f"your app: {result.why}" if is_shown else f"because {result.why}"
 
 
 def _notes(result: Result, *, width: int) -> Iterator[Line]:
@@ -96,14 +108,13 @@ def _notes(result: Result, *, width: int) -> Iterator[Line]:
     def note(text: str, tone: Tone = Tone.PLAIN) -> Iterator[Line]:
         return paragraph(text, width=width, indent=INDENT, hanging=f"{INDENT}  ", tone=tone)
 
-    yield from note(clean(result.title), Tone.DIM)
+    yield from note(f"outage: {clean(result.title)}", Tone.DIM)
+    yield from note(why_words(result))
     if result.met is Met.KNOWN:
         yield from note("known: the baseline accepts it", Tone.DIM)
     if result.changed:
         tone = Tone.BAD if result.met is Met.NOT_MET else Tone.GOOD
         yield from note(f"{result.changed} in the baseline", tone)
-    if result.outcome not in {Outcome.SURVIVED, Outcome.RECOVERED} and result.why:
-        yield from note(f"because {result.why}")
     for flag, says in result.flags.items():
         yield from note(f"{flag}: {says}", Tone.DOUBT)
     if result.advice and result.outcome in {Outcome.RECOVERED, Outcome.NOT_RECOVERED}:
@@ -122,11 +133,12 @@ def dependencies_table(needs: Sequence[DependencyNeed], *, width: int) -> Iterat
             Span(str(each.run.need), _NEEDS[each.run.need]),
         )
         parts = [f"at start, {clean(each.start.why)}", f"at run time, {clean(each.run.why)}"]
-        for text in [*parts, each.slow]:
-            if text:
-                yield from paragraph(
-                    clean(text), width=width, indent=INDENT, hanging=f"{INDENT}  ", tone=Tone.DIM
-                )
+        notes = [(text, Tone.DIM) for text in (*parts, each.slow) if text]
+        notes += [(f"{flag}: {says}", Tone.DOUBT) for flag, says in each.flags.items()]
+        for text, tone in notes:
+            yield from paragraph(
+                clean(text), width=width, indent=INDENT, hanging=f"{INDENT}  ", tone=tone
+            )
 
 
 def totals(results: Iterable[Result]) -> str:

@@ -63,6 +63,7 @@ def test_a_folder_without_an_entry_is_named(check: Check, tmp_path: Path) -> Non
     (tmp_path / "crashloop.toml").unlink()
     status, _, err = check()
     assert (status, "no app of your own is described" in err) == (2, True)
+    assert "`crashloop init` writes one" in err
 
 
 def test_an_incident_that_is_named_comes_alone(check: Check) -> None:

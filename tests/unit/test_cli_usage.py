@@ -344,6 +344,7 @@ def test_an_app_of_ones_own_is_looked_for_from_the_working_folder(
     status, _, err = crashloop("reproduce", "issue-1278", "--app", "shop")
     assert status == 2
     assert f"no app of your own is described in {tmp_path} or above it" in err
+    assert "`crashloop init` writes one" in err
 
     (tmp_path / "crashloop.toml").write_text("[apps.shop]\ncomand = 'x'\n")
     status, _, err = crashloop("prove", "issue-1278", "--app", "shop")

@@ -65,6 +65,41 @@ def test_a_row_has_outcome_deaths_exit_codes_and_when_it_was_back() -> None:
     assert shown.endswith("does not apply\n  cache-still-loading: no Redis here")
 
 
+@pytest.mark.parametrize("outcome", ["SURVIVED", "RECOVERED", "NOT_RECOVERED"])
+def test_what_the_outage_is_stands_apart_from_what_the_app_did(outcome: str) -> None:
+    result = ran(outcome, why="its journey failed under the fault")
+    lines = text(results_table([result], width=80)).splitlines()
+    assert "    outage: the database hangs" in lines
+    assert "    your app: its journey failed under the fault" in lines
+    summary = summary_text([result], [], app="shop")
+    assert "outage: the database hangs<br>your app: its journey failed under the fault" in summary
+
+
+def test_what_nothing_shows_is_not_called_the_apps_own_doing() -> None:
+    shown = text(results_table([ran("INCONCLUSIVE", why="nothing shows that it came")], width=80))
+    assert "    because nothing shows that it came" in shown
+    assert "your app" not in shown
+
+
+@pytest.mark.parametrize(
+    ("codes", "words"),
+    [
+        ([3, 3], "twice, exit 3"),
+        ([1, 3], "twice, exit 1 and 3"),
+        ([1, 3, 1, 3], "4 times, exit 1 and 3"),
+        ([1, 3, 7], "3 times, exit 1, 3 and 7"),
+        ([1, 3, 7, 9], "4 times, exit 1, 3, 7, ..."),
+        ([], "once"),
+    ],
+)
+def test_exit_codes_of_several_kinds_are_a_list(codes: list[int], words: str) -> None:
+    died = ran("RECOVERED", deaths=max(len(codes), 1), exit_codes=codes, recovered_after_s=1.8)
+    row = text(results_table([died], width=80)).splitlines()[1]
+    assert f"recovered       {words} " in row
+    assert row.endswith(" 1.8 s")
+    assert len(row) <= 80
+
+
 @pytest.mark.parametrize("width", [80, 120])
 def test_no_line_of_the_page_is_wider_than_the_terminal(width: int) -> None:
     long = replace(RECOVERED, title="why " * 60, why="because " * 60)
@@ -140,6 +175,31 @@ def test_what_slow_answers_break_is_said_but_does_not_make_it_hard() -> None:
     )
     assert str(found.start.need) == "soft"
     assert found.slow.startswith("does not survive slow answers: not at start (the app exited")
+
+
+def test_a_dependency_without_which_the_app_calls_itself_ready_and_fails_says_so() -> None:
+    run = absent("refused")
+    trace = absence(tries=(False,))
+    (found,) = needs([(run, seen_in(run, trace, "a", {"ready_but_broken": "it lied"}))])
+    assert found.run.why.endswith(", while it called itself ready")
+    assert found.flags == {}
+    shown = " ".join(text(dependencies_table([found], width=80)).split())
+    assert "at run time, refused: its journey failed" in shown
+    assert "while it called itself ready" in shown
+    assert "while it called itself ready" in summary_text([], [found], app="shop")
+
+
+def test_a_dependency_without_which_data_is_lost_says_so() -> None:
+    run = absent("silent")
+    flags = {"data_lost": "GET /orders/1 is gone", "sigterm_ignored": "SIGKILL was needed"}
+    (found,) = needs([(run, seen_in(run, absence(), "a", flags))])
+    assert found.to_json()["ways"]["silent"]["flags"] == flags
+    for shown in (
+        text(dependencies_table([found], width=80)),
+        summary_text([], [found], app="shop").replace("\\", ""),
+    ):
+        assert "data_lost: GET /orders/1 is gone" in shown
+        assert "sigterm_ignored" not in shown
 
 
 def test_a_run_that_broke_leaves_the_need_unknown_with_the_reason() -> None:
