@@ -14,14 +14,15 @@ from crashloop.checks.touches import periods, planned_faults, touches
 from crashloop.judge import ended_early
 from crashloop.model import Fate, Outcome
 from crashloop.outcome.flags import flags_of, port_before_ready
-from crashloop.outcome.recovery import recovery_of
+from crashloop.outcome.recovery import Recovery, recovery_of
+from crashloop.outcome.room import has_room
 from crashloop.outcome.under_fault import not_survived
 from crashloop.plural import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from crashloop.checks.touches import Touch
+    from crashloop.checks.touch import Touch
     from crashloop.trace.event import Event, Trace
 
 NEVER = ("setup", "died", "not_ready", "ready_path")
@@ -30,6 +31,9 @@ NEVER = ("setup", "died", "not_ready", "ready_path")
 # What the verdict about the incident needs besides. An app that came to its dependency in some
 # lives only, such as one that opens it at the first request, has an outcome all the same.
 NOT_NEEDED = ("path_used",)
+
+RECEIPTS = ("faults_have_receipts", "receipts_not_contradicted")
+"""What a fault that left the app room enough has not."""
 
 SERVICE = "tcp"
 """The kind of a dependency that the user runs."""
@@ -72,9 +76,11 @@ def _decided(trace: Trace, died: Sequence[Event]) -> tuple[Outcome, str, Sequenc
     if found := _not_tested(trace, died):
         return found
     recovery = recovery_of(trace)
+    reason = not_survived(trace, died)
+    if has_room(trace):
+        return _beside_old_revision(died, reason, recovery)
     if not recovery.is_complete:
         return Outcome.NOT_RECOVERED, _with_deaths(died, recovery.why), died
-    reason = not_survived(trace, died)
     if not reason:
         return Outcome.SURVIVED, "it was ready and served its users under the fault", ()
     if reason.holds is None:
@@ -82,6 +88,17 @@ def _decided(trace: Trace, died: Sequence[Event]) -> tuple[Outcome, str, Sequenc
     why = _with_deaths(died, "" if died else reason.says)
     says = f"{why}, and it was back {recovery.words}"
     return Outcome.RECOVERED, says, (*died, *recovery.evidence)
+
+
+def _beside_old_revision(
+    died: Sequence[Event], reason: Result | None, recovery: Recovery
+) -> tuple[Outcome, str, Sequence[Event]]:
+    """The outcome of an app to which nothing was refused: what failed is not of this outage."""
+    room = "no server refused a connection"
+    if not reason and recovery.is_complete:
+        return Outcome.SURVIVED, f"{room}: all instances fit beside the old revision", ()
+    why = reason.says if reason else recovery.why
+    return Outcome.INCONCLUSIVE, f"{why}, yet {room}, so it has another cause", died
 
 
 def _not_tested(trace: Trace, died: Sequence[Event]) -> tuple[Outcome, str, Sequence[Event]] | None:
@@ -93,7 +110,8 @@ def _not_tested(trace: Trace, died: Sequence[Event]) -> tuple[Outcome, str, Sequ
         outcome = Outcome.NEVER_STARTED if never else Outcome.INCONCLUSIVE
         return outcome, f"without a fault, {failed[0].data.get('why')}", failed
     is_cut_off = trace.first("run.finished") is None
-    if why := "the run did not finish" if is_cut_off else _untouched(trace):
+    untouched = "" if has_room(trace) else _untouched(trace)
+    if why := "the run did not finish" if is_cut_off else untouched:
         return Outcome.INCONCLUSIVE, _with_deaths(died, why), died
     if why := _unfair(trace):
         return Outcome.INCONCLUSIVE, why, died
@@ -106,8 +124,9 @@ def _not_tested(trace: Trace, died: Sequence[Event]) -> tuple[Outcome, str, Sequ
 
 def _unfair(trace: Trace) -> str:
     """Why nothing can be said about the app; "" if the run was a fair test."""
+    not_needed = NOT_NEEDED + (RECEIPTS if has_room(trace) else ())
     for name, result in _required(trace):
-        if name not in NOT_NEEDED and not result.holds:
+        if name not in not_needed and not result.holds:
             return result.says
     return somebody_elses_kill(trace) or _service_down(trace)
 

