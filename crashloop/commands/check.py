@@ -69,9 +69,9 @@ def check(order: CheckOrder) -> int:
     evidence = evidence_for(order, app)
     found = _Running(order, app, evidence).run(require, incidents)
     found = replace(found, results=tuple(_compared(order, app, found, accepted)))
-    _write_reports(order, app, found)
     status = exit_status(found.results)
     if order.as_json:
+        _write_reports(order, app, found)  # its error is the one document then
         print_json(_document(app, found, status, evidence))
     else:
         terminal = Terminal(sys.stdout)
@@ -86,6 +86,7 @@ def check(order: CheckOrder) -> int:
                 width=terminal.width,
             )
         )
+        _write_reports(order, app, found)
     return status
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +13,6 @@ from crashloop.cli import main
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     Check = Callable[..., tuple[int, str, str]]
 
@@ -104,6 +104,17 @@ def test_wrong_usage_is_one_message_before_anything_starts(
     assert status == 2
     assert message in " ".join(err.split())
     assert not (tmp_path / "crashloop-artifacts").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_a_report_that_cannot_be_written_hides_no_result(check: Check, tmp_path: Path) -> None:
+    (tmp_path / "crashloop.toml").write_text(
+        '[apps.shop]\ncommand = "{python} main.py"\ndependencies = []\n'
+    )
+    status, out, err = check("--incident", "issue-1278", "--summary", "/dev/full", "--no-live")
+    assert "is about postgres, which app shop does not use" in " ".join(out.split())
+    assert "--summary /dev/full cannot be written" in err
+    assert status == 12
 
 
 def test_the_evidence_of_another_check_is_not_overwritten(check: Check, tmp_path: Path) -> None:
