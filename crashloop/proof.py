@@ -80,6 +80,15 @@ class Proof:
             return Verdict.NOT_REPRODUCED
         return Verdict.INCONCLUSIVE
 
+    @property
+    def remedied(self) -> str:
+        """What the remedy did for the user's own app; "" for the sample app."""
+        for step in self.steps:
+            if step.role is Role.REMEDY and step.run.fate is not None:
+                outcome = str(step.run.fate.outcome).lower()
+                return f"the remedy {step.run.scenario.remedy} ends it: with it, the app {outcome}"
+        return ""
+
     def to_json(self) -> dict[str, Any]:
         """The content of `proof.json`."""
         return {
@@ -92,6 +101,7 @@ class Proof:
                     "role": str(step.role),
                     "verdict": str(step.run.verdict),
                     "expected": str(EXPECTED[step.role]),
+                    "remedy": step.run.scenario.remedy,
                     "outcome": str(step.run.fate.outcome) if step.run.fate else None,
                     "ok": step.ok,
                     "shortfall": step.shortfall,

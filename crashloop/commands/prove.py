@@ -81,6 +81,7 @@ def prove(
             done.incident,
             [_row(step) for step in done.steps],
             proven=done.proven,
+            remedied=done.remedied,
             where=Where(folder=short(done.artifacts), command=command),
             width=terminal.width,
             glyphs=terminal.glyphs,

@@ -138,6 +138,7 @@ def history_so_far(
         server_errors=found.server_errors(),
         journeys=journeys_of(kept),
         is_own_app=scenario.get("is_own_app") is True,
+        remedy=clean(scenario.get("remedy") or "", 60),
         not_asked={
             clean(check, 60): clean(reason)
             for check, reason in list(mapping(scenario.get("not_asked")).items())[:MAX_NOT_ASKED]

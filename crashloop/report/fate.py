@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +24,18 @@ MAX_CODES = 6
 
 MEANING: dict[Outcome, str] = {
     Outcome.SURVIVED: "no life ended on its own, and the app served under the fault",
-    Outcome.RECOVERED: "the outage happened, and the app was back in time after the heal",
+    Outcome.RECOVERED: "the app failed under the fault, and was back in time after the heal",
     Outcome.NOT_RECOVERED: "the app was not back in time after the heal",
     Outcome.NEVER_STARTED: "the app does not start without a fault, so no fault was tried",
     Outcome.INCONCLUSIVE: "nothing shows what the outage does to the app",
 }
 """What each outcome means, in one line."""
+
+_REMEDIED: dict[Outcome, str] = {
+    Outcome.SURVIVED: "with the remedy {}, no life ended on its own, and the app served",
+    Outcome.RECOVERED: "with the remedy {}, the app was back in time after the heal",
+    Outcome.NOT_RECOVERED: "with the remedy {}, the app was not back in time after the heal either",
+}
 
 _TONES: dict[Outcome, Tone] = {
     Outcome.SURVIVED: Tone.REPRODUCED,
@@ -89,9 +96,17 @@ def inapplicable_document(incident: str, params: Mapping[str, Any], why: str) ->
     }
 
 
-def outcome_lines(fate: Fate, not_asked: Mapping[str, str], *, width: int) -> Iterator[Line]:
-    """The outcome and what it means, then `fate_lines`."""
+def outcome_lines(
+    fate: Fate, not_asked: Mapping[str, str], *, remedy: str = "", width: int
+) -> Iterator[Line]:
+    """The outcome and what it means, then `fate_lines`.
+
+    `remedy` is the one that was in place: then nothing else is advised.
+    """
     badge, meaning = f" {fate.outcome} ", MEANING[fate.outcome]
+    if remedy:
+        fate = replace(fate, advice="")
+        meaning = _REMEDIED.get(fate.outcome, meaning).format(remedy)
     if len(badge) + 2 + len(meaning) <= width:
         yield line(Span(badge, _TONES[fate.outcome]), f"  {meaning}")
     else:

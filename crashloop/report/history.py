@@ -224,6 +224,7 @@ class History:
     journeys: tuple[JourneySpan, ...] = ()
     is_own_app: bool = False
     not_asked: Mapping[str, str] = field(default_factory=dict)
+    remedy: str = ""
     control: ControlSpan | None = None
     tries: tuple[TrySpan, ...] = ()
     ending: Ending = field(default_factory=Ending)

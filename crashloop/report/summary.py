@@ -121,7 +121,7 @@ def ending_lines(
         fate = None
     if fate is not None:
         not_asked = {} if history.never_tested else history.not_asked
-        yield from outcome_lines(fate, not_asked, width=width)
+        yield from outcome_lines(fate, not_asked, remedy=history.remedy, width=width)
         yield from output
         yield BLANK
     yield from verdict_lines(history, judgement, width=width)

@@ -35,10 +35,14 @@ def proof_lines(
     *,
     proven: bool,
     where: Where,
+    remedied: str = "",
     width: int,
     glyphs: Glyphs = UNICODE,
 ) -> Iterator[Line]:
-    """The table of a proof, and whether the incident counts as reproduced."""
+    """The table of a proof, and whether the incident counts as reproduced.
+
+    `remedied` says what the remedy does for the user's own app.
+    """
     head = f"{'run':{_ROLE}}{'verdict':{_VERDICT}}{'must be':{_VERDICT}}"
     yield line(Span(head, Tone.HEAD))
     for row in rows:
@@ -61,6 +65,7 @@ def proof_lines(
     if proven:
         says = f"{incident} counts as reproduced: all four runs ended as they must"
         yield line(Span(" PROVEN ", Tone.REPRODUCED), f"  {says}")
+        yield from paragraph(clean(remedied, 500), width=width)
     else:
         short = len(missing) + sum(bool(row.shortfall) for row in rows)
         says = f"{short} of {len(ROLE_ENDS)} runs did not end as they must"

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crashloop.apps import find_entry
+from crashloop.commands.page import step_page
 from crashloop.incidents import incident
 from crashloop.lab import run_scenario
 from crashloop.model import CONTROL, Outcome, OwnRemedy, Ready, Role, Verdict
 from crashloop.options import RunOptions
 from crashloop.proof import prove
+from crashloop.report import lines
+from crashloop.report.terminal import Terminal
 from crashloop.trace.event import CONTROL_FAILED, JOURNEY_ENDED
 from crashloop.trace.reader import read_trace
 
@@ -116,6 +120,13 @@ async def test_an_outage_of_the_users_own_app_is_proven_with_the_users_own_remed
     assert remedied.scenario.remedy == "patience"
     assert remedied.fate is not None
     assert remedied.fate.deaths == 0
+    outcome = str(remedied.fate.outcome).lower()
+    assert proof.remedied == f"the remedy patience ends it: with it, the app {outcome}"
+    assert proof.to_json()["runs"][2]["remedy"] == "patience"
+    terminal = Terminal(io.StringIO())
+    page = lines.plain(step_page(remedied.trace, remedied.judgement, terminal))
+    assert f" {remedied.fate.outcome}   with the remedy patience, " in page
+    assert "what helps" not in page
 
 
 async def test_a_proof_ends_with_the_first_run_if_the_app_does_not_start(tmp_path: Path) -> None:

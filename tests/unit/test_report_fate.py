@@ -10,6 +10,7 @@ from report_runs import Told
 
 from crashloop.model import Fate, Flag, Judgement, Outcome, Verdict
 from crashloop.report.fate import (
+    MEANING,
     exit_status,
     inapplicable_document,
     outcome_lines,
@@ -48,7 +49,7 @@ def test_the_outcome_comes_with_its_reason_its_deaths_and_what_would_help() -> N
         path_used="no link names a process",
     )
     for part in (
-        "RECOVERED the outage happened, and the app was back in time after the heal",
+        "RECOVERED the app failed under the fault, and was back in time after the heal",
         "because so it was",
         "4 deaths: exit 3, 3 times; exit 137 (SIGKILL)",
         "data_lost: order 7 is gone sigterm_ignored: SIGKILL ended it",
@@ -57,6 +58,21 @@ def test_the_outcome_comes_with_its_reason_its_deaths_and_what_would_help() -> N
         "not asked: path_used (no link names a process)",
     ):
         assert part in text
+
+
+@pytest.mark.parametrize("outcome", [Outcome.SURVIVED, Outcome.RECOVERED, Outcome.NOT_RECOVERED])
+def test_a_run_with_a_remedy_says_what_it_did_with_it_and_advises_nothing_else(
+    outcome: Outcome,
+) -> None:
+    found = fate(outcome, advice="serve at once")
+    text = " ".join(plain(outcome_lines(found, {}, remedy="mine", width=80)).split())
+    assert text.startswith(f"{outcome} with the remedy mine, ")
+    assert "what helps" not in text
+
+
+def test_an_outcome_says_nothing_about_the_incident_which_the_verdict_does() -> None:
+    for meaning in MEANING.values():
+        assert "outage happened" not in meaning
 
 
 def test_what_did_not_happen_is_not_mentioned() -> None:
