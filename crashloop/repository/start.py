@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from crashloop.repository.command import Command, listening
+from crashloop.repository.secret_options import without_secrets
 from crashloop.repository.shell import CommandLine, read_line
 from crashloop.repository.target import chosen_target, module_of, target_command
 
@@ -60,6 +61,9 @@ def find_start(sources: Sources, service: ComposeService | None) -> Start:
         if line.unclear:
             unclear.append(f"{candidate.place}: the command is not understood: {line.unclear}")
         elif line.words:
+            words, left_out = without_secrets(line.words)
+            line = replace(line, words=words)
+            unclear += [f"{candidate.place}: the value of {o} was left out" for o in left_out]
             start = _start(replace(candidate, line=line), sources)
             if start.command is not None:
                 return replace(

@@ -258,3 +258,25 @@ def test_an_app_that_listens_on_a_fixed_port_is_told_which(tmp_path: Path) -> No
     _, text = written(files, tmp_path)
 
     assert "Dockerfile:3: the app must listen on {port}, not on 8080" in text
+
+
+@pytest.mark.parametrize(
+    ("option", "name"),
+    [
+        ("--token hunter2hunter2", "--token"),
+        ("--admin-password=hunter2hunter2", "--admin-password"),
+    ],
+)
+def test_a_secret_that_stands_in_a_command_is_left_out_and_named(
+    tmp_path: Path, option: str, name: str
+) -> None:
+    files = {
+        "main.py": "from fastapi import FastAPI\napp = FastAPI()\n",
+        "Procfile": f"web: uvicorn main:app {option} --log-level info\n",
+    }
+
+    app, text = written(files, tmp_path)
+
+    assert "hunter2" not in text
+    assert "--log-level" in app.command
+    assert f"the value of {name} was left out" in text
