@@ -26,7 +26,7 @@ from crashloop.run import write_whole
 from crashloop.survey.baseline import baseline_text, compared, read_baseline
 from crashloop.survey.execution import Check, Found
 from crashloop.survey.junit import junit_text
-from crashloop.survey.page import check_page, plan_document, plan_page
+from crashloop.survey.page import check_page, plan_document, plan_page, rows
 from crashloop.survey.plan import grouped, plan_dependencies, plan_incidents
 from crashloop.survey.progress import Progress
 from crashloop.survey.result import exit_status
@@ -100,22 +100,25 @@ class _Running:
     def run(self, require: Outcome, incidents: Sequence[Planned]) -> Found:
         """Run it to its end; SystemExit with 128 + n when signal n ended it."""
         order = self._order
+        view = self._view()
+        check = Check(
+            app=self._app,
+            config=str(order.config or ""),
+            machine=order,
+            require=require,
+            evidence=self._evidence,
+            view=view,
+            at_once=order.at_once,
+            with_dependencies=not order.incidents,
+        )
         try:
-            with self._view() as view:
-                check = Check(
-                    app=self._app,
-                    config=str(order.config or ""),
-                    machine=order,
-                    require=require,
-                    evidence=self._evidence,
-                    view=view,
-                    at_once=order.at_once,
-                    with_dependencies=not order.incidents,
-                )
+            with view:
                 return interrupt.run(
                     check.run(incidents), on_abandon=self._say, bound_s=TIDY_BOUND_S
                 )
         except interrupt.Interrupted as end:
+            if not order.as_json:
+                self._terminal.show(rows(check.so_far(incidents), width=self._terminal.width))
             self._say(end.signal, end.exit_status)
             raise SystemExit(end.exit_status) from None
         except BaseExceptionGroup as group:

@@ -70,14 +70,16 @@ class Check:
     _results: dict[str, Result] = field(default_factory=dict)
     _seen: dict[str, tuple[Planned, Seen]] = field(default_factory=dict)
     _controls: list[Result] = field(default_factory=list)
+    _absent: list[Planned] = field(default_factory=list)
 
     async def run(self, incidents: Sequence[Planned]) -> Found:
         """Run everything that applies.
 
         It ends with the control if the app does not work without a fault.
         """
-        absent = plan_dependencies(self.app, self.machine) if self.with_dependencies else []
-        groups = grouped([*incidents, *absent])
+        if self.with_dependencies:
+            self._absent = plan_dependencies(self.app, self.machine)
+        groups = grouped([*incidents, *self._absent])
         self.view.planned([run for group in groups for run in (group.control, *group.runs)])
         stopped = ""
         for nth, group in enumerate(groups):
@@ -88,17 +90,18 @@ class Check:
                 self._results |= {run.incident: self._result(run, answer) for run in left}
                 break
             await self._runs(group, start_s=_start_s(trace))
-        order = {each.incident: number for number, each in enumerate(incidents)}
-        for each in incidents:
-            if each.why:
-                self._results[each.incident] = not_applicable(each)
-        results = sorted(self._results.values(), key=lambda one: order[one.incident])
-        asked = [self._seen[each.incident] for each in absent if each.incident in self._seen]
+        return replace(self.so_far(incidents), stopped=stopped)
+
+    def so_far(self, incidents: Sequence[Planned]) -> Found:
+        """What the runs that have ended show, and which of the incidents do not apply."""
+        found = self._results | {
+            each.incident: not_applicable(each) for each in incidents if each.why
+        }
+        asked = [self._seen[each.incident] for each in self._absent if each.incident in self._seen]
         return Found(
-            results=tuple(results),
+            results=tuple(found[each.incident] for each in incidents if each.incident in found),
             needs=tuple(needs(asked)),
             controls=tuple(self._controls),
-            stopped=stopped,
         )
 
     async def _control(self, run: Planned) -> tuple[Answer, Trace | None]:
@@ -111,12 +114,12 @@ class Check:
 
     async def _runs(self, group: Group, *, start_s: float) -> None:
         """Make the runs of a group; `start_s` is how long its control took to start."""
-        runs = group.runs
+        runs = tuple(each.after_control(start_s) for each in group.runs)
         if self.with_dependencies:
             timed = plan_dependencies(self.app, self.machine, start_s=start_s)
             again = {each.incident: each for each in timed}
             runs = tuple(again.get(each.incident, each) for each in runs)
-            self.view.planned(runs)
+        self.view.planned(runs)
         permits = asyncio.Semaphore(self.at_once(group.scale))
         async with asyncio.TaskGroup() as tasks:
             for run in runs:

@@ -58,10 +58,7 @@ def check_page(
         yield from paragraph(f"no {more}fault was tried: {clean(found.stopped)}", width=width)
         yield from last_lines(found.controls[-1].lines, width=width)
     if not found.stopped or len(found.controls) > 1:
-        yield from results_table(found.results, width=width)
-        if found.needs:
-            yield BLANK
-            yield from dependencies_table(found.needs, width=width)
+        yield from rows(found, width=width)
     yield BLANK
     badge, tone = _SAID[status]
     must = "recovers from" if require is Outcome.RECOVERED else "survives"
@@ -76,6 +73,14 @@ def check_page(
     again = next((each.command for each in found.results if each.met in _BAD), "")
     if again:
         yield from command_lines("  run one of them again ", again, width=width)
+
+
+def rows(found: Found, *, width: int) -> Iterator[Line]:
+    """The two tables, of what has been found."""
+    yield from results_table(found.results, width=width)
+    if found.needs:
+        yield BLANK
+        yield from dependencies_table(found.needs, width=width)
 
 
 def plan_page(
@@ -103,7 +108,7 @@ def plan_page(
             yield from paragraph(inapplicable(each), width=width, hanging=INDENT, tone=Tone.DIM)
         yield BLANK
     runs = sum(len(group.runs) + 1 for group in groups)
-    yield line(f"{counted(runs, 'run')}, {about(total_s)} at most; nothing was started")
+    yield line(f"{counted(runs, 'run')}, {about(total_s)}; nothing was started")
 
 
 def plan_document(

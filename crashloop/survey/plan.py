@@ -12,27 +12,21 @@ from crashloop.clock import REAL_TIME
 from crashloop.errors import CapabilityError, UsageError
 from crashloop.incidents import INCIDENTS, incident
 from crashloop.incidents.dependency import LATER_AWAY, START_AWAY, WAYS, dependency_name
-from crashloop.model import Moment, Role
+from crashloop.model import Role
+from crashloop.survey.estimate import HANGS, OVERHEAD_S, expected_s
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from crashloop.clock import TimeScale
     from crashloop.incidents.incident import Incident
-    from crashloop.model import AppUnderTest, Scenario, Trigger
-
-# Wall seconds of a run that no time scale shortens: servers, starts, the end.
-OVERHEAD_S = 7.0
-# Seconds of the incident that most runs take after the heal: a back-off, a start, a journey.
-AFTER_HEAL_S = 20.0
+    from crashloop.model import AppUnderTest, Scenario
 
 START_S = 2.0
 """How long an app takes to start, in wall seconds, until a control has measured it."""
 WAIT_AT_START_S, WAIT_LATER_S, LONGEST_S = 30.0, 15.0, 3600.0
 STARTS = 4
 MARGIN_S = 2.0
-
-HANGS = frozenset({"hold", "black_hole", "connect_delay", "timeout", "paused"})
 
 
 class Machine(Protocol):
@@ -50,7 +44,8 @@ class Planned:
     """One run: an incident, or a run without a dependency, with the parameters that were given.
 
     `why` says why an incident does not apply; "" if it does. `expected_s` are the wall seconds that
-    it may take. `target` and `way` are those of a run without a dependency.
+    it may take, and `starts` how often the app starts meanwhile. `target` and `way` are those of a
+    run without a dependency.
     """
 
     incident: str
@@ -59,6 +54,7 @@ class Planned:
     why: str = ""
     scale: float = REAL_TIME
     expected_s: float = 0.0
+    starts: float = 0.0
     rank: int = 0
     role: Role = Role.REPRODUCTION
     target: str = ""
@@ -75,6 +71,11 @@ class Planned:
     def name(self) -> str:
         """What it is called while it runs."""
         return "control, without a fault" if self.role is Role.CONTROL else self.incident
+
+    def after_control(self, start_s: float) -> Planned:
+        """The run with the time that it takes as the control took `start_s` to start."""
+        expected_s = self.expected_s + self.starts * (start_s - START_S)
+        return replace(self, expected_s=max(expected_s, OVERHEAD_S))
 
     def words(self, app: str, config: str = "") -> list[str]:
         """The arguments of `crashloop` that make this run."""
@@ -156,7 +157,8 @@ def plan_dependencies(
             planned = Planned(
                 incident=one.name, title=one.title, params=params, target=target, way=way
             )
-            found.append(_timed(planned, one, app, machine))
+            run = _timed(planned, one, app, machine)
+            found.append(run.after_control(start_s))
     return found
 
 
@@ -176,7 +178,7 @@ def grouped(runs: Iterable[Planned]) -> list[Group]:
 
 
 def _control(first: Planned) -> Planned:
-    return replace(first, role=Role.CONTROL, expected_s=OVERHEAD_S, target="", way="")
+    return replace(first, role=Role.CONTROL, expected_s=OVERHEAD_S + START_S, target="", way="")
 
 
 def _timed(planned: Planned, one: Incident, app: AppUnderTest, machine: Machine) -> Planned:
@@ -187,29 +189,14 @@ def _timed(planned: Planned, one: Incident, app: AppUnderTest, machine: Machine)
         machine.require(scenario, scale)
     except CapabilityError as error:
         return replace(planned, why=error.message)
+    usual_s = expected_s(scenario, scale, START_S)
     return replace(
         planned,
         scale=scale.factor,
-        expected_s=OVERHEAD_S + scale.wall_s(_lasts_s(scenario) + AFTER_HEAL_S),
+        expected_s=usual_s,
+        starts=expected_s(scenario, scale, START_S + 1) - usual_s,
         rank=_rank(scenario),
     )
-
-
-def _lasts_s(scenario: Scenario) -> float:
-    """Seconds of the incident for which its faults are on at most, one after the other."""
-    longest = (
-        max((moment.after_s for moment in _moments(fault.heal)), default=0.0)
-        for fault in scenario.faults
-    )
-    return min(sum(longest), scenario.deadline_s)
-
-
-def _moments(trigger: Trigger) -> Iterator[Moment]:
-    for part in trigger.first_of or trigger.all_of:
-        if isinstance(part, Moment):
-            yield part
-        else:
-            yield from _moments(part)
 
 
 def _rank(scenario: Scenario) -> int:

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from crashloop.survey.plan import Planned
 
 
-LEAST, MOST = 0.5, 2.0
+LEAST, MOST = 0.5, 4.0
 """By how much the runs that are done may change the estimates of the others."""
+OVERDUE = 0.25
+"""The part of the time that a run has taken which it needs at least until it ends."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -60,19 +62,31 @@ class Progress:
     def left_s(self, now_s: float) -> float:
         """Wall seconds that the rest may take.
 
-        What is done says by how much the estimates are wrong; a control, which has no outage, does
-        not.
+        A run that takes longer than expected is taken to need a part of what it has taken again.
         """
-        done = [name for name in self.took_s if self.planned[name].role is not Role.CONTROL]
-        expected_s = sum(self.planned[name].expected_s for name in done)
-        took_s = sum(self.took_s[name] for name in done)
-        factor = min(max(took_s / expected_s, LEAST), MOST) if expected_s else 1.0
         left_s: dict[float, list[float]] = {}
         for name, run in self.planned.items():
             if name not in self.took_s:
                 ran_s = now_s - self.started_s.get(name, now_s)
-                left_s.setdefault(run.scale, []).append(max(run.expected_s * factor - ran_s, 0.0))
+                least_s = ran_s * OVERDUE
+                expected_s = run.expected_s * self._factor(run) - ran_s
+                left_s.setdefault(run.scale, []).append(max(expected_s, least_s))
         return sum(together_s(each, self.at_once(scale)) for scale, each in left_s.items())
+
+    def _factor(self, run: Planned) -> float:
+        """By how much the estimate of a run is wrong, as runs of its kind show, else all.
+
+        A control, which has no outage, shows nothing.
+        """
+        if run.role is Role.CONTROL:
+            return 1.0
+        done = [self.planned[name] for name in self.took_s]
+        done = [each for each in done if each.role is not Role.CONTROL]
+        alike = [each for each in done if (each.scale, each.way) == (run.scale, run.way)]
+        chosen = alike or done
+        expected_s = sum(each.expected_s for each in chosen)
+        took_s = sum(self.took_s[each.folder] for each in chosen)
+        return min(max(took_s / expected_s, LEAST), MOST) if expected_s else 1.0
 
     def words(self, now_s: float) -> str:
         """`3 of 12 runs done, about 2 min left`."""

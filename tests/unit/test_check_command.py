@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from crashloop.cli import main
+from crashloop.commands import interrupt
+from crashloop.model import Outcome
+from crashloop.survey.execution import Check as Survey
+from crashloop.survey.execution import Found
+from crashloop.survey.plan import Planned
+from crashloop.survey.result import result_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     Check = Callable[..., tuple[int, str, str]]
 
@@ -138,3 +145,27 @@ def test_a_foreign_baseline_is_refused(check: Check, tmp_path: Path) -> None:
     (tmp_path / "b.json").write_text('{"schema": "crashloop.baseline/1", "app": "bank"}')
     status, _, err = check("--baseline", "b.json")
     assert (status, "the baseline of app bank, not of shop" in err) == (2, True)
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_an_interrupted_check_shows_the_rows_of_the_runs_that_have_ended(
+    check: Check,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    as_json: bool,
+) -> None:
+    def stopped(work: Coroutine[Any, Any, Any], **_: Any) -> None:
+        work.close()
+        raise interrupt.Interrupted(signal.SIGINT)
+
+    run = Planned(incident="issue-1278", title="it hangs", params={})
+    answer = {"outcome": "SURVIVED", "verdict": "NOT_REPRODUCED", "exit_status": 0, "why": "so"}
+    ended = result_of(run, answer, require=Outcome.RECOVERED, took_s=1.0)
+    monkeypatch.setattr(interrupt, "run", stopped)
+    monkeypatch.setattr(Survey, "so_far", lambda *_: Found(results=(ended,), needs=()))
+
+    status, out, err = check("--json" if as_json else "--no-live")
+
+    assert status == 128 + signal.SIGINT
+    assert ("issue-1278                     survived" in out) is not as_json
+    assert "interrupted by SIGINT" in (out if as_json else err)

@@ -102,6 +102,38 @@ async def found(
     return await check.run(runs)
 
 
+async def test_a_check_that_is_cancelled_still_has_what_its_ended_runs_show(
+    tmp_path: Path,
+) -> None:
+    lab, second = Lab(), asyncio.Event()
+
+    async def ask(words: Sequence[str], **more: Any) -> Answer:
+        if words[1] == HANGING.incident:
+            second.set()
+            await asyncio.Event().wait()
+        return await lab.ask(words, **more)
+
+    app = shop()
+    check = Check(
+        app=app,
+        config="",
+        machine=Machine(),
+        require=Outcome.RECOVERED,
+        evidence=Evidence(tmp_path, app),
+        view=PlainView(Progress(at_once=lambda _: 1), StringIO()),
+        at_once=lambda _: 1,
+        with_dependencies=False,
+        ask=ask,
+    )
+    runs = [REFUSING, HANGING, REST]
+    work = asyncio.create_task(check.run(runs))
+    await second.wait()
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    assert [each.incident for each in check.so_far(runs).results] == ["a", "d"]
+
+
 async def test_each_scale_has_one_control_and_then_its_runs(tmp_path: Path) -> None:
     lab = Lab()
     done = await found(lab, tmp_path, REFUSING, HANGING, SLOW, REST)

@@ -238,7 +238,7 @@ def test_the_plan_lists_what_would_run_with_its_time_and_says_that_nothing_was_s
     shown = text(plan_page(grouped([HANGS]), [HANGS, LOADS], lambda _: 2, width=80))
     assert "  issue-1278                     about 10 s" in shown
     assert "cache-still-loading: no Redis here" in shown
-    assert shown.endswith("at most; nothing was started")
+    assert shown.endswith("2 runs, about 15 s; nothing was started")
 
 
 def test_a_pipe_gets_a_line_for_each_start_and_end_with_the_time_left() -> None:

@@ -12,7 +12,7 @@ from crashloop.clock import TimeScale
 from crashloop.errors import CapabilityError, UsageError
 from crashloop.incidents import INCIDENTS, incident
 from crashloop.model import Role, Scenario
-from crashloop.survey.plan import Planned, grouped, plan_dependencies, plan_incidents
+from crashloop.survey.plan import START_S, Planned, grouped, plan_dependencies, plan_incidents
 from crashloop.survey.progress import Progress, about, together_s
 
 REAL_TIME_ONLY = shop(env={"DATABASE_URL": "{postgres.url}"})
@@ -121,6 +121,26 @@ def test_an_app_without_declared_times_is_planned_in_real_time_and_takes_longer(
     assert slow.expected_s > 90
 
 
+def test_an_app_with_a_limit_dies_at_it_and_one_that_is_refused_dies_at_once() -> None:
+    def expected(name: str, **changes: Any) -> float:
+        app = replace(shop(), **changes)
+        (found,) = plan_incidents(app, (name,), {}, Machine())
+        return found.expected_s
+
+    limited = {"DATABASE_URL": "{postgres.url}", "LIMIT_S": "{limit_s}"}
+    three_limits_s = 3 * 20.0 / 20
+    assert 3 + three_limits_s < expected("issue-1278", env=limited) < 12 + three_limits_s
+    assert expected("retry-longer-than-the-probe", env=limited) < 12
+
+
+def test_a_control_that_starts_slowly_makes_the_runs_longer_by_their_starts() -> None:
+    (run,) = plan_incidents(shop(), ("issue-1278",), {}, Machine())
+    assert run.after_control(START_S).expected_s == run.expected_s
+    later = run.after_control(START_S + 10.0)
+    assert later.expected_s == pytest.approx(run.expected_s + 10.0 * run.starts)
+    assert run.starts >= 1
+
+
 def test_a_run_is_the_same_only_with_the_same_entry_parameters_and_scale() -> None:
     one = planned("issue-1278", scale=20.0)
     same = {one.digest(shop()), planned("issue-1278", scale=20.0).digest(shop())}
@@ -159,8 +179,26 @@ def test_the_time_left_follows_what_the_runs_before_have_taken() -> None:
     progress.start(runs[0], 0.0)
     progress.start(runs[1], 0.0)
     progress.finish(runs[0], 20.0)  # twice as long as expected
-    assert progress.left_s(20.0) == (0 + 20 + 20) / 2
+    assert progress.left_s(20.0) == (5 + 20 + 20) / 2
     assert progress.words(20.0) == "1 of 4 runs done, about 20 s left"
+
+
+def test_runs_of_the_same_kind_say_more_about_a_run_than_others() -> None:
+    progress = Progress(at_once=lambda _: 1)
+    slow, other, quick = planned("a", way="slow"), planned("b", way="slow"), planned("c")
+    progress.plan([slow, quick, other])
+    for run, took_s in ((slow, 30.0), (quick, 10.0)):
+        progress.start(run, 0.0)
+        progress.finish(run, took_s)
+    assert progress.left_s(30.0) == 30.0
+
+
+def test_a_run_that_takes_longer_than_expected_never_seems_to_be_over() -> None:
+    progress = Progress(at_once=lambda _: 1)
+    progress.plan([planned("a")])
+    progress.start(planned("a"), 0.0)
+    left = [progress.left_s(now_s) for now_s in (0.0, 5.0, 100.0, 200.0)]
+    assert left == [10.0, 5.0, 25.0, 50.0]
 
 
 def test_a_quick_control_and_a_quick_run_do_not_promise_a_quick_end() -> None:
