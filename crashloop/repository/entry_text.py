@@ -91,6 +91,9 @@ def _environment(environment: Environment, table: str) -> Iterator[str]:
         yield "# Secrets come from your shell; their values are never written."
         yield f"inherit_env = [{usual}, {names}]"
         yield f"secrets = [{names}]"
+    for service in environment.services:
+        upstream = f"{{upstream = {toml_string(service.upstream)}}}"
+        yield _line(f"services.{service.name}", upstream, service.place)
     if environment.settings:
         yield f"[{table}.env]"
         for each in environment.settings:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from crashloop.repository.note import Note
 from crashloop.repository.placeholder import is_secret, placeholder
+from crashloop.repository.services import Services
 from crashloop.repository.shell import literal
 from crashloop.repository.start import service_dockerfile
 from crashloop.repository.variable import Variable
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from crashloop.repository.compose import Compose, ComposeService
     from crashloop.repository.place import Place
+    from crashloop.repository.services import Service
     from crashloop.repository.sources import Sources
 
 _MACHINE = {
@@ -49,9 +51,13 @@ class Setting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """`settings` are written; `inherited` are names whose values only the user's shell has."""
+    """`settings` are written; `inherited` are names whose values only the user's shell has.
+
+    `services` are those that the settings name, besides Postgres and Redis.
+    """
 
     settings: tuple[Setting, ...] = ()
+    services: tuple[Service, ...] = ()
     inherited: tuple[Variable, ...] = ()
     notes: tuple[Note, ...] = ()
 
@@ -70,6 +76,8 @@ def find_environment(
     values = _values(sources, service)
     known = _merged([*sources.variables, *_given(service), *_of_files(sources, service)])
     driver = _driver(sources)
+    others = [each.name for each in compose.services if each is not service] if compose else []
+    services = Services(containers=others)
     settings: list[Setting] = []
     inherited: list[Variable] = []
     notes: list[Note] = []
@@ -79,6 +87,7 @@ def find_environment(
         template = placeholder(variable.name, value=asked, type_=variable.type, driver=driver)
         if not _is_used(template, sources, asked):
             template = ""
+        template = template or services.template(variable, asked)
         if not template and value is not None and not is_secret(variable.name, variable.type):
             template = literal(value) if _HARMLESS.fullmatch(value) else ""
         if template:
@@ -90,7 +99,24 @@ def find_environment(
     settings += _others_of_libpq(settings)
     if len(known) > _MAX_VARIABLES:
         notes.append(Note(says=f"only the first {_MAX_VARIABLES} of {len(known)} variables"))
-    return Environment(settings=tuple(settings), inherited=tuple(inherited), notes=tuple(notes))
+    notes += _to_start(services)
+    return Environment(
+        settings=tuple(settings),
+        services=tuple(services.found.values()),
+        inherited=tuple(inherited),
+        notes=tuple(notes),
+    )
+
+
+def _to_start(services: Services) -> Iterator[Note]:
+    """What the user must do about the services that the app's variables name."""
+    for each in services.found.values():
+        known = f"the service {each.container} of the compose file" if each.container else each.name
+        yield Note(
+            says=f"{known} must run while crashloop does, at {each.upstream}: correct "
+            f"services.{each.name} if it listens elsewhere",
+            place=each.place,
+        )
 
 
 def _others_of_libpq(settings: list[Setting]) -> Iterator[Setting]:

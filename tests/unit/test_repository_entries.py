@@ -100,6 +100,7 @@ def test_no_secret_of_a_compose_file_or_an_env_file_is_copied(tmp_path: Path) ->
         "DATABASE_URL": "{postgres.url+psycopg}",
         "CELERY_BROKER_URL": "{redis.url}",
         "LOG_LEVEL": "debug",
+        "CATALOG": "{services.catalog.url}",
     }
 
 
@@ -110,7 +111,7 @@ def test_what_a_compose_file_has_beyond_an_entry_is_named_as_ignored(tmp_path: P
     assert app.command[:4] == ("granian", "--interface", "asgi", "api.server:app")
     assert Path(app.cwd) == tmp_path / "backend"
     assert "ignored keys of the service web: restart, logging, depends_on, ports" in text
-    assert "CATALOG names the service catalog" in text
+    assert "the service catalog of the compose file must run" in text
     assert "other services: worker" in text
     assert "WORKER_ONLY" not in text
 
@@ -280,3 +281,111 @@ def test_a_secret_that_stands_in_a_command_is_left_out_and_named(
     assert "hunter2" not in text
     assert "--log-level" in app.command
     assert f"the value of {name} was left out" in text
+
+
+FASTAPI = "from fastapi import FastAPI\nimport os\napp = FastAPI()\n"
+NODE = {"package.json": '{"name": "shop", "scripts": {"start": "node server.js"}}'}
+
+
+@pytest.mark.parametrize(
+    ("files", "place"),
+    [
+        (
+            {
+                "requirements.txt": "fastapi\nuvicorn\n",
+                "main.py": FASTAPI
+                + 'PRICING = os.environ.get("PRICING_URL", "http://127.0.0.1:9000")\n',
+            },
+            "main.py:4",
+        ),
+        (
+            {
+                **NODE,
+                "server.js": "const url = process.env.PRICING_URL || 'http://127.0.0.1:9000';\n",
+            },
+            "server.js:1",
+        ),
+    ],
+)
+def test_the_url_of_another_service_gets_a_proxied_path(
+    tmp_path: Path, files: dict[str, str], place: str
+) -> None:
+    app, text = written(files, tmp_path)
+
+    assert app.env["PRICING_URL"] == "{services.pricing.url}"
+    assert app.services == {"pricing": "127.0.0.1:9000"}
+    assert f'services.pricing = {{upstream = "127.0.0.1:9000"}} # {place}' in text
+    assert f'PRICING_URL = "{{services.pricing.url}}" # {place}' in text
+
+
+def python_app(*lines: str) -> dict[str, str]:
+    return {
+        "requirements.txt": "fastapi\nuvicorn\n",
+        "main.py": FASTAPI + "".join(f"os.getenv({line})\n" for line in lines),
+    }
+
+
+@pytest.mark.parametrize(
+    ("line", "env", "services"),
+    [
+        ('"MAIL_SERVICE_URL", "http://localhost:25/v1/"', "{services.mail.url}/v1", "mail"),
+        ('"QUEUE_URL", "amqp://localhost:5672"',
+         "amqp://{services.queue.host}:{services.queue.port}", "queue"),
+        ('"STOCK_BASE_URL", "https://[::1]:8443"',
+         "https://{services.stock.host}:{services.stock.port}", "stock"),
+    ],
+)  # fmt: skip
+def test_a_path_and_another_scheme_are_kept(
+    tmp_path: Path, line: str, env: str, services: str
+) -> None:
+    app, _ = written(python_app(line), tmp_path)
+    assert ([*app.env.values()], [*app.services]) == ([env], [services])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '"PRICING_URL", "http://pricing.example.com:9000"',
+        '"PRICING_URL", "http://127.0.0.1"',
+        '"PRICING_URL", "http://user:word@127.0.0.1:9000"',
+        '"PRICING_URL", "http://127.0.0.1:9000?key=1"',
+        '"PRICING_URL", "http://127.0.0.1:90000"',
+        '"HOOK_TOKEN_URL", "http://127.0.0.1:9000/very-secret"',
+        '"PUBLIC_URL", "http://localhost:8000"',
+        '"CORS_ORIGIN", "http://localhost:3000"',
+        '"OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318"',
+    ],
+)
+def test_what_is_elsewhere_secret_or_the_app_itself_is_no_service(
+    tmp_path: Path, line: str
+) -> None:
+    app, text = written(python_app(line), tmp_path)
+    assert app.services == {}
+    assert "word" not in text
+    assert "very-secret" not in text
+
+
+def test_two_variables_with_one_address_name_one_service(tmp_path: Path) -> None:
+    lines = ('"PRICING_URL", "http://127.0.0.1:9000"', '"PRICES_URL", "http://localhost:9000"')
+    app, _ = written(python_app(*lines, '"REDIS_API_URL", "http://localhost:9001"'), tmp_path)
+    assert app.services == {"pricing": "127.0.0.1:9000", "service-redis": "127.0.0.1:9001"}
+    assert app.env["PRICES_URL"] == "{services.pricing.url}"
+
+
+def test_a_service_of_the_compose_file_is_named_by_it_and_must_be_started(tmp_path: Path) -> None:
+    compose = """
+services:
+  web:
+    build: .
+    command: uvicorn main:app
+    environment:
+      RATES: http://pricing:9000
+      OWN: http://web:8000
+  pricing:
+    image: pricing
+"""
+    app, text = written({**python_app('"RATES"', '"OWN"'), "compose.yaml": compose}, tmp_path)
+    assert app.env == {"RATES": "{services.pricing.url}"}
+    assert app.services == {"pricing": "127.0.0.1:9000"}
+    said = " ".join(text.replace("#", " ").split())
+    assert "the service pricing of the compose file must run while crashloop does" in said
