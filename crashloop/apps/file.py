@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from crashloop.apps.lines import lines_of
 from crashloop.apps.source import Source
+from crashloop.apps.text import read_text
 from crashloop.errors import UsageError
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def read_apps(path: Path) -> tuple[Source, dict[str, Any]]:
     unknown name.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
         data = tomllib.loads(text)
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {error}") from None

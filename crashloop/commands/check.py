@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from crashloop.commands.check_order import (
     accepted_by,
     again,
     app_of,
+    claimed,
     evidence_for,
     required_of,
 )
@@ -21,6 +23,7 @@ from crashloop.ending import first_failure
 from crashloop.errors import HarnessError
 from crashloop.plural import counted
 from crashloop.report.failure import show_failure
+from crashloop.report.lines import paragraph
 from crashloop.report.terminal import Terminal
 from crashloop.run import write_whole
 from crashloop.survey.baseline import baseline_text, compared, read_baseline
@@ -35,14 +38,14 @@ from crashloop.survey.view import LiveCheck, PlainView
 
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from crashloop.model import AppUnderTest, Outcome
+    from crashloop.report.lines import Line
     from crashloop.survey.baseline import Accepted
     from crashloop.survey.evidence import Evidence
     from crashloop.survey.plan import Planned
-    from crashloop.survey.result import Result
 
 # A child has 6 s to end.
 TIDY_BOUND_S = 8.0
@@ -57,6 +60,7 @@ def check(order: CheckOrder) -> int:
     require, app = required_of(order), app_of(order)
     accepted = accepted_by(order, app)
     incidents = plan_incidents(app, order.incidents, read_params(order.params), order)
+    evidence = evidence_for(order, app)
     if order.dry_run:
         absent = [] if order.incidents else plan_dependencies(app, order)
         groups = grouped([*incidents, *absent])
@@ -66,12 +70,15 @@ def check(order: CheckOrder) -> int:
             terminal = Terminal(sys.stdout)
             terminal.show(plan_page(groups, incidents, order.at_once, width=terminal.width))
         return 0
-    evidence = evidence_for(order, app)
-    found = _Running(order, app, evidence).run(require, incidents)
-    found = replace(found, results=tuple(_compared(order, app, found, accepted)))
-    status = exit_status(found.results)
+    with claimed(order):
+        found = _Running(order, app, evidence).run(require, incidents)
+    unwritten: list[HarnessError] = []
+    with _kept(unwritten):
+        accepted = _updated(order, app, found, accepted)
+    results = tuple(compared(each, accepted) for each in found.results)
+    found = replace(found, results=results)
+    status = exit_status(found.results, found.broken)
     if order.as_json:
-        _write_reports(order, app, found)  # its error is the one document then
         print_json(_document(app, found, status, evidence))
     else:
         terminal = Terminal(sys.stdout)
@@ -86,7 +93,17 @@ def check(order: CheckOrder) -> int:
                 width=terminal.width,
             )
         )
-        _write_reports(order, app, found)
+        terminal.show(_broken_lines(found, width=terminal.width))
+    with _kept(unwritten):
+        if order.junit:
+            _write(order.junit, junit_text(found.results, app=app.name), "--junit")
+    with _kept(unwritten):
+        if order.summary:
+            _append(order.summary, summary_text(found.results, found.needs, app=app.name))
+    for error in unwritten:  # on standard error only: the results are the one document
+        status = show_failure(
+            error.message, hint=error.hint, exit_status=error.exit_status, as_json=False
+        )
     return status
 
 
@@ -145,23 +162,30 @@ class _Running:
         )
 
 
-def _compared(
-    order: CheckOrder, app: AppUnderTest, found: Found, accepted: Mapping[str, Accepted]
-) -> list[Result]:
-    """The results as the baseline sees them; first it is updated, if that was asked for."""
-    if order.update and order.baseline is not None and not found.stopped:
-        text = baseline_text(found.results, app=app.name, before=accepted)
-        _write(order.baseline, text, "--baseline")
-        accepted = read_baseline(text, file=str(order.baseline), app=app.name)
-    return [compared(each, accepted) for each in found.results]
+@contextlib.contextmanager
+def _kept(errors: list[HarnessError]) -> Iterator[None]:
+    """Keep the error of a file that cannot be written until the results have been shown."""
+    try:
+        yield
+    except HarnessError as error:
+        errors.append(error)
 
 
-def _write_reports(order: CheckOrder, app: AppUnderTest, found: Found) -> None:
-    if order.junit:
-        _write(order.junit, junit_text(found.results, app=app.name), "--junit")
-    if order.summary:
-        text = summary_text(found.results, found.needs, app=app.name)
-        _append(order.summary, text)
+def _updated(
+    order: CheckOrder, app: AppUnderTest, found: Found, accepted: dict[str, Accepted]
+) -> dict[str, Accepted]:
+    """What the baseline accepts; first it is updated, if that was asked for."""
+    if not order.update or order.baseline is None or found.stopped:
+        return accepted
+    text = baseline_text(found.results, app=app.name, before=accepted)
+    _write(order.baseline, text, "--baseline")
+    return read_baseline(text, file=str(order.baseline), app=app.name)
+
+
+def _broken_lines(found: Found, *, width: int) -> Iterator[Line]:
+    """Which runs without a dependency broke, so that their need is not known."""
+    for name, why in found.broken.items():
+        yield from paragraph(f"the harness broke in {name}: {why}", width=width)
 
 
 def _update(order: CheckOrder, app: AppUnderTest) -> str:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import shlex
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crashloop.apps import find_entry
 from crashloop.apps.file import nearest_file, read_apps
+from crashloop.apps.text import read_text
 from crashloop.commands.options import read_scale
 from crashloop.engines.local import LocalEngine
 from crashloop.errors import UsageError
@@ -21,6 +25,8 @@ from crashloop.survey import baseline
 from crashloop.survey.evidence import Evidence
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from crashloop.clock import TimeScale
     from crashloop.model import AppUnderTest, Scenario
 
@@ -86,8 +92,10 @@ def required_of(order: CheckOrder) -> Outcome:
             f"--require {order.requirement} is not possible",
             hint=f"choose one of {', '.join(REQUIRE)}",
         )
-    for option, file in (("--junit", order.junit), ("--summary", order.summary)):
-        _require_folder(file, option)
+    if order.junit:
+        _require_replaceable(order.junit, "--junit")
+    if order.summary:
+        _require_appendable(order.summary, "--summary")
     return REQUIRE[order.requirement]
 
 
@@ -115,9 +123,10 @@ def accepted_by(order: CheckOrder, app: AppUnderTest) -> dict[str, baseline.Acce
                 hint="name the file: --baseline FILE",
             )
         return {}
-    _require_folder(order.baseline, "--baseline")
+    if order.update:
+        _require_replaceable(order.baseline, "--baseline")
     try:
-        text = order.baseline.read_text(encoding="utf-8")
+        text = read_text(order.baseline)
     except FileNotFoundError:
         if order.update:
             return {}
@@ -137,6 +146,7 @@ def evidence_for(order: CheckOrder, app: AppUnderTest) -> Evidence:
             hint="name the folder of the check to go on with: --artifacts DIR --resume",
         )
     folder = (order.artifacts or artifacts_folder(f"check-{app.name}")).absolute()
+    _require_folder(folder)
     evidence = Evidence(folder, app, resume=order.resume)
     if evidence.is_used() and not order.resume:
         raise UsageError(
@@ -146,9 +156,75 @@ def evidence_for(order: CheckOrder, app: AppUnderTest) -> Evidence:
     return evidence
 
 
-def _require_folder(file: Path | None, option: str) -> None:
-    if file is not None and (file.is_dir() or not file.absolute().parent.is_dir()):
+@contextlib.contextmanager
+def claimed(order: CheckOrder) -> Iterator[None]:
+    """Keep other checks out of --artifacts; UsageError if one is writing there."""
+    if order.artifacts is None:  # its folder has a name of its own
+        yield
+        return
+    try:
+        order.artifacts.mkdir(parents=True, exist_ok=True)
+        folder = os.open(order.artifacts, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise _no_evidence(order.artifacts, error) from None
+    try:
+        _lock(folder, order.artifacts)
+        yield
+    finally:
+        os.close(folder)
+
+
+def _lock(folder: int, path: Path) -> None:
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
         raise UsageError(
-            f"{option} {file} cannot be written",
-            hint="name a file in a folder that exists",
-        )
+            f"another check is writing into --artifacts {path}",
+            hint="name another folder, or wait until it has ended and give --resume",
+        ) from None
+
+
+def _require_folder(folder: Path) -> None:
+    """Try whether evidence can be written to a folder, which may be missing."""
+    try:
+        there = next(each for each in (folder, *folder.parents) if each.exists())
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise _no_evidence(folder, error) from None
+
+
+def _no_evidence(folder: Path, error: OSError) -> UsageError:
+    return UsageError(
+        f"no evidence can be written into {folder}: {error.strerror}",
+        hint="name a folder that you may write to: --artifacts DIR",
+    )
+
+
+def _require_replaceable(file: Path, option: str) -> None:
+    """Try whether a file can be written whole."""
+    try:
+        if file.exists() and not file.is_file():
+            raise _unwritable(file, option, "it is not a file")
+        with tempfile.TemporaryFile(dir=file.absolute().parent):
+            pass
+    except OSError as error:
+        raise _unwritable(file, option, error.strerror) from None
+
+
+def _require_appendable(file: Path, option: str) -> None:
+    """Try whether something can be appended to a file."""
+    try:
+        was_there = file.exists()
+        with file.open("a"):
+            pass
+        if not was_there:
+            file.unlink()
+    except OSError as error:
+        raise _unwritable(file, option, error.strerror) from None
+
+
+def _unwritable(file: Path, option: str, why: str | None) -> UsageError:
+    return UsageError(
+        f"{option} {file} cannot be written: {why}", hint="name a file in a folder that exists"
+    )

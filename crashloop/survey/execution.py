@@ -15,7 +15,7 @@ from crashloop.survey.result import Met, Result, not_applicable, result_of
 from crashloop.trace.reader import read_trace
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from pathlib import Path
 
     from crashloop.model import AppUnderTest, Outcome
@@ -46,12 +46,16 @@ class View(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What a check has found. `stopped` is why it ended at its last control; "" if it did not."""
+    """What a check has found. `stopped` is why it ended at its last control; "" if it did not.
+
+    `broken` are the runs without a dependency in which the harness broke, each with the reason.
+    """
 
     results: tuple[Result, ...]
     needs: tuple[DependencyNeed, ...]
     controls: tuple[Result, ...] = ()
     stopped: str = ""
+    broken: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -71,6 +75,7 @@ class Check:
     _seen: dict[str, tuple[Planned, Seen]] = field(default_factory=dict)
     _controls: list[Result] = field(default_factory=list)
     _absent: list[Planned] = field(default_factory=list)
+    _broken: dict[str, str] = field(default_factory=dict)
 
     async def run(self, incidents: Sequence[Planned]) -> Found:
         """Run everything that applies.
@@ -102,6 +107,11 @@ class Check:
             results=tuple(found[each.incident] for each in incidents if each.incident in found),
             needs=tuple(needs(asked)),
             controls=tuple(self._controls),
+            broken={
+                each.incident: self._broken[each.incident]
+                for each in self._absent
+                if each.incident in self._broken
+            },
         )
 
     async def _control(self, run: Planned) -> tuple[Answer, Trace | None]:
@@ -133,7 +143,9 @@ class Check:
             return
         trace, result = _trace(folder), self._result(run, answer)
         seen = not_seen(run, result.why)
-        if trace is not None and result.met is not Met.HARNESS:
+        if result.met is Met.HARNESS:
+            self._broken[run.incident] = result.why
+        elif trace is not None:
             seen = seen_in(run, trace, str(answer.document.get("trace") or folder), result.flags)
         self._seen[run.incident] = run, seen
 

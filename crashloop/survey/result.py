@@ -138,9 +138,12 @@ def not_applicable(planned: Planned) -> Result:
     )
 
 
-def exit_status(results: Iterable[Result]) -> int:
-    """The worst of all: 13, 12, 10, 11, then 0; 11 where nothing applies."""
-    found = {each.met for each in results}
+def exit_status(results: Iterable[Result], broken: Iterable[str] = ()) -> int:
+    """The worst of all: 13, 12, 10, 11, then 0; 11 where nothing applies.
+
+    `broken` are the dependency runs in which the harness broke.
+    """
+    found = {each.met for each in results} | {Met.HARNESS for _ in broken}
     if not found - {Met.DOES_NOT_APPLY}:
         return STATUS[Met.INCONCLUSIVE]
     return next((status for met, status in STATUS.items() if met in found), 0)

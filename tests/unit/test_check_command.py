@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from crashloop.apps.text import read_text
 from crashloop.cli import main
 from crashloop.commands import interrupt
+from crashloop.commands.check_order import CheckOrder, claimed
 from crashloop.model import Outcome
 from crashloop.survey.execution import Check as Survey
 from crashloop.survey.execution import Found
@@ -29,6 +33,13 @@ command = "{{python}} main.py"
 env = {{DATABASE_URL = "{{postgres.url}}", LIMIT_S = "{{limit_s}}"}}
 dependencies = ["postgres"]
 """
+
+MET = result_of(
+    Planned(incident="issue-1278", title="it hangs", params={}),
+    {"outcome": "SURVIVED", "verdict": "REPRODUCED", "why": "so"},
+    require=Outcome.RECOVERED,
+    took_s=1.0,
+)
 
 
 @pytest.fixture
@@ -102,26 +113,87 @@ def test_real_time_is_for_all_runs(check: Check) -> None:
         (("-p", "limitt_s=8"), "none of the incidents has a parameter 'limitt_s'"),
         (("-p", "limit_s=-8"), "limit_s=-8 is out of bounds"),
         (("--config", "other.toml"), "other.toml cannot be read"),
+        (("--config", "/dev/zero"), "/dev/zero cannot be read: it is neither a file nor a pipe"),
+        (("--config", "large"), "large cannot be read: it has more than 1048576 bytes"),
+        (("--baseline", "/dev/zero"), "/dev/zero cannot be read: it is neither a file nor a pipe"),
+        (("--baseline", "large"), "large cannot be read: it has more than 1048576 bytes"),
+        (("--junit", "/dev/null"), "--junit /dev/null cannot be written: it is not a file"),
+        (("--junit", "/proc/x.xml"), "--junit /proc/x.xml cannot be written"),
+        (("--summary", "/proc/x.md"), "--summary /proc/x.md cannot be written"),
+        (("--baseline", "/proc/x.json", "--update-baseline"), "/proc/x.json cannot be written"),
+        (("--artifacts", "large"), "large: Not a directory"),
+        (("--artifacts", "/proc/x"), "no evidence can be written into /proc/x"),
     ],
 )
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)], ids=["real", "dry"])
 def test_wrong_usage_is_one_message_before_anything_starts(
-    check: Check, tmp_path: Path, words: tuple[str, ...], message: str
+    check: Check, tmp_path: Path, words: tuple[str, ...], dry: tuple[str, ...], message: str
 ) -> None:
-    status, _, err = check(*words)
+    (tmp_path / "large").write_bytes(b"#" * (1024 * 1024 + 1))
+    status, _, err = check(*words, *dry)
     assert status == 2
     assert message in " ".join(err.split())
-    assert not (tmp_path / "crashloop-artifacts").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["crashloop.toml", "large"]
+
+
+def test_the_entry_can_come_from_a_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=(tmp_path / "pipe").write_text, args=("a = 1\r\n",))
+    writer.start()
+    assert read_text(tmp_path / "pipe") == "a = 1\n"
+    writer.join()
+
+
+def test_trying_whether_the_reports_can_be_written_leaves_no_file(
+    check: Check, tmp_path: Path
+) -> None:
+    (tmp_path / "kept.md").write_text("kept")
+    words = ("--junit", "x.xml", "--summary", "x.md", "--artifacts", "new/folder")
+    assert check("--dry-run", *words)[0] == 0
+    assert check("--dry-run", "--summary", "kept.md")[0] == 0
+    assert (tmp_path / "kept.md").read_text() == "kept"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["crashloop.toml", "kept.md"]
+
+
+def test_a_second_check_into_the_same_folder_is_wrong_usage(check: Check, tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    with claimed(CheckOrder(artifacts=tmp_path / "kept")):
+        for words in ((), ("--resume",)):
+            status, _, err = check("--artifacts", "kept", *words)
+            assert (status, "another check is writing into" in err) == (2, True)
+    with claimed(CheckOrder(artifacts=tmp_path / "kept")):
+        pass
+
+
+NO_DEPENDENCY = '[apps.shop]\ncommand = "{python} main.py"\ndependencies = []\n'
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
 def test_a_report_that_cannot_be_written_hides_no_result(check: Check, tmp_path: Path) -> None:
-    (tmp_path / "crashloop.toml").write_text(
-        '[apps.shop]\ncommand = "{python} main.py"\ndependencies = []\n'
-    )
-    status, out, err = check("--incident", "issue-1278", "--summary", "/dev/full", "--no-live")
+    (tmp_path / "crashloop.toml").write_text(NO_DEPENDENCY)
+    words = ("--incident", "issue-1278", "--summary", "/dev/full", "--no-live")
+    status, out, err = check(*words)
     assert "is about postgres, which app shop does not use" in " ".join(out.split())
     assert "--summary /dev/full cannot be written" in err
     assert status == 12
+    status, out, err = check(*words, "--json")
+    assert [each["incident"] for each in json.loads(out)["results"]] == ["issue-1278"]
+    assert "--summary /dev/full cannot be written" in err
+    assert status == 12
+
+
+def test_a_dependency_run_that_broke_is_named_last_and_fails_the_check(
+    check: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def found(*_: object) -> Found:
+        return Found(results=(MET,), needs=(), broken={"dependency:stock:silent": "it is gone"})
+
+    monkeypatch.setattr(Survey, "run", found)
+    status, out, _ = check("--no-live")
+    last = "the harness broke in dependency:stock:silent: it is gone"
+    assert (status, out.rstrip().endswith(last)) == (12, True)
+    status, out, _ = check("--no-live", "--json")
+    assert (status, json.loads(out)["ok"], json.loads(out)["exit_status"]) == (12, False, 12)
 
 
 def test_the_evidence_of_another_check_is_not_overwritten(check: Check, tmp_path: Path) -> None:
