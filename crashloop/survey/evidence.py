@@ -5,8 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from crashloop.errors import CrashloopError
+from crashloop.judge import judge
+from crashloop.outcome import fate_of
+from crashloop.report.data import run_document
+from crashloop.report.fate import result_document
 from crashloop.run import TRACE_FILE, write_whole
 from crashloop.survey.children import Answer
+from crashloop.trace.reader import read_trace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,14 +34,18 @@ class Evidence:
     def earlier(self, run: Planned) -> tuple[Answer, Path] | None:
         """The result of the same run by an earlier check, and its folder.
 
-        The same: entry, parameters, time scale and crashloop's version are.
+        The same: entry, parameters, time scale and crashloop's version are. It is judged again by
+        its trace, so a result that was edited, or that has lost its trace, does not count.
         """
         if not self._resume:
             return None
         for folder in self._folders(run):
             kept = _read(folder / RUN_FILE)
-            if kept.get("digest") == run.digest(self._app):
-                return Answer(document=kept["result"], took_s=float(kept["took_s"])), folder
+            if kept.get("digest") != run.digest(self._app):
+                continue
+            document = _judged(folder, run, kept["result"])
+            if document is not None:
+                return Answer(document=document, took_s=float(kept["took_s"])), folder
         return None
 
     def free(self, run: Planned) -> Path:
@@ -72,6 +82,23 @@ class Evidence:
             if each.name == run.folder
             or (each.name.startswith(numbered) and each.name.removeprefix(numbered).isdigit())
         )
+
+
+def _judged(folder: Path, run: Planned, kept: dict[str, Any]) -> dict[str, Any] | None:
+    """What the trace shows; None if it is not of this run, or shows something else than `kept`."""
+    path = folder / TRACE_FILE
+    try:
+        trace = read_trace(path)
+        judgement, fate = judge(trace), fate_of(trace)
+        made = (trace.scenario.get("incident"), trace.scenario.get("role"), trace.scale)
+    except (CrashloopError, ValueError, TypeError):  # it, or its scale, is none of ours
+        return None
+    if fate is None or made != (run.incident, str(run.role), run.scale):
+        return None
+    shown = result_document(trace, judgement, fate, path=str(path))
+    if any(kept.get(name) != value for name, value in shown.items() if name != "trace"):
+        return None
+    return run_document(trace, judgement, artifacts=str(folder), trace_path=str(path))
 
 
 def _read(file: Path) -> dict[str, Any]:

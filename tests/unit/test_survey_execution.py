@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from absences import absence, shop
+from crashloop_own_apps import OwnAppRun, held, scenario
 
 from crashloop.clock import TimeScale
-from crashloop.model import AppUnderTest, Outcome, Scenario
+from crashloop.judge import judge
+from crashloop.model import AppUnderTest, Outcome, Role, Scenario
+from crashloop.report.data import run_document
 from crashloop.survey.children import Answer
 from crashloop.survey.evidence import RUN_FILE, Evidence
 from crashloop.survey.execution import Check, Found
@@ -31,6 +34,7 @@ REFUSING = Planned(incident="a", title="a", params={}, scale=20.0, expected_s=1.
 HANGING = replace(REFUSING, incident="b")
 SLOW = replace(REFUSING, incident="c", scale=1.0)
 REST = replace(REFUSING, incident="d", why="no Redis")
+HUNG = replace(REFUSING, incident="issue-1278", scale=1.0)
 
 
 class Machine:
@@ -66,6 +70,20 @@ class Lab:
         if trace := self.traces.get(role or words[1]):
             write(trace, words[words.index("--artifacts") + 1])
         return Answer(document=self.answers.get(role or words[1], answer()), took_s=1.0)
+
+
+def real_lab() -> Lab:
+    """Answers for `HUNG` and its control as real runs give them, with their traces."""
+    control = OwnAppRun(scenario(role=Role.CONTROL))
+    control.begin()
+    control.answered(control.serves(1), 1)
+    control.stops(1)
+    traces = {"issue-1278": held(deaths=2), "control": control.over()}
+    answers = {
+        name: run_document(trace, judge(trace), artifacts="", trace_path="elsewhere")
+        for name, trace in traces.items()
+    }
+    return Lab(answers=answers, traces=traces)
 
 
 def names(folder: Path) -> set[str]:
@@ -200,37 +218,80 @@ async def test_each_dependency_gets_its_need_from_the_traces_of_its_runs(tmp_pat
     assert (need.name, str(need.start.need), str(need.run.need)) == ("postgres", "hard", "hard")
 
 
+async def test_a_dependency_run_in_which_the_harness_broke_is_kept_with_its_reason(
+    tmp_path: Path,
+) -> None:
+    name = "dependency:postgres:silent"
+    lab = Lab(answers={name: {"error": "it is gone", "exit_status": 12}})
+    done = await found(lab, tmp_path, dependencies=True)
+    assert done.broken == {name: "it is gone"}
+
+
 async def test_a_dependency_run_without_a_trace_is_unknown(tmp_path: Path) -> None:
     done = await found(Lab(), tmp_path, dependencies=True)
     assert str(done.needs[0].start.need) == "unknown"
 
 
 async def test_a_resumed_check_runs_only_what_has_no_result(tmp_path: Path) -> None:
-    await found(Lab(), tmp_path, REFUSING)
-    lab = Lab()
-    done = await found(lab, tmp_path, REFUSING, HANGING, resume=True)
-    assert lab.asked == [("b", "")]
-    assert [each.outcome for each in done.results] == [Outcome.SURVIVED] * 2
+    await found(real_lab(), tmp_path, HUNG)
+    lab = real_lab()
+    done = await found(lab, tmp_path, HUNG, SLOW, resume=True)
+    assert lab.asked == [("c", "")]
+    assert [each.outcome for each in done.results] == [Outcome.RECOVERED, Outcome.SURVIVED]
+
+
+@pytest.mark.parametrize("edited", [{"outcome": "SURVIVED"}, {"deaths": 0}, {"verdict": "x"}])
+async def test_a_result_that_was_edited_is_run_again(
+    tmp_path: Path, edited: dict[str, Any]
+) -> None:
+    await found(real_lab(), tmp_path, HUNG)
+    file = tmp_path / "issue-1278" / RUN_FILE
+    kept = json.loads(file.read_text())
+    file.write_text(json.dumps(kept | {"result": kept["result"] | edited}))
+    lab = real_lab()
+    (result,) = (await found(lab, tmp_path, HUNG, resume=True)).results
+    assert lab.asked == [("issue-1278", "")]
+    assert (result.outcome, result.deaths) == (Outcome.RECOVERED, 2)
+
+
+@pytest.mark.parametrize("trace", [None, "", "{}\n", "control"])
+async def test_a_result_without_its_own_trace_is_run_again(
+    tmp_path: Path, trace: str | None
+) -> None:
+    await found(real_lab(), tmp_path, HUNG)
+    file = tmp_path / "issue-1278" / "trace.jsonl"
+    file.unlink()
+    if trace == "control":
+        file.write_bytes((tmp_path / "control-x1" / "trace.jsonl").read_bytes())
+    elif trace is not None:
+        file.write_text(trace)
+    lab = real_lab()
+    await found(lab, tmp_path, HUNG, resume=True)
+    assert lab.asked == [("issue-1278", "")]
 
 
 async def test_another_entry_parameter_or_scale_is_run_again_beside_the_old_evidence(
     tmp_path: Path,
 ) -> None:
-    await found(Lab(), tmp_path, REFUSING)
-    lab = Lab()
-    await found(lab, tmp_path, REFUSING, app=shop(command=("other",)), resume=True)
-    assert lab.asked == [("a", "control"), ("a", "")]
-    assert names(tmp_path) == {"control-x20", "control-x20-2", "a", "a-2"}
+    await found(real_lab(), tmp_path, HUNG)
+    lab = real_lab()
+    await found(lab, tmp_path, HUNG, app=shop(command=("other",)), resume=True)
+    assert lab.asked == [("issue-1278", "control"), ("issue-1278", "")]
+    assert names(tmp_path) == {"control-x1", "control-x1-2", "issue-1278", "issue-1278-2"}
 
 
 @pytest.mark.parametrize("text", ['{"digest": ', "[" * 100_000], ids=["torn", "nested too deeply"])
-async def test_a_broken_or_torn_result_is_run_again(tmp_path: Path, text: str) -> None:
+async def test_a_torn_result_is_run_again(tmp_path: Path, text: str) -> None:
+    await found(real_lab(), tmp_path, HUNG)
+    (tmp_path / "control-x1" / RUN_FILE).write_text(text)
+    lab = real_lab()
+    await found(lab, tmp_path, HUNG, resume=True)
+    assert lab.asked == [("issue-1278", "control")]
+
+
+async def test_the_result_of_a_broken_harness_is_not_kept(tmp_path: Path) -> None:
     await found(Lab(answers={"a": {"error": "it broke", "exit_status": 12}}), tmp_path, REFUSING)
     assert not (tmp_path / "a" / RUN_FILE).exists()
-    (tmp_path / "control-x20" / RUN_FILE).write_text(text)
-    lab = Lab()
-    await found(lab, tmp_path, REFUSING, resume=True)
-    assert lab.asked == [("a", "control"), ("a", "")]
 
 
 async def test_the_whole_library_can_be_run(tmp_path: Path) -> None:
