@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from crashloop.repository import Findings
 
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
 
 
 def init(name: str | None, *, dry_run: bool) -> int:
@@ -31,7 +31,8 @@ def init(name: str | None, *, dry_run: bool) -> int:
     folder = Path.cwd()
     if name is not None and not _NAME.fullmatch(name):
         raise UsageError(
-            f"{name!r} cannot be the name of an app", hint="use letters, digits, _ and -"
+            f"{name!r} cannot be the name of an app",
+            hint="use letters, digits, _ and -, and no - at the beginning",
         )
     if not dry_run:
         _require_no_apps(folder)
@@ -71,7 +72,7 @@ def _require_no_apps(folder: Path) -> None:
 
 def _lines(findings: Findings, *, width: int) -> Iterator[Line]:
     """What was found and where, what was not, and what to type next."""
-    yield line(Span(f"{OURS} has the app {findings.name} now", Tone.HEAD))
+    yield line(Span(f"{OURS} now has the app {findings.name}", Tone.HEAD))
     for key, value, place in _found(findings):
         yield line(f"  {key:8} ", Span(clean(value), Tone.GOOD), Span(f"  {place}", Tone.DIM))
     if findings.notes:

@@ -7,6 +7,7 @@ import textwrap
 import unicodedata
 from typing import TYPE_CHECKING
 
+from crashloop.model import AppUnderTest
 from crashloop.repository.route import request_path
 from crashloop.repository.shell import quoted
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from crashloop.repository.environment import Environment
     from crashloop.repository.findings import Findings
 
-INHERITED = ("PATH", "HOME", "LANG")
+INHERITED = AppUnderTest(name="", command=()).inherit_env
 """What an app inherits if its entry names nothing."""
 
 _WIDEST = 100

@@ -27,7 +27,7 @@ def read_pyproject(text: str, file: str) -> tuple[str, dict[str, Place]]:
     """The project's name, and its packages; both empty where it cannot be read."""
     try:
         data = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # also a number of thousands of digits
         return "", {}
     project, poetry = _table(data, "project"), _table(data, "tool", "poetry")
     name = project.get("name", poetry.get("name"))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crashloop.repository.place import Place
+from crashloop.repository.python_names import full_name, string
 from crashloop.repository.variable import Variable
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def variables_in(tree: ast.Module, names: Mapping[str, str], file: str) -> Itera
                 settings.add(node.name)
                 yield from _fields(node, constants, file)
         elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
-            if _full(node.value, names) == "os.environ" and (name := _text(node.slice)):
+            if full_name(node.value, names) == "os.environ" and (name := string(node.slice)):
                 place = Place(file=file, line=node.lineno)
                 yield Variable(name=name, place=place, is_required=True)
         elif isinstance(node, ast.Call):
@@ -41,9 +42,9 @@ def variables_in(tree: ast.Module, names: Mapping[str, str], file: str) -> Itera
 def _call(
     call: ast.Call, names: Mapping[str, str], configs: set[str], file: str
 ) -> Iterator[Variable]:
-    full = _full(call.func, names)
+    full = full_name(call.func, names)
     is_config = full == "decouple.config" or full.partition(".")[0] in configs
-    name = _text(call.args[0]) if call.args else None
+    name = string(call.args[0]) if call.args else None
     if not name or not (full in _GETTERS or is_config):
         return
     given = call.args[1] if len(call.args) > 1 and not is_config else None
@@ -65,7 +66,7 @@ def _configs(tree: ast.Module, names: Mapping[str, str]) -> set[str]:
         for node in ast.walk(tree)
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call)
         for target in node.targets
-        if isinstance(target, ast.Name) and _full(node.value.func, names) in _CONFIGS
+        if isinstance(target, ast.Name) and full_name(node.value.func, names) in _CONFIGS
     }
 
 
@@ -105,9 +106,9 @@ def _field(value: ast.expr | None) -> _Field:
         if keyword.arg in {"default", "default_factory"}:
             default = keyword.value
         elif keyword.arg in {"alias", "validation_alias", "env"}:
-            alias = _text(keyword.value)
+            alias = string(keyword.value)
             if isinstance(keyword.value, ast.Call) and keyword.value.args:  # AliasChoices
-                alias = _text(keyword.value.args[0])
+                alias = string(keyword.value.args[0])
     if isinstance(default, ast.Constant) and default.value is ...:
         default = None
     return _Field(default=default, alias=alias)
@@ -117,7 +118,7 @@ def _prefix(node: ast.ClassDef, constants: Mapping[str, str]) -> str | None:
     """`env_prefix`, of `model_config` or of a class Config; None where it cannot be read."""
     for statement in node.body:
         for value in _prefixes(statement):
-            return constants.get(_last(value)) if _last(value) else _text(value)
+            return constants.get(_last(value)) if _last(value) else string(value)
     return ""
 
 
@@ -131,7 +132,7 @@ def _prefixes(statement: ast.stmt) -> Iterator[ast.expr]:
         yield from (keyword.value for keyword in value.keywords if keyword.arg == "env_prefix")
     elif isinstance(value, ast.Dict):
         for key, each_value in zip(value.keys, value.values, strict=True):
-            if key is not None and _text(key) == "env_prefix":
+            if key is not None and string(key) == "env_prefix":
                 yield each_value
 
 
@@ -140,7 +141,7 @@ def _constants(tree: ast.Module) -> dict[str, str]:
     return {
         target.id: text
         for node in tree.body
-        if isinstance(node, ast.Assign) and (text := _text(node.value)) is not None
+        if isinstance(node, ast.Assign) and (text := string(node.value)) is not None
         for target in node.targets
         if isinstance(target, ast.Name)
     }
@@ -165,24 +166,7 @@ def _default(node: ast.expr | None) -> str | None:
     return str(node.value) if isinstance(node.value, str | int | float) else None
 
 
-def _text(node: ast.expr) -> str | None:
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return node.value
-    return None
-
-
 def _last(node: ast.expr) -> str:
     if isinstance(node, ast.Attribute):
         return node.attr
     return node.id if isinstance(node, ast.Name) else ""
-
-
-def _full(node: ast.expr, names: Mapping[str, str]) -> str:
-    """A dotted name with its first part as it was imported; "" for any other expression."""
-    parts: list[str] = []
-    while isinstance(node, ast.Attribute):
-        parts.append(node.attr)
-        node = node.value
-    if not isinstance(node, ast.Name):
-        return ""
-    return ".".join([names.get(node.id, node.id), *reversed(parts)])

@@ -68,7 +68,7 @@ def read_tree(folder: Path) -> Tree:
             skipped.append(f"{name}: too large, or not a file that can be read")
         else:
             texts[name] = text
-            left -= len(text)
+            left -= len(text.encode())
     return Tree(name=folder.resolve().name, texts=texts, venvs=tuple(venvs), skipped=tuple(skipped))
 
 

@@ -87,6 +87,13 @@ def test_a_folder_without_an_app_gets_no_file(
     assert not (tmp_path / "crashloop.toml").exists()
 
 
+def test_a_name_that_no_entry_can_have_is_refused(shop: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be the name of an app"):
+        init("-shop", dry_run=False)
+
+    assert not (shop / "crashloop.toml").exists()
+
+
 def test_a_name_that_toml_would_have_to_quote_is_refused(shop: Path) -> None:
     with pytest.raises(UsageError, match="cannot be the name of an app"):
         init("a b", dry_run=False)

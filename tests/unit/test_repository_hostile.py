@@ -7,6 +7,7 @@ import tomllib
 import unicodedata
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -16,8 +17,6 @@ from crashloop.repository.tree import Tree
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 FILES = (
     *("main.py", "server.js", "Dockerfile", "compose.yaml", "Procfile", "package.json"),
@@ -39,6 +38,7 @@ TEXT = st.one_of(st.text(max_size=80), st.lists(PIECES, max_size=12).map("".join
 @given(st.dictionaries(st.sampled_from(FILES), TEXT, max_size=4), st.text(max_size=20))
 @example({"main.py": "(" * 5000}, "x")
 @example({"compose.yaml": "[" * 3000}, "x")
+@example({"pyproject.toml": f"x = {'1' * 5000}"}, "x")
 @example({"package.json": "[" * 100_000}, "x")
 @example({"Dockerfile": "FROM a\nCMD [" + "[" * 100_000}, "x")
 def test_any_files_give_an_entry_that_toml_can_read(files: dict[str, str], name: str) -> None:
@@ -63,6 +63,16 @@ def test_a_compose_file_that_grows_when_it_is_expanded_is_read_at_once() -> None
         f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 30)
     ]
     text = "\n".join([*levels, "services:", "  web:", "    environment: *a29", "    image: *a29"])
+
+    find(Tree(name="x", texts={"compose.yaml": text}))
+
+
+@pytest.mark.timeout(20)
+def test_a_compose_file_whose_merge_keys_repeat_each_other_is_read_at_once() -> None:
+    levels = ["a0: &a0 {x: 1}"] + [
+        f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9)}], y{n}: 1}}" for n in range(1, 12)
+    ]
+    text = "\n".join([*levels, "services:", "  web:", "    environment: *a11"])
 
     find(Tree(name="x", texts={"compose.yaml": text}))
 
