@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from bisect import bisect_left
 
 Keys = tuple[str | int, ...]
 """The keys that lead to a value; an element of a list is numbered from 0."""
@@ -27,6 +28,7 @@ class _Scanner:
 
     def __init__(self, text: str) -> None:
         self._text = text
+        self._newlines = [found.start() for found in re.finditer(r"\n", text)]
         self._at = 0
         self._lines: dict[Keys, int] = {}
         self._tables_in: dict[Keys, int] = {}  # by list of tables, how many `[[...]]` there were
@@ -126,4 +128,4 @@ class _Scanner:
         return self._text[self._at] if self._at < len(self._text) else None
 
     def _line(self) -> int:
-        return self._text.count("\n", 0, self._at) + 1
+        return bisect_left(self._newlines, self._at) + 1

@@ -58,7 +58,7 @@ Remedy = Annotated[
     typer.Option(
         "--remedy",
         metavar="NAME",
-        help="With the remedy, run this one of your app's `remedies`.  [dim]default: the "
+        help="Put this one of your app's `remedies` in place.  [dim]default, with a remedy: the "
         "incident's, or the first[/dim]",
     ),
 ]

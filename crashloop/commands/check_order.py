@@ -6,7 +6,6 @@ import contextlib
 import fcntl
 import os
 import shlex
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from crashloop.engines.local import LocalEngine
 from crashloop.errors import UsageError
 from crashloop.model import Outcome
 from crashloop.preflight import require_runnable
+from crashloop.preflight.capacity import processors
 from crashloop.run import artifacts_folder
 from crashloop.survey import baseline
 from crashloop.survey.evidence import Evidence
@@ -58,8 +58,7 @@ class CheckOrder:
 
     def at_once(self, scale: float) -> int:
         """How many runs of a time scale are made at once."""
-        processors = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
-        usual = (processors or 1) * (REAL_TIME_FACTOR if scale == 1 else 1)
+        usual = processors() * (REAL_TIME_FACTOR if scale == 1 else 1)
         return self.jobs or usual
 
     def scale(self, ordinary: float) -> TimeScale:

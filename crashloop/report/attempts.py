@@ -26,7 +26,7 @@ AS_FAR = ", as far as the trace goes"
 _NOT_DONE = (PhaseEnd.FAILED, PhaseEnd.DEGRADED, PhaseEnd.CUT)
 
 
-def fates(history: History) -> Iterator[tuple[float, str]]:
+def attempts(history: History) -> Iterator[tuple[float, str]]:
     """Sentences about the lives, each with the instant of the last thing that it says."""
     if not history.lives:
         yield 0.0, f"The app was never started{'' if history.has_ended else AS_FAR}."
@@ -55,7 +55,7 @@ def death(history: History, died: Sequence[LifeSpan]) -> str:
     """How lives died, each way with how often, in half a sentence; `died` is not empty."""
     alike: dict[tuple[object, ...], list[LifeSpan]] = {}
     for life in died:
-        alike.setdefault(_fate(life), []).append(life)
+        alike.setdefault(_look(life), []).append(life)
     ways = sorted(alike.values(), key=len, reverse=True)
     said = [f"{_death(history, same)}, {often(len(same))}" for same in ways[:MAX_DEATHS]]
     rest = ways[MAX_DEATHS:]
@@ -66,7 +66,7 @@ def death(history: History, died: Sequence[LifeSpan]) -> str:
 
 
 def _death(history: History, same: Sequence[LifeSpan]) -> str:
-    """How lives of the same fate died."""
+    """How lives that look the same died."""
     first = same[0]
     phase = first.last_phase
     where = "; ".join(_seen(history, same))
@@ -91,14 +91,14 @@ def _groups(history: History) -> list[Group]:
     found: dict[tuple[object, ...], Group] = {}
     for lives in history.by_replica().values():
         shown = [life for life in lives if not life.old or life.died]
-        for fate, same in groupby(shown, key=_fate):
+        for look, same in groupby(shown, key=_look):
             run = list(same)
-            key = (fate, run[0].attempt, run[-1] is lives[-1], run[0].old)
+            key = (look, run[0].attempt, run[-1] is lives[-1], run[0].old)
             found.setdefault(key, []).append(run)
     return sorted(found.values(), key=lambda group: group[0][0].start_s)
 
 
-def _fate(life: LifeSpan) -> tuple[object, ...]:
+def _look(life: LifeSpan) -> tuple[object, ...]:
     """What makes two lives the same to a reader."""
     phase = life.last_phase
     bad = tuple((p.name, p.outcome, p.error) for p in _not_done(life))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from crashloop.durations import plain
 from crashloop.plural import listed, numbers, often
-from crashloop.report.attempts import AS_FAR, MAX_GROUPS, fates
+from crashloop.report.attempts import AS_FAR, MAX_GROUPS, attempts
 from crashloop.report.tries import tries
 from crashloop.report.words import sentence, sqlstate_words
 from crashloop.trace.event import DEADLINE_PASSED
@@ -31,7 +31,7 @@ def sentences(history: History) -> Iterator[str]:
     if not faults and history.role == "control":
         yield "No fault was injected: this is the control run."
     said = [(spans[0].start_s, _fault(spans)) for spans in faults]
-    said += [*fates(history), *_old_revision(history), *_probes(history)]
+    said += [*attempts(history), *_old_revision(history), *_probes(history)]
     said += [heal for spans in faults for heal in _heals(history, spans)]
     said += _serving(history)
     yield from (text for _, text in sorted(said, key=lambda one: one[0]))
