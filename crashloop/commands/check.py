@@ -16,6 +16,7 @@ from crashloop.commands.check_order import (
     claimed,
     evidence_for,
     required_of,
+    stricter,
 )
 from crashloop.commands.options import read_params
 from crashloop.commands.page import print_json, short
@@ -89,7 +90,7 @@ def check(order: CheckOrder) -> int:
                 require=require,
                 status=status,
                 folder=short(evidence.folder),
-                update=_update(order, app),
+                update=stricter(order, app),
                 width=terminal.width,
             )
         )
@@ -186,13 +187,6 @@ def _broken_lines(found: Found, *, width: int) -> Iterator[Line]:
     """Which runs without a dependency broke, so that their need is not known."""
     for name, why in found.broken.items():
         yield from paragraph(f"the harness broke in {name}: {why}", width=width)
-
-
-def _update(order: CheckOrder, app: AppUnderTest) -> str:
-    """The command that makes the baseline stricter; "" without one."""
-    if order.baseline is None:
-        return ""
-    return f"crashloop check {app.name} --baseline {order.baseline} --update-baseline"
 
 
 def _write(file: Path, text: str, option: str) -> None:

@@ -72,6 +72,24 @@ class CheckOrder:
 
 def again(order: CheckOrder, app: AppUnderTest, folder: str) -> str:
     """The command that goes on where this one has ended."""
+    words = _words(order, app)
+    words += ["--baseline", str(order.baseline)] if order.baseline else []
+    words += ["--update-baseline"] if order.update else []
+    words += ["--junit", str(order.junit)] if order.junit else []
+    words += ["--summary", str(order.summary)] if order.summary else []
+    words += ["--json"] if order.as_json else []
+    return shlex.join([*words, "--artifacts", folder, "--resume"])
+
+
+def stricter(order: CheckOrder, app: AppUnderTest) -> str:
+    """The command that makes the baseline stricter; "" without one."""
+    if order.baseline is None:
+        return ""
+    return shlex.join([*_words(order, app), "--baseline", str(order.baseline), "--update-baseline"])
+
+
+def _words(order: CheckOrder, app: AppUnderTest) -> list[str]:
+    """The command's words that say what is checked, and against what."""
     words = ["crashloop", "check", app.name]
     words += ["--config", str(order.config)] if order.config else []
     for name in order.incidents:
@@ -80,8 +98,7 @@ def again(order: CheckOrder, app: AppUnderTest, folder: str) -> str:
         words += ["-p", one]
     words += ["--real-time"] if order.real_time else []
     words += ["--require", order.requirement] if order.requirement != "recovered" else []
-    words += ["--baseline", str(order.baseline)] if order.baseline else []
-    return shlex.join([*words, "--artifacts", folder, "--resume"])
+    return words
 
 
 def required_of(order: CheckOrder) -> Outcome:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from crashloop.apps import find_entry
 from crashloop.apps.text import read_text
 from crashloop.cli import main
 from crashloop.commands import interrupt
-from crashloop.commands.check_order import CheckOrder, claimed
+from crashloop.commands.check_order import CheckOrder, again, claimed, stricter
 from crashloop.model import Outcome
 from crashloop.survey.execution import Check as Survey
 from crashloop.survey.execution import Found
@@ -194,6 +195,25 @@ def test_a_dependency_run_that_broke_is_named_last_and_fails_the_check(
     assert (status, out.rstrip().endswith(last)) == (12, True)
     status, out, _ = check("--no-live", "--json")
     assert (status, json.loads(out)["ok"], json.loads(out)["exit_status"]) == (12, False, 12)
+
+
+def test_the_commands_that_a_check_shows_ask_for_the_same_files(check: Check) -> None:
+    del check  # only its folder
+    app = find_entry("shop", folder=Path.cwd())
+    order = CheckOrder(
+        config=Path("crashloop.toml"),
+        incidents=("issue-1278",),
+        baseline=Path("my baseline.json"),
+        update=True,
+        junit=Path("check.xml"),
+        summary=Path("check.md"),
+    )
+    what = "crashloop check shop --config crashloop.toml --incident issue-1278"
+    baseline = "--baseline 'my baseline.json' --update-baseline"
+    assert stricter(order, app) == f"{what} {baseline}"
+    assert again(order, app, "kept") == (
+        f"{what} {baseline} --junit check.xml --summary check.md --artifacts kept --resume"
+    )
 
 
 def test_the_evidence_of_another_check_is_not_overwritten(check: Check, tmp_path: Path) -> None:
