@@ -106,6 +106,7 @@ def check(
             "--jobs",
             metavar="N",
             min=0,
+            show_default=False,
             help="Runs at once.  [dim]default: one a processor, two in real time[/dim]",
         ),
     ] = 0,

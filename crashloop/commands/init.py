@@ -71,7 +71,7 @@ def _require_no_apps(folder: Path) -> None:
 
 
 def _lines(findings: Findings, *, width: int) -> Iterator[Line]:
-    """What was found and where, what was not, and what to type next."""
+    """What was found and where, what was not, and what to do next."""
     yield line(Span(f"{OURS} now has the app {findings.name}", Tone.HEAD))
     for key, value, place in _found(findings):
         yield line(f"  {key:8} ", Span(clean(value), Tone.GOOD), Span(f"  {place}", Tone.DIM))
@@ -82,7 +82,8 @@ def _lines(findings: Findings, *, width: int) -> Iterator[Line]:
             text = clean(str(note), 400)
             yield from paragraph(text, width=width, indent="  - ", hanging="    ")
     yield BLANK
-    yield line(Span("Next     ", Tone.HEAD), f"crashloop check {findings.name}")
+    yield line(Span("Next     ", Tone.HEAD), f"write the journey at the end of {OURS}, then type")
+    yield line(f"         crashloop check {findings.name}")
 
 
 def _found(findings: Findings) -> Iterator[tuple[str, str, str]]:

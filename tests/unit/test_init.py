@@ -33,7 +33,10 @@ def test_it_writes_the_entry_and_says_where_each_part_was_found(
     assert "uvicorn main:app --host {host} --port {port}  main.py:14" in shown
     assert "DATABASE_URL = {postgres.url}  main.py:6" in shown
     assert "no virtual environment was found" in shown
-    assert shown.splitlines()[-1].split() == ["Next", "crashloop", "check", "shop"]
+    assert shown.splitlines()[-2:] == [
+        "Next     write the journey at the end of crashloop.toml, then type",
+        "         crashloop check shop",
+    ]
 
 
 def test_a_dry_run_prints_the_entry_and_writes_nothing(
