@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from crashloop.apps.answers import client_of
+from crashloop.apps.answers import NOT_YET, client_of
 from crashloop.journey.step import StepError, User, filled, is_reading, named, take_within
 from crashloop.model import CONTROL, SqlStep
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from crashloop.trace.recorder import Recorder
 
 NOWHERE = ("127.0.0.1", 0)
-SERVER_ERRORS = range(500, 600)
+NO_WORD = NOT_YET | frozenset(range(500, 600))
+"""Statuses of answers that say nothing about the data."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +69,7 @@ async def check_before(
     """Take the steps that only read again; emits `before.checked` with what was lost or doubled.
 
     `address` is that of the life that runs now; without it, only the database is asked. A step that
-    gets no answer, or a server's error, is not checked: it says nothing about the data.
+    gets no answer, or one such as 429 or 500, is not checked: it says nothing about the data.
     """
     lost: list[str] = []
     doubled: list[str] = []
@@ -82,7 +83,7 @@ async def check_before(
             try:
                 answer = await take_within(step, user, ended=never_ended)
             except StepError as error:
-                if not error.answered or error.found in SERVER_ERRORS:
+                if not error.answered or error.found in NO_WORD:
                     continue
                 is_more = isinstance(step, SqlStep) and _is_more(error.found, step.equals)
                 (doubled if is_more else lost).append(f"{named(step)} {error.why}")

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from crashloop.apps.answers import SUCCESS, client_of, readiness
+from crashloop.apps.answers import NOT_YET, SUCCESS, client_of, readiness
 from crashloop.before import take_before
 from crashloop.clock import NS_PER_S
 from crashloop.engines.listening import listens_on
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 SETUP_BOUND_S = 300.0
 TERM_BOUND_S = 10.0  # as `docker stop` and Cloud Run: SIGTERM, and SIGKILL after 10 s
 ASK_EVERY_S = 0.1
-DYING_BOUND_S = 2.0  # chosen: gunicorn ends within a second of its worker
 MAX_LINES = 20
 MAX_LINE_CHARS = 500
 TAIL_BYTES = 256 * 1024  # chosen: the longest line that a log keeps fits in
@@ -35,8 +34,6 @@ JOURNEYS = 20  # chosen: SQLAlchemy's pool gives out 15 connections, asyncpg's 1
 JOURNEYS_BOUND_S = 2.0
 
 REFUSED_BOUND_S = 3.0
-NOT_YET = frozenset({408, 425, 429, 502, 503, 504})
-"""Statuses by which an app, or a server in front of it, says that it is not ready yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

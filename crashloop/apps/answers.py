@@ -30,6 +30,8 @@ MAX_LEAVES = 50
 MAX_DEPTH = 8
 MAX_NUMBER = 2**63
 SUCCESS = range(200, 300)
+NOT_YET = frozenset({408, 425, 429, 502, 503, 504})
+"""Statuses by which an app, or a server in front of it, says that it is to be asked later."""
 
 
 async def connect(address: tuple[str, int]) -> int:

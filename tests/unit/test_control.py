@@ -328,6 +328,7 @@ async def test_data_from_before_the_fault_is_counted_at_the_end(
         (200, 2, (0, 1, 1)),
         (200, 0, (1, 0, 1)),
         (404, 0, (1, 0, 1)),
+        (429, 0, (0, 0, 0)),
         (500, 0, (0, 0, 0)),
     ],
 )
