@@ -149,11 +149,11 @@ class _Lab:
             replicas = engine.replica_set(on_attempt)
             scenario = setup.scenario
             timeline = Timeline(
-                setup.scenario.faults,
+                scenario.faults,
                 ports=engine.ports,
                 recorder=setup.recorder,
                 scale=setup.scale,
-                plugged=setup.scenario.role is not Role.UNPLUGGED,
+                plugged=scenario.role is not Role.UNPLUGGED,
                 start_s=healthy.start_s if healthy and not is_logged(scenario.phase) else 0.0,
             )
             background = [group.create_task(timeline.run()), watching]
@@ -202,22 +202,27 @@ class _Lab:
             how = NOT_BACK_IN_TIME
         journeys.cancel()
         too_late.cancel()
-        await self._within_bound(users.check_data(), "the data from before the fault")
+        data_s = users.data_wall_s()
+        await self._within_bound(users.check_data(), "the data from before the fault", data_s)
         users.leave()
         await self._within_bound(replicas.stop(), "the platform to stop the app")
         await self._within_bound(restarting, "the platform to end")
         return how
 
-    async def _within_bound(self, work: Awaitable[object], awaited: str) -> None:
+    async def _within_bound(
+        self, work: Awaitable[object], awaited: str, work_s: float = 0.0
+    ) -> None:
+        """Wait for work that may itself take `work_s`; HarnessError if it takes much longer."""
+        bound_s = work_s + STOP_BOUND_S
         try:
-            async with asyncio.timeout(STOP_BOUND_S) as bound:
+            async with asyncio.timeout(bound_s) as bound:
                 await work
         except TimeoutError:
             if not bound.expired():
                 raise
             last = self._recorder.events[-1]
             raise HarnessError(
-                f"waited {STOP_BOUND_S:g} s for {awaited}; the last event was {last.source} "
+                f"waited {bound_s:g} s for {awaited}; the last event was {last.source} "
                 f"{last.kind} (seq {last.seq})",
                 hint="this run is invalid; run it again on a less busy machine",
             ) from None

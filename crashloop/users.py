@@ -66,12 +66,15 @@ class Users:
     def deadline_wall_s(self) -> float:
         """How many wall seconds the lives may last.
 
-        In a scaled run, the starts of a user's own app come on top of it: they are real work.
+        The starts of a user's own app come on top of the scenario's deadline: they are real work.
         """
-        scale = self._setup.scale
         starts_s = slack_s(self._healthy.start_s) if self._healthy else 0.0
-        wall_s = scale.wall_s(self._setup.scenario.deadline_s)
-        return wall_s if scale.is_real_time else wall_s + starts_s
+        return self._setup.scale.wall_s(self._setup.scenario.deadline_s) + starts_s
+
+    def data_wall_s(self) -> float:
+        """How many wall seconds `check_data` may last: the time that each step has of its own."""
+        steps = self._healthy.before.steps if self._healthy else ()
+        return sum(step.within_s for step, _ in steps)
 
     def leave(self) -> None:
         """The app is about to be stopped: ask it nothing more."""
