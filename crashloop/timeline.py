@@ -112,7 +112,8 @@ class Timeline:
     reproduce nothing.
 
     `start_s` is how long the app needs to start, in wall seconds, where its entry's phases do not
-    say when it has: in a scaled run, a time that counts from the start of a life begins after it.
+    say when it has: in a scaled run, a time that counts from the start of a life, or goes on with
+    one, does so after it.
     """
 
     def __init__(
@@ -173,6 +174,7 @@ class Timeline:
         moment, countdown = pending.moments[number], pending.countdowns.get(number)
         if pending.fired or number in pending.come:
             return
+        starting_ns = self._start_ns if event.kind == "process.started" else 0
         if _matches(moment, event):
             if not moment.after_s:
                 self._come(pending, number, event)
@@ -184,12 +186,11 @@ class Timeline:
                     replica=event.replica,
                     fire=partial(self._come, pending, number, event),
                 )
-            starting_ns = self._start_ns if event.kind == "process.started" else 0
             countdown.run(event.replica, event.mono_ns + starting_ns)
         elif countdown is not None and event.kind == "process.exited":
             countdown.pause(event.replica, event.mono_ns)
-        elif countdown is not None and _is_under_way_again(moment, event):
-            countdown.run(event.replica, event.mono_ns)
+        elif countdown is not None and (starting_ns or _is_under_way_again(moment, event)):
+            countdown.run(event.replica, event.mono_ns + starting_ns)
 
     def _come(self, pending: _Pending, number: int, cause: Event) -> None:
         """A moment has come; fire if the trigger needs no other."""
