@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from crashloop.supervisor.replicas import Supervisor
     from crashloop.trace.recorder import Recorder
 
-READY_BOUND_S = 30.0
 ASK_EVERY_S = 0.05
 
 
@@ -68,8 +67,8 @@ class OldRevision:
 
         Gives what counts the sessions that these hold now, as each Postgres says; those of an
         instance that was restarted meanwhile do not count. On leaving they have ended, and their
-        sessions are gone from Postgres. Raises HarnessError if one is not ready after 30 s, or if
-        its sessions stay.
+        sessions are gone from Postgres. Raises HarnessError if one is not ready within the
+        time that the app has to start, or if its sessions stay.
         """
         started: list[OldInstance] = []
 
@@ -91,8 +90,9 @@ class OldRevision:
 
     async def _until_ready(self, old: OldInstance) -> None:
         """Wait until one instance is ready, and emit its answer; a port that opens says nothing."""
+        within_s = self._app.ready.within_s
         try:
-            async with asyncio.timeout(READY_BOUND_S):
+            async with asyncio.timeout(within_s):
                 while not (answer := await _asked(old, self._app.ready))["ready"]:
                     if old.exited.done():
                         raise HarnessError(
@@ -105,7 +105,7 @@ class OldRevision:
         except TimeoutError:
             raise HarnessError(
                 f"the old revision's replica {old.life.replica} was not ready within "
-                f"{READY_BOUND_S:g} s",
+                f"{within_s:g} s",
                 hint="its log is in the artifacts; is the app's `ready` right?",
             ) from None
 
