@@ -49,14 +49,17 @@ class ServiceDependency:
         try:
             async with asyncio.timeout(BOUND_S):
                 _, writer = await asyncio.open_connection(address.host, address.port)
-                await connected.wait()
-                writer.close()
+                try:
+                    await connected.wait()
+                finally:
+                    writer.close()
                 with contextlib.suppress(OSError):  # it was connected, which is all that is asked
                     await writer.wait_closed()
         except (OSError, TimeoutError) as error:
+            why = str(error) or f"no connection within {BOUND_S:g} s"
             raise HarnessError(
                 f"the path to {self.title} did not work before any fault: "
-                f"{type(error).__name__}: {error}",
+                f"{type(error).__name__}: {why}",
                 hint=f"does it still take connections at {self.upstream}?",
             ) from error
         finally:
