@@ -71,7 +71,8 @@ class Daemon:
             try:
                 status = int(self.api.wait(container, timeout=within_s)["StatusCode"])
             except requests.exceptions.RequestException:  # it reports a timeout in several ways
-                self.api.kill(container)
+                with contextlib.suppress(docker.errors.APIError):  # it may have just ended
+                    self.api.kill(container)
                 status = None
             text = self.api.logs(container, stdout=True, stderr=True).decode(errors="replace")
         return status, str(text)
