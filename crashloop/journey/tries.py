@@ -40,8 +40,7 @@ class TryCount:
         self._recorder = recorder
         self._numbers = itertools.count(1)
         self._faults = 0
-        self._last: tuple[Any, ...] = ()
-        self._equal = 0
+        self._ends: dict[Life, tuple[tuple[Any, ...], int]] = {}
         recorder.subscribe(self._count_faults)
 
     async def take(
@@ -72,10 +71,11 @@ class TryCount:
             "took_s": round((time.monotonic_ns() - begun_ns) / NS_PER_S, 4),
             "key": draw.key,
         }
-        end = (life, self._faults, data["step"], why.replace(draw.key, ""))
-        self._equal = self._equal + 1 if end == self._last else 0
-        self._last = end
-        if self._equal < MAX_EQUAL and not (over and over.is_set()):
+        end = (self._faults, data["step"], why.replace(draw.key, ""))
+        last, equal = self._ends.get(life, ((), 0))
+        equal = equal + 1 if end == last else 1
+        self._ends[life] = end, equal
+        if equal <= MAX_EQUAL and not (over and over.is_set()):
             self._recorder.emit("harness", "journey.tried", data, life=life)
         return failed
 

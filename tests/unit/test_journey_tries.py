@@ -203,6 +203,14 @@ async def test_a_fault_makes_equal_tries_worth_recording_again(events: Recorder)
     assert numbers == [*range(1, 11), *range(13, 23)]
 
 
+async def test_equal_tries_are_counted_in_each_life_on_its_own(events: Recorder) -> None:
+    count = TryCount(app_entry(COUNT).journey, draws=Draws(7), recorder=events)
+    for _ in range(12):
+        for replica in (1, 2):
+            await count.take(Life(replica, 1), user_of(1), ended=asyncio.Event())
+    assert [event.data["number"] for event in of(events, "journey.tried")] == [*range(1, 21)]
+
+
 async def test_a_try_takes_no_step_after_one_that_failed(events: Recorder) -> None:
     journey = app_entry(COUNT, ORDER).journey
     count = TryCount(journey, draws=Draws(7), recorder=events)
