@@ -211,15 +211,17 @@ _OF_LIVES: Mapping[str, tuple[str, Mapping[str, Value]]] = {
 """The event of a whole life that stands for one of a phase, and fields that it must have."""
 
 _OF_WHOLE_LIVES = {
-    *("restart_loop", "killed_by_probe", "a_replica_served", "server_said", "recovered"),
-    *(
-        "exit_code",
-        "old_revision_held",
-        "journey_passed",
-        "no_connection_left",
-        "no_receipt",
-        "no_death",
-        "ready",
-    ),
+    "a_replica_served",
+    "exit_code",
+    "journey_passed",
+    "killed_by_probe",
+    "no_connection_left",
+    "no_death",
+    "no_receipt",
+    "old_revision_held",
+    "ready",
+    "recovered",
+    "restart_loop",
+    "server_said",
 }
 """Checks that need no line of the app."""
