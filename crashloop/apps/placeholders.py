@@ -77,6 +77,11 @@ def service_values(name: str, host: str, port: int) -> dict[str, str]:
 def unknown(name: str, text: str, known: Collection[str], *, where: str) -> UsageError:
     """The error about a placeholder that is not among those known here."""
     base = base_of(name)
+    if "/" in name and base in known:
+        return UsageError(
+            f"{where}: {{{name}}} in {text!r} is no time divided by a number",
+            hint="a time can be divided by a number above 0, as in {limit_s/5}",
+        )
     braced = [f"{{{each}}}" for each in known]
     for names, elsewhere in _WHERE.items():
         is_service = base.startswith(service("")) and "host" in names

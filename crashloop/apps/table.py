@@ -63,9 +63,11 @@ class Table:
         return value
 
     def seconds(self, key: str, default: float) -> float:
-        """A number of seconds above 0."""
-        value = self.values.get(key, default)
-        if not _is_number(value) or not (0 < value < float("inf") or value == default):
+        """A number of seconds above 0; `default` may be 0."""
+        value = self.values.get(key)
+        if value is None:
+            return default
+        if not _is_number(value) or not 0 < value < float("inf"):
             raise self.at(key).error(f"`{key}` must be a number of seconds above 0, not {value!r}")
         return float(value)
 

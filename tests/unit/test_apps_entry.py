@@ -124,7 +124,7 @@ def test_a_path_alone_is_a_ready_request(tmp_path: Path) -> None:
         ("timers =", "inherit_env = 'PATH'\ntimers =", 7, "list of texts"),
         ("timers =", "venv = 1\ntimers =", 7, "must be a text"),
         ("limit_s = 5", "limit_ms = 5", 12, "give the knob limit_s; {limit_ms} is"),
-        ("{limit_s}", "{limit_s/0}", 17, "unknown placeholder {limit_s/0}"),
+        ("{limit_s}", "{limit_s/0}", 17, "{limit_s/0}' is no time divided"),
         ("{port}", "{prot}", 6, "unknown placeholder {prot}"),
         ("'my shop'", "'my shop", 6, "No closing quotation"),
         ("command = \"{python} -m 'my shop' --port {port}\"", 'command = ""', 6, "needs a"),

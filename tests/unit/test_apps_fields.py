@@ -131,6 +131,7 @@ def test_every_field_is_in_the_documentation() -> None:
         ('"forbid"', '"never"', 12, "possible: report, allow, forbid"),
         ("docker:on", "docker:in", 13, "unknown platform 'docker:in-failure:6'"),
         ("recover_within_s = 45", "recover_within_s = -1", 14, "number of seconds above 0"),
+        ("recover_within_s = 45", "recover_within_s = 0", 14, "number of seconds above 0"),
         (
             "{services.stock.url}",
             "{services.stok.url}",
