@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from crashloop.checks.ends import code_of
 from crashloop.checks.journey import begun_ns
 from crashloop.checks.lives import in_control, observed, of_replicas
+from crashloop.checks.serving import opened_too_early
 from crashloop.checks.touches import life_of_word
 from crashloop.model import CONTROL, Flag
 from crashloop.outcome.under_fault import tries_under_fault
@@ -43,22 +44,14 @@ def flags_of(trace: Trace) -> dict[Flag, str]:
 def port_before_ready(trace: Trace) -> bool | None:
     """Whether a life's port accepted a connection before it was ready; None if nothing shows it.
 
-    An app whose readiness is its port cannot show it. Where the port was open, the first question
-    whether the life is ready follows at once; a life that was ended before it could answer shows
-    nothing, and one that died before has never been ready. A port that was watched and never
-    opened was not open too early.
+    An app whose readiness is its port cannot show it. A port that was watched and never opened was
+    not open too early.
     """
     ready = (trace.scenario.get("app") or {}).get("ready") or {}
     if not ready.get("path") and not ready.get("log"):
         return None
-    shown: list[bool] = []
-    for opened in of_replicas(trace, observed(trace, "port.opened")):
-        answers = observed(trace, "ready.answered", life=opened.life)
-        ended = observed(trace, "process.exited", life=opened.life)
-        if answers:
-            shown.append(answers[0].data.get("ready") is not True)
-        elif ended and not ended[0].data.get("requested"):
-            shown.append(True)
+    opened = of_replicas(trace, observed(trace, "port.opened"))
+    shown = [early for e in opened if (early := opened_too_early(trace, e)) is not None]
     watched = of_replicas(trace, observed(trace, "port.watched"))
     stayed_shut = any(e.data.get("probes") and not e.data.get("opened") for e in watched)
     return any(shown) if shown or stayed_shut else None

@@ -508,13 +508,19 @@ OTHERS = [
                 changed(HELD, "ready.answered", ready=False, status_code=503),
                 "attempt 4 opened its port before it was ready",
             ),
-            "it never answered": (
-                without(HELD, "ready.answered"),
+            "it died before it could answer": (
+                changed(
+                    without(HELD, "ready.answered"), "process.exited", attempt=4, requested=False
+                ),
                 "attempt 4 opened its port before it was ready",
             ),
         },
         saw_nothing={
             "nobody watched it": (without(HELD, "port.watched"), "was not watched"),
+            "it was ended before it could answer": (
+                without(HELD, "ready.answered"),
+                "attempt 4 was ended before it could answer",
+            ),
         },
     ),
 ]
