@@ -263,11 +263,11 @@ def test_a_command_that_ends_while_it_is_given_up_has_taken_too_long() -> None:
         def kill(self, container: str) -> None:
             raise docker.errors.APIError(f"{container} is not running")
 
-        def logs(self, container: str, **_: bool) -> bytes:
-            return container.encode()
+        def logs(self, container: str, *, tail: int, **_: bool) -> bytes:
+            return f"{container} {tail}".encode()
 
     daemon = Daemon(SimpleNamespace(api=Api()), facts_of(VERSION, INFO))
-    assert daemon.run("migrate", within_s=1.0) == (None, "migrate")
+    assert daemon.run("migrate", within_s=1.0, lines=9) == (None, "migrate 9")
 
 
 @pytest.mark.parametrize("error", [UsageError("u"), CapabilityError("c"), HarnessError("h")])

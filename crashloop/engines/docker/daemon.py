@@ -61,8 +61,8 @@ class Daemon:
         output = self.api.exec_start(made["Id"]).decode(errors="replace")
         return int(self.api.exec_inspect(made["Id"])["ExitCode"]), str(output).strip()
 
-    def run(self, container: str, *, within_s: float) -> tuple[int | None, str]:
-        """Start a created container and wait for its end; its exit status and its output.
+    def run(self, container: str, *, within_s: float, lines: int) -> tuple[int | None, str]:
+        """Start a created container and wait for its end; its exit status and its last `lines`.
 
         The status is None if it took longer, and it was killed.
         """
@@ -74,8 +74,8 @@ class Daemon:
                 with contextlib.suppress(docker.errors.APIError):  # it may have just ended
                     self.api.kill(container)
                 status = None
-            text = self.api.logs(container, stdout=True, stderr=True).decode(errors="replace")
-        return status, str(text)
+            text = self.api.logs(container, stdout=True, stderr=True, tail=lines)
+        return status, text.decode(errors="replace")
 
     def close(self) -> None:
         """Close its connections."""

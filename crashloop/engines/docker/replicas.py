@@ -111,7 +111,12 @@ class Replicas:
         log = self._setup.artifacts / SETUP_LOG
         with self._project.interference.ours(SETUP_ROLE):
             status, text = await blocking(
-                partial(self._project.daemon.run, self._setup_id, within_s=within_s)
+                partial(
+                    self._project.daemon.run,
+                    self._setup_id,
+                    within_s=within_s,
+                    lines=MAX_LOG_LINES,
+                )
             )
         log.write_text(self._setup.recorder.redactor.text(text), encoding="utf-8")
         return status
