@@ -116,6 +116,8 @@ class Tries:
         answers, is_ready = asyncio.Event(), asyncio.Event()
 
         async def answered(answer: dict[str, Any]) -> float:
+            if trying is not None and trying.done():
+                trying.result()  # it has failed, as it ends with the life only
             _set(is_ready, answer["ready"])
             _set(answers, answer["ready"] or answer["status_code"] is not None)
             if answer["ready"] and not self._has_journey and self._healing.is_healed:

@@ -12,6 +12,7 @@ from journeys import BOUND_S, App, OneLife, app_entry, no_query, of, recorder
 
 from crashloop.apps.answers import client_of
 from crashloop.clock import TimeScale
+from crashloop.errors import HarnessError
 from crashloop.healing import Healing, recovery_wall_s
 from crashloop.incidents import incident
 from crashloop.journey import Draw, Draws, StepError, Tries, TryCount, User, Visitor, filled
@@ -201,6 +202,17 @@ async def test_a_fault_makes_equal_tries_worth_recording_again(events: Recorder)
         inject(events)
     numbers = [event.data["number"] for event in of(events, "journey.tried")]
     assert numbers == [*range(1, 11), *range(13, 23)]
+
+
+async def test_a_broken_lab_ends_the_visit_while_the_life_still_runs(events: Recorder) -> None:
+    async def query(target: str, sql: str) -> Any:
+        raise HarnessError(f"{target} is gone: {sql}", hint="run it again")
+
+    user = tries(app_entry(COUNT), events, query=query)
+    async with App().answers("/ready").serve() as life, asyncio.timeout(BOUND_S):
+        with pytest.raises(HarnessError, match="postgres is gone"):
+            await user.visit(life)
+        assert not life.ended.is_set()
 
 
 async def test_equal_tries_are_counted_in_each_life_on_its_own(events: Recorder) -> None:
