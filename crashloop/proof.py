@@ -82,9 +82,9 @@ class Proof:
 
     @property
     def remedied(self) -> str:
-        """What the remedy did for the user's own app; "" for the sample app."""
+        """How the remedy helped the user's own app; "" if it did not, or for the sample app."""
         for step in self.steps:
-            if step.role is Role.REMEDY and step.run.fate is not None:
+            if step.role is Role.REMEDY and step.ok and step.run.fate is not None:
                 outcome = str(step.run.fate.outcome).lower()
                 return f"the remedy {step.run.scenario.remedy} ends it: with it, the app {outcome}"
         return ""
