@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from crashloop.journey.draw import Draw
+    from crashloop.journey.step import Answer
     from crashloop.model import Life, Step
     from crashloop.trace.recorder import Recorder
 
@@ -24,9 +25,9 @@ NO_WORD = NOT_YET | frozenset(range(500, 600))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Before:
-    """The steps as they were taken, and how often the key was in each answer."""
+    """The steps as they were taken, and how often the key was in each answer, if it was read."""
 
-    steps: tuple[tuple[Step, int], ...]
+    steps: tuple[tuple[Step, int | None], ...]
     key: str
 
 
@@ -42,7 +43,7 @@ async def take_before(
 
     Emits `before.passed` for each.
     """
-    taken: list[tuple[Step, int]] = []
+    taken: list[tuple[Step, int | None]] = []
     for number, template in enumerate(steps, start=1):
         step = filled(template, draw)
         try:
@@ -50,7 +51,7 @@ async def take_before(
         except StepError as error:
             why = f"step {number} of `before`, {named(template)}: {error.why}"
             raise StepError(why, answered=error.answered, found=error.found) from None
-        taken.append((step, answer.body.count(draw.key.encode())))
+        taken.append((step, _times(answer, draw.key)))
         data = {"step": number, "of": len(steps), "says": f"{named(template)} answered"}
         data |= {"key": draw.key, "number": draw.number}
         target = template.target if isinstance(template, SqlStep) else None
@@ -69,7 +70,8 @@ async def check_before(
     """Take the steps that only read again; emits `before.checked` with what was lost or doubled.
 
     `address` is that of the life that runs now; without it, only the database is asked. A step that
-    gets no answer, or one such as 429 or 500, is not checked: it says nothing about the data.
+    gets no answer, one that is too long to be read, or one such as 429 or 500, is not checked: it
+    says nothing about the data.
     """
     lost: list[str] = []
     doubled: list[str] = []
@@ -83,18 +85,26 @@ async def check_before(
             try:
                 answer = await take_within(step, user, ended=never_ended)
             except StepError as error:
-                if not error.answered or error.found in NO_WORD:
+                is_read = error.answered and (error.found is not None or isinstance(step, SqlStep))
+                if not is_read or error.found in NO_WORD:
                     continue
                 is_more = isinstance(step, SqlStep) and _is_more(error.found, step.equals)
                 (doubled if is_more else lost).append(f"{named(step)} {error.why}")
             else:
-                now = answer.body.count(before.key.encode())
+                now = _times(answer, before.key)
+                if now is None or times is None:
+                    continue
                 if now != times:
                     says = f"{named(step)} has the key {now} times, not {times}"
                     (doubled if now > times else lost).append(says)
             checked += 1
     data = {"lost": lost, "doubled": doubled, "checked": checked}
     recorder.emit("harness", "before.checked", data, life=life)
+
+
+def _times(answer: Answer, key: str) -> int | None:
+    """How often the key is in the answer; None if it was not read."""
+    return None if answer.body is None else answer.body.count(key.encode())
 
 
 def _is_more(found: object, equals: object) -> bool:

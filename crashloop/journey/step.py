@@ -10,7 +10,7 @@ import asyncpg
 import httpx
 from websockets.exceptions import InvalidStatus, WebSocketException
 
-from crashloop.apps.answers import converse, has_all, leaves, request
+from crashloop.apps.answers import MAX_ANSWER_BYTES, converse, has_all, leaves, request
 from crashloop.apps.template import fill_all
 from crashloop.errors import HarnessError
 from crashloop.journey.pause import pause
@@ -37,10 +37,13 @@ class User:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a passed step was answered: `short` enough for an event; `body` of a request."""
+    """What a passed step was answered: `short` enough for an event; `body` of a request.
+
+    The body is None if it was too long to be read.
+    """
 
     short: Any
-    body: bytes = b""
+    body: bytes | None = b""
 
 
 class StepError(Exception):
@@ -151,10 +154,14 @@ async def _take(step: Step, user: User) -> Answer:
             if status != step.status:
                 why = f"answered {status}, not {step.status}"
                 raise StepError(why, answered=True, found=status)
+            if step.contains and body is None:
+                raise ValueError(
+                    f"answered {status} with more than {MAX_ANSWER_BYTES} bytes, which are not read"
+                )
             if step.contains and step.contains.encode() not in (body or b""):
                 why = f"answered {status} without {step.contains}"
                 raise StepError(why, answered=True, found=status)
-            return Answer(short=status, body=body or b"")
+            return Answer(short=status, body=body)
         case WebSocketStep():
             answer = await converse(user.address, step.path, step.send, within_s=step.within_s)
             if not has_all(answer, step.expect):

@@ -13,6 +13,7 @@ from fake_engine import FakeEngine
 from journeys import App, OneLife, recorder
 
 from crashloop import control
+from crashloop.apps.answers import MAX_ANSWER_BYTES
 from crashloop.before import check_before
 from crashloop.clock import TimeScale
 from crashloop.engines.base import Setup
@@ -319,6 +320,20 @@ async def test_data_from_before_the_fault_is_counted_at_the_end(
     assert healthy is not None
     found = await data_at_the_end(lab, healthy, [count])
     assert found == {"lost": lost, "doubled": doubled, "checked": 1}
+
+
+@pytest.mark.parametrize("step", [READ, replace(READ, contains="")], ids=["contains", "any"])
+async def test_an_answer_that_is_too_long_to_be_read_says_nothing_about_the_data(
+    tmp_path: Path, step: RequestStep
+) -> None:
+    key = Draws(7).next().key
+    app = healthy_app().answers("/orders", key.encode())
+    app.answers("/orders", b"x" * MAX_ANSWER_BYTES + key.encode())
+    lab = Lab(tmp_path, app, replace(SHOP, before=(step,)))
+    healthy = await lab.run()
+    assert healthy is not None
+    found = await data_at_the_end(lab, healthy, [])
+    assert found == {"lost": [], "doubled": [], "checked": 0}
 
 
 @pytest.mark.parametrize(
