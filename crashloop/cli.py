@@ -24,11 +24,14 @@ from crashloop.commands.arguments import (
     Params,
     PostgresBin,
     RealTime,
+    Remedy,
     Scale,
     Seed,
+    UntilStdinCloses,
     examples,
     path,
 )
+from crashloop.commands.check_arguments import EPILOG, check
 from crashloop.commands.errors import exit_status
 from crashloop.engines.catalogue import LOCAL
 from crashloop.model import Role
@@ -40,7 +43,8 @@ app = typer.Typer(
     help=PURPOSE,
     epilog="Start here: [bold]crashloop reproduce issue-1278[/bold]\n\n"
     "Exit status: 0 reproduced or proven, 10 not reproduced, 11 inconclusive, "
-    "12 crashloop itself broke, 2 wrong usage, 130 or 143 interrupted.",
+    "12 crashloop itself broke, 13 your own app does not start without a fault, 2 wrong usage, "
+    "130 or 143 interrupted.",
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     no_args_is_help=True,
@@ -109,19 +113,25 @@ def reproduce(
     role: Annotated[
         Role, typer.Option("--role", help="Make this one of the four runs of a proof.")
     ] = Role.REPRODUCTION,
+    remedy: Remedy = "",
     postgres_bin: PostgresBin = None,
     engine: EngineName = LOCAL,
     as_json: AsJson = False,
     no_live: NoLive = False,
+    until_stdin_closes: UntilStdinCloses = False,
     _debug: Debug = False,
 ) -> None:
     """Make an incident happen on this machine, and judge from evidence whether it happened."""
-    from crashloop.commands import options  # noqa: PLC0415  heavy: only when asked for
+    from crashloop.commands import interrupt, options  # noqa: PLC0415  heavy: only when asked for
     from crashloop.commands.reproduce import reproduce as run  # noqa: PLC0415  likewise
     from crashloop.incidents import incident as named  # noqa: PLC0415  likewise
 
+    if until_stdin_closes:
+        interrupt.end_with_stdin()
     chosen, under_test = named(incident), options.own_app(app_name, config)
-    scenario = chosen.scenario(role, under_test, **options.read_params(param or []))
+    params = options.read_params(param or [])
+    wanted = Role.REMEDY if remedy and role is Role.REPRODUCTION else role
+    scenario = chosen.scenario(wanted, under_test, remedy=remedy, **params)
     ordinary = chosen.ordinary_scale(under_test)
     how = options.run_options(
         incident,
@@ -134,6 +144,9 @@ def reproduce(
         engine=engine,
     )
     raise typer.Exit(run(scenario, how, as_json=as_json, no_live=no_live))
+
+
+app.command(epilog=EPILOG)(check)
 
 
 @app.command(
@@ -149,6 +162,7 @@ def prove(
     real_time: RealTime = False,
     seed: Seed = None,
     artifacts: Artifacts = None,
+    remedy: Remedy = "",
     postgres_bin: PostgresBin = None,
     engine: EngineName = LOCAL,
     as_json: AsJson = False,
@@ -173,7 +187,8 @@ def prove(
         postgres_bin=postgres_bin,
         engine=engine,
     )
-    raise typer.Exit(run(chosen, under_test, params, how, as_json=as_json, no_live=no_live))
+    what = run(chosen, under_test, params, how, remedy=remedy, as_json=as_json, no_live=no_live)
+    raise typer.Exit(what)
 
 
 @app.command(
@@ -194,6 +209,28 @@ def judge(
     from crashloop.commands import judge as command  # noqa: PLC0415  heavy: only when asked for
 
     raise typer.Exit(command.judge(trace, current=current, as_json=as_json))
+
+
+@app.command(epilog=examples("crashloop init", "crashloop init shop --dry-run"))
+def init(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="NAME",
+            help="The app's name; of a compose file, also the service that is read.  "
+            "[dim]default: the project's name[/dim]",
+        ),
+    ] = None,
+    *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the entry, and write nothing.")
+    ] = False,
+    _debug: Debug = False,
+) -> None:
+    """Write crashloop.toml for the app in this folder, from its code and its deployment files."""
+    from crashloop.commands import init as command  # noqa: PLC0415  heavy: only when asked for
+
+    raise typer.Exit(command.init(name, dry_run=dry_run))
 
 
 @app.command(
@@ -254,10 +291,8 @@ def sweep(
     with docker_packages():
         from crashloop.commands import sweep as command  # noqa: PLC0415  likewise
 
-    typed = command.SweepOrder(
-        images=images, everything=everything, dry_run=dry_run, as_json=as_json
-    )
-    raise typer.Exit(command.sweep(typed))
+    how = command.SweepOrder(images=images, everything=everything, dry_run=dry_run, as_json=as_json)
+    raise typer.Exit(command.sweep(how))
 
 
 def main() -> int:

@@ -26,7 +26,11 @@ SYSTEM_LOG = f"projects/{PROJECT}/logs/run.googleapis.com%2Fvarlog%2Fsystem"
 
 def log_entries(trace: Trace) -> list[dict[str, Any]]:
     """The log entries of a run, in order of time; `insertId` is the event's `seq`."""
-    found = [_app_entry(e) for e in trace.events if e.source == "app" and e.kind != "app.output"]
+    found = [
+        _app_entry(e)
+        for e in trace.events
+        if e.source == "app" and not e.kind.startswith(("app.output", "log."))
+    ]
     found += [
         _exit_entry(e)
         for e in trace.of("process.exited")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from crashloop.checks import CHECKS
 from crashloop.checks.ends import somebody_elses_kill
+from crashloop.checks.lives import observed
 from crashloop.checks.result import UNREADABLE, Result
 from crashloop.checks.scale import ordinary_scale, unfair_scale
 from crashloop.errors import UsageError
@@ -75,7 +76,7 @@ def judge(trace: Trace, signature: Signature | None = None) -> Judgement:
 
 
 def _decide(trace: Trace, findings: Sequence[Finding]) -> tuple[Verdict, str]:
-    if ended := _ended_early(trace):
+    if ended := ended_early(trace):
         return ended
     required = [f for f in findings if f.role == "require"]
     expected = [f for f in findings if f.role == "expect"]
@@ -95,16 +96,16 @@ def _decide(trace: Trace, findings: Sequence[Finding]) -> tuple[Verdict, str]:
     return Verdict.REPRODUCED, "; ".join(f.says for f in expected)
 
 
-def _ended_early(trace: Trace) -> tuple[Verdict, str] | None:
+def ended_early(trace: Trace) -> tuple[Verdict, str] | None:
     """The verdict on a run that did not end as runs do, whatever its events show; else None."""
-    if broke := trace.first("harness.failed"):
-        return Verdict.HARNESS_ERROR, f"the harness broke: {broke.data.get('message')}"
     # The app can log these kinds too
-    if died := next((event for event in trace.of(*DEATHS) if event.source != "app"), None):
-        return Verdict.HARNESS_ERROR, f"{DEATHS[died.kind]} died during the run"
-    if refused := trace.first("run.refused"):
-        return Verdict.INCONCLUSIVE, f"the run was refused: {refused.data.get('message')}"
-    if trace.first("run.interrupted"):
+    if broke := observed(trace, "harness.failed"):
+        return Verdict.HARNESS_ERROR, f"the harness broke: {broke[0].data.get('message')}"
+    if died := observed(trace, *DEATHS):
+        return Verdict.HARNESS_ERROR, f"{DEATHS[died[0].kind]} died during the run"
+    if refused := observed(trace, "run.refused"):
+        return Verdict.INCONCLUSIVE, f"the run was refused: {refused[0].data.get('message')}"
+    if observed(trace, "run.interrupted"):
         return Verdict.INCONCLUSIVE, "the run was interrupted before it could end"
     finished = trace.first("run.finished")
     if finished and finished.data.get("how") not in ENDS:

@@ -6,11 +6,13 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from crashloop.apps import inherited, secret_values
+from crashloop.control import control_life
 from crashloop.ending import first_failure, record_failure
 from crashloop.engines.base import Setup
 from crashloop.errors import CapabilityError, HarnessError, UsageError
 from crashloop.header import make_header
-from crashloop.journey import Visitor, journey_key
+from crashloop.incidents.own_app import is_logged
+from crashloop.journey import Draws, TryCount
 from crashloop.judge import judge
 from crashloop.model import Role
 from crashloop.options import rerun_command
@@ -18,8 +20,10 @@ from crashloop.preflight import require_runnable
 from crashloop.run import TRACE_FILE, VERDICT_FILE, Run, artifacts_folder, write_evidence
 from crashloop.timeline import Timeline
 from crashloop.trace.event import (
+    CONTROL_FAILED,
     DEADLINE_PASSED,
     JOURNEY_ENDED,
+    NOT_BACK_IN_TIME,
     PLATFORM_GAVE_UP,
     Trace,
     ordered,
@@ -27,9 +31,10 @@ from crashloop.trace.event import (
 from crashloop.trace.recorder import Recorder
 from crashloop.trace.redact import Redactor
 from crashloop.trace.writer import TraceWriter
+from crashloop.users import Users
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterable, Mapping
+    from collections.abc import Awaitable
 
     from crashloop.engines.base import Attempt, Engine, ReplicaSet
     from crashloop.model import Scenario
@@ -112,6 +117,7 @@ class _Lab:
         self._recorder = setup.recorder
         self._engine = options.engine
         self._patience_s = options.patience_s
+        self._draws = Draws(setup.seed)
 
     async def execute(self) -> str:
         """Run everything; returns one of ENDS: why the run ended."""
@@ -124,34 +130,37 @@ class _Lab:
     async def _run(self) -> str:
         setup = self._setup
         async with self._engine.open(setup) as engine, asyncio.TaskGroup() as group:
+            watching = group.create_task(engine.fail_when_broken())
+            tries = TryCount(setup.scenario.app.journey, draws=self._draws, recorder=self._recorder)
+            healthy = None
+            if setup.scenario.is_own_app:
+                healthy = await control_life(setup, engine, draws=self._draws, tries=tries)
+                if healthy is None:
+                    watching.cancel()
+                    return CONTROL_FAILED
             visits: list[asyncio.Task[None]] = []
             ending = asyncio.Event()
-            visitors = {
-                replica: self._visitor(engine, replica)
-                for replica in range(1, setup.scenario.replicas.count + 1)
-            }
+            users = Users(setup, engine, tries=tries, healthy=healthy)
 
             def on_attempt(attempt: Attempt) -> None:
-                visitor = visitors.get(attempt.life.replica)
                 if not ending.is_set():
-                    visits.append(group.create_task(_accompany(engine, visitor, attempt)))
+                    visits.append(group.create_task(_accompany(engine, users, attempt)))
 
             replicas = engine.replica_set(on_attempt)
+            scenario = setup.scenario
             timeline = Timeline(
-                setup.scenario.faults,
+                scenario.faults,
                 ports=engine.ports,
                 recorder=setup.recorder,
                 scale=setup.scale,
-                plugged=setup.scenario.role is not Role.UNPLUGGED,
+                plugged=scenario.role is not Role.UNPLUGGED,
+                start_s=healthy.start_s if healthy and not is_logged(scenario.phase) else 0.0,
             )
-            background = [
-                group.create_task(timeline.run()),
-                group.create_task(engine.fail_when_broken()),
-            ]
+            background = [group.create_task(timeline.run()), watching]
             try:
                 await engine.baseline()
                 await timeline.settled()
-                how = await self._lives(replicas, visitors, group)
+                how = await self._lives(replicas, users, group)
                 # A stopped database cannot say what was left.
                 ended = timeline.end("the run ended")
                 await self._within_bound(ended, "every fault to be healed")
@@ -162,19 +171,9 @@ class _Lab:
                 task.cancel()
         return how
 
-    def _visitor(self, engine: Engine, replica: int) -> Visitor:
-        return Visitor(
-            app=self._setup.scenario.app,
-            replica=replica,
-            key=journey_key(self._setup.seed, replica),
-            recorder=self._recorder,
-            query=engine.query,
-        )
-
-    async def _lives(
-        self, replicas: ReplicaSet, visitors: Mapping[int, Visitor], group: asyncio.TaskGroup
-    ) -> str:
-        """Let the platform run lives until every replica's journey has ended, then stop them."""
+    async def _lives(self, replicas: ReplicaSet, users: Users, group: asyncio.TaskGroup) -> str:
+        """Let the platform run lives until every replica's users have finished, then stop them."""
+        visitors = users.visitors
 
         def on_event(event: Event) -> None:
             visitor = visitors.get(event.replica or 0)
@@ -183,12 +182,12 @@ class _Lab:
 
         self._recorder.subscribe(on_event)
         restarting = group.create_task(replicas.run())
-        journeys = group.create_task(_all_finished(visitors.values()))
-        deadline_s = self._setup.scale.wall_s(self._setup.scenario.deadline_s)
+        journeys = group.create_task(users.finished())
+        too_late = group.create_task(users.too_late())
         try:
             await asyncio.wait(
-                {journeys, restarting},
-                timeout=deadline_s + self._patience_s,
+                {journeys, restarting, too_late},
+                timeout=users.deadline_wall_s() + self._patience_s,
                 return_when=asyncio.FIRST_COMPLETED,
             )
         finally:
@@ -199,23 +198,31 @@ class _Lab:
             how = PLATFORM_GAVE_UP
         elif journeys.done():
             how = JOURNEY_ENDED
+        elif too_late.done():
+            how = NOT_BACK_IN_TIME
         journeys.cancel()
-        for visitor in visitors.values():
-            visitor.over.set()
+        too_late.cancel()
+        data_s = users.data_wall_s()
+        await self._within_bound(users.check_data(), "the data from before the fault", data_s)
+        users.leave()
         await self._within_bound(replicas.stop(), "the platform to stop the app")
         await self._within_bound(restarting, "the platform to end")
         return how
 
-    async def _within_bound(self, work: Awaitable[object], awaited: str) -> None:
+    async def _within_bound(
+        self, work: Awaitable[object], awaited: str, work_s: float = 0.0
+    ) -> None:
+        """Wait for work that may itself take `work_s`; HarnessError if it takes much longer."""
+        bound_s = work_s + STOP_BOUND_S
         try:
-            async with asyncio.timeout(STOP_BOUND_S) as bound:
+            async with asyncio.timeout(bound_s) as bound:
                 await work
         except TimeoutError:
             if not bound.expired():
                 raise
             last = self._recorder.events[-1]
             raise HarnessError(
-                f"waited {STOP_BOUND_S:g} s for {awaited}; the last event was {last.source} "
+                f"waited {bound_s:g} s for {awaited}; the last event was {last.source} "
                 f"{last.kind} (seq {last.seq})",
                 hint="this run is invalid; run it again on a less busy machine",
             ) from None
@@ -246,20 +253,11 @@ async def _fail_on_stray_errors() -> None:
         loop.set_exception_handler(before)
 
 
-async def _accompany(engine: Engine, visitor: Visitor | None, attempt: Attempt) -> None:
-    """Visit one life while it lasts, then count what it left behind.
-
-    An instance of the old revision has no visitor.
-    """
-    if visitor is not None:
-        await visitor.visit(attempt)
+async def _accompany(engine: Engine, users: Users, attempt: Attempt) -> None:
+    """Visit one life while it lasts, then count what it left behind."""
+    await users.visit(attempt)
     await attempt.ended.wait()
     await engine.count_sessions(attempt.life)
-
-
-async def _all_finished(visitors: Iterable[Visitor]) -> None:
-    for visitor in visitors:
-        await visitor.finished.wait()
 
 
 def _gave_up(event: Event) -> bool:

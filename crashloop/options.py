@@ -11,11 +11,12 @@ from crashloop.clock import DEFAULT_SCALE, TimeScale
 from crashloop.durations import plain
 from crashloop.engines.catalogue import LOCAL
 from crashloop.engines.local import LocalEngine
-from crashloop.incidents import INCIDENTS
+from crashloop.incidents import INCIDENTS, incident
+from crashloop.incidents.dependency import PREFIX
 from crashloop.model import Role
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from crashloop.engines.base import Engine
@@ -61,14 +62,7 @@ def rerun_command(scenario: Scenario, options: RunOptions, *, verb: str = "repro
         words += ["--app", options.app]
     if options.config is not None:
         words += ["--config", str(options.config)]
-    known = INCIDENTS.get(scenario.incident)
-    ordinary = known.ordinary_scale(scenario.app) if known else DEFAULT_SCALE
-    if options.scale.factor == ordinary:
-        pass
-    elif options.scale.is_real_time:
-        words.append("--real-time")
-    else:
-        words += ["--time-scale", plain(options.scale.factor)]
+    words += _scale_words(scenario, options)
     words += ["--seed", str(options.seed)]
     if options.engine.name != LOCAL:
         words += ["--engine", options.engine.name]
@@ -76,9 +70,30 @@ def rerun_command(scenario: Scenario, options: RunOptions, *, verb: str = "repro
         words += ["--postgres-bin", str(options.postgres_bin)]
     if scenario.role is not Role.REPRODUCTION:
         words += ["--role", str(scenario.role)]
-    parameters = known.parameters if known else {}
+    if scenario.remedy in scenario.app.remedies:
+        words += ["--remedy", scenario.remedy]
+    ordinary_values = _ordinary_values(scenario)
     for name, value in scenario.params.items():
-        if name not in parameters or value != parameters[name].default:
+        if name not in ordinary_values or value != ordinary_values[name]:
             shown = plain(value) if isinstance(value, float) else value
             words += ["-p", f"{name}={shown}"]
     return shlex.join(words)
+
+
+def _scale_words(scenario: Scenario, options: RunOptions) -> list[str]:
+    """The option of a time scale that is not the incident's own."""
+    is_known = scenario.incident in INCIDENTS or scenario.incident.startswith(PREFIX)
+    known = incident(scenario.incident) if is_known else None
+    if options.scale.factor == (known.ordinary_scale(scenario.app) if known else DEFAULT_SCALE):
+        return []
+    if options.scale.is_real_time:
+        return ["--real-time"]
+    return ["--time-scale", plain(options.scale.factor)]
+
+
+def _ordinary_values(scenario: Scenario) -> Mapping[str, object]:
+    """The parameters' values where none are given: the incident's, or those of the app's entry."""
+    known, app = INCIDENTS.get(scenario.incident), scenario.app
+    values = {name: each.default for name, each in known.parameters.items()} if known else {}
+    own = {"platform": app.platform, "transport": app.transport} if scenario.is_own_app else {}
+    return values | {name: text for name, text in own.items() if text and name in values}

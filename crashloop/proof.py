@@ -10,9 +10,10 @@ from crashloop.checks.exits import no_death
 from crashloop.errors import HarnessError
 from crashloop.judge import judge
 from crashloop.lab import run_scenario
-from crashloop.model import Role, Verdict
+from crashloop.model import Outcome, Role, Verdict
 from crashloop.preflight import require_runnable
 from crashloop.run import artifacts_folder, write_whole
+from crashloop.trace.event import CONTROL_FAILED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,6 +80,15 @@ class Proof:
             return Verdict.NOT_REPRODUCED
         return Verdict.INCONCLUSIVE
 
+    @property
+    def remedied(self) -> str:
+        """How the remedy helped the user's own app; "" if it did not, or for the sample app."""
+        for step in self.steps:
+            if step.role is Role.REMEDY and step.ok and step.run.fate is not None:
+                outcome = str(step.run.fate.outcome).lower()
+                return f"the remedy {step.run.scenario.remedy} ends it: with it, the app {outcome}"
+        return ""
+
     def to_json(self) -> dict[str, Any]:
         """The content of `proof.json`."""
         return {
@@ -91,6 +101,8 @@ class Proof:
                     "role": str(step.role),
                     "verdict": str(step.run.verdict),
                     "expected": str(EXPECTED[step.role]),
+                    "remedy": step.run.scenario.remedy,
+                    "outcome": str(step.run.fate.outcome) if step.run.fate else None,
                     "ok": step.ok,
                     "shortfall": step.shortfall,
                     "reason": step.run.judgement.reason,
@@ -107,16 +119,18 @@ async def prove(
     options: RunOptions,
     *,
     app: AppUnderTest | None = None,
+    remedy: str = "",
     on_role: Callable[[Role], None] | None = None,
     on_step: Callable[[Step], None] | None = None,
 ) -> Proof:
     """Run control, reproduction, remedy and unplugged, one after the other, with one seed.
 
-    `app` is the one under test; None is the sample app. Writes `proof.json` and a folder for each
-    run. Ends early only if the harness broke; refuses before the first run what a later one could
-    not do.
+    `app` is the one under test, and `remedy` names one of its own; None is the sample app. Writes
+    `proof.json` and a folder for each run. Ends early only if the harness broke, or if the app does
+    not start and serve without a fault; refuses before the first run what a later one could not do,
+    for example where there is no remedy.
     """
-    scenarios = {role: incident.scenario(role, app, **params) for role in EXPECTED}
+    scenarios = {role: incident.scenario(role, app, remedy=remedy, **params) for role in EXPECTED}
     for scenario in scenarios.values():
         require_runnable(scenario, options.scale, options.engine)
     artifacts = options.artifacts or artifacts_folder(f"{incident.name}-proof")
@@ -130,7 +144,7 @@ async def prove(
         steps.append(step)
         if on_step is not None:
             on_step(step)
-        if run.verdict is Verdict.HARNESS_ERROR:
+        if run.verdict is Verdict.HARNESS_ERROR or _control_failed(run):
             break
     proof = Proof(
         incident=incident.name, seed=options.seed, steps=tuple(steps), artifacts=artifacts
@@ -143,6 +157,11 @@ async def prove(
             f"cannot write {path}: {error.strerror}", hint="free some room on that disk"
         ) from None
     return proof
+
+
+def _control_failed(run: Run) -> bool:
+    finished = run.trace.first("run.finished")
+    return finished is not None and finished.data.get("how") == CONTROL_FAILED
 
 
 def assess(run: Run, *, healthy: Signature | None = None) -> Step:
@@ -169,6 +188,10 @@ def _shortfall(run: Run) -> str:
             needed = [finding for spec, finding in found if spec.with_remedy]
             if not needed:
                 return "its signature asks for nothing that a run with the remedy must show"
+            if run.fate is not None:  # a remedy may also let the user's own app survive
+                if run.fate.outcome not in {Outcome.SURVIVED, Outcome.RECOVERED}:
+                    return run.fate.why
+                needed = [finding for finding in needed if finding.role == "require"]
         case Role.UNPLUGGED:
             needed = [f for spec, f in found if f.role == "require" and not spec.needs_fault]
             if all(finding.holds is not None for spec, finding in found if spec.needs_fault):

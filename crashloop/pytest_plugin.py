@@ -9,44 +9,27 @@ from __future__ import annotations
 import hashlib
 import inspect
 import re
-import secrets
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from crashloop.clock import DEFAULT_SCALE, TimeScale
-from crashloop.engines.catalogue import ENGINES, LOCAL
+from crashloop.engines.catalogue import LOCAL
 from crashloop.errors import CrashloopError
-from crashloop.testing import Lab, Verdict, VerdictMismatch
+from crashloop.testing import Lab
 from crashloop.testing.lab import Settings
+from crashloop.testing.mismatch import Mismatch
+from crashloop.testing.settings import OPTIONS, SEED_INPUT, read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
+    from types import CodeType
 
     from crashloop.run import Run
 
-MAX_SEED = 2**32 - 1
 MAX_NAME_LENGTH = 80
 PACKAGE = Path(__file__).parent
-SEED_INPUT = "crashloop_seed"
-
-_OPTIONS = {
-    "engine": ("ENGINE", "what scenarios run on: local (the default) or docker"),
-    "time-scale": (
-        "N",
-        f"run N times faster (default: the incident's own, mostly {DEFAULT_SCALE:g})",
-    ),
-    "seed": ("SEED", "the seed of every run, 0 to 2**32-1 (default: a new one, in the header)"),
-    "artifacts": ("DIR", "keep each test's evidence in DIR/TEST (default: pytest's own tmp_path)"),
-    "config": (
-        "FILE",
-        "the file with your apps (default: the nearest crashloop.toml or pyproject)",
-    ),
-    "postgres-bin": ("DIR", "the folder of postgres and initdb (default: the wheel's, then PATH)"),
-}
-
 
 _SETTINGS = pytest.StashKey[Settings]()
 _LAB = pytest.StashKey[Lab]()
@@ -56,7 +39,7 @@ _TOLD = pytest.StashKey[bool]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options, and the same as ini keys; long names only, as they share a command line."""
     group = parser.getgroup("crashloop", "start-up outages (crashloop)")
-    for name, (metavar, says) in _OPTIONS.items():
+    for name, (metavar, says) in OPTIONS.items():
         key = f"crashloop_{name.replace('-', '_')}"
         group.addoption(f"--crashloop-{name}", dest=key, metavar=metavar, default=None, help=says)
         parser.addini(key, f"default of --crashloop-{name}")
@@ -64,7 +47,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Read the settings; pytest.UsageError names the option or ini key that is wrong."""
-    config.stash[_SETTINGS] = _read_settings(config)
+    config.stash[_SETTINGS] = read_settings(config)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -118,12 +101,15 @@ def pytest_runtest_makereport(
     """
     report = yield
     excinfo = call.excinfo
-    if excinfo is not None and isinstance(excinfo.value, VerdictMismatch):
-        item.stash[_TOLD] = excinfo.value.verdict is Verdict.HARNESS_ERROR
+    if excinfo is not None and isinstance(excinfo.value, Mismatch):
+        item.stash[_TOLD] = excinfo.value.tells_failure
+    if report.skipped and isinstance(report.longrepr, tuple) and _is_of_outages(item):
+        # pytest writes no line where there is none, which its types do not say.
+        report.longrepr = cast("Any", (str(item.path), None, report.longrepr[2]))
     whole = item.config.getoption("fulltrace") or item.config.getoption("tbstyle") == "native"
     if excinfo is None or whole or _LAB not in item.stash:
         return report
-    if isinstance(excinfo.value, VerdictMismatch | CrashloopError):
+    if isinstance(excinfo.value, Mismatch | CrashloopError):
         report.longrepr = _without_internals(item, excinfo)
     return report
 
@@ -133,9 +119,11 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     """Make outages happen: `run = await lab.run("issue-1278")`, then `run.expect(REPRODUCED)`.
 
     A `crashloop.testing.Lab`: `run(scenario_or_incident, role=..., **params)`, `prove(incident)`,
-    `seed`, `scale`, `artifacts`. Verdicts come from `crashloop.testing`. A coroutine test needs
-    pytest-asyncio and no mark. Each run adds crashloop_verdict, crashloop_seed, crashloop_trace and
-    crashloop_command to the test's JUnit properties. A run with a broken harness fails the test.
+    `seed`, `scale`, `artifacts`. Verdicts and outcomes come from `crashloop.testing`. A coroutine
+    test needs pytest-asyncio and no mark. Each run adds crashloop_verdict, crashloop_seed,
+    crashloop_trace and crashloop_command to the test's JUnit properties; that of your own app also
+    crashloop_outcome. A run with a broken harness, or of an app of yours that does not work without
+    a fault, fails the test.
     """
     item: pytest.Item = request.node
     settings = item.config.stash[_SETTINGS]
@@ -153,85 +141,6 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
         made.close()
 
 
-def _read_settings(config: pytest.Config) -> Settings:
-    for name in _OPTIONS:
-        if _value(config, name) == ("", True):
-            raise _usage(config, name, "it cannot be empty")
-    engine, _ = _value(config, "engine")
-    if engine not in {"", *ENGINES}:
-        raise _usage(config, "engine", f"choose one of {', '.join(ENGINES)}")
-    if engine not in {"", LOCAL} and _value(config, "postgres-bin")[0]:
-        raise _usage(config, "postgres-bin", f"with engine {engine} the image brings Postgres")
-    return Settings(
-        engine=engine or LOCAL,
-        scale=_scale(config),
-        seed=_seed(config),
-        artifacts=_path(config, "artifacts"),
-        postgres_bin=_postgres_bin(config),
-        folder=_folder(config),
-        config=_path(config, "config"),
-    )
-
-
-def _value(config: pytest.Config, name: str) -> tuple[str, bool]:
-    """The option's text (empty: not given), and whether it came from the command line."""
-    key = f"crashloop_{name.replace('-', '_')}"
-    given = config.getoption(key)
-    return (str(config.getini(key) or ""), False) if given is None else (given, True)
-
-
-def _usage(config: pytest.Config, name: str, hint: str) -> pytest.UsageError:
-    value, from_option = _value(config, name)
-    key = f"crashloop_{name.replace('-', '_')}"
-    who = f"--crashloop-{name}" if from_option else f"{key} in {config.inipath}"
-    return pytest.UsageError(f"{who} is {value!r}: {hint}")
-
-
-def _scale(config: pytest.Config) -> float | None:
-    text, _ = _value(config, "time-scale")
-    if not text:
-        return None
-    try:
-        return TimeScale(factor=float(text)).factor
-    except (ValueError, CrashloopError):
-        hint = "give a number from 1 (real time) to 1000; 20 runs twenty times faster"
-        raise _usage(config, "time-scale", hint) from None
-
-
-def _seed(config: pytest.Config) -> int:
-    text, _ = _value(config, "seed")
-    from_controller: dict[str, Any] = getattr(config, "workerinput", {})
-    if SEED_INPUT in from_controller:
-        return int(from_controller[SEED_INPUT])
-    if not text:
-        return secrets.randbelow(MAX_SEED + 1)
-    if not (text.isascii() and text.isdigit() and int(text) <= MAX_SEED):
-        raise _usage(config, "seed", f"give a whole number from 0 to {MAX_SEED}")
-    return int(text)
-
-
-def _path(config: pytest.Config, name: str) -> Path | None:
-    """A path is relative to pytest's starting folder, or in an ini file to that file."""
-    text, from_option = _value(config, name)
-    if not text:
-        return None
-    start = config.invocation_params.dir if from_option else (config.inipath or Path()).parent
-    return (start / Path(text).expanduser()).resolve()
-
-
-def _folder(config: pytest.Config) -> Path:
-    """Where the search for apps begins: pytest's starting folder, if it is in the root folder."""
-    start = config.invocation_params.dir
-    return start if start.is_relative_to(config.rootpath) else config.rootpath
-
-
-def _postgres_bin(config: pytest.Config) -> Path | None:
-    folder = _path(config, "postgres-bin")
-    if folder is not None and not folder.is_dir():
-        raise _usage(config, "postgres-bin", "there is no such folder; name that of postgres")
-    return folder
-
-
 def _is_coroutine_test_with_lab(item: pytest.Function) -> bool:
     """Whether it or a fixture of it uses our `lab`, and anyio does not run it."""
     if "anyio_backend" in item.fixturenames or not inspect.iscoroutinefunction(item.obj):
@@ -242,18 +151,32 @@ def _is_coroutine_test_with_lab(item: pytest.Function) -> bool:
 
 def _without_internals(item: pytest.Item, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:
     """The error's text below the test's own lines, without a frame of ours or of an event loop."""
-    test = getattr(item, "obj", None)
-    code = getattr(inspect.unwrap(test), "__code__", None) if callable(test) else None
+    code = _code(item)
     entries = excinfo.traceback
     if code is not None:
         entries = entries.cut(path=code.co_filename, firstlineno=code.co_firstlineno - 1)
     if entries == excinfo.traceback:  # not raised below the test's own body: no line of it to show
         return excinfo.getrepr(style="value", chain=False)
-    shown = entries.filter(lambda entry: PACKAGE not in Path(entry.path).parents)
+    ours = (n for n, entry in enumerate(entries) if PACKAGE in Path(entry.path).parents)
+    shown = entries[: next(ours, None)]  # ours may call the standard library
+    if not shown:  # a test that we made
+        return excinfo.getrepr(style="value", chain=False)
     drawn = excinfo.getrepr(style="short", chain=False, tbfilter=lambda _: shown)
     if drawn.reprcrash is not None:
         drawn.reprcrash.message = str(excinfo.value)  # pytest's one-line summary begins with it
     return drawn
+
+
+def _code(item: pytest.Item) -> CodeType | None:
+    """The code of the test's own function."""
+    test = getattr(item, "obj", None)
+    return getattr(inspect.unwrap(test), "__code__", None) if callable(test) else None
+
+
+def _is_of_outages(item: pytest.Item) -> bool:
+    """Whether the test's function is ours, so that none of its lines is the user's."""
+    code = _code(item)
+    return code is not None and PACKAGE in Path(code.co_filename).parents
 
 
 def _folder_name(nodeid: str) -> str:
@@ -280,7 +203,9 @@ def _command(item: pytest.Item, settings: Settings) -> str:
 
 
 def _properties(run: Run) -> list[tuple[str, object]]:
+    outcome = [("crashloop_outcome", str(run.fate.outcome))] if run.fate else []
     return [
+        *outcome,
         ("crashloop_verdict", str(run.verdict)),
         ("crashloop_seed", str(run.seed)),
         ("crashloop_trace", str(run.trace_path)),

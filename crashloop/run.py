@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crashloop.cloud_logging import log_entries
 from crashloop.errors import HarnessError
+from crashloop.model import CONTROL
+from crashloop.outcome import fate_of
 
 if TYPE_CHECKING:
-    from crashloop.model import Judgement, Scenario, Verdict
+    from crashloop.model import Fate, Judgement, Scenario, Verdict
     from crashloop.trace.event import Trace
 
 ARTIFACTS = "crashloop-artifacts"
@@ -26,7 +28,10 @@ SERVERS = ("postgres", "cache", "toxiproxy", "sidecar", "app")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """What one run left behind: its scenario, trace, judgement, and the evidence's folder."""
+    """What one run left behind: its scenario, trace, judgement, and the evidence's folder.
+
+    `fate` is the outcome of the user's own app; None if the run was of another.
+    """
 
     scenario: Scenario
     trace: Trace
@@ -34,6 +39,10 @@ class Run:
     artifacts: Path
     seed: int
     command: str
+    fate: Fate | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fate", fate_of(self.trace))
 
     @property
     def verdict(self) -> Verdict:
@@ -51,7 +60,8 @@ def evidence_files(folder: Path, trace: Trace) -> tuple[str, ...]:
     replicas = trace.scenario.get("replicas") or {}
     several = replicas.get("count", 1) + replicas.get("overlap", 0) > 1
     lives = [life.log_name(several=several) for life in trace.lives()]
-    names = [*FILES, *lives, *(f"{name}.log" for name in SERVERS)]
+    names = [*FILES, *lives, CONTROL.log_name(several=several)]
+    names += [f"{name}.log" for name in (*SERVERS, "setup")]
     return tuple(name for name in sorted(names) if (folder / name).is_file())
 
 
@@ -62,8 +72,12 @@ def artifacts_folder(name: str) -> Path:
 
 
 def write_evidence(run: Run) -> None:
-    """Write `verdict.json` (judgement, seed, command) and `cloud-logging.jsonl` (the run's log)."""
+    """Write `verdict.json` and `cloud-logging.jsonl` (the run's log).
+
+    The verdict comes with judgement, outcome, seed and command.
+    """
     content = {
+        **(run.fate.to_json() if run.fate else {}),
         **run.judgement.to_json(),
         "incident": run.scenario.incident,
         "role": str(run.scenario.role),

@@ -59,7 +59,8 @@ class Countdown:
         """Stop counting until `run`, unless it was due before this instant."""
         if self._timer is None or self._replica not in {None, replica}:
             return
-        left_s = self._remaining_s - (at_ns - self._running_since_ns) / NS_PER_S
+        counted_ns = max(at_ns - self._running_since_ns, 0)
+        left_s = self._remaining_s - counted_ns / NS_PER_S
         if self._may_pause and left_s > 0:
             self.cancel()
             self._timer = None
@@ -109,6 +110,10 @@ class Timeline:
     `run` in a task; a fault's error ends it, and however it ends, it heals what is injected.
     Unplugged (`plugged` false), everything is recorded and nothing is done: a plan alone must
     reproduce nothing.
+
+    `start_s` is how long the app needs to start, in wall seconds, where its entry's phases do not
+    say when it has: in a scaled run, a time that counts from the start of a life, or goes on with
+    one, does so after it.
     """
 
     def __init__(
@@ -119,7 +124,9 @@ class Timeline:
         recorder: Recorder,
         scale: TimeScale,
         plugged: bool = True,
+        start_s: float = 0.0,
     ) -> None:
+        self._start_ns = 0 if scale.is_real_time else round(start_s * NS_PER_S)
         self._ports = ports
         self._recorder = recorder
         self._scale = scale
@@ -167,6 +174,7 @@ class Timeline:
         moment, countdown = pending.moments[number], pending.countdowns.get(number)
         if pending.fired or number in pending.come:
             return
+        starting_ns = self._start_ns if event.kind == "process.started" else 0
         if _matches(moment, event):
             if not moment.after_s:
                 self._come(pending, number, event)
@@ -178,11 +186,11 @@ class Timeline:
                     replica=event.replica,
                     fire=partial(self._come, pending, number, event),
                 )
-            countdown.run(event.replica, event.mono_ns)
+            countdown.run(event.replica, event.mono_ns + starting_ns)
         elif countdown is not None and event.kind == "process.exited":
             countdown.pause(event.replica, event.mono_ns)
-        elif countdown is not None and _is_under_way_again(moment, event):
-            countdown.run(event.replica, event.mono_ns)
+        elif countdown is not None and (starting_ns or _is_under_way_again(moment, event)):
+            countdown.run(event.replica, event.mono_ns + starting_ns)
 
     def _come(self, pending: _Pending, number: int, cause: Event) -> None:
         """A moment has come; fire if the trigger needs no other."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from crashloop.apps.entry import find_entry, load_entry
 from crashloop.apps.environment import inherited, python_of
+from crashloop.apps.file import about_entry
+from crashloop.apps.placeholders import service_values, url_values
 from crashloop.apps.sample import sample_app
 from crashloop.apps.secret import secret_values, without_secrets
-from crashloop.apps.source import about_entry
-from crashloop.apps.template import is_scalable, knobs_used, render, url_values, with_knobs
+from crashloop.apps.template import is_scalable, knobs_used, render, with_knobs
+from crashloop.apps.wrap import wrapping
 
 __all__ = [
     "about_entry",
@@ -20,7 +22,9 @@ __all__ = [
     "render",
     "sample_app",
     "secret_values",
+    "service_values",
     "url_values",
     "with_knobs",
     "without_secrets",
+    "wrapping",
 ]

@@ -30,6 +30,8 @@ MAX_LEAVES = 50
 MAX_DEPTH = 8
 MAX_NUMBER = 2**63
 SUCCESS = range(200, 300)
+NOT_YET = frozenset({408, 425, 429, 502, 503, 504})
+"""Statuses by which an app, or a server in front of it, says that it is to be asked later."""
 
 
 async def connect(address: tuple[str, int]) -> int:
@@ -60,12 +62,15 @@ def client_of(address: tuple[str, int]) -> httpx.AsyncClient:
 
 
 async def readiness(
-    client: httpx.AsyncClient, address: tuple[str, int], ready: Ready
+    client: httpx.AsyncClient, address: tuple[str, int], ready: Ready, *, said_so: bool = False
 ) -> dict[str, Any]:
     """Ask once whether the app is ready by its own rule: the data of `ready.answered`.
 
     `ready`, `status_code` (None without HTTP) and `answer`, or `error` if there was no answer.
+    `said_so`: a line of the life's output has matched the rule's `log`.
     """
+    if ready.log:
+        return {"ready": said_so, "status_code": None, "answer": {}}
     if not ready.path:
         return {"ready": await connect(address) == 0, "status_code": None, "answer": {}}
     try:
@@ -81,16 +86,21 @@ async def readiness(
 
 
 async def request(
-    client: httpx.AsyncClient, method: str, path: str, *, body: Any = None
+    client: httpx.AsyncClient,
+    method: str,
+    path: str,
+    *,
+    body: Any = None,
+    within_s: float = REQUEST_TIMEOUT_S,
 ) -> tuple[int, bytes | None]:
     """The status and the body of the answer, None if it is over the bound; `body` is sent as JSON.
 
-    Raises TimeoutError after REQUEST_TIMEOUT_S, and httpx' own errors.
+    Raises TimeoutError after `within_s`, and httpx' own errors.
     """
     received = bytearray()
     async with (
-        asyncio.timeout(REQUEST_TIMEOUT_S),
-        client.stream(method, path, json=body) as response,
+        asyncio.timeout(within_s),
+        client.stream(method, path, json=body, timeout=None) as response,
     ):
         async for part in response.aiter_raw():
             received += part
@@ -99,15 +109,17 @@ async def request(
     return response.status_code, bytes(received)
 
 
-async def converse(address: tuple[str, int], path: str, message: Any) -> Any:
+async def converse(
+    address: tuple[str, int], path: str, message: Any, *, within_s: float = REQUEST_TIMEOUT_S
+) -> Any:
     """Send JSON over a WebSocket; the JSON value of the first message that comes back.
 
-    Raises TimeoutError after REQUEST_TIMEOUT_S, websockets' own errors, and ValueError if the
+    Raises TimeoutError after `within_s`, websockets' own errors, and ValueError if the
     answer is no JSON.
     """
     host, port = address
     async with (
-        asyncio.timeout(REQUEST_TIMEOUT_S),
+        asyncio.timeout(within_s),
         connect_websocket(
             f"ws://{host}:{port}{path}", proxy=None, compression=None, max_size=MAX_ANSWER_BYTES
         ) as conversation,

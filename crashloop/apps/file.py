@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import tomllib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crashloop.apps.lines import lines_of
 from crashloop.apps.source import Source
+from crashloop.apps.text import read_text
 from crashloop.errors import UsageError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
+
+    from crashloop.model import AppUnderTest
 
 OURS = "crashloop.toml"
 PYPROJECT = "pyproject.toml"
@@ -26,7 +32,7 @@ def nearest_file(folder: Path) -> Path:
     for each in (folder, *folder.parents):
         found = [path for name in TABLES if (path := each / name).is_file() and read_apps(path)[1]]
         if len(found) > 1:
-            places = " and ".join(str(table_of(path, read_apps(path)[0])) for path in found)
+            places = " and ".join(str(table_of(read_apps(path)[0])) for path in found)
             raise UsageError(
                 f"two files of one folder have apps: {places}",
                 hint="keep the entries in one of them, or name one: --config FILE",
@@ -35,8 +41,8 @@ def nearest_file(folder: Path) -> Path:
             return found[0]
     raise UsageError(
         f"no app of your own is described in {folder} or above it",
-        hint=f"write [apps.NAME] in {OURS}, or [{TABLES[PYPROJECT]}.NAME] in {PYPROJECT}; "
-        "see docs/your-app.md",
+        hint=f"`crashloop init` writes one; or write [apps.NAME] in {OURS}, or "
+        f"[{TABLES[PYPROJECT]}.NAME] in {PYPROJECT}, by hand: see docs/your-app.md",
     )
 
 
@@ -47,7 +53,7 @@ def read_apps(path: Path) -> tuple[Source, dict[str, Any]]:
     unknown name.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
         data = tomllib.loads(text)
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {error}") from None
@@ -55,14 +61,40 @@ def read_apps(path: Path) -> tuple[Source, dict[str, Any]]:
         found = re.search(r"line (\d+)", str(error))  # else it is at the end
         line = found[1] if found else len(text.splitlines())
         raise UsageError(f"{path}:{line}: {error}") from None
-    source = Source(path=path, text=text)
+    except RecursionError:
+        raise UsageError(f"{path} cannot be read: it is nested too deeply") from None
+    except ValueError as error:  # a number of thousands of digits
+        raise UsageError(f"{path} cannot be read: {error}") from None
+    source = Source(path=path, lines=lines_of(text))
     return source, _apps(data, source)
 
 
-def table_of(path: Path, source: Source) -> Source:
+def table_of(source: Source) -> Source:
     """The place of the table that has the apps."""
-    table = TABLES[PYPROJECT] if path.name == PYPROJECT else TABLES[OURS]
-    return _place(source, table)
+    return _place(source, TABLES[PYPROJECT if source.path.name == PYPROJECT else OURS])
+
+
+@contextlib.contextmanager
+def about_entry(app: AppUnderTest, field: str = "") -> Iterator[None]:
+    """Begin the message of a UsageError with the place of a field in the app's entry, if any.
+
+    Without a field, or where it is missing, that is the place of the entry.
+    """
+    try:
+        yield
+    except UsageError as error:
+        if not app.source:
+            raise
+        place = _place_of(app, field) if field else app.source
+        raise UsageError(f"{place}: {error.message}", hint=error.hint) from None
+
+
+def _place_of(app: AppUnderTest, field: str) -> str:
+    try:
+        source, _ = read_apps(Path(app.source.rpartition(":")[0]))
+    except UsageError:  # it has been changed or removed since it was read
+        return app.source
+    return str(table_of(source).at(app.name, field))
 
 
 def _apps(data: dict[str, Any], source: Source) -> dict[str, Any]:
@@ -87,7 +119,5 @@ def _require_table(found: object, source: Source, name: str) -> None:
 
 
 def _place(source: Source, table: str) -> Source:
-    """The place of a table by its dotted name, or of its last part below the others."""
-    dotted = source.at(table)
-    head, _, last = table.rpartition(".")
-    return dotted if dotted.offset or not head else _place(source, head).at(last)
+    """The place of a table by its dotted name."""
+    return source.at(*table.split("."))

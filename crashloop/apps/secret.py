@@ -30,8 +30,12 @@ def secret_values(app: AppUnderTest, environment: Mapping[str, str]) -> Iterator
 
 def without_secrets(app: AppUnderTest) -> AppUnderTest:
     """The app with the values of its secrets masked, however short they are."""
-    shown = {name: MASK if _is_secret(app, name) else text for name, text in app.env.items()}
-    return replace(app, env=shown)
+
+    def shown(env: Mapping[str, str]) -> dict[str, str]:
+        return {name: MASK if _is_secret(app, name) else text for name, text in env.items()}
+
+    remedies = {n: replace(each, env=shown(each.env)) for n, each in app.remedies.items()}
+    return replace(app, env=shown(app.env), remedies=remedies)
 
 
 def _is_secret(app: AppUnderTest, name: str) -> bool:

@@ -2,80 +2,122 @@
 
 from __future__ import annotations
 
+import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from crashloop.apps.placeholders import STEP
 from crashloop.apps.template import fill_all
-from crashloop.model import RequestStep, SqlStep, WebSocketStep
+from crashloop.model import Journey, RequestStep, SqlStep, WebSocketStep
 
 if TYPE_CHECKING:
-    from crashloop.apps.source import Source
+    from typing import Any
+
+    from crashloop.apps.table import Table
     from crashloop.model import Step
 
 FIELDS = {
-    "request": ("request", "json", "status", "contains"),
-    "websocket": ("websocket", "send", "expect"),
-    "sql": ("sql", "equals", "target"),
+    "request": ("request", "json", "status", "contains", "within_s"),
+    "websocket": ("websocket", "send", "expect", "within_s"),
+    "sql": ("sql", "equals", "target", "within_s"),
 }
 PATH = r"/[!-~]*"
-KNOWN = {"key": "a UUID"}
-"""The placeholders of a step."""
+WITHIN_S = 5.0
+_VALUES = dict.fromkeys(STEP, "0")
 
 
-def read(step: dict[str, Any], source: Source) -> Step:
-    """One step; UsageError if it is none."""
-    kinds = [kind for kind in FIELDS if kind in step]
-    if len(kinds) != 1:
-        raise source.error("a step has one of `request`, `websocket` and `sql`")
-    (kind,) = kinds
-    for field in step:
-        if field not in FIELDS[kind]:
-            raise source.at(field).error(
-                f"a step with `{kind}` has no field {field!r}",
-                hint=f"known: {', '.join(FIELDS[kind])}",
-            )
-    fill_all(step, KNOWN, where=f"{source}: the journey")
-    if kind == "request":
-        return _request(step, source)
-    return _websocket(step, source) if kind == "websocket" else _sql(step, source)
+def read_steps(entry: Table, field: str) -> tuple[Step, ...]:
+    """The steps under a field; UsageError if one is none."""
+    return tuple(_step(step, f"`{field}`") for step in entry.steps(field))
 
 
-def request_line(step: dict[str, Any], source: Source) -> tuple[str, str]:
+def read_journey(entry: Table) -> Journey:
+    """The journey of an entry, by `journey` and `patient_journey`."""
+    return Journey(steps=read_steps(entry, "journey"), patient=entry.flag("patient_journey"))
+
+
+def read_before(entry: Table) -> tuple[Step, ...]:
+    """The steps of `before`; UsageError if none of them could show that its data is still there."""
+    steps = read_steps(entry, "before")
+    reads = [
+        step
+        for step in steps
+        if isinstance(step, SqlStep) or (isinstance(step, RequestStep) and step.method == "GET")
+    ]
+    if steps and not reads:
+        raise entry.at("before").error(
+            "no step of `before` reads, so nothing would be looked for after the fault",
+            hint='add one: {request = "GET /orders/{key}", contains = "{key}"}, or a query',
+        )
+    return steps
+
+
+def request_line(table: Table) -> tuple[str, str]:
     """The method and the path of `request`; UsageError if it is not "METHOD /path"."""
-    text = source.text_of(step, "request")
+    text = table.text("request")
     line = re.fullmatch(rf"([A-Z]+) ({PATH})", text)
     if line is None:
-        raise source.error(f'`request` must be "METHOD /path", not {text!r}')
+        raise table.at("request").error(f'`request` must be "METHOD /path", not {text!r}')
     return line[1], line[2]
 
 
-def _request(step: dict[str, Any], source: Source) -> RequestStep:
-    method, path = request_line(step, source)
-    status = step.get("status", 200)
+def _step(step: Table, whose: str) -> Step:
+    kinds = [kind for kind in FIELDS if kind in step]
+    if len(kinds) != 1:
+        raise step.source.error("a step has one of `request`, `websocket` and `sql`")
+    (kind,) = kinds
+    step.require_fields(FIELDS[kind], of=f"a step with `{kind}`")
+    for field, value in step.values.items():
+        fill_all(value, _VALUES, where=f"{step.at(field)}: {whose}")
+    for field in ("json", "send", "expect"):
+        _require_json(step, field)
+    if kind == "request":
+        return _request(step)
+    return _websocket(step) if kind == "websocket" else _sql(step)
+
+
+def _require_json(step: Table, field: str) -> None:
+    """Refuse what TOML has and JSON has not: a date, a time, infinity."""
+    try:
+        json.dumps(step.values.get(field), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise step.at(field).error(f"`{field}` cannot be sent as JSON: {error}") from None
+
+
+def _request(step: Table) -> RequestStep:
+    method, path = request_line(step)
+    status: Any = step.values.get("status", 200)
     if not isinstance(status, int) or status not in range(100, 600):
-        raise source.at("status").error(f"`status` must be a status of HTTP, not {status!r}")
+        raise step.at("status").error(f"`status` must be a status of HTTP, not {status!r}")
     return RequestStep(
         method=method,
         path=path,
-        json=step.get("json"),
+        json=step.values.get("json"),
         status=status,
-        contains=source.text_of(step, "contains"),
+        contains=step.text("contains"),
+        within_s=step.seconds("within_s", WITHIN_S),
     )
 
 
-def _websocket(step: dict[str, Any], source: Source) -> WebSocketStep:
-    path = source.text_of(step, "websocket")
+def _websocket(step: Table) -> WebSocketStep:
+    path = step.text("websocket")
     if not re.fullmatch(PATH, path) or "send" not in step:
-        raise source.error("`websocket` is a path that begins with /, and needs a `send`")
-    return WebSocketStep(path=path, send=step["send"], expect=source.table(step, "expect"))
+        raise step.source.error("`websocket` is a path that begins with /, and needs a `send`")
+    return WebSocketStep(
+        path=path,
+        send=step.values["send"],
+        expect=step.table("expect").values,
+        within_s=step.seconds("within_s", WITHIN_S),
+    )
 
 
-def _sql(step: dict[str, Any], source: Source) -> SqlStep:
-    equals = step.get("equals")
+def _sql(step: Table) -> SqlStep:
+    equals: Any = step.values.get("equals")
     if not isinstance(equals, str | int | float):
-        raise source.error("`sql` needs `equals`: a text, a number, or true or false")
+        raise step.source.error("`sql` needs `equals`: a text, a number, or true or false")
     return SqlStep(
-        sql=source.text_of(step, "sql"),
+        sql=step.text("sql"),
         equals=equals,
-        target=source.text_of(step, "target", "postgres"),
+        target=step.text("target", "postgres"),
+        within_s=step.seconds("within_s", WITHIN_S),
     )

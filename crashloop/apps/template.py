@@ -11,29 +11,26 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, unquote, urlsplit
 
+from crashloop.apps.placeholders import TARGET, base_of, service, unknown
 from crashloop.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from crashloop.clock import TimeScale
     from crashloop.model import AppUnderTest, Value
 
-PLACES = ("host", "port", "python", "seed", "replica", "attempt")
-PARTS = {
-    "postgres": ("url", "host", "port", "user", "password", "database"),
-    "redis": ("url", "host", "port"),
-}
-KNOWN = (*PLACES, *(f"{name}.{part}" for name, parts in PARTS.items() for part in parts))
-"""Every placeholder but the knobs of the app."""
+LIMIT_S = 20.0
+"""The knob `limit_s` of an entry that uses it and does not give it: issue 1278's."""
+
+WRAPPER = "crashloop_wrap:app"
+"""What `{target}` stands for: the ASGI app of the wrapper."""
 
 SECONDS = "_s"
 MILLISECONDS = "_ms"
 _TOKEN = re.compile(r"\{\{|\}\}|\{(?P<name>[^{}]*)\}|[{}]")
 _DIVISOR = re.compile(r"\d{1,9}(?:\.\d{1,9})?")
-_PORTS = {"postgresql": "5432", "redis": "6379"}
 
 
 def render(
@@ -46,7 +43,9 @@ def render(
     Raises UsageError for a placeholder that has no value, and for a timer that is not a number.
     """
     known = {**values, **knob_values(app.knobs, scale)}
-    command = [fill(word, known, where=f"the command of app {app.name}") for word in app.command]
+    in_command = {**known, TARGET: WRAPPER} if app.wrap else known
+    where = f"the command of app {app.name}"
+    command = [fill(word, in_command, where=where) for word in app.command]
     environment = {}
     for name, text in app.env.items():
         where = f"{name} of app {app.name}"
@@ -79,14 +78,18 @@ def milliseconds(knob: str) -> str:
 
 def knobs_used(app: AppUnderTest) -> set[str]:
     """The knobs that the command or the environment has a placeholder of."""
-    texts = (*app.command, *app.env.values())
-    found = {match["name"] or "" for text in texts for match in _TOKEN.finditer(text)}
-    names = {name.partition("/")[0] for name in found}
+    names = names_in((*app.command, *app.env.values()))
     return {
         knob
         for knob in app.knobs
         if knob in names or (knob.endswith(SECONDS) and milliseconds(knob) in names)
     }
+
+
+def names_in(texts: Iterable[str]) -> set[str]:
+    """The names of the placeholders in the texts, without drivers and divisors."""
+    found = (match["name"] for text in texts for match in _TOKEN.finditer(text))
+    return {base_of(name) for name in found if name is not None}
 
 
 def is_scalable(app: AppUnderTest) -> bool:
@@ -118,28 +121,6 @@ def with_knobs(app: AppUnderTest, changes: Mapping[str, Value]) -> AppUnderTest:
     return replace(app, knobs={**app.knobs, **changes})
 
 
-def url_values(name: str, url: str) -> dict[str, str]:
-    """The placeholders of a dependency from its URL: `NAME.url`, `NAME.host` and the others.
-
-    The host of a Unix socket is its folder for Postgres; Redis has neither host nor port then.
-    """
-    parts = urlsplit(url)
-    values = {f"{name}.url": url}
-    if parts.scheme == "unix":
-        return values
-    query = parse_qs(parts.query)
-    host = query.get("host", [parts.hostname or ""])[0]
-    port = query.get("port", [str(parts.port or _PORTS[parts.scheme])])[0]
-    values |= {f"{name}.host": host, f"{name}.port": port}
-    if name == "postgres":
-        values |= {
-            f"{name}.user": unquote(parts.username or ""),
-            f"{name}.password": unquote(parts.password or ""),
-            f"{name}.database": unquote(parts.path.strip("/")),
-        }
-    return values
-
-
 def fill(text: str, values: Mapping[str, str], *, where: str) -> str:
     """The text with each placeholder replaced; UsageError, which begins with `where`, if not."""
 
@@ -149,11 +130,7 @@ def fill(text: str, values: Mapping[str, str], *, where: str) -> str:
             return _literal(match[0], text, where)
         value = _value(name, values)
         if value is None:
-            raise UsageError(
-                f"{where}: unknown placeholder {{{name}}} in {text!r}",
-                hint=f"known: {', '.join(f'{{{known}}}' for known in values)}; "
-                "{{ and }} are literal braces",
-            )
+            raise unknown(name, text, values, where=where)
         return value
 
     return _TOKEN.sub(token, text)
@@ -184,8 +161,9 @@ def fill_all(value: Any, values: Mapping[str, str], *, where: str) -> Any:
 
 
 def _is_driver(base: str, driver: str) -> bool:
-    """Whether `{base+driver}` has a meaning: only a URL takes a driver."""
-    return base.endswith(".url") and bool(re.fullmatch(r"\w+", driver))
+    """Whether `{base+driver}` has a meaning: only the URL of a database or a cache takes one."""
+    takes_one = base.endswith(".url") and not base.startswith(service(""))
+    return takes_one and bool(re.fullmatch(r"\w+", driver))
 
 
 def seconds(text: str, *, where: str) -> float:
@@ -197,7 +175,8 @@ def seconds(text: str, *, where: str) -> float:
     if not 0 <= value < float("inf"):
         raise UsageError(
             f"{where} is a timer, and {text!r} is not a number of seconds",
-            hint="give a literal number, or take the name out of `timers`",
+            hint="give a literal number, or take the name out of `timers`; a placeholder such as "
+            "{limit_s} is scaled already",
         )
     return value
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crashloop.checks import (
+    control,
+    dependency,
     evidence,
     exits,
     journey,
+    limits,
     phases,
     probes,
     readiness,
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 
 _ALL: tuple[Callable[..., Result], ...] = (
     evidence.evidence_complete,
+    control.control_passed,
+    control.waits_are_declared,
     evidence.baseline_passed,
     evidence.path_used,
     scale.scale_is_fair,
@@ -38,7 +43,9 @@ _ALL: tuple[Callable[..., Result], ...] = (
     phases.all_phases_done,
     running.phase_running_at_death,
     running.fails_at_once,
+    limits.died_at_own_limit,
     exits.exit_code,
+    exits.died,
     exits.restart_loop,
     exits.no_death,
     probes.killed_by_probe,
@@ -48,6 +55,7 @@ _ALL: tuple[Callable[..., Result], ...] = (
     readiness.a_replica_served,
     journey.journey_passed,
     serving.no_connection_left,
+    dependency.dependency_needed,
 )
 
 CHECKS: dict[str, Callable[..., Result]] = {check.__name__: check for check in _ALL}

@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from crashloop.checks.lives import observed
+from crashloop.model import CONTROL
 from crashloop.trace.event import WRITTEN_IN_ORDER
 
 if TYPE_CHECKING:
@@ -95,12 +96,14 @@ def _differing(start: Event, end: Event) -> str | None:
 def _lines(trace: Trace) -> tuple[str, list[Event]] | None:
     """A line of the app from outside its life."""
     spans = {e.life: [e.mono_ns] for e in observed(trace, "process.started")}
+    control = ("control.started", "control.ended")
+    spans[CONTROL] = [e.mono_ns for e in trace.control if e.kind in control]
     for e in observed(trace, "process.exited"):
         spans[e.life].append(e.mono_ns)
     for event in trace.events:
         if event.source != "app":
             continue
         span = spans.get(event.life)
-        if span is None or not span[0] <= event.mono_ns <= span[-1]:
+        if not span or not span[0] <= event.mono_ns <= span[-1]:
             return f"the app's line seq {event.seq} lies outside its attempt's life", [event]
     return None

@@ -9,6 +9,7 @@ from crashloop.checks.consistency import contradiction, gap
 from crashloop.checks.lines import PHASE_ENDS
 from crashloop.checks.lives import observed, of_replicas
 from crashloop.checks.result import MAX_EVIDENCE, Result, holds, saw_nothing
+from crashloop.checks.touches import planned_faults, touches
 from crashloop.plural import counted
 
 if TYPE_CHECKING:
@@ -49,25 +50,29 @@ def baseline_passed(trace: Trace, *, target: str = "") -> Result:
 def path_used(trace: Trace, *, phase: str, target: str) -> Result:
     """In every life, the phase came to the target's proxy: by a connection, a SYN or a refusal.
 
-    Another phase's connections do not count. A replica for which the target itself confirmed a step
-    of the journey needs a connection that reached the target.
+    Another phase's connections do not count; without a phase, any of the life's do. A replica for
+    which the target itself confirmed a step of the journey needs a connection that reached the
+    target.
     """
     begun = of_replicas(trace, trace.of("phase.started"))
-    reached = [e for e in begun if e.data.get("phase") == phase]
+    reached = [e for e in begun if e.data.get("phase") == phase] if phase else _lived(trace, target)
+    if phase and not begun:
+        return saw_nothing("no attempt logged a phase, so nothing says who used the path")
     if not reached:
-        if not begun:
-            return saw_nothing("no attempt logged a phase, so nothing says who used the path")
-        return saw_nothing(f"no attempt reached phase {phase}, so the path was never used")
+        what = f"reached phase {phase}" if phase else "was started"
+        return saw_nothing(f"no attempt {what}, so the path was never used")
     evidence: list[Event] = []
     refused = set()
     for started in reached:
         used = _uses(trace, started, target)
         if not used:
             name = trace.name(started.life)
-            says = f"{name} reached phase {phase} but never the proxy of {target} in it"
+            says = f"{name} never came to the proxy of {target}"
+            if phase:
+                says = f"{name} reached phase {phase} but never the proxy of {target} in it"
             return saw_nothing(says, [started])
         evidence.append(used[0])
-        if used[0].source == "app":
+        if used[0].source == "app" or used[0].kind == "gate.refused":
             refused.add(started.life)
     connected = [e for e in observed(trace, "link.connected", target=target) if is_own(trace, e)]
     for step in observed(trace, "journey.step", target=target):
@@ -83,9 +88,21 @@ def path_used(trace: Trace, *, phase: str, target: str) -> Result:
     if refused:
         who = counted(len(refused), "attempt")
         was = "was" if len(refused) == 1 else "were"
-        only = f"{who} {was} refused at the address of {path}, by the app's own word"
+        is_said = any(event.source == "app" for event in evidence)
+        by_whose_word = ", by the app's own word" if is_said else ""
+        only = f"{who} {was} refused at the address of {path}{by_whose_word}"
         says = only if refused == every else f"{says}; {only}"
     return holds(says, evidence)
+
+
+def _lived(trace: Trace, target: str) -> list[Event]:
+    """The starts of the lives that had the time to come to the target.
+
+    A life that the harness ended may have been ended before, unless it was the only one.
+    """
+    started = of_replicas(trace, observed(trace, "process.started"))
+    asked = {e.life for e in observed(trace, "process.exited") if e.data.get("requested")}
+    return [e for e in started if e.life not in asked or _uses(trace, e, target)] or started
 
 
 def _baseline_of(trace: Trace, target: str) -> Result:
@@ -105,17 +122,24 @@ def _baseline_of(trace: Trace, target: str) -> Result:
 
 
 def _uses(trace: Trace, started: Event, target: str) -> list[Event]:
-    """How a phase came to the target's proxy before it, or its life, ended."""
+    """How a phase, or a life that has `started`, came to the target's proxy before its end."""
     phase = started.data.get("phase")
-    ends = trace.of(*PHASE_ENDS, life=started.life, phase=phase)
+    ends = trace.of(*PHASE_ENDS, life=started.life, phase=phase) if phase else []
     ends += observed(trace, "process.exited", life=started.life)
     after = [e for e in sorted(ends, key=lambda e: e.mono_ns) if e.mono_ns >= started.mono_ns]
     until_ns = after[0].mono_ns if after else trace.events[-1].mono_ns
     seen = observed(trace, "link.opened", "gate.syn_seen", life=started.life, target=target)
     uses = [e for e in seen if started.mono_ns <= e.mono_ns <= until_ns and is_own(trace, e)]
-    return uses or [
-        e
-        for e in trace.events
-        if e.life == started.life and e.source == "app"
-        if started.mono_ns <= e.mono_ns <= until_ns and was_refused(trace, e, target)
+    if uses:
+        return uses
+    said = [
+        (e, e.life) for e in trace.events if e.source == "app" and was_refused(trace, e, target)
+    ]
+    for fault in planned_faults(trace):
+        if fault["target"] == target and fault["receipt"]["whose"] == "app":
+            said += [(touch.event, touch.life) for touch in touches(trace, fault) if touch.is_weak]
+    return [
+        event
+        for event, life in said
+        if life == started.life and started.mono_ns <= event.mono_ns <= until_ns
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from crashloop.checks.ends import code_of, exit_words, how_ended, killed_by_another
@@ -57,13 +58,44 @@ def exit_code(trace: Trace, *, code: int, times: int, replicas: Replicas = "each
     return for_replicas(trace, replicas, often_enough)
 
 
+def died(
+    trace: Trace, *, times: int, codes: Sequence[int] = (), replicas: Replicas = "each"
+) -> Result:
+    """Lives ended on their own, `times` in each replica, with one of `codes`, or with any.
+
+    Exactly `times` if there is one replica, else at least; "some": in at least one replica.
+    """
+    exits = deaths(trace)
+    if not observed(trace, "process.exited"):
+        return saw_nothing("no attempt was seen to end")
+    if not exits:
+        return not_seen(trace, "no attempt ended on its own")
+    for event in exits:
+        if found := killed_by_another(trace, event):
+            return found
+        if codes and code_of(event) not in codes:
+            known = " or ".join(exit_words(code) for code in codes)
+            says = f"{trace.name(event.life)} ended with {how_ended(event)}, not {known}"
+            return refuted(says, exits)
+
+    def often_enough(number: int) -> Result:
+        own = of_replica(exits, number)
+        says = f"{counted(len(own), 'attempt')} died with {_codes(own)}" if own else "none died"
+        return exactly(trace, says, own, times, replicas)
+
+    return for_replicas(trace, replicas, often_enough)
+
+
 def restart_loop(trace: Trace, *, restarts: int, replicas: Replicas = "each") -> Result:
     """Each of a replica's first `restarts` deaths was followed by a new process after its back-off.
 
-    New means: another pid than the one before, and a boot_id of its own in the app's log. Where the
-    platform restarts the app itself, its own count of restarts is checked instead.
+    New means: another pid than the one before, and a boot_id of its own in the log of an app that
+    logs its phases. Where the platform restarts the app itself, its own count of restarts is
+    checked instead.
     """
     who = restarter(trace.header)
+    phases = (trace.scenario.get("app") or {}).get("phases") or ()
+    has_boot_ids = trace.scenario.get("phase") in phases
 
     def looped(number: int) -> Result:
         exits = of_replica(deaths(trace), number)
@@ -79,7 +111,7 @@ def restart_loop(trace: Trace, *, restarts: int, replicas: Replicas = "each") ->
             if found := _no_restart(trace, died):
                 return found
             evidence += [died, *trace.of("process.started", life=_after(died))]
-        if found := _one_boot_twice(trace, number, restarts + 1):
+        if has_boot_ids and (found := _one_boot_twice(trace, number, restarts + 1)):
             return found
         each = "as a new process" if restarts == 1 else "each time as a new process"
         return holds(f"{who} restarted the app {often(restarts)}, {each}", evidence)
@@ -121,6 +153,12 @@ def exactly(
     if is_too_often(trace, len(found), times, replicas):
         return refuted(f"{says}, not {times}", found)
     return holds(says, evidence or found)
+
+
+def _codes(exits: Sequence[Event]) -> str:
+    """How lives ended: `exit 3`, or each way with its number."""
+    ways = Counter(how_ended(event) for event in exits)
+    return next(iter(ways)) if len(ways) == 1 else ", ".join(f"{n} x {w}" for w, n in ways.items())
 
 
 def _after(died: Event) -> Life:

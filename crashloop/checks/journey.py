@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from crashloop.checks.lives import for_replicas, observed, of_replica
 from crashloop.checks.readiness import instead, refused
+from crashloop.checks.receipts import last_heal_ns
 from crashloop.checks.result import Result, holds, not_seen, refuted, saw_nothing
 
 if TYPE_CHECKING:
@@ -13,11 +14,16 @@ if TYPE_CHECKING:
 
 
 def journey_passed(trace: Trace) -> Result:
-    """In each replica, every step of the scenario's journey passed, all with the same key."""
+    """In each replica, every step of the scenario's journey passed, all with the same key.
+
+    Where the journey is tried again and again, a try that had begun after the last heal did.
+    """
     journey = (trace.scenario.get("app") or {}).get("journey") or {}
     wanted = range(1, len(journey.get("steps") or ()) + 1)
     if not wanted:
         return saw_nothing("the app has no journey")
+    if trace.scenario.get("is_own_app") and not journey.get("patient"):
+        return for_replicas(trace, "each", lambda number: _a_try_passed(trace, number))
 
     def passed_in(number: int) -> Result:
         steps = of_replica(observed(trace, "journey.step"), number)
@@ -42,6 +48,25 @@ def journey_passed(trace: Trace) -> Result:
         return not_seen(trace, says + why, [*best.values(), *waiting[-1:]])
 
     return for_replicas(trace, "each", passed_in)
+
+
+def begun_ns(tried: Event) -> int:
+    """When a try of the journey began."""
+    return tried.mono_ns - round(float(tried.data.get("took_s") or 0) * 1e9)
+
+
+def _a_try_passed(trace: Trace, number: int) -> Result:
+    tries = of_replica(observed(trace, "journey.tried"), number)
+    injected = observed(trace, "fault.injected")
+    since_ns = last_heal_ns(trace) if injected else 0
+    after = [e for e in tries if begun_ns(e) >= since_ns]
+    if passed := [e for e in after if e.data.get("passed") is True]:
+        when = " after the heal" if injected else ""
+        return holds(f"the journey passed{when}", passed[:1])
+    if not after:
+        return instead(trace, number, "the journey was not tried after the heal")
+    says = f"the journey never passed after the heal: {after[-1].data.get('why')}"
+    return not_seen(trace, says, after[-1:])
 
 
 def _waiting(trace: Trace, number: int, step: int) -> list[Event]:

@@ -31,6 +31,12 @@ def observed(
     return [e for e in trace.of(*kinds, life=life, target=target) if e.source != "app"]
 
 
+def in_control(trace: Trace, *kinds: str, target: str | None = None) -> list[Event]:
+    """What somebody else than the app has seen of the control life (about one target)."""
+    found = [e for e in trace.control if e.kind in kinds and e.source != "app"]
+    return found if target is None else [e for e in found if e.target == target]
+
+
 def of_replicas(trace: Trace, events: Iterable[Event]) -> list[Event]:
     """The events of the scenario's replicas; those of an old revision are left out."""
     numbers = trace.replicas()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from crashloop.checks.failures import failures
+from crashloop.checks.link_times import FAR_FUTURE_NS
 from crashloop.checks.lives import deaths, for_replicas, observed, of_replica
-from crashloop.checks.receipts import failures
 from crashloop.checks.result import Result, holds, not_seen, refuted, saw_nothing
-from crashloop.checks.touches import FAR_FUTURE_NS, periods, planned_faults
+from crashloop.checks.touches import periods, planned_faults
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -40,7 +41,7 @@ def recovered(trace: Trace, *, phase: str) -> Result:
     for failure in failures(trace, phase):
         if failure.began_ns > last.mono_ns:
             name = trace.name(failure.ended.life)
-            says = f"{name} failed in phase {phase} after the heal"
+            says = f"{name} {f'failed in phase {phase}' if phase else 'died'} after the heal"
             return refuted(says, [last, failure.ended])
     stayed = {number: _stayed_ready(trace, number, last) for number in trace.replicas()}
     if all(stayed.values()):

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from crashloop.checks.connections import is_own, of_link
-from crashloop.checks.lines import is_running, phase_started, seconds
-from crashloop.checks.lives import deaths, killed, lives, observed, of_replicas
-from crashloop.checks.phases import AT_LIMIT
+from crashloop.checks.failures import Failure, failures
+from crashloop.checks.link_times import FAR_FUTURE_NS, hold_end_ns
+from crashloop.checks.lives import lives, observed
 from crashloop.checks.result import Result, holds, refuted, saw_nothing
-from crashloop.checks.touches import (
-    FAR_FUTURE_NS,
-    Touch,
-    hold_end_ns,
-    periods,
-    planned_faults,
-    says_sqlstate,
-    touches,
-)
+from crashloop.checks.touches import periods, planned_faults, says_sqlstate, touches
 from crashloop.model import Grade
 from crashloop.plural import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from crashloop.checks.touch import Touch
     from crashloop.trace.event import Event, Trace
 
 # A fault that touches the app only late in its phase, or that lets go of it early, does not explain
@@ -41,47 +33,18 @@ OF_REPLICAS = "replicas"
 """The target of faults that act on the app's instances, and so on every dependency."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
-    """A phase that failed, or that was running when a probe ended its life.
-
-    `ended` is its last line, or the end of its life, of which `kill` was the beginning.
-    """
-
-    phase: str
-    began_ns: int
-    ended: Event
-    waited: bool
-    kill: Event | None = None
-
-    @property
-    def until_ns(self) -> int:
-        """When the phase was over."""
-        return (self.kill or self.ended).mono_ns
-
-    @property
-    def lasted_ns(self) -> int:
-        """How long the phase lasted."""
-        return self.until_ns - self.began_ns
-
-
-def failures(trace: Trace, phase: str) -> list[Failure]:
-    """The scenario's lives that failed in the phase, or were killed by the platform in it."""
-    failed = of_replicas(trace, trace.of("phase.failed", phase=phase))
-    found = [_failure(trace, phase, ended) for ended in failed]
-    for died in deaths(trace):
-        kill = killed(trace, died)
-        if kill is not None and is_running(trace, kill, phase):
-            found.append(_failure(trace, phase, died, kill))
-    return found
-
-
 def faults_have_receipts(trace: Trace, *, phase: str, target: str) -> Result:
     """Each planned fault has a receipt, and so has each life that failed in the phase.
 
-    The receipts of a life are those of faults of the phase's `target`, or of the app's instances.
-    The fault touches a life that failed until the end of its phase, and from its first half on if
-    the phase waited until its limit. A phase that began after the last heal needs no receipt.
+    Without a phase, that is each life that died. The receipts of a life are those of faults of the
+    phase's `target`, or of the app's instances. The fault touches a life that failed until the end
+    of its phase, and from its first half on if the phase waited until its limit. A phase that began
+    after the last heal needs no receipt.
+
+    A whole life may end long after it was last touched, because the app waits on its own before it
+    gives up, or serves without the target for a while: the control life shows that it does not die
+    without a fault. But if it got through to the target after that, and lasted for over half of its
+    time, something else ended it.
     """
     faults = planned_faults(trace)
     if not faults:
@@ -114,12 +77,12 @@ def faults_have_receipts(trace: Trace, *, phase: str, target: str) -> Result:
     for failure in failures(trace, phase):
         if failure.began_ns > healed_ns:
             continue
-        if why := _unexplained(trace, explaining, failure):
+        if why := _unexplained(trace, explaining, failure, target):
             return saw_nothing(why, [failure.ended])
         explained += 1
     shown = {(touch.event.seq, touch.life if touch.covers else None) for touch in everything}
     failed_too = f", for {counted(explained, 'failed attempt')}" if explained else ""
-    says = f"{counted(len(shown), 'receipt')}{failed_too}{_by_whose_word(faults)}"
+    says = f"{counted(len(shown), 'receipt')}{failed_too}{_by_whose_word(faults, everything)}"
     return holds(says, evidence_of(everything))
 
 
@@ -202,40 +165,59 @@ def _answered_while_stopped(trace: Trace) -> Result | None:
     return None
 
 
-def _by_whose_word(faults: Sequence[Mapping[str, Any]]) -> str:
-    """Whether the receipts are the app's own word; empty if none is."""
+def _by_whose_word(faults: Sequence[Mapping[str, Any]], receipts: Sequence[Touch]) -> str:
+    """Whether the receipts are the app's own word, and which are weaker; empty if none is."""
     own = [fault["receipt"]["grade"] == Grade.CLIENT for fault in faults]
+    if not any(own):
+        return ""
+    weak = len([touch for touch in receipts if touch.is_weak])
+    said = any(touch.event.source == "app" for touch in receipts)
     part = "" if all(own) else "in part "
-    return f", {part}by the app's own word, while the port was proven shut" if any(own) else ""
+    by = "by the app's own word" if said else "by the packets alone"
+    says = f", {part}{by}, while the port was proven shut"
+    name = "do not say whose they are" if weak > 1 else "does not say whose it is"
+    return f"{says}; {weak} of them {name}, so they count by their time alone" if weak else says
 
 
-def _failure(trace: Trace, phase: str, ended: Event, kill: Event | None = None) -> Failure:
-    begun = phase_started(trace, ended, phase)
-    began_ns = begun.mono_ns if begun else 0
-    limit_s = seconds(ended.data, "limit_s")
-    early = limit_s and (ended.mono_ns - began_ns) / 1e9 < AT_LIMIT * limit_s
-    return Failure(phase=phase, began_ns=began_ns, ended=ended, waited=not early, kill=kill)
-
-
-def _unexplained(trace: Trace, explaining: Sequence[Touch], failure: Failure) -> str | None:
-    """Why no fault explains that the phase failed; None if one does."""
+def _unexplained(
+    trace: Trace, explaining: Sequence[Touch], failure: Failure, target: str
+) -> str | None:
+    """Why no fault explains that the phase failed, or that the life died; None if one does."""
     name = trace.name(failure.ended.life)
     touched = [touch for touch in explaining if _is_in(touch, failure)]
     if any(_is_the_error(trace, touch, failure) for touch in explaining):
         return None
     if not touched:
-        return f"{name} failed in phase {failure.phase} without any receipt"
+        how = f"failed in phase {failure.phase}" if failure.phase else "died"
+        return f"{name} {how} without any receipt"
     fair_ns = max(failure.lasted_ns * UNTOUCHED_AT_MOST, REAL_WORK_NS)
     late_ns = touched[0].begins_ns - failure.began_ns
     last_ns = max(failure.lasted_ns * UNTRIED_AT_MOST, REAL_WORK_NS) if failure.kill else fair_ns
     early_ns = failure.until_ns - max(touch.ends_ns for touch in touched)
-    whole = f"the {failure.lasted_ns / 1e9:.3f} s of its phase {failure.phase}"
+    whole = f"the {failure.lasted_ns / 1e9:.3f} s of {failure.what}"
     why = ""
     if late_ns > fair_ns and failure.waited:
         why = f"touched {name} only {late_ns / 1e9:.3f} s into {whole}"
-    elif early_ns > last_ns:
+    elif early_ns > last_ns and failure.phase:
         why = f"did not touch {name} for the last {early_ns / 1e9:.3f} s of {whole}"
-    return why and f"the fault {why}: it does not explain what the phase waited for"
+    elif early_ns > last_ns and _got_through(trace, touched, failure, target):
+        why = f"let {name} through to {target} in the last {early_ns / 1e9:.3f} s of {whole}"
+    waited = "the phase waited for" if failure.phase else "it died of"
+    return why and f"the fault {why}: it does not explain what {waited}"
+
+
+def _got_through(trace: Trace, touched: Sequence[Touch], failure: Failure, target: str) -> bool:
+    """Whether the target answered a connection of the life that came after the last touch."""
+    last_ns = max(touch.event.mono_ns for touch in touched)
+    own = [touch.connection or touch.event for touch in touched]
+    links = {event.data.get("link") for event in own}
+    for opened in observed(trace, "link.opened", life=failure.ended.life, target=target):
+        if opened.mono_ns < last_ns or opened.data.get("link") in links:
+            continue
+        answered = [e.data.get("first_byte_down_ns") for e in of_link(trace, "link.closed", opened)]
+        if is_own(trace, opened) and any(ns and ns <= failure.until_ns for ns in answered):
+            return True
+    return False
 
 
 def _is_in(touch: Touch, failure: Failure) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from crashloop.trace.event import DEADLINE_PASSED
+from crashloop.trace.event import CONTROL_FAILED, DEADLINE_PASSED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,11 +53,13 @@ def not_seen(trace: Trace, says: str, evidence: Iterable[Event] = ()) -> Result:
     """The run ended without it, which refutes it unless the run was cut off.
 
     A slow machine may miss a deadline; what it did not reach is unknown. So is what a killed run
-    would have reached.
+    would have reached, or one whose app did not start without a fault.
     """
     finished = trace.first("run.finished")
     if finished is None:
         return saw_nothing(f"{says}, as far as the trace goes", evidence)
+    if finished.data.get("how") == CONTROL_FAILED:
+        return saw_nothing(f"{says}, as no fault was tried", evidence)
     if finished.data.get("how") == DEADLINE_PASSED:
         return saw_nothing(f"{says}, when the run's deadline passed", [*evidence, finished])
     return refuted(says, evidence)

@@ -6,16 +6,17 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from crashloop.checks.limits import waits_of
 from crashloop.checks.lines import PHASE_ENDS, phase_started, seconds, took_s
-from crashloop.checks.lives import lives, observed, of_replicas
+from crashloop.checks.lives import deaths, in_control, lives, observed, of_replicas
 from crashloop.checks.result import UNREADABLE, Result, holds, refuted, saw_nothing
-from crashloop.checks.touches import planned_faults, touches
+from crashloop.checks.touches import periods, planned_faults, touches
 from crashloop.durations import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from crashloop.checks.touches import Touch
+    from crashloop.checks.touch import Touch
     from crashloop.trace.event import Event, Trace
 
 # A scaled run is fair if real work is small compared with the scaled limits: a quarter at most.
@@ -76,7 +77,7 @@ def _unfair(trace: Trace, scale: float) -> str:
     )
     receipts = _touches(trace)
     untouched = [e for e in ended if not _touched(trace, receipts, e)]
-    found = [*_phases(trace, untouched), *_starts(trace, receipts)]
+    found = [*_phases(trace, untouched), *_starts(trace, receipts), *_whole_lives(trace)]
     slowest = max(found, key=lambda work: work.share, default=None)
     if slowest is None or slowest.share <= MAX_WORK_OF_LIMIT:
         return ""
@@ -87,8 +88,9 @@ def _unfair(trace: Trace, scale: float) -> str:
             f"time scale {plain(scale)} may be too large here: without a fault, phase {phase} used "
             f"up its limit; try {usable} or less"
         )
+    where = "under the fault, " if slowest.ended.kind == "process.exited" else "without a fault, "
     return (
-        f"time scale {plain(scale)} is too large here: without a fault, {slowest.says}, "
+        f"time scale {plain(scale)} is too large here: {where}{slowest.says}, "
         f"and a quarter is fair; the largest usable scale is {usable}"
     )
 
@@ -119,6 +121,33 @@ def _starts(trace: Trace, receipts: Sequence[Touch]) -> Iterator[Work]:
         share = (passed.mono_ns - started.mono_ns) / 1e9 / allowed_s
         says = f"{trace.name(life)} took {share:.0%} of what its start-up probe allows"
         yield Work(share=share, says=says, ended=passed)
+
+
+def _whole_lives(trace: Trace) -> Iterator[Work]:
+    """What lives without phases did besides waiting, beyond a start each, while the fault was on.
+
+    It counts where the heal came by time, before the app had died as often as in the incident.
+    """
+    ready, ended = in_control(trace, "control.ready"), deaths(trace)
+    on = [period for fault in planned_faults(trace) for period in periods(trace, fault)]
+    healed = observed(trace, "fault.healed")
+    by_time = any(str(e.data.get("trigger")).endswith("after process.started") for e in healed)
+    if trace.scenario.get("phase") or not (ready and ended and on and by_time):
+        return
+    start_ns = float(ready[0].data["after_s"]) * 1e9
+    work_ns = 0.0
+    for died in ended:
+        started = trace.first("process.started", life=died.life)
+        waits = [
+            w for fault in planned_faults(trace) for w in waits_of(trace, fault["target"], died)
+        ]
+        if started is not None and waits:
+            first_ns = min(wait.event.mono_ns for wait in waits)
+            last_ns = max(wait.ended_ns for wait in waits)
+            work_ns += max(first_ns - started.mono_ns - start_ns, 0) + died.mono_ns - last_ns
+    share = work_ns / (on[-1][1] - on[0][0])
+    says = f"starts slower than the control life's and ends of lives took {share:.0%} of its time"
+    yield Work(share=share, says=says, ended=ended[-1])
 
 
 def _usable(scale: float, share: float) -> int:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from crashloop.checks.failures import failures
 from crashloop.checks.lives import Replicas, for_replicas, observed
-from crashloop.checks.receipts import failures
 from crashloop.checks.result import Result, holds, refuted, saw_nothing
 from crashloop.checks.touches import life_of_word, planned_faults, says_sqlstate, words
 from crashloop.plural import counted
@@ -13,7 +13,7 @@ from crashloop.plural import counted
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from crashloop.checks.receipts import Failure
+    from crashloop.checks.failures import Failure
     from crashloop.trace.event import Event, Trace
 
 
@@ -23,8 +23,8 @@ def server_said(
     """Each life that failed in the phase was told one of the SQLSTATEs by the target itself.
 
     The target's own log says so, for that life. Where its events name no client (as on Docker),
-    the life's failed line must have the same SQLSTATE. "each": the phase failed in every replica;
-    "some": in at least one.
+    the life's failed line, or without a phase an error in its log, must have the same SQLSTATE.
+    "each": the phase failed in every replica; "some": in at least one.
     """
     failed = failures(trace, phase)
     said = [
@@ -33,13 +33,14 @@ def server_said(
         if event.source != "app" and event.target == target
         if event.data.get("sqlstate") in errors
     ]
+    in_phase = f" in phase {phase}" if phase else ""
     told_by: dict[int, Event] = {}
     for failure in failed:
         own = next((event for event in said if _is_to(trace, event, failure)), None)
         if own is None:
             return saw_nothing(
-                f"{trace.name(failure.ended.life)} failed in phase {phase}, and {target} itself "
-                f"did not say {' or '.join(errors)} to it",
+                f"{trace.name(failure.ended.life)} failed{in_phase}, and {target} itself did not "
+                f"say {' or '.join(errors)} to it",
                 [failure.ended],
             )
         told_by[failure.ended.seq] = own
@@ -47,10 +48,11 @@ def server_said(
     def told(number: int) -> Result:
         own = [failure.ended for failure in failed if failure.ended.replica == number]
         if not own:
-            return saw_nothing(f"phase {phase} never failed, so {target} had nothing to say")
+            never = f"phase {phase} never failed" if phase else "no attempt died"
+            return saw_nothing(f"{never}, so {target} had nothing to say")
         states = sorted({str(told_by[event.seq].data["sqlstate"]) for event in own})
         says = f"{target} itself said {' and '.join(states)} to {counted(len(own), 'attempt')}"
-        return holds(f"{says} that failed in phase {phase}", [told_by[event.seq] for event in own])
+        return holds(f"{says} that failed{in_phase}", [told_by[event.seq] for event in own])
 
     return for_replicas(trace, replicas, told)
 
@@ -87,4 +89,7 @@ def _is_to(trace: Trace, event: Event, failure: Failure) -> bool:
         ended = observed(trace, "process.exited", life=failure.ended.life)
         until_ns = max([failure.ended.mono_ns, *(e.mono_ns for e in ended)])
         return life == failure.ended.life and failure.began_ns <= event.mono_ns <= until_ns
-    return says_sqlstate(trace, event, failure.ended, str(event.data["sqlstate"]))
+    lines = [failure.ended]
+    if not failure.phase:
+        lines = trace.of("log.error", life=failure.ended.life)
+    return any(says_sqlstate(trace, event, line, str(event.data["sqlstate"])) for line in lines)

@@ -10,25 +10,58 @@ from crashloop.checks.result import Result, holds, refuted, saw_nothing
 from crashloop.trace.event import SESSIONS_COUNTED
 
 if TYPE_CHECKING:
-    from crashloop.trace.event import Trace
+    from crashloop.trace.event import Event, Trace
 
 
-def no_port_before_ready(trace: Trace) -> Result:
-    """In no life did the app's port accept a connection before start-up was complete."""
+def no_port_before_ready(trace: Trace, *, by_answers: bool = False) -> Result:
+    """In no life did the app's port accept a connection before start-up was complete.
+
+    `by_answers`: the app logs no start-up, so it must have been ready at the first answer.
+    """
     watched = [e for e in observed(trace, "port.watched") if e.data.get("probes")]
     if not watched or not {e.life for e in watched} >= set(lives(trace)):
         return saw_nothing("the app's port was not watched in every attempt", watched)
     opened = of_replicas(trace, observed(trace, "port.opened"))
     for event in opened:
-        name = trace.name(event.life)
-        done = trace.first("startup.completed", life=event.life)
-        if done is None and not trace.of("startup.started", life=event.life):
-            return saw_nothing(f"{name} logged nothing of its start-up", [event])
-        if done is None or done.mono_ns > event.mono_ns:
-            return refuted(f"{name} opened its port before start-up was complete", [event])
+        if found := (_early_by_answers if by_answers else _early_by_lines)(trace, event):
+            return found
     if not opened:
         return saw_nothing("the app's port never opened, so it may serve on another one", watched)
     return holds("the app's port stayed shut until start-up was complete", [*watched, *opened])
+
+
+def _early_by_answers(trace: Trace, opened: Event) -> Result | None:
+    """Why a port may not have stayed shut, by what the life answered; None if it did."""
+    name = trace.name(opened.life)
+    is_early = opened_too_early(trace, opened)
+    if is_early is None:
+        return saw_nothing(f"{name} was ended before it could answer", [opened])
+    answers = observed(trace, "ready.answered", life=opened.life)
+    says = f"{name} opened its port before it was ready"
+    return refuted(says, [opened, *answers[:1]]) if is_early else None
+
+
+def _early_by_lines(trace: Trace, opened: Event) -> Result | None:
+    """Why a port may not have stayed shut, by what the life logged; None if it did."""
+    name = trace.name(opened.life)
+    done = trace.first("startup.completed", life=opened.life)
+    if done is None and not trace.of("startup.started", life=opened.life):
+        return saw_nothing(f"{name} logged nothing of its start-up", [opened])
+    if done is None or done.mono_ns > opened.mono_ns:
+        return refuted(f"{name} opened its port before start-up was complete", [opened])
+    return None
+
+
+def opened_too_early(trace: Trace, opened: Event) -> bool | None:
+    """Whether a life's port opened before it was ready; None if nothing shows it.
+
+    The first question whether a life is ready follows at once when its port opens. A life that was
+    ended before it could answer shows nothing, and one that died before has never been ready.
+    """
+    if answers := observed(trace, "ready.answered", life=opened.life):
+        return answers[0].data.get("ready") is not True
+    ended = observed(trace, "process.exited", life=opened.life)
+    return True if ended and not ended[0].data.get("requested") else None
 
 
 def no_connection_left(trace: Trace, *, target: str) -> Result:

@@ -3,17 +3,28 @@
 A receipt is an observation; switching a fault on is not a receipt. Which events are a fault's
 receipts is in its plan: those of the life's own connections and SYNs ("link"), the life's own
 ECONNREFUSED while the gate was proven shut ("app"), or the word of the server ("server").
+
+A refusal may not say whose it is: an ECONNREFUSED without an address, as over a Unix socket, or a
+RST that the kernel sent. Then the refusal, the shut gate and the instant are the receipt together,
+and it is marked as weaker.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from crashloop.checks.connections import is_own, of_link, was_refused
+from crashloop.checks.connections import (
+    is_own,
+    may_be_refused,
+    of_link,
+    refused_life,
+    was_refused,
+)
 from crashloop.checks.lines import phase_started, sqlstates
+from crashloop.checks.link_times import FAR_FUTURE_NS, link_begins_ns, link_ends_ns
 from crashloop.checks.lives import lives, observed, of_replicas
+from crashloop.checks.touch import Touch
 from crashloop.model import Grade
 
 if TYPE_CHECKING:
@@ -22,34 +33,8 @@ if TYPE_CHECKING:
     from crashloop.model import Life
     from crashloop.trace.event import Event, Trace
 
-FAR_FUTURE_NS = 2**63 - 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Touch:
-    """A receipt of a fault for one life.
-
-    `covers`: the event is about the target and stands for the whole time of the touch, in which the
-    life's `connection` came to it; otherwise the event itself must lie in the phase that it is to
-    explain.
-    """
-
-    event: Event
-    life: Life
-    begins_ns: int
-    ends_ns: int
-    covers: bool = False
-    connection: Event | None = None
-
-    @property
-    def evidence(self) -> tuple[Event, ...]:
-        """The events that show it."""
-        return (self.event,) if self.connection is None else (self.event, self.connection)
-
-    @property
-    def reached(self) -> str | None:
-        """The target to which the life's connection came; None if it is the event's own."""
-        return None if self.connection is None else self.connection.target
+COUNT_NS = 1_000_000_000
+"""How much later than the refused app's own line a gate may tell of the refusal. Chosen."""
 
 
 def planned_faults(trace: Trace) -> list[Mapping[str, Any]]:
@@ -91,14 +76,6 @@ def words(trace: Trace, fault: Mapping[str, Any]) -> list[list[Event]]:
     return found
 
 
-def hold_end_ns(trace: Trace, held: Event) -> int:
-    """When a held link was let go of, or closed; the far future where nothing says so."""
-    fault = held.data.get("fault")
-    ends = [e for e in of_link(trace, "link.released", held) if e.data.get("fault") == fault]
-    ends += of_link(trace, "link.closed", held)
-    return min((e.mono_ns for e in ends), default=FAR_FUTURE_NS)
-
-
 def _of_links(trace: Trace, fault: Mapping[str, Any]) -> Iterator[Touch]:
     """Events about a life's own connections and SYNs that name the fault."""
     for event in _of_plan(trace, fault):
@@ -106,28 +83,72 @@ def _of_links(trace: Trace, fault: Mapping[str, Any]) -> Iterator[Touch]:
             yield Touch(
                 event=event,
                 life=event.life,
-                begins_ns=_link_begins_ns(event),
-                ends_ns=_link_ends_ns(trace, event),
+                begins_ns=link_begins_ns(event),
+                ends_ns=link_ends_ns(trace, event),
             )
 
 
 def _of_lines(trace: Trace, fault: Mapping[str, Any]) -> Iterator[Touch]:
-    """Lines of a life's own log: refused at the target's address while the gate was shut."""
+    """Lines of a life's own log: refused at the target's address while the gate was shut.
+
+    Where the gate itself could count whom it refused, that, too.
+    """
+    shut, target = _shut(trace, fault), fault["target"]
+    others = [
+        period
+        for other in planned_faults(trace)
+        if other["target"] != target and other["receipt"]["whose"] == "app"
+        for period in _shut(trace, other)
+    ]
+    for event in of_replicas(trace, trace.events):
+        # The last word of a failed start-up repeats the error of its phase.
+        if event.source != "app" or not event.life or event.kind == "startup.failed":
+            continue
+        if not _is_within(event, shut):
+            continue
+        names_it = was_refused(trace, event, target)
+        is_possible = not _is_within(event, others) and not _is_disproved(trace, fault, event)
+        if names_it or (may_be_refused(trace, event, target) and is_possible):
+            at = event.mono_ns
+            yield Touch(
+                event=event, life=event.life, begins_ns=at, ends_ns=at, is_weak=not names_it
+            )
+    yield from _of_gate(trace, fault)
+
+
+def _is_disproved(trace: Trace, fault: Mapping[str, Any], line: Event) -> bool:
+    """Whether the gate counted whom it refused, and had refused nobody when a line was heard."""
+    of_gate = observed(trace, "gate.closed", "gate.refused", target=fault["target"])
+    mine = [e for e in of_gate if e.data.get("fault") == fault["name"]]
+    closed = [e for e in mine if e.kind == "gate.closed" and e.mono_ns <= line.mono_ns]
+    was_counted = bool(closed) and closed[-1].data.get("counted") is True
+    until_ns = line.mono_ns + COUNT_NS
+    return was_counted and not any(
+        e.kind == "gate.refused" and closed[-1].mono_ns <= e.mono_ns <= until_ns for e in mine
+    )
+
+
+def _of_gate(trace: Trace, fault: Mapping[str, Any]) -> Iterator[Touch]:
+    """Refusals that the kernel gave at the target's address."""
+    for event in observed(trace, "gate.refused", target=fault["target"]):
+        life = refused_life(trace, event)
+        if life and event.data.get("fault") == fault["name"]:
+            at = event.mono_ns
+            yield Touch(event=event, life=life, begins_ns=at, ends_ns=at, is_weak=True)
+
+
+def _shut(trace: Trace, fault: Mapping[str, Any]) -> list[tuple[int, int]]:
+    """From when until when the gate of the fault's target was proven shut."""
     checked = [
         e.mono_ns
         for e in observed(trace, "gate.checked")
         if e.data.get("fault") == fault["name"] and e.data.get("observed") == "refused"
     ]
-    shut = [(max(at, on), off) for on, off in periods(trace, fault) for at in checked if at < off]
-    for event in of_replicas(trace, trace.events):
-        # The last word of a failed start-up repeats the error of its phase.
-        if event.source != "app" or not event.life or event.kind == "startup.failed":
-            continue
-        if not any(since < event.mono_ns < until for since, until in shut):
-            continue
-        if was_refused(trace, event, fault["target"]):
-            at = event.mono_ns
-            yield Touch(event=event, life=event.life, begins_ns=at, ends_ns=at)
+    return [(max(at, on), off) for on, off in periods(trace, fault) for at in checked if at < off]
+
+
+def _is_within(event: Event, spans: Sequence[tuple[int, int]]) -> bool:
+    return any(since < event.mono_ns < until for since, until in spans)
 
 
 def _of_server(trace: Trace, fault: Mapping[str, Any]) -> Iterator[Touch]:
@@ -177,19 +198,22 @@ def _connection_of(trace: Trace, event: Event) -> Event | None:
 
 
 def _by_sqlstate(trace: Trace, event: Event, sqlstate: str) -> Iterator[Touch]:
-    """A server's error for each life that failed with it while its phase, or its end, was near."""
-    for failed in of_replicas(trace, trace.of("phase.failed")):
+    """A server's error for each life that logged it while its phase, or its end, was near."""
+    for failed in of_replicas(trace, trace.of("phase.failed", "log.error")):
         if failed.life and says_sqlstate(trace, event, failed, sqlstate):
             at = event.mono_ns
             yield Touch(event=event, life=failed.life, begins_ns=at, ends_ns=at)
 
 
 def says_sqlstate(trace: Trace, event: Event, failed: Event, sqlstate: str) -> bool:
-    """Whether a phase failed with the SQLSTATE of a server's error of that time.
+    """Whether a line of a life has the SQLSTATE of a server's error of that time.
 
-    A server's log may be read a little after the app has logged the same error.
+    The time is its phase's, or all of the life where the line has no phase. A server's log may be
+    read a little after the app has logged the same error.
     """
     begun = phase_started(trace, failed)
+    if begun is None and failed.kind == "log.error":
+        begun = trace.first("process.started", life=failed.life)
     ended = observed(trace, "process.exited", life=failed.life)
     until_ns = ended[0].mono_ns if ended else FAR_FUTURE_NS
     in_time = begun is not None and begun.mono_ns <= event.mono_ns <= until_ns
@@ -258,41 +282,3 @@ def _field(event: Event, name: str) -> Any:
     if name in {"replica", "attempt", "target", "source"}:
         return getattr(event, name)
     return event.data.get(name)
-
-
-def _link_begins_ns(event: Event) -> int:
-    """When the fault began to act; a delayed chunk is recorded when it is passed on."""
-    return event.mono_ns - round(float(event.data.get("delay_s") or 0) * 1e9)
-
-
-def _link_ends_ns(trace: Trace, event: Event) -> int:
-    """When the fault let go of what the receipt shows; the far future where nothing says so."""
-    match event.kind:
-        case "link.held":
-            return hold_end_ns(trace, event)
-        case "link.delayed":
-            return _last_delay_ns(trace, event)
-        case "link.dropped":
-            closed = of_link(trace, "link.closed", event)
-            return closed[0].mono_ns if closed else FAR_FUTURE_NS
-        case "link.turned_away" | "link.closed":
-            return event.mono_ns
-        case "gate.syn_seen":  # until the life gets through
-            opened = observed(trace, "link.opened", life=event.life, target=event.target)
-            return next((e.mono_ns for e in opened if e.mono_ns > event.mono_ns), FAR_FUTURE_NS)
-    return FAR_FUTURE_NS
-
-
-def _last_delay_ns(trace: Trace, delayed: Event) -> int:
-    """When a delaying fault let go of the link.
-
-    Only a link's first delayed chunks are receipts; the sum of all delays is known at its end.
-    """
-    closed = of_link(trace, "link.closed", delayed)
-    totals = [each for event in closed for each in event.data.get("delays") or []]
-    ours = [float(each["delay_s"]) for each in totals if each["fault"] == delayed.data["fault"]]
-    if not ours:
-        return FAR_FUTURE_NS
-    if delayed.data.get("chunk") != 1:
-        return delayed.mono_ns
-    return _link_begins_ns(delayed) + round(sum(ours) * 1e9)

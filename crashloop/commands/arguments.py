@@ -53,6 +53,15 @@ Config = Annotated[
     Path | None,
     typer.Option("--config", metavar="FILE", parser=path, help="Read the app's entry from here."),
 ]
+Remedy = Annotated[
+    str,
+    typer.Option(
+        "--remedy",
+        metavar="NAME",
+        help="Put this one of your app's `remedies` in place.  [dim]default, with a remedy: the "
+        "incident's, or the first[/dim]",
+    ),
+]
 PostgresBin = Annotated[
     Path | None,
     typer.Option("--postgres-bin", metavar="DIR", parser=path, help="Folder of Postgres programs."),
@@ -69,6 +78,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document an
 NoLive = Annotated[
     bool, typer.Option("--no-live", help="Print lines of progress instead of a live timeline.")
 ]
+UntilStdinCloses = Annotated[bool, typer.Option("--until-stdin-closes", hidden=True)]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 

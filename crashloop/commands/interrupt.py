@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import threading
@@ -18,6 +19,7 @@ T = TypeVar("T")
 TIDY_BOUND_S = 4.5
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _SIGNAL_STATUS = 128
+_CHUNK = 4096
 
 
 class Interrupted(Exception):  # noqa: N818  an end, not an error
@@ -47,6 +49,21 @@ def run(
         return asyncio.run(session.run(work))
     finally:
         session.close()
+
+
+def end_with_stdin() -> None:
+    """End this process as SIGTERM does when its standard input closes.
+
+    That is how a process that another one has started notices that the other one was killed.
+    """
+
+    def read() -> None:
+        with contextlib.suppress(OSError):  # it was closed before
+            while os.read(0, _CHUNK):
+                pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=read, name="stdin", daemon=True).start()
 
 
 class _Session:

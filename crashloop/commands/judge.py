@@ -16,7 +16,7 @@ from crashloop.report.lines import BLANK
 from crashloop.report.summary import Where
 from crashloop.report.terminal import Terminal
 from crashloop.report.verdicts import compared_lines
-from crashloop.run import evidence_files
+from crashloop.run import TRACE_FILE, evidence_files
 from crashloop.trace.reader import read_trace
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _MAX_ROLE_CHARS = 40
 
 
 def judge(path: Path, *, current: bool, as_json: bool) -> int:
-    """Judge and show the trace at `path`; return the verdict's exit status.
+    """Judge and show the trace at `path`; return its exit status.
 
     `current`: by the signature that today's incident has for the same role and parameters, and
     where the two differ. UsageError for a file that is not a trace, or an unknown incident.
@@ -39,18 +39,20 @@ def judge(path: Path, *, current: bool, as_json: bool) -> int:
         judgement, compared = _today(trace)
     else:
         judgement, compared = court.judge(trace), None
-    document = run_document(trace, judgement, artifacts=str(path))
+    file = path / TRACE_FILE if path.is_dir() else path
+    document = run_document(trace, judgement, artifacts=str(path), trace_path=str(file))
     terminal = Terminal(sys.stdout)
+    status: int = document["exit_status"]
     if as_json:
         print_json(document if compared is None else judged_again(document, compared))
-        return judgement.verdict.exit_status
+        return status
     files = evidence_files(path, trace) if path.is_dir() else ()
     where = Where(folder=short(path), files=files, command=document["command"])
     lines = run_page(trace, judgement, terminal, where)
     if compared is not None:
         lines += [BLANK, *compared_lines(compared, width=terminal.width)]
     terminal.show(lines)
-    return judgement.verdict.exit_status
+    return status
 
 
 def _today(trace: Trace) -> tuple[Judgement, Comparison]:
@@ -69,6 +71,12 @@ def _today(trace: Trace) -> tuple[Judgement, Comparison]:
 def _scenario_today(trace: Trace) -> Scenario:
     """The scenario that today's incident would make with the trace's role and parameters."""
     recorded = trace.scenario
+    if recorded.get("is_own_app"):
+        raise UsageError(
+            "the run was of an app of your own, and today's signature depends on its entry, which "
+            "a trace does not have",
+            hint="leave --current out to judge it by its own signature, or run it again",
+        )
     name = str(recorded.get("role"))[:_MAX_ROLE_CHARS]
     try:
         role = Role(name)

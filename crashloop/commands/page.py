@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crashloop.outcome import fate_of
 from crashloop.report.drawing import timeline
 from crashloop.report.events import history_of
 from crashloop.report.lines import BLANK, Line
-from crashloop.report.summary import Where, summary, title, verdict_lines
+from crashloop.report.summary import Where, ending_lines, summary, title
 
 if TYPE_CHECKING:
     from crashloop.model import Judgement
@@ -23,15 +24,22 @@ if TYPE_CHECKING:
 def run_page(trace: Trace, judgement: Judgement, terminal: Terminal, where: Where) -> list[Line]:
     """Everything about one run."""
     history = history_of(trace)
-    told = summary(history, judgement, where=where, width=terminal.width, glyphs=terminal.glyphs)
+    told = summary(
+        history,
+        judgement,
+        fate=fate_of(trace),
+        where=where,
+        width=terminal.width,
+        glyphs=terminal.glyphs,
+    )
     return [*_head(history, terminal), *told]
 
 
 def step_page(trace: Trace, judgement: Judgement, terminal: Terminal) -> list[Line]:
-    """One run of a proof: its timeline and its verdict."""
+    """One run of a proof: its timeline and its verdict, and the outcome of the user's own app."""
     history = history_of(trace)
-    verdict = verdict_lines(history, judgement, width=terminal.width)
-    return [*_head(history, terminal), *verdict, BLANK, BLANK]
+    ending = ending_lines(history, judgement, fate_of(trace), width=terminal.width, brief=True)
+    return [*_head(history, terminal), *ending, BLANK, BLANK]
 
 
 def _head(history: History, terminal: Terminal) -> list[Line]:

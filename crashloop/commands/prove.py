@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from crashloop import proof
 from crashloop.commands.page import print_json, short, step_page
 from crashloop.commands.session import Session
+from crashloop.errors import UsageError
+from crashloop.incidents.dependency import PREFIX
 from crashloop.model import Role
 from crashloop.options import rerun_command
+from crashloop.report.fate import NEVER_STARTED_STATUS, exit_status
 from crashloop.report.summary import Where
 from crashloop.report.verdicts import ProofRow, proof_lines
 
@@ -25,16 +29,22 @@ def prove(
     params: dict[str, Any],
     options: RunOptions,
     *,
+    remedy: str = "",
     as_json: bool,
     no_live: bool,
 ) -> int:
     """Run control, reproduction, remedy and unplugged, and show them; 0 only if proven.
 
-    `app` is the user's own; None is the sample app.
+    `app` is the user's own, and `remedy` names one of its own; None is the sample app.
+    UsageError for a run without a dependency, which is no outage.
     """
-    command = rerun_command(
-        incident.scenario(Role.REPRODUCTION, app, **params), options, verb="prove"
-    )
+    if incident.name.startswith(PREFIX):
+        raise UsageError(
+            f"{incident.name} is an experiment and no outage, so there is nothing to prove",
+            hint=f"run it: crashloop reproduce {incident.name}",
+        )
+    fault = incident.scenario(Role.REPRODUCTION, app, **params)
+    command = rerun_command(replace(fault, remedy=remedy), options, verb="prove")
     session = Session(options, as_json=as_json, no_live=no_live)
     terminal = session.terminal
 
@@ -42,7 +52,8 @@ def prove(
         with contextlib.ExitStack() as views:
 
             def on_role(role: Role) -> None:
-                views.enter_context(session.view(incident.scenario(role, app, **params)))
+                scenario = incident.scenario(role, app, remedy=remedy, **params)
+                views.enter_context(session.view(scenario))
 
             def on_step(step: proof.Step) -> None:
                 views.close()
@@ -50,11 +61,17 @@ def prove(
                     terminal.show(step_page(step.run.trace, step.run.judgement, terminal))
 
             return await proof.prove(
-                incident, params, session.options, app=app, on_role=on_role, on_step=on_step
+                incident,
+                params,
+                session.options,
+                app=app,
+                remedy=remedy,
+                on_role=on_role,
+                on_step=on_step,
             )
 
     done = session.run(work())
-    status = done.verdict.exit_status
+    status = _exit_status(done)
     if as_json:
         more = {"artifacts": str(done.artifacts), "command": command, "exit_status": status}
         print_json({**done.to_json(), **more})
@@ -64,12 +81,20 @@ def prove(
             done.incident,
             [_row(step) for step in done.steps],
             proven=done.proven,
+            remedied=done.remedied,
             where=Where(folder=short(done.artifacts), command=command),
             width=terminal.width,
             glyphs=terminal.glyphs,
         )
     )
     return status
+
+
+def _exit_status(done: proof.Proof) -> int:
+    """The verdict's, or that of an app that does not start without a fault."""
+    statuses = [exit_status(step.run.judgement, step.run.fate) for step in done.steps]
+    never = NEVER_STARTED_STATUS in statuses
+    return NEVER_STARTED_STATUS if never else done.verdict.exit_status
 
 
 def _row(step: proof.Step) -> ProofRow:

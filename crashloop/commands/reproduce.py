@@ -8,6 +8,7 @@ from crashloop.commands.page import print_json, run_page, short
 from crashloop.commands.session import Session
 from crashloop.lab import run_scenario
 from crashloop.report.data import run_document
+from crashloop.report.fate import exit_status
 from crashloop.report.summary import Where
 from crashloop.run import Run, evidence_files
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def reproduce(scenario: Scenario, options: RunOptions, *, as_json: bool, no_live: bool) -> int:
-    """Run the scenario once and show it; return its verdict's exit status."""
+    """Run the scenario once and show it; return its exit status."""
     session = Session(options, as_json=as_json, no_live=no_live)
 
     async def work() -> Run:
@@ -26,9 +27,10 @@ def reproduce(scenario: Scenario, options: RunOptions, *, as_json: bool, no_live
 
     run = session.run(work())
     if as_json:
-        print_json(run_document(run.trace, run.judgement, artifacts=str(run.artifacts)))
+        where_is = {"artifacts": str(run.artifacts), "trace_path": str(run.trace_path)}
+        print_json(run_document(run.trace, run.judgement, **where_is))
     else:
         files = evidence_files(run.artifacts, run.trace)
         where = Where(folder=short(run.artifacts), files=files, command=run.command)
         session.terminal.show(run_page(run.trace, run.judgement, session.terminal, where))
-    return run.verdict.exit_status
+    return exit_status(run.judgement, run.fate)

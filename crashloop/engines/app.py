@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from crashloop.engines import process, reaper
 from crashloop.engines.account import clean_environment
+from crashloop.engines.output import AppOutput
 from crashloop.errors import HarnessError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from crashloop.engines.output import AppOutput
     from crashloop.engines.workspace import Workspace
     from crashloop.model import Life
 
 STOP_STEPS = ((signal.SIGTERM, 3.0),)
 # Waits for a line, then becomes the app: its process id is known before it does anything.
 HELD = ("/bin/sh", "-c", 'read -r _ && unset PWD OLDPWD && exec "$@" </dev/null', "sh")
+
+
+class Output(Protocol):
+    """Takes the lines of a process, and is closed when there are no more."""
+
+    def line(self, text: str) -> None:
+        """Take the next line."""
+
+    def close(self) -> None:
+        """Take no more lines."""
 
 
 class AppProcess:
@@ -34,7 +44,7 @@ class AppProcess:
     def __init__(
         self,
         child: process.Process,
-        output: AppOutput,
+        output: Output,
         *,
         life: Life,
         mark: str,
@@ -57,6 +67,11 @@ class AppProcess:
     def exited(self) -> asyncio.Future[int]:
         """Done with the exit status as soon as the process has ended."""
         return self._child.exited
+
+    @property
+    def said_ready(self) -> bool:
+        """Whether a line of its output has matched `Ready.log`."""
+        return isinstance(self._output, AppOutput) and self._output.said_ready
 
     def release(self) -> None:
         """Let the app begin."""
@@ -111,7 +126,7 @@ def app_process(
     life: Life,
     space: Workspace,
     address: tuple[str, int],
-    output: AppOutput,
+    output: Output,
     folder: Path | None = None,
 ) -> AppProcess:
     """Start one life in a clean environment; its lines go to `output`. `release` lets it begin.

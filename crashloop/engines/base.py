@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from crashloop.supervisor.life import LifeProcess
+
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
@@ -50,6 +52,14 @@ class Attempt(Protocol):
     def ended(self) -> asyncio.Event:
         """Set when it has exited and its output was read."""
 
+    @property
+    def said_ready(self) -> bool:
+        """Whether a line of its output has matched `Ready.log`."""
+
+
+class StartedLife(Attempt, LifeProcess, Protocol):
+    """A life outside any platform: whoever started it also waits for it and ends it."""
+
 
 class ReplicaSet(Protocol):
     """Starts and restarts the app's replicas: our own supervisor, or Docker itself."""
@@ -88,6 +98,15 @@ class Engine(Protocol):
     @property
     def ports(self) -> Ports:
         """What faults act on: paths, databases, caches, replicas."""
+
+    async def set_up(self, *, within_s: float) -> int | None:
+        """Run the app's `setup` to its end, where and as the app runs; its exit status.
+
+        None if it took longer and was ended. Its output is in `setup.log`.
+        """
+
+    async def start_life(self, life: Life) -> StartedLife:
+        """Start one life of the app that no platform runs; before `replica_set` runs."""
 
     async def baseline(self) -> None:
         """Prove each dependency's path before any fault; emits a `baseline.passed` for each."""

@@ -6,14 +6,16 @@ import asyncio
 import contextlib
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
+from crashloop.apps import url_values
 from crashloop.engines import baseline
 from crashloop.engines.binaries import find_binaries
 from crashloop.engines.cache import cache
 from crashloop.engines.ports import HOST
 from crashloop.engines.postgres import postgres
+from crashloop.engines.service import ServiceDependency, service
 from crashloop.engines.template import ROLE, template
 from crashloop.model import Transport
 from crashloop.proxy.address import Address
@@ -37,11 +39,13 @@ SOCKET = ".s.PGSQL.5432"
 class LocalDependency(Protocol):
     """A started dependency. The harness reaches it directly, the app through its path alone."""
 
-    title: ClassVar[str]
+    @property
+    def title(self) -> str:
+        """What it is called in a message."""
 
     @property
-    def server(self) -> Server:
-        """The server itself."""
+    def server(self) -> Server | None:
+        """The server itself; None if it is no part of the lab."""
 
     @property
     def listen(self) -> Address:
@@ -51,8 +55,8 @@ class LocalDependency(Protocol):
     def upstream(self) -> Address:
         """Where its path leads to."""
 
-    def url(self, address: Address) -> str:
-        """The app's URL of it at `address`."""
+    def values(self, address: Address) -> dict[str, str]:
+        """The placeholders of the app's templates for it at `address`."""
 
     async def baseline(self, address: Address) -> dict[str, Any]:
         """Use it at `address` as the app would; HarnessError if that does not work.
@@ -64,24 +68,28 @@ class LocalDependency(Protocol):
 class PostgresDependency:
     """A real Postgres; its path is a Unix socket as on Cloud SQL, or a port, and leads to TCP."""
 
-    title: ClassVar[str] = "Postgres"
+    title = "Postgres"
 
     def __init__(self, planned: Dependency, server: PostgresServer, folder: Path) -> None:
         self.server = server
+        self._name = planned.name
         if planned.transport is Transport.UNIX:
             self.listen = Address(path=str(folder / SOCKET))
         else:
             self.listen = Address(host=HOST, port=0)
         self.upstream = Address(host=HOST, port=server.port)
 
-    def url(self, address: Address) -> str:
-        """The URL with the app's role."""
+    def values(self, address: Address) -> dict[str, str]:
+        """The placeholders for its URL, with the app's role, and for the parts of it."""
+        return url_values(self._name, self._url(address))
+
+    def _url(self, address: Address) -> str:
         host = str(Path(address.path).parent) if address.path else address.host
         return self.server.app_url(host=host, port=address.port)
 
     async def baseline(self, address: Address) -> dict[str, Any]:
         """Let it answer `select 1`, and count the role's sessions meanwhile."""
-        async with baseline.selected(self.url(address)):
+        async with baseline.selected(self._url(address)):
             sessions = await self.server.inspector.sessions(ROLE)
         return {"query": baseline.SELECT, "sessions": sessions}
 
@@ -89,16 +97,17 @@ class PostgresDependency:
 class RedisDependency:
     """A Redis server, or fakeredis; its path begins and ends at a port."""
 
-    title: ClassVar[str] = "the cache"
+    title = "the cache"
 
-    def __init__(self, server: CacheServer) -> None:
+    def __init__(self, planned: Dependency, server: CacheServer) -> None:
+        self._name = planned.name
         self.server = server
         self.listen = Address(host=HOST, port=0)
         self.upstream = Address(host=HOST, port=urlsplit(server.url).port or 0)
 
-    def url(self, address: Address) -> str:
-        """The URL of its first database."""
-        return f"redis://{address.host}:{address.port}/0"
+    def values(self, address: Address) -> dict[str, str]:
+        """The placeholders for the URL of its first database, and for the parts of it."""
+        return url_values(self._name, f"redis://{address.host}:{address.port}/0")
 
     async def baseline(self, address: Address) -> dict[str, Any]:
         """Let it answer PING."""
@@ -131,11 +140,20 @@ async def redis_dependency(
     """Start a cache."""
     emit = partial(links.record_of_server, "cache", target=planned.name)
     async with cache(space, emit=emit, evidence=setup.artifacts) as server:
-        yield RedisDependency(server)
+        yield RedisDependency(planned, server)
+
+
+@contextlib.asynccontextmanager
+async def tcp_dependency(
+    planned: Dependency, setup: Setup, _space: Workspace, _links: Links
+) -> AsyncIterator[ServiceDependency]:
+    """Find a service that runs already."""
+    async with service(planned, setup.recorder) as found:
+        yield found
 
 
 KINDS: Mapping[
     str,
     Callable[[Dependency, Setup, Workspace, Links], AbstractAsyncContextManager[LocalDependency]],
-] = {"postgres": postgres_dependency, "redis": redis_dependency}
+] = {"postgres": postgres_dependency, "redis": redis_dependency, "tcp": tcp_dependency}
 """How a dependency of each kind is started."""

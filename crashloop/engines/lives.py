@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crashloop.apps import inherited, python_of, render, secret_values
+from crashloop.apps import inherited, python_of, render, secret_values, wrapping
 from crashloop.engines import process
 from crashloop.engines.app import AppProcess, app_process
+from crashloop.engines.command_log import CommandLog
 from crashloop.engines.output import AppOutput
 from crashloop.engines.ports import HOST
+from crashloop.model import CONTROL, SETUP_LOG
 from crashloop.supervisor.command import run_command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from crashloop.engines.app import Output
     from crashloop.engines.base import Setup
     from crashloop.engines.links import Links
     from crashloop.engines.proxy_process import ProxyProcess
@@ -52,6 +56,39 @@ class Lives:
 
     async def start(self, life: Life, app: AppUnderTest) -> AppProcess:
         """Start one life; UsageError for a template that cannot be filled in."""
+        output = AppOutput(
+            self._setup.recorder,
+            life=life,
+            path=self._setup.artifacts / life.log_name(several=len(self._ports) > 1),
+            ready=app.ready.log,
+        )
+        started = self._start(life, app, output)
+        self._links.begin(life, started.pid)
+        started.exited.add_done_callback(lambda _: self._links.end(life))
+        await self._watch()
+        started.release()
+        return started
+
+    async def set_up(self, app: AppUnderTest, *, within_s: float) -> int | None:
+        """Run the app's `setup` to its end; its exit status, None if it took longer.
+
+        UsageError for a template that cannot be filled in.
+        """
+        folder = None if app.cwd else self._space.part("setup")
+        log = CommandLog(self._setup.artifacts / SETUP_LOG, self._setup.recorder.redactor)
+        command = self._start(CONTROL, replace(app, command=app.setup), log, folder=folder)
+        command.release()
+        try:
+            async with asyncio.timeout(within_s):
+                return await command.wait()
+        except TimeoutError:
+            return None
+        finally:
+            await process.finish(command.stop())
+
+    def _start(
+        self, life: Life, app: AppUnderTest, output: Output, *, folder: Path | None = None
+    ) -> AppProcess:
         address = (HOST, self._ports[life.replica])
         values = {
             **self._values,
@@ -63,6 +100,7 @@ class Lives:
             "attempt": str(life.attempt),
         }
         command, environment = render(app, values, self._setup.scale)
+        environment |= wrapping(app, {**inherited(app), **environment})
         for secret in secret_values(app, environment):
             self._setup.recorder.redactor.add(secret)
         started = app_process(
@@ -72,18 +110,10 @@ class Lives:
             life=life,
             space=self._space,
             address=address,
-            output=AppOutput(
-                self._setup.recorder,
-                life=life,
-                path=self._setup.artifacts / life.log_name(several=len(self._ports) > 1),
-            ),
-            folder=Path(app.cwd) if app.cwd else None,
+            output=output,
+            folder=Path(app.cwd) if app.cwd else folder,
         )
         self._children.append(started)
-        self._links.begin(life, started.pid)
-        started.exited.add_done_callback(lambda _: self._links.end(life))
-        await self._watch()
-        started.release()
         return started
 
     async def run_command(self, life: LifeProcess, command: Sequence[str]) -> int:

@@ -13,7 +13,6 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from crashloop.apps import url_values
 from crashloop.clock import NS_PER_S
 from crashloop.engines.app import describe
 from crashloop.engines.dependency import KINDS, PostgresDependency
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from crashloop.engines.base import Attempt, ReplicaSet, Setup
     from crashloop.engines.dependency import LocalDependency
     from crashloop.engines.proxy_process import ProxyProcess
+    from crashloop.engines.server import Server
     from crashloop.engines.sessions import Count
     from crashloop.engines.workspace import Workspace
     from crashloop.faults.ports import Ports
@@ -101,7 +101,7 @@ class LocalEngine:
             engine.ports = LocalPorts(
                 links=engine._links,
                 proxy=engine.proxy,
-                servers={name: each.server for name, each in engine._dependencies.items()},
+                servers=engine._servers(),
                 revisions=OldRevision(
                     setup.scenario,
                     recorder=setup.recorder,
@@ -122,6 +122,14 @@ class LocalEngine:
                 },
             )
             yield engine
+
+    async def set_up(self, *, within_s: float) -> int | None:
+        """Run the app's `setup` to its end, as the app runs; its exit status, None if too late."""
+        return await self._lives.set_up(self._setup.scenario.app, within_s=within_s)
+
+    async def start_life(self, life: Life) -> AppProcess:
+        """Start one life of the app that no platform runs."""
+        return await self._lives.start(life, self._setup.scenario.app)
 
     async def baseline(self) -> None:
         """Prove each path before any fault by using it as the app would.
@@ -175,8 +183,8 @@ class LocalEngine:
     async def fail_when_broken(self) -> None:
         """Wait for ever; HarnessError as soon as a dependency or the proxy dies on its own."""
         waits = {
-            asyncio.create_task(each.server.died.wait()): f"{each.title} died"
-            for each in self._dependencies.values()
+            asyncio.create_task(server.died.wait()): f"{self._dependencies[name].title} died"
+            for name, server in self._servers().items()
         }
         proxy = asyncio.create_task(self.proxy.died.wait())
         try:
@@ -238,16 +246,16 @@ class LocalEngine:
             proxy_process(self._space, seed=self._setup.seed, emit=self._links.record)
         )
 
-    def _app_url(self, target: str) -> str:
-        """The URL of a dependency that the app gets: that of its path."""
-        return self._dependencies[target].url(self.proxy.path(target).address)
-
     def _values(self) -> dict[str, str]:
-        """The dependencies' placeholders of templates."""
+        """The dependencies' placeholders of templates, with the addresses of their paths."""
         found: dict[str, str] = {}
-        for target in self._dependencies:
-            found |= url_values(target, self._app_url(target))
+        for target, dependency in self._dependencies.items():
+            found |= dependency.values(self.proxy.path(target).address)
         return found
+
+    def _servers(self) -> dict[str, Server]:
+        found = self._dependencies.items()
+        return {name: each.server for name, each in found if each.server is not None}
 
     def _databases(self) -> list[tuple[str, PostgresDependency]]:
         found = self._dependencies.items()

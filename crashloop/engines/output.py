@@ -1,16 +1,22 @@
-"""The app's output: its structured lines become events, every other line is kept as it is."""
+"""The app's output: what its lines say becomes events, and every line is kept as it is."""
 
 from __future__ import annotations
 
 import asyncio
 import codecs
-import json
+import re
 import time
-from typing import IO, TYPE_CHECKING, Any
+from collections import deque
+from typing import IO, TYPE_CHECKING
+
+from crashloop.clock import NS_PER_S
+from crashloop.logs import LogReader
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
+    from crashloop.logs import LogEvent
     from crashloop.model import Life
     from crashloop.trace.recorder import Recorder
 
@@ -21,11 +27,10 @@ MAX_LINES = 20_000
 MAX_BURSTS = 200
 BURST_S = 0.02  # the longest time between two lines of one traceback
 MAX_TEXT_CHARS = 2000
-MAX_DEPTH = 20  # of a structured line's objects and arrays; what reads them recurses
-EVENT_KINDS = ("startup.", "phase.", "shutdown.", "database.", "chat.")
-
-# Already in the event, or too long for it; the life's log has them all.
-_DROPPED = frozenset({"event", "mono_ns", "time", "logging.googleapis.com/labels", "stack_trace"})
+QUIET_S = 0.2  # chosen: no process pauses so long in the middle of printing an error
+LAST_LINES = 40
+MAX_LAST_CHARS = 500
+MAX_MATCHED_CHARS = 4000  # the pattern is the user's own, and may be slow on a long line
 
 
 class LineReader:
@@ -55,57 +60,99 @@ class LineReader:
 class AppOutput:
     """Reads the lines of one life: redacts them, keeps them in a file, makes events of them.
 
-    A structured line is a JSON object, nested at most 20 deep, with a known `event` and its own
-    `mono_ns`, which is believed only inside that life, which begins at `started_ns` (default: now).
-    Other lines that arrive together (a traceback) become one `app.output` event, 200 of them at
-    most; the file has them all. After 20,000 lines the rest is dropped, which an `app.truncated`
-    event records.
+    What `crashloop.logs` understands becomes events. A structured line's own instant is believed
+    inside that life, which begins at `started_ns` (default: now). Other lines that arrive together
+    (a traceback) also become one `app.output` event, 200 of them at most; the file has them all.
+    After 20,000 lines the rest is dropped, which an `app.truncated` event records. `said_ready`: a
+    line has matched `ready` in its first 4,000 characters.
     """
 
     def __init__(
-        self, recorder: Recorder, *, life: Life, path: Path, started_ns: int | None = None
+        self,
+        recorder: Recorder,
+        *,
+        life: Life,
+        path: Path,
+        started_ns: int | None = None,
+        ready: str = "",
     ) -> None:
+        self.said_ready = False
+        self._ready = re.compile(ready) if ready else None
         self._recorder = recorder
         self._life = life
         self._started_ns = time.monotonic_ns() if started_ns is None else started_ns
+        self._reader = LogReader()
         self._lines = 0
         self._bursts = 0
         self._others: list[str] = []
         self._at_ns: int | None = None
+        self._last: deque[str] = deque(maxlen=LAST_LINES)
+        self._last_ns = 0
+        self._quiet: asyncio.TimerHandle | None = None
         self._file: IO[str] | None = path.open("w", encoding="utf-8", buffering=1)
+
+    @property
+    def last_lines(self) -> tuple[str, ...]:
+        """The last 40 lines without secrets, the newest last; the first 500 characters of each."""
+        return tuple(self._last)
 
     def line(self, text: str, at_ns: int | None = None) -> None:
         """Take one line, written at `at_ns` of the monotonic clock (default: now)."""
+        if self._file is None:
+            return
         self._lines += 1
-        if self._file is None or self._lines > MAX_LINES:
-            if self._lines == MAX_LINES + 1:
-                self._truncate(f"more than {MAX_LINES} lines")
-            return
-        text = self._redacted(text)
-        self._file.write(text + "\n")
-        entry = _structured(text)
-        if entry is not None:
-            self._flush()
-            self._event(entry, at_ns)
-            return
-        if not self._others:
-            asyncio.get_running_loop().call_later(BURST_S, self._flush)
-        self._others.append(text)
-        self._at_ns = at_ns
+        if self._lines == MAX_LINES + 1:
+            self._truncate(f"more than {MAX_LINES} lines")
+        is_kept = self._lines <= MAX_LINES
+        text = self._redacted(text, is_kept=is_kept)
+        self._last.append(text[:MAX_LAST_CHARS])
+        if is_kept:
+            self._file.write(text + "\n")
+            self._read(text, at_ns)
+        if self._ready is not None and self._ready.search(text[:MAX_MATCHED_CHARS]):
+            self.said_ready = True
 
     def close(self) -> None:
         """Record what is left; no more lines are taken."""
+        if self._file is None:
+            return
+        if self._quiet is not None:
+            self._quiet.cancel()
         self._flush()
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        self._emit(self._reader.end())
+        self._file.close()
+        self._file = None
 
-    def _redacted(self, text: str) -> str:
+    def _read(self, text: str, at_ns: int | None) -> None:
+        self._last_ns = time.monotonic_ns()
+        found = self._reader.feed(text, self._last_ns if at_ns is None else at_ns)
+        if any(event.is_structured for event in found):
+            self._flush()
+        else:
+            if not self._others:
+                asyncio.get_running_loop().call_later(BURST_S, self._flush)
+            self._others.append(text)
+            self._at_ns = at_ns
+        self._emit(found, heard_ns=self._last_ns if at_ns is None else at_ns)
+        if self._quiet is None:
+            self._quiet = asyncio.get_running_loop().call_later(QUIET_S, self._settle)
+
+    def _settle(self) -> None:
+        """Record an error whose last line has been printed, once no line has come for 0.2 s."""
+        quiet_s = (time.monotonic_ns() - self._last_ns) / NS_PER_S
+        if quiet_s < QUIET_S:
+            loop = asyncio.get_running_loop()
+            self._quiet = loop.call_later(QUIET_S - quiet_s, self._settle)
+        else:
+            self._quiet = None
+            self._emit(self._reader.quiet())
+
+    def _redacted(self, text: str, *, is_kept: bool) -> str:
         """The line without its secrets, and only then cut: a piece of one would not be masked."""
         whole = self._recorder.redactor.text(text[: MAX_READ_CHARS + 1])
         # A secret at the end of what was read may be a piece already.
         kept = whole[:-CUT_CHARS] if len(text) > MAX_READ_CHARS else whole
-        if len(kept) > MAX_LINE_CHARS or kept != whole:
+        if is_kept and (len(kept) > MAX_LINE_CHARS or kept != whole):
             self._truncate(f"a line of more than {MAX_LINE_CHARS} characters")
         return kept[:MAX_LINE_CHARS]
 
@@ -124,37 +171,9 @@ class AppOutput:
         """Record that the following output is lost, so the evidence is incomplete."""
         self._recorder.emit("app", "app.truncated", {"why": why}, life=self._life)
 
-    def _event(self, entry: dict[str, Any], at_ns: int | None) -> None:
-        heard_ns = time.monotonic_ns() if at_ns is None else at_ns
-        said_ns = entry["mono_ns"]
-        instant_ns = said_ns if self._started_ns <= said_ns <= heard_ns else heard_ns
-        self._recorder.emit(
-            "app",
-            entry["event"],
-            {key: value for key, value in entry.items() if key not in _DROPPED},
-            life=self._life,
-            mono_ns=instant_ns,
-        )
-
-
-def _structured(text: str) -> dict[str, Any] | None:
-    if not text.startswith("{"):
-        return None
-    try:
-        entry = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(entry, dict):
-        return None
-    kind, mono_ns = entry.get("event"), entry.get("mono_ns")
-    known = isinstance(kind, str) and kind.startswith(EVENT_KINDS) and len(kind) < 60  # noqa: PLR2004  longer than any kind
-    is_event = known and isinstance(mono_ns, int) and not _is_deeper(entry, MAX_DEPTH)
-    return entry if is_event else None
-
-
-def _is_deeper(value: object, depth: int) -> bool:
-    """Whether objects and arrays are nested more than `depth` deep in a JSON value."""
-    if not isinstance(value, dict | list):
-        return False
-    inner = value.values() if isinstance(value, dict) else value
-    return depth == 0 or any(_is_deeper(each, depth - 1) for each in inner)
+    def _emit(self, events: Iterable[LogEvent], heard_ns: int | None = None) -> None:
+        for event in events:
+            at_ns = event.at_ns
+            if event.is_structured and heard_ns is not None:
+                at_ns = at_ns if self._started_ns <= at_ns <= heard_ns else heard_ns
+            self._recorder.emit("app", event.kind, event.data, life=self._life, mono_ns=at_ns)

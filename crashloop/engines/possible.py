@@ -29,7 +29,7 @@ def require_possible(scenario: Scenario, *, platform: str = sys.platform) -> Non
                 hint=f"known: {', '.join(_CHECKS)}",
             )
         check(dependency)
-    kinds = Counter(each.kind for each in scenario.dependencies)
+    kinds = Counter(each.kind for each in scenario.dependencies if each.kind != "tcp")
     if twice := [kind for kind, count in kinds.items() if count > 1]:
         raise UsageError(
             f"the scenario has more than one dependency of the kind {twice[0]}",
@@ -67,4 +67,5 @@ def _require_no_proc(fault: PlannedFault, platform: str) -> None:
 _CHECKS: dict[str, Callable[[Dependency], None]] = {
     "postgres": _require_postgres,
     "redis": _require_redis,
+    "tcp": lambda _: None,
 }

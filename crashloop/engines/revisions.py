@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from crashloop.supervisor.replicas import Supervisor
     from crashloop.trace.recorder import Recorder
 
-READY_BOUND_S = 30.0
 ASK_EVERY_S = 0.05
 
 
@@ -28,6 +27,10 @@ class OldInstance(LifeProcess, Protocol):
     @property
     def life(self) -> Life:
         """Which life of which replica it is."""
+
+    @property
+    def said_ready(self) -> bool:
+        """Whether a line of its output has matched `Ready.log`."""
 
     @property
     def exited(self) -> asyncio.Future[int]:
@@ -64,8 +67,8 @@ class OldRevision:
 
         Gives what counts the sessions that these hold now, as each Postgres says; those of an
         instance that was restarted meanwhile do not count. On leaving they have ended, and their
-        sessions are gone from Postgres. Raises HarnessError if one is not ready after 30 s, or if
-        its sessions stay.
+        sessions are gone from Postgres. Raises HarnessError if one is not ready within the
+        time that the app has to start, or if its sessions stay.
         """
         started: list[OldInstance] = []
 
@@ -87,9 +90,10 @@ class OldRevision:
 
     async def _until_ready(self, old: OldInstance) -> None:
         """Wait until one instance is ready, and emit its answer; a port that opens says nothing."""
+        within_s = self._app.ready.within_s
         try:
-            async with asyncio.timeout(READY_BOUND_S):
-                while not (answer := await _asked(old.address, self._app.ready))["ready"]:
+            async with asyncio.timeout(within_s):
+                while not (answer := await _asked(old, self._app.ready))["ready"]:
                     if old.exited.done():
                         raise HarnessError(
                             f"the old revision's replica {old.life.replica} ended before it was "
@@ -101,14 +105,14 @@ class OldRevision:
         except TimeoutError:
             raise HarnessError(
                 f"the old revision's replica {old.life.replica} was not ready within "
-                f"{READY_BOUND_S:g} s",
+                f"{within_s:g} s",
                 hint="its log is in the artifacts; is the app's `ready` right?",
             ) from None
 
 
-async def _asked(address: tuple[str, int] | None, ready: Ready) -> dict[str, Any]:
-    """What the app at `address` answers when it is asked once whether it is ready."""
-    if address is None:
+async def _asked(old: OldInstance, ready: Ready) -> dict[str, Any]:
+    """What an instance answers when it is asked once whether it is ready."""
+    if old.address is None:
         return {"ready": False}
-    async with client_of(address) as client:
-        return await readiness(client, address, ready)
+    async with client_of(old.address) as client:
+        return await readiness(client, old.address, ready, said_so=old.said_ready)

@@ -54,14 +54,16 @@ def plan(
     heal: Trigger,
     params: Mapping[str, Value] | None = None,
     each_life: bool = False,
+    target_kind: str = "",
 ) -> PlannedFault:
     """A fault for a scenario; `params` are in seconds of the incident.
 
-    Raises UsageError for an unknown kind, a target that it cannot act on (a dependency's name is
-    its kind), and parameters that `build` refuses.
+    `target_kind` is the kind of the dependency where that is not its name, as of a service. Raises
+    UsageError for an unknown kind, a target that it cannot act on, and parameters that `build`
+    refuses.
     """
     found = fault_kind(kind)
-    if target not in found.acts_on:
+    if (target_kind or target) not in found.acts_on:
         raise UsageError(
             f"the fault {kind} cannot act on {target!r}",
             hint=f"it acts on: {', '.join(sorted(found.acts_on))}",

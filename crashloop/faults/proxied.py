@@ -50,7 +50,7 @@ class ProxiedFault(Fault):
 
     __slots__ = ()
 
-    acts_on = frozenset({"postgres", "redis"})
+    acts_on = frozenset({"postgres", "redis", "tcp"})
     proxy_kind: ClassVar[type[ProxyFault]]
 
     def __post_init__(self) -> None:

@@ -6,7 +6,7 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from crashloop.errors import HarnessError
+from crashloop.errors import CapabilityError
 from crashloop.faults.base import REPLICAS, Fault
 from crashloop.model import Grade, Receipt
 
@@ -29,15 +29,15 @@ class RevisionChange(Fault):
         """Start the old revision on entering, end it on leaving.
 
         Emits `revision.overlapping` with the sessions that it holds, as Postgres says, at once and
-        again just before it ends.
+        again just before it ends. CapabilityError if it holds none at the beginning.
         """
         del name
         async with ports.revisions().overlapping() as count:
             sessions = await count()
             if not any(sessions.values()):
-                raise HarnessError(
+                raise CapabilityError(
                     "the old revision is ready and holds no session, so it takes nothing away",
-                    hint="give it old_knobs with which it opens connections at its start",
+                    hint="this outage needs an app that opens its connections at its start",
                 )
             ports.emit("database", "revision.overlapping", target, sessions=dict(sessions))
             yield

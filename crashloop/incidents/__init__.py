@@ -7,6 +7,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 from crashloop.errors import UsageError
+from crashloop.incidents.dependency import PREFIX, dependency_incident
 
 if TYPE_CHECKING:
     from crashloop.incidents.incident import Incident
@@ -25,7 +26,9 @@ INCIDENTS: dict[str, Incident] = {
 
 
 def incident(name: str) -> Incident:
-    """The incident by name; UsageError that names the nearest and all known ones."""
+    """The incident by name, or a run without a dependency; UsageError that names the known ones."""
+    if name.startswith(PREFIX):
+        return dependency_incident(name)
     found = INCIDENTS.get(name)
     if found is None:
         near = difflib.get_close_matches(name, INCIDENTS, n=1)

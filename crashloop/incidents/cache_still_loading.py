@@ -9,7 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crashloop.faults import plan
-from crashloop.incidents.incident import Incident, LookAlike, Outage, Remedy, recovery
+from crashloop.incidents.incident import Incident, LookAlike, recovery
+from crashloop.incidents.outage import Outage
+from crashloop.incidents.remedy import Remedy
 from crashloop.incidents.usual import TRANSPORT, deaths, dependencies, limit, platform
 from crashloop.model import CheckSpec, Moment, Trigger
 from crashloop.platforms import parse_platform

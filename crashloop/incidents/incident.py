@@ -2,59 +2,33 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from crashloop.apps import about_entry, is_scalable, knobs_used, sample_app, with_knobs
 from crashloop.clock import DEFAULT_SCALE, REAL_TIME
 from crashloop.errors import UsageError
 from crashloop.faults import fault_kind
+from crashloop.incidents.own_app import (
+    NotApplicableError,
+    adapted,
+    asked,
+    is_logged,
+    of_path,
+    preferred,
+)
 from crashloop.incidents.parameter import Parameter, Params, read_params
-from crashloop.model import CheckSpec, Platform, Replicas, Role, Scenario, Signature
+from crashloop.incidents.remedy import remedied_run
+from crashloop.model import CheckSpec, Role, Scenario, Signature
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
-    from crashloop.model import AppUnderTest, Dependency, PlannedFault, Value
+    from crashloop.incidents.outage import Outage
+    from crashloop.incidents.remedy import Remedy
+    from crashloop.model import AppUnderTest, Dependency, PlannedFault
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outage:
-    """What happens in an incident: the app's knobs, what it depends on, what is done to it.
-
-    `phase` is the start-up phase that it is about, `target` the dependency that this phase opens.
-    """
-
-    phase: str
-    target: str
-    dependencies: tuple[Dependency, ...]
-    platform: Platform
-    faults: tuple[PlannedFault, ...]
-    deadline_s: float
-    knobs: Mapping[str, Value] = field(default_factory=dict)
-    replicas: Replicas = field(default_factory=Replicas)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Remedy:
-    """What would have ended the outage: the knobs that it changes in the app, and its platform."""
-
-    name: str
-    says: str
-    knobs: Mapping[str, Value] = field(default_factory=dict)
-    old_knobs: Mapping[str, Value] = field(default_factory=dict)
-    platform: Callable[[Platform], Platform] | None = None
-
-    def applied(self, outage: Outage) -> Outage:
-        """The same outage with the remedy in place."""
-        old_knobs = {**outage.replicas.old_knobs, **self.old_knobs}
-        return replace(
-            outage,
-            knobs={**outage.knobs, **self.knobs},
-            replicas=replace(outage.replicas, old_knobs=old_knobs),
-            platform=self.platform(outage.platform) if self.platform else outage.platform,
-        )
+LIMIT = "limit_s"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,23 +59,39 @@ class Incident:
     time_scale: float = DEFAULT_SCALE
 
     def scenario(
-        self, role: Role = Role.REPRODUCTION, app: AppUnderTest | None = None, /, **params: Any
+        self,
+        role: Role = Role.REPRODUCTION,
+        app: AppUnderTest | None = None,
+        /,
+        *,
+        remedy: str = "",
+        **params: Any,
     ) -> Scenario:
         """The scenario for `role`, of the sample app where no other is given.
 
-        UsageError for a parameter that it does not have or cannot take, or an app without a knob.
+        `remedy` names one of the app's own, for the run with the remedy. Raises UsageError for a
+        parameter that it does not have or cannot take; NotApplicableError, a UsageError, if the
+        incident cannot happen to the app.
         """
-        values = read_params(self.name, self.parameters, params)
-        outage, under_test = self.outage(values), app or sample_app()
-        if role is Role.REMEDY:
-            outage = self.remedy.applied(outage)
+        chosen = params if app is None else preferred(app, self.parameters, params)
+        values = read_params(self.name, self.parameters, chosen)
+        outage, under_test, expect = self.outage(values), app or sample_app(), self.expect(values)
+        not_asked: Mapping[str, str] = {}
+        remedy_name = ""
+        if app is not None:
+            outage = adapted(outage, app, self.name)
+            expect, not_asked = asked(expect, outage, app)
         with about_entry(under_test):
-            remedy = self.remedy.knobs if role is Role.REMEDY else {}
-            under_test = _turned(self.name, under_test, outage, remedy)
+            if app is not None:
+                _require_noticed(self, app, outage, chosen, params)
+            if role is Role.REMEDY:
+                remedied = remedied_run(self.name, self.remedy, outage, under_test, remedy)
+                outage, under_test, remedy_name = remedied
+            under_test = _turned(under_test, outage, values)
         faults = () if role is Role.CONTROL else outage.faults
-        signature = _signature(self.name, outage, self.expect(values))
+        signature = _signature(self.name, outage, expect, is_own_app=app is not None)
         known = {spec.check for spec in (*signature.require, *signature.expect)}
-        assert {one.ruled_out_by for one in self.look_alikes} <= known, self.name
+        assert app or {one.ruled_out_by for one in self.look_alikes} <= known, self.name
         return Scenario(
             incident=self.name,
             title=self.title,
@@ -113,12 +103,26 @@ class Incident:
             replicas=outage.replicas,
             faults=faults,
             phase=outage.phase,
-            signature=signature if faults else _control(signature),
+            signature=signature if faults else _control(signature, outage.phase),
             deadline_s=outage.deadline_s,
-            remedy=self.remedy.name if role is Role.REMEDY else "",
+            remedy=remedy_name,
             real_time_only=_real_time_only(faults, under_test),
             time_scale=self.time_scale,
+            is_own_app=app is not None,
+            advice=self.remedy.says,
+            not_asked=not_asked,
         )
+
+    def applies(self, app: AppUnderTest, **params: Any) -> str:
+        """Why the incident cannot happen to the user's own app; "" if it can.
+
+        Raises UsageError for a parameter that it cannot take.
+        """
+        try:
+            self.scenario(Role.REPRODUCTION, app, **params)
+        except NotApplicableError as error:
+            return error.message
+        return ""
 
     def ordinary_scale(self, app: AppUnderTest | None = None) -> float:
         """The time scale of a run that names none: real time if the app cannot be scaled."""
@@ -127,23 +131,28 @@ class Incident:
     def healthy(self, scenario: Scenario) -> Signature:
         """What the control run must show, besides that the incident did not happen in it."""
         target = self.outage(dict(scenario.params)).target
+        on_path = {"phase": of_path(scenario.phase), "target": target}
+        expect = (
+            CheckSpec(check="no_receipt", params={"target": target}),
+            CheckSpec(check="no_death"),
+            CheckSpec(check="all_phases_done", params={"phases": scenario.app.phases}),
+            CheckSpec(check="no_port_before_ready"),
+            CheckSpec(check="ready"),
+            CheckSpec(check="journey_passed"),
+            *nothing_left(scenario.dependencies),
+        )
+        if scenario.is_own_app:
+            outage = adapted(self.outage(dict(scenario.params)), scenario.app)
+            expect, _ = asked(expect, outage, scenario.app)
         return Signature(
             name="healthy",
             require=(
                 CheckSpec(check="evidence_complete"),
                 CheckSpec(check="baseline_passed", params={"target": target}),
-                CheckSpec(check="path_used", params={"phase": scenario.phase, "target": target}),
-                CheckSpec(check="scale_is_fair"),
+                CheckSpec(check="path_used", params=on_path),
+                *_fair_scale(scenario.phase),
             ),
-            expect=(
-                CheckSpec(check="no_receipt", params={"target": target}),
-                CheckSpec(check="no_death"),
-                CheckSpec(check="all_phases_done", params={"phases": scenario.app.phases}),
-                CheckSpec(check="no_port_before_ready"),
-                CheckSpec(check="ready"),
-                CheckSpec(check="journey_passed"),
-                *nothing_left(scenario.dependencies),
-            ),
+            expect=expect,
         )
 
 
@@ -167,66 +176,59 @@ def recovery(
     )
 
 
-def _signature(name: str, outage: Outage, expect: tuple[CheckSpec, ...]) -> Signature:
+def _signature(
+    name: str, outage: Outage, expect: tuple[CheckSpec, ...], *, is_own_app: bool
+) -> Signature:
     """What a fair test needs is the same for every incident; what it looks like is its own."""
-    phase, target = outage.phase, outage.target
+    on_path = {"phase": of_path(outage.phase), "target": outage.target}
+    own = ("control_passed", "waits_are_declared") if is_own_app else ()
     return Signature(
         name=name,
         require=(
             CheckSpec(check="evidence_complete"),
-            CheckSpec(check="baseline_passed", params={"target": target}),
+            *(CheckSpec(check=check) for check in own),
+            CheckSpec(check="baseline_passed", params={"target": outage.target}),
             CheckSpec(
-                check="faults_have_receipts",
-                params={"phase": phase, "target": target},
-                needs_fault=True,
-                with_remedy=True,
+                check="faults_have_receipts", params=on_path, needs_fault=True, with_remedy=True
             ),
             CheckSpec(check="receipts_not_contradicted", needs_fault=True),
-            CheckSpec(check="path_used", params={"phase": phase, "target": target}),
+            CheckSpec(check="path_used", params=on_path),
         ),
         expect=(*expect, *nothing_left(outage.dependencies)),
     )
 
 
-def _control(signature: Signature) -> Signature:
+def _control(signature: Signature, phase: str) -> Signature:
     """The incident's own signature less the receipts, on a scale that must be fair."""
     control = signature.without_faults()
-    return replace(control, require=(*control.require, CheckSpec(check="scale_is_fair")))
+    return replace(control, require=(*control.require, *_fair_scale(phase)))
 
 
-def _turned(
-    incident: str, app: AppUnderTest, outage: Outage, remedy: Mapping[str, Value]
-) -> AppUnderTest:
-    """The app with the incident's knobs, of which `remedy` are those that a remedy turns.
+def _fair_scale(phase: str) -> tuple[CheckSpec, ...]:
+    """Without phases of the app's own, nothing says what time its real work has."""
+    return (CheckSpec(check="scale_is_fair"),) if is_logged(phase) else ()
 
-    UsageError, with the line to add, if its entry lacks one of them or has no use for its value.
-    """
-    wanted, old = outage.knobs, outage.replicas.old_knobs
-    if missing := {
-        name: value for name, value in {**old, **wanted}.items() if name not in app.knobs
-    }:
-        # A remedy's switch is off in the app itself.
-        own = {n: False if v is True and n in remedy else v for n, v in missing.items()}
-        lines = ", ".join(f"{name} = {json.dumps(value)}" for name, value in own.items())
+
+def _turned(app: AppUnderTest, outage: Outage, values: Params) -> AppUnderTest:
+    """The app with the incident's value of each knob that it has; `limit_s` is a parameter's."""
+    wanted = {LIMIT: values[LIMIT]} if LIMIT in values else {}
+    wanted |= outage.knobs
+    return with_knobs(app, {name: value for name, value in wanted.items() if name in app.knobs})
+
+
+def _require_noticed(
+    incident: Incident, app: AppUnderTest, outage: Outage, chosen: Params, given: Params
+) -> None:
+    """Refuse parameters that only turn knobs which the user's app has no placeholder of."""
+    without = {name: value for name, value in chosen.items() if name not in given}
+    usual = incident.outage(read_params(incident.name, incident.parameters, without))
+    changed = [n for n, value in outage.knobs.items() if usual.knobs.get(n) != value]
+    if changed and not knobs_used(app) & set(changed):
         raise UsageError(
-            f"{incident} turns {', '.join(missing)}, which app {app.name} does not have",
-            hint=f"add the app's own values to its `knobs`: {lines}; and use "
-            f"{_placeholders(missing)} in its `env` or `command`",
+            f"{', '.join(given)} of {incident.name} would change {', '.join(changed)}, and app "
+            f"{app.name} would not notice",
+            hint=f"use {', '.join(f'{{{name}}}' for name in changed)} in its `env` or `command`",
         )
-    used = knobs_used(app)
-    for name, value in (*wanted.items(), *old.items()):
-        if name not in used and value != app.knobs[name]:
-            raise UsageError(
-                f"{incident} sets {name} to {json.dumps(value)}, and app {app.name}, whose "
-                f"own is {json.dumps(app.knobs[name])}, would not notice",
-                hint=f"use {_placeholders([name])} in its `env` or `command`, or run the incident "
-                "with parameters that keep the app's own value",
-            )
-    return with_knobs(app, wanted)
-
-
-def _placeholders(names: Iterable[str]) -> str:
-    return ", ".join(f"{{{name}}}" for name in names)
 
 
 def _real_time_only(faults: tuple[PlannedFault, ...], app: AppUnderTest) -> str:

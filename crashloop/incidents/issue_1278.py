@@ -7,8 +7,10 @@ seven phases; the vendors' documentation for restart rules. See docs/issue-1278.
 from __future__ import annotations
 
 from crashloop.faults import plan
-from crashloop.incidents.incident import Incident, LookAlike, Outage, Remedy, recovery
+from crashloop.incidents.incident import Incident, LookAlike, recovery
+from crashloop.incidents.outage import Outage
 from crashloop.incidents.parameter import Parameter, Params
+from crashloop.incidents.remedy import Remedy
 from crashloop.incidents.usual import (
     REPLICAS,
     TRANSPORT,

@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from crashloop.faults import plan
-from crashloop.incidents.incident import Incident, LookAlike, Outage, Remedy, recovery
+from crashloop.incidents.incident import Incident, LookAlike, recovery
+from crashloop.incidents.outage import Outage
 from crashloop.incidents.parameter import Parameter, Params
+from crashloop.incidents.remedy import Remedy
 from crashloop.incidents.usual import TRANSPORT, deaths, dependencies, platform
 from crashloop.model import CheckSpec, Moment, Probe, ProbeKind, Trigger
 from crashloop.platforms import parse_platform

@@ -7,8 +7,10 @@ Cloud Run on Cloud SQL, about 100 connections, pools of 12 + 6 per worker, two w
 from __future__ import annotations
 
 from crashloop.faults import plan
-from crashloop.incidents.incident import Incident, LookAlike, Outage, Remedy, recovery
+from crashloop.incidents.incident import Incident, LookAlike, recovery
+from crashloop.incidents.outage import Outage
 from crashloop.incidents.parameter import Parameter, Params
+from crashloop.incidents.remedy import Remedy
 from crashloop.incidents.usual import TRANSPORT, deaths, dependencies, limit, platform
 from crashloop.model import CheckSpec, Moment, Replicas, Trigger
 from crashloop.platforms import parse_platform

@@ -6,11 +6,12 @@ incident unless a name says otherwise; the time scale is applied where a run tou
 
 from __future__ import annotations
 
-from crashloop.model.app import AppUnderTest, Ready
+from crashloop.model.app import AppUnderTest, OwnRemedy, PortRule, Ready
 from crashloop.model.dependency import Dependency, Transport
 from crashloop.model.fault import Grade, PlannedFault, Receipt
 from crashloop.model.journey import Journey, RequestStep, SqlStep, Step, WebSocketStep
-from crashloop.model.life import Life
+from crashloop.model.life import CONTROL, SETUP_LOG, Life
+from crashloop.model.outcome import Fate, Flag, Outcome
 from crashloop.model.platform import Platform, Probe, ProbeKind, RestartPolicy
 from crashloop.model.replicas import Replicas
 from crashloop.model.role import Role
@@ -20,17 +21,24 @@ from crashloop.model.trigger import Moment, Trigger, Value
 from crashloop.model.verdict import Finding, Judgement, Verdict
 
 __all__ = [
+    "CONTROL",
+    "SETUP_LOG",
     "AppUnderTest",
     "CheckSpec",
     "Dependency",
+    "Fate",
     "Finding",
+    "Flag",
     "Grade",
     "Journey",
     "Judgement",
     "Life",
     "Moment",
+    "Outcome",
+    "OwnRemedy",
     "PlannedFault",
     "Platform",
+    "PortRule",
     "Probe",
     "ProbeKind",
     "Ready",

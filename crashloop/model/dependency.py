@@ -21,9 +21,11 @@ class Transport(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dependency:
-    """A server behind a proxied path: `kind` is `postgres` or `redis`, `settings` are its own.
+    """A server behind a proxied path: `kind` is `postgres`, `redis` or `tcp`.
 
-    Its name is what faults and checks call their target, and what templates of the app use.
+    `settings` are the server's own. Of `tcp`, any service that runs already, `upstream` is its
+    `host:port`. Its name is what faults and checks call
+    their target, and what templates of the app use.
     """
 
     name: str

@@ -1,4 +1,7 @@
-"""What a user of the app does, as data; `{key}` in a step is a UUID of the run and replica."""
+"""What a user of the app does, as data.
+
+In the texts of a step, `{key}` is a UUID and `{number}` a whole number, new in each try.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ class RequestStep:
     json: Any = None
     status: int = 200
     contains: str = ""
+    within_s: float = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +31,7 @@ class WebSocketStep:
     path: str
     send: Any
     expect: Mapping[str, Any] = field(default_factory=dict)
+    within_s: float = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +41,7 @@ class SqlStep:
     sql: str
     equals: str | float | bool
     target: str = "postgres"
+    within_s: float = 5.0
 
 
 Step = RequestStep | WebSocketStep | SqlStep
@@ -43,10 +49,15 @@ Step = RequestStep | WebSocketStep | SqlStep
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Journey:
-    """Steps in order. Each is tried until it passes and is then not done again.
+    """Steps in order, taken in one try after the other.
 
-    Once the app calls itself ready, a step has `within_s` wall seconds to pass.
+    Tries go on until the faults are healed, and then until one passes. Each step of a try has
+    `within_s` wall seconds of its own.
+
+    `patient`: there is one try for the whole run. Each step is tried until it passes and is then
+    not done again; once the app calls itself ready, a step has `within_s` wall seconds to pass.
     """
 
     steps: tuple[Step, ...] = ()
     within_s: float = 5.0
+    patient: bool = False

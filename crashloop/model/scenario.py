@@ -26,6 +26,10 @@ class Scenario:
 
     `remedy` names what this run does differently; `real_time_only` says why it cannot be scaled.
     `time_scale` is the one that an ordinary machine is fast enough for.
+
+    `is_own_app`: the app is the user's own. Then a control life comes first, and the run has an
+    outcome; `advice` is what would end the outage, `not_asked` are the checks of the incident whose
+    evidence the app's entry cannot give, each with the reason.
     """
 
     incident: str
@@ -43,6 +47,9 @@ class Scenario:
     remedy: str = ""
     real_time_only: str = ""
     time_scale: float = 20.0
+    is_own_app: bool = False
+    advice: str = ""
+    not_asked: Mapping[str, str] = field(default_factory=dict)
 
     def dependency(self, name: str) -> Dependency:
         """The dependency with this name; KeyError if there is none."""

@@ -17,7 +17,7 @@ from crashloop.platforms.kubernetes import KUBERNETES
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from crashloop.platforms.base import Decision, Exit, State
+    from crashloop.platforms.base import Decision, Exit, PlatformKind, State
 
 PLATFORMS = {kind.name: kind for kind in (DOCKER, KUBERNETES, CLOUD_RUN_OBSERVED)}
 
@@ -44,9 +44,18 @@ def parse_platform(text: str) -> Platform:
 
 def step_of(platform: Platform) -> Callable[[State, Exit], tuple[State, Decision]]:
     """What `platform` does after each exit; begin with `State()`. UsageError if it is unknown."""
+    return partial(_kind(platform).step, platform.restart)
+
+
+def longest_backoff_s(platform: Platform) -> float:
+    """The longest back-off of `platform`, in seconds of the incident. UsageError if unknown."""
+    return _kind(platform).longest_backoff_s
+
+
+def _kind(platform: Platform) -> PlatformKind:
     kind = PLATFORMS.get(platform.name)
     if kind is None:
         raise UsageError(
             f"unknown platform {platform.name!r}", hint=f"known: {', '.join(PLATFORMS)}"
         )
-    return partial(kind.step, platform.restart)
+    return kind

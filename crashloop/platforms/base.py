@@ -47,7 +47,8 @@ class PlatformKind:
 
     `forms` are what a user may write, for messages and help. `parse` reads what follows the name
     and a colon ("" if nothing does) and returns None if it cannot. `aliases` are options that mean
-    this platform without its name, too.
+    this platform without its name, too. `longest_backoff_s` is its longest back-off. `has_probes`:
+    it asks a life whether it is well.
     """
 
     name: str
@@ -55,7 +56,9 @@ class PlatformKind:
     parse: Callable[[str], RestartPolicy | None]
     step: Step
     grace_s: float
+    longest_backoff_s: float
     aliases: tuple[str, ...] = ()
+    has_probes: bool = True
 
 
 def restart(state: State, *, backoff_s: float, reason: str) -> tuple[State, Decision]:

@@ -38,5 +38,10 @@ def step(policy: RestartPolicy, state: State, _ended: Exit) -> tuple[State, Deci
 
 
 CLOUD_RUN_OBSERVED = PlatformKind(
-    name=NAME, forms=(NAME, f"{NAME}:N"), parse=parse, step=step, grace_s=GRACE_S
+    name=NAME,
+    forms=(NAME, f"{NAME}:N"),
+    parse=parse,
+    step=step,
+    grace_s=GRACE_S,
+    longest_backoff_s=PAUSE_S,
 )

@@ -64,5 +64,7 @@ DOCKER = PlatformKind(
     parse=parse,
     step=step,
     grace_s=GRACE_S,
+    longest_backoff_s=MAX_BACKOFF_S,
     aliases=(ON_FAILURE, *WITHOUT_LIMIT),
+    has_probes=False,
 )

@@ -43,5 +43,10 @@ def step(_policy: RestartPolicy, state: State, ended: Exit) -> tuple[State, Deci
 
 
 KUBERNETES = PlatformKind(
-    name="kubernetes", forms=("kubernetes",), parse=parse, step=step, grace_s=GRACE_S
+    name="kubernetes",
+    forms=("kubernetes",),
+    parse=parse,
+    step=step,
+    grace_s=GRACE_S,
+    longest_backoff_s=MAX_BACKOFF_S,
 )

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crashloop.apps import inherited
+from crashloop.apps.placeholders import TARGET
 from crashloop.apps.sample import EXTRA, PACKAGE
 from crashloop.errors import CapabilityError, UsageError
 
@@ -25,6 +26,23 @@ if TYPE_CHECKING:
 
 PYTHON = "{python}"
 UVICORN = "uvicorn"
+
+
+def require_setup(app: AppUnderTest) -> None:
+    """Refuse a program of `setup` that does not exist: UsageError."""
+    _require_other(app, "the `setup`", app.setup)
+
+
+def require_remedies(app: AppUnderTest) -> None:
+    """Refuse a program of one of the app's own remedies that does not exist: UsageError."""
+    for name, remedy in app.remedies.items():
+        _require_other(app, f"the remedy {name}", remedy.command)
+
+
+def _require_other(app: AppUnderTest, what: str, command: Sequence[str]) -> None:
+    if command:
+        path = inherited(app).get("PATH", os.defpath)
+        require_program(command[0], app.cwd, whose=f"{what} of app {app.name}", path=path)
 
 
 def require_command(app: AppUnderTest) -> None:
@@ -41,7 +59,8 @@ def require_command(app: AppUnderTest) -> None:
         return
     arguments = words[words.index("-m") + 2 :]
     if arguments and not arguments[0].startswith("-"):  # else an option's value may come first
-        _check_target(app.name, arguments[0], _import_folder(app.cwd, arguments))
+        target = arguments[0].replace(f"{{{TARGET}}}", app.wrap)
+        _check_target(app.name, target, _import_folder(app.cwd, arguments))
 
 
 def require_program(program: str, cwd: str, *, whose: str, path: str | None = None) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from crashloop.apps import about_entry, render, url_values, with_knobs
-from crashloop.apps.template import PLACES
+from crashloop.apps import about_entry, render, service_values, url_values, with_knobs
+from crashloop.apps.placeholders import PLACES
 from crashloop.checks import CHECKS
 from crashloop.errors import UsageError
 from crashloop.faults import REPLICAS, build, fault_kind
@@ -52,7 +53,10 @@ def _require_app(scenario: Scenario, scale: TimeScale) -> None:
     for each in scenario.dependencies:
         if each.kind in URLS:
             values |= url_values(each.name, URLS[each.kind])
-    render(app, values, scale)
+    for name in app.services:
+        values |= service_values(name, "h", 1)
+    for command in (app.command, app.setup):
+        render(replace(app, command=command), values, scale)
     _require_pool("", app.knobs)
     old = with_knobs(app, replicas.old_knobs)
     _require_pool(" of the old revision", old.knobs)
@@ -80,11 +84,15 @@ def _require_pool(whose: str, knobs: Mapping[str, Value]) -> None:
 
 def _require_journey(app: AppUnderTest, scenario: Scenario) -> None:
     databases = [each.name for each in scenario.dependencies if each.kind == "postgres"]
-    for number, step in enumerate(app.journey.steps, start=1):
+    journey, before = enumerate(app.journey.steps, start=1), enumerate(app.before, start=1)
+    steps = [
+        *((f"step {number} of app {app.name}'s journey", step) for number, step in journey),
+        *((f"step {number} of `before` of app {app.name}", step) for number, step in before),
+    ]
+    for which, step in steps:
         if isinstance(step, SqlStep) and step.target not in databases:
             raise UsageError(
-                f"step {number} of app {app.name}'s journey asks {step.target}, which is no "
-                "database of this scenario",
+                f"{which} asks {step.target}, which is no database of this scenario",
                 hint=f"it has: {', '.join(databases) or 'none'}",
             )
 

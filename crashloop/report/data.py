@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from crashloop.outcome import fate_of
 from crashloop.report.clean import clean, number
 from crashloop.report.events import history_of
+from crashloop.report.fate import exit_status, result_document
 from crashloop.report.sentences import sentences
 from crashloop.report.summary import meaning_of
 
@@ -18,15 +20,26 @@ if TYPE_CHECKING:
 MAX_LIVES = 200
 
 
-def run_document(trace: Trace, judgement: Judgement, *, artifacts: str) -> dict[str, Any]:
-    """One run: verdict, what happened, findings, lives and faults (times in wall seconds)."""
-    history = history_of(trace)
+def run_document(
+    trace: Trace,
+    judgement: Judgement,
+    *,
+    artifacts: str,
+    trace_path: str = "",
+) -> dict[str, Any]:
+    """One run: verdict, what happened, findings, lives and faults (times in wall seconds).
+
+    A run of the user's own app has the fields of `result_document` as well.
+    """
+    history, fate = history_of(trace), fate_of(trace)
+    result = {} if fate is None else result_document(trace, judgement, fate, path=trace_path)
     return {
+        **result,
         "incident": history.incident,
         "role": history.role,
         **judgement.to_json(),
         "meaning": meaning_of(history, judgement.verdict),
-        "exit_status": judgement.verdict.exit_status,
+        "exit_status": exit_status(judgement, fate),
         "what_happened": list(sentences(history)),
         "seed": int(seed) if (seed := number(trace.header.get("seed"))) is not None else None,
         "time_scale": history.scale,
@@ -38,6 +51,8 @@ def run_document(trace: Trace, judgement: Judgement, *, artifacts: str) -> dict[
         "faults": [asdict(f) for f in history.faults],
         "server_errors": [asdict(e) for e in history.server_errors],
         "journey": [{**asdict(j), "passed": j.passed} for j in history.journeys],
+        "control": None if history.control is None else asdict(history.control),
+        "tries": [asdict(one) for one in history.tries],
         "ending": asdict(history.ending),
         "last_lines": list(history.output),
         "artifacts": artifacts,

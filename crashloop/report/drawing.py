@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from crashloop.plural import counted
 from crashloop.report.glyphs import UNICODE, Glyphs
 from crashloop.report.grid import Grid
-from crashloop.report.lines import Line, Span, Tone, line
+from crashloop.report.lines import Line, Span, Tone, line, paragraph
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from crashloop.report.control_span import ControlSpan
     from crashloop.report.history import History, LifeSpan
 
 MAX_ROWS_SHOWN = 20
@@ -35,15 +36,62 @@ def timeline(
     names what was drawn and nothing else. The axis is as long as the history, or `axis_s` wall
     seconds where that is longer.
     """
-    if not history.lives and not history.faults:
-        return [line(Span("nothing was started yet", Tone.DIM))]
     width = max(width, MIN_WIDTH)
+    before = [*control_lines(history, width=width, glyphs=glyphs)]
+    if not history.lives and not history.faults:
+        return before or [line(Span("nothing was started yet", Tone.DIM))]
     left = max([LEFT, *(len(label) + 1 for label in _labels(history))])
     grid = Grid(history, width=width, left=left, glyphs=glyphs, axis_s=axis_s)
     faults = [list(found) for _, found in groupby(history.faults, key=lambda one: one.name)]
     rows = _replicas if history.several else _attempts
     drawn = [*grid.clocks(), *map(grid.fault, faults), *rows(history, grid, max(1, max_rows))]
-    return [*drawn, *grid.legend()]
+    tried = [grid.tries("journey")] if history.tries else []
+    return [*before, *drawn, *tried, *grid.legend()]
+
+
+def control_lines(history: History, *, width: int, glyphs: Glyphs = UNICODE) -> Iterator[Line]:
+    """The control life: what was done in it, or where it failed; nothing where there was none."""
+    control = history.control
+    if control is None:
+        return
+    mark, tone = (glyphs.refuted, Tone.BAD) if control.what else (glyphs.holds, Tone.GOOD)
+    if not control.what and not control.ended:
+        mark, tone = glyphs.dot, Tone.RUNNING
+    indent = " " * LEFT
+    text = ", ".join(control_words(history, control))
+    said = [*paragraph(text, width=width, indent=indent + "  ")]
+    head = line(Span(f"{'control':{LEFT}}", Tone.DIM), Span(f"{mark} ", tone))
+    for n, one in enumerate(said):
+        yield one if n else (*head, Span(one[0].text[LEFT + 2 :]))
+
+
+def control_words(history: History, control: ControlSpan) -> Iterator[str]:
+    """What was done in the control life, one after the other, and what failed."""
+    here = " here" if history.is_scaled else ""
+    if control.setup_s is not None and control.what != "setup":
+        yield f"setup took {control.setup_s:.1f} s{here}"
+    if control.ready_after_s is not None:
+        yield f"ready after {control.ready_after_s:.1f} s{here}"
+    elif control.started and not control.what:
+        yield "starting without a fault"
+    if control.before:
+        done = f"{control.before} of {counted(control.before_of, 'step')}"
+        yield f"{done} before the fault passed"
+    if control.passed:
+        yield "journey passed"
+    if control.what:
+        died = f" ({control.exit})" if control.exit else ""
+        yield f"{_FAILED.get(control.what, 'the control life failed')}{died}"
+
+
+_FAILED = {
+    "setup": "the setup command failed",
+    "died": "the app died without a fault",
+    "not_ready": "the app was not ready in time without a fault",
+    "ready_path": "the readiness path does not answer with success",
+    "before": "a step before the fault failed",
+    "journey": "the journey failed without a fault",
+}
 
 
 def _labels(history: History) -> Iterator[str]:

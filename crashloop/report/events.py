@@ -11,6 +11,7 @@ from crashloop.checks.platform import restarter
 from crashloop.checks.scale import unfair_scale
 from crashloop.model import Life
 from crashloop.report.clean import clean, label, line_as_said, listing, mapping, number
+from crashloop.report.control import control_of
 from crashloop.report.faults import faults_of
 from crashloop.report.history import (
     LOCAL,
@@ -19,8 +20,9 @@ from crashloop.report.history import (
     ServerError,
 )
 from crashloop.report.instants import Instants
-from crashloop.report.journeys import journeys_of
-from crashloop.report.lives import PHASE_ENDS, lives_of
+from crashloop.report.journeys import journeys_of, tries_of
+from crashloop.report.lives import LINK_KINDS, LOG_KINDS, PHASE_ENDS, lives_of
+from crashloop.report.receipts import with_witnesses
 from crashloop.report.words import count_of
 
 if TYPE_CHECKING:
@@ -33,11 +35,21 @@ MAX_DEPENDENCIES = 8
 MAX_REPLICAS = 1000
 MAX_ERRORS = 6
 MAX_OUTPUT = 12
+MAX_NOT_ASKED = 40
 _MAX_NS = 2**63
 KINDS = frozenset(
     {
         *PHASE_ENDS,
+        *LINK_KINDS,
+        *LOG_KINDS,
         "phase.started",
+        "setup.finished",
+        "control.started",
+        "control.ready",
+        "control.ended",
+        "control.failed",
+        "before.passed",
+        "journey.tried",
         "image.missing",
         "lab.ready",
         "baseline.passed",
@@ -64,7 +76,7 @@ KINDS = frozenset(
 
 def history_of(trace: Trace) -> History:
     """The history of a whole trace."""
-    history = history_so_far(trace.header, trace.events)
+    history = with_witnesses(history_so_far(trace.header, trace.events), trace)
     told = told_life(history)
     overlap = count_of(mapping(trace.scenario.get("replicas")).get("overlap", 0))
     return replace(
@@ -125,18 +137,26 @@ def history_so_far(
         faults=(),
         server_errors=found.server_errors(),
         journeys=journeys_of(kept),
+        is_own_app=scenario.get("is_own_app") is True,
+        remedy=clean(scenario.get("remedy") or "", 60),
+        not_asked={
+            clean(check, 60): clean(reason)
+            for check, reason in list(mapping(scenario.get("not_asked")).items())[:MAX_NOT_ASKED]
+        },
+        control=control_of(kept),
+        tries=tries_of(kept, instants),
         ending=found.ending(),
     )
-    faults = faults_of(kept, planned, witnesses=in_order, instants=instants, history=history)
+    faults = faults_of(kept, planned, instants=instants, history=history)
     ends = [life.end_s for life in lives] or [fault.end_s for fault in faults]
     span_s = max([*ends, instants.now_s if begins and not ends else 0.0])
     return replace(history, faults=faults, span_s=span_s)
 
 
 def _is_genuine(event: Event) -> bool:
-    """Whether it is part of a history: an app may log any kind, but reports on its phases only."""
-    is_phase = event.kind == "phase.started" or event.kind in PHASE_ENDS
-    return event.kind in KINDS and (event.source != "app" or is_phase)
+    """Whether it is part of a history: an app may log any kind, but speaks for itself only."""
+    is_its_own = event.kind in {"phase.started", *PHASE_ENDS, *LOG_KINDS}
+    return event.kind in KINDS and (event.source != "app" or is_its_own)
 
 
 def _restarter(header: Mapping[str, Any]) -> str:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from crashloop.report.clean import clean, label, mapping
 from crashloop.report.history import FaultSpan
-from crashloop.report.receipts import receipts_of, witness_words
 from crashloop.report.triggers import trigger_words
 from crashloop.report.words import fault_words
 
@@ -25,13 +24,12 @@ def faults_of(
     events: Sequence[Event],
     planned: Sequence[Mapping[str, Any]],
     *,
-    witnesses: Sequence[Event],
     instants: Instants,
     history: History,
 ) -> tuple[FaultSpan, ...]:
     """The faults that were injected, or planned only, each as often as it was.
 
-    `witnesses` are the events that may be their receipts; all events are in order of time.
+    The events are in order of time. Who saw the faults act is not among them.
     """
     plans = {str(fault.get("name")): fault for fault in planned[:MAX_FAULTS]}
     injected: dict[str, list[Event]] = {}
@@ -43,9 +41,6 @@ def faults_of(
         plan = plans.get(name, {})
         times = [(event, _heal(events, event)) for event in found[:MAX_INJECTIONS]]
         target = label(found[0].target or plan.get("target") or "fault", 24)
-        is_dependency = any(target == known for known, _, _ in history.dependencies)
-        receipts = receipts_of(plan, witnesses, times, is_dependency=is_dependency)
-        witness = witness_words(plan, receipts, history)
         for event, healed in times:
             spans.append(
                 FaultSpan(
@@ -59,8 +54,6 @@ def faults_of(
                     end_s=instants.at_s(healed) if healed else instants.now_s,
                     healed=healed is not None,
                     trigger=_trigger(events, healed, history) if healed else "",
-                    receipts=len(receipts),
-                    witness=witness,
                 )
             )
     return tuple(spans)

@@ -16,6 +16,7 @@ class Glyphs:
     running: str
     cut: str
     serving: str
+    held: str
     waiting: str
     fault: str
     unplugged: str
@@ -24,6 +25,8 @@ class Glyphs:
     ready: str
     died: str
     probe_failed: str
+    try_passed: str
+    try_failed: str
     killed: str
     tick: str
     healed_line: str
@@ -41,6 +44,7 @@ UNICODE = Glyphs(
     running="░",
     cut="╍",
     serving="═",
+    held="▓",
     waiting="─",
     fault="▄",
     unplugged="╌",
@@ -49,6 +53,8 @@ UNICODE = Glyphs(
     ready="●",
     died="✗",
     probe_failed="▼",
+    try_passed="✓",
+    try_failed="▽",
     killed="†",
     tick="╷",
     healed_line="┊",
@@ -66,6 +72,7 @@ ASCII = Glyphs(
     running="~",
     cut="-",
     serving="_",
+    held="w",
     waiting=",",
     fault="^",
     unplugged="'",
@@ -74,6 +81,8 @@ ASCII = Glyphs(
     ready="R",
     died="x",
     probe_failed="!",
+    try_passed="+",
+    try_failed="v",
     killed="K",
     tick="'",
     healed_line=":",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from crashloop.durations import plain
-from crashloop.report.history import Outcome
+from crashloop.report.history import PhaseEnd
 from crashloop.report.lines import Line, Span, Tone, line
 
 if TYPE_CHECKING:
@@ -20,11 +20,11 @@ TICK_EVERY = 10
 _STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600)
 
 _TONES = {
-    Outcome.COMPLETED: (Tone.DONE, Tone.DONE),
-    Outcome.FAILED: (Tone.FAILED, Tone.FAILED_LABEL),
-    Outcome.DEGRADED: (Tone.DEGRADED, Tone.DEGRADED_LABEL),
-    Outcome.RUNNING: (Tone.RUNNING, Tone.RUNNING),
-    Outcome.CUT: (Tone.DIM, Tone.DIM),
+    PhaseEnd.COMPLETED: (Tone.DONE, Tone.DONE),
+    PhaseEnd.FAILED: (Tone.FAILED, Tone.FAILED_LABEL),
+    PhaseEnd.DEGRADED: (Tone.DEGRADED, Tone.DEGRADED_LABEL),
+    PhaseEnd.RUNNING: (Tone.RUNNING, Tone.RUNNING),
+    PhaseEnd.CUT: (Tone.DIM, Tone.DIM),
 }
 
 
@@ -112,6 +112,16 @@ class Grid:
                     row.put(end + 1, " healed", Tone.FAULT)
         return self._line(spans[0].target[: self._left - 1], row, Tone.DIM)
 
+    def tries(self, label: str) -> Line:
+        """The tries of the journey, each where it ended; a failure hides no success."""
+        row = self._row()
+        for one in sorted(self._history.tries, key=lambda each: each.passed):
+            glyph, tone, meaning = self._glyphs.try_failed, Tone.BAD, "try of the journey failed"
+            if one.passed:
+                glyph, tone, meaning = self._glyphs.try_passed, Tone.GOOD, "try passed"
+            row.put(self._column(one.at_s), glyph, tone, meaning)
+        return self._line(label, row, Tone.DIM)
+
     def lives(self, label: str, lives: Sequence[LifeSpan]) -> Line:
         """Lives that follow each other in one row, and how the last one ended."""
         row = self._row()
@@ -150,6 +160,7 @@ class Grid:
         start, _ = self._bar(row, alive, self._glyphs.boot, Tone.BOOT, "process alive")
         ends = [self._phase(row, phase, life) for phase in sorted(life.phases, key=_weight)]
         # What is short takes a column all the same, so the life's end is drawn after it.
+        ends += self._held(row, life)
         end = max(self._column(life.end_s), self._serving(row, life), *ends)
         self._signs(row, life, start=start, end=end)
         return end
@@ -158,7 +169,7 @@ class Grid:
         """Draw one phase of a life; return the column after it."""
         glyph = str(getattr(self._glyphs, phase.outcome.value))
         tone, label_tone = _TONES[phase.outcome]
-        words = {Outcome.COMPLETED: "phase done", Outcome.CUT: "phase cut short"}
+        words = {PhaseEnd.COMPLETED: "phase done", PhaseEnd.CUT: "phase cut short"}
         meaning = words.get(phase.outcome, f"phase {phase.outcome.value}")
         start, end = self._bar(row, (phase.start_s, phase.end_s), glyph, tone, meaning)
         name = f" {phase.name} "
@@ -168,6 +179,14 @@ class Grid:
         if len(name) + 2 <= room:
             row.put(start + (room - len(name)) // 2, name, label_tone)
         return end
+
+    def _held(self, row: Row, life: LifeSpan) -> Iterator[int]:
+        """Draw when a life that began no phase waited on a held connection; the columns after."""
+        for link in () if life.phases else life.held:
+            span_s = link.start_s, link.end_s
+            yield self._bar(
+                row, span_s, self._glyphs.held, Tone.FAILED, "waits on a held connection"
+            )[1]
 
     def _serving(self, row: Row, life: LifeSpan) -> int:
         """Draw when it served and when it was ready; return the column after the marks, or 0."""
@@ -221,5 +240,5 @@ class Grid:
 
 def _weight(phase: PhaseSpan) -> int:
     """The order of drawing: what must stay visible in a shared column is drawn last."""
-    order = (Outcome.COMPLETED, Outcome.CUT, Outcome.RUNNING, Outcome.DEGRADED, Outcome.FAILED)
+    order = (PhaseEnd.COMPLETED, PhaseEnd.CUT, PhaseEnd.RUNNING, PhaseEnd.DEGRADED, PhaseEnd.FAILED)
     return order.index(phase.outcome)

@@ -16,12 +16,14 @@ from crashloop.report.words import target_words
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from crashloop.report.control_span import ControlSpan
+
 NS_PER_S = 1e9
 LOCAL = "local"
 DOCKER = "docker"
 
 
-class Outcome(StrEnum):
+class PhaseEnd(StrEnum):
     """How a phase ended: `CUT` means that its process ended first."""
 
     RUNNING = "running"
@@ -38,7 +40,7 @@ class PhaseSpan:
     name: str
     start_s: float
     end_s: float
-    outcome: Outcome
+    outcome: PhaseEnd
     took_s: float
     limit_s: float | None = None
     error: str = ""
@@ -64,11 +66,24 @@ class Kill:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HeldLink:
+    """A connection of a life that a fault held; `gave_up`: the app itself closed it then."""
+
+    target: str
+    start_s: float
+    end_s: float
+    gave_up: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LifeSpan:
     """One process life of the app: the `attempt`-th of its replica; `old` if of the old revision.
 
     `exit` is `exit 3` or a signal's name, empty while it lives; `requested` when the harness ended
     it. `serves_s` is the first answer 200 of the readiness address, `ready_s` the first `ready`.
+
+    `links` counts its connections by target, `held` are those that a fault held. `server` is the
+    last failure that its server logged, and `error` the last error in its output, in words.
     """
 
     replica: int
@@ -83,6 +98,10 @@ class LifeSpan:
     kills: tuple[Kill, ...] = ()
     serves_s: float | None = None
     ready_s: float | None = None
+    links: Mapping[str, int] = field(default_factory=dict)
+    held: tuple[HeldLink, ...] = ()
+    server: str = ""
+    error: str = ""
 
     @property
     def died(self) -> bool:
@@ -137,6 +156,19 @@ class JourneySpan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrySpan:
+    """One try of a whole journey: when it ended, and, if it did not pass, which step and why."""
+
+    replica: int
+    number: int
+    at_s: float
+    took_s: float
+    passed: bool
+    step: int = 0
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServerError:
     """How often a dependency itself logged an error, by its SQLSTATE."""
 
@@ -170,7 +202,8 @@ class History:
     `making` is the image that is being pulled or built, if one is. `unfair_scale` says why the time
     scale was too large, if it was. `output`
     are the last lines of the last life that died, or of the last life where none did, and `log` is
-    the name of the file that has them all.
+    the name of the file that has them all. `is_own_app`: the app is the user's own; only then there
+    is a `control` life, `tries` of its journey, and checks that were `not_asked`, with the reason.
     """
 
     incident: str
@@ -189,6 +222,11 @@ class History:
     making: str = ""
     server_errors: tuple[ServerError, ...] = ()
     journeys: tuple[JourneySpan, ...] = ()
+    is_own_app: bool = False
+    not_asked: Mapping[str, str] = field(default_factory=dict)
+    remedy: str = ""
+    control: ControlSpan | None = None
+    tries: tuple[TrySpan, ...] = ()
     ending: Ending = field(default_factory=Ending)
     span_s: float = 0.0
     unfair_scale: str = ""
@@ -214,6 +252,11 @@ class History:
     def has_ended(self) -> bool:
         """Whether the run's end was seen, so that what did not happen until then is known, too."""
         return bool(self.ending.how)
+
+    @property
+    def never_tested(self) -> bool:
+        """Whether the control life failed, so that no fault was tried."""
+        return self.control is not None and bool(self.control.what)
 
     @property
     def several(self) -> bool:

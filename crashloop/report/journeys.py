@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crashloop.report.clean import clean
-from crashloop.report.history import JourneySpan
+from crashloop.model import CONTROL
+from crashloop.report.clean import clean, number
+from crashloop.report.history import JourneySpan, TrySpan
 from crashloop.report.words import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from crashloop.report.instants import Instants
     from crashloop.trace.event import Event
 
 MAX_STEPS = 50
+MAX_TRIES = 1000
 
 
 def journeys_of(events: Sequence[Event]) -> tuple[JourneySpan, ...]:
@@ -23,6 +26,23 @@ def journeys_of(events: Sequence[Event]) -> tuple[JourneySpan, ...]:
         if event.kind in {"journey.step", "journey.waiting", "journey.failed"}:
             of_replica.setdefault(event.replica or 1, []).append(event)
     return tuple(_journey(replica, found) for replica, found in sorted(of_replica.items()))
+
+
+def tries_of(events: Sequence[Event], instants: Instants) -> tuple[TrySpan, ...]:
+    """The tries of a journey, but that of the control life; `events` are in order."""
+    tried = [e for e in events if e.kind == "journey.tried" and e.life != CONTROL]
+    return tuple(
+        TrySpan(
+            replica=event.replica or 1,
+            number=count_of(event.data.get("number")),
+            at_s=instants.at_s(event),
+            took_s=max(0.0, number(event.data.get("took_s")) or 0.0),
+            passed=event.data.get("passed") is True,
+            step=count_of(event.data.get("step")),
+            why=clean(event.data.get("why") or ""),
+        )
+        for event in tried[:MAX_TRIES]
+    )
 
 
 def _journey(replica: int, events: Sequence[Event]) -> JourneySpan:

@@ -11,13 +11,12 @@ from typing import IO, TYPE_CHECKING, Any, Self
 
 from rich.live import Live
 
-from crashloop.durations import plain
-from crashloop.plural import listed, numbers
+from crashloop.model import CONTROL
 from crashloop.report.drawing import MAX_ROWS_SHOWN, timeline
 from crashloop.report.events import KINDS, history_so_far
-from crashloop.report.history import Outcome
 from crashloop.report.lines import BLANK, Tone, paragraph
 from crashloop.report.progress import Progress
+from crashloop.report.status import status
 from crashloop.report.summary import title
 from crashloop.report.terminal import MAX_WIDTH, rich_text
 
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from crashloop.model import Life
-    from crashloop.report.history import History, JourneySpan, LifeSpan
+    from crashloop.report.history import History
     from crashloop.report.lines import Line
     from crashloop.report.terminal import Terminal
     from crashloop.trace.event import Event
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
 REFRESH_PER_S = 8
 MAX_ATTEMPTS_KEPT = MAX_ROWS_SHOWN + 5
 MAX_EVENTS_OF_A_KIND = 100
-MAX_STATES = 6
 FIRST_AXIS_S = 40.0
 AXIS_GROWTH = 1.5
 _LINES_AROUND = 4
@@ -50,7 +48,7 @@ def room_s(span_s: float) -> float:
 
 
 class Feed:
-    """The latest attempts of each replica, with the first 100 events of each kind.
+    """The latest attempts of each replica, with the first 99 events of each kind and the last.
 
     Only events that a timeline needs. Written by the run, read by the thread that draws.
     """
@@ -66,9 +64,14 @@ class Feed:
         with self._lock:
             kinds = self._events.setdefault(event.life, {})
             kept = kinds.setdefault(event.kind, [])
-            if len(kept) < MAX_EVENTS_OF_A_KIND:
-                kept.append(event)
-            lives = [one for one in self._events if one and one.replica == event.replica]
+            if len(kept) == MAX_EVENTS_OF_A_KIND:
+                kept.pop()
+            kept.append(event)
+            lives = [
+                one
+                for one in self._events
+                if one and one != CONTROL and one.replica == event.replica
+            ]
             if len(lives) > MAX_ATTEMPTS_KEPT:
                 del self._events[min(lives)]
 
@@ -133,69 +136,6 @@ class LiveView:
             max_rows=rows,
             axis_s=room_s(history.incident_s(history.span_s)) / history.scale,
         )
-
-
-def status(history: History) -> str:
-    """What is happening now."""
-    names = [history.target(name) for name, _, _ in history.dependencies]
-    if not history.lab_ready and history.making:
-        return f"{history.making}; needed once"
-    if not history.lab_ready:
-        return f"{listed([*names, 'the fault proxy'])} are starting"
-    if not history.lives:
-        return f"checking the paths to {listed(names)} before any fault"
-    doing: dict[str, list[LifeSpan]] = {}
-    journeys = {journey.replica: journey for journey in history.journeys}
-    for replica, lives in history.by_replica().items():
-        doing.setdefault(_doing(lives[-1], journeys.get(replica)), []).append(lives[-1])
-    said = [
-        f"{_who(history, lives)}{what}{_clock(history, lives)}"
-        for what, lives in list(doing.items())[:MAX_STATES]
-    ]
-    return "; ".join(said) + ("; ..." if len(doing) > MAX_STATES else "")
-
-
-def _who(history: History, lives: list[LifeSpan]) -> str:
-    """The replicas, and the attempt that they are at if it is the same one."""
-    attempts = {life.attempt for life in lives}
-    if not history.several:
-        return f"attempt {attempts.pop()}"
-    replicas = numbers("replica", [life.replica for life in lives])
-    return f"{replicas}, attempt {attempts.pop()}" if len(attempts) == 1 else replicas
-
-
-def _doing(life: LifeSpan, journey: JourneySpan | None) -> str:
-    phase = life.last_phase
-    if life.exit:
-        return f" ended ({life.exit})" if life.died else " stopped"
-    if life.kills:
-        return f": the {life.kills[-1].by} had it killed"
-    if life.ready_s is not None:
-        return ": ready" if life.old else f": ready, and the journey {_progress(journey)}"
-    if phase is None:
-        return ": starting"
-    if phase.outcome is not Outcome.RUNNING:
-        return f": phase {phase.name} {phase.outcome.value}"
-    return f": phase {phase.name}"
-
-
-def _progress(journey: JourneySpan | None) -> str:
-    if journey is not None and (journey.passed or journey.failed):
-        return "passed" if journey.passed else "failed"
-    return "is being tried"
-
-
-def _clock(history: History, lives: list[LifeSpan]) -> str:
-    """For how long the lives have been in the phase that `_doing` names, if it is running."""
-    life, phase = lives[0], lives[0].last_phase
-    if phase is None or phase.outcome is not Outcome.RUNNING or life.exit or life.kills:
-        return ""
-    if life.ready_s is not None:
-        return ""
-    ages = [history.incident_s(one.last_phase.took_s) for one in lives if one.last_phase]
-    low, high = f"{min(ages):.0f}", f"{max(ages):.0f}"
-    limit = f" of {plain(history.incident_s(phase.limit_s))} s" if phase.limit_s else ""
-    return f" for {low if low == high else f'{low} to {high}'} s{limit}"
 
 
 class PlainProgress:

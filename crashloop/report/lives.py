@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from crashloop.report.clean import label, number
-from crashloop.report.history import Kill, LifeSpan, Outcome, PhaseSpan, ProbeFailure
-from crashloop.report.words import count_of, error_words, exit_words, probe_words
+from crashloop.report.clean import clean, label, number
+from crashloop.report.history import HeldLink, Kill, LifeSpan, PhaseEnd, PhaseSpan, ProbeFailure
+from crashloop.report.words import (
+    address_words,
+    count_of,
+    error_words,
+    exit_words,
+    probe_words,
+    server_words,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from crashloop.model import Life
     from crashloop.report.instants import Instants
@@ -18,10 +26,15 @@ if TYPE_CHECKING:
 
 MAX_PHASES = 60
 MAX_PROBES = 10
+MAX_HELD = 50
+MAX_TARGETS = 8
+LINK_KINDS = ("link.opened", "link.held", "link.released", "link.closed")
+LOG_KINDS = ("log.server", "log.error")
+SERVER_FAILURES = ("startup_failed", "worker_failed", "worker_timeout")
 PHASE_ENDS = {
-    "phase.completed": Outcome.COMPLETED,
-    "phase.failed": Outcome.FAILED,
-    "phase.degraded": Outcome.DEGRADED,
+    "phase.completed": PhaseEnd.COMPLETED,
+    "phase.failed": PhaseEnd.FAILED,
+    "phase.degraded": PhaseEnd.DEGRADED,
 }
 
 
@@ -63,7 +76,59 @@ def _life(life: Life, events: Sequence[Event], instants: Instants) -> LifeSpan:
         kills=tuple(_kill(e, instants) for e in events if e.kind == "process.killed")[:MAX_PROBES],
         serves_s=instants.at_s(answered[0]) if answered else None,
         ready_s=instants.at_s(ready) if ready else None,
+        links=_links(events),
+        held=_held(events, instants, end_s=end_s),
+        server=_last([server_words(e.data) for e in events if _says_failed(e)]),
+        error=_last([_logged(e) for e in events if e.kind == "log.error"]),
     )
+
+
+def _says_failed(event: Event) -> bool:
+    """Whether a server says that it, or a worker of it, failed."""
+    return event.kind == "log.server" and event.data.get("says") in SERVER_FAILURES
+
+
+def _last(words: Sequence[str]) -> str:
+    return words[-1] if words else ""
+
+
+def _logged(event: Event) -> str:
+    """A logged error's chain, and the address that it is about."""
+    where = address_words(event.data)
+    return f"{error_words(event.data) or 'an error'}{f' at {where}' if where else ''}"
+
+
+def _links(events: Sequence[Event]) -> dict[str, int]:
+    """How many connections a life opened to each target."""
+    opened = Counter(label(e.target, 24) for e in events if e.kind == "link.opened")
+    return dict(opened.most_common(MAX_TARGETS))
+
+
+def _held(events: Sequence[Event], instants: Instants, *, end_s: float) -> tuple[HeldLink, ...]:
+    """The connections of a life that a fault held, each until something ended that."""
+    ends: dict[str, Event] = {}
+    for event in events:
+        if event.kind in {"link.released", "link.closed"}:
+            ends.setdefault(clean(event.data.get("link"), 60), event)
+    found = []
+    for held in [e for e in events if e.kind == "link.held"][:MAX_HELD]:
+        end = ends.get(clean(held.data.get("link"), 60))
+        start_s = min(instants.at_s(held), end_s)
+        found.append(
+            HeldLink(
+                target=label(held.target, 24),
+                start_s=start_s,
+                end_s=max(start_s, min(instants.at_s(end), end_s)) if end else end_s,
+                gave_up=end is not None and "client" in {*_ended_by(end)},
+            )
+        )
+    return tuple(found)
+
+
+def _ended_by(end: Event) -> Iterator[str]:
+    """Who ended a held link, as the proxy names it when it lets go or closes."""
+    yield label(end.data.get("by"))
+    yield label(end.data.get("reason")).removesuffix(" closed")
 
 
 def _probe(event: Event, instants: Instants, start_s: float) -> ProbeFailure:
@@ -99,7 +164,7 @@ def _phases(
                     name=name,
                     start_s=start_s,
                     end_s=end_s,
-                    outcome=Outcome.CUT if is_over else Outcome.RUNNING,
+                    outcome=PhaseEnd.CUT if is_over else PhaseEnd.RUNNING,
                     took_s=end_s - start_s,
                     limit_s=number(event.data.get("limit_s")),
                 )

@@ -5,23 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crashloop.durations import plain
+from crashloop.model import CONTROL
 from crashloop.plural import listed, often
-from crashloop.report.clean import clean, label, mapping, number
+from crashloop.report.clean import clean, label, listing, mapping, number
 from crashloop.report.history import NS_PER_S
-from crashloop.report.lives import answers
+from crashloop.report.lives import SERVER_FAILURES, answers
 from crashloop.report.triggers import trigger_words
 from crashloop.report.words import (
+    address_words,
     count_of,
     error_words,
     exit_words,
     fault_words,
     probe_words,
+    server_words,
     target_words,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from crashloop.model import Life
     from crashloop.trace.event import Event
 
 MAX_LINES = 200
@@ -40,18 +44,27 @@ class Progress:
         self._origin_ns: int | None = None
         self._latest_s = 0.0
         self._lines = 0
+        self._said: dict[tuple[Life | None, str], str] = {}
 
     def line(self, event: Event) -> str | None:
         """The event's line, or None."""
         if self._origin_ns is None and event.kind in {"process.started", "fault.injected"}:
             self._origin_ns = event.mono_ns
         words = self._words(event)
-        if words is None or self._lines > MAX_LINES:
+        if words is None or self._lines > MAX_LINES or self._repeats(event, words):
             return None
         self._lines += 1
         if self._lines > MAX_LINES:
             words = "many events: what follows is in the trace only"
         return f"{self._clock(event)}  {words}"
+
+    def _repeats(self, event: Event, words: str) -> bool:
+        """Whether it says of a life what the last event of its kind said, where many may come."""
+        if event.kind not in _OFTEN:
+            return False
+        key = event.life, event.kind
+        before, self._said[key] = self._said.get(key), words
+        return before == words
 
     def _clock(self, event: Event) -> str:
         wall_s = 0.0
@@ -68,6 +81,8 @@ class Progress:
         say = _SAYINGS.get(event.kind)
         if say is None:
             return None
+        if event.life == CONTROL:
+            return say(event, self._scale, "control life, before any fault")
         self._several = self._several or (event.replica or 1) > 1
         who = f"attempt {event.attempt}" + (f" of replica {event.replica}" * self._several)
         if event.kind in _OF_A_REPLICA:
@@ -144,10 +159,56 @@ def _lab_ready(event: Event, _: float, _who: str) -> str:
     return f"{listed([*names, 'the fault proxy'])} {'are' if names else 'is'} up"
 
 
+def _setup(event: Event, _: float, _who: str) -> str:
+    took_s, how = number(event.data.get("took_s")), exit_words(event.data)
+    after = "" if took_s is None else f" after {took_s:.1f} s"
+    return f"the setup command ended{after} ({how})"
+
+
+def _control_ready(event: Event, _: float, who: str) -> str:
+    after_s = number(event.data.get("after_s"))
+    return f"{who}: ready" + ("" if after_s is None else f" after {after_s:.1f} s")
+
+
+def _tried(event: Event, _: float, who: str) -> str:
+    if event.data.get("passed") is True:
+        return f"{who}: the journey passed"
+    step = count_of(event.data.get("step"))
+    return f"{who}: the journey failed at step {step}: {clean(event.data.get('why', '?'))}"
+
+
+def _checked(event: Event, _: float, _who: str) -> str | None:
+    found = [
+        f"{len(texts)} {name} ({clean(texts[0])})"
+        for name in ("lost", "doubled")
+        if (texts := listing(event.data.get(name)))
+    ]
+    return f"data of before the fault: {listed(found)}" if found else None
+
+
+def _logged(event: Event, _: float, who: str) -> str:
+    where = address_words(event.data)
+    return f"{who} logged {error_words(event.data) or 'an error'}{f' at {where}' if where else ''}"
+
+
+def _server_said(event: Event, _: float, who: str) -> str | None:
+    failed = event.data.get("says") in SERVER_FAILURES
+    return f"{who}: {server_words(event.data)}" if failed else None
+
+
+_OFTEN = frozenset({"journey.tried", "log.error", "log.server"})
 _OF_A_REPLICA = frozenset({"journey.step", "journey.waiting", "journey.failed", "restart.gave_up"})
 _SAYINGS: dict[str, Callable[[Event, float, str], str | None]] = {
     "image.missing": lambda e, *_: f"{clean(e.data.get('what', '?'))}; needed once",
     "lab.ready": _lab_ready,
+    "setup.finished": _setup,
+    "control.started": lambda e, _, who: f"{who}: started, pid {label(e.data.get('pid'))}",
+    "control.ready": _control_ready,
+    "control.ended": lambda e, _, who: f"{who}: stopped ({exit_words(e.data)})",
+    "control.failed": lambda e, *_: (
+        f"the control life failed: {clean(e.data.get('why', '?'), 500)}"
+    ),
+    "before.checked": _checked,
     "baseline.passed": lambda e, *_: f"the path to {target_words(label(e.target))} works",
     "fault.injected": _injected,
     "process.started": _started,
@@ -157,6 +218,9 @@ _SAYINGS: dict[str, Callable[[Event, float, str], str | None]] = {
     "process.killed": _killed,
     "process.exited": _exited,
     "ready.answered": _answered,
+    "log.server": _server_said,
+    "log.error": _logged,
+    "journey.tried": _tried,
     "journey.step": _step,
     "journey.waiting": _waiting,
     "journey.failed": lambda e, _, where: f"journey failed{where}: {clean(e.data.get('why', '?'))}",

@@ -3,51 +3,53 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from crashloop.checks.result import UNREADABLE
+from crashloop.checks.touches import touches
 from crashloop.plural import counted, listed, often
 from crashloop.report.clean import clean, label, listing, mapping
 from crashloop.report.words import count_of, sentence, sqlstate_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
+    from crashloop.checks.touch import Touch
     from crashloop.report.history import History
-    from crashloop.trace.event import Event
+    from crashloop.trace.event import Event, Trace
 
 NOBODY = "Nothing shows that it touched the app or its target."
+WEAK = " The app named no address, so this is weaker evidence."
 _MAX_KINDS = 4
-_FAR_FUTURE_NS = 2**63
-_ECONNREFUSED = (61, 111)
 _SERVERS_WORD = {
     "cache.loading": "{target} itself answered -LOADING",
     "process.stopped": "the processes of {target} were stopped",
 }
 
 
-def receipts_of(
-    fault: Mapping[str, Any],
-    events: Iterable[Event],
-    times: Sequence[tuple[Event, Event | None]],
-    *,
-    is_dependency: bool,
-) -> list[Event]:
-    """The events that show that a planned fault acted, as its `receipt` says.
+def with_witnesses(history: History, trace: Trace) -> History:
+    """The history, each of whose faults says who saw it act, by the rule that checks use."""
+    said: dict[str, tuple[int, str]] = {}
+    for fault in listing(trace.scenario.get("faults")):
+        found = _touches(trace, mapping(fault))
+        receipts = [*{touch.event.seq: touch.event for touch in found}.values()]
+        words = witness_words(mapping(fault), receipts, history)
+        if found and all(touch.is_weak for touch in found):
+            words += WEAK
+        said[label(mapping(fault).get("name"), 40)] = len(receipts), words
+    faults = []
+    for span in history.faults:
+        count, words = said.get(span.name, (0, NOBODY))
+        faults.append(replace(span, receipts=count, witness=words))
+    return replace(history, faults=tuple(faults))
 
-    `times` are its injections, each with its heal. A server's word counts for the fault's target;
-    where that is no dependency, any server's does. An app speaks for itself only.
-    """
-    receipt = mapping(fault.get("receipt"))
-    kinds, whose = listing(receipt.get("kinds")), receipt.get("whose", "link")
-    found = [e for e in events if e.kind in kinds and (e.source == "app") == (whose == "app")]
-    found = [e for e in found if _has(e, mapping(receipt.get("where")))]
-    if whose == "link":
-        named = [e for e in found if e.data.get("fault") == fault.get("name")]
-        return [e for e in named if e.attempt is not None]
-    found = [e for e in found if any(_meanwhile(e, *time) for time in times)]
-    if whose == "app":
-        return [e for e in found if e.attempt is not None and _was_refused(e)]
-    return [e for e in found if e.target == fault.get("target") or not is_dependency]
+
+def _touches(trace: Trace, fault: Mapping[str, Any]) -> list[Touch]:
+    try:
+        return touches(trace, fault)
+    except UNREADABLE:  # not a trace as a run writes it
+        return []
 
 
 def witness_words(fault: Mapping[str, Any], receipts: Sequence[Event], history: History) -> str:
@@ -96,28 +98,3 @@ def _by_server(found: Sequence[Event], history: History) -> str:
     if word is not None:
         return word.format(target=target)
     return f"{target} itself shows {clean(first.kind, 40)} {often(len(found))}"
-
-
-def _meanwhile(event: Event, injected: Event, healed: Event | None) -> bool:
-    """Whether the event lies between the beginning of the injection and the heal."""
-    begun_ns = injected.data.get("begun_ns")
-    since_ns = begun_ns if type(begun_ns) is int else injected.mono_ns
-    until_ns = healed.mono_ns if healed else _FAR_FUTURE_NS
-    return since_ns <= event.mono_ns <= until_ns
-
-
-def _was_refused(event: Event) -> bool:
-    """Whether the app logged ECONNREFUSED, by its number on Linux or macOS or by its name."""
-    chain = [mapping(error) for error in listing(event.data.get("error"))]
-    return any(
-        error.get("errno") in _ECONNREFUSED
-        or str(error.get("type", "")).endswith("ConnectionRefusedError")
-        for error in chain
-    )
-
-
-def _has(event: Event, where: Mapping[str, Any]) -> bool:
-    """Whether each field of the event has its value."""
-    places = {"replica": event.replica, "attempt": event.attempt, "target": event.target}
-    fields = {**event.data, **places, "source": event.source}
-    return all(key in fields and fields[key] == value for key, value in where.items())

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from crashloop.durations import plain
 from crashloop.plural import listed, numbers, often
-from crashloop.report.fates import AS_FAR, MAX_GROUPS, fates
+from crashloop.report.attempts import AS_FAR, MAX_GROUPS, attempts
+from crashloop.report.tries import tries
 from crashloop.report.words import sentence, sqlstate_words
 from crashloop.trace.event import DEADLINE_PASSED
 
@@ -20,17 +21,23 @@ if TYPE_CHECKING:
 
 def sentences(history: History) -> Iterator[str]:
     """What happened, in order, one sentence or two for each thing."""
+    if history.control is not None and history.never_tested:
+        yield f"In the control life, {history.control.why}."
+        yield "No fault was injected, because the app has to work without one first."
+        yield from _ending(history)
+        return
     yield _baseline(history)
     faults = [list(found) for _, found in groupby(history.faults, key=lambda one: one.name)]
     if not faults and history.role == "control":
         yield "No fault was injected: this is the control run."
     said = [(spans[0].start_s, _fault(spans)) for spans in faults]
-    said += [*fates(history), *_old_revision(history), *_probes(history)]
+    said += [*attempts(history), *_old_revision(history), *_probes(history)]
     said += [heal for spans in faults for heal in _heals(history, spans)]
     said += _serving(history)
     yield from (text for _, text in sorted(said, key=lambda one: one[0]))
     yield from _server_errors(history)
     yield from _journeys(history)
+    yield from tries(history)
     yield from _ending(history)
 
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crashloop.durations import plain
-from crashloop.model import Verdict
+from crashloop.model import CONTROL, Verdict
 from crashloop.plural import counted
+from crashloop.report.attempts import death
 from crashloop.report.clean import clean
 from crashloop.report.events import told_life
-from crashloop.report.fates import death
+from crashloop.report.fate import outcome_lines
 from crashloop.report.glyphs import UNICODE, Glyphs
 from crashloop.report.history import LOCAL
 from crashloop.report.lines import BLANK, Line, Span, Tone, command_lines, line, paragraph
@@ -19,7 +20,7 @@ from crashloop.report.sentences import clock_note, sentences
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from crashloop.model import Finding, Judgement
+    from crashloop.model import Fate, Finding, Judgement
     from crashloop.report.history import History
 
 MAX_SAYS = 500
@@ -40,6 +41,8 @@ ROLE_ENDS: dict[str, tuple[Verdict, str]] = {
     "unplugged": (Verdict.INCONCLUSIVE, "a fault that is only planned must prove nothing"),
 }
 """How each of a proof's runs must end, and why."""
+
+_WITH_FAULT = ("reproduction", "remedy")
 
 TONES: dict[Verdict, Tone] = {
     Verdict.REPRODUCED: Tone.REPRODUCED,
@@ -77,24 +80,53 @@ def summary(
     history: History,
     judgement: Judgement,
     *,
+    fate: Fate | None = None,
     where: Where | None = None,
     width: int = 100,
     glyphs: Glyphs = UNICODE,
 ) -> list[Line]:
-    """Everything below the timeline; no line is wider than `width`, but long paths."""
-    lines: list[Line] = [line(Span("What happened", Tone.HEAD))]
+    """Everything below the timeline; no line is wider than `width`, but long paths.
+
+    `fate` is that of the user's own app. Where it did not start without a fault, its own last lines
+    come first: nothing else says more.
+    """
+    lines: list[Line] = []
+    if history.never_tested:
+        lines += [*ending_lines(history, judgement, fate, width=width), BLANK]
+    lines.append(line(Span("What happened", Tone.HEAD)))
     for sentence in sentences(history):
         lines += paragraph(sentence, width=width, indent=f"  {glyphs.dot} ", hanging="    ")
     note = clock_note(history)
-    if note:
+    if note and not history.never_tested:
         lines += [BLANK, *paragraph(note, width=width, tone=Tone.DIM)]
-    lines += [BLANK, *verdict_lines(history, judgement, width=width)]
-    if judgement.verdict is not Verdict.REPRODUCED:
-        lines += output_lines(history, width=width)
-    lines += [BLANK, *evidence(judgement, width=width, glyphs=glyphs)]
+    if not history.never_tested:
+        lines += [BLANK, *ending_lines(history, judgement, fate, width=width)]
+        lines += [BLANK, *evidence(judgement, width=width, glyphs=glyphs)]
     if where is not None:
         lines += [BLANK, *_where(where, width=width)]
     return lines
+
+
+def ending_lines(
+    history: History, judgement: Judgement, fate: Fate | None, *, width: int, brief: bool = False
+) -> Iterator[Line]:
+    """The outcome of the user's own app, its last lines, and the verdict about the incident.
+
+    A run in which no fault acts has no outcome worth showing, unless the app did not start. If it
+    is `brief`, last lines are shown in that case only.
+    """
+    is_shown = history.never_tested or not brief
+    output = [*output_lines(history, width=width)] if is_shown else []
+    if history.role not in _WITH_FAULT and not history.never_tested:
+        fate = None
+    if fate is not None:
+        not_asked = {} if history.never_tested else history.not_asked
+        yield from outcome_lines(fate, not_asked, remedy=history.remedy, width=width)
+        yield from output
+        yield BLANK
+    yield from verdict_lines(history, judgement, width=width)
+    if fate is None and judgement.verdict is not Verdict.REPRODUCED:
+        yield from output
 
 
 def verdict_lines(history: History, judgement: Judgement, *, width: int) -> Iterator[Line]:
@@ -170,13 +202,20 @@ def _finding(finding: Finding, *, width: int, glyphs: Glyphs) -> Iterator[Line]:
 
 
 def output_lines(history: History, *, width: int) -> Iterator[Line]:
-    """The app's last lines, where a life died or the last one was never ready."""
-    life = told_life(history)
-    if life is None or not history.output or not (life.died or life.ready_s is None):
+    """The app's last lines, where a life died, the last was never ready, or the control failed."""
+    life, control = told_life(history), history.control
+    whose, log, found = "", history.log, history.output
+    if control is not None and control.what:
+        is_setup = control.what == "setup"
+        whose = "the setup command" if is_setup else "the control life"
+        log, found = "" if is_setup else CONTROL.log_name(several=False), control.lines
+    elif life is not None and (life.died or life.ready_s is None):
+        whose = history.name(life)
+    if not whose or not found:
         return
     yield BLANK
-    yield line(Span(f"Last lines of {history.name(life)}", Tone.HEAD), f"  ({history.log})")
-    for one in history.output:
+    yield line(Span(f"Last lines of {whose}", Tone.HEAD), f"  ({log})" if log else "")
+    for one in found:
         indent = "  " + " " * (len(one) - len(one.lstrip()))
         yield from paragraph(one.lstrip(), width=width, indent=indent)
 

@@ -35,10 +35,14 @@ def proof_lines(
     *,
     proven: bool,
     where: Where,
+    remedied: str = "",
     width: int,
     glyphs: Glyphs = UNICODE,
 ) -> Iterator[Line]:
-    """The table of a proof, and whether the incident counts as reproduced."""
+    """The table of a proof, and whether the incident counts as reproduced.
+
+    `remedied` says what the remedy does for the user's own app.
+    """
     head = f"{'run':{_ROLE}}{'verdict':{_VERDICT}}{'must be':{_VERDICT}}"
     yield line(Span(head, Tone.HEAD))
     for row in rows:
@@ -56,11 +60,12 @@ def proof_lines(
         )
     missing = [role for role in ROLE_ENDS if role not in {row.role for row in rows}]
     for role in missing:
-        yield line(f"{role:{_ROLE}}", Span("not run, because the harness broke first", Tone.BAD))
+        yield line(f"{role:{_ROLE}}", Span("not run, because an earlier run was no test", Tone.BAD))
     yield BLANK
     if proven:
         says = f"{incident} counts as reproduced: all four runs ended as they must"
         yield line(Span(" PROVEN ", Tone.REPRODUCED), f"  {says}")
+        yield from paragraph(clean(remedied, 500), width=width)
     else:
         short = len(missing) + sum(bool(row.shortfall) for row in rows)
         says = f"{short} of {len(ROLE_ENDS)} runs did not end as they must"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import signal
 from typing import TYPE_CHECKING, Any
 
 from crashloop.checks.platform import probe_name
@@ -17,14 +20,32 @@ _REFUSALS = frozenset({"53300", "57P03", "28000", "28P01", "3D000"})
 _DISPLAY_NAMES = {"postgres": "Postgres", "redis": "Redis", "replicas": "the replicas"}
 
 
+def _errno(link: Mapping[str, Any]) -> str | None:
+    code = link.get("errno")
+    return errno.errorcode.get(code) if isinstance(code, int) else None
+
+
 def error_words(data: Mapping[str, Any]) -> str:
     """The chain of a failed phase's errors: `TimeoutError <- CancelledError`; empty without one."""
     links = []
     for error in listing(data.get("error"))[:4]:
-        name = label(str(mapping(error).get("type", "?")).rsplit(".", 1)[-1], 40)
-        sqlstate = mapping(error).get("sqlstate")
-        links.append(f"{name} [{label(sqlstate, 8)}]" if sqlstate else name)
+        link = mapping(error)
+        # A driver's words in an ordinary line name no type, and Node's errors have a code.
+        name = label(str(link.get("type") or _errno(link) or "?").rsplit(".", 1)[-1], 40)
+        code = link.get("sqlstate") or link.get("code")
+        links.append(f"{name} [{label(code, 24)}]" if code else name)
     return " <- ".join(links)
+
+
+def address_words(data: Mapping[str, Any]) -> str:
+    """The address that a line names, without its kind: `127.0.0.1:5432`; empty without one."""
+    return label(data.get("address") or "", 80).removeprefix("tcp:").removeprefix("unix:")
+
+
+def server_words(data: Mapping[str, Any]) -> str:
+    """What an app's server logged: `startup failed (uvicorn)`."""
+    says = label(data.get("says", "?"), 40).replace("_", " ")
+    return f"{says} ({label(data.get('server', '?'), 20)})"
 
 
 def fault_words(data: Mapping[str, Any]) -> str:
@@ -44,6 +65,13 @@ def exit_words(data: Mapping[str, Any]) -> str:
     """How a process ended: `exit 3`, or a signal's name."""
     code = number(data.get("exit_code"))
     return f"exit {plain(code)}" if code is not None else label(data.get("signal") or "ended", 10)
+
+
+def status_words(code: int) -> str:
+    """An exit code as a shell has it: `exit 3`, and the name of the signal for 128 + N."""
+    with contextlib.suppress(ValueError):
+        return f"exit {code} ({signal.Signals(code - 128).name})"
+    return f"exit {code}"
 
 
 def probe_words(value: object) -> str:

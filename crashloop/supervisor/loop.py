@@ -142,7 +142,7 @@ class ReplicaLoop:
             life,
             mono_ns=exited_ns,
             pid=process.pid,
-            **_status_fields(status),
+            **status_fields(status),
             run_s=round(run_s, 6),
             run_incident_s=round(incident_s, 3),
             requested=self._stop.is_set(),
@@ -200,7 +200,8 @@ class ReplicaLoop:
         self._recorder.emit("supervisor", kind, data, life=life, mono_ns=mono_ns)
 
 
-def _status_fields(status: int) -> dict[str, object]:
+def status_fields(status: int) -> dict[str, object]:
+    """An exit status in the fields of an event: `exit_code`, or `signal` by its name."""
     if status >= 0:
         return {"exit_code": status}
     try:

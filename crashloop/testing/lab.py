@@ -118,11 +118,13 @@ class Lab:
         incident: str,
         *,
         app: str | None = None,
+        remedy: str = "",
         time_scale: float | None = None,
         **params: Any,
     ) -> LabProof:
         """Run the four runs of an incident's proof with one seed; about four times a run's time.
 
+        `remedy` names one of your app's own `remedies` (default: the incident's, or the first).
         Skips and raises as `run` does.
         """
         __tracebackhide__ = True
@@ -141,6 +143,7 @@ class Lab:
                 params,
                 options,
                 app=under_test,
+                remedy=remedy,
                 on_step=lambda step: self._on_run(step.run),
             )
         except CapabilityError as error:
@@ -149,8 +152,19 @@ class Lab:
         self._made.append(proven)
         return proven
 
+    def why_not(self, incident: str, *, app: str, **params: Any) -> str:
+        """Why an incident cannot happen to your own app; "" if it can.
+
+        Raises UsageError for an unknown incident, app or parameter.
+        """
+        from crashloop import incidents  # noqa: PLC0415  heavy; most sessions run none
+
+        under_test = self._app(app)
+        assert under_test is not None
+        return incidents.incident(incident).applies(under_test, **params)
+
     def close(self) -> None:
-        """Raise for a run that was never awaited, or for an unexpected failure of the harness."""
+        """Raise for a run that was never awaited, and for one that was no test at all."""
         __tracebackhide__ = True
         asked = [one for one in self._asked if getcoroutinestate(one[1]) == CORO_CREATED]
         for _, work in asked:
@@ -244,7 +258,10 @@ def _is_from_library(scenario: Scenario) -> bool:
 
     known = INCIDENTS.get(scenario.incident)
     try:
-        return known is not None and known.scenario(scenario.role, **scenario.params) == scenario
+        return (
+            known is not None
+            and known.scenario(scenario.role, None, **dict[str, Any](scenario.params)) == scenario
+        )
     except CrashloopError:  # such as no sample app here
         return False
 

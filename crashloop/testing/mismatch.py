@@ -1,29 +1,56 @@
-"""The text of a failed expectation: verdict, timeline, findings and the app's last lines."""
+"""The text of a failed expectation: its evidence, the timeline and the app's last lines."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crashloop.errors import HarnessError
+from crashloop.errors import HarnessError, UsageError
 from crashloop.model import Verdict
+from crashloop.trace.event import CONTROL_FAILED
 
 if TYPE_CHECKING:
-    from crashloop.model import Finding
+    from crashloop.model import Fate, Finding, Outcome
     from crashloop.run import Run
 
 
 WIDTH = 100
 
 
-class VerdictMismatch(AssertionError):  # noqa: N818  a finding about the app, not an error of ours
+class Mismatch(AssertionError):  # noqa: N818  a finding about the app, not an error of ours
+    """A run ended otherwise than the test expected; its text is the evidence.
+
+    `tells_failure`: it also says why the run was no test at all.
+    """
+
+    def __init__(self, message: str, *, tells_failure: bool) -> None:
+        super().__init__(message)
+        self.tells_failure = tells_failure
+
+
+class VerdictMismatch(Mismatch):
     """A run ended with another verdict than the test expected; its text is the evidence."""
 
     __module__ = "crashloop.testing"  # where a test imports it from, and what a failure shows
 
-    def __init__(self, message: str, *, expected: Verdict, verdict: Verdict) -> None:
-        super().__init__(message)
+    def __init__(
+        self, message: str, *, expected: Verdict, verdict: Verdict, tells_failure: bool
+    ) -> None:
+        super().__init__(message, tells_failure=tells_failure)
         self.expected = expected
         self.verdict = verdict
+
+
+class OutcomeMismatch(Mismatch):
+    """The user's own app had another outcome than the test expected; its text is the evidence."""
+
+    __module__ = "crashloop.testing"  # likewise
+
+    def __init__(
+        self, message: str, *, expected: Outcome, outcome: Outcome, tells_failure: bool
+    ) -> None:
+        super().__init__(message, tells_failure=tells_failure)
+        self.expected = expected
+        self.outcome = outcome
 
 
 def harness_failure(run: Run) -> HarnessError | None:
@@ -39,17 +66,54 @@ def harness_failure(run: Run) -> HarnessError | None:
     )
 
 
+def control_failure(run: Run) -> UsageError | None:
+    """Why the user's own app does not work without a fault, so that nothing was tested; or None."""
+    finished = run.trace.first("run.finished")
+    if run.fate is None or finished is None or finished.data.get("how") != CONTROL_FAILED:
+        return None
+    about = [
+        f"if that is what the test is about: run.expect_outcome({run.fate.outcome})",
+        *filter(None, run_output(run)),
+        f"trace: {run.trace_path}",
+    ]
+    return UsageError(
+        f"{run.scenario.incident} ({run.scenario.role}) of app {run.scenario.app.name} ended "
+        f"{run.fate.outcome}, so nothing was tested: {_harmless(run.fate.why)}",
+        hint="\n  ".join(about),
+    )
+
+
+def is_no_test(run: Run) -> bool:
+    """Whether the run says nothing about the app under a fault."""
+    return bool(harness_failure(run) or control_failure(run))
+
+
 def evidence_lines(run: Run) -> list[str]:
-    """The verdict with its reason, the timeline, the findings against it, and the trace's path."""
+    """Verdict and outcome with their reasons, the timeline, the findings against it, its output."""
     lines = [f"  {_harmless(run.judgement.reason)}"]
+    if run.fate is not None:
+        lines += [f"outcome {run.fate.outcome}", *_fate_lines(run, run.fate)]
     event = run.trace.first("harness.failed")
     if event is not None and event.data.get("hint"):
         lines.append(f"  {_harmless(event.data['hint'])}")
     lines += ["", run_timeline(run).rstrip(), ""]
     against = [finding for finding in run.judgement.findings if not finding.holds]
     lines += [_line(finding) for finding in against]
-    lines += run_output(run)
-    return [*lines, f"trace: {run.trace_path}"]
+    return [*lines, *run_output(run), f"trace: {run.trace_path}"]
+
+
+def outcome_evidence_lines(run: Run, fate: Fate) -> list[str]:
+    """The outcome's reason and what else was seen, the timeline and the app's last lines."""
+    lines = [*_fate_lines(run, fate), "", run_timeline(run).rstrip()]
+    return [*lines, *run_output(run), f"trace: {run.trace_path}"]
+
+
+def _fate_lines(run: Run, fate: Fate) -> list[str]:
+    from crashloop.report import events, lines  # noqa: PLC0415  likewise
+    from crashloop.report import fate as shown  # noqa: PLC0415  likewise
+
+    not_asked = events.history_of(run.trace).not_asked
+    return lines.plain(shown.fate_lines(fate, not_asked, width=WIDTH)).splitlines()
 
 
 def _line(finding: Finding) -> str:
@@ -75,12 +139,16 @@ def command_lines(again: str, command: str) -> list[str]:
 
 
 def run_output(run: Run) -> list[str]:
-    """The app's last lines, if the run was not plainly reproduced and an attempt failed."""
+    """The app's last lines if an attempt failed, unless the run was plainly reproduced.
+
+    The lines of the user's own app are always of interest.
+    """
     from crashloop.report import events, lines, summary  # noqa: PLC0415  likewise
 
-    if run.verdict is Verdict.REPRODUCED:
+    if run.verdict is Verdict.REPRODUCED and run.fate is None:
         return []
-    return [lines.plain(summary.output_lines(events.history_of(run.trace), width=WIDTH))]
+    found = [*summary.output_lines(events.history_of(run.trace), width=WIDTH)]
+    return lines.plain(found).split("\n") if found else []
 
 
 def run_timeline(run: Run) -> str:

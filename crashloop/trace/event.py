@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from crashloop.model import Life
+from crashloop.model import CONTROL, Life
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,7 +14,9 @@ SCHEMA = "crashloop.trace/2"
 JOURNEY_ENDED = "the journey ended"
 PLATFORM_GAVE_UP = "the platform gave up"
 DEADLINE_PASSED = "the deadline passed"
-ENDS = (JOURNEY_ENDED, PLATFORM_GAVE_UP, DEADLINE_PASSED)
+CONTROL_FAILED = "the control life failed"
+NOT_BACK_IN_TIME = "the app was not back in time"
+ENDS = (JOURNEY_ENDED, PLATFORM_GAVE_UP, DEADLINE_PASSED, CONTROL_FAILED, NOT_BACK_IN_TIME)
 """The ends of a run that can be judged, in `run.finished`; any other end is a failure."""
 LAST_KINDS = ("harness.failed", "run.interrupted", "run.refused", "run.finished")
 """The kinds of event that say how a run ended."""
@@ -35,8 +37,8 @@ class Event:
 
     `seq` counts lines as they were written; `mono_ns` is CLOCK_MONOTONIC at the instant itself, so
     an app's line that arrived late is still in its place. `kind` is dotted, as in
-    `phase.started`. `replica` and `attempt` count from 1 and are None outside a life. `target` is
-    the dependency or path that the event is about, if there is one.
+    `phase.started`. `replica` and `attempt` count from 1 and are None outside a life; attempt 0 is
+    the control life. `target` is the dependency or path that the event is about, if there is one.
     """
 
     seq: int
@@ -73,18 +75,27 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
-    """A whole trace: header, events ordered by `mono_ns` (then `seq`), and what was torn off."""
+    """A whole trace: header, events ordered by `mono_ns` (then `seq`), and what was torn off.
+
+    The events of the control life, which comes before any fault, are in `control`; no lookup by
+    kind or link finds them.
+    """
 
     header: Mapping[str, Any]
     events: tuple[Event, ...]
     torn_line: bool = False
+    control: tuple[Event, ...] = field(init=False)
     by_kind: Mapping[str, tuple[Event, ...]] = field(init=False)
     by_link: Mapping[str, tuple[Event, ...]] = field(init=False)
 
     def __post_init__(self) -> None:
         kinds: dict[str, list[Event]] = {}
         links: dict[str, list[Event]] = {}
+        control = tuple(e for e in self.events if e.life == CONTROL)
+        object.__setattr__(self, "control", control)
         for event in self.events:
+            if event.life == CONTROL:
+                continue
             kinds.setdefault(event.kind, []).append(event)
             link = event.data.get("link")
             if isinstance(link, str):
@@ -129,6 +140,8 @@ class Trace:
         """A life in words: `attempt 2`, and of which replica where there are several."""
         if life is None:
             return "no attempt"
+        if life == CONTROL:
+            return "the control life"
         several = len(self.replicas()) > 1 or any(e.replica not in {None, 1} for e in self.events)
         return f"attempt {life.attempt}" + (f" of replica {life.replica}" if several else "")
 

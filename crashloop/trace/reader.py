@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from crashloop.errors import UsageError
+from crashloop.model import CONTROL
 from crashloop.trace import upgrade
 from crashloop.trace.event import SCHEMA, SOURCES, Event, Trace, ordered
 
@@ -121,7 +122,8 @@ def _object(line: bytes, name: str, number: int) -> dict[str, Any]:
 def _event(line: dict[str, Any], name: str, number: int, *, older: bool) -> Event:
     wrong = next((key for key, wanted in _TYPES.items() if type(line.get(key)) is not wanted), "")
     counts = ("attempt",) if older else ("attempt", "replica")
-    wrong = wrong or next((key for key in counts if not _counts(line.get(key))), "")
+    if not _is_of_the_control(line):
+        wrong = wrong or next((key for key in counts if not _counts(line.get(key))), "")
     if not wrong and not older and not isinstance(line.get("target"), str | None):
         wrong = "target"
     if wrong:
@@ -146,6 +148,12 @@ def _event(line: dict[str, Any], name: str, number: int, *, older: bool) -> Even
         target=line.get("target"),
         data=line["data"],
     )
+
+
+def _is_of_the_control(line: dict[str, Any]) -> bool:
+    """Whether the line belongs to the control life, the only attempt 0."""
+    life = line.get("replica"), line.get("attempt")
+    return life == CONTROL and all(type(number) is int for number in life)
 
 
 def _counts(value: object) -> bool:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from docker_cases import recorder
 from mutant_apps import MUTANTS, mutant
+from mutant_runs import of_sample_app
 
 from crashloop.clock import TimeScale
 from crashloop.engines.base import Setup
@@ -230,9 +231,8 @@ def test_no_password_is_in_any_file_of_the_evidence(heard: Heard) -> None:
 def with_one_death(name: str = "", folder: Path = MUTANTS, **params: str) -> Scenario:
     """The incident with one death, its app replaced by the mutant in `folder`."""
     app = replace(mutant(name, MUTANT_DEATHS="1"), cwd=str(folder)) if name else None
-    scenario = incident("issue-1278").scenario(
-        Role.REPRODUCTION, app, platform="docker:on-failure:1", **params
-    )
+    policy = {"platform": "docker:on-failure:1"}
+    scenario = of_sample_app(incident("issue-1278"), app, **policy, **params)
     heal = Trigger(first_of=(Moment(on="process.exited", where={"attempt": 1}),))
     expect = tuple(_once(spec) for spec in scenario.signature.expect)
     return replace(

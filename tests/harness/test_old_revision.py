@@ -9,7 +9,6 @@ import pytest
 from local_runs import CONNECTS_AT_ONCE, HAS_A_SESSION, POSTGRES, opened
 
 from crashloop.ending import first_failure
-from crashloop.engines import revisions
 from crashloop.engines.template import ROLE
 from crashloop.errors import HarnessError
 from crashloop.model import Life, Replicas
@@ -71,12 +70,12 @@ async def failure(run: Opened) -> str:
     return error.message
 
 
-async def test_an_old_instance_that_never_serves_breaks_the_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_an_old_instance_that_is_not_ready_in_the_apps_own_time_breaks_the_run(
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(revisions, "READY_BOUND_S", 0.2)
+    app = replace(CONNECTS_AT_ONCE, ready=replace(CONNECTS_AT_ONCE.ready, within_s=0.2))
     silent = Replicas(count=1, overlap=1)
-    async with opened(tmp_path, CONNECTS_AT_ONCE, POSTGRES, replicas=silent) as run:
+    async with opened(tmp_path, app, POSTGRES, replicas=silent) as run:
         assert "replica 2 was not ready within 0.2 s" in await failure(run)
         assert len(run.of("process.exited")) == 1
 

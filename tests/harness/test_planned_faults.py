@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from mutant_apps import mutant
-from mutant_runs import caught, options, unmet
+from mutant_runs import caught, of_sample_app, options, unmet
 from mutants.harness_parts import IdlePorts, LyingPorts, engine_with_ports
 from planned_faults import CASES, outage_of
 
@@ -72,7 +72,7 @@ async def test_a_fault_that_does_nothing_is_caught(kind: str, tmp_path: Path) ->
 async def test_a_server_that_is_only_said_to_be_stopped_is_caught(tmp_path: Path) -> None:
     hangs_on_its_own = mutant("waits_after_connecting", MUTANT_DEATHS="1")
     run = await caught(
-        outage_of("paused").scenario(Role.REPRODUCTION, hangs_on_its_own),
+        of_sample_app(outage_of("paused"), hangs_on_its_own),
         replace(options(tmp_path), engine=engine_with_ports(LyingPorts)),
         Verdict.INCONCLUSIVE,
         "receipts_not_contradicted",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 DEADLINE_S = 60.0
+OWN_APP = Path(__file__).parents[2] / "fixtures" / "own_app"
 KEPT = ("PATH", "HOME", "LANG", "XDG_CACHE_HOME", "PYTHONPATH", "LD_LIBRARY_PATH")
 
 EVIDENCE = "kept/test_outage.py.test_wrong"
@@ -88,6 +90,15 @@ async def test_own_scenario(lab):
     again.expect(HARNESS_ERROR)
     assert (run.command.split()[0], again.command.split()[0]) == ("pytest", "crashloop")
     assert run.artifacts != again.artifacts
+"""
+
+OWN = """
+from crashloop.testing import outages
+
+test_outages = outages("shop", "issue-1278", "cache-still-loading", limit_s=10)
+
+async def test_forgets_to_assert(lab):
+    await lab.run("issue-1278", app="broken")
 """
 
 
@@ -167,6 +178,17 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Session:
     folder = tmp_path_factory.mktemp("broken")
     broken_postgres(folder / "no-postgres")
     return session(folder, BROKEN, "--crashloop-postgres-bin=no-postgres")
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Session:
+    folder = tmp_path_factory.mktemp("own")
+    shutil.copytree(OWN_APP, folder / "apps", ignore=shutil.ignore_patterns("__pycache__"))
+    entry = (OWN_APP / "crashloop.toml").read_text()
+    broken = entry.replace("apps.shop", "apps.broken").replace("DATABASE_URL", "NOT_READ")
+    (folder / "apps" / "crashloop.toml").write_text(f"{entry}\n{broken}")
+    ours = ("--crashloop-config=apps/crashloop.toml", "--crashloop-artifacts=kept")
+    return session(folder, OWN, "-n", "2", "-rs", "--junitxml=junit.xml", *ours)
 
 
 def test_an_expected_verdict_passes_another_fails_and_the_impossible_is_skipped(
@@ -259,3 +281,22 @@ def test_a_wrong_parameter_is_one_message_at_the_test_s_line(broken: Session) ->
     assert "issue-1278 has no parameter 'limit'" in shown
     assert "it has: limit_s" in shown
     assert len(re.findall(r"\S+\.py:\d+", shown)) == 1
+
+
+def test_outages_of_an_own_app_are_tests_that_workers_share_and_what_cannot_happen_is_skipped(
+    own: Session,
+) -> None:
+    assert own.outcomes() == {"passed": 2, "skipped": 1, "error": 1}, own.output
+    reason = "crashloop: cache-still-loading is about redis, which app shop does not use"
+    assert f"SKIPPED [1] test_outage.py: {reason}" in own.output
+    assert own.junit()["test_outages[issue-1278]"]["crashloop_outcome"] == "RECOVERED"
+
+
+def test_a_run_of_an_app_that_never_started_passes_no_test_and_shows_the_app_s_last_lines(
+    own: Session,
+) -> None:
+    shown = own.section("ERROR at teardown of test_forgets_to_assert")
+    assert "of app broken ended NEVER_STARTED, so nothing was tested" in shown
+    assert "KeyError: 'DATABASE_URL'" in shown
+    assert "control.log" in shown
+    assert not re.search(r"^\S+\.py:\d+", shown, re.MULTILINE)

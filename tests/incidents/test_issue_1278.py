@@ -7,8 +7,8 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from failure_pattern import failure_pattern
 
-from crashloop.checks.logs import failure_pattern
 from crashloop.clock import TimeScale
 from crashloop.cloud_logging import MODELLED
 from crashloop.incidents import incident

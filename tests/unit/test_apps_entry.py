@@ -119,20 +119,19 @@ def test_a_path_alone_is_a_ready_request(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "line", "says"),
     [
-        ('command = "{python}', 'comand = "{python}', 6, "no field 'comand'"),
-        ("timers =", "image = 'shop:1'\ntimers =", 7, "no field 'image'"),
+        ('command = "{python}', 'comand = "{python}', 6, "no field 'comand'\n  did you mean comm"),
         ("timers =", "secrets = ['SHOP_DSN']\ntimers =", 7, "SHOP_DSN is neither in `env` nor"),
         ("timers =", "inherit_env = 'PATH'\ntimers =", 7, "list of texts"),
         ("timers =", "venv = 1\ntimers =", 7, "must be a text"),
         ("limit_s = 5", "limit_ms = 5", 12, "give the knob limit_s; {limit_ms} is"),
-        ("{limit_s}", "{limit_s/0}", 17, "unknown placeholder {limit_s/0}"),
+        ("{limit_s}", "{limit_s/0}", 17, "{limit_s/0}' is no time divided"),
         ("{port}", "{prot}", 6, "unknown placeholder {prot}"),
         ("'my shop'", "'my shop", 6, "No closing quotation"),
         ("command = \"{python} -m 'my shop' --port {port}\"", 'command = ""', 6, "needs a"),
         ('"SHOP_WAIT_S"]', '"SHOP_WAIT"]', 7, "the timer SHOP_WAIT is not in `env`"),
         ("GET /ready", "POST /ready", 8, "asks by GET, not by POST"),
         ("GET /ready", "GET ready", 8, '"METHOD /path"'),
-        ("json = {db = true}", "jsn = {db = true}", 8, "`request` and `json`"),
+        ("json = {db = true}", "jsn = {db = true}", 8, "`ready` has no field 'jsn'"),
         ('["one", "two"]', '"one"', 9, "list of texts"),
         ("limit_s = 5", "limit_s = 'x'", 12, "not a number of seconds"),
         ("limit_s = 5", "limit_s = [5]", 12, "the knob limit_s must be"),
@@ -140,14 +139,24 @@ def test_a_path_alone_is_a_ready_request(tmp_path: Path) -> None:
         ("url+psycopg", "uri", 15, "unknown placeholder {postgres.uri}"),
         ('WAIT_S = "30"', 'WAIT_S = "{limit_s}"', 16, "SHOP_WAIT_S is a timer"),
         ('WAIT_S = "30"', "WAIT_S = 30", 16, "must be a text"),
-        ("POST /orders", "/orders", 19, '"METHOD /path"'),
+        ("POST /orders", "/orders", 20, '"METHOD /path"'),
         ("status = 201", "staus = 201", 22, "no field 'staus'"),
         ("status = 201", "status = 'ok'", 22, "a status of HTTP"),
-        ('contains = "{key}"', 'contains = "{kay}"', 19, "unknown placeholder {kay}"),
+        ('contains = "{key}"', 'contains = "{kay}"', 23, "unknown placeholder {kay}"),
         ('send = "{key}"', "", 25, "needs a `send`"),
         ("equals = 1", "", 30, "needs `equals`"),
         ('websocket = "/ws"', 'websocket = "/ws"\nsql = "select 1"', 25, "has one of"),
         ("[apps.shop.env]", "[apps.shop.env", 14, "Expected"),
+        ("SHOP_DB =", "'A=B' = 'x'\nSHOP_DB =", 15, "'A=B' cannot be a variable"),
+        ("SHOP_DB =", "'' = 'x'\nSHOP_DB =", 15, "'' cannot be a variable"),
+        ("+psycopg}", "}\\u0000", 15, "'SHOP_DB' cannot be a variable"),
+        ("--port {port}", "--port \\u0000", 6, "`command` has a NUL"),
+        ('json = {key = "{key}"}', "json = {day = 2026-01-01}", 21, "cannot be sent as JSON"),
+        ('send = "{key}"', "send = inf", 27, "cannot be sent as JSON"),
+        (
+            "phases =", "before = [{request = 'POST /a'}]\nphases =", 9,
+            "no step of `before` reads",
+        ),
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_message_with_file_and_line(
@@ -161,6 +170,31 @@ def test_a_mistake_is_one_message_with_file_and_line(
 
     assert refused.value.message.startswith(f"{path}:{line}: ")
     assert says in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["", "../x", "-h", "a b", "a\\u001b"])
+def test_a_name_that_is_no_file_name_or_argument_is_refused(tmp_path: Path, name: str) -> None:
+    path = written(tmp_path, f'[apps."{name}"]\ncommand = "x"')
+    with pytest.raises(UsageError, match="cannot be the name of an app"):
+        load_entry(path, name.replace("\\u001b", "\x1b"))
+
+
+def test_a_number_that_python_does_not_read_is_named(tmp_path: Path) -> None:
+    path = written(tmp_path, f"a = {'9' * 5000}")
+    with pytest.raises(UsageError, match=r"crashloop\.toml cannot be read: .*digits"):
+        load_entry(path, "shop")
+
+
+def test_an_app_that_is_no_table_is_named(tmp_path: Path) -> None:
+    path = written(tmp_path, "[apps]\nshop = 1")
+    with pytest.raises(UsageError, match=r"toml:2: `shop` must be a table"):
+        load_entry(path, "shop")
+
+
+def test_a_file_that_is_nested_too_deeply_is_named(tmp_path: Path) -> None:
+    path = written(tmp_path, "a = " + "[" * 100_000)
+    with pytest.raises(UsageError, match="nested too deeply"):
+        load_entry(path, "shop")
 
 
 def test_an_app_that_the_file_does_not_have_is_named_with_those_that_it_has(tmp_path: Path) -> None:

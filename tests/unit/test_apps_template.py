@@ -48,6 +48,7 @@ def test_the_values_of_a_url_over_tcp_have_its_host_and_port() -> None:
         "redis.url": "redis://127.0.0.1:77/0",
         "redis.host": "127.0.0.1",
         "redis.port": "77",
+        "redis.database": "0",
     }
 
 
@@ -85,10 +86,16 @@ def test_a_time_may_be_in_whole_milliseconds_and_divided(text: str, rendered: st
     assert value_of(text, limit_s=25, short_s=0.001, none_s=0) == rendered
 
 
-@pytest.mark.parametrize("name", ["limit_s/0", "limit_s/", "limit_s/x", "pool/2", "pool_ms"])
-def test_what_cannot_be_divided_is_an_unknown_placeholder(name: str) -> None:
-    with pytest.raises(UsageError, match="unknown placeholder"):
+@pytest.mark.parametrize("name", ["limit_s/0", "limit_s/", "limit_s/x", "pool/2"])
+def test_what_cannot_be_divided_is_refused_with_an_example(name: str) -> None:
+    with pytest.raises(UsageError, match="is no time divided by a number") as refused:
         value_of(f"{{{name}}}", limit_s=25, pool=20)
+    assert "{limit_s/5}" in refused.value.hint
+
+
+def test_a_knob_that_is_no_time_is_not_known_in_milliseconds() -> None:
+    with pytest.raises(UsageError, match="unknown placeholder"):
+        value_of("{pool_ms}", limit_s=25, pool=20)
 
 
 def test_an_app_can_be_scaled_if_it_takes_a_time_from_crashloop() -> None:

@@ -11,6 +11,7 @@ import pytest
 from crashloop_cases import Case
 from crashloop_edits import changed, inserted, one, sealed, without
 from crashloop_outages import KILLED, SLOTS
+from crashloop_own_apps import HELD, lazy
 from crashloop_traces import CONTROL, REPRODUCTION, reproduction
 
 import crashloop.checks
@@ -38,6 +39,9 @@ def cases() -> list[Case]:
 CASES = cases()
 PARAMS = {case.check: case.params for case in reversed(CASES)}
 OF = {
+    "control_passed": HELD,
+    "died": HELD,
+    "died_at_own_limit": HELD,
     "killed_by_probe": KILLED,
     "phase_running_at_death": KILLED,
     "a_replica_served": SLOTS,
@@ -127,6 +131,8 @@ TOO_SLOW = [
     ),
     ("phase_failed", without(CONTROL, "phase.completed", phase="database")),
     ("exit_code", CONTROL),
+    ("died", CONTROL),
+    ("died_at_own_limit", lazy()),
     ("killed_by_probe", without(KILLED, "process.exited")),
     ("phase_running_at_death", CONTROL),
     ("a_replica_served", CONTROL),

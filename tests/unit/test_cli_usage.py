@@ -344,11 +344,23 @@ def test_an_app_of_ones_own_is_looked_for_from_the_working_folder(
     status, _, err = crashloop("reproduce", "issue-1278", "--app", "shop")
     assert status == 2
     assert f"no app of your own is described in {tmp_path} or above it" in err
+    assert "`crashloop init` writes one" in err
 
     (tmp_path / "crashloop.toml").write_text("[apps.shop]\ncomand = 'x'\n")
     status, _, err = crashloop("prove", "issue-1278", "--app", "shop")
     assert status == 2
     assert f"{tmp_path}/crashloop.toml:2: the app shop has no field 'comand'" in err
+
+
+@pytest.mark.parametrize("command", ["prove", "reproduce"])
+def test_a_remedy_of_ones_own_is_looked_for_among_those_of_the_app(
+    crashloop: Crashloop, tmp_path: Path, command: str
+) -> None:
+    entry = "[apps.shop]\ncommand = 'x'\n[apps.shop.remedies.mine]\nenv = {A = '1'}\n"
+    (tmp_path / "crashloop.toml").write_text(entry)
+    status, _, err = crashloop(command, "issue-1278", "--app", "shop", "--remedy", "other")
+    assert status == 2
+    assert "app shop has no remedy 'other'\n  its `remedies` are: mine" in err
 
 
 def test_a_file_of_apps_is_named_with_an_app(crashloop: Crashloop, tmp_path: Path) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from failure_pattern import failure_pattern, trace_of
 from report_runs import three_replicas
 
-from crashloop.checks.logs import failure_pattern, trace_of
 from crashloop.cloud_logging import OLD_REVISION, REVISION, log_entries
 from crashloop.model import Life
 from crashloop.trace.event import Event, Trace

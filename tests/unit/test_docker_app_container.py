@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -53,7 +54,7 @@ class Created:
     def start(self, folder: Path) -> subprocess.CompletedProcess[str]:
         """Start the app as Docker does, each time with the same command and environment."""
         return subprocess.run(
-            self.made["command"],
+            [*self.made["entrypoint"], *self.made["command"]],
             env={"PATH": "/usr/bin:/bin", "TMPDIR": str(folder), **self.made["environment"]},
             capture_output=True,
             text=True,
@@ -80,7 +81,7 @@ def test_the_app_gets_its_paths_and_its_scaled_knobs_and_listens_on_its_network(
 
     environment = made.made["environment"]
     assert environment == {"LIMIT": "10.000000", "URL": URL.replace("ql:", "ql+asyncpg:")}
-    assert made.made["command"][2].endswith("exec run 0.0.0.0:8080\n")
+    assert made.made["command"][0].endswith("exec run 0.0.0.0:8080\n")
 
 
 def test_a_secret_is_masked_around_the_number_of_the_life(tmp_path: Path) -> None:
@@ -116,3 +117,26 @@ def test_the_apps_working_folder_is_copied_and_its_modules_can_be_imported(tmp_p
 def test_an_empty_working_folder_is_an_error_in_words(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="has no files"):
         Created(app("run", cwd=str(tmp_path)))
+
+
+def test_a_wrapped_app_finds_the_wrapper_before_what_its_image_has_on_its_path(
+    tmp_path: Path,
+) -> None:
+    made = Created(replace(app("sh", "-c", 'echo "$CRASHLOOP_WRAP $PYTHONPATH"'), wrap="main:app"))
+
+    assert made.archives == ["/"]
+    assert made.start(tmp_path).stdout == "main:app /crashloop-wrap\n"
+    made.made["environment"]["PYTHONPATH"] = "/srv"
+    assert made.start(tmp_path).stdout == "main:app /crashloop-wrap:/srv\n"
+
+
+def test_an_image_that_needs_no_command_starts_as_it_says_where_it_says() -> None:
+    made = Created(replace(app(), image="shop:1", cwd="/srv/shop")).made
+    assert "command" not in made
+    assert "entrypoint" not in made
+    assert made["working_dir"] == "/srv/shop"
+
+
+def test_a_life_cannot_have_a_number_of_its_own_without_a_command() -> None:
+    with pytest.raises(UsageError, match="has no `command`, so NAME cannot be set for each"):
+        Created(replace(app(NAME="{attempt}"), image="shop:1"))

@@ -15,6 +15,7 @@ import pytest
 import requests
 
 from crashloop.engines.docker.daemon import (
+    Daemon,
     Facts,
     connect,
     facts_of,
@@ -249,6 +250,24 @@ def test_the_innermost_error_is_the_one_that_is_reported() -> None:
         sdk_errors("it failed"),
     ):
         raise error
+
+
+def test_a_command_that_ends_while_it_is_given_up_has_taken_too_long() -> None:
+    class Api:
+        def start(self, container: str) -> None:
+            del container
+
+        def wait(self, container: str, *, timeout: float) -> dict[str, int]:
+            raise requests.exceptions.ReadTimeout(f"{container} {timeout}")
+
+        def kill(self, container: str) -> None:
+            raise docker.errors.APIError(f"{container} is not running")
+
+        def logs(self, container: str, *, tail: int, **_: bool) -> bytes:
+            return f"{container} {tail}".encode()
+
+    daemon = Daemon(SimpleNamespace(api=Api()), facts_of(VERSION, INFO))
+    assert daemon.run("migrate", within_s=1.0, lines=9) == (None, "migrate 9")
 
 
 @pytest.mark.parametrize("error", [UsageError("u"), CapabilityError("c"), HarnessError("h")])

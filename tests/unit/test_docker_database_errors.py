@@ -117,3 +117,13 @@ async def test_nothing_is_recorded_after_the_end() -> None:
     await log.errors.close()
 
     assert log.recorded == []
+
+
+async def test_what_is_logged_after_the_end_is_not_recorded() -> None:
+    log = Log()
+    await log.errors.close()
+
+    log.errors.line(refused(APP), 17)
+    await log.errors.settle()
+
+    assert log.recorded == []

@@ -43,6 +43,7 @@ class Path:
         life = SimpleNamespace(
             life=Life(replica, number), address=(host, 8080), pid=pid, started_ns=_ns(at_s)
         )
+        life.ended = SimpleNamespace(is_set=lambda: False)
         self.lives.append(cast("ContainerLife", life))
 
     def witness(self, kind: str, *, at_s: float, **data: Any) -> None:
@@ -230,6 +231,14 @@ def test_a_link_of_an_unknown_process_is_the_only_replicas_last_life(unix: Path)
 
     assert unix.briefly == [("link.opened", 1), ("link.closed", 1)]
     assert {event.source for event in unix.recorded} == {"proxy"}
+
+
+def test_a_link_of_an_unknown_process_is_not_of_a_control_life_that_has_ended(unix: Path) -> None:
+    unix.begins(0, at_s=1)
+    unix.sidecar("link.opened", at_s=2, link="during")
+    cast("Any", unix.lives[0]).ended = SimpleNamespace(is_set=lambda: True)
+    unix.sidecar("link.opened", at_s=3, link="baseline")
+    assert unix.briefly == [("link.opened", 0), ("link.opened", None)]
 
 
 @pytest.mark.parametrize("client", [{"client_pid": 11}, {"client_pid": 99, "client_session": 11}])

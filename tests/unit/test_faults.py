@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from crashloop.clock import TimeScale
-from crashloop.errors import HarnessError, UsageError
+from crashloop.errors import CapabilityError, UsageError
 from crashloop.faults import KINDS, REPLICAS, build, fault_kind, plan
 from crashloop.model import Grade, Moment, Transport, Trigger
 from crashloop.proxy.faults import KINDS as PROXY_KINDS
@@ -55,7 +55,7 @@ def test_every_fault_can_be_planned_and_carries_its_receipt(kind: str) -> None:
 
 def test_every_fault_of_the_proxy_is_one_of_a_path() -> None:
     for kind, of_proxy in PROXY_KINDS.items():
-        assert fault_kind(kind).acts_on == {"postgres", "redis"}
+        assert fault_kind(kind).acts_on == {"postgres", "redis", "tcp"}
         assert fault_kind(kind).transports == of_proxy.transports
         assert fault_kind(kind).receipt.grade is of_proxy.grade
 
@@ -68,7 +68,7 @@ def test_a_black_hole_needs_tcp() -> None:
 @pytest.mark.parametrize(
     ("kind", "target", "possible"),
     [
-        ("hold", "replicas", "postgres, redis"),
+        ("hold", "replicas", "postgres, redis, tcp"),
         ("slots_taken", "redis", "postgres"),
         ("loading", "postgres", "redis"),
         ("revision_change", "postgres", "replicas"),
@@ -240,6 +240,6 @@ async def test_a_revision_change_keeps_the_old_revision_while_it_is_active() -> 
 async def test_an_old_revision_without_sessions_takes_nothing_away() -> None:
     ports: Any = Ports()
     ports.sessions = {"postgres": 0}
-    with pytest.raises(HarnessError, match="holds no session"):
+    with pytest.raises(CapabilityError, match="holds no session"):
         async with built("revision_change").active(ports, name="x", target=REPLICAS):
             pass

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from journeys import BOUND_S, KEY, App, OneLife, app_entry, of, recorder, visitor
 
-from crashloop import journey
 from crashloop.apps import answers, sample_app
-from crashloop.journey import journey_key
+from crashloop.journey import journey_key, patient
+from crashloop.journey import visitor as visitor_module
 from crashloop.model import Life, RequestStep, SqlStep, WebSocketStep
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from crashloop.journey import Visitor
     from crashloop.trace.recorder import Recorder
 
 READY = b'{"phases": {"database": "complete", "cache": "complete"}}'
@@ -39,8 +40,8 @@ def events() -> Recorder:
 
 @pytest.fixture(autouse=True)
 def _ask_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journey, "ASK_AGAIN_S", 0.001)
-    monkeypatch.setattr(journey, "ASK_EVERY_S", 0.001)
+    monkeypatch.setattr(patient, "ASK_AGAIN_S", 0.001)
+    monkeypatch.setattr(patient, "ASK_EVERY_S", 0.001)
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ def chat_app() -> App:
     return App(chat=said).answers("/messages", listed)
 
 
-async def until_finished(user: journey.Visitor, life: OneLife) -> None:
+async def until_finished(user: Visitor, life: OneLife) -> None:
     """Visit a life until the journey has ended, and the run with it."""
     visiting = asyncio.create_task(user.visit(life))
     async with asyncio.timeout(BOUND_S):
@@ -81,7 +82,7 @@ async def test_a_port_that_drops_packets_does_not_block_the_run(
     events: Recorder, silent_port: tuple[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(answers, "CONNECT_BOUND_S", 3600.0)
-    monkeypatch.setattr(journey, "LOOK_EVERY_S", 3600.0)
+    monkeypatch.setattr(visitor_module, "LOOK_EVERY_S", 3600.0)
     visiting = asyncio.create_task(visitor(app_entry(), events).visit(OneLife(address=silent_port)))
     async with asyncio.timeout(BOUND_S):
         await asyncio.sleep(0)  # into its first probe
@@ -113,7 +114,7 @@ async def test_an_app_that_does_not_know_its_ready_path_fails_its_journey(
     async with app.serve() as life:
         await until_finished(user, life)
 
-    assert app.asked == ["/ready"] * journey.MAX_REFUSALS
+    assert app.asked == ["/ready"] * patient.MAX_REFUSALS
     assert user.finished.is_set()
     (answered,) = of(events, "ready.answered")
     assert answered.data == {"ready": False, "status_code": status, "answer": {}}
@@ -128,14 +129,14 @@ async def test_an_app_that_may_become_ready_is_asked_until_it_ends(
     if started is not None:
         events.emit("app", "startup.completed", life=started)
     user, app = visitor(app_entry(), events), App()
-    for _ in range(2 * journey.MAX_REFUSALS):
+    for _ in range(2 * patient.MAX_REFUSALS):
         app.answers("/ready", status=status)
     app.answers("/ready", b'{"last": 1}', status=status)
     async with app.serve() as life:
         events.subscribe(lambda event: life.ended.set() if event.data.get("answer") else None)
         await user.visit(life)
 
-    assert len(app.asked) > 2 * journey.MAX_REFUSALS
+    assert len(app.asked) > 2 * patient.MAX_REFUSALS
     assert not user.finished.is_set()
     assert not of(events, "journey.failed")
 
@@ -211,7 +212,7 @@ async def test_a_step_that_gets_no_answer_is_told_apart_from_one_with_a_wrong_on
 async def test_the_reasons_of_a_journey_are_bounded(
     events: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journey, "MAX_WAITINGS", 3)
+    monkeypatch.setattr(patient, "MAX_WAITINGS", 3)
     app = App()
     for status in (500, 501, 502, 503, 504):
         app.answers("/ready", DEGRADED).answers("/ws", status=status)

@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 
 from crashloop.clock import TimeScale
 from crashloop.cloud_logging import log_entries
-from crashloop.engines.output import EVENT_KINDS, MAX_DEPTH, AppOutput, LineReader
+from crashloop.engines.output import AppOutput, LineReader
 from crashloop.faults import plan
 from crashloop.judge import judge
+from crashloop.logs.structured import EVENT_KINDS, MAX_DEPTH
 from crashloop.model import Life, Moment, Trigger
 from crashloop.report.data import run_document
 from crashloop.report.live import Feed, PlainProgress

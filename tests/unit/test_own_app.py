@@ -15,7 +15,7 @@ from crashloop.clock import TimeScale
 from crashloop.errors import CapabilityError, UsageError
 from crashloop.incidents import incident
 from crashloop.lab import run_scenario
-from crashloop.model import CheckSpec, Role, Signature
+from crashloop.model import CheckSpec, OwnRemedy, Role, Signature
 from crashloop.options import RunOptions, rerun_command
 from crashloop.preflight import require_runnable
 from crashloop.testing import Lab
@@ -54,28 +54,24 @@ def test_the_entry_in_the_documentation_can_reproduce_the_incident(
     require_runnable(scenario(replace(app, venv=sys.prefix)), TimeScale(), FakeEngine)
 
 
-def test_a_missing_knob_is_named_with_the_place_and_the_line_to_add() -> None:
-    app = shop(knobs={"limit_s": 20.0})
+def test_a_knob_that_the_app_does_not_have_keeps_its_own_value() -> None:
+    made = scenario(shop(knobs={"limit_s": 20.0}), limit_s=8)
+    assert made.app.knobs == {"limit_s": 8.0}
+
+
+def test_a_remedy_whose_switch_the_app_does_not_have_asks_for_one_of_its_own() -> None:
     with pytest.raises(UsageError) as refused:
-        scenario(app)
-    assert refused.value.message == (
-        f"{FOLDER}/crashloop.toml:1: issue-1278 turns connect_timeout_s, warm_connections, "
-        "which app shop does not have"
-    )
-    assert refused.value.hint.startswith(
-        "add the app's own values to its `knobs`: connect_timeout_s = 60.0, warm_connections = 1; "
-    )
-
-
-def test_the_switch_of_a_remedy_is_to_be_added_as_off() -> None:
-    with pytest.raises(UsageError, match="degraded_start = false"):
         scenario(shop(), Role.REMEDY)
+    assert refused.value.message.startswith(f"{FOLDER}/crashloop.toml:1: issue-1278 is ended by")
+    assert "has no degraded_start among its `knobs`" in refused.value.message
+    assert "[apps.shop.remedies.mine]" in refused.value.hint
 
 
 def test_a_value_that_the_app_would_not_notice_is_refused() -> None:
     scenario(shop(), warm_connections=1)
-    with pytest.raises(UsageError, match=r"sets warm_connections to 5, .* own is 1, would not"):
+    with pytest.raises(UsageError, match="app shop would not notice") as refused:
         scenario(shop(), warm_connections=5)
+    assert refused.value.hint == "use {warm_connections} in its `env` or `command`"
 
 
 def test_an_app_that_takes_no_time_from_crashloop_runs_in_real_time_only() -> None:
@@ -93,17 +89,30 @@ def test_timers_make_an_app_scalable() -> None:
     assert ISSUE.ordinary_scale(app) == ISSUE.ordinary_scale() == 20.0
 
 
-def test_an_app_that_names_no_phases_is_refused_with_where_to_read_of_them() -> None:
-    with pytest.raises(UsageError, match=r"toml:1: .* phase database(?s:.)*docs/log-lines\.md"):
-        require_runnable(scenario(shop(phases=())), TimeScale(), FakeEngine)
+def test_an_app_that_logs_no_phases_is_asked_about_its_whole_lives() -> None:
+    made = scenario(shop(phases=()))
+    require_runnable(made, TimeScale(), FakeEngine)
+    assert made.phase == ""
+    assert made.not_asked["last_phase"] == "it logs no phases"
 
 
 def test_the_command_that_runs_it_again_names_the_app_and_its_file_where_given() -> None:
     made = scenario(shop())
     options = RunOptions(seed=7, app="shop")
     assert rerun_command(made, options) == "crashloop reproduce issue-1278 --app shop --seed 7"
+    other = scenario(shop(), transport="unix")
+    assert rerun_command(other, options).endswith("-p transport=unix")
     there = replace(options, config=Path("my.toml"))
     assert "--app shop --config my.toml" in rerun_command(made, there)
+
+
+def test_the_command_that_runs_it_again_names_a_remedy_of_the_app_s_own() -> None:
+    app = shop(remedies={"patient": OwnRemedy(env={"LIMIT_MS": "1"})})
+    made = ISSUE.scenario(Role.REMEDY, app, remedy="patient")
+    again = rerun_command(made, RunOptions(seed=7, app="shop"))
+    assert again.endswith("--seed 7 --role remedy --remedy patient")
+    with pytest.raises(UsageError, match=r"no remedy 'other'\n  its `remedies` are: patient"):
+        ISSUE.scenario(Role.REMEDY, app, remedy="other")
 
 
 def test_real_time_is_not_repeated_in_the_command_of_an_app_that_knows_no_other() -> None:
@@ -163,7 +172,7 @@ async def test_the_lab_names_the_known_apps_and_takes_none_beside_a_scenario(
     tmp_path: Path,
 ) -> None:
     lab = lab_in(FOLDER, tmp_path)
-    with pytest.raises(UsageError, match=r"no app 'shopp'\n  known: shop"):
+    with pytest.raises(UsageError, match=r"no app 'shopp'\n  did you mean shop\? known: shop"):
         await lab.run("issue-1278", app="shopp")
     with pytest.raises(UsageError, match=r"known: shop"):
         await lab.prove("issue-1278", app="shopp")

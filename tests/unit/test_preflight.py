@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from crashloop.apps import sample_app
+from crashloop.apps import load_entry, sample_app
 from crashloop.clock import TimeScale
 from crashloop.errors import CapabilityError, UsageError
 from crashloop.faults import fault_kind
@@ -19,6 +19,7 @@ from crashloop.model import (
     Platform,
     Probe,
     ProbeKind,
+    Ready,
     Replicas,
     RestartPolicy,
     Role,
@@ -153,6 +154,80 @@ def test_a_program_is_looked_for_on_this_machine_only() -> None:
         require(scenario(app=app))
 
 
+def test_an_image_needs_docker_and_none_of_this_machines_folders() -> None:
+    app = replace(sample_app(), image="shop:1", cwd="/srv/in-the-image")
+    require(scenario(app=app), Elsewhere)
+    with pytest.raises(CapabilityError, match=r"an `image`, which only Docker(?s:.)*--engine doc"):
+        require(scenario(app=app))
+
+
+def test_a_folder_to_build_needs_a_dockerfile(tmp_path: Path) -> None:
+    app = replace(sample_app(), build=str(tmp_path), cwd="")
+    with pytest.raises(UsageError, match="no Dockerfile of app sample in"):
+        require(scenario(app=app), Elsewhere)
+    (tmp_path / "Dockerfile").write_text("FROM scratch")
+    require(scenario(app=app), Elsewhere)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("gunicorn", "main:app"),
+        ("bin/gunicorn", "-k", "uvicorn.workers.UvicornWorker", "main:app"),
+        ("{python}", "-m", "gunicorn", "main:app"),
+        ("uv", "run", "gunicorn", "main:app"),
+    ],
+)
+def test_an_open_port_is_no_sign_of_being_ready_under_gunicorn(command: tuple[str, ...]) -> None:
+    app = replace(sample_app(), command=command, ready=Ready(), source="shop.toml:3")
+    with pytest.raises(UsageError, match=r'^shop\.toml:3: (?s:.)*ready = "GET /health"'):
+        require(scenario(app=app), Elsewhere)
+    for ready in (Ready(path="/health"), Ready(log="Booting worker")):
+        require(scenario(app=replace(app, ready=ready)), Elsewhere)
+
+
+def test_an_open_port_is_a_sign_of_being_ready_under_another_server() -> None:
+    require(scenario(app=replace(sample_app(), ready=Ready())))
+
+
+def test_a_program_of_setup_that_does_not_exist_is_named() -> None:
+    app = replace(sample_app(), setup=("no-such", "upgrade"))
+    with pytest.raises(UsageError, match="the `setup` of app sample starts no-such"):
+        require(scenario(app=app))
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "line"),
+    [
+        ("command", 'command = "no-such"', 3),
+        ("command", 'command = "gunicorn main:app"', 3),
+        ("setup", 'setup = "no-such upgrade"', 6),
+        ("remedies", 'remedies.mine = {command = "no-such"}', 6),
+        ("venv", 'venv = "none"', 6),
+        ("cwd", 'cwd = "none"', 6),
+    ],
+)
+def test_what_this_machine_does_not_have_is_named_with_its_own_line(
+    tmp_path: Path, field: str, text: str, line: int
+) -> None:
+    lines = ["# an entry", "[apps.shop]", 'command = "sh"', "env = {A = '{redis.url}'}", ""]
+    if field == "command":
+        lines[2] = text
+    path = tmp_path / "crashloop.toml"
+    path.write_text("\n".join([*lines, text if field != "command" else ""]))
+    app = load_entry(path, "shop")
+    with pytest.raises(UsageError, match=f"^{path}:{line}: "):
+        require(scenario(app=app, phase=""))
+
+
+def test_the_placeholders_of_a_service_have_values() -> None:
+    app = sample_app()
+    app = replace(app, env={**app.env, "STOCK": "{services.stock.url}"})
+    require(scenario(app=replace(app, services={"stock": "127.0.0.1:9000"})))
+    with pytest.raises(UsageError, match=r"STOCK of app sample: unknown placeholder"):
+        require(scenario(app=app))
+
+
 HTTP, COMMAND = ProbeKind.HTTP, ProbeKind.COMMAND
 
 
@@ -205,6 +280,9 @@ def test_a_query_of_a_database_that_is_not_there_is_refused() -> None:
     step = SqlStep(sql="select 1", equals=1, target="redis")
     it = scenario(app=replace(app, journey=replace(app.journey, steps=(step,))))
     with pytest.raises(UsageError, match="step 1 of app sample's journey asks redis"):
+        require(it)
+    it = scenario(app=replace(app, before=(step,)))
+    with pytest.raises(UsageError, match="step 1 of `before` of app sample asks redis"):
         require(it)
 
 

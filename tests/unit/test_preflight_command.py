@@ -145,6 +145,14 @@ def test_modules_of_the_apps_own_environment_are_not_looked_for_in_ours(tmp_path
     require_command(replace(shop("nowhere_at_all:app"), venv=str(tmp_path)))
 
 
+def test_a_wrapped_app_is_looked_for_under_its_own_name(tmp_path: Path) -> None:
+    (tmp_path / "alone.py").write_text("app = 1")
+
+    require_command(replace(shop("{target}", tmp_path), wrap="alone:app"))
+    with pytest.raises(UsageError, match="no module missing"):
+        require_command(replace(shop("{target}", tmp_path), wrap="missing:app"))
+
+
 @pytest.mark.parametrize(
     "command",
     [("{python}", "-m", "gunicorn", "nowhere:app"), ("{python}", "serve.py"),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from crashloop_traces import control
 
 from crashloop.incidents import incident
-from crashloop.model import Finding, Judgement, Role
-from crashloop.proof import EXPECTED, assess
+from crashloop.model import Fate, Finding, Judgement, Outcome, Role
+from crashloop.proof import EXPECTED, Proof, Step, assess
 from crashloop.run import Run
 
 CHECKS = ("faults_have_receipts", "recovered", "journey_passed")
@@ -78,3 +80,20 @@ def test_an_unplugged_run_is_inconclusive_for_its_missing_receipt_alone() -> Non
     gap = finding("evidence_complete", holds=None)
     assert assess(run(Role.UNPLUGGED, *missing, gap)).shortfall == "evidence_complete is None"
     assert not assess(run(Role.UNPLUGGED, *map(finding, checks))).ok
+
+
+@pytest.mark.parametrize(
+    ("outcome", "shortfall", "says"),
+    [
+        (Outcome.SURVIVED, "", "the remedy patience ends it: with it, the app survived"),
+        (Outcome.NOT_RECOVERED, "it was not ready again", ""),
+    ],
+)
+def test_only_a_remedy_that_helped_is_said_to_end_the_outage(
+    outcome: Outcome, shortfall: str, says: str
+) -> None:
+    fate = Fate(outcome=outcome, why=shortfall, flags={})
+    done = cast("Any", SimpleNamespace(fate=fate, scenario=SimpleNamespace(remedy="patience")))
+    step = Step(role=Role.REMEDY, run=done, shortfall=shortfall)
+    proof = Proof(incident="issue-1278", seed=7, steps=(step,), artifacts=Path("evidence"))
+    assert proof.remedied == says

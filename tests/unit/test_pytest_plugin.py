@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from textwrap import dedent
 from types import SimpleNamespace
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import pytest
+from own_runs import ended, never_started
 
-from crashloop.pytest_plugin import _folder
+from crashloop.model import Outcome
+from crashloop.testing.settings import search_folder
+
+if TYPE_CHECKING:
+    from crashloop.model import Scenario
+    from crashloop.options import RunOptions
+    from crashloop.run import Run
 
 HEAVY = ("asyncpg", "fastapi", "httpx", "pydantic", "rich", "sqlalchemy", "uvloop", "websockets")
 COROUTINE = """
@@ -205,7 +214,7 @@ def test_a_session_that_uses_no_lab_imports_nothing_heavy(
         """
     )
     pytester.makepyfile(
-        "from crashloop.testing import INCONCLUSIVE, REPRODUCED, Lab\ndef test_x(lab): pass"
+        "from crashloop.testing import RECOVERED, REPRODUCED, Lab, outages\ndef test_x(lab): pass"
     )
     result = pytester.runpytest_subprocess("-p", "crashloop.pytest_plugin", "--collect-only", "-s")
     result.stdout.fnmatch_lines(["*test_x*", "*heavy: []*"])
@@ -219,7 +228,7 @@ def test_apps_are_looked_for_from_the_starting_folder_or_from_the_root_folder_if
     start: str, root: str, found: str
 ) -> None:
     given = SimpleNamespace(invocation_params=SimpleNamespace(dir=Path(start)), rootpath=Path(root))
-    assert _folder(cast("pytest.Config", given)) == Path(found)
+    assert search_folder(cast("pytest.Config", given)) == Path(found)
 
 
 def test_an_unknown_app_fails_the_test_with_the_known_ones(pytester: pytest.Pytester) -> None:
@@ -234,3 +243,146 @@ def test_an_unknown_app_fails_the_test_with_the_known_ones(pytester: pytest.Pyte
     result = pytester.runpytest_subprocess()
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*mine.toml:1: there is no app 'shopp'", "*known: shop"])
+
+
+def test_an_error_of_the_entry_is_shown_below_the_test_s_own_line_only(
+    pytester: pytest.Pytester,
+) -> None:
+    ini(pytester, crashloop_config="mine.toml")
+    pytester.path.joinpath("mine.toml").write_text("[apps.shop]\ncommand = 'nowhere'\n")
+    pytester.makepyfile(
+        test_apps="""
+        async def test_x(lab):
+            await lab.run("issue-1278", app="shop")
+        """
+    )
+    result = pytester.runpytest_subprocess()
+    result.assert_outcomes(failed=1)
+    shown = [line for line in result.outlines if re.match(r"\S+\.py:\d+", line)]
+    assert shown == ["test_apps.py:2: in test_x"]
+
+
+OUTAGES = """
+    from crashloop.testing import outages
+
+    test_outages = outages({words})
+"""
+SHOP = """
+    [apps.shop]
+    command = "{python} -m shop --port {port}"
+    env = {DATABASE_URL = "{postgres.url}"}
+"""
+ENDS = {
+    "issue-1278": Outcome.RECOVERED,
+    "retry-longer-than-the-probe": Outcome.SURVIVED,
+    "slots-exhausted-at-scale-out": Outcome.NOT_RECOVERED,
+}
+
+
+@pytest.fixture
+def shop(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """An app of the user's own whose runs end as in ENDS, and start nothing."""
+
+    async def run_scenario(scenario: Scenario, options: RunOptions) -> Run:
+        assert options.artifacts is not None
+        assert scenario.app.name == "shop"
+        if scenario.incident not in ENDS:
+            return never_started(options.artifacts)
+        made = ended(ENDS[scenario.incident], options.artifacts)
+        return replace_scenario(made, scenario)
+
+    monkeypatch.setattr("crashloop.lab.run_scenario", run_scenario)
+    ini(pytester, crashloop_config="apps/mine.toml")
+    pytester.mkdir("apps").joinpath("mine.toml").write_text(dedent(SHOP))
+    return pytester
+
+
+def replace_scenario(run: Run, scenario: Scenario) -> Run:
+    object.__setattr__(run, "scenario", scenario)
+    return run
+
+
+def test_outages_is_one_test_for_each_incident_of_the_library_and_skips_what_cannot_happen(
+    shop: pytest.Pytester,
+) -> None:
+    shop.makepyfile(OUTAGES.format(words='"shop"'))
+    result = shop.runpytest_inprocess("-rs", "-v", "-p", "no:randomly")
+    # retry-longer-than-the-probe is survived, slots-exhausted is not recovered from
+    result.assert_outcomes(passed=2, failed=1, skipped=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*test_outages?issue-1278? PASSED*",
+            "*test_outages?slots-exhausted-at-scale-out? FAILED*",
+            "SKIPPED ?1? test_*.py: crashloop: cache-still-loading is about redis, which app shop*",
+        ]
+    )
+
+
+def test_an_outage_that_is_not_recovered_from_shows_its_evidence_and_nothing_of_ours(
+    shop: pytest.Pytester,
+) -> None:
+    shop.makepyfile(OUTAGES.format(words='"shop", "slots-exhausted-at-scale-out"'))
+    result = shop.runpytest_inprocess()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*(reproduction) of app shop ended NOT_RECOVERED, required SURVIVED or RECOVERED",
+            "*because so it was",
+            "*Last lines of attempt 2*",
+            "*run again: pytest *test_outages?slots-exhausted-at-scale-out?* --crashloop-config*",
+        ]
+    )
+    text = result.stdout.str()
+    assert "outages.py" not in text
+    assert "traceback entries are hidden" not in text
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ('"shop", "issue-1278", require="survived"', "ended RECOVERED, required SURVIVED"),
+        ('"shop", "issue-1278", require="INCONCLUSIVE"', "outages cannot require INCONCLUSIVE"),
+        ('"shop", "issue-1279"', "unknown incident 'issue-1279'"),
+        ('"shop", "issue-1278", limit=3', "none of issue-1278 has a parameter 'limit'"),
+        ('"shopp", "issue-1278"', "there is no app 'shopp'"),
+    ],
+)
+def test_what_outages_requires_and_what_it_is_given_wrong_is_one_message(
+    shop: pytest.Pytester, words: str, says: str
+) -> None:
+    shop.makepyfile(OUTAGES.format(words=words))
+    result = shop.runpytest_inprocess()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([f"*{says}*"])
+    assert "outages.py" not in result.stdout.str()
+
+
+def test_an_app_that_never_started_passes_no_test_that_forgets_to_assert(
+    shop: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(globals(), "ENDS", {})
+    shop.makepyfile(
+        """
+        from crashloop.testing import NEVER_STARTED, RECOVERED
+
+        async def test_forgets(lab):
+            await lab.run("issue-1278", app="shop")
+
+        async def test_expects_a_verdict_only(lab):
+            (await lab.run("issue-1278", app="shop")).expect("INCONCLUSIVE")
+
+        async def test_expects_another(lab):
+            (await lab.run("issue-1278", app="shop")).expect_outcome(RECOVERED)
+
+        async def test_expects_it(lab):
+            (await lab.run("issue-1278", app="shop")).expect_outcome(NEVER_STARTED)
+        """
+    )
+    result = shop.runpytest_inprocess("--junitxml=junit.xml", "-p", "no:randomly")
+    # what only fails its assertion is not an error as well
+    result.assert_outcomes(passed=3, failed=1, errors=2)
+    result.stdout.fnmatch_lines(["*so nothing was tested: without a fault, it exited with 1*"])
+    assert "Last lines of the control life" in result.stdout.str()
+    assert 'name="crashloop_outcome" value="NEVER_STARTED"' in (
+        shop.path.joinpath("junit.xml").read_text()
+    )

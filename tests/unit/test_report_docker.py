@@ -14,9 +14,9 @@ from crashloop.judge import judge
 from crashloop.model import Life
 from crashloop.report.events import history_of, history_so_far
 from crashloop.report.lines import plain
-from crashloop.report.live import status
 from crashloop.report.progress import Progress
 from crashloop.report.sentences import clock_note
+from crashloop.report.status import status
 from crashloop.report.summary import title
 from crashloop.trace.event import Event, Trace
 
@@ -66,7 +66,9 @@ def test_the_witness_is_whoever_saw_the_fault_there(
     fault: str, receipt: dict[str, Any], witness: str
 ) -> None:
     run = Told(engine="docker").ready().fault("f", fault, "postgres", receipt)
-    run.add(1, "proxy", receipt["kinds"][0], life=Life(1, 1), fault="f")
+    run.start(Life(1, 1), 0)
+    link = run.came(Life(1, 1), 1, "postgres")
+    run.add(1, "proxy", receipt["kinds"][0], **link, fault="f", pid=101)
 
     assert f", as {witness}." in happened(run.end(20))
 

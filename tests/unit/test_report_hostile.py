@@ -11,7 +11,7 @@ import pytest
 from crashloop_traces import reproduction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from report_runs import SLOTS, Told, killed_by_the_probe, three_replicas
+from report_runs import SLOTS, OwnTold, Told, killed_by_the_probe, own_app, three_replicas
 from report_texts import happened, summary_text, timeline_text
 
 from crashloop.judge import judge
@@ -20,8 +20,8 @@ from crashloop.report.data import run_document
 from crashloop.report.drawing import timeline
 from crashloop.report.events import KINDS, history_of
 from crashloop.report.lines import plain
-from crashloop.report.live import status
 from crashloop.report.progress import Progress
+from crashloop.report.status import status
 from crashloop.report.summary import Where, summary, title
 from crashloop.report.terminal import Terminal
 from crashloop.trace.event import SOURCES, Event, Trace, ordered
@@ -47,7 +47,8 @@ KEYS = st.sampled_from(
     ["phase", "limit_s", "duration_s", "error", "fault", "fault_kind", "params", "plugged",
      "ready", "status_code", "exit_code", "signal", "requested", "pid", "how", "message", "hint",
      "trigger", "why", "reason", "revision", "probe", "failures", "after_s", "by", "step", "of",
-     "says", "addresses", "sqlstate", "count", "left"]
+     "says", "addresses", "sqlstate", "count", "left", "what", "lines", "passed", "number",
+     "took_s", "link", "server", "address", "lost", "doubled"]
 )  # fmt: skip
 EVENTS = st.builds(
     Event,
@@ -79,6 +80,8 @@ SCENARIOS = st.fixed_dictionaries(
         "dependencies": ANY | st.lists(st.fixed_dictionaries({"name": ANY, "kind": ANY})),
         "platform": ANY,
         "faults": ANY | st.lists(FAULT, max_size=2),
+        "is_own_app": st.booleans() | ANY,
+        "not_asked": ANY | st.dictionaries(st.text(max_size=5), ANY, max_size=2),
     }
 )
 HEADERS = st.dictionaries(
@@ -86,9 +89,16 @@ HEADERS = st.dictionaries(
 ).flatmap(lambda header: (JSON | SCENARIOS).map(lambda found: {**header, "scenario": found}))
 
 
+def evil(value: object) -> object:
+    """Hostile text for text, in a list as well."""
+    if isinstance(value, list):
+        return [evil(one) for one in value]
+    return EVIL if isinstance(value, str) else value
+
+
 def with_evil(event: Event) -> Event:
     """The same event; every text in it is hostile, the name of a fault as well."""
-    data = {key: EVIL if isinstance(value, str) else value for key, value in event.data.items()}
+    data = {key: evil(value) for key, value in event.data.items()}
     target = None if event.target is None else EVIL
     return replace(event, target=target, data={**data, "error": [{"type": EVIL, "sqlstate": EVIL}]})
 
@@ -98,6 +108,7 @@ def evil_trace(trace: Trace) -> Trace:
     scenario = {**trace.header["scenario"], "incident": EVIL, "title": EVIL, "role": EVIL}
     scenario["dependencies"] = [{"name": EVIL, "kind": EVIL, "transport": EVIL}]
     scenario["platform"] = {"name": EVIL}
+    scenario["not_asked"] = {EVIL: EVIL}
     scenario["faults"] = [{**f, "name": EVIL, "target": EVIL} for f in scenario["faults"]]
     header = {**trace.header, "command": EVIL, "seed": EVIL, "scenario": scenario}
     return Trace(header=header, events=tuple(with_evil(e) for e in trace.events))
@@ -111,10 +122,22 @@ def quoted_servers() -> Trace:
     return run.end(9)
 
 
+def never_started() -> Trace:
+    """A run of the user's own app that ends with its control life."""
+    return OwnTold().control_failed("died", "it died", *["last line"] * 20, exit_code=1)
+
+
 TRACES = pytest.mark.parametrize(
     "trace",
-    [reproduction(), three_replicas(), killed_by_the_probe(), quoted_servers()],
-    ids=["reproduction", "replicas", "probes", "servers"],
+    [
+        reproduction(),
+        three_replicas(),
+        killed_by_the_probe(),
+        quoted_servers(),
+        own_app(),
+        never_started(),
+    ],
+    ids=["reproduction", "replicas", "probes", "servers", "own app", "never started"],
 )
 
 

@@ -18,9 +18,9 @@ from crashloop.report.live import (
     Feed,
     LiveView,
     PlainProgress,
-    status,
 )
 from crashloop.report.progress import MAX_LINES, Progress
+from crashloop.report.status import status
 from crashloop.report.terminal import Terminal
 
 

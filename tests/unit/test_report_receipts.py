@@ -10,30 +10,36 @@ from report_runs import (
     HOLD,
     LOADING,
     LOCKED,
+    NO_SLOT,
     OVERLAP,
     REFUSE,
     REFUSED,
     SLOTS,
     STOPPED,
     TAKEN,
+    TIME_OUT,
     Told,
 )
 from report_texts import happened
 
-from crashloop.model import Life
+from crashloop.model import CONTROL, Life
 from crashloop.report.events import history_of
 
 LIFE = Life(1, 1)
 NOTHING = "Nothing shows that it touched the app or its target."
 
 
-def told(kind: str, target: str, receipt: dict[str, Any]) -> Told:
-    """A run with a fault from 0 s to 60 s."""
-    return Told().ready().fault("trouble", kind, target, receipt, to_s=60)
+def told(kind: str, target: str, receipt: dict[str, Any], *, reached: str = "") -> Told:
+    """A run with a fault from 0 s to 60 s, whose app comes to the target, or to another."""
+    run = Told().ready().fault("trouble", kind, target, receipt, to_s=60)
+    run.start(LIFE, -1)
+    run.came(LIFE, 0.5, reached or target)
+    return run
 
 
 def test_errors_of_a_database_are_counted_by_their_sqlstate() -> None:
-    run = told("slots_taken", "postgres", SLOTS)
+    run = Told().ready().fault("trouble", "slots_taken", "postgres", SLOTS, to_s=60)
+    run.death(LIFE, -5, error=NO_SLOT)
     for n in range(12):
         run.add(n + 1, "database", "database.error", target="postgres", sqlstate="53300")
     run.add(20, "database", "database.error", target="postgres", sqlstate="28P01")
@@ -41,7 +47,7 @@ def test_errors_of_a_database_are_counted_by_their_sqlstate() -> None:
 
     text = happened(run.end(80))
     assert "Postgres itself refused 12 connections with SQLSTATE 53300." in text
-    assert text.count("53300") == 1
+    assert text.count("SQLSTATE 53300") == 1
 
 
 def test_errors_of_a_database_that_are_no_receipt_are_counted_too() -> None:
@@ -88,8 +94,10 @@ def test_what_a_server_says_of_another_target_or_at_another_time_is_no_receipt()
 
 
 def test_a_fault_of_the_replicas_is_shown_by_the_server_that_suffers_from_it() -> None:
-    run = told("revision_change", "replicas", OVERLAP)
-    run.add(5, "database", "revision.overlapping", target="replicas", sessions={"postgres": 36})
+    run = told("revision_change", "replicas", OVERLAP, reached="postgres")
+    for at_s in (5, 8):  # at one count and at the next
+        held = {"postgres": 36}
+        run.add(at_s, "database", "revision.overlapping", target="replicas", sessions=held)
 
     says = "Postgres itself counted 36 sessions of the old revision."
     assert says in happened(run.end(80))
@@ -109,26 +117,57 @@ def test_what_a_server_says_during_the_injection_is_a_receipt_too() -> None:
 
 def test_links_count_where_they_name_the_fault_and_belong_to_the_app() -> None:
     run = told("hold", "postgres", HOLD)
-    run.add(1, "proxy", "link.held", life=LIFE, fault="trouble")
-    run.add(2, "proxy", "link.held", life=LIFE, fault="other")
-    run.add(3, "proxy", "link.held", fault="trouble")
+    link = run.came(LIFE, 1, "postgres")
+    run.add(1, "proxy", "link.held", **link, fault="trouble")
+    run.add(2, "proxy", "link.held", **link, fault="other")
+    run.add(3, "proxy", "link.held", **{**link, "life": None}, fault="trouble")
 
     assert "It touched the app once, as the proxy shows." in happened(run.end(80))
 
 
-def test_a_refusal_is_shown_by_the_apps_own_refused_connection_and_by_no_other_failure() -> None:
-    failed, refused, retried = (told("refuse", "postgres", REFUSE) for _ in range(3))
-    failed.death(LIFE, 0)
-    end_s = refused.death(LIFE, 0, took_s=0.1, error=REFUSED)
-    refused.death(Life(1, 2), end_s, took_s=0.1, error=REFUSED)
+def test_a_link_of_another_process_than_the_life_s_is_no_receipt() -> None:
+    run = told("hold", "postgres", HOLD)
+    link: dict[str, Any] = {"life": LIFE, "target": "postgres", "link": "theirs"}
+    run.add(1, "proxy", "link.opened", **link, client_pid=4711)
+    run.add(1, "proxy", "link.held", **link, fault="trouble")
 
-    retried.add(
-        5, "app", "database.retry_failed", life=LIFE, error=[{"type": "OSError", "errno": 111}]
-    )
+    assert NOTHING in happened(run.end(80))
+
+
+def refused_run() -> Told:
+    return told("refuse", "postgres", REFUSE).shut("trouble", 0)
+
+
+def test_a_refusal_is_shown_by_the_apps_own_refused_connection_and_by_no_other_failure() -> None:
+    failed, refused, retried = (refused_run() for _ in range(3))
+    failed.phase(LIFE, "database", 1, 2, error=TIME_OUT)
+    for attempt in (1, 2):
+        at: dict[str, Any] = {"life": Life(1, attempt), "address": "unix:/x", "error": REFUSED}
+        refused.add(attempt, "app", "phase.failed", phase="database", **at)
+    error = [{"type": "OSError", "errno": 111}]
+    retried.add(5, "app", "log.error", life=LIFE, error=error, address="unix:/x")
 
     assert NOTHING in happened(failed.end(80))
     assert "The app's own refused connection shows it." in happened(retried.end(80))
     assert "The app's own refused connections show it, twice." in happened(refused.end(80))
+
+
+def test_a_refusal_at_another_address_or_before_the_gate_was_shut_is_no_receipt() -> None:
+    elsewhere, early = refused_run(), told("refuse", "postgres", REFUSE).shut("trouble", 30)
+    elsewhere.add(5, "app", "log.error", life=LIFE, error=REFUSED, address="tcp:127.0.0.1:9")
+    early.add(5, "app", "log.error", life=LIFE, error=REFUSED, address="unix:/x")
+
+    assert NOTHING in happened(elsewhere.end(80))
+    assert NOTHING in happened(early.end(80))
+
+
+def test_a_refusal_that_names_no_address_is_marked_as_weaker() -> None:
+    run = refused_run()
+    run.add(-9, "proxy", "link.opened", life=CONTROL, target="postgres", link="control")
+    run.add(5, "app", "log.error", life=LIFE, error=REFUSED)
+
+    said = "The app's own refused connection shows it. The app named no address, so this is weaker"
+    assert said in happened(run.end(80))
 
 
 def test_a_receipt_that_the_app_logs_about_a_server_is_none() -> None:

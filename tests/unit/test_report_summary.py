@@ -295,8 +295,18 @@ def test_a_proof_is_a_table_with_what_falls_short(short: Role | None) -> None:
     ]
     where = Where(folder="evidence", command="crashloop prove issue-1278")
 
-    text = plain(proof_lines("issue-1278", rows, proven=short is None, where=where, width=100))
+    text = plain(
+        proof_lines(
+            "issue-1278",
+            rows,
+            proven=short is None,
+            where=where,
+            remedied="the remedy mine ends it: with it, the app survived",
+            width=100,
+        )
+    )
 
     assert text.count("✓ ok") == (4 if short is None else 3)
     assert ("NOT PROVEN" in text) is (short is not None)
+    assert ("the remedy mine ends it" in text) is (short is None)
     assert ("attempt 1 ended with exit 3" in text) is (short is not None)

@@ -12,7 +12,7 @@ from crashloop.model import Life
 from crashloop.report.drawing import timeline
 from crashloop.report.events import history_of, history_so_far
 from crashloop.report.glyphs import ASCII, UNICODE, glyphs_for
-from crashloop.report.history import Outcome
+from crashloop.report.history import PhaseEnd
 from crashloop.report.lines import plain
 
 
@@ -135,7 +135,7 @@ def test_an_unfinished_phase_is_running_and_ends_now() -> None:
 
     phase = history.lives[0].last_phase
     assert phase is not None
-    assert phase.outcome is Outcome.RUNNING
+    assert phase.outcome is PhaseEnd.RUNNING
     assert phase.took_s == pytest.approx(0.5)
 
 

@@ -42,7 +42,7 @@ async def test_a_heal_comes_once_at_the_first_of_its_moments(run: Run) -> None:
         await run.started(4)
         await run.passes(10.0)
         await watching.end("the run ended")
-    assert run.is_healed
+        assert run.is_healed
     assert run.last("fault.healed")["trigger"] == "process.exited (attempt 3)"
 
 
@@ -62,7 +62,7 @@ async def test_a_countdown_runs_in_scaled_seconds_from_its_event(run: Run) -> No
         await run.passes(4.4)  # 88 s of the incident
         assert run.is_on
         await run.passes(0.11)
-    assert run.is_healed
+        assert run.is_healed
     healed = run.last("fault.healed")
     assert healed["trigger"] == "90 s after phase.started (phase database)"
     assert healed["cause"] == begun.seq
@@ -75,7 +75,7 @@ async def test_a_later_start_of_the_phase_does_not_restart_the_countdown(run: Ru
         await run.passes(3.0)
         await run.started(2)
         await run.passes(1.6)
-    assert run.is_healed
+        assert run.is_healed
 
 
 @pytest.mark.parametrize("where", [{}, {"attempt": 1}], ids=str)
@@ -93,7 +93,24 @@ async def test_the_countdown_pauses_from_an_exit_to_the_next_start_of_the_phase(
         await run.passes(2.4)
         assert run.is_on
         await run.passes(0.2)
-    assert run.is_healed
+        assert run.is_healed
+
+
+async def test_the_countdown_of_an_app_without_phases_goes_on_once_its_next_life_has_started(
+    run: Run,
+) -> None:
+    after_injection = Moment(on="fault.injected", after_s=90.0)
+    async with run.watched(READY, after_injection, start_s=1.0):
+        await run.ready()
+        await run.began(1)
+        await run.passes(2.0)
+        await run.exited(1)
+        await run.passes(1000.0)
+        await run.began(2)
+        await run.passes(3.4)
+        assert run.is_on
+        await run.passes(0.2)
+        assert run.is_healed
 
 
 async def test_in_real_time_no_countdown_pauses(run: Run) -> None:
@@ -103,7 +120,7 @@ async def test_in_real_time_no_countdown_pauses(run: Run) -> None:
         await run.passes(20.0)
         await run.exited(1)
         await run.passes(70.0)
-    assert run.is_healed
+        assert run.is_healed
 
 
 async def test_a_heal_may_count_from_the_event_that_caused_the_injection(run: Run) -> None:
@@ -114,7 +131,7 @@ async def test_a_heal_may_count_from_the_event_that_caused_the_injection(run: Ru
         await run.passes(0.24)
         assert run.is_on
         await run.passes(0.02)
-    assert run.is_healed
+        assert run.is_healed
 
 
 async def test_a_heal_may_count_from_an_event_before_a_delayed_injection(run: Run) -> None:
@@ -131,7 +148,7 @@ async def test_a_heal_may_count_from_an_event_before_a_delayed_injection(run: Ru
         await run.passes(1.8)
         assert run.is_on
         await run.passes(0.2)
-    assert run.is_healed
+        assert run.is_healed
 
 
 async def test_a_heal_without_a_delay_waits_for_the_delayed_injection(run: Run) -> None:
@@ -141,7 +158,7 @@ async def test_a_heal_without_a_delay_waits_for_the_delayed_injection(run: Run) 
         await run.passes(21.0)
         assert run.is_on
         await run.exited(2)
-    assert run.is_healed
+        assert run.is_healed
 
 
 async def test_the_end_of_a_run_heals_what_is_still_on_and_says_so(run: Run) -> None:
@@ -149,7 +166,7 @@ async def test_the_end_of_a_run_heals_what_is_still_on_and_says_so(run: Run) -> 
         await run.ready()
         await watching.end("the run ended")
         await watching.end("the run ended")
-    assert run.is_healed
+        assert run.is_healed
     assert run.last("fault.healed")["trigger"] == "the run ended"
 
 
@@ -173,7 +190,7 @@ async def test_a_heal_in_progress_when_the_run_ends_is_finished_and_recorded(run
         assert not ending.done()
         run.injector.may_act.set()
         await ending
-    assert run.is_healed
+        assert run.is_healed
     assert run.last("fault.healed")["trigger"] == "process.exited (attempt 3)"
 
 
@@ -188,7 +205,7 @@ async def test_what_comes_during_an_injection_heals_it_afterwards(run: Run, *, d
         ending = asyncio.create_task(watching.settled() if dies else watching.end("the run ended"))
         run.injector.may_act.set()
         await ending
-    assert run.is_healed
+        assert run.is_healed
 
 
 async def test_an_injection_that_takes_time_says_when_it_began(run: Run) -> None:
@@ -248,7 +265,7 @@ async def test_all_of_its_moments_must_have_come_in_any_order(run: Run) -> None:
         await run.exited(4, replica=2)
         assert run.is_on
         await run.exited(3, replica=1)
-    assert run.is_healed
+        assert run.is_healed
     assert run.last("fault.healed")["trigger"] == "process.exited (replica 1, attempt 3)"
 
 
@@ -267,7 +284,7 @@ async def test_the_countdown_follows_the_replica_whose_event_began_it(run: Run) 
         assert run.is_on
         await run.started(2, replica=1)
         await run.passes(0.6)
-    assert run.is_healed
+        assert run.is_healed
 
 
 async def test_a_fault_of_each_life_is_injected_again_after_its_heal(run: Run) -> None:

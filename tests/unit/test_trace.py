@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crashloop.errors import HarnessError, UsageError
-from crashloop.model import Life
+from crashloop.model import CONTROL, Life
 from crashloop.trace import reader, writer
 from crashloop.trace.event import SCHEMA, SOURCES, Event
 from crashloop.trace.reader import parse_trace, read_trace
@@ -329,6 +329,21 @@ def test_events_are_found_by_kind_life_phase_and_target(path: Path, recorder: Re
     assert [e.seq for e in trace.of("link.opened", life=Life(2, 1), target="redis")] == [6]
     assert trace.first("link.opened", target="postgres") is None
     assert trace.name(Life(2, 1)) == "attempt 1 of replica 2"
+
+
+def test_the_control_life_is_read_back_and_no_lookup_finds_it(
+    path: Path, recorder: Recorder
+) -> None:
+    recorder.emit("proxy", "link.opened", {"link": "l-1"}, life=CONTROL)
+    trace = read_trace(path)
+    assert [event.life for event in trace.control] == [CONTROL]
+    assert (trace.of("link.opened"), trace.by_link) == ([], {})
+
+
+@pytest.mark.parametrize(("replica", "attempt"), [(2, 0), (1, False), (True, 0), (None, 0)])
+def test_no_other_life_is_attempt_0(replica: object, attempt: object) -> None:
+    with pytest.raises(UsageError, match="trace:2 is not an event"):
+        parse_trace(lines(HEADER, {**EVENT, "replica": replica, "attempt": attempt}))
 
 
 def _seconds(at: str) -> float:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crashloop.apps import render, secret_values
+from crashloop.apps.wrap import FILE, VARIABLE
 from crashloop.engines.docker.context import pack, package_files
 from crashloop.engines.docker.daemon import sdk_errors
 from crashloop.errors import UsageError
@@ -26,9 +27,11 @@ FOREIGN_FOLDER = "/srv/under-test"
 COUNT = """\
 set -e
 count="${TMPDIR:-/tmp}/crashloop-attempt"
-n=$(($(cat "$count" 2>/dev/null || echo 0) + 1))
+n=$(($(cat "$count" 2>/dev/null || echo {before}) + 1))
 echo "$n" >"$count"
 """
+WRAP_FOLDER = "/crashloop-wrap"
+WRAP = f'export PYTHONPATH="{WRAP_FOLDER}${{PYTHONPATH:+:$PYTHONPATH}}"\n'  # the image may have one
 _ATTEMPT = "\0attempt\0"
 
 
@@ -44,12 +47,19 @@ def app_container(
     network: Any,
     volumes: Mapping[str, str],
     restart_policy: Mapping[str, object],
+    first: int = 1,
 ) -> str:
     """Create the container of one replica without starting it; returns its id. Blocking.
 
-    `values` are the placeholders' values but `attempt`. `volumes` maps names to folders,
-    read-only. The app's working folder, if it has one, is copied in. `redactor` gets its secrets.
+    `values` are the placeholders' values but `attempt`, which counts from `first`. `volumes` maps
+    names to folders, read-only. `redactor` gets its secrets.
+
+    The working folder of an app without an image of its own is copied in. In its own image it is a
+    folder there, and an app without a command is started as the image says. UsageError if that
+    cannot count its lives.
     """
+    has_image = bool(app.image or app.build)
+    is_copied = bool(app.cwd) and not has_image
     places = {"host": "0.0.0.0", "port": str(PORT), "python": "python"}  # noqa: S104  its own network
     command, environment = render(app, {**places, **values, "attempt": _ATTEMPT}, scale)
     for secret in secret_values(app, environment):
@@ -57,31 +67,62 @@ def app_container(
             redactor.add(literal)
     each_life = {name: text for name, text in environment.items() if _ATTEMPT in text}
     always = {name: text for name, text in environment.items() if name not in each_life}
-    if app.cwd:
+    if app.wrap:
+        always[VARIABLE] = app.wrap
+    if is_copied:
         always["PYTHONSAFEPATH"] = ""  # as on a developer's machine, `python -m` imports from it
     with sdk_errors(f"the container {role} could not be created"):
         made = project.daemon.client.containers.create(
             image,
             name=project.name(role),
-            command=["sh", "-c", entry(command, each_life)],
+            **_started_by(app, command, each_life, before=first - 1),
             environment=always,
             labels=project.labels(role),
             network=network.name,
             volumes={name: {"bind": where, "mode": "ro"} for name, where in volumes.items()},
             restart_policy=dict(restart_policy),
-            working_dir=FOREIGN_FOLDER if app.cwd else None,
+            working_dir=FOREIGN_FOLDER if is_copied else app.cwd or None,
             detach=True,
         )
-        if app.cwd:
+        if app.wrap:
+            archive = pack({f"{WRAP_FOLDER[1:]}/{FILE.name}": FILE})
+            project.daemon.api.put_archive(made.id, "/", archive)
+        if is_copied:
             archive = pack(_foreign(app.cwd))
             project.daemon.api.put_archive(made.id, str(Path(FOREIGN_FOLDER).parent), archive)
     return str(made.id)
 
 
-def entry(command: Sequence[str], each_life: Mapping[str, str]) -> str:
-    """The shell's script that counts a life, sets its variables, and becomes the command."""
+def _started_by(
+    app: AppUnderTest, command: Sequence[str], each_life: Mapping[str, str], *, before: int
+) -> dict[str, list[str]]:
+    """What a container is started by: our script, which becomes the command, or its image."""
+    if command:
+        script = entry(command, each_life, is_wrapped=bool(app.wrap), before=before)
+        return {"entrypoint": ["sh", "-c"], "command": [script]}
+    if each_life or app.wrap:
+        raise UsageError(
+            f"app {app.name} has no `command`, so {', '.join(each_life) or '`wrap`'} cannot be set "
+            "for each of its lives",
+            hint="give the command that the image starts as its `command`",
+        )
+    return {}
+
+
+def entry(
+    command: Sequence[str],
+    each_life: Mapping[str, str],
+    *,
+    is_wrapped: bool = False,
+    before: int = 0,
+) -> str:
+    """The shell's script that counts a life, sets its variables, and becomes the command.
+
+    `before` lives are counted already.
+    """
     exports = [f"export {name}={_word(text)}" for name, text in each_life.items()]
-    return COUNT + "\n".join([*exports, " ".join(["exec", *map(_word, command)]), ""])
+    start = COUNT.replace("{before}", str(before)) + (WRAP if is_wrapped else "")
+    return start + "\n".join([*exports, " ".join(["exec", *map(_word, command)]), ""])
 
 
 def _word(text: str) -> str:

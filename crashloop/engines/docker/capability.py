@@ -54,6 +54,12 @@ def require_possible(scenario: Scenario) -> None:
     if POSTGRES not in {each.kind for each in scenario.dependencies}:
         raise CapabilityError("the Docker engine needs a Postgres", hint="use --engine local")
     for dependency in scenario.dependencies:
+        if dependency.kind == "tcp":
+            raise CapabilityError(
+                f"on the Docker engine, the app cannot reach the service {dependency.name}: the "
+                "networks of a run have no route to anything that runs elsewhere",
+                hint="use --engine local",
+            )
         if (dependency.kind, dependency.transport) not in MAKERS:
             raise CapabilityError(
                 f"the Docker engine has no {dependency.kind} over {dependency.transport}",
@@ -73,7 +79,7 @@ def require_possible(scenario: Scenario) -> None:
 
 def _require_image(app: AppUnderTest) -> None:
     """Refuse a user's own app that has no image: only the sample app has one."""
-    if app.name == SAMPLE or (os.environ.get(APP_IMAGE) and not app.venv):
+    if app.name == SAMPLE or app.image or app.build or (os.environ.get(APP_IMAGE) and not app.venv):
         return
     why = "is not in a container" if app.venv else "needs an image with its packages"
     what = f"the virtual environment of app {app.name}" if app.venv else f"app {app.name}"
@@ -81,8 +87,8 @@ def _require_image(app: AppUnderTest) -> None:
         f"on the Docker engine, {what} {why}",
         hint="use --engine local; or "
         + ("leave out `venv`, and " if app.venv else "")
-        + f"name an image that has its packages, python and sh: {APP_IMAGE}=IMAGE. "
-        "The folder `cwd` is copied into it",
+        + "give its entry an `image` or a `build`; or name an image that has its packages, python "
+        f"and sh, into which the folder `cwd` is copied: {APP_IMAGE}=IMAGE",
     )
 
 

@@ -32,12 +32,19 @@ NOT_RUNNING = 409  # conflict
 class AppContainer:
     """The container of one replica, created but not started.
 
-    `lives` grows with each start. `events` are the container's, in their order; a None among them
-    ends a wait for the next life.
+    `lives` grows with each start, and they count from `first`. `events` are the container's, in
+    their order; a None among them ends a wait for the next life.
     """
 
     def __init__(
-        self, project: Project, setup: Setup, *, replica: int, role: str, identity: str
+        self,
+        project: Project,
+        setup: Setup,
+        *,
+        replica: int,
+        role: str,
+        identity: str,
+        first: int = 1,
     ) -> None:
         self.lives: list[ContainerLife] = []
         self.events: asyncio.Queue[ContainerEvent | None] = asyncio.Queue()
@@ -48,6 +55,7 @@ class AppContainer:
         self._setup = setup
         self._replica = replica
         self._role = role
+        self._first = first
         self._died_ns = 0
 
     async def start(self) -> None:
@@ -96,13 +104,14 @@ class AppContainer:
             pass
         if begun is None:
             return None
-        life = Life(self._replica, len(self.lives) + 1)
+        life = Life(self._replica, len(self.lives) + self._first)
         several = self._setup.scenario.replicas.several
         output = AppOutput(
             self.recorder,
             life=life,
             path=self._setup.artifacts / life.log_name(several=several),
             started_ns=begun.mono_ns,
+            ready=self._setup.scenario.app.ready.log,
         )
         seen = await self.inspect()
         self.lives.append(
@@ -167,6 +176,11 @@ class ContainerLife:
     def run_s(self) -> float:
         """How long it ran, in wall seconds."""
         return (self.died.mono_ns - self.started_ns) / NS_PER_S
+
+    @property
+    def said_ready(self) -> bool:
+        """Whether a line of its output has matched `Ready.log`."""
+        return self.output.said_ready
 
     async def wait(self) -> int:
         """Docker's exit code, once the output is read: 128 and its number for a signal."""

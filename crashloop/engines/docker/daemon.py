@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import docker
 import docker.errors
+import requests
 import urllib3.exceptions
 from testcontainers.core.docker_client import get_docker_host
 
@@ -59,6 +60,22 @@ class Daemon:
         made = self.api.exec_create(container, list(command), user=user)
         output = self.api.exec_start(made["Id"]).decode(errors="replace")
         return int(self.api.exec_inspect(made["Id"])["ExitCode"]), str(output).strip()
+
+    def run(self, container: str, *, within_s: float, lines: int) -> tuple[int | None, str]:
+        """Start a created container and wait for its end; its exit status and its last `lines`.
+
+        The status is None if it took longer, and it was killed.
+        """
+        with sdk_errors("a command could not be run in a container"):
+            self.api.start(container)
+            try:
+                status = int(self.api.wait(container, timeout=within_s)["StatusCode"])
+            except requests.exceptions.RequestException:  # it reports a timeout in several ways
+                with contextlib.suppress(docker.errors.APIError):  # it may have just ended
+                    self.api.kill(container)
+                status = None
+            text = self.api.logs(container, stdout=True, stderr=True, tail=lines)
+        return status, text.decode(errors="replace")
 
     def close(self) -> None:
         """Close its connections."""

@@ -30,6 +30,7 @@ class DatabaseErrors:
         self._log = ErrorLog(self._on_error)
         self._recording: set[asyncio.Future[None]] = set()
         self._at_ns = 0
+        self._closed = False
 
     def line(self, text: str, at_ns: int) -> None:
         """Take the next line of the log, written at `at_ns` of the monotonic clock."""
@@ -41,12 +42,15 @@ class DatabaseErrors:
         await asyncio.gather(*self._recording)
 
     async def close(self) -> None:
-        """Record nothing more."""
+        """Record nothing more: what the servers log while they are removed is not of the run."""
+        self._closed = True
         for each in self._recording:
             each.cancel()
         await asyncio.gather(*self._recording, return_exceptions=True)
 
     def _on_error(self, kind: str, data: Mapping[str, Any]) -> None:
+        if self._closed:
+            return
         self._recording.add(asyncio.ensure_future(self._record(kind, data, self._at_ns)))
 
     async def _record(self, kind: str, data: Mapping[str, Any], at_ns: int) -> None:

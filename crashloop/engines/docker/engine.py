@@ -13,6 +13,7 @@ import contextlib
 import dataclasses
 import secrets
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from crashloop.clock import NS_PER_S
@@ -20,21 +21,23 @@ from crashloop.engines import sessions
 from crashloop.engines.docker.capability import ENGINE_CAPABILITIES, POSTGRES, require_possible
 from crashloop.engines.docker.daemon import connect
 from crashloop.engines.docker.events import Events
-from crashloop.engines.docker.images import Images, ready
+from crashloop.engines.docker.images import Images, built_from, of_app, ready
 from crashloop.engines.docker.path_events import PathEvents
-from crashloop.engines.docker.project import MAX_LOG_LINES, Project
+from crashloop.engines.docker.project import Project
 from crashloop.engines.docker.replicas import Replicas
 from crashloop.engines.docker.servers import Servers
 from crashloop.engines.docker.threads import blocking, in_loop
 from crashloop.engines.docker.watchdog import Watchdog
 from crashloop.engines.revisions import OldRevision
 from crashloop.errors import CapabilityError, HarnessError, UsageError
+from crashloop.model import CONTROL
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+    from collections.abc import AsyncIterator, Callable, Coroutine
 
     from crashloop.engines.base import Attempt, ReplicaSet, Setup
     from crashloop.engines.docker.cache import Cache
+    from crashloop.engines.docker.container import ContainerLife
     from crashloop.engines.docker.database import Database
     from crashloop.engines.docker.events import ContainerEvent
     from crashloop.faults.ports import Path, Ports
@@ -96,7 +99,11 @@ class DockerEngine:
             wanted = Images.from_environment()
             daemon = await blocking(connect)
             stack.callback(daemon.close)
-            images = await asyncio.to_thread(ready, daemon, wanted, say=say)
+            app = setup.scenario.app
+            if app.build and not wanted.app_image:
+                tag = await blocking(partial(built_from, daemon, app, say=say))
+                wanted = dataclasses.replace(wanted, app_image=tag)
+            images = await asyncio.to_thread(ready, daemon, of_app(wanted, app), say=say)
             project = Project(daemon, secrets.token_hex(6))
             stack.enter_context(Watchdog(project.run_id))
             engine = cls(setup, project=project, images=images)
@@ -151,6 +158,15 @@ class DockerEngine:
         """Record an event of a target, of the life whose link the field `client` names."""
         life = self._events.owner(client) if (client := data.get("client")) else None
         self._recorder.emit(source, kind, data, life=life, target=target)
+
+    async def set_up(self, *, within_s: float) -> int | None:
+        """Run the app's `setup` to its end, as the app runs; its exit status, None if too late."""
+        return await self._replicas.set_up(within_s=within_s)
+
+    async def start_life(self, life: Life) -> ContainerLife:
+        """Start one life of the app that no platform runs."""
+        assert life == CONTROL, "every other life is started by a platform"
+        return await self._replicas.start_control()
 
     async def baseline(self) -> None:
         """Prove each path before any fault by using it as the app will."""
@@ -240,23 +256,13 @@ class DockerEngine:
             lines = await blocking(
                 self._project.save, self._setup.artifacts, self._recorder.redactor
             )
-            self._count_lines(lines)
+            self._replicas.count_lines(lines)
         except (HarnessError, OSError):
             if kind is None:
                 raise
         finally:
             self._events.closed = True
             await blocking(self._project.remove)
-
-    def _count_lines(self, lines: Mapping[str, int]) -> None:
-        """Emit `app.truncated` where the lives' logs lack lines of their container's log."""
-        for role, replica in self._replicas.roles.items():
-            lives = [each for each in self._replicas.lives if each.life.replica == replica]
-            received = sum(each.log.lines for each in lives)
-            if lives and received < lines.get(role, 0) <= MAX_LOG_LINES:
-                why = f"Docker's log has {lines[role]} lines, of which {received} were received"
-                data = {"why": why}
-                self._recorder.emit("app", "app.truncated", data, life=lives[-1].life)
 
     def _on_event(self, event: ContainerEvent) -> None:
         is_app = event.role in self._replicas.roles

@@ -10,7 +10,7 @@ import os
 import time
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import docker.errors
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from crashloop.engines.docker.context import Context
     from crashloop.engines.docker.daemon import Daemon
+    from crashloop.model import AppUnderTest
 
 PREFIX = "CRASHLOOP_DOCKER_"
 PROJECT_LABEL = "org.crashloop.image"
@@ -78,6 +79,30 @@ class Images:
 def variable(name: str) -> str:
     """The variable that overrides the field `name` of Images."""
     return PREFIX + name.upper()
+
+
+def of_app(images: Images, app: AppUnderTest) -> Images:
+    """The images for an app that may have one of its own; the variable of ours goes first."""
+    return replace(images, app_image=images.app_image or app.image)
+
+
+def built_from(daemon: Daemon, app: AppUnderTest, *, say: Callable[[str], None]) -> str:
+    """The tag of the image that the folder `build` of a user's own app makes. Blocking.
+
+    It is built each time: what has not changed, the daemon takes from its cache. CapabilityError,
+    with the build's last lines, if it cannot be built.
+    """
+    name = hashlib.sha256(app.build.encode()).hexdigest()[:16]
+    tag = f"crashloop/build:{name}"
+    say(f"building {app.build}")
+    _run_build(
+        daemon,
+        tag,
+        hint=f"see the lines above; try it: docker build {app.build}",
+        path=app.build,
+        labels={PROJECT_LABEL: "1"},
+    )
+    return tag
 
 
 def ready(daemon: Daemon, images: Images, *, say: Callable[[str], None]) -> Images:
@@ -153,19 +178,24 @@ def _build(
     *,
     hint: str,
 ) -> None:
+    _run_build(
+        daemon,
+        tag,
+        hint=hint,
+        fileobj=io.BytesIO(context.tar()),
+        custom_context=True,
+        dockerfile=context.dockerfile,
+        labels={PROJECT_LABEL: "1", CONTENT_LABEL: content},
+        buildargs=arguments,
+    )
+
+
+def _run_build(daemon: Daemon, tag: str, *, hint: str, **options: Any) -> None:
+    """Build with the SDK's own `options`; CapabilityError with the last lines if it fails."""
     lines: list[str] = []
     with sdk_errors(f"the image {tag} could not be built"):
         for step in daemon.api.build(
-            fileobj=io.BytesIO(context.tar()),
-            custom_context=True,
-            dockerfile=context.dockerfile,
-            tag=tag,
-            labels={PROJECT_LABEL: "1", CONTENT_LABEL: content},
-            buildargs=arguments,
-            rm=True,
-            forcerm=True,
-            decode=True,
-            timeout=BUILD_BOUND_S,
+            **options, tag=tag, rm=True, forcerm=True, decode=True, timeout=BUILD_BOUND_S
         ):
             lines += str(step.get("stream", "")).splitlines()
             if "error" in step:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from crashloop.model import Transport
+from crashloop.model import CONTROL, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -24,7 +24,7 @@ class PathEvents:
     Over TCP a link is a life's if the client has the address of its container, whichever process
     in there opened it; over a Unix socket if the client is the container's main process or of its
     session. Where a run has one replica, a link over a Unix socket whose process is unknown is its
-    last life's.
+    last life's, less the control life once it has ended.
 
     `transport` is that of the path to Postgres. Over TCP its links are Toxiproxy's. Over the Unix
     socket they are the side-car's, and a chunk that Toxiproxy delayed is recorded for that link:
@@ -143,7 +143,11 @@ class PathEvents:
             return self._life_of(data["client"], mono_ns)
         pids = {data.get("client_pid"), data.get("client_session")} - {None}
         its = next((each for each in self._lives() if each.pid in pids), None)
-        return its if its or self._several else self._last(self._lives(), mono_ns)
+        if its or self._several:
+            return its
+        # The harness's own links come after the control life.
+        lives = [each for each in self._lives() if each.life != CONTROL or not each.ended.is_set()]
+        return self._last(lives, mono_ns)
 
     def _life_of(self, client: str, mono_ns: int) -> ContainerLife | None:
         """The last life at this container's address; None for any other client."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,9 @@ from crashloop.engines.docker.app_container import ROLE_NAME, app_container
 from crashloop.engines.docker.capability import is_dockers_own, restart_policy
 from crashloop.engines.docker.container import AppContainer, run_command
 from crashloop.engines.docker.platform import RestartedByDocker
+from crashloop.engines.docker.project import MAX_LOG_LINES
+from crashloop.engines.docker.threads import blocking
+from crashloop.model import CONTROL, SETUP_LOG
 from crashloop.supervisor.replicas import Supervisor
 
 if TYPE_CHECKING:
@@ -24,8 +28,14 @@ if TYPE_CHECKING:
     from crashloop.model import AppUnderTest, Life
 
 
+CONTROL_ROLE, SETUP_ROLE = "control", "setup"
+_CONTROL = 0  # no replica has this number
+
+
 class Replicas:
     """The app's containers, the old revision's included: first `create`, then `run_by_platform`.
+
+    A user's own app has two more: its setup's, and its control life's, which no platform runs.
 
     Itself it is the `ReplicaSet` of those that Docker restarts.
     """
@@ -38,6 +48,7 @@ class Replicas:
         self._new = range(1, wanted.count + 1)
         self._old = range(wanted.count + 1, wanted.count + wanted.overlap + 1)
         self._ids: dict[int, str] = {}
+        self._setup_id = ""
         self._containers: dict[int, AppContainer] = {}
         self._by_docker: list[RestartedByDocker] = []
         self._stopping = asyncio.Event()
@@ -47,7 +58,8 @@ class Replicas:
     @property
     def roles(self) -> dict[str, int]:
         """The containers' roles, with their replicas."""
-        return {self._role(number): number for number in (*self._new, *self._old)}
+        own = (_CONTROL,) if self._setup.scenario.is_own_app else ()
+        return {self._role(number): number for number in (*self._new, *self._old, *own)}
 
     @property
     def lives(self) -> list[ContainerLife]:
@@ -59,34 +71,81 @@ class Replicas:
         scenario = self._setup.scenario
         old = with_knobs(scenario.app, scenario.replicas.old_knobs)
 
+        create = partial(
+            app_container,
+            self._project,
+            self._image,
+            scale=self._setup.scale,
+            redactor=self._setup.recorder.redactor,
+            network=network,
+            volumes=volumes,
+        )
+        seeded = {**values, "seed": str(self._setup.seed)}
+
         def one(replica: int) -> str:
-            is_old = replica in self._old
-            return app_container(
-                self._project,
-                self._image,
+            is_old, is_control = replica in self._old, replica == _CONTROL
+            return create(
                 old if is_old else scenario.app,
                 role=self._role(replica),
-                values={**values, "seed": str(self._setup.seed), "replica": str(replica)},
-                scale=self._setup.scale,
-                redactor=self._setup.recorder.redactor,
-                network=network,
-                volumes=volumes,
-                restart_policy=restart_policy(scenario.platform, is_old=is_old),
+                values={**seeded, "replica": str(CONTROL.replica if is_control else replica)},
+                restart_policy={}
+                if is_control
+                else restart_policy(scenario.platform, is_old=is_old),
+                first=CONTROL.attempt if is_control else 1,
             )
 
         with ThreadPoolExecutor() as pool:
-            numbers = (*self._new, *self._old)
+            numbers = tuple(self.roles.values())
             self._ids = dict(zip(numbers, pool.map(one, numbers), strict=True))
+        if scenario.is_own_app and scenario.app.setup:
+            self._setup_id = create(
+                replace(scenario.app, command=scenario.app.setup),
+                role=SETUP_ROLE,
+                values={**seeded, "replica": str(CONTROL.replica)},
+                restart_policy={},
+                first=CONTROL.attempt,
+            )
+
+    async def set_up(self, *, within_s: float) -> int | None:
+        """Run the setup's container to its end; its exit status, None if it took longer."""
+        log = self._setup.artifacts / SETUP_LOG
+        with self._project.interference.ours(SETUP_ROLE):
+            status, text = await blocking(
+                partial(
+                    self._project.daemon.run,
+                    self._setup_id,
+                    within_s=within_s,
+                    lines=MAX_LOG_LINES,
+                )
+            )
+        log.write_text(self._setup.recorder.redactor.text(text), encoding="utf-8")
+        return status
+
+    async def start_control(self) -> ContainerLife:
+        """Start the control life, which nobody restarts."""
+        control = self._containers[_CONTROL] = AppContainer(
+            self._project,
+            self._setup,
+            replica=CONTROL.replica,
+            role=CONTROL_ROLE,
+            identity=self._ids[_CONTROL],
+            first=CONTROL.attempt,
+        )
+        await control.start()
+        started = await control.next_life()
+        assert started is not None, "nothing ends the wait of a container of ours"
+        return started
 
     def run_by_platform(self, on_attempt: Callable[[Attempt], None]) -> ReplicaSet:
         """What runs them on the scenario's platform."""
         setup, scenario = self._setup, self._setup.scenario
         self._on_attempt = on_attempt
-        self._containers = {
+        self._containers |= {
             number: AppContainer(
                 self._project, setup, replica=number, role=self._role(number), identity=identity
             )
             for number, identity in self._ids.items()
+            if number != _CONTROL
         }
         self.supervisor = Supervisor(
             platform=scenario.platform,
@@ -140,11 +199,24 @@ class Replicas:
         if (container := self._containers.get(self.roles[event.role])) is not None:
             container.events.put_nowait(event)
 
+    def count_lines(self, saved: Mapping[str, int]) -> None:
+        """Emit `app.truncated` where the lives' logs lack lines of their container's log."""
+        for role, number in self.roles.items():
+            container = self._containers.get(number)
+            lives = container.lives if container else []
+            received = sum(each.log.lines for each in lives)
+            if lives and received < saved.get(role, 0) <= MAX_LOG_LINES:
+                why = f"Docker's log has {saved[role]} lines, of which {received} were received"
+                data = {"why": why}
+                self._setup.recorder.emit("app", "app.truncated", data, life=lives[-1].life)
+
     def close(self) -> None:
         """Stop recording lives: when a run has failed, some may still be running."""
         for each in self.lives:
             each.close()
 
     def _role(self, replica: int) -> str:
+        if replica == _CONTROL:
+            return CONTROL_ROLE
         several = self._setup.scenario.replicas.several
         return f"{ROLE_NAME}-{replica}" if several else ROLE_NAME

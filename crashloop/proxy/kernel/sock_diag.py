@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 ESTABLISHED = 1
 SYN_SENT = 2
+LISTEN = 10
 
 _PROC = {socket.AF_INET: Path("/proc/net/tcp"), socket.AF_INET6: Path("/proc/net/tcp6")}
 _PROC_TICKS_PER_S = 100

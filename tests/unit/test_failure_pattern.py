@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from crashloop_edits import changed, died_in_dependencies, without
 from crashloop_traces import CONTROL, NAME_ERROR, REPRODUCTION
+from failure_pattern import failure_pattern
 
-from crashloop.checks.logs import failure_pattern
 from crashloop.cloud_logging import log_entries
 from crashloop.incidents.issue_1278 import TIME_OUTS_AND_CONNECTION_ERRORS
 

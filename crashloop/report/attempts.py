@@ -1,13 +1,14 @@
-"""What became of the app's lives, in sentences; lives of the same fate share one. Pure."""
+"""How each attempt to start the app went, in sentences; those that went alike share one. Pure."""
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 from crashloop.durations import plain, times, took
 from crashloop.plural import counted, listed, numbers, often
-from crashloop.report.history import Outcome
+from crashloop.report.history import PhaseEnd
 from crashloop.report.words import sentence
 from crashloop.trace.event import PLATFORM_GAVE_UP
 
@@ -22,10 +23,10 @@ MAX_GROUPS = 12
 MAX_DEATHS = 4
 _LONG_S = 10.0
 AS_FAR = ", as far as the trace goes"
-_NOT_DONE = (Outcome.FAILED, Outcome.DEGRADED, Outcome.CUT)
+_NOT_DONE = (PhaseEnd.FAILED, PhaseEnd.DEGRADED, PhaseEnd.CUT)
 
 
-def fates(history: History) -> Iterator[tuple[float, str]]:
+def attempts(history: History) -> Iterator[tuple[float, str]]:
     """Sentences about the lives, each with the instant of the last thing that it says."""
     if not history.lives:
         yield 0.0, f"The app was never started{'' if history.has_ended else AS_FAR}."
@@ -54,7 +55,7 @@ def death(history: History, died: Sequence[LifeSpan]) -> str:
     """How lives died, each way with how often, in half a sentence; `died` is not empty."""
     alike: dict[tuple[object, ...], list[LifeSpan]] = {}
     for life in died:
-        alike.setdefault(_fate(life), []).append(life)
+        alike.setdefault(_look(life), []).append(life)
     ways = sorted(alike.values(), key=len, reverse=True)
     said = [f"{_death(history, same)}, {often(len(same))}" for same in ways[:MAX_DEATHS]]
     rest = ways[MAX_DEATHS:]
@@ -65,18 +66,20 @@ def death(history: History, died: Sequence[LifeSpan]) -> str:
 
 
 def _death(history: History, same: Sequence[LifeSpan]) -> str:
-    """How lives of the same fate died."""
+    """How lives that look the same died."""
     first = same[0]
     phase = first.last_phase
-    where = "no start-up phase began" if phase is None else f"phase {phase.name} was the last"
-    if phase is not None and phase.outcome is Outcome.FAILED:
+    where = "; ".join(_seen(history, same))
+    if phase is not None:
+        where = f"phase {phase.name} was the last"
+    if phase is not None and phase.outcome is PhaseEnd.FAILED:
         spans = [life.phases[-1] for life in same]
         error = f" with {phase.error}" if phase.error else ""
         where = f"phase {phase.name} failed after {_took(history, spans)}{error}"
     end = f"the app died with {first.exit}"
     if first.kills:
         end = f"the {first.kills[0].by} had the app killed ({first.exit})"
-    return f"{where} and {end}"
+    return f"{where} and {end}" if phase or not history.is_own_app else f"{where}; {end}"
 
 
 def _groups(history: History) -> list[Group]:
@@ -88,19 +91,25 @@ def _groups(history: History) -> list[Group]:
     found: dict[tuple[object, ...], Group] = {}
     for lives in history.by_replica().values():
         shown = [life for life in lives if not life.old or life.died]
-        for fate, same in groupby(shown, key=_fate):
+        for look, same in groupby(shown, key=_look):
             run = list(same)
-            key = (fate, run[0].attempt, run[-1] is lives[-1], run[0].old)
+            key = (look, run[0].attempt, run[-1] is lives[-1], run[0].old)
             found.setdefault(key, []).append(run)
     return sorted(found.values(), key=lambda group: group[0][0].start_s)
 
 
-def _fate(life: LifeSpan) -> tuple[object, ...]:
+def _look(life: LifeSpan) -> tuple[object, ...]:
     """What makes two lives the same to a reader."""
     phase = life.last_phase
     bad = tuple((p.name, p.outcome, p.error) for p in _not_done(life))
     kills = tuple((kill.by, kill.signal) for kill in life.kills)
-    return life.died, life.exit, phase.name if phase else "", bad, kills
+    seen = () if phase else (tuple(_held_of(life).items()), life.server, life.error)
+    return life.died, life.exit, phase.name if phase else "", bad, kills, seen
+
+
+def _held_of(life: LifeSpan) -> Counter[str]:
+    """How many connections of a life a fault held, by target."""
+    return Counter(link.target for link in life.held)
 
 
 def _not_done(life: LifeSpan) -> list[PhaseSpan]:
@@ -143,16 +152,48 @@ def _start_up(history: History, lives: Sequence[LifeSpan]) -> Iterator[str]:
     columns = list(zip(*map(_not_done, lives), strict=True))
     in_phase = ""
     for spans in columns:
-        if first.kills and spans is columns[-1] and spans[0].outcome is Outcome.CUT:
+        if first.kills and spans is columns[-1] and spans[0].outcome is PhaseEnd.CUT:
             in_phase = spans[0].name
         else:
             yield _phase(history, spans)
     if first.last_phase is None:
-        yield "no start-up phase began"
+        yield from _seen(history, lives)
     elif not columns:
         yield _progress(first)
     if first.kills:
         yield _killed(history, lives, in_phase)
+
+
+def _seen(history: History, lives: Sequence[LifeSpan]) -> Iterator[str]:
+    """What was seen of lives that began no phase: their connections, and what they logged."""
+    if not history.is_own_app:
+        yield "no start-up phase began"
+        return
+    first = lives[0]
+    for target, count in _held_of(first).items():
+        held = [link for life in lives for link in life.held if link.target == target]
+        lasted = times([history.incident_s(link.end_s - link.start_s) for link in held])
+        until = ", until the app gave up" if all(link.gave_up for link in held) else ""
+        what, was = counted(count, "connection"), "was" if count == 1 else "were"
+        yield f"{what} to {history.target(target)} {was} held for {lasted} s{until}"
+    if not first.held:
+        yield from _tried(history, lives)
+    if first.server:
+        yield f"its log says {first.server}"
+    if first.error:
+        yield f"the app logged {first.error}"
+    if not (first.held or first.server or first.error or first.died):
+        yield "it did not end on its own"
+
+
+def _tried(history: History, lives: Sequence[LifeSpan]) -> Iterator[str]:
+    """How often lives that died connected, to those of their targets that all of them reached."""
+    shared = set.intersection(*(set(life.links) for life in lives))
+    for target in [name for name in lives[0].links if name in shared] if lives[0].died else ():
+        opened = sorted({life.links[target] for life in lives})
+        span = str(opened[0]) if len(opened) == 1 else f"{opened[0]} to {opened[-1]}"
+        noun = "connection" if opened == [1] else "connections"
+        yield f"it opened {span} {noun} to {history.target(target)}"
 
 
 def _killed(history: History, lives: Sequence[LifeSpan], phase: str) -> str:
@@ -214,8 +255,8 @@ def _meanwhile(history: History, group: Group) -> str:
 
 
 def _progress(life: LifeSpan) -> str:
-    done = [p.name for p in life.phases if p.outcome is Outcome.COMPLETED]
-    running = [p.name for p in life.phases if p.outcome is Outcome.RUNNING]
+    done = [p.name for p in life.phases if p.outcome is PhaseEnd.COMPLETED]
+    running = [p.name for p in life.phases if p.outcome is PhaseEnd.RUNNING]
     said = [f"{counted(len(done), 'phase')} completed, the last one {done[-1]}"] if done else []
     return "; ".join(said + [f"phase {name} was still running" for name in running])
 
@@ -226,8 +267,8 @@ def _phase(history: History, spans: Sequence[PhaseSpan]) -> str:
     if one.limit_s:
         limit = f" (its limit: {plain(history.incident_s(one.limit_s))} s)"
     verb = {
-        Outcome.FAILED: "failed",
-        Outcome.DEGRADED: "did not succeed, and the app continued without it,",
+        PhaseEnd.FAILED: "failed",
+        PhaseEnd.DEGRADED: "did not succeed, and the app continued without it,",
     }.get(one.outcome, "was cut short")
     error = f" with {one.error}" if one.error else ""
     return f"phase {one.name} {verb} after {_took(history, spans)}{limit}{error}"

@@ -1,0 +1,218 @@
+"""`crashloop check`: the whole library of outages against the user's own app."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from crashloop.commands import interrupt
+from crashloop.commands.check_order import (
+    CheckOrder,
+    accepted_by,
+    again,
+    app_of,
+    claimed,
+    evidence_for,
+    required_of,
+    stricter,
+)
+from crashloop.commands.options import read_params
+from crashloop.commands.page import print_json, short
+from crashloop.ending import first_failure
+from crashloop.errors import HarnessError
+from crashloop.plural import counted
+from crashloop.report.failure import show_failure
+from crashloop.report.lines import paragraph
+from crashloop.report.terminal import Terminal
+from crashloop.run import write_whole
+from crashloop.survey.baseline import baseline_text, compared, read_baseline
+from crashloop.survey.execution import Check, Found
+from crashloop.survey.junit import junit_text
+from crashloop.survey.page import check_page, plan_document, plan_page, rows
+from crashloop.survey.plan import grouped, plan_dependencies, plan_incidents
+from crashloop.survey.progress import Progress
+from crashloop.survey.result import exit_status
+from crashloop.survey.summary import summary_text
+from crashloop.survey.view import LiveCheck, PlainView
+
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from crashloop.model import AppUnderTest, Outcome
+    from crashloop.report.lines import Line
+    from crashloop.survey.baseline import Accepted
+    from crashloop.survey.evidence import Evidence
+    from crashloop.survey.plan import Planned
+
+# A child has 6 s to end.
+TIDY_BOUND_S = 8.0
+
+
+def check(order: CheckOrder) -> int:
+    """Check the app and show what was found; return the exit status.
+
+    0 met, 10 not met, 11 inconclusive, 12 the harness broke, 13 the app does not start without a
+    fault; the worst counts, in the order 13, 12, 10, 11. UsageError before anything starts.
+    """
+    require, app = required_of(order), app_of(order)
+    accepted = accepted_by(order, app)
+    incidents = plan_incidents(app, order.incidents, read_params(order.params), order)
+    evidence = evidence_for(order, app)
+    if order.dry_run:
+        absent = [] if order.incidents else plan_dependencies(app, order)
+        groups = grouped([*incidents, *absent])
+        if order.as_json:
+            print_json(plan_document(groups, incidents, app=app.name))
+        else:
+            terminal = Terminal(sys.stdout)
+            terminal.show(plan_page(groups, incidents, order.at_once, width=terminal.width))
+        return 0
+    with claimed(order):
+        found = _Running(order, app, evidence).run(require, incidents)
+    unwritten: list[HarnessError] = []
+    with _kept(unwritten):
+        accepted = _updated(order, app, found, accepted)
+    results = tuple(compared(each, accepted) for each in found.results)
+    found = replace(found, results=results)
+    status = exit_status(found.results, found.broken)
+    if order.as_json:
+        print_json(_document(app, found, status, evidence))
+    else:
+        terminal = Terminal(sys.stdout)
+        terminal.show(
+            check_page(
+                found,
+                app=app.name,
+                require=require,
+                status=status,
+                folder=short(evidence.folder),
+                update=stricter(order, app),
+                width=terminal.width,
+            )
+        )
+        terminal.show(_broken_lines(found, width=terminal.width))
+    with _kept(unwritten):
+        if order.junit:
+            _write(order.junit, junit_text(found.results, app=app.name), "--junit")
+    with _kept(unwritten):
+        if order.summary:
+            _append(order.summary, summary_text(found.results, found.needs, app=app.name))
+    for error in unwritten:  # on standard error only: the results are the one document
+        status = show_failure(
+            error.message, hint=error.hint, exit_status=error.exit_status, as_json=False
+        )
+    return status
+
+
+class _Running:
+    """The check while it runs: its view, and its end by a signal."""
+
+    def __init__(self, order: CheckOrder, app: AppUnderTest, evidence: Evidence) -> None:
+        self._order, self._app, self._evidence = order, app, evidence
+        self._terminal = Terminal(sys.stdout)
+
+    def run(self, require: Outcome, incidents: Sequence[Planned]) -> Found:
+        """Run it to its end; SystemExit with 128 + n when signal n ended it."""
+        order = self._order
+        view = self._view()
+        check = Check(
+            app=self._app,
+            config=str(order.config or ""),
+            machine=order,
+            require=require,
+            evidence=self._evidence,
+            view=view,
+            at_once=order.at_once,
+            with_dependencies=not order.incidents,
+        )
+        try:
+            with view:
+                return interrupt.run(
+                    check.run(incidents), on_abandon=self._say, bound_s=TIDY_BOUND_S
+                )
+        except interrupt.Interrupted as end:
+            if not order.as_json:
+                self._terminal.show(rows(check.so_far(incidents), width=self._terminal.width))
+            self._say(end.signal, end.exit_status)
+            raise SystemExit(end.exit_status) from None
+        except BaseExceptionGroup as group:
+            raise first_failure(group) from None
+
+    def _view(self) -> PlainView | LiveCheck:
+        """Live on a terminal, else lines on standard error."""
+        progress = Progress(at_once=self._order.at_once)
+        is_live = self._terminal.is_live and not self._order.no_live
+        if is_live and not self._order.as_json:
+            return LiveCheck(progress, self._terminal)
+        return PlainView(progress, sys.stderr)
+
+    def _say(self, number: signal.Signals, exit_status: int) -> None:
+        """Say where the evidence is, and how to go on."""
+        self._terminal.console.show_cursor()
+        folder, finished = short(self._evidence.folder), self._evidence.finished()
+        where = f"the evidence of {counted(finished, 'run')} is in {folder}"
+        show_failure(
+            f"interrupted by {number.name}; " + (where if finished else "no run had ended"),
+            hint=f"go on with: {again(self._order, self._app, folder)}" if finished else "",
+            exit_status=exit_status,
+            as_json=self._order.as_json,
+        )
+
+
+@contextlib.contextmanager
+def _kept(errors: list[HarnessError]) -> Iterator[None]:
+    """Keep the error of a file that cannot be written until the results have been shown."""
+    try:
+        yield
+    except HarnessError as error:
+        errors.append(error)
+
+
+def _updated(
+    order: CheckOrder, app: AppUnderTest, found: Found, accepted: dict[str, Accepted]
+) -> dict[str, Accepted]:
+    """What the baseline accepts; first it is updated, if that was asked for."""
+    if not order.update or order.baseline is None or found.stopped:
+        return accepted
+    text = baseline_text(found.results, app=app.name, before=accepted)
+    _write(order.baseline, text, "--baseline")
+    return read_baseline(text, file=str(order.baseline), app=app.name)
+
+
+def _broken_lines(found: Found, *, width: int) -> Iterator[Line]:
+    """Which runs without a dependency broke, so that their need is not known."""
+    for name, why in found.broken.items():
+        yield from paragraph(f"the harness broke in {name}: {why}", width=width)
+
+
+def _write(file: Path, text: str, option: str) -> None:
+    try:
+        write_whole(file, text)
+    except OSError as error:
+        raise HarnessError(f"{option} {file} cannot be written: {error.strerror}") from None
+
+
+def _append(file: Path, text: str) -> None:
+    """GitHub's summary of a job has what each of its steps has appended."""
+    try:
+        with file.open("a", encoding="utf-8") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise HarnessError(f"--summary {file} cannot be written: {error.strerror}") from None
+
+
+def _document(app: AppUnderTest, found: Found, status: int, evidence: Evidence) -> dict[str, Any]:
+    return {
+        "app": app.name,
+        "results": [each.to_json() for each in found.results],
+        "dependencies": [each.to_json() for each in found.needs],
+        "ok": status == 0,
+        "controls": [each.to_json() for each in found.controls],
+        "stopped": found.stopped,
+        "exit_status": status,
+        "artifacts": str(evidence.folder),
+    }

@@ -1,0 +1,246 @@
+"""The options of `crashloop check`, checked before anything starts."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shlex
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crashloop.apps import find_entry
+from crashloop.apps.file import nearest_file, read_apps
+from crashloop.apps.text import read_text
+from crashloop.commands.options import read_scale
+from crashloop.engines.local import LocalEngine
+from crashloop.errors import UsageError
+from crashloop.model import Outcome
+from crashloop.preflight import require_runnable
+from crashloop.preflight.capacity import processors
+from crashloop.run import artifacts_folder
+from crashloop.survey import baseline
+from crashloop.survey.evidence import Evidence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from crashloop.clock import TimeScale
+    from crashloop.model import AppUnderTest, Scenario
+
+REQUIRE = {"survived": Outcome.SURVIVED, "recovered": Outcome.RECOVERED}
+# Runs in real time mostly wait: four of them load two processors less than two scaled ones.
+REAL_TIME_FACTOR = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckOrder:
+    """The command line's options; `update` writes the baseline, `jobs` 0 is chosen here."""
+
+    name: str | None = None
+    config: Path | None = None
+    incidents: tuple[str, ...] = ()
+    params: tuple[str, ...] = ()
+    real_time: bool = False
+    requirement: str = "recovered"
+    as_json: bool = False
+    junit: Path | None = None
+    summary: Path | None = None
+    baseline: Path | None = None
+    update: bool = False
+    artifacts: Path | None = None
+    resume: bool = False
+    dry_run: bool = False
+    jobs: int = 0
+    no_live: bool = False
+
+    def at_once(self, scale: float) -> int:
+        """How many runs of a time scale are made at once."""
+        usual = processors() * (REAL_TIME_FACTOR if scale == 1 else 1)
+        return self.jobs or usual
+
+    def scale(self, ordinary: float) -> TimeScale:
+        """The time scale of a run whose ordinary one this is."""
+        return read_scale(None, real_time=self.real_time, ordinary=ordinary)
+
+    def require(self, scenario: Scenario, scale: TimeScale) -> None:
+        """Raise CapabilityError for what this machine cannot run, UsageError for a mistake."""
+        require_runnable(scenario, scale, LocalEngine)
+
+
+def again(order: CheckOrder, app: AppUnderTest, folder: str) -> str:
+    """The command that goes on where this one has ended."""
+    words = _words(order, app)
+    words += ["--baseline", str(order.baseline)] if order.baseline else []
+    words += ["--update-baseline"] if order.update else []
+    words += ["--junit", str(order.junit)] if order.junit else []
+    words += ["--summary", str(order.summary)] if order.summary else []
+    words += ["--json"] if order.as_json else []
+    return shlex.join([*words, "--artifacts", folder, "--resume"])
+
+
+def stricter(order: CheckOrder, app: AppUnderTest) -> str:
+    """The command that makes the baseline stricter; "" without one."""
+    if order.baseline is None:
+        return ""
+    return shlex.join([*_words(order, app), "--baseline", str(order.baseline), "--update-baseline"])
+
+
+def _words(order: CheckOrder, app: AppUnderTest) -> list[str]:
+    """The command's words that say what is checked, and against what."""
+    words = ["crashloop", "check", app.name]
+    words += ["--config", str(order.config)] if order.config else []
+    for name in order.incidents:
+        words += ["--incident", name]
+    for one in order.params:
+        words += ["-p", one]
+    words += ["--real-time"] if order.real_time else []
+    words += ["--require", order.requirement] if order.requirement != "recovered" else []
+    return words
+
+
+def required_of(order: CheckOrder) -> Outcome:
+    """The outcome that --require names; UsageError also for files that cannot be written."""
+    if order.requirement not in REQUIRE:
+        raise UsageError(
+            f"--require {order.requirement} is not possible",
+            hint=f"choose one of {', '.join(REQUIRE)}",
+        )
+    if order.junit:
+        _require_replaceable(order.junit, "--junit")
+    if order.summary:
+        _require_appendable(order.summary, "--summary")
+    return REQUIRE[order.requirement]
+
+
+def app_of(order: CheckOrder) -> AppUnderTest:
+    """The app by name, or the only one of its file; UsageError if it has several."""
+    file = order.config or nearest_file(Path.cwd())
+    names = [*read_apps(file)[1]]
+    if order.name is None and len(names) != 1:
+        known = ", ".join(names)
+        raise UsageError(
+            f"{file} has {len(names) or 'no'} apps" + (f": {known}" if known else ""),
+            hint=f"name one: crashloop check {names[0]}"
+            if names
+            else "`crashloop init` writes one",
+        )
+    return find_entry(order.name or names[0], folder=Path.cwd(), file=file)
+
+
+def accepted_by(order: CheckOrder, app: AppUnderTest) -> dict[str, baseline.Accepted]:
+    """What the baseline accepts; UsageError if it cannot be read, or is that of another app."""
+    if order.baseline is None:
+        if order.update:
+            raise UsageError(
+                "--update-baseline was given without --baseline",
+                hint="name the file: --baseline FILE",
+            )
+        return {}
+    if order.update:
+        _require_replaceable(order.baseline, "--baseline")
+    try:
+        text = read_text(order.baseline)
+    except FileNotFoundError:
+        if order.update:
+            return {}
+        raise UsageError(
+            f"there is no baseline {order.baseline}", hint="write one: --update-baseline"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"the baseline {order.baseline} cannot be read: {error}") from None
+    return baseline.read_baseline(text, file=str(order.baseline), app=app.name)
+
+
+def evidence_for(order: CheckOrder, app: AppUnderTest) -> Evidence:
+    """Where the evidence goes; UsageError for a folder that is in use."""
+    if order.resume and order.artifacts is None:
+        raise UsageError(
+            "--resume was given without --artifacts",
+            hint="name the folder of the check to go on with: --artifacts DIR --resume",
+        )
+    folder = (order.artifacts or artifacts_folder(f"check-{app.name}")).absolute()
+    _require_folder(folder)
+    evidence = Evidence(folder, app, resume=order.resume)
+    if evidence.is_used() and not order.resume:
+        raise UsageError(
+            f"--artifacts {order.artifacts} already has the evidence of another check",
+            hint="go on with it: --resume; or name a new folder",
+        )
+    return evidence
+
+
+@contextlib.contextmanager
+def claimed(order: CheckOrder) -> Iterator[None]:
+    """Keep other checks out of --artifacts; UsageError if one is writing there."""
+    if order.artifacts is None:  # its folder has a name of its own
+        yield
+        return
+    try:
+        order.artifacts.mkdir(parents=True, exist_ok=True)
+        folder = os.open(order.artifacts, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise _no_evidence(order.artifacts, error) from None
+    try:
+        _lock(folder, order.artifacts)
+        yield
+    finally:
+        os.close(folder)
+
+
+def _lock(folder: int, path: Path) -> None:
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise UsageError(
+            f"another check is writing into --artifacts {path}",
+            hint="name another folder, or wait until it has ended and give --resume",
+        ) from None
+
+
+def _require_folder(folder: Path) -> None:
+    """Try whether evidence can be written to a folder, which may be missing."""
+    try:
+        there = next(each for each in (folder, *folder.parents) if each.exists())
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise _no_evidence(folder, error) from None
+
+
+def _no_evidence(folder: Path, error: OSError) -> UsageError:
+    return UsageError(
+        f"no evidence can be written into {folder}: {error.strerror}",
+        hint="name a folder that you may write to: --artifacts DIR",
+    )
+
+
+def _require_replaceable(file: Path, option: str) -> None:
+    """Try whether a file can be written whole."""
+    try:
+        if file.exists() and not file.is_file():
+            raise _unwritable(file, option, "it is not a file")
+        with tempfile.TemporaryFile(dir=file.absolute().parent):
+            pass
+    except OSError as error:
+        raise _unwritable(file, option, error.strerror) from None
+
+
+def _require_appendable(file: Path, option: str) -> None:
+    """Try whether something can be appended to a file."""
+    try:
+        was_there = file.exists()
+        with file.open("a"):
+            pass
+        if not was_there:
+            file.unlink()
+    except OSError as error:
+        raise _unwritable(file, option, error.strerror) from None
+
+
+def _unwritable(file: Path, option: str, why: str | None) -> UsageError:
+    return UsageError(
+        f"{option} {file} cannot be written: {why}", hint="name a file in a folder that exists"
+    )

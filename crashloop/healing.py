@@ -1,0 +1,88 @@
+"""Whether all planned faults were on and are healed, by what a run recorded, and what follows."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from crashloop.clock import NS_PER_S
+from crashloop.platforms import longest_backoff_s
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from crashloop.clock import TimeScale
+    from crashloop.model import PlannedFault, Scenario
+    from crashloop.trace.event import Event
+    from crashloop.trace.recorder import Recorder
+
+STARTS = 3
+SLACK_S = 10.0
+
+
+class Healing:
+    """Follows the faults of a run: `healed_since_ns` is when the last of them was healed.
+
+    It is None while one is on, or has not been on yet. Without faults it is the instant at which
+    this was made.
+    """
+
+    def __init__(self, faults: Iterable[PlannedFault], recorder: Recorder) -> None:
+        self._missing = {fault.name for fault in faults}
+        self._on: set[str] = set()
+        self._healed = asyncio.Event()
+        self.healed_since_ns: int | None = None
+        if not self._missing:
+            self._since(time.monotonic_ns())
+        recorder.subscribe(self._on_event)
+
+    @property
+    def is_healed(self) -> bool:
+        """Whether every planned fault was on, and none is."""
+        return self.healed_since_ns is not None
+
+    async def passed(self, wall_s: float) -> None:
+        """Wait until the last heal was so many wall seconds ago."""
+        while True:
+            await self._healed.wait()
+            since_ns = self.healed_since_ns
+            assert since_ns is not None
+            await asyncio.sleep(max(since_ns / NS_PER_S + wall_s - time.monotonic(), 0.0))
+            if self.healed_since_ns == since_ns:
+                return
+
+    def _on_event(self, event: Event) -> None:
+        name = event.data.get("fault")
+        if event.kind == "fault.injected":
+            self._missing.discard(str(name))
+            self._on.add(str(name))
+            self.healed_since_ns = None
+            self._healed.clear()
+        elif event.kind == "fault.healed":
+            self._on.discard(str(name))
+            if not self._on and not self._missing:
+                self._since(event.mono_ns)
+
+    def _since(self, mono_ns: int) -> None:
+        self.healed_since_ns = mono_ns
+        self._healed.set()
+
+
+def recovery_wall_s(scenario: Scenario, scale: TimeScale, *, start_s: float) -> float:
+    """How many wall seconds after the last heal the app has to serve its users again.
+
+    `start_s` is how long the control life took until it was ready. What the entry allows, or the
+    platform's longest back-off, is the incident's time and is scaled; the starts are real work and
+    come on top of it: three of them and 10 s. In real time, what the entry says is all.
+    """
+    given_s = scenario.app.recover_within_s
+    if given_s and scale.is_real_time:
+        return given_s
+    waits_s = given_s or longest_backoff_s(scenario.platform)
+    return scale.wall_s(waits_s) + slack_s(start_s)
+
+
+def slack_s(start_s: float) -> float:
+    """Wall seconds for an app's starts of `start_s` each: three of them and 10 s."""
+    return STARTS * start_s + SLACK_S

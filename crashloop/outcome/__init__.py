@@ -1,0 +1,8 @@
+"""What an outage did to the user's own app, from the trace of the run. Pure: no I/O, no clock."""
+
+from __future__ import annotations
+
+from crashloop.outcome.fate import fate_of
+from crashloop.outcome.flags import tries_called_ready
+
+__all__ = ["fate_of", "tries_called_ready"]

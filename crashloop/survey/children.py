@@ -1,0 +1,146 @@
+"""Runs as child processes, each a `crashloop reproduce --json` of its own.
+
+A child shares no loop, no signals and no servers with the others. It ends when its standard input
+closes, so none outlives the check, not even one that was killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sys
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from crashloop.report.clean import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+COMMAND = (sys.executable, "-P", "-m", "crashloop")
+MAX_LINE = 1 << 16
+MAX_ANSWER = 1 << 26
+LINES_KEPT = 12
+# A child ends tidily in 4.5 s at most; what it leaves then, its own watcher removes.
+END_BOUND_S = 6.0
+HARNESS_ERROR = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a child printed, as JSON, and how long it took in wall seconds."""
+
+    document: dict[str, Any]
+    took_s: float
+
+
+async def ask(
+    words: Sequence[str],
+    *,
+    bound_s: float,
+    on_line: Callable[[str], None],
+    command: Sequence[str] = COMMAND,
+) -> Answer:
+    """Run `crashloop` with these words to its end; `on_line` gets each line of its progress.
+
+    Its answer is an error document where it printed none, or took longer than `bound_s` seconds.
+    Cancelled, it ends the child first: SIGTERM, and SIGKILL after 6 s.
+    """
+    began_s = time.monotonic()
+    child = await asyncio.create_subprocess_exec(
+        *command,
+        *words,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        limit=MAX_LINE,
+        start_new_session=True,  # Ctrl-C is for the check, which tells its children
+    )
+    said: deque[str] = deque(maxlen=LINES_KEPT)
+    try:
+        async with asyncio.timeout(bound_s) as bound, asyncio.TaskGroup() as group:
+            printed = group.create_task(_all_of(child))
+            group.create_task(_lines_of(child, said, on_line))
+    except TimeoutError:
+        if not bound.expired():
+            raise
+        document = _error(f"it did not end within {bound_s:.0f} s", said, HARNESS_ERROR)
+    else:
+        document = _document(printed.result(), said, await child.wait())
+    finally:
+        await _ended(child)
+    return Answer(document=document, took_s=time.monotonic() - began_s)
+
+
+async def _all_of(child: asyncio.subprocess.Process) -> bytes:
+    """All that it prints, up to a bound."""
+    assert child.stdout is not None
+    parts, size = [], 0
+    while part := await child.stdout.read(MAX_LINE):
+        size += len(part)
+        if size <= MAX_ANSWER:
+            parts.append(part)
+    return b"".join(parts)
+
+
+async def _lines_of(
+    child: asyncio.subprocess.Process, said: deque[str], on_line: Callable[[str], None]
+) -> None:
+    assert child.stderr is not None
+    async for line in _lines(child.stderr):
+        said.append(line)
+        on_line(line)
+
+
+async def _lines(stream: asyncio.StreamReader) -> Any:
+    """Each line, one that is too long in pieces."""
+    while True:
+        try:
+            line = await stream.readuntil(b"\n")
+        except asyncio.IncompleteReadError as error:
+            line = error.partial
+            if not line:
+                return
+        except asyncio.LimitOverrunError as error:
+            line = await stream.readexactly(error.consumed)
+        yield clean(line.decode(errors="replace"))
+
+
+def _document(printed: bytes, said: deque[str], status: int) -> dict[str, Any]:
+    try:
+        found = json.loads(printed)
+    except (ValueError, RecursionError):
+        found = None
+    if isinstance(found, dict):
+        return {"exit_status": status} | found
+    return _error(f"it ended with status {status} and printed no result", said, status)
+
+
+def _error(message: str, said: deque[str], status: int) -> dict[str, Any]:
+    last = f": {said[-1]}" if said else ""
+    return {"error": f"{message}{last}", "last_lines": [*said], "exit_status": status}
+
+
+async def _ended(child: asyncio.subprocess.Process) -> None:
+    """End the child if it still runs, even if this is cancelled again meanwhile."""
+    if child.returncode is None:
+        ending = asyncio.ensure_future(_end(child))
+        while not ending.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait({ending})
+    assert child.stdin is not None
+    child.stdin.close()
+
+
+async def _end(child: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        child.terminate()
+        try:
+            async with asyncio.timeout(END_BOUND_S):
+                await child.wait()
+        except TimeoutError:
+            child.kill()
+            await child.wait()

@@ -1,0 +1,194 @@
+"""What a check shows while it runs: every run on a terminal, else a line for each that ends."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+from typing import IO, TYPE_CHECKING, Self
+
+from rich.live import Live
+
+from crashloop.model import Role
+from crashloop.report.clean import clean
+from crashloop.report.lines import BLANK, Line, Span, Tone, line
+from crashloop.report.terminal import MAX_WIDTH, Terminal, rich_text
+from crashloop.survey.result import Met, Result
+from crashloop.survey.table import NAME, OUTCOME, died_words, outcome_words
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.text import Text
+
+    from crashloop.survey.plan import Planned
+    from crashloop.survey.progress import Progress
+
+REFRESH_PER_S = 4
+AROUND = 3
+DONE = "done"
+_CLOCKS = re.compile(r"^\s*[\d.]+ s\s+(\([^)]* here\)\s+)?")
+
+
+class PlainView:
+    """A context manager; writes a line for each run that starts or ends."""
+
+    def __init__(self, progress: Progress, stream: IO[str]) -> None:
+        self._progress = progress
+        self._stream: IO[str] | None = stream
+
+    def planned(self, runs: Sequence[Planned]) -> None:
+        """These runs are to come."""
+        self._progress.plan(runs)
+
+    def started(self, run: Planned) -> None:
+        """A run has started."""
+        now_s = time.monotonic()
+        self._progress.start(run, now_s)
+        self._write(f"{run.name}: started; {self._progress.words(now_s)}")
+
+    def said(self, run: Planned, text: str) -> None:
+        """A line of a run's own progress is not shown: runs are made at once."""
+
+    def finished(self, run: Planned, result: Result, *, earlier: bool) -> None:
+        """A run has ended, or an earlier check has made it."""
+        now_s = time.monotonic()
+        words = words_of(run, result)
+        if earlier:
+            self._progress.skip(run)
+            self._write(f"{run.name}: {words}, as an earlier check found")
+            return
+        self._progress.finish(run, now_s)
+        took_s = self._progress.took_s[run.folder]
+        self._write(f"{run.name}: {words} in {took_s:.0f} s; {self._progress.words(now_s)}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def _write(self, text: str) -> None:
+        """A reader that went away ends the lines, not the check."""
+        if self._stream is None:
+            return
+        try:
+            self._stream.write(f"{clean(text, 400)}\n")
+            self._stream.flush()
+        except (OSError, ValueError):
+            self._stream = None
+
+
+class LiveCheck:
+    """A context manager; draws all runs with how far they are and how long the rest may take."""
+
+    def __init__(self, progress: Progress, terminal: Terminal) -> None:
+        self._progress = progress
+        self._terminal = terminal
+        self._done: dict[str, tuple[Planned, Result]] = {}
+        self._live = Live(
+            console=terminal.console,
+            get_renderable=self._draw,
+            refresh_per_second=REFRESH_PER_S,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+
+    def planned(self, runs: Sequence[Planned]) -> None:
+        """These runs are to come."""
+        self._progress.plan(runs)
+
+    def started(self, run: Planned) -> None:
+        """A run has started."""
+        self._progress.start(run, time.monotonic())
+
+    def said(self, run: Planned, text: str) -> None:
+        """A line of a run's progress."""
+        self._progress.said[run.folder] = _CLOCKS.sub("", text)
+
+    def finished(self, run: Planned, result: Result, *, earlier: bool) -> None:
+        """A run has ended, or an earlier check has made it."""
+        self._done[run.folder] = run, result
+        if earlier:
+            self._progress.skip(run)
+        else:
+            self._progress.finish(run, time.monotonic())
+
+    def __enter__(self) -> Self:
+        self._live.start(refresh=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(OSError):  # the terminal is gone
+            self._live.stop()
+
+    def _draw(self) -> Text:
+        now_s = time.monotonic()
+        width = min(self._terminal.console.width, MAX_WIDTH)
+        return rich_text(
+            live_lines(
+                self._progress,
+                dict(self._done),
+                now_s=now_s,
+                width=width,
+                height=self._terminal.console.height,
+            )
+        )
+
+
+def live_lines(
+    progress: Progress,
+    done: dict[str, tuple[Planned, Result]],
+    *,
+    now_s: float,
+    width: int,
+    height: int,
+) -> list[Line]:
+    """What has ended, what runs, what is to come, and the time left.
+
+    Where the terminal is too low, the oldest and the last of them are only counted.
+    """
+    running = [_running(*each, now_s=now_s, width=width) for each in progress.running()]
+    room = max(height - AROUND - len(running), 0)
+    ended = [_ended(run, result, width) for run, result in done.values()]
+    active = {run.folder for run, _, _ in progress.running()}
+    to_come = [
+        line(Span(f"{clean(run.name, 60):{NAME}} waiting", Tone.DIM))
+        for name, run in list(progress.planned.items())
+        if name not in active and name not in progress.took_s
+    ]
+    shown = ended[-room:] if room else []
+    later = to_come[: max(room - len(shown), 0)]
+    words = line(Span(progress.words(now_s), Tone.RUNNING))
+    return [*shown, *running, *later, BLANK, words]
+
+
+def words_of(run: Planned, result: Result) -> str:
+    """What a run has shown, in a few words."""
+    words, _ = _outcome(run, result)
+    died = "" if words == DONE else died_words(result)
+    return f"{words} ({died})" if died else words
+
+
+def _outcome(run: Planned, result: Result) -> tuple[str, Tone]:
+    """The outcome; that of a control, and without a dependency, is not what the run is for."""
+    asks_else = run.target or run.role is Role.CONTROL
+    if asks_else and result.met not in {Met.HARNESS, Met.NEVER_STARTED, Met.DOES_NOT_APPLY}:
+        return DONE, Tone.DIM
+    if result.met is Met.DOES_NOT_APPLY:
+        return "does not apply", Tone.DIM
+    return outcome_words(result)
+
+
+def _ended(run: Planned, result: Result, width: int) -> Line:
+    words, tone = _outcome(run, result)
+    died = "" if words == DONE else died_words(result)
+    spans = [Span(f"{words:{OUTCOME}} ", tone), Span(died[: max(width - NAME - OUTCOME - 2, 0)])]
+    return line(f"{clean(run.name, 60):{NAME}} ", *spans)
+
+
+def _running(run: Planned, since_s: float, said: str, *, now_s: float, width: int) -> Line:
+    head = f"{clean(run.name, 60):{NAME}} "
+    text = f"{now_s - since_s:3.0f} s  {clean(said)}"
+    return line(head, Span(text[: max(width - len(head), 0)], Tone.RUNNING))

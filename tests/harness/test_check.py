@@ -1,0 +1,115 @@
+"""`crashloop check` on a user's own app in the real lab."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+from cli_runs import begun, crashloop
+from leftovers import left_of
+
+FIXTURE = Path(__file__).parents[2] / "fixtures" / "own_app"
+DEADLINE_S, GONE_WITHIN_S, LOOK_EVERY_S = 60.0, 15.0, 0.05
+ONE = ("check", "shop", "--incident", "issue-1278", "--artifacts", "kept")
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    folder = tmp_path / "shop"
+    shutil.copytree(FIXTURE, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+def test_an_app_that_does_not_start_is_said_at_once_with_its_last_lines(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text("raise SystemExit('no module named shop')")
+    (tmp_path / "crashloop.toml").write_text(
+        '[apps.shop]\ncommand = "{python} main.py {port}"\nenv = {URL = "{postgres.url}"}\n'
+    )
+    done = crashloop("check", "--artifacts", "kept", folder=tmp_path)
+    assert done.returncode == 13, done.stdout + done.stderr
+    assert "    no module named shop" in done.stdout
+    assert [path.name for path in (tmp_path / "kept").iterdir()] == ["control-x1"]
+
+
+def test_a_run_without_a_dependency_shows_how_much_the_app_needs_it(shop: Path) -> None:
+    words = ("reproduce", "dependency:postgres:silent", "--app", "shop", "--json")
+    done = crashloop(*words, "--artifacts", "kept", folder=shop)
+    found = {each["check"]: each["says"] for each in json.loads(done.stdout)["findings"]}
+    assert "postgres is hard at start" in found["dependency_needed"]
+    assert "hard at run time (its journey failed: POST /orders/{key}" in found["dependency_needed"]
+
+
+def awaited(file: Path, text: str) -> None:
+    """Wait until the file has the text: another process writes it, so no event comes."""
+    until_s = time.monotonic() + DEADLINE_S
+    while time.monotonic() < until_s:
+        with contextlib.suppress(OSError):
+            if text in file.read_text():
+                return
+        time.sleep(LOOK_EVERY_S)
+    pytest.fail(f"no {text!r} in {file} within {DEADLINE_S:g} s")
+
+
+def workspaces(folder: Path) -> list[Path]:
+    """The folders of all runs of a check, as their traces name them."""
+    found: list[Path] = []
+    for trace in folder.glob("*/trace.jsonl"):
+        for line in trace.read_text().splitlines()[1:]:
+            event: dict[str, Any] = json.loads(line)
+            if event["kind"] == "workspace.made":
+                found.append(Path(event["data"]["folder"]))
+    return found
+
+
+def test_an_interrupted_check_goes_on_where_it_ended_and_its_failures_can_be_accepted(
+    shop: Path,
+) -> None:
+    check = begun(*ONE, folder=shop)
+    awaited(shop / "kept/issue-1278/trace.jsonl", "process.started")
+    check.send_signal(signal.SIGTERM)
+    _, err = check.communicate(timeout=DEADLINE_S)
+    assert check.returncode == 128 + signal.SIGTERM
+    assert "the evidence of 1 run is in kept" in err
+    assert "go on with: crashloop check shop --incident issue-1278 --artifacts kept" in err
+    assert not [left for folder in workspaces(shop / "kept") for left in left_of(folder)]
+
+    words = (*ONE, "--resume", "--require", "survived")
+    files = ("--junit", "check.xml", "--summary", "check.md")
+    done = crashloop(*words, *files, "--json", folder=shop)
+    assert done.returncode == 10, done.stderr
+    assert "control, without a fault: done, as an earlier check found" in done.stderr
+    (result,) = json.loads(done.stdout)["results"]
+    assert (result["incident"], result["outcome"]) == ("issue-1278", "RECOVERED")
+    assert set(result["exit_codes"]) == {3}
+    assert "kept/issue-1278-2" in result["trace"]
+    assert ET.parse(shop / "check.xml").find(".//failure") is not None  # noqa: S314  ours
+    assert "| ❌ | `issue-1278` | recovered |" in (shop / "check.md").read_text()
+
+    accepted = crashloop(*words, "--baseline", "base.json", "--update-baseline", folder=shop)
+    assert accepted.returncode == 0, accepted.stderr
+    assert "known: the baseline accepts it" in accepted.stdout
+    assert crashloop(*words, "--baseline", "base.json", folder=shop).returncode == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are found by /proc/*/environ")
+def test_the_runs_of_a_check_that_is_killed_end_and_leave_nothing(shop: Path) -> None:
+    check = begun(*ONE, folder=shop)
+    awaited(shop / "kept/issue-1278/trace.jsonl", "process.started")
+    check.kill()
+    check.communicate(timeout=DEADLINE_S)
+    folders = workspaces(shop / "kept")
+    until_s = time.monotonic() + GONE_WITHIN_S
+    left = folders
+    while left and time.monotonic() < until_s:
+        time.sleep(LOOK_EVERY_S)  # they end on their own: there is no event to wait for
+        left = [each for each in folders if left_of(each)]
+    assert folders
+    assert not left
