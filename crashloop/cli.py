@@ -42,9 +42,8 @@ app = typer.Typer(
     name="crashloop",
     help=PURPOSE,
     epilog="Start here: [bold]crashloop reproduce issue-1278[/bold]\n\n"
-    "Exit status: 0 reproduced or proven, 10 not reproduced, 11 inconclusive, "
-    "12 crashloop itself broke, 13 your own app does not start without a fault, 2 wrong usage, "
-    "130 or 143 interrupted.",
+    "Exit status: 0 reproduced or proven, 10 not reproduced, 11 inconclusive, 12 crashloop itself "
+    "broke, 13 your app does not start without a fault, 2 wrong usage, 130 or 143 interrupted.",
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     no_args_is_help=True,

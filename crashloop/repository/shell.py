@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-HOST_VARIABLES = ("HOST", "APP_HOST", "SERVER_HOST", "HTTP_HOST", "LISTEN_HOST", "BIND_HOST")
-PORT_VARIABLES = ("PORT", "APP_PORT", "SERVER_PORT", "HTTP_PORT", "LISTEN_PORT", "WEB_PORT")
+_PREFIXES = ("APP", "SERVER", "HTTP", "LISTEN")
+HOST_VARIABLES = ("HOST", *(f"{prefix}_HOST" for prefix in _PREFIXES), "BIND_HOST")
+PORT_VARIABLES = ("PORT", *(f"{prefix}_PORT" for prefix in _PREFIXES), "WEB_PORT")
 _UNSET = {"WEB_CONCURRENCY": "1"}  # what gunicorn and uvicorn use without it
 _ADDRESS = dict.fromkeys(HOST_VARIABLES, "{host}") | dict.fromkeys(PORT_VARIABLES, "{port}")
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?::?-([^{}$]*))?\})")
