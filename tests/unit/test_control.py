@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from crashloop.control import Healthy
     from crashloop.trace.recorder import Recorder
 
-SHOP = AppUnderTest(name="shop", command=("serve",), ready=Ready(path="/ready", within_s=0.5))
+SHOP = AppUnderTest(name="shop", command=("serve",), ready=Ready(path="/ready", within_s=30))
 ORDER = RequestStep(method="POST", path="/orders/{key}", contains="{key}")
 READ = RequestStep(method="GET", path="/orders", contains="{key}", within_s=0.6)
 COUNT = SqlStep(sql="select count(*) from orders where key = '{key}'", equals=1, within_s=0.2)
@@ -135,7 +135,6 @@ def healthy_app() -> App:
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(control, "ASK_EVERY_S", 0.001)
     monkeypatch.setattr(control, "REFUSED_BOUND_S", 0.05)
-    monkeypatch.setattr(control, "TERM_BOUND_S", 0.05)
 
 
 async def test_a_healthy_app_is_started_used_and_stopped_by_sigterm(tmp_path: Path) -> None:
@@ -215,11 +214,12 @@ async def test_a_ready_path_that_keeps_answering_wrongly_is_named(
 
 
 async def test_an_app_that_says_it_is_not_ready_yet_has_the_whole_time(tmp_path: Path) -> None:
-    lab = Lab(tmp_path, App().answers("/ready", status=503), SHOP)
+    entry = replace(SHOP, ready=Ready(path="/ready", within_s=0.8))
+    lab = Lab(tmp_path, App().answers("/ready", status=503), entry)
     assert await lab.run() is None
     failed = lab.data("control.failed")
     assert failed["what"] == "not_ready"
-    assert failed["why"] == "it was not ready within 0.5 s: GET /ready last answered 503"
+    assert failed["why"] == "it was not ready within 0.8 s: GET /ready last answered 503"
 
 
 async def test_an_app_whose_first_answers_are_wrong_may_still_become_ready(tmp_path: Path) -> None:
@@ -273,8 +273,9 @@ async def test_a_step_of_before_that_fails_is_named(tmp_path: Path) -> None:
 
 
 async def test_an_app_that_ignores_sigterm_is_killed_and_is_healthy_all_the_same(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(control, "TERM_BOUND_S", 0.05)
     lab = Lab(tmp_path, healthy_app(), SHOP)
     async with lab.running() as process:
         process.obeys = False
