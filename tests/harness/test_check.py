@@ -69,6 +69,7 @@ def workspaces(folder: Path) -> list[Path]:
     return found
 
 
+@pytest.mark.slow
 def test_an_interrupted_check_goes_on_where_it_ended_and_its_failures_can_be_accepted(
     shop: Path,
 ) -> None:

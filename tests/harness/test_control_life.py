@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from crashloop.apps import find_entry
 from crashloop.commands.page import step_page
 from crashloop.incidents import incident
@@ -104,6 +106,7 @@ async def test_an_app_can_be_ready_by_what_it_prints(tmp_path: Path) -> None:
     assert one(done, "run.finished")["how"] == JOURNEY_ENDED
 
 
+@pytest.mark.slow
 async def test_an_outage_of_the_users_own_app_is_proven_with_the_users_own_remedy(
     tmp_path: Path,
 ) -> None:
