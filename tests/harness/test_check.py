@@ -39,6 +39,7 @@ def test_an_app_that_does_not_start_is_said_at_once_with_its_last_lines(tmp_path
     assert [path.name for path in (tmp_path / "kept").iterdir()] == ["control-x1"]
 
 
+@pytest.mark.slow
 def test_a_run_without_a_dependency_shows_how_much_the_app_needs_it(shop: Path) -> None:
     words = ("reproduce", "dependency:postgres:silent", "--app", "shop", "--json")
     done = crashloop(*words, "--artifacts", "kept", folder=shop)

@@ -8,12 +8,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 FIXTURE = Path(__file__).parents[2] / "fixtures" / "own_app"
 ENTRY = (FIXTURE / "crashloop.toml").read_text()
 COMMAND = (sys.executable, "-P", "-m", "crashloop")
 DEADLINE_S = 60.0
 
 
+@pytest.mark.slow
 def test_the_outage_happens_to_an_app_that_runs_from_an_environment_of_its_own(
     tmp_path: Path,
 ) -> None:

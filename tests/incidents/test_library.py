@@ -33,6 +33,7 @@ async def test_the_four_runs_of_its_proof_end_as_they_must(name: str, lab: Lab) 
     proof.expect(Verdict.REPRODUCED)
 
 
+@pytest.mark.slow
 async def test_three_replicas_loop_and_recover_each_on_its_own(lab: Lab) -> None:
     run = await lab.run("issue-1278", replicas=3)
 
