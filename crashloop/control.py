@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 SETUP_BOUND_S = 300.0
 TERM_BOUND_S = 10.0  # as `docker stop` and Cloud Run: SIGTERM, and SIGKILL after 10 s
 ASK_EVERY_S = 0.1
+DYING_BOUND_S = 2.0  # chosen: gunicorn ends within a second of its worker
 MAX_LINES = 20
 MAX_LINE_CHARS = 500
 TAIL_BYTES = 256 * 1024  # chosen: the longest line that a log keeps fits in
@@ -91,6 +92,8 @@ class _Control:
                 healthy = await self._use(process, seen)
             except _FailedError as error:
                 failed = error
+                if "start_s" in seen:  # what it did not answer, it may be dying of
+                    await pause(process.ended, DYING_BOUND_S)
             status, died = await self._stop(process, waiting, seen)
         await self._engine.count_sessions(CONTROL)
         if died:

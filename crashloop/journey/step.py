@@ -95,7 +95,9 @@ async def take(step: Step, user: User, *, left_s: float | None = None) -> Answer
             f"TimeoutError: no answer within {step.within_s:g} s", answered=False
         ) from None
     except (OSError, WebSocketException, httpx.HTTPError) as error:
-        raise StepError(f"{type(error).__name__}: {error}", answered=False) from None
+        # A reset has no words of its own.
+        why = str(error) or "the connection ended before an answer"
+        raise StepError(f"{type(error).__name__}: {why}", answered=False) from None
     except ValueError as error:
         raise StepError(str(error), answered=True) from None
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from crashloop.control import Healthy
+    from crashloop.trace.event import Event
     from crashloop.trace.recorder import Recorder
 
 SHOP = AppUnderTest(name="shop", command=("serve",), ready=Ready(path="/ready", within_s=30))
@@ -135,6 +136,7 @@ def healthy_app() -> App:
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(control, "ASK_EVERY_S", 0.001)
     monkeypatch.setattr(control, "REFUSED_BOUND_S", 0.05)
+    monkeypatch.setattr(control, "DYING_BOUND_S", 0.01)
 
 
 async def test_a_healthy_app_is_started_used_and_stopped_by_sigterm(tmp_path: Path) -> None:
@@ -251,6 +253,30 @@ async def test_a_life_that_ends_while_it_is_used_has_died_whatever_it_answered(
         lab.events.subscribe(lambda e: process.end(1) if e.kind == "control.ready" else None)
         assert await lab.control() is None
     assert lab.data("control.failed")["why"] == ("it exited with 1 while it was used")
+
+
+@pytest.mark.parametrize("what", ["before", "journey"])
+async def test_a_server_that_ends_soon_after_a_step_failed_has_died_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    monkeypatch.setattr(control, "DYING_BOUND_S", 30)
+    entry = replace(SHOP, before=(COUNT,))
+    if what == "journey":
+        entry = replace(SHOP, journey=Journey(steps=(COUNT,)))
+    lab = Lab(tmp_path, healthy_app(), entry)
+    lab.engine.answers = [0]
+    async with lab.running() as process:
+        loop = asyncio.get_running_loop()
+        ends_after_s = COUNT.within_s + 0.2  # as gunicorn, which first ends its other workers
+
+        def on_event(event: Event) -> None:
+            if event.kind == "control.ready":
+                loop.call_later(ends_after_s, process.end, 3)
+
+        lab.events.subscribe(on_event)
+        assert await lab.control() is None
+    failed = lab.data("control.failed")
+    assert (failed["what"], failed["exit_code"]) == ("died", 3)
 
 
 async def test_a_journey_that_fails_without_a_fault_ends_the_run(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
+import struct
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -268,6 +270,21 @@ async def test_a_step_without_any_answer_names_its_whole_time() -> None:
     user = User(client=None, address=("127.0.0.1", 1), query=query)  # type: ignore[arg-type]
     with pytest.raises(StepError, match=r"no answer within 0\.3 s"):
         await take_within(COUNT, user, ended=asyncio.Event())
+
+
+async def test_a_connection_that_is_reset_before_an_answer_is_named_in_words() -> None:
+    def reset(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        at_once = struct.pack("ii", 1, 0)  # SO_LINGER of 0 s: a RST instead of a FIN
+        sock = writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+        writer.close()
+
+    async with await asyncio.start_server(reset, "127.0.0.1", 0) as server:
+        address = server.sockets[0].getsockname()
+        async with client_of(address) as client:
+            user = User(client=client, address=address, query=no_query)
+            with pytest.raises(StepError, match=r"Error: \w"):
+                await take_within(ORDER, user, ended=asyncio.Event())
 
 
 async def test_a_query_is_not_asked_again_once_the_life_has_ended() -> None:
