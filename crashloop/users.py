@@ -44,9 +44,9 @@ class Users:
 
     async def visit(self, attempt: Attempt) -> None:
         """Visit a life until it has ended; one of the old revision has no visitor."""
-        self._attempts.append(attempt)
         visitor = self.visitors.get(attempt.life.replica)
         if visitor is not None:
+            self._attempts.append(attempt)
             await visitor.visit(attempt)
 
     async def finished(self) -> None:

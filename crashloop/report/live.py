@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import textwrap
 import threading
 import time
 from typing import IO, TYPE_CHECKING, Any, Self
 
-from rich.live import Live
-
 from crashloop.model import CONTROL
 from crashloop.report.drawing import MAX_ROWS_SHOWN, timeline
 from crashloop.report.events import KINDS, history_so_far
 from crashloop.report.lines import BLANK, Tone, paragraph
 from crashloop.report.progress import Progress
+from crashloop.report.redrawn import Redrawn
 from crashloop.report.status import status
 from crashloop.report.summary import title
 from crashloop.report.terminal import MAX_WIDTH, rich_text
@@ -82,7 +80,7 @@ class Feed:
             return [event for kinds in lives for kept in kinds.values() for event in kept]
 
 
-class LiveView:
+class LiveView(Redrawn):
     """A context manager; `on_event` feeds a timeline that is redrawn 8 times a second.
 
     The view is removed at the end, where the report is printed. A thread draws, so that a slow
@@ -90,29 +88,13 @@ class LiveView:
     """
 
     def __init__(self, header: Mapping[str, Any], terminal: Terminal) -> None:
+        super().__init__(terminal, times_per_s=REFRESH_PER_S)
         self._header = header
-        self._terminal = terminal
         self._feed = Feed()
-        self._live = Live(
-            console=terminal.console,
-            get_renderable=self._draw,
-            refresh_per_second=REFRESH_PER_S,
-            transient=True,
-            redirect_stdout=False,
-            redirect_stderr=False,
-        )
 
     def on_event(self, event: Event) -> None:
         """Take one event of the run."""
         self._feed.add(event)
-
-    def __enter__(self) -> Self:
-        self._live.start(refresh=True)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(OSError):  # the terminal is gone
-            self._live.stop()
 
     def _draw(self) -> Text:
         console = self._terminal.console

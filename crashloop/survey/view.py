@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import time
 from typing import IO, TYPE_CHECKING, Self
 
-from rich.live import Live
-
 from crashloop.model import Role
 from crashloop.report.clean import clean
 from crashloop.report.lines import BLANK, Line, Span, Tone, line
+from crashloop.report.redrawn import Redrawn
 from crashloop.report.terminal import MAX_WIDTH, Terminal, rich_text
 from crashloop.survey.result import Met, Result
 from crashloop.survey.table import NAME, OUTCOME, died_words, outcome_words
@@ -79,21 +77,13 @@ class PlainView:
             self._stream = None
 
 
-class LiveCheck:
+class LiveCheck(Redrawn):
     """A context manager; draws all runs with how far they are and how long the rest may take."""
 
     def __init__(self, progress: Progress, terminal: Terminal) -> None:
+        super().__init__(terminal, times_per_s=REFRESH_PER_S)
         self._progress = progress
-        self._terminal = terminal
         self._done: dict[str, tuple[Planned, Result]] = {}
-        self._live = Live(
-            console=terminal.console,
-            get_renderable=self._draw,
-            refresh_per_second=REFRESH_PER_S,
-            transient=True,
-            redirect_stdout=False,
-            redirect_stderr=False,
-        )
 
     def planned(self, runs: Sequence[Planned]) -> None:
         """These runs are to come."""
@@ -114,14 +104,6 @@ class LiveCheck:
             self._progress.skip(run)
         else:
             self._progress.finish(run, time.monotonic())
-
-    def __enter__(self) -> Self:
-        self._live.start(refresh=True)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(OSError):  # the terminal is gone
-            self._live.stop()
 
     def _draw(self) -> Text:
         now_s = time.monotonic()
