@@ -43,3 +43,15 @@ def took(wall_s: Sequence[float], *, limit_s: float | None, scale: float) -> str
         here = "" if scale == 1 else " here"
         return f"{times([each * 1000 for each in wall_s], 0)} ms{here}"
     return f"{times([each * scale for each in wall_s])} s"
+
+
+def together_s(expected_s: Sequence[float], at_once: int) -> float:
+    """How long runs take that are made so many at once: no less than the longest of them."""
+    return max([sum(expected_s) / at_once, *expected_s])
+
+
+def about(seconds: float) -> str:
+    """A time as it is promised: `about 40 s`, `about 3 min`."""
+    if seconds < 90:  # noqa: PLR2004  until then, seconds are read more easily
+        return f"about {max(5, round(seconds / 5) * 5)} s"
+    return f"about {round(seconds / 60)} min"

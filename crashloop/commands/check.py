@@ -13,11 +13,11 @@ from crashloop.commands.check_order import (
     accepted_by,
     again,
     app_of,
-    claimed,
     evidence_for,
     required_of,
     stricter,
 )
+from crashloop.commands.folder import claimed
 from crashloop.commands.options import read_params
 from crashloop.commands.page import print_json, short
 from crashloop.ending import first_failure
@@ -71,7 +71,7 @@ def check(order: CheckOrder) -> int:
             terminal = Terminal(sys.stdout)
             terminal.show(plan_page(groups, incidents, order.at_once, width=terminal.width))
         return 0
-    with claimed(order):
+    with claimed(order.artifacts, noun="check"):
         found = _Running(order, app, evidence).run(require, incidents)
     unwritten: list[HarnessError] = []
     with _kept(unwritten):

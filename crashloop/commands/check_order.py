@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import os
 import shlex
 import tempfile
 from dataclasses import dataclass
@@ -14,6 +11,7 @@ from typing import TYPE_CHECKING
 from crashloop.apps import find_entry
 from crashloop.apps.file import nearest_file, read_apps
 from crashloop.apps.text import read_text
+from crashloop.commands.folder import require_folder
 from crashloop.commands.options import read_scale
 from crashloop.engines.local import LocalEngine
 from crashloop.errors import UsageError
@@ -25,8 +23,6 @@ from crashloop.survey import baseline
 from crashloop.survey.evidence import Evidence
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from crashloop.clock import TimeScale
     from crashloop.model import AppUnderTest, Scenario
 
@@ -162,7 +158,7 @@ def evidence_for(order: CheckOrder, app: AppUnderTest) -> Evidence:
             hint="name the folder of the check to go on with: --artifacts DIR --resume",
         )
     folder = (order.artifacts or artifacts_folder(f"check-{app.name}")).absolute()
-    _require_folder(folder)
+    require_folder(folder)
     evidence = Evidence(folder, app, resume=order.resume)
     if evidence.is_used() and not order.resume:
         raise UsageError(
@@ -170,51 +166,6 @@ def evidence_for(order: CheckOrder, app: AppUnderTest) -> Evidence:
             hint="go on with it: --resume; or name a new folder",
         )
     return evidence
-
-
-@contextlib.contextmanager
-def claimed(order: CheckOrder) -> Iterator[None]:
-    """Keep other checks out of --artifacts; UsageError if one is writing there."""
-    if order.artifacts is None:  # its folder has a name of its own
-        yield
-        return
-    try:
-        order.artifacts.mkdir(parents=True, exist_ok=True)
-        folder = os.open(order.artifacts, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError as error:
-        raise _no_evidence(order.artifacts, error) from None
-    try:
-        _lock(folder, order.artifacts)
-        yield
-    finally:
-        os.close(folder)
-
-
-def _lock(folder: int, path: Path) -> None:
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise UsageError(
-            f"another check is writing into --artifacts {path}",
-            hint="name another folder, or wait until it has ended and give --resume",
-        ) from None
-
-
-def _require_folder(folder: Path) -> None:
-    """Try whether evidence can be written to a folder, which may be missing."""
-    try:
-        there = next(each for each in (folder, *folder.parents) if each.exists())
-        with tempfile.TemporaryFile(dir=there):
-            pass
-    except OSError as error:
-        raise _no_evidence(folder, error) from None
-
-
-def _no_evidence(folder: Path, error: OSError) -> UsageError:
-    return UsageError(
-        f"no evidence can be written into {folder}: {error.strerror}",
-        hint="name a folder that you may write to: --artifacts DIR",
-    )
 
 
 def _require_replaceable(file: Path, option: str) -> None:

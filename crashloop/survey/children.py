@@ -7,7 +7,6 @@ closes, so none outlives the check, not even one that was killed.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import sys
 import time
@@ -15,17 +14,14 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from crashloop.report.clean import clean
+from crashloop.child import MAX_LINE, end, lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 COMMAND = (sys.executable, "-P", "-m", "crashloop")
-MAX_LINE = 1 << 16
 MAX_ANSWER = 1 << 26
 LINES_KEPT = 12
-# A child ends tidily in 4.5 s at most; what it leaves then, its own watcher removes.
-END_BOUND_S = 6.0
 HARNESS_ERROR = 12
 
 
@@ -71,7 +67,7 @@ async def ask(
     else:
         document = _document(printed.result(), said, await child.wait())
     finally:
-        await _ended(child)
+        await end(child)
     return Answer(document=document, took_s=time.monotonic() - began_s)
 
 
@@ -90,23 +86,9 @@ async def _lines_of(
     child: asyncio.subprocess.Process, said: deque[str], on_line: Callable[[str], None]
 ) -> None:
     assert child.stderr is not None
-    async for line in _lines(child.stderr):
+    async for line in lines(child.stderr):
         said.append(line)
         on_line(line)
-
-
-async def _lines(stream: asyncio.StreamReader) -> Any:
-    """Each line, one that is too long in pieces."""
-    while True:
-        try:
-            line = await stream.readuntil(b"\n")
-        except asyncio.IncompleteReadError as error:
-            line = error.partial
-            if not line:
-                return
-        except asyncio.LimitOverrunError as error:
-            line = await stream.readexactly(error.consumed)
-        yield clean(line.decode(errors="replace"))
 
 
 def _document(printed: bytes, said: deque[str], status: int) -> dict[str, Any]:
@@ -122,25 +104,3 @@ def _document(printed: bytes, said: deque[str], status: int) -> dict[str, Any]:
 def _error(message: str, said: deque[str], status: int) -> dict[str, Any]:
     last = f": {said[-1]}" if said else ""
     return {"error": f"{message}{last}", "last_lines": [*said], "exit_status": status}
-
-
-async def _ended(child: asyncio.subprocess.Process) -> None:
-    """End the child if it still runs, even if this is cancelled again meanwhile."""
-    if child.returncode is None:
-        ending = asyncio.ensure_future(_end(child))
-        while not ending.done():
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.wait({ending})
-    assert child.stdin is not None
-    child.stdin.close()
-
-
-async def _end(child: asyncio.subprocess.Process) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        child.terminate()
-        try:
-            async with asyncio.timeout(END_BOUND_S):
-                await child.wait()
-        except TimeoutError:
-            child.kill()
-            await child.wait()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from crashloop.durations import about, together_s
 from crashloop.model import Outcome
 from crashloop.plural import counted, listed
 from crashloop.report.clean import clean
 from crashloop.report.lines import BLANK, Line, Span, Tone, command_lines, line, paragraph
 from crashloop.survey.baseline import is_better
-from crashloop.survey.progress import about, together_s
 from crashloop.survey.result import Met
 from crashloop.survey.table import (
     INDENT,

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from crashloop.durations import about, together_s
 from crashloop.model import Role
 from crashloop.plural import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     from crashloop.survey.plan import Planned
 
@@ -93,15 +94,3 @@ class Progress:
         total = len(self.planned)
         done = f"{len(self.took_s)} of {counted(total, 'run')} done"
         return f"{done}, {about(self.left_s(now_s))} left" if total > len(self.took_s) else done
-
-
-def together_s(expected_s: Sequence[float], at_once: int) -> float:
-    """How long runs take that are made so many at once: no less than the longest of them."""
-    return max([sum(expected_s) / at_once, *expected_s])
-
-
-def about(seconds: float) -> str:
-    """A time as it is promised: `about 40 s`, `about 3 min`."""
-    if seconds < 90:  # noqa: PLR2004  until then, seconds are read more easily
-        return f"about {max(5, round(seconds / 5) * 5)} s"
-    return f"about {round(seconds / 60)} min"

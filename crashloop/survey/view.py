@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, Self
 from crashloop.model import Role
 from crashloop.report.clean import clean
 from crashloop.report.lines import BLANK, Line, Span, Tone, line
+from crashloop.report.plain_lines import PlainLines
 from crashloop.report.redrawn import Redrawn
 from crashloop.report.terminal import MAX_WIDTH, Terminal, rich_text
 from crashloop.survey.result import Met, Result
@@ -33,7 +34,7 @@ class PlainView:
 
     def __init__(self, progress: Progress, stream: IO[str]) -> None:
         self._progress = progress
-        self._stream: IO[str] | None = stream
+        self._lines = PlainLines(stream)
 
     def planned(self, runs: Sequence[Planned]) -> None:
         """These runs are to come."""
@@ -43,7 +44,7 @@ class PlainView:
         """A run has started."""
         now_s = time.monotonic()
         self._progress.start(run, now_s)
-        self._write(f"{run.name}: started; {self._progress.words(now_s)}")
+        self._lines.write(f"{run.name}: started; {self._progress.words(now_s)}")
 
     def said(self, run: Planned, text: str) -> None:
         """A line of a run's own progress is not shown: runs are made at once."""
@@ -54,27 +55,17 @@ class PlainView:
         words = words_of(run, result)
         if earlier:
             self._progress.skip(run)
-            self._write(f"{run.name}: {words}, as an earlier check found")
+            self._lines.write(f"{run.name}: {words}, as an earlier check found")
             return
         self._progress.finish(run, now_s)
         took_s = self._progress.took_s[run.folder]
-        self._write(f"{run.name}: {words} in {took_s:.0f} s; {self._progress.words(now_s)}")
+        self._lines.write(f"{run.name}: {words} in {took_s:.0f} s; {self._progress.words(now_s)}")
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         pass
-
-    def _write(self, text: str) -> None:
-        """A reader that went away ends the lines, not the check."""
-        if self._stream is None:
-            return
-        try:
-            self._stream.write(f"{clean(text, 400)}\n")
-            self._stream.flush()
-        except (OSError, ValueError):
-            self._stream = None
 
 
 class LiveCheck(Redrawn):

@@ -16,7 +16,8 @@ from crashloop.apps import find_entry
 from crashloop.apps.text import read_text
 from crashloop.cli import main
 from crashloop.commands import interrupt
-from crashloop.commands.check_order import CheckOrder, again, claimed, stricter
+from crashloop.commands.check_order import CheckOrder, again, stricter
+from crashloop.commands.folder import claimed
 from crashloop.model import Outcome
 from crashloop.survey.execution import Check as Survey
 from crashloop.survey.execution import Found
@@ -158,11 +159,11 @@ def test_trying_whether_the_reports_can_be_written_leaves_no_file(
 
 def test_a_second_check_into_the_same_folder_is_wrong_usage(check: Check, tmp_path: Path) -> None:
     (tmp_path / "kept").mkdir()
-    with claimed(CheckOrder(artifacts=tmp_path / "kept")):
+    with claimed(tmp_path / "kept", noun="check"):
         for words in ((), ("--resume",)):
             status, _, err = check("--artifacts", "kept", *words)
             assert (status, "another check is writing into" in err) == (2, True)
-    with claimed(CheckOrder(artifacts=tmp_path / "kept")):
+    with claimed(tmp_path / "kept", noun="check"):
         pass
 
 

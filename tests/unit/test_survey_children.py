@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from crashloop.survey import children
+from crashloop import child
 from crashloop.survey.children import ask
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ os.execv(sys.argv[1], sys.argv[1:])
 async def test_a_cancelled_question_leaves_no_child(
     words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(children, "END_BOUND_S", 0.2)
+    monkeypatch.setattr(child, "END_BOUND_S", 0.2)
     pid = await cancelled(*words)
     with pytest.raises(ProcessLookupError):
         os.kill(pid, signal.SIGCONT)

@@ -9,11 +9,12 @@ import pytest
 from absences import shop
 
 from crashloop.clock import TimeScale
+from crashloop.durations import about, together_s
 from crashloop.errors import CapabilityError, UsageError
 from crashloop.incidents import INCIDENTS, incident
 from crashloop.model import Role, Scenario
 from crashloop.survey.plan import START_S, Planned, grouped, plan_dependencies, plan_incidents
-from crashloop.survey.progress import Progress, about, together_s
+from crashloop.survey.progress import Progress
 
 REAL_TIME_ONLY = shop(env={"DATABASE_URL": "{postgres.url}"})
 
