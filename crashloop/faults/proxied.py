@@ -20,6 +20,7 @@ LAST_SYN_S = 30.0
 """A connect() with a longer limit can outlive a black hole and succeed at a later SYN."""
 
 _DELAYED = Receipt(grade=Grade.DIRECT, kinds=("link.delayed",))
+_HELD = Receipt(grade=Grade.DIRECT, kinds=("link.held",))
 _CLOSED = Receipt(grade=Grade.DIRECT, kinds=("link.closed",))
 _SYN = Receipt(grade=Grade.KERNEL, kinds=("gate.syn_seen",))
 
@@ -31,7 +32,8 @@ RECEIPTS: Mapping[str, Receipt] = {
     "timeout": Receipt(grade=Grade.DIRECT, kinds=("link.dropped", "link.closed")),
     "reset_peer": _CLOSED,
     "limit_data": _CLOSED,
-    "hold": Receipt(grade=Grade.DIRECT, kinds=("link.held",)),
+    "hold": _HELD,
+    "slow_connect": _HELD,
     "accept_close": Receipt(grade=Grade.DIRECT, kinds=("link.turned_away",)),
     # A refused connect() leaves no connection; the app's own error is what shows it.
     "refuse": Receipt(

@@ -16,6 +16,7 @@ from crashloop.proxy.faults import (
     ResetPeer,
     Slicer,
     SlowClose,
+    SlowConnect,
     Timeout,
 )
 from crashloop.proxy.proxy import FaultProxy
@@ -35,5 +36,6 @@ __all__ = [
     "ResetPeer",
     "Slicer",
     "SlowClose",
+    "SlowConnect",
     "Timeout",
 ]

@@ -9,10 +9,18 @@ from typing import TYPE_CHECKING
 
 from crashloop.clock import NS_PER_S
 from crashloop.errors import UsageError
-from crashloop.proxy.faults import AcceptClose, ArrivalFault, ConnectionFault, Hold, LinkFault
+from crashloop.proxy.faults import (
+    AcceptClose,
+    ArrivalFault,
+    ConnectionFault,
+    Hold,
+    LinkFault,
+    SlowConnect,
+)
+from crashloop.proxy.link.link import Holding
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from crashloop.proxy.faults import Fault
     from crashloop.proxy.link.link import Link
@@ -24,6 +32,7 @@ class _Injected:
 
     fault: Fault
     left: int | None
+    since_ns: int
 
     def counts(self) -> bool:
         """Count a new connection, and return whether it is within the limit."""
@@ -34,11 +43,15 @@ class _Injected:
 
 
 class ActiveFaults:
-    """The faults of the proxy `name` by their ids, in the order of their injection."""
+    """The faults of the proxy `name` by their ids, in the order of their injection.
 
-    def __init__(self, *, name: str, seed: int) -> None:
+    `count_held` returns how many links a fault holds.
+    """
+
+    def __init__(self, *, name: str, seed: int, count_held: Callable[[str], int]) -> None:
         self._name = name
         self._seed = seed
+        self._count_held = count_held
         self._injected: dict[str, _Injected] = {}
 
     @property
@@ -49,7 +62,7 @@ class ActiveFaults:
     def acts_on_arrivals(self) -> bool:
         """Whether a fault acts on the next connection before the upstream is dialled."""
         return any(
-            isinstance(injected.fault, Hold | AcceptClose)
+            isinstance(injected.fault, ArrivalFault)
             and (injected.left is None or injected.left > 0)
             for injected in self._injected.values()
         )
@@ -57,7 +70,7 @@ class ActiveFaults:
     def put(self, fault_id: str, fault: Fault) -> None:
         """Add a fault, or restart it with other parameters."""
         left = fault.connections if isinstance(fault, ConnectionFault) else None
-        self._injected[fault_id] = _Injected(fault=fault, left=left)
+        self._injected[fault_id] = _Injected(fault=fault, left=left, since_ns=time.monotonic_ns())
 
     def remove(self, fault_id: str) -> None:
         """Remove a fault."""
@@ -80,20 +93,33 @@ class ActiveFaults:
     def open(self, link: Link) -> None:
         """Open a link under the faults that take it, or close it at once."""
         now_ns = time.monotonic_ns()
-        holds: list[tuple[str, int | None]] = []
+        holds: list[Holding] = []
         for fault_id, injected in self._injected.items():
             match injected.fault:
                 case ConnectionFault() if not injected.counts():
                     pass
                 case Hold() as fault if self._takes(link, fault_id, fault):
                     until_ns = now_ns + round(fault.delay_s * NS_PER_S) if fault.delay_s else None
-                    holds.append((fault_id, until_ns))
+                    holds.append(Holding(fault_id=fault_id, until_ns=until_ns))
+                case SlowConnect() as fault if self._takes(link, fault_id, fault):
+                    holds.append(self._slow(fault_id, fault, injected.since_ns, now_ns))
                 case AcceptClose() as fault if self._takes(link, fault_id, fault):
                     link.turn_away(fault_id, reset=fault.reset)
                     return
                 case LinkFault() as fault:
                     link.add(fault_id, fault)
         link.open(holds)
+
+    def _slow(self, fault_id: str, fault: SlowConnect, since_ns: int, now_ns: int) -> Holding:
+        slot = fault.slot((now_ns - since_ns) / NS_PER_S)
+        drawn_s = fault.drawn_s(slot, seed=self._seed, fault_id=fault_id)
+        others = self._count_held(fault_id)
+        hold_s = drawn_s + others * fault.each_other_s
+        return Holding(
+            fault_id=fault_id,
+            until_ns=now_ns + round(hold_s * NS_PER_S),
+            facts={"slot": slot, "drawn_s": drawn_s, "others": others, "hold_s": hold_s},
+        )
 
     def _takes(self, link: Link, fault_id: str, fault: ArrivalFault) -> bool:
         if fault.toxicity >= 1:

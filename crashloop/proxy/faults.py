@@ -8,6 +8,7 @@ under their own names. `attributes`, `encode` and `decode` give a fault's form i
 from __future__ import annotations
 
 import math
+import random
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
@@ -182,6 +183,41 @@ class Hold(ArrivalFault):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SlowConnect(ArrivalFault):
+    """New connections are accepted and then silent for a time that is drawn for the instant.
+
+    The time since the injection is cut into slots of `slot_s`; 0: one slot for all of it. Each slot
+    has one draw between `low_s` and `high_s`, and every connection that arrives in it is silent for
+    that time. Each other connection that the fault holds at that moment adds `each_other_s`. The
+    heal releases them all; meanwhile they are treated as `Hold` treats them.
+    """
+
+    kind = "slow_connect"
+
+    low_s: float = field(metadata=milliseconds("low"))
+    high_s: float = field(metadata=milliseconds("high"))
+    slot_s: float = field(default=0, metadata=milliseconds("slot"))
+    each_other_s: float = field(default=0, metadata=milliseconds("each_other"))
+
+    def __post_init__(self) -> None:
+        ArrivalFault.__post_init__(self)
+        if not 0 < self.high_s >= self.low_s:
+            self._reject(
+                f"low_s={self.low_s!r} and high_s={self.high_s!r}",
+                "Give a highest time above 0 that is not below the lowest one.",
+            )
+
+    def slot(self, after_s: float) -> int:
+        """The number of the slot, from 0, at so many seconds after the injection."""
+        return int(after_s / self.slot_s) if self.slot_s else 0
+
+    def drawn_s(self, slot: int, *, seed: int, fault_id: str) -> float:
+        """The draw of a slot: the same for the same proxy's seed and fault's id, at any scale."""
+        rng = random.Random(f"{seed}/{fault_id}/{slot}")  # noqa: S311  a fault's draws
+        return rng.uniform(self.low_s, self.high_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AcceptClose(ArrivalFault):
     """New connections are accepted and closed at once: reset with `reset`, else an orderly end.
 
@@ -242,6 +278,7 @@ KINDS: Mapping[str, type[Fault]] = {
         Slicer,
         LimitData,
         Hold,
+        SlowConnect,
         AcceptClose,
         Refuse,
         BlackHole,

@@ -11,7 +11,7 @@ from crashloop.errors import CapabilityError, UsageError
 from crashloop.proxy.active_faults import ActiveFaults
 from crashloop.proxy.address import Address, fixed_target
 from crashloop.proxy.connect import open_socket
-from crashloop.proxy.faults import GateFault, Hold, LinkFault
+from crashloop.proxy.faults import ArrivalFault, GateFault, LinkFault
 from crashloop.proxy.gate.arbiter import GateArbiter
 from crashloop.proxy.gate.tcp import TcpGate
 from crashloop.proxy.gate.unix import UnixGate
@@ -71,7 +71,7 @@ class FaultProxy:
         self._links: dict[str, Link] = {}
         self._opened = 0
         self._past_bytes: Counter[str] = Counter()
-        self._active = ActiveFaults(name=name, seed=seed)
+        self._active = ActiveFaults(name=name, seed=seed, count_held=self._count_held)
         self._started_arbiter: GateArbiter | None = None
         self._changing = asyncio.Lock()
 
@@ -206,7 +206,7 @@ class FaultProxy:
             fault = self._active.known(fault_id)
             try:
                 match fault:
-                    case Hold():
+                    case ArrivalFault():
                         for link in tuple(self._links.values()):
                             link.release(fault_id, "healed")
                     case GateFault():
@@ -253,6 +253,9 @@ class FaultProxy:
                 f"{kind} {fault_id!r} cannot be injected: {on_gate!r} has the gate.",
                 hint=f"Heal {on_gate!r} first.",
             )
+
+    def _count_held(self, fault_id: str) -> int:
+        return sum(link.is_held_by(fault_id) for link in self._links.values())
 
     def _cut_all(self, *, reset: bool) -> None:
         for link in tuple(self._links.values()):

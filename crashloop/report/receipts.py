@@ -68,7 +68,7 @@ def witness_words(fault: Mapping[str, Any], receipts: Sequence[Event], history: 
         said = [_by_server(found, history) for found in list(alike.values())[:_MAX_KINDS]]
         return sentence(f"{'; '.join(said)}.")
     who = "the proxy shows"
-    if history.is_on_docker and fault.get("kind") != "hold":
+    if history.is_on_docker and fault.get("kind") not in {"hold", "slow_connect"}:
         who = "the packets at Toxiproxy's port show"
     elif grade == "kernel":
         who = "a SYN_SENT socket of the app shows"

@@ -27,7 +27,15 @@ from proxied import LOOPBACK, Client, Recorder, kernel
 from crashloop.engines.binaries import find_binaries
 from crashloop.engines.template import DATABASE
 from crashloop.model import Transport
-from crashloop.proxy import AcceptClose, BlackHole, ConnectDelay, FaultProxy, Hold, Refuse
+from crashloop.proxy import (
+    AcceptClose,
+    BlackHole,
+    ConnectDelay,
+    FaultProxy,
+    Hold,
+    Refuse,
+    SlowConnect,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -86,6 +94,9 @@ CASES = {
     "accept_close": Case(fault=AcceptClose(), reports=CUT_SHORT, receipt="link.turned_away"),
     "reset": Case(fault=AcceptClose(reset=True), reports=CUT_SHORT, receipt="link.turned_away"),
     "hold": Case(fault=Hold(), reports=TIMED_OUT, receipt="link.held"),
+    "slow_connect": Case(
+        fault=SlowConnect(low_s=0.3, high_s=0.4), reports=CONNECTED, receipt="link.held"
+    ),
     "black_hole": Case(fault=BlackHole(), reports=TIMED_OUT, receipt="gate.syn_seen"),
     "connect_delay": Case(
         fault=ConnectDelay(delay_s=0.3), reports=CONNECTED, receipt="gate.admitted"
@@ -135,6 +146,8 @@ def test_clients_report_a_connect_fault_as_the_page_says(
             assert after_s >= limit_s - ROUNDING_S, client
         elif isinstance(case.fault, ConnectDelay):
             assert after_s >= RETRANSMISSION_S - ROUNDING_S, client
+        elif isinstance(case.fault, SlowConnect):
+            assert case.fault.low_s <= after_s < PATIENT_S, client
         else:
             assert after_s < PATIENT_S, client
         return report

@@ -12,7 +12,15 @@ from toxiproxy_server import running
 from crashloop.errors import CapabilityError, HarnessError, UsageError
 from crashloop.proxy.control import Control
 from crashloop.proxy.control.toxiproxy import ToxiproxyControl
-from crashloop.proxy.faults import AcceptClose, Hold, Latency, LimitData, Refuse, Slicer
+from crashloop.proxy.faults import (
+    AcceptClose,
+    Hold,
+    Latency,
+    LimitData,
+    Refuse,
+    Slicer,
+    SlowConnect,
+)
 from tests.contract.api import Api
 
 if TYPE_CHECKING:
@@ -50,6 +58,7 @@ def _passes(address: Address, wire: Wire) -> bytes:
         LimitData(limit_bytes=3, toxicity=0.25),
         Slicer(average_bytes=64, variation_bytes=8, delay_s=0.00001),
         Hold(delay_s=0.25, connections=3),
+        SlowConnect(low_s=0.25, high_s=0.5, slot_s=1, each_other_s=0.1),
         AcceptClose(reset=True),
         Refuse(),
     ],

@@ -258,6 +258,21 @@ def test_crashloop_holds_a_connection(kind: Kind, wire: Wire, proxy: Proxy) -> N
     assert wire.accept().receive(5) == b"waits"
 
 
+def test_crashloop_draws_how_long_connections_take(kind: Kind, wire: Wire, proxy: Proxy) -> None:
+    attributes = {"low": 50, "high": 100, "slot": 10_000, "each_other": 20}
+    body = {"type": "slow_connect", "attributes": attributes}
+    answer = proxy.api.post(f"{proxy.path}/toxics", body)
+    if kind == "toxiproxy":
+        assert answer.status == 400
+        return
+    assert answer.expect(200)["attributes"] == attributes
+    client = wire.connect(proxy)
+    begun_s = time.monotonic()
+    client.send(b"waits")
+    assert wire.accept().receive(5) == b"waits"
+    assert time.monotonic() - begun_s >= 0.045
+
+
 def test_crashloop_affects_the_first_connections(kind: Kind, wire: Wire, proxy: Proxy) -> None:
     proxy.add("limit_data", "upstream", bytes=0, connections=2)
     passed = []

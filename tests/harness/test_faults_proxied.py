@@ -30,6 +30,7 @@ PARAMETERS: Mapping[str, dict[str, Value]] = {
     "slicer": {"average_bytes": 10, "delay_s": 0.02},
     "limit_data": {"limit_bytes": 10},
     "connect_delay": {"delay_s": 600},
+    "slow_connect": {"low_s": 600, "high_s": 900},
 }
 PATHS = sorted(
     kind

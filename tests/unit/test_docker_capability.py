@@ -45,6 +45,7 @@ PATHS = (("postgres", UNIX), ("postgres", TCP), ("redis", TCP))
 EVERY = [(target, transport, kind) for target, transport in PATHS for kind in KINDS]
 WHY_NOT = {
     ("postgres", TCP, "hold"): "accepts every connection at once and cannot hold one",
+    ("postgres", TCP, "slow_connect"): "accepts every connection at once and cannot hold one",
     ("postgres", TCP, "connect_delay"): "in the network namespace of the app's own container",
     ("redis", TCP, "black_hole"): "are in another network namespace than the side-car's",
 }
@@ -57,6 +58,7 @@ PARAMS: dict[str, dict[str, Value]] = {
     "reset_peer": {"timeout_s": 1.0},
     "slicer": {"average_bytes": 1},
     "limit_data": {"limit_bytes": 1},
+    "slow_connect": {"low_s": 1.0, "high_s": 2.0},
 }
 
 

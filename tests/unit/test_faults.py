@@ -31,6 +31,7 @@ NEEDED: Mapping[str, dict[str, Value]] = {
     "slicer": {"average_bytes": 10},
     "limit_data": {"limit_bytes": 10},
     "connect_delay": {"delay_s": 1.0},
+    "slow_connect": {"low_s": 1.0, "high_s": 2.0},
     "lock_held": {"advisory": 7},
 }
 

@@ -39,6 +39,7 @@ SYN.
 
 _WHY_NOT = {
     "hold": "Toxiproxy accepts every connection at once and cannot hold one",
+    "slow_connect": "Toxiproxy accepts every connection at once and cannot hold one",
     "connect_delay": "it would have to act in the network namespace of the app's own container",
 }
 

@@ -11,6 +11,7 @@ from crashloop.proxy.kernel.owner import session_of
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Mapping
 
     from crashloop.proxy.address import Address, Endpoint
     from crashloop.proxy.events import Emit
@@ -59,9 +60,9 @@ class LinkEvents:
         self.by, self.fault = "proxy", fault_id
         self._send("link.turned_away", fault=fault_id, reset=reset)
 
-    def held(self, fault_id: str) -> None:
-        """Record that a fault holds the link."""
-        self._send("link.held", fault=fault_id)
+    def held(self, fault_id: str, facts: Mapping[str, object]) -> None:
+        """Record that a fault holds the link, and what else it says about that."""
+        self._send("link.held", fault=fault_id, **facts)
 
     def released(self, fault_id: str, reason: Reason) -> None:
         """Record that the fault no longer holds the link."""

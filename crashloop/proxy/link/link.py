@@ -7,6 +7,7 @@ import socket
 import struct
 import time
 from contextlib import suppress
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from crashloop.proxy.connect import begin_connect, connect, connect_by_name
@@ -15,7 +16,7 @@ from crashloop.proxy.link.pipe import Pipe
 from crashloop.proxy.toxics.stage import Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from crashloop.proxy.address import Address, Endpoint, Target
     from crashloop.proxy.events import Emit
@@ -46,6 +47,14 @@ class Path(NamedTuple):
     emit: Emit
     on_refused: Callable[[], None]
     on_closed: Callable[[Link], None]
+
+
+class Holding(NamedTuple):
+    """How a fault holds a link: until when, None for its heal, and what its receipt says more."""
+
+    fault_id: str
+    until_ns: int | None
+    facts: Mapping[str, object] = MappingProxyType({})
 
 
 class Link:
@@ -88,11 +97,11 @@ class Link:
             witness=self._events,
         )
 
-    def open(self, holds: Sequence[tuple[str, int | None]] = ()) -> None:
-        """Hold the link by each (fault, until_ns or None for a heal), or dial at once."""
+    def open(self, holds: Sequence[Holding] = ()) -> None:
+        """Hold the link by each of these, or dial at once."""
         self._events.opened(self._path.listen)
-        for fault_id, until_ns in holds:
-            self._hold(fault_id, until_ns)
+        for holding in holds:
+            self._hold(holding)
         if not self._holds:
             self._dial()
         self._up.start()
@@ -105,6 +114,10 @@ class Link:
             self._reset_when_settled()
         else:
             self._close(reset=False, reason="proxy closed")
+
+    def is_held_by(self, fault_id: str) -> bool:
+        """Whether the fault holds the link now."""
+        return fault_id in self._holds
 
     def release(self, fault_id: str, reason: Reason) -> None:
         """End one fault's hold, if there is one; dial when it was the last."""
@@ -189,12 +202,12 @@ class Link:
     def _pipe_of(self, direction: Direction) -> Pipe:
         return self._up if direction == "upstream" else self._down
 
-    def _hold(self, fault_id: str, until_ns: int | None) -> None:
-        timer = None
-        if until_ns is not None:
-            timer = self._path.timers.at(until_ns, lambda: self.release(fault_id, "delay"))
+    def _hold(self, holding: Holding) -> None:
+        fault_id, timer = holding.fault_id, None
+        if holding.until_ns is not None:
+            timer = self._path.timers.at(holding.until_ns, lambda: self.release(fault_id, "delay"))
         self._holds[fault_id] = timer
-        self._events.held(fault_id)
+        self._events.held(fault_id, holding.facts)
 
     def _dial(self) -> None:
         self._events.dialled()
