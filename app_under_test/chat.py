@@ -7,18 +7,17 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
-from app_under_test.failure import DatabaseAwayError, describe, summary
+from app_under_test.failure import DatabaseAwayError, QueueFullError, describe, summary
 from app_under_test.messages import Message
-from app_under_test.remedies.degraded import QueueFullError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from fastapi import WebSocket
 
     from app_under_test.log import Log
     from app_under_test.messages import StoredMessage
-    from app_under_test.remedies.degraded import DegradedStart
+    from app_under_test.remedy import Remedy
     from app_under_test.store import MessageStore
 
 MAX_TEXT_BYTES = 4096
@@ -50,14 +49,12 @@ class Connections:
 
 
 class Chat:
-    """Answers messages: stored, or kept while a degraded start waits for the database."""
+    """Answers messages: stored, or kept by a remedy until they can be stored."""
 
-    def __init__(
-        self, store: MessageStore, *, log: Log, degraded_start: DegradedStart | None
-    ) -> None:
+    def __init__(self, store: MessageStore, *, log: Log, remedies: Sequence[Remedy]) -> None:
         self.store = store
         self._log = log
-        self._degraded_start = degraded_start
+        self._remedies = remedies
 
     async def answer(self, frame: str) -> dict[str, Any]:
         """Answer one frame: `{id, key, text, reply, stored}`, or `{error}` with `key` if known."""
@@ -83,8 +80,7 @@ class Chat:
         }
 
     async def _store_or_keep(self, message: Message) -> StoredMessage | None:
-        if self._degraded_start is not None and self._degraded_start.active:
-            self._degraded_start.keep(message)
+        if any(remedy.keep(message) for remedy in self._remedies):
             return None
         stored = await self.store.add(message)
         self._log.emit(

@@ -10,8 +10,7 @@ if TYPE_CHECKING:
     from app_under_test.chat import Chat, Connections
     from app_under_test.database import Database
     from app_under_test.log import Log
-    from app_under_test.remedies import Around
-    from app_under_test.remedies.degraded import DegradedStart
+    from app_under_test.remedy import Remedy
     from app_under_test.settings import Settings
     from app_under_test.state import State
 
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 class Context:
     """Filled phase by phase; a part is None until its phase builds it.
 
-    `around` has remedies by the name of the phase whose work they do, under the phase's limit.
+    `remedies` are those that are switched on, the outermost first.
     """
 
     settings: Settings
@@ -31,8 +30,7 @@ class Context:
     cache: Cache | None = None
     chat: Chat | None = None
     connections: Connections | None = None
-    degraded_start: DegradedStart | None = None
-    around: dict[str, Around] = field(default_factory=dict)
+    remedies: list[Remedy] = field(default_factory=list)
 
     @property
     def degraded(self) -> list[str]:

@@ -21,6 +21,10 @@ class DatabaseAwayError(Exception):
     """The database is not open, or a statement could not be carried out."""
 
 
+class QueueFullError(Exception):
+    """No more messages can be kept until the database is back."""
+
+
 def mask(text: str) -> str:
     """Replace the password of every URL in the text by `***`."""
     return _PASSWORD.sub(r"\1***@", text)

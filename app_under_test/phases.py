@@ -8,10 +8,8 @@ import importlib.metadata
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from app_under_test import collector
+from app_under_test import collector, remedies
 from app_under_test.chat import Chat, Connections
-from app_under_test.remedies.degraded import DegradedStart
-from app_under_test.remedies.retry import Retry
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -38,12 +36,7 @@ class NotConfiguredError(Exception):
 async def init(context: Context) -> None:
     """Check that the address of the database is known, and switch on the remedies asked for."""
     assert context.settings.database_address, "validated settings without a database address"
-    if context.settings.remedy_degraded_start:
-        context.degraded_start = DegradedStart(
-            settings=context.settings, log=context.log, states=context.states
-        )
-    if context.settings.remedy_retry_s:
-        context.around["database"] = Retry(settings=context.settings, log=context.log)
+    remedies.switch_on(context)
 
 
 async def dependencies(context: Context) -> None:
@@ -90,9 +83,8 @@ async def services(context: Context) -> None:
     from app_under_test.store import MessageStore  # noqa: PLC0415  loaded by phase dependencies
 
     assert context.database is not None, "phase services before phase database"
-    context.chat = Chat(
-        MessageStore(context.database), log=context.log, degraded_start=context.degraded_start
-    )
+    store = MessageStore(context.database)
+    context.chat = Chat(store, log=context.log, remedies=context.remedies)
 
 
 async def websocket(context: Context) -> None:

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from app_under_test import remedies
 from app_under_test.failure import describe, stack_trace, summary
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from app_under_test.log import Log
     from app_under_test.phases import Phase
     from app_under_test.settings import SettingsError
+    from app_under_test.state import State
 
 NANOSECONDS = 1_000_000_000
 
@@ -48,7 +50,7 @@ async def start(context: Context, phases: Sequence[Phase]) -> None:
     """Run the phases in order.
 
     Raises DeterministicStartupError, with its cause, when a critical phase fails and no remedy
-    covers it; what the phases had opened is closed before.
+    covers it. What the phases had opened is closed first, also if start-up is cancelled.
     """
     began_ns = time.monotonic_ns()
     context.states.update((phase.name, "pending") for phase in phases)
@@ -57,6 +59,12 @@ async def start(context: Context, phases: Sequence[Phase]) -> None:
             await _run(context, phase)
     except DeterministicStartupError as error:
         _log_failure(context.log, error, began_ns)
+        await close(context)
+        raise
+    except asyncio.CancelledError:
+        duration_s = _since_s(began_ns)
+        message = f"Start-up was cancelled after {duration_s:.3f} s"
+        context.log.emit("startup.cancelled", message, severity="WARNING", duration_s=duration_s)
         await close(context)
         raise
     duration_s = _since_s(began_ns)
@@ -75,9 +83,8 @@ async def start(context: Context, phases: Sequence[Phase]) -> None:
         degraded=degraded,
         duration_s=duration_s,
     )
-    if context.degraded_start is not None and context.chat is not None:
-        assert context.database is not None, "a chat before phase database"
-        context.degraded_start.begin(context.database, context.chat.store)
+    for remedy in context.remedies:
+        remedy.serve()
 
 
 def refuse(log: Log, error: SettingsError) -> DeterministicStartupError:
@@ -102,8 +109,8 @@ def refuse(log: Log, error: SettingsError) -> DeterministicStartupError:
 
 async def close(context: Context) -> None:
     """Close what the phases opened, last opened first; safe after a start-up that stopped early."""
-    if context.degraded_start is not None:
-        await context.degraded_start.close()
+    for remedy in context.remedies:
+        await remedy.close()
     if context.cache is not None:
         await context.cache.close()
     if context.database is not None:
@@ -120,39 +127,58 @@ async def shut_down(context: Context) -> None:
 
 
 async def _run(context: Context, phase: Phase) -> None:
-    log, limit_s = context.log, context.settings.phase_limit_s(phase.name)
-    critical = phase.critical or phase.name in context.settings.also_critical
+    """Run one phase with the remedies' hooks.
+
+    Raises DeterministicStartupError if the phase failed and nothing covers that.
+    """
+    name, limit_s = phase.name, context.settings.phase_limit_s(phase.name)
+    for remedy in context.remedies:
+        await remedy.before(name)
+    for remedy in context.remedies:
+        limit_s = remedy.limit_s(name, limit_s)
+    critical = phase.critical or name in context.settings.also_critical
     fields: dict[str, Any] = {"limit_s": limit_s, "critical": critical}
-    if (address := context.settings.address_of(phase.name)) is not None:
+    if (address := context.settings.address_of(name)) is not None:
         fields["address"] = address
-    log.emit("phase.started", f"Phase {phase.name} begins", phase=phase.name, **fields)
+    context.log.emit("phase.started", f"Phase {name} begins", phase=name, **fields)
     began_ns = time.monotonic_ns()
+    error: Exception | None = None
     try:
         async with asyncio.timeout(limit_s):
-            await _work(context, phase)
-    except Exception as error:
-        fields |= {"duration_s": _since_s(began_ns), "error": describe(error)}
-        remedy = context.degraded_start
-        covered = remedy is not None and remedy.covers(phase.name, error)
-        if critical and not covered:
-            context.states[phase.name] = "failed"
-            message = f"Phase {phase.name} failed: {summary(error)}"
-            log.emit("phase.failed", message, severity="ERROR", phase=phase.name, **fields)
-            raise DeterministicStartupError(phase.name, error) from error
-        context.states[phase.name] = "degraded"
-        message = f"Start-up continues without phase {phase.name}: {summary(error)}"
-        fields["reason"] = str(error) or type(error).__name__
-        log.emit("phase.degraded", message, severity="WARNING", phase=phase.name, **fields)
+            await remedies.around(context, name, partial(phase.run, context))()
+    except Exception as caught:  # noqa: BLE001  logged with its chain, and ends start-up below
+        error = caught
+    fields["duration_s"] = duration_s = _since_s(began_ns)
+    context.states[name] = _state(context, name, error, critical=critical)
+    _log_end(context, name, error, fields)
+    for remedy in context.remedies:
+        await remedy.after(name, duration_s, error)
+    if error is not None and context.states[name] == "failed":
+        raise DeterministicStartupError(name, error) from error
+
+
+def _state(context: Context, phase: str, error: Exception | None, *, critical: bool) -> State:
+    if error is None:
+        return "complete"
+    # Every remedy is asked, since one that covers the error remembers it.
+    covered = [remedy.covers(phase, error) for remedy in context.remedies]
+    return "failed" if critical and not any(covered) else "degraded"
+
+
+def _log_end(context: Context, phase: str, error: Exception | None, fields: dict[str, Any]) -> None:
+    log = context.log
+    if error is None:
+        message = f"Phase {phase} is complete after {fields['duration_s']:.3f} s"
+        log.emit("phase.completed", message, phase=phase, **fields)
         return
-    context.states[phase.name] = "complete"
-    duration_s = _since_s(began_ns)
-    message = f"Phase {phase.name} is complete after {duration_s:.3f} s"
-    log.emit("phase.completed", message, phase=phase.name, duration_s=duration_s, **fields)
-
-
-async def _work(context: Context, phase: Phase) -> None:
-    around = context.around.get(phase.name)
-    await (phase.run(context) if around is None else around(partial(phase.run, context)))
+    fields = {**fields, "error": describe(error)}
+    if context.states[phase] == "failed":
+        message = f"Phase {phase} failed: {summary(error)}"
+        log.emit("phase.failed", message, severity="ERROR", phase=phase, **fields)
+    else:
+        message = f"Start-up continues without phase {phase}: {summary(error)}"
+        fields["reason"] = str(error) or type(error).__name__
+        log.emit("phase.degraded", message, severity="WARNING", phase=phase, **fields)
 
 
 def _log_failure(log: Log, error: DeterministicStartupError, began_ns: int) -> None:

@@ -1,14 +1,42 @@
-"""Remedies: what could have ended the outage. Each is a setting, off by default.
+"""Remedies: what could have ended the outage. Each is off by default.
 
-`Context.around` is where a remedy wraps the work of a phase.
+A remedy is a module here with a subclass of `Remedy` that is made from the context in phase init, a
+setting that switches it on, and a line in `REMEDIES`. Its module is imported only if it is on, so
+that the others cost a start nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-Work = Callable[[], Awaitable[None]]
-"""The work of a phase, which raises if it fails."""
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-Around = Callable[[Work], Awaitable[None]]
-"""Does a phase's work, perhaps more than once; raises the error that ends the phase."""
+    from app_under_test.context import Context
+    from app_under_test.remedy import Remedy, Work
+
+REMEDIES = {
+    "remedy_degraded_start": "degraded:DegradedStart",
+    "remedy_retry_s": "retry:Retry",
+}
+"""Where each remedy is, `module:Class`, by its setting. The first is the outermost."""
+
+
+def switch_on(context: Context) -> None:
+    """Add to the context the remedies that its settings ask for."""
+    for setting, place in REMEDIES.items():
+        if getattr(context.settings, setting):
+            module, _, name = place.partition(":")
+            remedy: Callable[[Context], Remedy] = getattr(
+                import_module(f"{__name__}.{module}"), name
+            )
+            context.remedies.append(remedy(context))
+
+
+def around(context: Context, phase: str, work: Work) -> Work:
+    """Wrap the phase's work in every remedy that is on."""
+    for remedy in reversed(context.remedies):
+        work = partial(remedy.around, phase, work)
+    return work

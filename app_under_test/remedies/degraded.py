@@ -8,35 +8,32 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from app_under_test.failure import describe, is_transient, summary
+from app_under_test.failure import QueueFullError, describe, is_transient, summary
+from app_under_test.remedy import Remedy
 
 if TYPE_CHECKING:
+    from app_under_test.context import Context
     from app_under_test.database import Database
-    from app_under_test.log import Log
     from app_under_test.messages import Message, StoredMessage
-    from app_under_test.settings import Settings
-    from app_under_test.state import State
     from app_under_test.store import MessageStore
 
 PHASE = "database"
 
 
-class QueueFullError(Exception):
-    """No more messages can be kept until the database is back."""
-
-
-class DegradedStart:
+class DegradedStart(Remedy):
     """Covers a transient failure of phase database; keeps messages, bounded and in order.
 
-    `active` is true from the covered failure until every kept message is stored. `states` are the
-    phases' states, where the database's is corrected afterwards.
+    `active` is true from the covered failure until every kept message is stored. The state of
+    phase database is corrected then.
     """
 
-    def __init__(self, *, settings: Settings, log: Log, states: dict[str, State]) -> None:
+    def __init__(self, context: Context) -> None:
+        settings = context.settings
         self.active = False
+        self._context = context
         self._settings = settings
-        self._log = log
-        self._states = states
+        self._log = context.log
+        self._states = context.states
         self._limit_s = settings.phase_limit_s(PHASE)
         self._pause_s = settings.degraded_reconnect_pause_s
         self._size = settings.degraded_queue_size
@@ -45,30 +42,35 @@ class DegradedStart:
         self._draw = random.Random(settings.jitter_seed)  # noqa: S311  jitter, not a secret
         self._task: asyncio.Task[None] | None = None
 
-    def covers(self, phase: str, error: BaseException) -> bool:
-        """Tell whether start-up continues despite this error, and remember that it did."""
+    def covers(self, phase: str, error: Exception) -> bool:
+        """Return whether start-up continues despite this error, and remember that it did."""
         covered = phase == PHASE and is_transient(error)
         self.active = self.active or covered
         return covered
 
-    def keep(self, message: Message) -> None:
-        """Keep a message until the database is back. Raises QueueFullError at the bound.
+    def keep(self, message: Message) -> bool:
+        """Keep a message while the database is away. Raises QueueFullError at the bound.
 
         A message with a key that is already waiting is a resend and is not kept twice.
         """
+        if not self.active:
+            return False
         if any(waiting.key == message.key for waiting in self._waiting):
-            return
+            return True
         if len(self._waiting) >= self._size:
             raise QueueFullError(
                 f"{self._size} messages wait for the database; send it again later"
             )
         self._waiting.append(message)
+        return True
 
-    def begin(self, database: Database, store: MessageStore) -> None:
+    def serve(self) -> None:
         """Start trying in the background, if a failure was covered."""
-        if self.active:
+        database, chat = self._context.database, self._context.chat
+        if self.active and chat is not None:
+            assert database is not None, "a chat before phase database"
             self._task = asyncio.create_task(
-                self._come_back(database, store), name="degraded-start"
+                self._come_back(database, chat.store), name="degraded-start"
             )
 
     async def close(self) -> None:

@@ -8,33 +8,38 @@ import time
 from typing import TYPE_CHECKING
 
 from app_under_test.failure import describe, is_transient, summary
+from app_under_test.remedy import Remedy
 
 if TYPE_CHECKING:
-    from app_under_test.log import Log
-    from app_under_test.remedies import Work
-    from app_under_test.settings import Settings
+    from app_under_test.context import Context
+    from app_under_test.remedy import Work
+
+PHASE = "database"
 
 MAX_DOUBLINGS = 20
 
 
-class Retry:
+class Retry(Remedy):
     """Does the real work of phase database again until it passes, for at most `remedy_retry_s`.
 
-    It is wrapped around the phase (see `Context.around`), under the phase's own limit. An error
-    that waiting cannot fix is raised at once, and the last one when the time is over. Each pause
-    is drawn from 0 to a bound that doubles with each try (full jitter).
+    An error that waiting cannot fix is raised at once, and the last one when the time is over.
+    Each pause is drawn from 0 to a bound that doubles with each try (full jitter).
     """
 
-    def __init__(self, *, settings: Settings, log: Log) -> None:
-        self._log = log
+    def __init__(self, context: Context) -> None:
+        settings = context.settings
+        self._log = context.log
         self._within_s = settings.remedy_retry_s
         self._first_s = settings.retry_first_pause_s
         self._longest_s = settings.retry_longest_pause_s
         self._address = settings.database_address
         self._draw = random.Random(settings.jitter_seed)  # noqa: S311  jitter, not a secret
 
-    async def __call__(self, work: Work) -> None:
+    async def around(self, phase: str, work: Work) -> None:
         """Do the work until it passes; raises its error otherwise."""
+        await (self._retried(work) if phase == PHASE else work())
+
+    async def _retried(self, work: Work) -> None:
         began_s, tries = time.monotonic(), 0
         while True:
             tries += 1

@@ -5,9 +5,11 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from app_under_test.context import Context
+from app_under_test.failure import QueueFullError
 from app_under_test.log import Log
 from app_under_test.messages import Message
-from app_under_test.remedies.degraded import DegradedStart, QueueFullError
+from app_under_test.remedies.degraded import DegradedStart
 from app_under_test.settings import Settings
 
 
@@ -15,7 +17,7 @@ def degraded_start(queue_size: int = 2) -> DegradedStart:
     url = "postgresql+asyncpg://app:hidden@127.0.0.1:1/app"
     fields = {"database_url": url, "degraded_queue_size": queue_size}
     settings = Settings.model_validate(fields)
-    return DegradedStart(settings=settings, log=Log(boot_id="b00t"), states={})
+    return DegradedStart(Context(settings=settings, log=Log(boot_id="b00t")))
 
 
 @pytest.mark.parametrize(
@@ -39,6 +41,7 @@ def test_only_a_transient_failure_of_the_database_is_covered(
 
 def test_a_full_queue_refuses_instead_of_dropping() -> None:
     remedy = degraded_start(queue_size=2)
+    assert remedy.covers("database", TimeoutError())
     first = Message(key=uuid4(), text="first")
     remedy.keep(first)
     remedy.keep(Message(key=uuid4(), text="second"))
