@@ -70,7 +70,7 @@ def rerun_command(scenario: Scenario, options: RunOptions, *, verb: str = "repro
         words += ["--postgres-bin", str(options.postgres_bin)]
     if scenario.role is not Role.REPRODUCTION:
         words += ["--role", str(scenario.role)]
-    if scenario.remedy in scenario.app.remedies:
+    if scenario.remedy and scenario.remedy != _usual_remedy(scenario):
         words += ["--remedy", scenario.remedy]
     ordinary_values = _ordinary_values(scenario)
     for name, value in scenario.params.items():
@@ -78,6 +78,11 @@ def rerun_command(scenario: Scenario, options: RunOptions, *, verb: str = "repro
             shown = plain(value) if isinstance(value, float) else value
             words += ["-p", f"{name}={shown}"]
     return shlex.join(words)
+
+
+def _usual_remedy(scenario: Scenario) -> str:
+    known = INCIDENTS.get(scenario.incident)
+    return known.remedy.name if known else ""
 
 
 def _scale_words(scenario: Scenario, options: RunOptions) -> list[str]:

@@ -26,9 +26,9 @@ class Countdown:
     """Seconds of the incident until something is due; pauses while its replica is restarting.
 
     A restart's real work (process, imports) takes as long in a scaled run as in the incident, so
-    counting it twenty-fold would let "90 s after" come before its time. In real time it never
-    pauses. `replica` is that of the event from which it counts; with None, any restart pauses it.
-    Instants are of the monotonic clock, and may lie in the past.
+    counting it twenty-fold would let "90 s after" come before its time. In real time, and
+    `through_restarts`, it never pauses. `replica` is that of the event from which it counts; with
+    None, any restart pauses it. Instants are of the monotonic clock, and may lie in the past.
     """
 
     def __init__(
@@ -38,9 +38,10 @@ class Countdown:
         scale: TimeScale,
         replica: int | None,
         fire: Callable[[], None],
+        through_restarts: bool = False,
     ) -> None:
         self._remaining_s = scale.wall_s(due_in_s)
-        self._may_pause = not scale.is_real_time
+        self._may_pause = not (scale.is_real_time or through_restarts)
         self._replica = replica
         self._fire = fire
         self._timer: asyncio.TimerHandle | None = None
@@ -185,6 +186,7 @@ class Timeline:
                     scale=self._scale,
                     replica=event.replica,
                     fire=partial(self._come, pending, number, event),
+                    through_restarts=moment.through_restarts,
                 )
             countdown.run(event.replica, event.mono_ns + starting_ns)
         elif countdown is not None and event.kind == "process.exited":

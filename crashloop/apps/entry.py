@@ -255,7 +255,9 @@ ATTRIBUTES: dict[str, tuple[Callable[[Entry], Any], *tuple[str, ...]]] = {
         "recover_within_s",
     ),
     "remedies": (
-        lambda entry: read_remedies(entry.table, entry.in_command(), entry.placeholders()),
+        lambda entry: read_remedies(
+            entry.table, entry.in_command(), entry.placeholders(), _knobs(entry)
+        ),
         "remedies",
     ),
 }

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 
 from crashloop.faults import plan
 from crashloop.incidents.incident import Incident, LookAlike, recovery
-from crashloop.incidents.outage import Outage
 from crashloop.incidents.remedy import Remedy
-from crashloop.incidents.usual import TRANSPORT, deaths, dependencies, limit, platform
-from crashloop.model import CheckSpec, Moment, Trigger
+from crashloop.incidents.usual import HEAL_S, TRANSPORT, deaths, dependencies, limit, platform
+from crashloop.model import CheckSpec, Moment, Outage, Trigger
 from crashloop.platforms import parse_platform
 
 if TYPE_CHECKING:
@@ -89,6 +88,7 @@ INCIDENT = Incident(
         "limit_s": limit(20.0, PHASE),
         "transport": TRANSPORT,
         "platform": platform("docker:on-failure:6"),
+        "heal_s": HEAL_S,
     },
     outage=outage,
     expect=expect,

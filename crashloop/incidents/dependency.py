@@ -13,11 +13,10 @@ from crashloop.checks.dependency import AT_START, LATER
 from crashloop.errors import UsageError
 from crashloop.faults import fault_kind
 from crashloop.incidents.incident import Incident
-from crashloop.incidents.outage import Outage
 from crashloop.incidents.parameter import Parameter
 from crashloop.incidents.remedy import Remedy
 from crashloop.incidents.usual import TRANSPORT, dependencies, platform
-from crashloop.model import CheckSpec, Moment, PlannedFault, Role, Signature, Trigger
+from crashloop.model import CheckSpec, Moment, Outage, PlannedFault, Role, Signature, Trigger
 from crashloop.platforms import parse_platform
 
 if TYPE_CHECKING:

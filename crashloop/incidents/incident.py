@@ -24,9 +24,8 @@ from crashloop.model import CheckSpec, Role, Scenario, Signature
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from crashloop.incidents.outage import Outage
     from crashloop.incidents.remedy import Remedy
-    from crashloop.model import AppUnderTest, Dependency, PlannedFault
+    from crashloop.model import AppUnderTest, Dependency, Outage, PlannedFault
 
 LIMIT = "limit_s"
 
@@ -69,13 +68,15 @@ class Incident:
     ) -> Scenario:
         """The scenario for `role`, of the sample app where no other is given.
 
-        `remedy` names one of the app's own, for the run with the remedy. Raises UsageError for a
-        parameter that it does not have or cannot take; NotApplicableError, a UsageError, if the
-        incident cannot happen to the app.
+        `remedy` names one, for the run with the remedy: see `crashloop.remedies`. Raises UsageError
+        for a parameter that it does not have or cannot take; NotApplicableError, a UsageError, if
+        the incident cannot happen to the app.
         """
         chosen = params if app is None else preferred(app, self.parameters, params)
         values = read_params(self.name, self.parameters, chosen)
         outage, under_test, expect = self.outage(values), app or sample_app(), self.expect(values)
+        if heal_s := float(values.get("heal_s", 0.0)):
+            outage = outage.healed_at(heal_s)
         not_asked: Mapping[str, str] = {}
         remedy_name = ""
         if app is not None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from crashloop.faults import plan
 from crashloop.incidents.incident import Incident, LookAlike, recovery
-from crashloop.incidents.outage import Outage
 from crashloop.incidents.parameter import Parameter, Params
 from crashloop.incidents.remedy import Remedy
 from crashloop.incidents.usual import (
+    HEAL_S,
     REPLICAS,
     TRANSPORT,
     deaths,
@@ -19,7 +19,7 @@ from crashloop.incidents.usual import (
     limit,
     platform,
 )
-from crashloop.model import CheckSpec, Moment, Replicas, Trigger
+from crashloop.model import CheckSpec, Moment, Outage, Replicas, Trigger
 from crashloop.platforms import parse_platform
 
 DEATHS = 3
@@ -150,6 +150,7 @@ INCIDENT = Incident(
         ),
         "replicas": REPLICAS,
         "platform": platform("docker:on-failure:6"),
+        "heal_s": HEAL_S,
     },
     outage=outage,
     expect=expect,

@@ -20,9 +20,8 @@ from crashloop.platforms import PLATFORMS
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from crashloop.incidents.outage import Outage
     from crashloop.incidents.parameter import Params
-    from crashloop.model import AppUnderTest, PlannedFault, Value
+    from crashloop.model import AppUnderTest, Outage, PlannedFault, Value
 
 LIFESPAN = "lifespan"
 """The phase of an app whose ASGI lifespan crashloop's wrapper logs."""

@@ -6,13 +6,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from crashloop.errors import UsageError
-from crashloop.platforms import PLATFORMS, parse_platform
+from crashloop.remedies import Remedied, remedied
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from crashloop.incidents.outage import Outage
-    from crashloop.model import AppUnderTest, OwnRemedy, Platform, Value
+    from crashloop.model import AppUnderTest, Outage, Platform, Value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,16 +40,13 @@ def remedied_run(
 ) -> tuple[Outage, AppUnderTest, str]:
     """The outage and the app with a remedy, and its name.
 
-    That is the app's own by `name`, else the incident's if the app has its knobs, else the first
-    of the app's own. UsageError if there is none.
+    That is the one by `name`, else the incident's if the app has its knobs, else the first of the
+    app's own. UsageError if there is none.
     """
-    known = f"its `remedies` are: {', '.join(app.remedies) or 'none'}"
-    if name and name not in app.remedies:
-        raise UsageError(f"app {app.name} has no remedy {name!r}", hint=known)
     missing = [knob for knob in remedy.knobs if knob not in app.knobs]
     if not name and not missing:
         return remedy.applied(outage), app, remedy.name
-    if not app.remedies:
+    if not name and not app.remedies:
         raise UsageError(
             f"{incident} is ended by: {remedy.says}; app {app.name} has no {', '.join(missing)} "
             "among its `knobs`, and no remedy of its own",
@@ -58,14 +54,4 @@ def remedied_run(
             f'[apps.{app.name}.remedies.mine] env = {{NAME = "value"}}',
         )
     chosen = name or next(iter(app.remedies))
-    return *_own(app.remedies[chosen], outage, app), chosen
-
-
-def _own(own: OwnRemedy, outage: Outage, app: AppUnderTest) -> tuple[Outage, AppUnderTest]:
-    changed = replace(app, env={**app.env, **own.env}, command=own.command or app.command)
-    if not own.platform:
-        return outage, changed
-    other, before = parse_platform(own.platform), outage.platform
-    if PLATFORMS[other.name].has_probes:  # it keeps what the incident's platform asks for
-        other = replace(before, name=other.name, restart=other.restart, grace_s=other.grace_s)
-    return replace(outage, platform=other), changed
+    return *remedied(chosen, Remedied(outage, app)), chosen

@@ -10,11 +10,10 @@ from dataclasses import replace
 
 from crashloop.faults import plan
 from crashloop.incidents.incident import Incident, LookAlike, recovery
-from crashloop.incidents.outage import Outage
 from crashloop.incidents.parameter import Parameter, Params
 from crashloop.incidents.remedy import Remedy
-from crashloop.incidents.usual import TRANSPORT, deaths, dependencies, platform
-from crashloop.model import CheckSpec, Moment, Probe, ProbeKind, Trigger
+from crashloop.incidents.usual import HEAL_S, TRANSPORT, deaths, dependencies, platform
+from crashloop.model import CheckSpec, Moment, Outage, Probe, ProbeKind, Trigger
 from crashloop.platforms import parse_platform
 
 PHASE = "database"
@@ -91,6 +90,7 @@ INCIDENT = Incident(
         ),
         "transport": TRANSPORT,
         "platform": platform("kubernetes"),
+        "heal_s": HEAL_S,
     },
     outage=outage,
     expect=expect,

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from crashloop.faults import plan
 from crashloop.incidents.incident import Incident, LookAlike, recovery
-from crashloop.incidents.outage import Outage
 from crashloop.incidents.parameter import Parameter, Params
 from crashloop.incidents.remedy import Remedy
-from crashloop.incidents.usual import TRANSPORT, deaths, dependencies, limit, platform
-from crashloop.model import CheckSpec, Moment, Replicas, Trigger
+from crashloop.incidents.usual import HEAL_S, TRANSPORT, deaths, dependencies, limit, platform
+from crashloop.model import CheckSpec, Moment, Outage, Replicas, Trigger
 from crashloop.platforms import parse_platform
 
 PHASE = "database"
@@ -107,6 +106,7 @@ INCIDENT = Incident(
         "replicas": Parameter(default=3, low=2, high=20, says="instances of the new revision"),
         "transport": TRANSPORT,
         "platform": platform("docker:on-failure:20"),
+        "heal_s": HEAL_S,
     },
     outage=outage,
     expect=expect,

@@ -13,6 +13,12 @@ if TYPE_CHECKING:
 
 REPLICAS = Parameter(default=1, low=1, high=100, says="instances of the app that start at once")
 TRANSPORT = Parameter(default="unix", choices=("unix", "tcp"), says="how the app reaches Postgres")
+HEAL_S = Parameter(
+    default=0.0,
+    low=0.0,
+    high=3600.0,
+    says="when the faults end, in seconds, whatever the app does; 0: as the incident says",
+)
 
 
 def limit(default_s: float, phase: str) -> Parameter:

@@ -11,6 +11,7 @@ from crashloop.model.dependency import Dependency, Transport
 from crashloop.model.fault import Grade, PlannedFault, Receipt
 from crashloop.model.journey import Journey, RequestStep, SqlStep, Step, WebSocketStep
 from crashloop.model.life import CONTROL, SETUP_LOG, Life
+from crashloop.model.outage import Outage
 from crashloop.model.outcome import Fate, Flag, Outcome
 from crashloop.model.platform import Platform, Probe, ProbeKind, RestartPolicy
 from crashloop.model.replicas import Replicas
@@ -34,6 +35,7 @@ __all__ = [
     "Judgement",
     "Life",
     "Moment",
+    "Outage",
     "Outcome",
     "OwnRemedy",
     "PlannedFault",

@@ -36,11 +36,13 @@ class Ready:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnRemedy:
-    """What the user would change to survive an outage: variables, the command, the platform.
+    """What the user would change to survive an outage: variables, knobs, the command, the platform.
 
-    An empty command or platform stays as it is.
+    An empty command or platform stays as it is. `says` is what it does, in words.
     """
 
+    says: str = ""
+    knobs: Mapping[str, Value] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)
     command: tuple[str, ...] = ()
     platform: str = ""

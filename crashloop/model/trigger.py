@@ -18,11 +18,15 @@ class Moment:
 
     `where` names fields of the event itself (`replica`, `attempt`, `target`, `source`) or of its
     data (`phase`, `fault`, ...), each with the value that it must have.
+
+    In a scaled run the seconds pause while the app restarts, which is real work, unless they go on
+    `through_restarts`: a schedule that does not depend on what the app does.
     """
 
     on: str
     where: Mapping[str, Value] = field(default_factory=dict)
     after_s: float = 0.0
+    through_restarts: bool = False
 
     def __str__(self) -> str:
         where = ", ".join(f"{name} {value}" for name, value in self.where.items())

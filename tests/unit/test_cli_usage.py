@@ -360,7 +360,8 @@ def test_a_remedy_of_ones_own_is_looked_for_among_those_of_the_app(
     (tmp_path / "crashloop.toml").write_text(entry)
     status, _, err = crashloop(command, "issue-1278", "--app", "shop", "--remedy", "other")
     assert status == 2
-    assert "app shop has no remedy 'other'\n  its `remedies` are: mine" in err
+    assert "there is no remedy 'other' for app shop" in err
+    assert "known: mine, limit=S" in err
 
 
 def test_a_file_of_apps_is_named_with_an_app(crashloop: Crashloop, tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ def test_the_command_that_runs_it_again_names_a_remedy_of_the_app_s_own() -> Non
     made = ISSUE.scenario(Role.REMEDY, app, remedy="patient")
     again = rerun_command(made, RunOptions(seed=7, app="shop"))
     assert again.endswith("--seed 7 --role remedy --remedy patient")
-    with pytest.raises(UsageError, match=r"no remedy 'other'\n  its `remedies` are: patient"):
+    with pytest.raises(UsageError, match=r"no remedy 'other' for app shop\n  known: patient,"):
         ISSUE.scenario(Role.REMEDY, app, remedy="other")
 
 

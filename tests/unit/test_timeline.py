@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -108,6 +109,16 @@ async def test_the_countdown_of_an_app_without_phases_goes_on_once_its_next_life
         await run.passes(1000.0)
         await run.began(2)
         await run.passes(3.4)
+        assert run.is_on
+        await run.passes(0.2)
+        assert run.is_healed
+
+
+async def test_a_schedule_goes_on_through_restarts(run: Run) -> None:
+    async with run.watched(READY, replace(READY, after_s=90.0, through_restarts=True)):
+        await run.ready()
+        await run.exited(1)
+        await run.passes(4.4)
         assert run.is_on
         await run.passes(0.2)
         assert run.is_healed

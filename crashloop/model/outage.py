@@ -1,0 +1,55 @@
+"""What happens in an incident, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from crashloop.model.replicas import Replicas
+from crashloop.model.trigger import Moment, Trigger
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from crashloop.model.dependency import Dependency
+    from crashloop.model.fault import PlannedFault
+    from crashloop.model.platform import Platform
+    from crashloop.model.trigger import Value
+
+WINDOW_S = 600.0
+"""How long a scheduled outage is followed, in seconds of the incident."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outage:
+    """What happens in an incident: the app's knobs, what it depends on, what is done to it.
+
+    `phase` is the start-up phase that it is about, `target` the dependency that this phase opens.
+    """
+
+    phase: str
+    target: str
+    dependencies: tuple[Dependency, ...]
+    platform: Platform
+    faults: tuple[PlannedFault, ...]
+    deadline_s: float
+    knobs: Mapping[str, Value] = field(default_factory=dict)
+    replicas: Replicas = field(default_factory=Replicas)
+
+    def healed_at(self, heal_s: float) -> Outage:
+        """The outage whose faults are healed `heal_s` seconds after the baseline.
+
+        What the app does meanwhile changes nothing. A fault that each life meets stays as it is.
+        """
+        passed = Moment(
+            on="baseline.passed",
+            where={"target": self.target},
+            after_s=heal_s,
+            through_restarts=True,
+        )
+        heal = Trigger(first_of=(passed,))
+        return replace(
+            self,
+            faults=tuple(f if f.each_life else replace(f, heal=heal) for f in self.faults),
+            deadline_s=max(WINDOW_S, 2 * heal_s),
+        )

@@ -1,0 +1,30 @@
+"""A connector that is scaled out before the app starts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from crashloop.errors import UsageError
+from crashloop.remedies.overlay import Remedied, RemedyKind
+
+CONNECTOR = "connector-scaling"
+"""The fault that is a connector while it scales."""
+
+
+def overlay(before: Remedied, _value: str) -> Remedied:
+    """Take away the fault of a connector that scales; UsageError if there is none."""
+    outage = before.outage
+    left = tuple(fault for fault in outage.faults if fault.name != CONNECTOR)
+    if len(left) == len(outage.faults):
+        raise UsageError(
+            "pre-scaled-connector: the outage has no connector that scales",
+            hint="it is a remedy for issue-1278",
+        )
+    return before._replace(outage=replace(outage, faults=left))
+
+
+REMEDY = RemedyKind(
+    name="pre-scaled-connector",
+    says="scale the connector out before the app starts",
+    overlay=overlay,
+)
