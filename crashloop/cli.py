@@ -121,7 +121,8 @@ def reproduce(
     _debug: Debug = False,
 ) -> None:
     """Make an incident happen on this machine, and judge from evidence whether it happened."""
-    from crashloop.commands import interrupt, options  # noqa: PLC0415  heavy: only when asked for
+    from crashloop import interrupt  # noqa: PLC0415  heavy: only when asked for
+    from crashloop.commands import options  # noqa: PLC0415  likewise
     from crashloop.commands.reproduce import reproduce as run  # noqa: PLC0415  likewise
     from crashloop.incidents import incident as named  # noqa: PLC0415  likewise
 

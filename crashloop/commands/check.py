@@ -7,7 +7,7 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from crashloop.commands import interrupt
+from crashloop import interrupt
 from crashloop.commands.check_order import (
     CheckOrder,
     accepted_by,

@@ -7,7 +7,7 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from crashloop.commands import interrupt
+from crashloop import interrupt
 from crashloop.commands.page import short, step_page
 from crashloop.errors import CrashloopError
 from crashloop.judge import judge

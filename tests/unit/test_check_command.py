@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from crashloop import interrupt
 from crashloop.apps import find_entry
 from crashloop.apps.text import read_text
 from crashloop.cli import main
-from crashloop.commands import interrupt
 from crashloop.commands.check_order import CheckOrder, again, stricter
 from crashloop.commands.folder import claimed
 from crashloop.model import Outcome

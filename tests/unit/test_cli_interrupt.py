@@ -10,12 +10,12 @@ import sys
 
 import pytest
 
-from crashloop.commands import interrupt
+from crashloop import interrupt
 from crashloop.errors import HarnessError
 
 STUBBORN = """
 import asyncio, sys, time
-from crashloop.commands import interrupt
+from crashloop import interrupt
 async def work():
     try:
         print("up", flush=True)
