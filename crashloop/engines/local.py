@@ -154,6 +154,7 @@ class LocalEngine:
             scale=self._setup.scale,
             recorder=self._recorder,
             start=partial(self._start_life, scenario.app),
+            seed=self._setup.seed,
             run_command=self._lives.run_command,
         )
         return self._replicas

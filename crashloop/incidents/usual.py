@@ -31,8 +31,9 @@ def platform(default: str) -> Parameter:
     """What restarts the app."""
     return Parameter(
         default=default,
-        says="what restarts the app: docker[:on-failure[:N]|:always|:unless-stopped], kubernetes, "
-        "or cloud-run-observed[:N]",
+        says="what restarts the app: docker[:on-failure[:N]|:always|:unless-stopped], swarm, "
+        "kubernetes[:kep-4603|:max=S], cloud-run, cloud-run-observed[:N], systemd[:NAME=VALUE...], "
+        "ecs, nomad or supervisord; see docs/platforms.md",
     )
 
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class ProbeKind(StrEnum):
@@ -19,7 +23,8 @@ class Probe:
     """A probe of one life; times are seconds of the incident, the defaults are Kubernetes' own.
 
     `path` is an HTTP probe's, of which any status from 200 to 399 passes; `command` is run without
-    a shell and passes with exit 0. Kubernetes counts `failures` in a row, then acts.
+    a shell and passes with exit 0. Kubernetes counts `failures` in a row, then acts. One that
+    `keeps_trying` begins at `delay_s` and fails only after it has tried for `timeout_s`.
     """
 
     kind: ProbeKind
@@ -29,15 +34,20 @@ class Probe:
     period_s: float = 10.0
     timeout_s: float = 1.0
     failures: int = 3
+    keeps_trying: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestartPolicy:
-    """A restart policy by name; `max_restarts` 0 means without limit."""
+    """A restart policy by name; `max_restarts` 0 means without limit.
+
+    `settings` are the figures that a user has set, by the platform's own names.
+    """
 
     name: str
     max_restarts: int = 0
     note: str = ""
+    settings: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,36 +10,57 @@ from typing import TYPE_CHECKING
 
 from crashloop.errors import UsageError
 from crashloop.model import Platform
-from crashloop.platforms.cloud_run_observed import CLOUD_RUN_OBSERVED
+from crashloop.platforms.cloud_run import CLOUD_RUN, CLOUD_RUN_OBSERVED
 from crashloop.platforms.docker import DOCKER
+from crashloop.platforms.ecs import ECS
 from crashloop.platforms.kubernetes import KUBERNETES
+from crashloop.platforms.nomad import NOMAD
+from crashloop.platforms.supervisord import SUPERVISORD
+from crashloop.platforms.swarm import SWARM
+from crashloop.platforms.systemd import SYSTEMD
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from crashloop.platforms.base import Decision, Exit, PlatformKind, State
 
-PLATFORMS = {kind.name: kind for kind in (DOCKER, KUBERNETES, CLOUD_RUN_OBSERVED)}
+PLATFORMS = {
+    kind.name: kind
+    for kind in (
+        DOCKER,
+        SWARM,
+        KUBERNETES,
+        CLOUD_RUN,
+        CLOUD_RUN_OBSERVED,
+        SYSTEMD,
+        ECS,
+        NOMAD,
+        SUPERVISORD,
+    )
+}
+FORMS = tuple(form for kind in PLATFORMS.values() for form in kind.forms)
 
 
 def parse_platform(text: str) -> Platform:
-    """Read a platform without probes from its name and options, as in `docker:on-failure:6`.
+    """Read a platform with its default probes from its name and options: `docker:on-failure:6`.
 
     Docker's restart policies alone (`on-failure:6`, `always`, `unless-stopped`) mean Docker.
     Raises UsageError for anything else.
     """
-    name, _, options = text.strip().partition(":")
+    whole = text.strip()
+    name, colon, options = whole.partition(":")
     for kind in PLATFORMS.values():
-        read = options if kind.name == name else text.strip() if name in kind.aliases else None
-        if read is None or text.strip().endswith(":"):
+        if kind.name != name and name not in kind.aliases:
             continue
-        policy = kind.parse(read)
-        if policy is not None:
-            return Platform(name=kind.name, restart=policy, grace_s=kind.grace_s)
-    raise UsageError(
-        f"unknown platform {text!r}",
-        hint="known: " + ", ".join(form for kind in PLATFORMS.values() for form in kind.forms),
-    )
+        read = options if kind.name == name else whole
+        policy = kind.parse(read) if options or not colon else None
+        if policy is None:
+            raise UsageError(
+                f"platform {kind.name} cannot be written {whole!r}",
+                hint=f"write it as: {', '.join((*kind.forms, *kind.aliases))}",
+            )
+        return Platform(name=kind.name, restart=policy, startup=kind.startup, grace_s=kind.grace_s)
+    raise UsageError(f"unknown platform {text!r}", hint=f"known: {', '.join(FORMS)}")
 
 
 def step_of(platform: Platform) -> Callable[[State, Exit], tuple[State, Decision]]:
@@ -49,7 +70,12 @@ def step_of(platform: Platform) -> Callable[[State, Exit], tuple[State, Decision
 
 def longest_backoff_s(platform: Platform) -> float:
     """The longest back-off of `platform`, in seconds of the incident. UsageError if unknown."""
-    return _kind(platform).longest_backoff_s
+    return _kind(platform).longest_backoff_s(platform.restart)
+
+
+def resets(platform: Platform) -> str:
+    """What makes the back-off of `platform` start over, in words. UsageError if unknown."""
+    return _kind(platform).resets
 
 
 def _kind(platform: Platform) -> PlatformKind:

@@ -7,8 +7,14 @@ from typing import TYPE_CHECKING
 
 from crashloop.errors import UsageError
 from crashloop.model import RestartPolicy
-from crashloop.platforms.base import PlatformKind, give_up, restart
-from crashloop.plural import often
+from crashloop.platforms.base import (
+    PlatformKind,
+    always_s,
+    at_limit,
+    doubled_s,
+    give_up,
+    restart,
+)
 
 if TYPE_CHECKING:
     from crashloop.platforms.base import Decision, Exit, State
@@ -48,12 +54,12 @@ def step(policy: RestartPolicy, state: State, ended: Exit) -> tuple[State, Decis
     """Restart a failure, or any exit, up to the limit; every restart counts towards it."""
     if policy.name == ON_FAILURE and ended.status == 0:
         return give_up(state, "exit 0 is not a failure")
-    if policy.max_restarts and state.restarts >= policy.max_restarts:
-        return give_up(state, f"restarted {often(state.restarts)}, which is the limit")
+    if why := at_limit(policy, state):
+        return give_up(state, why)
     if state.backoff_s and ended.run_s >= RESET_AFTER_S:
         reason = "ran 10 s or more: the back-off starts over"
         return restart(state, backoff_s=FIRST_BACKOFF_S, reason=reason)
-    backoff_s = min(state.backoff_s * 2, MAX_BACKOFF_S) or FIRST_BACKOFF_S
+    backoff_s = doubled_s(state, first_s=FIRST_BACKOFF_S, max_s=MAX_BACKOFF_S)
     reason = "failed" if ended.status else "ended, which this policy restarts as well"
     return restart(state, backoff_s=backoff_s, reason=reason)
 
@@ -64,7 +70,8 @@ DOCKER = PlatformKind(
     parse=parse,
     step=step,
     grace_s=GRACE_S,
-    longest_backoff_s=MAX_BACKOFF_S,
+    longest_backoff_s=always_s(MAX_BACKOFF_S),
+    resets="a run of 10 s or more",
     aliases=(ON_FAILURE, *WITHOUT_LIMIT),
     has_probes=False,
 )

@@ -82,9 +82,10 @@ def first_age_s(purpose: Purpose, probe: Probe, *, age_s: float) -> float:
 
     A start-up or liveness probe comes a period after its delay, as its ticks begin before the
     container does: so `failures` periods pass before it kills. A readiness probe is triggered as
-    soon as it may run (kubernetes, pkg/kubelet/prober/worker.go and prober_manager.go).
+    soon as it may run (kubernetes, pkg/kubelet/prober/worker.go and prober_manager.go). So is a
+    probe that keeps trying.
     """
-    if purpose is Purpose.READINESS:
+    if purpose is Purpose.READINESS or probe.keeps_trying:
         return max(age_s, probe.delay_s)
     ticks = max(math.ceil((age_s - probe.delay_s) / probe.period_s), 1)
     return probe.delay_s + ticks * probe.period_s

@@ -26,6 +26,9 @@ If it is cancelled, it ends the command and what the command started.
 MAX_BODY_BYTES = 10 * 1024
 PASSING = range(200, 400)
 
+# Chosen: how often a probe that keeps trying does so, in wall seconds.
+TRY_EVERY_S = 0.05
+
 # Only plain HTTP is spoken, so no certificates are loaded, which would take 20 ms each time.
 _NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
@@ -33,20 +36,31 @@ _NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 async def ask(
     probe: Probe, process: LifeProcess, *, timeout_s: float, run_command: RunCommand | None
 ) -> str:
-    """Execute `probe` once, within `timeout_s` wall seconds; why it failed, "" if it passed."""
-    try:
+    """Execute `probe` within `timeout_s` wall seconds; why it failed, "" if it passed.
+
+    That is one try, or as many as are needed if the probe keeps trying.
+    """
+    why = f"no answer within {timeout_s:g} s"
+    with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(timeout_s):
-            if probe.kind is ProbeKind.COMMAND:
-                assert run_command is not None
-                status = await run_command(process, probe.command)
-                return "" if status == 0 else f"exit status {status}"
-            if process.address is None:
-                return "its address is not known"
-            if probe.kind is ProbeKind.HTTP:
-                return await _http(*process.address, probe.path)
-            return await _tcp(*process.address)
-    except TimeoutError:
-        return f"no answer within {timeout_s:g} s"
+            while why := await _try(probe, process, run_command):
+                if not probe.keeps_trying:
+                    break
+                await asyncio.sleep(TRY_EVERY_S)  # a port has no event for being opened
+    return why
+
+
+async def _try(probe: Probe, process: LifeProcess, run_command: RunCommand | None) -> str:
+    try:
+        if probe.kind is ProbeKind.COMMAND:
+            assert run_command is not None
+            status = await run_command(process, probe.command)
+            return "" if status == 0 else f"exit status {status}"
+        if process.address is None:
+            return "its address is not known"
+        if probe.kind is ProbeKind.HTTP:
+            return await _http(*process.address, probe.path)
+        return await _tcp(*process.address)
     except (OSError, httpx.HTTPError) as error:
         return type(error).__name__
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import random
 import signal
 import time
 from typing import TYPE_CHECKING, Any, Literal
@@ -35,8 +36,9 @@ class ReplicaLoop:
 
     Emits `process.started`, `process.killed`, `process.exited` (`exit_code` or `signal`, `run_s` in
     wall seconds, `run_incident_s`: its waits scaled back, its real work as it was),
-    `restart.scheduled` and `restart.gave_up`. `attempts` numbers its lives. If `run` is cancelled
-    or fails, the life that runs is ended.
+    `restart.scheduled` and `restart.gave_up`. `attempts` numbers its lives. The n-th draw of a
+    replica's platform depends on `seed` alone. If `run` is cancelled or fails, the life that runs
+    is ended.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class ReplicaLoop:
         recorder: Recorder,
         start: StartLife,
         prober: Prober,
+        seed: int,
         revision: Revision = "new",
         attempts: Iterator[int] | None = None,
     ) -> None:
@@ -61,6 +64,8 @@ class ReplicaLoop:
         self._prober = prober
         self._revision = revision
         self._attempts = itertools.count(1) if attempts is None else attempts
+        self._draws = random.Random(f"restarts {seed} {replica}")  # noqa: S311  repeatable
+        self._age_s = 0.0
         self._stop = asyncio.Event()
         self._probing: asyncio.Task[None] | None = None
 
@@ -80,6 +85,7 @@ class ReplicaLoop:
                     self._emit("restart.gave_up", life, reason=decision.reason)
                     return
                 backoff_s = decision.backoff_s
+                self._age_s += backoff_s
                 self._emit(
                     "restart.scheduled",
                     life,
@@ -147,7 +153,9 @@ class ReplicaLoop:
             run_incident_s=round(incident_s, 3),
             requested=self._stop.is_set(),
         )
-        return Exit(status=status, run_s=incident_s)
+        self._age_s += incident_s
+        draw = self._draws.random()
+        return Exit(status=status, run_s=incident_s, at_s=self._age_s, draw=draw)
 
     async def _until_exit(self, process: LifeProcess, life: Life, started_ns: int) -> int:
         """Probe and kill a life until it has ended; its exit status."""

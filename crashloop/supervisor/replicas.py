@@ -36,6 +36,7 @@ class Supervisor:
         scale: TimeScale,
         recorder: Recorder,
         start: StartLife,
+        seed: int,
         run_command: RunCommand | None = None,
     ) -> None:
         self._replicas = replicas
@@ -43,7 +44,12 @@ class Supervisor:
             platform=platform, scale=scale, recorder=recorder, run_command=run_command
         )
         self._loop = partial(
-            ReplicaLoop, platform=platform, scale=scale, recorder=recorder, prober=self._prober
+            ReplicaLoop,
+            platform=platform,
+            scale=scale,
+            recorder=recorder,
+            prober=self._prober,
+            seed=seed,
         )
         self._new = [
             self._loop(replica=number, start=start) for number in range(1, replicas.count + 1)

@@ -102,7 +102,8 @@ class _Guess:
 def _backoffs_s(platform: Platform, number: int) -> float:
     """The sum of the first back-offs, in seconds of the incident."""
     step, state, total_s = step_of(platform), State(), 0.0
-    for _ in range(number):
-        state, decision = step(state, Exit(status=1, run_s=1.0))
+    for died in range(1, number + 1):
+        ended = Exit(status=1, run_s=1.0, at_s=total_s + died, draw=0.5)
+        state, decision = step(state, ended)
         total_s += decision.backoff_s
     return total_s

@@ -144,6 +144,26 @@ async def test_a_port_that_opens_late_passes_the_startup_probe_when_it_is_open()
     assert passed.data["after_s"] > 0
 
 
+async def test_a_probe_that_keeps_trying_passes_as_soon_as_the_port_is_open() -> None:
+    async with serving() as server:
+        port = server.address
+    trying = replace(TCP, period_s=240.0, timeout_s=240.0, failures=1, keeps_trying=True)
+    watched = Watched(port, startup=trying)
+    async with watched.watching(), await asyncio.start_server(Server().answer, *port):
+        await watched.seen("probe.passed", probe="startup")
+    assert watched.events == [("result", "startup"), ("passed", "startup")]
+
+
+async def test_a_probe_that_keeps_trying_ends_the_life_after_its_timeout() -> None:
+    async with serving() as server:
+        port = server.address
+    trying = replace(TCP, period_s=240.0, timeout_s=0.6, failures=1, keeps_trying=True)
+    (result,) = await until_killed(watched := Watched(port, startup=trying))
+    assert result.data["why"] == "ConnectionRefusedError"
+    failed = await watched.seen("probe.failed", probe="startup", failures=1)
+    assert 0.6 <= failed.data["after_s"] < 2
+
+
 async def test_no_other_probe_runs_before_the_startup_probe_has_passed() -> None:
     async with serving() as server:
         server.status = "503 Service Unavailable"

@@ -27,6 +27,23 @@ async def test_every_death_is_restarted_until_the_platform_gives_up() -> None:
     assert [e.life for e in run.of("process.started")] == [Life(1, n) for n in (1, 2, 3)]
 
 
+async def drawn_pauses_s(seed: int, replica: int) -> list[float]:
+    """The first four back-offs of one of two replicas on a platform that draws them."""
+    run = Run(dies, platform="ecs", replicas=Replicas(count=2), seed=seed)
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        group.create_task(run.supervisor.run())
+        await run.seen("restart.scheduled", 4, replica)
+        await run.supervisor.stop()
+    return [event.data["backoff_s"] for event in run.of("restart.scheduled", replica)[:4]]
+
+
+async def test_the_seed_decides_the_pauses_of_a_platform_that_draws_them() -> None:
+    first, again, other = [await drawn_pauses_s(seed, 1) for seed in (7, 7, 8)]
+    assert first == again != other
+    assert len(set(first)) == 4
+    assert await drawn_pauses_s(7, 2) != first
+
+
 async def test_a_stop_during_a_start_ends_the_life_once_it_runs() -> None:
     starting, may_run = asyncio.Event(), asyncio.Event()
 

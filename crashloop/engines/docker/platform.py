@@ -43,16 +43,19 @@ class RestartedByDocker:
     async def run(self) -> None:
         """Start the container; return when Docker has given up restarting it, or after `stop`."""
         await self._container.start()
-        state = State()
+        state, age_s = State(), 0.0
         while (its := await self._container.next_life(is_counted=True)) is not None:
             self._started(its)
             status = await its.wait()
             self._exited(its)
             if self._stopped_ns is not None:
                 return
-            state, decision = self._step(state, Exit(status=status, run_s=its.run_s))
+            age_s += its.run_s
+            ended = Exit(status=status, run_s=its.run_s, at_s=age_s, draw=0.0)  # it draws nothing
+            state, decision = self._step(state, ended)
             if not decision.restart and await self._gave_up(its, decision.reason):
                 return
+            age_s += decision.backoff_s
 
     async def stop(self) -> None:
         """Send SIGTERM, then SIGKILL after 3 s; Docker does not restart what was stopped."""

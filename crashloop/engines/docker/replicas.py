@@ -153,6 +153,7 @@ class Replicas:
             scale=setup.scale,
             recorder=setup.recorder,
             start=partial(self.start, scenario.app),
+            seed=setup.seed,
             run_command=run_command,
         )
         if not is_dockers_own(scenario.platform):
