@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from fastapi import WebSocket
 
     from app_under_test.log import Log
-    from app_under_test.messages import StoredMessage
+    from app_under_test.messages import Acknowledge, StoredMessage
     from app_under_test.remedy import Remedy
     from app_under_test.store import MessageStore
 
@@ -56,14 +56,17 @@ class Chat:
         self._log = log
         self._remedies = remedies
 
-    async def answer(self, frame: str) -> dict[str, Any]:
-        """Answer one frame: `{id, key, text, reply, stored}`, or `{error}` with `key` if known."""
+    async def answer(self, frame: str, acknowledge: Acknowledge) -> dict[str, Any]:
+        """Answer one frame: `{id, key, text, reply, stored}`, or `{error}` with `key` if known.
+
+        If `stored` is false, the message is kept, and `acknowledge` is called when it is stored.
+        """
         try:
             message = parse(frame)
         except BadMessageError as error:
             return {"error": str(error)}
         try:
-            stored = await self._store_or_keep(message)
+            stored = await self._store_or_keep(message, acknowledge)
         except QueueFullError as error:
             return {"error": str(error), "key": str(message.key)}
         except DatabaseAwayError as error:
@@ -79,8 +82,10 @@ class Chat:
             "stored": stored is not None,
         }
 
-    async def _store_or_keep(self, message: Message) -> StoredMessage | None:
-        if any(remedy.keep(message) for remedy in self._remedies):
+    async def _store_or_keep(
+        self, message: Message, acknowledge: Acknowledge
+    ) -> StoredMessage | None:
+        if any(remedy.keep(message, acknowledge) for remedy in self._remedies):
             return None
         stored = await self.store.add(message)
         self._log.emit(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 if TYPE_CHECKING:
     from datetime import datetime
-    from uuid import UUID
+
+Acknowledge = Callable[[UUID], None]
+"""Takes the key of a message that waited, once the message is stored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from app_under_test.messages import Message
+    from app_under_test.messages import Acknowledge, Message
 
 Work = Callable[[], Awaitable[None]]
 """The work of a phase, which raises if it fails."""
@@ -37,10 +37,11 @@ class Remedy:
         """Return whether start-up continues although the phase failed. Every remedy is asked."""
         return False
 
-    def keep(self, message: Message) -> bool:  # noqa: ARG002  for subclasses
+    def keep(self, message: Message, acknowledge: Acknowledge) -> bool:  # noqa: ARG002  for subclasses
         """Keep a chat message that cannot be stored yet, and return whether it was kept.
 
-        Raises QueueFullError if it cannot be kept either.
+        `acknowledge` is called with its key when it is stored. Raises QueueFullError if it cannot
+        be kept either.
         """
         return False
 

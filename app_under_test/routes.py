@@ -24,7 +24,11 @@ router = APIRouter()
 
 @router.websocket("/ws/chat")
 async def converse(socket: WebSocket) -> None:
-    """Answer every frame until the client leaves or has been silent for the idle limit."""
+    """Answer every frame until the client leaves or has been silent for the idle limit.
+
+    A message that is answered with `stored: false` is acknowledged when it is stored, by one more
+    frame: `{"key": ..., "stored": true}`.
+    """
     context: Context = socket.app.state.context
     chat, connections = context.chat, context.connections
     assert chat is not None, "a chat before phase services"
@@ -34,15 +38,27 @@ async def converse(socket: WebSocket) -> None:
         if not placed:
             await socket.close(TRY_AGAIN_LATER, "too many chats are open; come back later")
             return
+        stored: asyncio.Queue[UUID] = asyncio.Queue()  # bounded by the messages that are kept
+        acknowledging = asyncio.create_task(_acknowledge(socket, stored))
         try:
             while True:
                 async with asyncio.timeout(context.settings.websocket_idle_s):
                     frame = await _receive(socket)
-                await socket.send_json(await chat.answer(frame))
+                await socket.send_json(await chat.answer(frame, stored.put_nowait))
         except WebSocketDisconnect:
             return
         except TimeoutError:
             await socket.close(GOING_AWAY, "no message for too long")
+        finally:
+            acknowledging.cancel()
+            await asyncio.gather(acknowledging, return_exceptions=True)
+
+
+async def _acknowledge(socket: WebSocket, stored: asyncio.Queue[UUID]) -> None:
+    """Send a frame for each message that is stored after its answer."""
+    while True:
+        key = await stored.get()
+        await socket.send_json({"key": str(key), "stored": True})
 
 
 async def _receive(socket: WebSocket) -> str:

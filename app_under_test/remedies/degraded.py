@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -12,9 +11,11 @@ from app_under_test.failure import QueueFullError, describe, is_transient, summa
 from app_under_test.remedy import Remedy
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from app_under_test.context import Context
     from app_under_test.database import Database
-    from app_under_test.messages import Message, StoredMessage
+    from app_under_test.messages import Acknowledge, Message, StoredMessage
     from app_under_test.store import MessageStore
 
 PHASE = "database"
@@ -37,7 +38,7 @@ class DegradedStart(Remedy):
         self._limit_s = settings.phase_limit_s(PHASE)
         self._pause_s = settings.degraded_reconnect_pause_s
         self._size = settings.degraded_queue_size
-        self._waiting: deque[Message] = deque()
+        self._waiting: dict[UUID, tuple[Message, Acknowledge]] = {}  # oldest first
         self._stored: list[StoredMessage] = []
         self._draw = random.Random(settings.jitter_seed)  # noqa: S311  jitter, not a secret
         self._task: asyncio.Task[None] | None = None
@@ -48,20 +49,20 @@ class DegradedStart(Remedy):
         self.active = self.active or covered
         return covered
 
-    def keep(self, message: Message) -> bool:
+    def keep(self, message: Message, acknowledge: Acknowledge) -> bool:
         """Keep a message while the database is away. Raises QueueFullError at the bound.
 
-        A message with a key that is already waiting is a resend and is not kept twice.
+        A message with a key that is already waiting is a resend: it is not kept twice, and the
+        resend is the one that is acknowledged.
         """
         if not self.active:
             return False
-        if any(waiting.key == message.key for waiting in self._waiting):
-            return True
-        if len(self._waiting) >= self._size:
+        kept, _ = self._waiting.get(message.key, (message, acknowledge))
+        if message.key not in self._waiting and len(self._waiting) >= self._size:
             raise QueueFullError(
                 f"{self._size} messages wait for the database; send it again later"
             )
-        self._waiting.append(message)
+        self._waiting[message.key] = kept, acknowledge
         return True
 
     def serve(self) -> None:
@@ -97,8 +98,10 @@ class DegradedStart(Remedy):
             async with asyncio.timeout(self._limit_s):
                 await database.open()
         while self._waiting:
-            stored = await store.add(self._waiting[0])
-            self._waiting.popleft()
+            oldest = next(iter(self._waiting))
+            stored = await store.add(self._waiting[oldest][0])
+            _, acknowledge = self._waiting.pop(oldest)
+            acknowledge(oldest)
             self._stored.append(stored)
         # No await since the last look at the queue, so no message is missed.
         self.active = False

@@ -43,8 +43,8 @@ def test_a_full_queue_refuses_instead_of_dropping() -> None:
     remedy = degraded_start(queue_size=2)
     assert remedy.covers("database", TimeoutError())
     first = Message(key=uuid4(), text="first")
-    remedy.keep(first)
-    remedy.keep(Message(key=uuid4(), text="second"))
+    remedy.keep(first, print)
+    remedy.keep(Message(key=uuid4(), text="second"), print)
     with pytest.raises(QueueFullError, match="2 messages wait"):
-        remedy.keep(Message(key=uuid4(), text="third"))
-    remedy.keep(first)
+        remedy.keep(Message(key=uuid4(), text="third"), print)
+    remedy.keep(first, print)

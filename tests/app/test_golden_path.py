@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import asyncpg
 import httpx
+from gate import Gate
 from sqlalchemy import make_url
 from websockets.asyncio.client import connect
 
@@ -19,59 +19,10 @@ from app_under_test.phases import DEFAULT_PHASES
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from sqlalchemy import URL
-
     from tests.app.conftest import RunningApp, StartApp
 
 NAMES = [phase.name for phase in DEFAULT_PHASES]
 WITHOUT_CACHE = [name for name in NAMES if name != "cache"]
-
-
-class Gate:
-    """A loopback port that refuses until it is opened, then leads to the database."""
-
-    def __init__(self, target: URL) -> None:
-        self._target = target
-        self._socket = socket.socket()
-        self._socket.bind(("127.0.0.1", 0))
-        self._server: asyncio.Server | None = None
-        self._copies: set[asyncio.Task[None]] = set()
-        self.url = target.set(
-            host="127.0.0.1", port=self._socket.getsockname()[1], query={}
-        ).render_as_string(hide_password=False)
-
-    async def open(self) -> None:
-        self._server = await asyncio.start_server(self._lead, sock=self._socket)
-
-    async def close(self) -> None:
-        if self._server is not None:
-            self._server.close()
-        self._socket.close()
-        for copy in self._copies:
-            copy.cancel()
-        await asyncio.gather(*self._copies, return_exceptions=True)
-
-    async def _lead(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        folder = self._target.query.get("host")
-        port = self._target.query.get("port") or self._target.port or 5432
-        up_reader, up_writer = (
-            await asyncio.open_unix_connection(f"{folder}/.s.PGSQL.{port}")
-            if folder
-            else await asyncio.open_connection(self._target.host, int(cast("int", port)))
-        )
-        for source, sink in ((reader, up_writer), (up_reader, writer)):
-            copy = asyncio.create_task(self._copy(source, sink))
-            self._copies.add(copy)
-
-    async def _copy(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        try:
-            while data := await source.read(65536):
-                sink.write(data)
-                await sink.drain()
-        except ConnectionError:
-            pass
-        finally:
-            sink.close()
 
 
 @asynccontextmanager
@@ -176,69 +127,66 @@ async def test_a_missing_database_exits_3_despite_the_remedy(
 async def test_a_degraded_start_stops_trying_when_waiting_cannot_help(
     start_app: StartApp, database_url: str
 ) -> None:
-    gate = Gate(make_url(database_url).set(database="nowhere"))
-    try:
-        async with start_app(
+    async with (
+        Gate(make_url(database_url).set(database="nowhere")) as gate,
+        start_app(
             database_url=gate.url, remedy_degraded_start=True, degraded_reconnect_pause_s=0.02
-        ) as app:
-            await app.event("database.retry_failed")
-            await gate.open()
-            failed = await app.event("phase.failed", "database")
-            assert failed["error"][-1]["sqlstate"] == "3D000"
-            ready = await get(app, "/health/ready")
-            assert (ready.status_code, ready.json()["status"]) == (503, "failed")
-    finally:
-        await gate.close()
+        ) as app,
+    ):
+        await app.event("database.retry_failed")
+        await gate.open()
+        failed = await app.event("phase.failed", "database")
+        assert failed["error"][-1]["sqlstate"] == "3D000"
+        ready = await get(app, "/health/ready")
+        assert (ready.status_code, ready.json()["status"]) == (503, "failed")
 
 
 async def test_a_degraded_start_recovers_and_stores_what_waited(
     start_app: StartApp, database_url: str
 ) -> None:
-    gate = Gate(make_url(database_url))
     keys = [str(uuid4()) for _ in range(3)]
-    try:
-        async with start_app(
+    async with (
+        Gate(make_url(database_url)) as gate,
+        start_app(
             database_url=gate.url, remedy_degraded_start=True, degraded_reconnect_pause_s=0.02
-        ) as app:
-            async with conversation(app) as say:
-                for key in keys:
-                    assert (await say({"text": "early", "key": key}))["stored"] is False
-            await app.event("database.retry_failed")
-            await gate.open()
-            back = await app.event("database.reconnected")
-            assert back["stored"] == 3
-            await app.event("chat.stored", count=3)
-            assert [line["key"] for line in app.all_of("chat.stored")] == keys
-            ready = (await get(app, "/health/ready")).json()
-            assert ready["phases"]["database"] == "complete"
-            rows = [(await get(app, f"/messages?key={key}")).json()["messages"] for key in keys]
-            ids = [row[0]["id"] for row in rows]
-            assert ids == sorted(ids)
-            async with conversation(app) as say:
-                assert (await say({"text": "late"}))["stored"] is True
-    finally:
-        await gate.close()
+        ) as app,
+    ):
+        async with conversation(app) as say:
+            for key in keys:
+                assert (await say({"text": "early", "key": key}))["stored"] is False
+        await app.event("database.retry_failed")
+        await gate.open()
+        back = await app.event("database.reconnected")
+        assert back["stored"] == 3
+        await app.event("chat.stored", count=3)
+        assert [line["key"] for line in app.all_of("chat.stored")] == keys
+        ready = (await get(app, "/health/ready")).json()
+        assert ready["phases"]["database"] == "complete"
+        rows = [(await get(app, f"/messages?key={key}")).json()["messages"] for key in keys]
+        ids = [row[0]["id"] for row in rows]
+        assert ids == sorted(ids)
+        async with conversation(app) as say:
+            assert (await say({"text": "late"}))["stored"] is True
 
 
 async def test_a_retry_starts_the_app_when_the_database_comes_back(
     start_app: StartApp, database_url: str
 ) -> None:
-    gate = Gate(make_url(database_url))
-    try:
-        async with start_app(
+    async with (
+        Gate(make_url(database_url)) as gate,
+        start_app(
             database_url=gate.url,
             remedy_retry_s=20,
             retry_first_pause_s=0.01,
             retry_longest_pause_s=0.05,
-        ) as app:
-            await app.event("database.retry_failed", count=2)
-            await gate.open()
-            back = await app.event("database.retried", "database")
-            assert back["tries"] == len(app.all_of("database.retry_failed")) + 1
-            await app.event("startup.completed")
-            assert app.all_of("phase.completed", "database")
-    finally:
-        await gate.close()
+        ) as app,
+    ):
+        await app.event("database.retry_failed", count=2)
+        await gate.open()
+        back = await app.event("database.retried", "database")
+        assert back["tries"] == len(app.all_of("database.retry_failed")) + 1
+        await app.event("startup.completed")
+        assert app.all_of("phase.completed", "database")
 
 
 async def test_an_error_that_waiting_cannot_fix_is_not_retried(
