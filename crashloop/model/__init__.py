@@ -11,6 +11,7 @@ from crashloop.model.dependency import Dependency, Transport
 from crashloop.model.fault import Grade, PlannedFault, Receipt
 from crashloop.model.journey import Journey, RequestStep, SqlStep, Step, WebSocketStep
 from crashloop.model.life import CONTROL, SETUP_LOG, Life
+from crashloop.model.loop import Pattern, RecoveryTime, ReplicaLoop
 from crashloop.model.outage import Outage
 from crashloop.model.outcome import Fate, Flag, Outcome
 from crashloop.model.platform import Platform, Probe, ProbeKind, RestartPolicy
@@ -38,6 +39,7 @@ __all__ = [
     "Outage",
     "Outcome",
     "OwnRemedy",
+    "Pattern",
     "PlannedFault",
     "Platform",
     "PortRule",
@@ -45,6 +47,8 @@ __all__ = [
     "ProbeKind",
     "Ready",
     "Receipt",
+    "RecoveryTime",
+    "ReplicaLoop",
     "Replicas",
     "RequestStep",
     "RestartPolicy",
