@@ -52,6 +52,15 @@ def read_apps(path: Path) -> tuple[Source, dict[str, Any]]:
     UsageError, with file and line, for a file that cannot be read, and for tables of ours with an
     unknown name.
     """
+    source, data = read_toml(path)
+    return source, _apps(data, source)
+
+
+def read_toml(path: Path) -> tuple[Source, dict[str, Any]]:
+    """The file's text, and its values.
+
+    UsageError, with file and line where there is one, for a file that cannot be read.
+    """
     try:
         text = read_text(path)
         data = tomllib.loads(text)
@@ -65,8 +74,7 @@ def read_apps(path: Path) -> tuple[Source, dict[str, Any]]:
         raise UsageError(f"{path} cannot be read: it is nested too deeply") from None
     except ValueError as error:  # a number of thousands of digits
         raise UsageError(f"{path} cannot be read: {error}") from None
-    source = Source(path=path, lines=lines_of(text))
-    return source, _apps(data, source)
+    return Source(path=path, lines=lines_of(text)), data
 
 
 def table_of(source: Source) -> Source:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from crashloop.checks.result import MAX_EVIDENCE, Result
 from crashloop.plural import numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from crashloop.model import Life
     from crashloop.trace.event import Event, Trace
@@ -69,9 +69,18 @@ def is_too_often(trace: Trace, found: int, times: int, replicas: Replicas) -> bo
     """Whether something came more often than `times`, where it must come exactly so often.
 
     With several replicas a fault lasts until the last one has died so often; the others may die
-    more often meanwhile.
+    more often meanwhile. A fault that a schedule heals lasts however often they die.
     """
-    return found > times and replicas == "each" and len(trace.replicas()) == 1
+    if found <= times or replicas != "each" or len(trace.replicas()) > 1:
+        return False
+    heals = [each.get("heal") or {} for each in trace.scenario.get("faults") or ()]
+    return not any(_is_schedule(heal) for heal in heals)
+
+
+def _is_schedule(trigger: Mapping[str, Any]) -> bool:
+    """Whether a moment of the trigger comes whatever the app does."""
+    parts = [*(trigger.get("first_of") or ()), *(trigger.get("all_of") or ())]
+    return bool(trigger.get("through_restarts")) or any(_is_schedule(each) for each in parts)
 
 
 def for_replicas(trace: Trace, replicas: Replicas, check: Callable[[int], Result]) -> Result:

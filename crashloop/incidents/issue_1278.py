@@ -6,6 +6,9 @@ seven phases; the vendors' documentation for restart rules. See docs/issue-1278.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from crashloop.errors import UsageError
 from crashloop.faults import plan
 from crashloop.incidents.incident import Incident, LookAlike, recovery
 from crashloop.incidents.parameter import Parameter, Params
@@ -21,6 +24,14 @@ from crashloop.incidents.usual import (
 )
 from crashloop.model import CheckSpec, Moment, Outage, Replicas, Trigger
 from crashloop.platforms import parse_platform
+from crashloop.profiles import NAMES, load
+from crashloop.profiles.profile import SCALING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from crashloop.model import Value
+    from crashloop.profiles import Profile
 
 DEATHS = 3
 HEAL_AT_LATEST_S = 90.0
@@ -45,23 +56,19 @@ TIME_OUTS_AND_CONNECTION_ERRORS = (
 
 def outage(params: Params) -> Outage:
     """A scaling connector: connections take longer than the phase's limit, until it is scaled."""
-    kind, limit_s = str(params["fault"]), float(params["limit_s"])
-    amounts = {
-        "hold": {"delay_s": params["connection_s"]},
-        "connect_delay": {"delay_s": params["connection_s"]},
-        "latency": {"latency_s": params["latency_s"]},
-    }
-    count = int(params["replicas"])
+    limit_s, count = float(params["limit_s"]), int(params["replicas"])
+    profile = load(str(params["connector"])) if params["connector"] else None
+    name, kind, amounts = _fault(params) if profile is None else _of_connector(profile, params)
     at_latest = Moment(on="phase.started", where={"phase": "database"}, after_s=HEAL_AT_LATEST_S)
     fault = plan(
-        name="connector-scaling",
+        name=name,
         target="postgres",
         kind=kind,
-        params=amounts.get(kind, {}),
+        params=amounts,
         inject=Trigger(first_of=(Moment(on="baseline.passed", where={"target": "postgres"}),)),
         heal=Trigger(first_of=(Trigger(all_of=deaths(DEATHS, replicas=count)), at_latest)),
     )
-    return Outage(
+    made = Outage(
         phase="database",
         target="postgres",
         dependencies=dependencies(params),
@@ -76,6 +83,33 @@ def outage(params: Params) -> Outage:
         },
         deadline_s=DEADLINE_S + DEATHS * limit_s,
     )
+    return made if profile is None else made.healed_at(profile.settles_at_s)
+
+
+def _fault(params: Params) -> tuple[str, str, Mapping[str, Value]]:
+    """The name, the kind and the parameters of the fault that the parameters describe."""
+    kind = str(params["fault"])
+    amounts: dict[str, Mapping[str, Value]] = {
+        "hold": {"delay_s": params["connection_s"]},
+        "connect_delay": {"delay_s": params["connection_s"]},
+        "latency": {"latency_s": params["latency_s"]},
+    }
+    return SCALING, kind, amounts.get(kind, {})
+
+
+def _of_connector(profile: Profile, params: Params) -> tuple[str, str, Mapping[str, Value]]:
+    """The fault by a profile's figures; UsageError for parameters that describe another."""
+    for name in ("fault", "connection_s", "latency_s"):
+        if params[name] != INCIDENT.parameters[name].default:
+            raise UsageError(
+                f"{name}={params[name]} and connector={params['connector']} describe two faults",
+                hint=f"leave out one of them; the figures of a file of your own replace {name}",
+            )
+    fault = profile.fault()
+    amounts = {name: getattr(fault, name) for name in ("low_s", "high_s", "slot_s")}
+    if fault.each_other_s:
+        amounts["each_other_s"] = fault.each_other_s
+    return profile.fault_name, fault.kind, amounts
 
 
 def expect(_: Params) -> tuple[CheckSpec, ...]:
@@ -134,6 +168,11 @@ INCIDENT = Incident(
             default="hold",
             choices=("hold", "black_hole", "connect_delay", "refuse", "latency"),
             says="the effect of the scaling connector",
+        ),
+        "connector": Parameter(
+            default="",
+            says="connection times and their end by a cited profile, instead of fault and "
+            f"connection_s: {', '.join(NAMES)}, or FILE.toml",
         ),
         "transport": TRANSPORT,
         "connection_s": Parameter(

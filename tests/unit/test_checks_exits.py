@@ -19,6 +19,15 @@ from crashloop.checks.result import holds, saw_nothing
 from crashloop.trace.event import Trace
 
 THREE = reproduction(replicas=3)
+HEALED_BY_A_SCHEDULE = with_scenario(
+    reproduction(deaths=4),
+    faults=[
+        {
+            **REPRODUCTION.scenario["faults"][0],
+            "heal": {"first_of": [{"on": "baseline.passed", "through_restarts": True}]},
+        }
+    ],
+)
 SOME = {"replicas": "some"}
 
 
@@ -37,6 +46,10 @@ CASES = [
         params={"code": 3, "times": 3},
         holds={
             "three deaths with 3": (REPRODUCTION, "3 attempts died with exit 3"),
+            "one death more before a schedule healed the fault": (
+                HEALED_BY_A_SCHEDULE,
+                "4 attempts died with exit 3",
+            ),
             "three deaths of each replica": (
                 THREE,
                 "in each of 3 replicas, 3 attempts died with exit 3",
@@ -57,6 +70,7 @@ CASES = [
                 "attempt 2 ended with exit 1, not exit 3",
             ),
             "a death by a signal": (ended(REPRODUCTION, 2, "SIGSEGV"), "ended with signal SIGSEGV"),
+            "one death too many": (reproduction(deaths=4), "4 attempts died with exit 3, not 3"),
             "one death too few": (reproduction(deaths=1), "1 attempt died with exit 3, not 3"),
             "an end that was asked for is no death": (CONTROL, "no attempt died on its own"),
         },

@@ -4,7 +4,15 @@ from typing import Any
 
 import pytest
 from crashloop_cases import Case, cases
-from crashloop_edits import changed, died_in_dependencies, inserted, moved, one, without
+from crashloop_edits import (
+    changed,
+    died_in_dependencies,
+    inserted,
+    moved,
+    one,
+    with_scenario,
+    without,
+)
 from crashloop_outages import SLOTS, slots_exhausted
 from crashloop_traces import (
     CONTROL,
@@ -23,6 +31,14 @@ from crashloop.incidents import incident
 from crashloop.trace.event import Trace
 
 THREE = reproduction(replicas=3)
+FOUR = reproduction(deaths=4)
+HEALED_BY_A_SCHEDULE = with_scenario(
+    FOUR,
+    faults=[
+        {**each, "heal": {"first_of": [{"on": "baseline.passed", "through_restarts": True}]}}
+        for each in FOUR.scenario["faults"]
+    ],
+)
 FAILED: dict[str, Any] = {
     "phase": "database",
     "times": 3,
@@ -70,6 +86,10 @@ CASES = [
                 REPRODUCTION,
                 "failed 3 times at its limit of 20 s, after 20.0 s",
             ),
+            "one failure more before a schedule healed the fault": (
+                HEALED_BY_A_SCHEDULE,
+                "failed 4 times at its limit of 20 s",
+            ),
             "an SQLSTATE of an accepted class": (of_another_class("08006"), "[08006]"),
             "three time-outs of each replica": (
                 THREE,
@@ -81,6 +101,7 @@ CASES = [
             ),
         },
         refuted={
+            "one failure too many": (FOUR, "phase database failed 4 times, not 3 times"),
             "an SQLSTATE of another class is another failure": (
                 of_another_class("53300"),
                 "[53300], which is none of the expected errors",
