@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from crashloop.checks.lives import for_replicas, observed, of_replica
 from crashloop.checks.readiness import instead, refused
@@ -10,6 +10,8 @@ from crashloop.checks.receipts import last_heal_ns
 from crashloop.checks.result import Result, holds, not_seen, refuted, saw_nothing
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from crashloop.trace.event import Event, Trace
 
 
@@ -18,36 +20,47 @@ def journey_passed(trace: Trace) -> Result:
 
     Where the journey is tried again and again, a try that had begun after the last heal did.
     """
-    journey = (trace.scenario.get("app") or {}).get("journey") or {}
-    wanted = range(1, len(journey.get("steps") or ()) + 1)
+    if not _steps(trace):
+        return saw_nothing("the app has no journey")
+    return for_replicas(trace, "each", lambda number: replica_passed(trace, number))
+
+
+def replica_passed(trace: Trace, number: int) -> Result:
+    """Whether one replica's journey passed, as `journey_passed` asks it of each."""
+    wanted = _steps(trace)
     if not wanted:
         return saw_nothing("the app has no journey")
-    if trace.scenario.get("is_own_app") and not journey.get("patient"):
-        return for_replicas(trace, "each", lambda number: _a_try_passed(trace, number))
+    if trace.scenario.get("is_own_app") and not _journey(trace).get("patient"):
+        return _a_try_passed(trace, number)
+    steps = of_replica(observed(trace, "journey.step"), number)
+    by_key: dict[object, dict[object, Event]] = {}
+    for step in steps:
+        by_key.setdefault(step.data.get("key"), {}).setdefault(step.data.get("step"), step)
+    for done in by_key.values():
+        if set(done) >= set(wanted):
+            said = [done[n] for n in wanted]
+            what = "; ".join(str(step.data.get("says")) for step in said)
+            return holds(f"the journey passed: {what}", said)
+    failed = of_replica(observed(trace, "journey.failed"), number)
+    if failed and not refused(trace, number):
+        return refuted(f"the journey failed: {failed[-1].data.get('why')}", failed)
+    best = max(by_key.values(), key=len, default={})
+    missing = next(n for n in wanted if n not in best)
+    waiting = _waiting(trace, number, missing)
+    if not steps and (not waiting or refused(trace, number)):
+        return instead(trace, number, "no step of the journey passed")
+    says = f"step {missing} of {len(wanted)} of the journey never passed"
+    why = f": {waiting[-1].data.get('why')}" if waiting else ""
+    return not_seen(trace, says + why, [*best.values(), *waiting[-1:]])
 
-    def passed_in(number: int) -> Result:
-        steps = of_replica(observed(trace, "journey.step"), number)
-        by_key: dict[object, dict[object, Event]] = {}
-        for step in steps:
-            by_key.setdefault(step.data.get("key"), {}).setdefault(step.data.get("step"), step)
-        for done in by_key.values():
-            if set(done) >= set(wanted):
-                said = [done[n] for n in wanted]
-                what = "; ".join(str(step.data.get("says")) for step in said)
-                return holds(f"the journey passed: {what}", said)
-        failed = of_replica(observed(trace, "journey.failed"), number)
-        if failed and not refused(trace, number):
-            return refuted(f"the journey failed: {failed[-1].data.get('why')}", failed)
-        best = max(by_key.values(), key=len, default={})
-        missing = next(n for n in wanted if n not in best)
-        waiting = _waiting(trace, number, missing)
-        if not steps and (not waiting or refused(trace, number)):
-            return instead(trace, number, "no step of the journey passed")
-        says = f"step {missing} of {len(wanted)} of the journey never passed"
-        why = f": {waiting[-1].data.get('why')}" if waiting else ""
-        return not_seen(trace, says + why, [*best.values(), *waiting[-1:]])
 
-    return for_replicas(trace, "each", passed_in)
+def _journey(trace: Trace) -> Mapping[str, Any]:
+    return (trace.scenario.get("app") or {}).get("journey") or {}
+
+
+def _steps(trace: Trace) -> range:
+    """The numbers of the journey's steps."""
+    return range(1, len(_journey(trace).get("steps") or ()) + 1)
 
 
 def begun_ns(tried: Event) -> int:

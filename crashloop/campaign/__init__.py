@@ -1,0 +1,1 @@
+"""Comparisons of remedies: trials, what they measured, and what that decides."""

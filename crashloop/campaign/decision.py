@@ -1,0 +1,151 @@
+"""What the trials of an arm decide, look by look. Pure."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from crashloop.campaign.criterion import REPRODUCED
+from crashloop.campaign.interval import lower, upper
+from crashloop.campaign.looks import looks_until
+from crashloop.model.comparison import CriterionResult, Met, together
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from crashloop.campaign.looks import Look
+    from crashloop.campaign.tally import Tally
+    from crashloop.model.comparison import Criterion
+
+MOST_TRIALS = 1_000_000
+"""More than anybody runs: if so many would not decide a criterion, no number would."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """The results of an arm, in the order of its criteria, after so many of its `trials`.
+
+    `reproduced` is None for an arm with a remedy, of which nobody asks it.
+    """
+
+    trials: int
+    results: tuple[CriterionResult, ...]
+    reproduced: Met | None = None
+
+    @property
+    def result(self) -> Met:
+        """`not_met` if one criterion is not met, `met` if all are."""
+        return together([each.result for each in self.results])
+
+    @property
+    def is_final(self) -> bool:
+        """Whether further trials would change nothing."""
+        return Met.NOT_ENOUGH_TRIALS not in {self.result, self.reproduced}
+
+
+def decide(tally: Tally, criteria: Sequence[Criterion], look: Look) -> Decision:
+    """What all trials of `tally` say at this look."""
+    results = [
+        CriterionResult(name=each.name, result=_met(tally, each, look, len(criteria)))
+        for each in criteria
+    ]
+    return Decision(trials=len(tally.trials), results=tuple(results))
+
+
+def decide_so_far(
+    tally: Tally,
+    criteria: Sequence[Criterion],
+    looks: Sequence[Look],
+    *,
+    needs_outage: bool = False,
+) -> Decision:
+    """What an arm's trials decide: look after look, until one is final or no trial is left.
+
+    `tally` has the trials from the first on, without a gap, so it does not matter in which order
+    they ended. A criterion that was decided at a look stays as it is. Between two looks nothing is
+    decided. `needs_outage`: the arm is the one without a remedy, which must show the outage.
+    """
+    asked = (*criteria, REPRODUCED) if needs_outage else tuple(criteria)
+    found = [Met.NOT_ENOUGH_TRIALS] * len(asked)
+    for look in looks:
+        if look.trials > len(tally.trials):
+            break
+        seen = tally.first(look.trials)
+        found = [
+            _met(seen, each, look, len(criteria)) if old is Met.NOT_ENOUGH_TRIALS else old
+            for old, each in zip(found, asked, strict=True)
+        ]
+        decision = _decision(seen, criteria, found, looks)
+        if decision.is_final:
+            return decision
+    return _decision(tally, criteria, found, looks)
+
+
+def trials_needed(tally: Tally, criterion: Criterion, looks: Sequence[Look]) -> int | None:
+    """How many trials would decide the criterion at the rate that was observed.
+
+    It is one of the looks that are still to come, or a larger number. None if no number would: the
+    rate is that of the criterion, or nothing was counted yet.
+    """
+    sample = tally.sample(criterion.name)
+    if not sample.size:
+        return None
+    of_trial = sample.size / len(tally.trials)  # those that do not count included
+
+    def is_decided(trials: int, error: float) -> bool:
+        worth = of_trial * trials
+        shown = _shown((sample.rate or 0.0) * worth, worth, criterion, error, error)
+        return shown is not Met.NOT_ENOUGH_TRIALS
+
+    for look in looks:
+        if look.trials > len(tally.trials) and is_decided(look.trials, look.error):
+            return look.trials
+    error, most = looks_until(MOST_TRIALS)[-1].error, max(looks[-1].trials, len(tally.trials))
+    while not is_decided(most, error):
+        if most >= MOST_TRIALS:
+            return None
+        most = min(2 * most, MOST_TRIALS)
+    fewer = range(max(looks[-1].trials, len(tally.trials)), most)
+    return fewer.start + bisect_left(fewer, x=True, key=lambda trials: is_decided(trials, error))
+
+
+def _decision(
+    tally: Tally, criteria: Sequence[Criterion], found: Sequence[Met], looks: Sequence[Look]
+) -> Decision:
+    results = [
+        CriterionResult(
+            name=each.name,
+            result=met,
+            trials_needed=trials_needed(tally, each, looks)
+            if met is Met.NOT_ENOUGH_TRIALS
+            else None,
+        )
+        for each, met in zip(criteria, found, strict=False)
+    ]
+    reproduced = found[-1] if len(found) > len(criteria) else None
+    return Decision(trials=len(tally.trials), results=tuple(results), reproduced=reproduced)
+
+
+def _met(tally: Tally, criterion: Criterion, look: Look, criteria: int) -> Met:
+    sample = tally.sample(criterion.name)
+    if not sample.size:
+        return Met.NOT_ENOUGH_TRIALS
+    k = (sample.rate or 0.0) * sample.size
+    return _shown(k, sample.size, criterion, look.error, look.error / criteria)
+
+
+def _shown(k: float, n: float, criterion: Criterion, error: float, error_to_reject: float) -> Met:
+    """What `k` of `n` independent lives show.
+
+    One criterion is enough to reject an arm, so the error to reject is the look's divided by the
+    number of criteria. To accept it, all must be met, so each may use the whole.
+    """
+    more = criterion.wants_more
+    low = lower(k, n, error if more else error_to_reject)
+    high = upper(k, n, error_to_reject if more else error)
+    if low > criterion.value:
+        return Met.MET if more else Met.NOT_MET
+    if high < criterion.value:
+        return Met.NOT_MET if more else Met.MET
+    return Met.NOT_ENOUGH_TRIALS
