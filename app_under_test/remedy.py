@@ -48,5 +48,8 @@ class Remedy:
     def serve(self) -> None:
         """Run when start-up is complete."""
 
+    def cancelled(self) -> None:
+        """Run when start-up was cancelled and everything is closed."""
+
     async def close(self) -> None:
         """Run first at shutdown, and after a start-up that failed or was cancelled."""

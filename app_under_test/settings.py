@@ -112,6 +112,7 @@ class Settings(BaseSettings):
     )
     retry_first_pause_s: float = _timer(0.5, "the longest first pause of a retry")
     retry_longest_pause_s: float = _timer(10.0, "the longest pause of a retry")
+    remedy_sigterm: bool = Field(default=False, description="honour SIGTERM during start-up")
     jitter_seed: int | None = Field(None, description="makes the jitter repeatable")
 
     @field_validator("database_url")

@@ -66,6 +66,8 @@ async def start(context: Context, phases: Sequence[Phase]) -> None:
         message = f"Start-up was cancelled after {duration_s:.3f} s"
         context.log.emit("startup.cancelled", message, severity="WARNING", duration_s=duration_s)
         await close(context)
+        for remedy in context.remedies:
+            remedy.cancelled()
         raise
     duration_s = _since_s(began_ns)
     degraded = context.degraded

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from app_under_test.remedy import Remedy, Work
 
 REMEDIES = {
+    "remedy_sigterm": "sigterm:Sigterm",
     "remedy_degraded_start": "degraded:DegradedStart",
     "remedy_retry_s": "retry:Retry",
 }

@@ -61,6 +61,9 @@ class Noted(Remedy):
     def serve(self) -> None:
         self.calls.append("serve")
 
+    def cancelled(self) -> None:
+        self.calls.append("cancelled")
+
     async def close(self) -> None:
         self.calls.append("close")
 
@@ -118,7 +121,7 @@ async def test_a_start_that_is_cancelled_is_logged_and_closes_the_remedies(
     starting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await starting
-    assert remedy.calls == ["before database", "around database", "close"]
+    assert remedy.calls == ["before database", "around database", "close", "cancelled"]
     last = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert last["event"] == "startup.cancelled"
 
