@@ -49,33 +49,36 @@ class Database:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._engine: AsyncEngine | None = None
+        self._is_open = False
 
     @property
     def is_open(self) -> bool:
         """True between a successful `open` and `close`."""
-        return self._engine is not None
+        return self._is_open
 
     async def open(self) -> None:
         """Connect, create and check the tables, then open the configured connections at once.
 
         With a migration lock, the tables are created under that session-level advisory lock.
 
-        Raises the driver's error with its chain. The engine is disposed of on every failure,
-        cancellation included, so that no connection is left behind.
+        Raises the driver's error with its chain and closes every connection, since others may wait
+        for its slot. A try that is cancelled, as a time limit does, keeps the connections that it
+        has for the next `open`, or for `close`.
         """
-        assert self._engine is None, "open() of a database that is open"
-        engine = _engine(self._settings)
+        assert not self._is_open, "open() of a database that is open"
+        if self._engine is None:
+            self._engine = _engine(self._settings)
         try:
-            await _create_tables(engine, self._settings.database_migration_lock)
-            await _warm(engine, self._settings.database_warm_connections)
-        except BaseException:
-            await engine.dispose()
+            await _create_tables(self._engine, self._settings.database_migration_lock)
+            await _warm(self._engine, self._settings.database_warm_connections)
+        except Exception:
+            await self.close()
             raise
-        self._engine = engine
+        self._is_open = True
 
     async def close(self) -> None:
-        """Close every connection; nothing happens when the database is not open."""
-        engine, self._engine = self._engine, None
+        """Close every connection; nothing happens when there is none."""
+        engine, self._engine, self._is_open = self._engine, None, False
         if engine is not None:
             await engine.dispose()
 
@@ -84,9 +87,19 @@ class Database:
 
         Raises DatabaseAwayError when the database is not open.
         """
-        if self._engine is None:
+        if self._engine is None or not self._is_open:
             raise DatabaseAwayError("the database is not open")
         return self._engine.begin()
+
+
+async def probe(settings: Settings) -> None:
+    """Open one connection and close it. Raises the driver's error with its chain."""
+    engine = _engine(settings)
+    try:
+        async with engine.connect():
+            pass
+    finally:
+        await engine.dispose()
 
 
 def _engine(settings: Settings) -> AsyncEngine:
@@ -114,18 +127,22 @@ def _engine(settings: Settings) -> AsyncEngine:
 async def _create_tables(engine: AsyncEngine, lock: int) -> None:
     """Create and check the tables in one transaction; `lock` is an advisory lock's key, 0: none.
 
-    A session that fails is closed by the caller, and the lock with it.
+    The session of a try that fails or is cancelled is closed, and the lock with it.
     """
     async with engine.connect() as connection:
-        if lock:
-            await connection.execute(_LOCK, {"key": lock})
+        try:
+            if lock:
+                await connection.execute(_LOCK, {"key": lock})
+                await connection.commit()
+            for statement in _SCHEMA:
+                await connection.execute(text(statement))
             await connection.commit()
-        for statement in _SCHEMA:
-            await connection.execute(text(statement))
-        await connection.commit()
-        if lock:
-            await connection.execute(_UNLOCK, {"key": lock})
-            await connection.commit()
+            if lock:
+                await connection.execute(_UNLOCK, {"key": lock})
+                await connection.commit()
+        except BaseException:
+            await connection.invalidate()
+            raise
 
 
 async def _warm(engine: AsyncEngine, connections: int) -> None:

@@ -64,7 +64,8 @@ async def database(context: Context) -> None:
     """Open the database: first connection, first real queries, warm connections."""
     from app_under_test.database import Database  # noqa: PLC0415  loaded by phase dependencies
 
-    context.database = Database(context.settings)
+    if context.database is None:  # A retry continues with the connections that it has.
+        context.database = Database(context.settings)
     await context.database.open()
 
 

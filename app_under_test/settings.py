@@ -110,9 +110,23 @@ class Settings(BaseSettings):
         "how long phase database tries again after a transient error; 0: it does not",
         zero_allowed=True,
     )
+    remedy_retry_probe_s: float = _timer(
+        0.0,
+        "how long a probe connection is tried before phase database; 0: there is none",
+        zero_allowed=True,
+    )
+    retry_attempt_s: float = _timer(
+        0.0, "limit of each try of a retry; 0: what is left of its time", zero_allowed=True
+    )
     retry_first_pause_s: float = _timer(0.5, "the longest first pause of a retry")
     retry_longest_pause_s: float = _timer(10.0, "the longest pause of a retry")
     remedy_sigterm: bool = Field(default=False, description="honour SIGTERM during start-up")
+    startup_probe_s: float = _timer(
+        0.0,
+        "how long the platform's start-up probe waits, which the remedies' budgets must stay "
+        "below; 0: there is none",
+        zero_allowed=True,
+    )
     jitter_seed: int | None = Field(None, description="makes the jitter repeatable")
 
     @field_validator("database_url")
@@ -140,6 +154,17 @@ class Settings(BaseSettings):
                 f"{PREFIX}DATABASE_WARM_CONNECTIONS must not exceed {PREFIX}POOL_SIZE and "
                 f"{PREFIX}MAX_OVERFLOW ({self.database_warm_connections} > {room})"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _budgets_stay_below_the_start_up_probe(self) -> Self:
+        budgets = {"REMEDY_RETRY_S": self.remedy_retry_s}
+        for name, budget_s in budgets.items():
+            if 0.0 < self.startup_probe_s <= budget_s:
+                raise ValueError(
+                    f"{PREFIX}{name} must be below {PREFIX}STARTUP_PROBE_S, or the platform kills "
+                    f"a start that still tries ({budget_s:g} >= {self.startup_probe_s:g})"
+                )
         return self
 
     def phase_limit_s(self, phase: str) -> float:

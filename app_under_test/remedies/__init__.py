@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 REMEDIES = {
     "remedy_sigterm": "sigterm:Sigterm",
     "remedy_degraded_start": "degraded:DegradedStart",
+    "remedy_retry_probe_s": "retry_probe:RetryProbe",
     "remedy_retry_s": "retry:Retry",
 }
 """Where each remedy is, `module:Class`, by its setting. The first is the outermost."""
