@@ -17,6 +17,7 @@ from crashloop.judge import judge
 from crashloop.loops import loops_of
 from crashloop.loops.replica import replica_of
 from crashloop.model import Verdict
+from crashloop.trace.event import SESSIONS_PEAK
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from crashloop.loops.replica import LifeRecord, Replica
     from crashloop.model import Life, ReplicaLoop
     from crashloop.trace.event import Trace
-
-PEAK = "database.sessions_peak"
-"""The event with which a database says that it has more sessions at once than ever before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +106,7 @@ def _counted(trace: Trace, found: Measured) -> Measured:
     failed = {failure.ended.life for failure in failures(trace, phase)}
     loops = loops_of(trace)
     journeys = [replica_passed(trace, one.number) for one in replicas]
-    peaks = [seconds(each.data, "count") for each in observed(trace, PEAK)]
+    peaks = [seconds(each.data, "count") for each in observed(trace, SESSIONS_PEAK)]
     return replace(
         found,
         lives_started=len(started),

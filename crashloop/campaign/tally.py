@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import count, takewhile
 from typing import TYPE_CHECKING
 
 from crashloop.campaign.sample import Sample
@@ -11,7 +12,7 @@ from crashloop.model import Verdict
 from crashloop.model.comparison import Recovery
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import TypeAlias
 
     from crashloop.campaign.measure import Measured
@@ -21,9 +22,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """The trials of one arm that have ended, in the order of their numbers."""
+    """The trials of one arm that have ended: from the first on, without a gap."""
 
     trials: tuple[Measured, ...] = ()
+
+    @classmethod
+    def of(cls, by_number: Mapping[int, Measured]) -> Tally:
+        """The trials from number 1 until the first that has not ended."""
+        numbers = takewhile(by_number.__contains__, count(1))
+        return cls(trials=tuple(by_number[number] for number in numbers))
 
     def __add__(self, trial: Measured) -> Tally:
         return Tally(trials=(*self.trials, trial))

@@ -27,6 +27,7 @@ from crashloop.engines.process import Process, describe_exit, finish, start
 from crashloop.engines.reaper import postgres_backends, remove_shared_memory, send
 from crashloop.engines.server import START_BOUND_S, Server
 from crashloop.engines.session import session
+from crashloop.engines.session_log import SessionLog
 from crashloop.engines.template import DATABASE, ROLE, SUPERUSER, Template, copy_template
 from crashloop.engines.workspace import MAX_SOCKET_PATH_BYTES
 from crashloop.errors import HarnessError, UsageError
@@ -74,6 +75,7 @@ class PostgresServer(Server):
         self._launch = launch
         self._settings = settings
         self._errors = ErrorLog(emit)
+        self._sessions = SessionLog(emit, role=ROLE)
         self._template = template
         super().__init__(process, emit)
 
@@ -150,6 +152,8 @@ class PostgresServer(Server):
     def _follow(self, process: Process) -> None:
         super()._follow(process)
         process.listen(self._errors.line)
+        self._sessions.restarted()
+        process.listen(self._sessions.line)
 
     async def _connect(self, *, superuser: bool = True) -> asyncpg.Connection[Any]:
         source = self._template

@@ -27,7 +27,8 @@ _LINE = re.compile(
 )
 _CLIENT = re.compile(r"(?P<host>[0-9a-fA-F.:]{2,45})\((?P<port>\d{1,5})\)")
 _ERRORS = frozenset({"ERROR", "FATAL", "PANIC"})
-_OWN = "[local]"  # the Unix socket, which only the harness uses
+OWN = "[local]"
+"""The client of a session over the Unix socket, which only the harness uses."""
 _UNKNOWN = "[unknown]"
 
 
@@ -45,10 +46,18 @@ class LoggedError:
     client: str | None = None
 
 
+def parsed(line: str) -> re.Match[str] | None:
+    """The prefix of a line, with the groups `pid`, `sqlstate`, `client`, `role` and `severity`.
+
+    None if it has none. What the line says follows the match.
+    """
+    return _LINE.match(line)
+
+
 def logged_error(line: str) -> LoggedError | None:
     """The error in a line of the log, if it is one and not the harness's own."""
-    found = _LINE.match(line)
-    if found is None or found["severity"] not in _ERRORS or found["client"] == _OWN:
+    found = parsed(line)
+    if found is None or found["severity"] not in _ERRORS or found["client"] == OWN:
         return None
     role = found["role"]
     client = _CLIENT.fullmatch(found["client"] or "")

@@ -16,6 +16,7 @@ from crashloop.engines.postgres_log import (
     logged_error,
 )
 from crashloop.engines.postgres_settings import postgres_settings
+from crashloop.engines.session_log import SessionLog
 from crashloop.errors import UsageError
 
 AT = "2026-11-27 19:33:56.251 UTC [32665] 2026-11-27 19:33:56 UTC 6925f1c4.7f99"
@@ -119,3 +120,43 @@ def test_a_setting_that_is_unknown_or_unsafe_is_refused_with_the_possible_ones(n
     with pytest.raises(UsageError, match=f"cannot set {name} of Postgres") as refusal:
         postgres_settings({"max_connections": 12, name: "x"})
     assert "max_connections" in refusal.value.hint
+
+
+def of_session(pid: int, says: str, *, client: str = CLIENT, role: str = "app") -> str:
+    at = AT.replace("[32665]", f"[{pid}]")
+    return f"{at} 00000 {client} {role} LOG:  {says}"
+
+
+def peaks(*lines: str) -> list[int]:
+    found: list[dict[str, Any]] = []
+    log = SessionLog(lambda _kind, data: found.append(data), role="app")
+    for line in lines:
+        log.line(line)
+    return [each["count"] for each in found]
+
+
+def test_the_most_sessions_at_once_are_those_that_the_server_had_authorized_and_not_ended() -> None:
+    begun = "connection authorized: user=app database=app"
+    ended = "disconnection: session time: 0:00:00.010 user=app database=app"
+    assert peaks(
+        of_session(1, "connection received: host=127.0.0.1 port=55450"),
+        of_session(1, begun),
+        of_session(2, begun),
+        of_session(1, ended),
+        of_session(3, begun),
+        of_session(4, begun),
+    ) == [1, 2, 3]
+
+
+def test_the_harness_and_refused_connections_are_no_sessions() -> None:
+    begun = "connection authorized: user=app database=app"
+    refused = of_session(1, "remaining connection slots are reserved").replace("LOG", "FATAL")
+    assert peaks(
+        of_session(7, begun, client="[local]"),
+        of_session(8, begun, role="postgres"),
+        of_session(1, begun),
+        refused,
+        of_session(2, begun),
+        of_session(3, f"statement: select '{begun}'"),
+        f"a line of something else, {begun}",
+    ) == [1]
