@@ -106,9 +106,8 @@ def _of_connector(profile: Profile, params: Params) -> tuple[str, str, Mapping[s
                 hint=f"leave out one of them; the figures of a file of your own replace {name}",
             )
     fault = profile.fault()
-    amounts = {name: getattr(fault, name) for name in ("low_s", "high_s", "slot_s")}
-    if fault.each_other_s:
-        amounts["each_other_s"] = fault.each_other_s
+    names = ("low_s", "high_s", "slot_s", "each_other_s", "each_client")
+    amounts = {name: value for name in names if (value := getattr(fault, name))}
     return profile.fault_name, fault.kind, amounts
 
 

@@ -38,7 +38,7 @@ UNITS: Mapping[str, tuple[str, ...]] = {
 """The figures of a profile, and the units of each."""
 
 NEEDED = (CONNECTION, SETTLED)
-FIELDS = ("title", "scales", "figures")
+FIELDS = ("title", "each_instance", "figures")
 FIGURE_FIELDS = ("low", "high", "unit", "source", "date", "note", "assumed")
 LONGEST_S = 3600.0
 _DATE = re.compile(r"\d{4}-\d{2}(-\d{2})?")
@@ -77,7 +77,7 @@ def _profile(name: str, path: Path) -> Profile:
     return Profile(
         name=name,
         title=top.text("title") or path.stem,
-        scales=top.flag("scales") if "scales" in top else True,
+        each_instance=top.flag("each_instance"),
         figures={one: _figure(one, figures.table(one)) for one in figures.values},
     )
 

@@ -51,19 +51,19 @@ class Profile:
     """A connector by its figures; times are seconds of the incident.
 
     `connection_s` and `settled_s` are always there: how long a connection takes while the connector
-    scales, and when it has scaled. `scales` is false for a path without a connector, which nobody
-    can scale before.
+    scales, and when it has scaled. `each_instance`: nothing scales; the time counts once for each
+    instance of the app, from its first connection, and no instance has waited for another.
     """
 
     name: str
     title: str
     figures: Mapping[str, Figure]
-    scales: bool = True
+    each_instance: bool = False
 
     @property
     def fault_name(self) -> str:
         """The name of the fault, which its draws depend on."""
-        return SCALING if self.scales else FRESH
+        return FRESH if self.each_instance else SCALING
 
     @property
     def settles_at_s(self) -> float:
@@ -81,6 +81,7 @@ class Profile:
             high_s=connection.high,
             slot_s=SLOT_S,
             each_other_s=more.middle if more else 0.0,
+            each_client=self.each_instance,
         )
 
     def draws(self, *, seed: int, until_s: float) -> tuple[float, ...]:

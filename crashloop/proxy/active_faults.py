@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from crashloop.clock import NS_PER_S
@@ -26,13 +26,21 @@ if TYPE_CHECKING:
     from crashloop.proxy.link.link import Link
 
 
+MAX_CLIENTS = 10_000
+"""How many clients a fault remembers; beyond that, the first one is forgotten."""
+
+
 @dataclass(slots=True, kw_only=True)
 class _Injected:
-    """A fault, and how many connections it still takes; None: no limit."""
+    """A fault, and how many connections it still takes; None: no limit.
+
+    `clients` are those that it acts on once, by their sessions, each with what it met.
+    """
 
     fault: Fault
     left: int | None
     since_ns: int
+    clients: dict[int, Holding] = field(default_factory=dict)
 
     def counts(self) -> bool:
         """Count a new connection, and return whether it is within the limit."""
@@ -102,7 +110,7 @@ class ActiveFaults:
                     until_ns = now_ns + round(fault.delay_s * NS_PER_S) if fault.delay_s else None
                     holds.append(Holding(fault_id=fault_id, until_ns=until_ns))
                 case SlowConnect() as fault if self._takes(link, fault_id, fault):
-                    holds.append(self._slow(fault_id, fault, injected.since_ns, now_ns))
+                    holds += self._slow(fault_id, fault, injected, link, now_ns)
                 case AcceptClose() as fault if self._takes(link, fault_id, fault):
                     link.turn_away(fault_id, reset=fault.reset)
                     return
@@ -110,7 +118,25 @@ class ActiveFaults:
                     link.add(fault_id, fault)
         link.open(holds)
 
-    def _slow(self, fault_id: str, fault: SlowConnect, since_ns: int, now_ns: int) -> Holding:
+    def _slow(
+        self, fault_id: str, fault: SlowConnect, injected: _Injected, link: Link, now_ns: int
+    ) -> list[Holding]:
+        """How the fault holds the link; nothing if it has let the link's client through before."""
+        client = link.client_session if fault.each_client else None
+        if client is None:
+            return [self._drawn(fault_id, fault, injected.since_ns, now_ns)]
+        met = injected.clients.get(client)
+        if met is None:
+            met = self._drawn(fault_id, fault, injected.since_ns, now_ns)
+            if len(injected.clients) >= MAX_CLIENTS:
+                del injected.clients[next(iter(injected.clients))]
+            injected.clients[client] = met
+            return [met]
+        left_ns = (met.until_ns or 0) - now_ns
+        facts = {**met.facts, "hold_s": left_ns / NS_PER_S}
+        return [met._replace(facts=facts)] if left_ns > 0 else []
+
+    def _drawn(self, fault_id: str, fault: SlowConnect, since_ns: int, now_ns: int) -> Holding:
         slot = fault.slot((now_ns - since_ns) / NS_PER_S)
         drawn_s = fault.drawn_s(slot, seed=self._seed, fault_id=fault_id)
         others = self._count_held(fault_id)

@@ -190,6 +190,10 @@ class SlowConnect(ArrivalFault):
     has one draw between `low_s` and `high_s`, and every connection that arrives in it is silent for
     that time. Each other connection that the fault holds at that moment adds `each_other_s`. The
     heal releases them all; meanwhile they are treated as `Hold` treats them.
+
+    `each_client`: the time counts once for each client, from its first connection. All that the
+    client opens meanwhile is silent until then, and nothing that it opens later. A client is a
+    session of processes; where it is not known whose a connection is, each is another client's.
     """
 
     kind = "slow_connect"
@@ -198,6 +202,7 @@ class SlowConnect(ArrivalFault):
     high_s: float = field(metadata=milliseconds("high"))
     slot_s: float = field(default=0, metadata=milliseconds("slot"))
     each_other_s: float = field(default=0, metadata=milliseconds("each_other"))
+    each_client: bool = field(default=False, metadata=flag("each_client"))
 
     def __post_init__(self) -> None:
         ArrivalFault.__post_init__(self)

@@ -259,7 +259,7 @@ def test_crashloop_holds_a_connection(kind: Kind, wire: Wire, proxy: Proxy) -> N
 
 
 def test_crashloop_draws_how_long_connections_take(kind: Kind, wire: Wire, proxy: Proxy) -> None:
-    attributes = {"low": 50, "high": 100, "slot": 10_000, "each_other": 20}
+    attributes = {"low": 50, "high": 100, "slot": 10_000, "each_other": 20, "each_client": True}
     body = {"type": "slow_connect", "attributes": attributes}
     answer = proxy.api.post(f"{proxy.path}/toxics", body)
     if kind == "toxiproxy":

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from proxied import Client, proxied
+from proxied import Client, kernel, proxied
 
 from crashloop.proxy import SlowConnect
 
@@ -129,3 +131,59 @@ async def test_slots_are_counted_from_each_injection() -> None:
     slots = [each["slot"] for each in recorder.of("link.held")]
     assert slots[0] == slots[2] == 0
     assert all(earlier < later for earlier, later in (slots[:2], slots[2:]))
+
+
+ONCE = SlowConnect(low_s=0.02, high_s=0.06, slot_s=60, each_client=True)
+ANOTHER_CLIENT = """
+import socket, sys
+path, port = sys.argv[1], int(sys.argv[2])
+sys.stdin.readline()
+client = socket.socket(socket.AF_UNIX if path else socket.AF_INET)
+client.connect(path or ("127.0.0.1", port))
+client.sendall(b"x")
+client.recv(1)
+"""
+
+
+async def test_all_that_a_client_opens_while_it_waits_is_silent_until_the_same_time(
+    listen: str | tuple[str, int],
+) -> None:
+    async with proxied(listen, seed=7) as (proxy, recorder):
+        await proxy.inject("slow", replace(LONG, each_client=True))
+        clients = [await Client.reach(proxy.address) for _ in range(2)]
+        first, second = await recorder.wait("link.held", 2)
+        for client in clients:
+            client.writer.close()
+    assert first["hold_s"] == first["drawn_s"] == LONG.drawn_s(0, seed=7, fault_id="slow")
+    assert second["drawn_s"] == first["drawn_s"]
+    assert 0 < second["hold_s"] < first["hold_s"]
+
+
+async def test_a_client_that_has_waited_does_not_wait_again_until_the_next_injection(
+    listen: str | tuple[str, int],
+) -> None:
+    async with proxied(listen) as (proxy, recorder):
+        for injections in (1, 2):
+            await proxy.inject("slow", ONCE)
+            await _ask(proxy)
+            await _ask(proxy)
+            assert len(recorder.of("link.held")) == injections
+            await proxy.heal("slow")
+
+
+@kernel
+async def test_another_client_waits_for_itself(listen: str | tuple[str, int]) -> None:
+    async with proxied(listen) as (proxy, recorder):
+        await proxy.inject("slow", ONCE)
+        await _ask(proxy)
+        address = proxy.address
+        other = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-S", "-c", ANOTHER_CLIENT, address.path or "", str(address.port)),
+            stdin=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )
+        recorder.pids.append(other.pid)
+        await other.communicate(b"go\n")
+        assert other.returncode == 0
+        await _ask(proxy)
+    assert len(recorder.of("link.held")) == 2

@@ -54,7 +54,7 @@ async def test_a_start_of_two_connections_waits_for_one_after_the_other(lab: Lab
 
 @pytest.mark.slow
 async def test_two_replicas_meet_the_same_draws(lab: Lab) -> None:
-    run = await lab.run("issue-1278", **OBSERVED, replicas=2, heal_s=180)
+    run = await lab.run("issue-1278", **OBSERVED, replicas=2, heal_s=240)
 
     run.expect(Verdict.REPRODUCED)
     by_slot: dict[int, set[float]] = {}
@@ -67,3 +67,26 @@ async def test_two_replicas_meet_the_same_draws(lab: Lab) -> None:
 async def test_a_profile_with_a_mistake_is_refused_before_anything_starts(lab: Lab) -> None:
     with pytest.raises(UsageError, match="there is no connector profile 'audti'"):
         await lab.run("issue-1278", connector="audti")
+
+
+@pytest.mark.slow
+async def test_a_fresh_instance_waits_for_its_egress_once(lab: Lab) -> None:
+    fresh = {**OBSERVED, "connector": "direct-vpc-egress"}
+    run = await lab.run("issue-1278", **fresh, limit_s=90, heal_s=120)
+
+    run.expect(Verdict.NOT_REPRODUCED)
+    (held,) = run.events("link.held", attempt=1)
+    (database,) = (
+        e for e in run.events("phase.completed", attempt=1) if e.data["phase"] == "database"
+    )
+    took_s = database.data["duration_s"]
+    assert held.data["drawn_s"] <= took_s < held.data["drawn_s"] + 20 / run.trace.scale
+
+
+@pytest.mark.slow
+async def test_every_restart_is_a_fresh_instance_that_waits_again(lab: Lab) -> None:
+    fresh = {**OBSERVED, "connector": "direct-vpc-egress"}
+    run = await lab.run("issue-1278", **fresh, heal_s=240)
+
+    run.expect(Verdict.REPRODUCED)
+    assert len({event.attempt for event in run.events("link.held")}) >= 3

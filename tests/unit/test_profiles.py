@@ -99,7 +99,7 @@ def test_a_machine_type_has_its_documented_throughput_and_says_that_its_times_ar
 def test_a_file_of_ones_own_is_a_profile(file: Path) -> None:
     file.write_text(f'title = "ours"\n{MINE}')
     profile = load(str(file))
-    assert (profile.title, profile.name, profile.scales) == ("ours", str(file), True)
+    assert (profile.title, profile.name, profile.each_instance) == ("ours", str(file), False)
     assert profile.figures["connection_s"].date == "2026-11-02"
     fault = profile.fault()
     assert (fault.low_s, fault.high_s, fault.each_other_s) == (1, 3, 0)
@@ -142,7 +142,7 @@ CASES = {
         "is assumed, and no note says why",
     ),
     "not TOML": ("[figures.connection_s\nlow = 1\n", 1, ""),
-    "scales that is no truth": (f'scales = "no"\n{MINE}', 1, "must be true or false"),
+    "each_instance that is no truth": (f'each_instance = "no"\n{MINE}', 1, "must be true or false"),
 }
 
 

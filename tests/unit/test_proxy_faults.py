@@ -84,8 +84,8 @@ FORMS: list[tuple[Fault, dict[str, object]]] = [
     (LimitData(limit_bytes=100), {"bytes": 100}),
     (Hold(), {"delay": 0}),
     (
-        SlowConnect(low_s=10, high_s=30, slot_s=10, each_other_s=0.5),
-        {"low": 10000, "high": 30000, "slot": 10000, "each_other": 500},
+        SlowConnect(low_s=10, high_s=30, slot_s=10, each_other_s=0.5, each_client=True),
+        {"low": 10000, "high": 30000, "slot": 10000, "each_other": 500, "each_client": True},
     ),
     (AcceptClose(reset=True), {"reset": True}),
     (Refuse(connections=2), {"connections": 2}),

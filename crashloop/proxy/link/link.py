@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from crashloop.proxy.connect import begin_connect, connect, connect_by_name
+from crashloop.proxy.kernel.owner import session_of
 from crashloop.proxy.link.events import LinkEvents, moved
 from crashloop.proxy.link.pipe import Pipe
 from crashloop.proxy.toxics.stage import Stage
@@ -114,6 +115,11 @@ class Link:
             self._reset_when_settled()
         else:
             self._close(reset=False, reason="proxy closed")
+
+    @property
+    def client_session(self) -> int | None:
+        """The session of the client's process; None if the process is gone or unknown."""
+        return session_of(self._events.client_pid)
 
     def is_held_by(self, fault_id: str) -> bool:
         """Whether the fault holds the link now."""
