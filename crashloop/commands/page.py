@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crashloop.loops import loops_of
 from crashloop.outcome import fate_of
 from crashloop.report.drawing import timeline
 from crashloop.report.events import history_of
@@ -28,6 +29,7 @@ def run_page(trace: Trace, judgement: Judgement, terminal: Terminal, where: Wher
         history,
         judgement,
         fate=fate_of(trace),
+        loops=loops_of(trace),
         where=where,
         width=terminal.width,
         glyphs=terminal.glyphs,

@@ -18,8 +18,15 @@ if TYPE_CHECKING:
 
 
 def loops_of(trace: Trace) -> tuple[ReplicaLoop, ...]:
-    """One record for each replica of the scenario; an old revision has none."""
-    return tuple(_read(trace, number) for number in trace.replicas())
+    """One record for each replica of the scenario; an old revision has none.
+
+    None at all where the header does not say how many replicas there are.
+    """
+    try:
+        replicas = trace.replicas()
+    except UNREADABLE:
+        return ()
+    return tuple(_read(trace, number) for number in replicas)
 
 
 def _read(trace: Trace, number: int) -> ReplicaLoop:

@@ -64,7 +64,7 @@ def _split(
         for span in waits_of(trace, each, each.ended.mono_ns if each.ended else back_ns)
     ]
     return RecoveryTime(
-        policy_s=wall_s(scaled) * trace.scale + wall_s(real),
+        policy_s=incident_s(trace, scaled, scaled) + wall_s(real),
         syn_s=wall_s(syn),
         app_s=incident_s(trace, starting, waits),
         rest_s=incident_s(trace, rest, waits),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from crashloop.checks.lines import PHASE_ENDS, seconds, took_s
+from crashloop.checks.lines import MAX_S, PHASE_ENDS, seconds, took_s
 from crashloop.checks.lives import observed
 
 if TYPE_CHECKING:
@@ -47,7 +47,12 @@ def wall_s(spans: Iterable[Span]) -> float:
 
 
 def incident_s(trace: Trace, spans: Iterable[Span], waits: Iterable[Span]) -> float:
-    """How long the spans last in the incident: waits scaled back, real work as it was."""
+    """How long the spans last in the incident: waits scaled back, real work as it was.
+
+    ValueError for a trace without a sensible time scale.
+    """
+    if not 1.0 <= trace.scale < MAX_S:
+        raise ValueError(f"a time scale of {trace.scale}")
     waits, total_s = list(waits), 0.0
     for begins, ends in spans:
         waited_s = wall_s(clipped(waits, begins, ends))

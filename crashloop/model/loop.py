@@ -60,10 +60,9 @@ class ReplicaLoop:
     `looped`: it was in a restart loop at some time, whatever became of it later. `cycles_s` are the
     times from one start of the loop to the next, in seconds of the incident: the life, its waits
     scaled back and its real work as it was, and the back-off after it. `cycle_s` is their mean, and
-    `starts_per_hour` follows from it. `resets` is what makes the platform's back-off
-    start over ("" if the platform is unknown), and `was_reset` whether it says of a restart of this
-    run that it did. `recovery` is
-    None where nothing had to recover or did not. `evidence` are `seq` numbers.
+    `starts_per_hour` follows from it. `resets` is what makes the platform's back-off start over, ""
+    if the platform is unknown; `was_reset`: the platform says so of a restart of this run.
+    `recovery` is None where nothing had to recover, or did not. `evidence` are `seq` numbers.
     """
 
     replica: int

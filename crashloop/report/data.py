@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from crashloop.loops import loops_of
 from crashloop.outcome import fate_of
 from crashloop.report.clean import clean, number
 from crashloop.report.events import history_of
 from crashloop.report.fate import exit_status, result_document
+from crashloop.report.loops import loop_document
 from crashloop.report.sentences import sentences
 from crashloop.report.summary import meaning_of
 
@@ -29,6 +31,8 @@ def run_document(
 ) -> dict[str, Any]:
     """One run: verdict, what happened, findings, lives and faults (times in wall seconds).
 
+    `loops` says what the starts and deaths of each replica amount to, in seconds of the incident.
+
     A run of the user's own app has the fields of `result_document` as well.
     """
     history, fate = history_of(trace), fate_of(trace)
@@ -48,6 +52,7 @@ def run_document(
         "replicas": history.replicas,
         "attempts": [{**asdict(one), "died": one.died} for one in history.lives[-MAX_LIVES:]],
         "attempts_started": len(history.lives),
+        "loops": [loop_document(one) for one in loops_of(trace)],
         "faults": [asdict(f) for f in history.faults],
         "server_errors": [asdict(e) for e in history.server_errors],
         "journey": [{**asdict(j), "passed": j.passed} for j in history.journeys],

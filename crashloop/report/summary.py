@@ -15,12 +15,13 @@ from crashloop.report.fate import outcome_lines
 from crashloop.report.glyphs import UNICODE, Glyphs
 from crashloop.report.history import LOCAL
 from crashloop.report.lines import BLANK, Line, Span, Tone, command_lines, line, paragraph
+from crashloop.report.loops import loop_sentences
 from crashloop.report.sentences import clock_note, sentences
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from crashloop.model import Fate, Finding, Judgement
+    from crashloop.model import Fate, Finding, Judgement, ReplicaLoop
     from crashloop.report.history import History
 
 MAX_SAYS = 500
@@ -81,6 +82,7 @@ def summary(
     judgement: Judgement,
     *,
     fate: Fate | None = None,
+    loops: Sequence[ReplicaLoop] = (),
     where: Where | None = None,
     width: int = 100,
     glyphs: Glyphs = UNICODE,
@@ -88,13 +90,13 @@ def summary(
     """Everything below the timeline; no line is wider than `width`, but long paths.
 
     `fate` is that of the user's own app. Where it did not start without a fault, its own last lines
-    come first: nothing else says more.
+    come first: nothing else says more. `loops` are what the replicas' starts and deaths amount to.
     """
     lines: list[Line] = []
     if history.never_tested:
         lines += [*ending_lines(history, judgement, fate, width=width), BLANK]
     lines.append(line(Span("What happened", Tone.HEAD)))
-    for sentence in sentences(history):
+    for sentence in (*sentences(history), *loop_sentences(loops, history)):
         lines += paragraph(sentence, width=width, indent=f"  {glyphs.dot} ", hanging="    ")
     note = clock_note(history)
     if note and not history.never_tested:

@@ -13,7 +13,8 @@ from crashloop.clock import TimeScale
 from crashloop.cloud_logging import MODELLED
 from crashloop.incidents import incident
 from crashloop.incidents.issue_1278 import TIME_OUTS_AND_CONNECTION_ERRORS
-from crashloop.model import Life, Role, Verdict
+from crashloop.loops import loops_of
+from crashloop.model import Life, Pattern, Role, Verdict
 from crashloop.options import RunOptions
 from crashloop.proof import Proof, prove
 
@@ -47,6 +48,17 @@ def test_the_four_runs_of_the_proof_end_as_they_must(proof: Proof) -> None:
     answered, *_, stored = remedied.of("journey.step")
     assert answered.mono_ns < remedied.of("fault.healed")[0].mono_ns < stored.mono_ns
     assert (stored.source, stored.target) == ("database", "postgres")
+
+
+def test_the_incident_is_a_restart_loop_and_its_remedy_a_slow_start(proof: Proof) -> None:
+    by_role = {step.role: loops_of(step.run.trace)[0] for step in proof.steps}
+    loop = by_role[Role.REPRODUCTION]
+    assert (loop.pattern, loop.starts, loop.deaths) == (Pattern.RESTART_LOOP, 4, 3)
+    assert loop.was_reset is True, "a life of 20 s makes Docker forget its back-off"
+    assert loop.cycle_s == pytest.approx(21.0, abs=3.0), "20 s, and what a process needs"
+    assert loop.recovery is not None
+    assert by_role[Role.REMEDY].pattern is Pattern.SLOW_START
+    assert by_role[Role.CONTROL].pattern is Pattern.STARTED
 
 
 def test_complete_start_up_failure(run: Run) -> None:

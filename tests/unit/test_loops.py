@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crashloop_edits import changed, inserted, one, sealed, with_scenario, without
+from crashloop_edits import changed, inserted, one, sealed, with_header, with_scenario, without
 from crashloop_own_apps import HELD, OwnAppRun, black_hole, delayed, held, never_started, scenario
 from crashloop_traces import CONTROL, REPRODUCTION, SCALE, TARGET, reproduction
 
@@ -615,7 +615,8 @@ def test_no_value_in_a_trace_raises(value: Any) -> None:
             for key in event.data:
                 edited = replace(event, data={**event.data, key: value})
                 events = (*trace.events[:n], edited, *trace.events[n + 1 :])
-                loops_of(Trace(header=trace.header, events=events))
+                for found in loops_of(Trace(header=trace.header, events=events)):
+                    json.dumps(found.to_json(), allow_nan=False)
 
 
 def test_of_an_unknown_platform_nobody_knows_what_resets_it() -> None:
@@ -627,6 +628,15 @@ def test_a_trace_that_cannot_be_read_says_so() -> None:
     found = loop(with_scenario(REPRODUCTION, platform=["x"]))
     assert found.pattern is None
     assert found.why.startswith("the evidence could not be read (AttributeError")
+
+
+@pytest.mark.parametrize("value", HOSTILE, ids=lambda value: repr(value)[:20])
+def test_no_value_in_a_header_raises(value: Any) -> None:
+    for part in REPRODUCTION.scenario:
+        for found in loops_of(with_scenario(REPRODUCTION, **{part: value})):
+            json.dumps(found.to_json(), allow_nan=False)
+    for found in loops_of(with_header(REPRODUCTION, time_scale=value)):
+        json.dumps(found.to_json(), allow_nan=False)
 
 
 def test_the_evidence_is_bounded_and_keeps_the_last_event() -> None:
