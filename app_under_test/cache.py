@@ -38,6 +38,18 @@ class Cache:
             raise
         return cls(client)
 
+    async def push(self, key: str, value: str, *, keep: int) -> None:
+        """Put a value first in a list, of which the first `keep` stay."""
+        async with self._client.pipeline(transaction=True) as pipeline:
+            pipeline.lpush(key, value)
+            pipeline.ltrim(key, 0, keep - 1)
+            await pipeline.execute()
+
+    async def newest(self, key: str, *, count: int) -> list[bytes]:
+        """Return the first values of a list, the newest first; none if there is no such list."""
+        values = await self._client.lrange(key, 0, count - 1)
+        return [value if isinstance(value, bytes) else value.encode() for value in values]
+
     async def close(self) -> None:
         """Close every connection."""
         await self._client.aclose()

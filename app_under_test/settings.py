@@ -121,6 +121,20 @@ class Settings(BaseSettings):
     retry_first_pause_s: float = _timer(0.5, "the longest first pause of a retry")
     retry_longest_pause_s: float = _timer(10.0, "the longest pause of a retry")
     remedy_sigterm: bool = Field(default=False, description="honour SIGTERM during start-up")
+    remedy_measured_limit: bool = Field(
+        default=False, description="let earlier lives' times set the limit of phase database"
+    )
+    measured_limit_percentile: int = Field(99, ge=50, le=100, description="of those times")
+    measured_limit_times: int = Field(50, ge=1, le=1000, description="how many are kept")
+    measured_limit_longest_s: float = _timer(
+        200.0, "the longest measured limit; chosen: below the 240 s of Cloud Run's start-up probe"
+    )
+    measured_limit_wait_s: float = _timer(
+        1.0, "how long a start waits for the cache that keeps the times"
+    )
+    measured_limit_file: str = Field(
+        "", description="the file that keeps the times without a cache, or nothing: nowhere"
+    )
     startup_probe_s: float = _timer(
         0.0,
         "how long the platform's start-up probe waits, which the remedies' budgets must stay "
@@ -159,6 +173,8 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _budgets_stay_below_the_start_up_probe(self) -> Self:
         budgets = {"REMEDY_RETRY_S": self.remedy_retry_s}
+        if self.remedy_measured_limit:
+            budgets["MEASURED_LIMIT_LONGEST_S"] = self.measured_limit_longest_s
         for name, budget_s in budgets.items():
             if 0.0 < self.startup_probe_s <= budget_s:
                 raise ValueError(

@@ -39,7 +39,7 @@ class Sigterm(Remedy):
             self._servers = signal.signal(signal.SIGTERM, self._received)
         else:
             self._log.emit(
-                "signal.unavailable",
+                "remedy.signal_unavailable",
                 "SIGTERM cannot be honoured: the app does not run in the main thread",
                 severity="WARNING",
                 signal="SIGTERM",
@@ -71,7 +71,7 @@ class Sigterm(Remedy):
             self._restore()  # A second signal must not cancel the closing.
             self._came = True
             self._log.emit(
-                "signal.honoured",
+                "remedy.signal_honoured",
                 "SIGTERM came during start-up, which is cancelled",
                 severity="WARNING",
                 signal="SIGTERM",

@@ -9,7 +9,7 @@ from crashloop.logs.event import LogEvent
 
 MAX_DEPTH = 20  # of a line's objects and arrays; what reads them recurses
 MAX_KIND_CHARS = 60  # longer than any kind
-EVENT_KINDS = ("startup.", "phase.", "shutdown.", "database.", "chat.")
+EVENT_KINDS = ("startup.", "phase.", "shutdown.", "database.", "chat.", "remedy.")
 
 # Already in the event, or too long for it; the life's log has them all.
 _DROPPED = frozenset({"event", "mono_ns", "time", "logging.googleapis.com/labels", "stack_trace"})

@@ -45,7 +45,7 @@ async def test_sigterm_cancels_a_start_that_hangs_and_the_process_ends_by_the_si
         await app.event("phase.started", "database")
         assert await app.stop() == -SIGTERM
         assert [line["event"] for line in app.events[-2:]] == [
-            "signal.honoured",
+            "remedy.signal_honoured",
             "startup.cancelled",
         ]
         assert not app.all_of("phase.failed")
@@ -75,7 +75,7 @@ async def test_sigterm_after_start_up_is_left_to_the_server(
         await app.event("startup.completed")
         assert await app.stop() == -SIGTERM
         assert app.all_of("shutdown.completed")
-        assert not app.all_of("signal.honoured")
+        assert not app.all_of("remedy.signal_honoured")
 
 
 async def test_a_second_sigterm_does_not_interrupt_the_closing(
