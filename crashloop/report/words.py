@@ -52,12 +52,14 @@ def fault_words(data: Mapping[str, Any]) -> str:
     """A fault's kind and parameters, in the incident's seconds: `hold, delay 30 s`."""
     words = [label(data.get("fault_kind", "?"), 24)]
     for name, value in list(mapping(data.get("params")).items())[:6]:
-        amount = number(value)
+        amount, noun = number(value), label(name)
         shown = label(value) if amount is None else plain(amount)
-        noun = label(name)
-        words.append(
-            f"{noun.removesuffix('_s')} {shown} s" if noun.endswith("_s") else f"{noun} {shown}"
-        )
+        if value is True:
+            words.append(noun)
+        elif noun.endswith("_s"):
+            words.append(f"{noun.removesuffix('_s')} {shown} s")
+        else:
+            words.append(f"{noun} {shown}")
     return ", ".join(words)
 
 

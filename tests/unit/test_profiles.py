@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,9 +16,6 @@ from crashloop.incidents import incident
 from crashloop.model import Moment, Role, Transport
 from crashloop.profiles import NAMES, load
 from crashloop.profiles.profile import FRESH, SCALING
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 INCIDENT = incident("issue-1278")
 
@@ -259,3 +258,13 @@ def test_an_app_of_ones_own_meets_the_profile_too() -> None:
     own = replace(sample_app(), name="shop")
     (fault,) = INCIDENT.scenario(Role.REPRODUCTION, own, connector="audit").faults
     assert fault.kind == "slow_connect"
+
+
+def test_the_pages_example_is_a_profile_and_its_table_has_every_one(file: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "profiles.md").read_text()
+    (example,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    file.write_text(example)
+    assert load(str(file)).fault().each_other_s == 0.5
+    for name in NAMES:
+        connection = load(name).figures["connection_s"]
+        assert f"| {name} | {connection.low:g} to {connection.high:g} s" in page

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from crashloop.report.words import error_words
+from crashloop.report.words import error_words, fault_words
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,9 @@ def test_an_error_is_named_by_its_type_or_its_errno(
     chain: list[dict[str, object]], words: str
 ) -> None:
     assert error_words({"error": chain}) == words
+
+
+def test_a_fault_is_written_with_its_times_and_with_what_is_on() -> None:
+    params = {"low_s": 20.0, "each_client": True}
+    words = fault_words({"fault_kind": "slow_connect", "params": params})
+    assert words == "slow_connect, low 20 s, each_client"
