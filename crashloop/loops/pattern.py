@@ -98,7 +98,7 @@ def _crashed(_trace: Trace, replica: Replica) -> Reading | None:
 
 def _started(trace: Trace, replica: Replica) -> Reading | None:
     last = replica.last
-    if last.ready is None or last.died:
+    if last.ready is None:
         return None
     ready, name = last.answered or last.ready, f"attempt {last.life.attempt}"
     if replica.deaths:

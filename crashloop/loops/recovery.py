@@ -92,7 +92,7 @@ def _syn(trace: Trace, one: LifeRecord) -> Iterator[Span]:
         first_ns = int(seen.data.get("first_ns", seen.mono_ns))
         arrived = _arrival(trace, seen)
         released_ns = _released_ns(trace, seen, arrived)
-        if arrived is not None and first_ns < released_ns < arrived.mono_ns:
+        if arrived is not None and first_ns < released_ns:
             yield released_ns, int(arrived.data.get("connected_ns", arrived.mono_ns))
 
 

@@ -102,6 +102,43 @@ def test_a_life_that_was_ready_between_two_deaths_breaks_the_row() -> None:
     assert not found.looped
 
 
+def looped_later() -> OwnAppRun:
+    """A death, a life that was ready and died, and then two deaths in a row."""
+    run = with_deaths(1)
+    run.serves(2)
+    run.dies(2)
+    for attempt in (3, 4):
+        run.starts(attempt)
+        run.held(attempt)
+        run.dies(attempt)
+    return run
+
+
+def test_the_longest_row_of_deaths_decides_wherever_it_is() -> None:
+    found = loop(looped_later().recovers(5))
+    assert (found.pattern, found.deaths) == (Pattern.RESTART_LOOP, 4)
+    assert found.why.startswith("2 attempts in a row died before they were ready")
+    assert len(found.cycles_s) == 2, "the other lives are no part of the loop"
+
+
+def test_a_loop_whose_end_did_not_last_is_not_said_to_have_ended() -> None:
+    run = with_deaths(2)
+    run.serves(3)
+    run.dies(3)
+    assert loop(run.over(DEADLINE_PASSED)).why == (
+        "2 attempts in a row died before they were ready (exit 3)"
+    )
+
+
+def test_a_life_that_answered_without_being_ready_died_before_ready() -> None:
+    run = own_run()
+    for attempt in (1, 2):
+        run.starts(attempt)
+        run.ready(attempt, ready=False, status=503)
+        run.dies(attempt)
+    assert loop(run.recovers(3)).pattern is Pattern.RESTART_LOOP
+
+
 def test_a_loop_that_the_run_leaves_running_is_a_loop_all_the_same() -> None:
     run = with_deaths(3)
     run.starts(4)
@@ -121,7 +158,10 @@ def test_what_the_app_itself_logs_about_processes_counts_for_nothing() -> None:
     ready = one(CONTROL, "ready.answered")
     fields: dict[str, Any] = {"attempt": 1, "exit_code": 3, "pid": 1, "requested": False}
     for kind in ("process.started", "process.exited", "restart.gave_up"):
-        assert loop(inserted(CONTROL, ready, "app", kind, **fields)).pattern is Pattern.STARTED
+        found = loop(inserted(CONTROL, ready, "app", kind, **fields))
+        assert (found.pattern, found.starts) == (Pattern.STARTED, 1)
+    other = inserted(CONTROL, ready, "app", "process.started", **{**fields, "attempt": 2})
+    assert loop(other).starts == 1
 
 
 # The cycle
@@ -157,10 +197,12 @@ def test_a_phase_that_ran_when_its_life_was_killed_was_a_wait() -> None:
     assert loop(trace).cycles_s[0] == pytest.approx(expected, abs=1e-6)
 
 
-def test_a_life_that_logs_no_phase_waits_from_its_first_connection_on() -> None:
-    trace = changed(HELD, "process.exited", run_incident_s=None)
-    trace = Trace(header={**trace.header, "time_scale": 10.0}, events=trace.events)
-    opened, ended = one(trace, "link.opened", 1), one(trace, "process.exited", 1)
+@pytest.mark.parametrize(("run", "first"), [(HELD, "link.opened"), (black_hole(), "gate.syn_seen")])
+def test_a_life_that_logs_no_phase_waits_from_its_first_connection_on(
+    run: Trace, first: str
+) -> None:
+    trace = with_header(changed(run, "process.exited", run_incident_s=None), time_scale=10.0)
+    opened, ended = one(trace, first, 1), one(trace, "process.exited", 1)
     waited_s = (ended.mono_ns - opened.mono_ns) / NS_PER_S
     expected = ended.data["run_s"] + waited_s * 9 + 0.1
     assert loop(trace).cycles_s[0] == pytest.approx(expected, abs=1e-6)
@@ -230,6 +272,31 @@ def test_a_start_that_a_fault_kept_waiting_is_slow() -> None:
     assert found.why.startswith("attempt 1 did not die and was ready 0 s after a fault first")
 
 
+def test_a_slow_start_waited_from_the_first_time_that_a_fault_touched_it() -> None:
+    run = own_run()
+    run.starts(1)
+    run.held(1, for_s=2.0)
+    run.held(1, for_s=1.0)
+    run.ready(1)
+    run.stops(1)
+    found = loop(run.over())
+    assert found.pattern is Pattern.SLOW_START
+    assert found.why == "attempt 1 did not die and was ready 3 s after a fault first touched it"
+
+
+def test_a_fault_that_touched_another_replica_makes_no_start_slow() -> None:
+    run = OwnAppRun(scenario(replicas=2))
+    run.begin()
+    run.starts(1, 1)
+    run.starts(1, 2)
+    run.held(1, 2)
+    for replica in (1, 2):
+        run.ready(1, replica)
+    run.healed()
+    patterns = [each.pattern for each in loops_of(run.over())]
+    assert patterns == [Pattern.STARTED, Pattern.SLOW_START]
+
+
 def test_a_fault_that_came_after_the_start_made_no_start_slow() -> None:
     run = own_run()
     run.starts(1)
@@ -270,6 +337,14 @@ def test_a_platform_that_gave_up_ends_a_loop() -> None:
     assert (found.starts, found.deaths, len(found.cycles_s)) == (7, 7, 6)
 
 
+def test_a_failure_that_the_platform_does_not_restart_is_not_silent() -> None:
+    run = own_run()
+    run.starts(1)
+    found = loop(given_up(run, 1, "no restarts"))
+    assert (found.pattern, found.looped) == (Pattern.GAVE_UP, False)
+    assert found.why == "the platform gave up after 1 death (exit 3): no restarts"
+
+
 def test_an_exit_0_before_ready_that_the_platform_accepts_is_silence() -> None:
     run = own_run()
     run.starts(1)
@@ -294,11 +369,18 @@ def test_an_exit_0_that_is_restarted_again_and_again_is_a_loop() -> None:
     assert loop(given_up(run, 3, "the limit", code=0)).pattern is Pattern.GAVE_UP
 
 
-@pytest.mark.parametrize("says", ["startup_failed", "worker_failed"])
-def test_a_process_that_outlives_its_failed_start_up_is_silent(says: str) -> None:
+FAILED_STARTS: list[dict[str, Any]] = [
+    {"kind": "log.server", "says": "startup_failed"},
+    {"kind": "log.server", "says": "worker_failed"},
+    {"kind": "startup.failed", "phase": "database"},
+]
+
+
+@pytest.mark.parametrize("line", FAILED_STARTS)
+def test_a_process_that_outlives_its_failed_start_up_is_silent(line: dict[str, Any]) -> None:
     run = own_run()
     run.starts(1)
-    run.add("app", "log.server", attempt=1, server="uvicorn", says=says, text="")
+    run.add("app", attempt=1, **line)
     found = loop(lived_on(run, for_s=LIVED_ON_S, how=DEADLINE_PASSED))
     assert found.pattern is Pattern.SILENT_ALIVE
     assert found.why == (
@@ -313,6 +395,16 @@ def test_a_process_that_was_stopped_while_it_was_ending_is_not_silent() -> None:
     found = loop(lived_on(run, for_s=LIVED_ON_S / 2, how=DEADLINE_PASSED))
     assert found.pattern is None
     assert found.why == "attempt 1 was not ready when the run ended"
+
+
+def test_a_process_that_dies_long_after_its_failed_start_up_is_not_silent() -> None:
+    run = own_run()
+    run.starts(1)
+    run.add("app", "startup.failed", attempt=1, phase="database")
+    run.wait(2 * LIVED_ON_S)
+    run.exited(1)
+    run.after_exit(1)
+    assert loop(run.over(DEADLINE_PASSED)).pattern is None
 
 
 def alive_after_the_heal(how: str) -> Trace:
@@ -362,6 +454,10 @@ def parts(trace: Trace) -> tuple[float, float, float, float]:
     assert time is not None
     found = (time.policy_s, time.syn_s, time.app_s, time.rest_s)
     assert time.total_s == pytest.approx(sum(found))
+    if trace.scale == 1:
+        healed = [e for e in trace.events if e.kind == "fault.healed"][-1]
+        answers = [e for e in trace.events if e.kind == "ready.answered" and e.data["ready"]]
+        assert time.total_s == pytest.approx((answers[-1].mono_ns - healed.mono_ns) / NS_PER_S)
     written = time.to_json()
     assert written.pop("total_s") == pytest.approx(sum(written.values()), abs=1e-9)
     return found
@@ -412,6 +508,42 @@ def test_dockers_own_back_off_is_the_policys_part_and_is_not_scaled() -> None:
     policy_s, _, _, rest_s = parts(by_docker_itself(run.over()))
     assert policy_s == pytest.approx(3.0, abs=0.002)
     assert rest_s == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_start_that_came_before_its_back_off_was_over_is_counted_once() -> None:
+    run = heal_during_a_back_off(scale=1.0)
+    run.serves(2)
+    run.stops(2)
+    trace = changed(run.over(), "restart.scheduled", wall_s=100.0)
+    policy_s, _, app_s, _ = parts(trace)
+    assert policy_s == pytest.approx(30.0)
+    assert app_s == pytest.approx(0.304, abs=0.002)
+
+
+def test_the_time_that_a_life_served_before_it_died_is_scaled_back() -> None:
+    run = own_run(scale=10.0)
+    run.healed()
+    run.starts(1, after_s=0.2)
+    run.connected(1)
+    run.wait(0.3)
+    run.say("startup.completed", 1, degraded=[])
+    run.wait(0.39)
+    run.dies(1)
+    run.serves(2)
+    run.stops(2)
+    # 0.5 s of a start, and 0.5 s in which it served: 5 s of the incident.
+    assert parts(run.over())[3] == pytest.approx(5.5 + 0.1, abs=0.05)
+
+
+def test_a_phase_that_has_not_ended_is_real_work_in_a_life_that_lives() -> None:
+    run = own_run(scale=10.0)
+    run.starts(1)
+    run.say("phase.started", 1, phase="database", limit_s=2.0)
+    run.healed()
+    run.wait(0.4)
+    run.ready(1)
+    run.stops(1)
+    assert parts(run.over())[2] == pytest.approx(0.402, abs=0.001)
 
 
 def test_a_life_that_still_died_after_the_heal_is_left_over() -> None:
@@ -479,25 +611,36 @@ def test_a_syn_that_was_over_before_the_heal_explains_nothing_after_it() -> None
 
 
 def test_a_connection_seen_by_its_client_address_waits_for_its_syn_as_well() -> None:
-    trace = waiting_for_a_syn()
-    seen, healed = one(trace, "gate.syn_seen"), one(trace, "fault.healed")
-    arrived = one(trace, "gate.admitted")
-    trace = without(trace, "gate.admitted", "gate.syn_gone")
+    # The Docker engine names the client's address, and no socket.
     address = "172.17.0.3:40001"
-    trace = sealed(
-        trace,
-        [
-            replace(e, data={"fault": e.data["fault"], "client": address}) if e.seq == seen.seq
-            else e
-            for e in trace.events
-        ],
-    )  # fmt: skip
-    before = [e for e in trace.events if e.mono_ns <= arrived.mono_ns][-1]
-    trace = inserted(
-        trace, before, "platform", "link.opened", attempt=1, target=TARGET, client=address,
-        link="9",
-    )  # fmt: skip
-    assert parts(trace)[1] == pytest.approx((before.mono_ns - healed.mono_ns) / NS_PER_S, abs=1e-4)
+    as_docker_says = {
+        "gate.syn_seen": ("gate.syn_seen", {"fault": "connector-scaling", "client": address}),
+        "gate.admitted": ("link.opened", {"link": "9", "client": address}),
+    }
+    events = []
+    for event in without(waiting_for_a_syn(), "gate.syn_gone").events:
+        kind, data = as_docker_says.get(event.kind, (event.kind, event.data))
+        events.append(replace(event, kind=kind, data=data))
+    _, syn_s, app_s, _ = parts(sealed(waiting_for_a_syn(), events))
+    assert syn_s == pytest.approx(0.7)
+    assert app_s == pytest.approx(0.202, abs=0.002)
+
+
+def test_a_syn_waits_from_the_end_of_the_fault_that_dropped_it() -> None:
+    run = OwnAppRun(scenario(fault="black_hole"))
+    run.begin()
+    run.healed()
+    run.wait(5.0)
+    run.injected()
+    run.starts(1)
+    mine: dict[str, Any] = {"attempt": 1, "target": TARGET, "fault": run.fault, "inode": 5001}
+    run.add("proxy", "gate.syn_seen", **mine, session=100)
+    run.healed()
+    run.wait(0.7)
+    run.add("proxy", "gate.syn_gone", **mine, reason="gone", after_s=0.0)
+    run.ready(1)
+    run.stops(1)
+    assert parts(run.over())[1] == pytest.approx(0.7)
 
 
 def test_the_apps_own_pause_between_two_tries_is_scaled_back() -> None:
@@ -525,6 +668,7 @@ def test_a_degraded_app_waited_while_it_served_without_its_database() -> None:
     run.say("startup.completed", 1, degraded=["database"])
     run.ready(1, ready=False, status=503)
     run.wait(1.0)
+    run.say("database.retry_failed", 1, pause_s=0.2)
     run.healed()
     run.wait(0.4)
     run.ready(1)
@@ -536,8 +680,20 @@ def test_a_replica_that_was_ready_at_the_heal_had_nothing_to_recover_from() -> N
     run = own_run()
     run.serves(1)
     run.healed()
+    run.ready(1, status=204)
     run.stops(1)
     assert loop(run.over()).recovery is None
+
+
+def test_a_replica_that_was_no_longer_ready_at_the_heal_had_to_recover() -> None:
+    run = own_run()
+    run.serves(1)
+    run.ready(1, ready=False, status=503)
+    run.healed()
+    run.wait(0.5)
+    run.ready(1)
+    run.stops(1)
+    assert parts(run.over())[2] == pytest.approx(0.501)
 
 
 def test_a_replica_that_dies_after_it_was_ready_has_not_recovered_with_that_life() -> None:
@@ -573,6 +729,9 @@ def test_each_replica_has_its_own_record() -> None:
     for attempt, replica in ((1, 1), (3, 2)):
         run.serves(attempt, replica)
         run.stops(attempt, replica)
+    reason = "ran 10 s or more: the back-off starts over"
+    trace = changed(run.over(), "restart.scheduled", replica=2, attempt=1, reason=reason)
+    assert [each.was_reset for each in loops_of(trace)] == [None, True]
     first, second = loops_of(run.over())
     assert (first.replica, first.pattern, first.deaths) == (1, Pattern.STARTED, 0)
     assert (second.replica, second.pattern, second.deaths) == (2, Pattern.RESTART_LOOP, 2)
