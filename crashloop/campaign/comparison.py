@@ -62,7 +62,7 @@ def exit_status(comparison: Comparison) -> int:
 
     An arm counts if the arm without a remedy behind the same connector was REPRODUCED: more than
     half of its trials were, by the exact bound that decides every criterion, and it does not meet
-    all criteria itself. With the default looks, that takes 9 of the first 10 trials.
+    all criteria itself. With 100 trials at most, that takes all of the first 10, or 17 of 20.
     """
     shown = {
         each.connector

@@ -91,23 +91,26 @@ def trials_needed(tally: Tally, criterion: Criterion, looks: Sequence[Look]) -> 
     sample = tally.sample(criterion.name)
     if not sample.size:
         return None
-    of_trial = sample.size / len(tally.trials)  # those that do not count included
 
     def is_decided(trials: int, error: float) -> bool:
-        worth = of_trial * trials
+        # As large a part of them would not count
+        worth = sample.size_after(trials / len(tally.trials))
         shown = _shown((sample.rate or 0.0) * worth, worth, criterion, error, error)
         return shown is not Met.NOT_ENOUGH_TRIALS
 
     for look in looks:
         if look.trials > len(tally.trials) and is_decided(look.trials, look.error):
             return look.trials
-    error, most = looks_until(MOST_TRIALS)[-1].error, max(looks[-1].trials, len(tally.trials))
-    while not is_decided(most, error):
+
+    def would_decide(trials: int) -> bool:
+        return is_decided(trials, looks_until(trials)[-1].error)
+
+    least = most = max(looks[-1].trials, len(tally.trials)) + 1
+    while not would_decide(most):
         if most >= MOST_TRIALS:
             return None
         most = min(2 * most, MOST_TRIALS)
-    fewer = range(max(looks[-1].trials, len(tally.trials)), most)
-    return fewer.start + bisect_left(fewer, x=True, key=lambda trials: is_decided(trials, error))
+    return least + bisect_left(range(least, most), x=True, key=would_decide)
 
 
 def _decision(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 AT = (10, 20, 50, 100)
 ERROR = 0.05
@@ -20,12 +21,16 @@ class Look:
 def looks_until(trials: int) -> tuple[Look, ...]:
     """The looks of an arm with at most so many trials: the last one is after the last trial.
 
-    The error is split equally (Bonferroni): whatever happens at one look, the probability that
-    some look decides wrongly is at most the sum.
+    The error is spent in proportion to the trials that a look adds: the linear spending function of
+    Lan and DeMets (Biometrika 70, 1983). Few trials then decide only what is far from its bound. By
+    Bonferroni's inequality some look decides wrongly with at most the sum.
     """
     at = [*(each for each in AT if each < trials), trials]
-    return tuple(Look(trials=each, error=ERROR / len(at)) for each in at)
+    return tuple(
+        Look(trials=each, error=ERROR * (each - before) / trials)
+        for before, each in pairwise([0, *at])
+    )
 
 
 LOOKS = looks_until(AT[-1])
-"""The looks of an arm with 100 trials, each with an error of 1.25 %."""
+"""The looks of an arm with 100 trials, with errors of 0.5, 0.5, 1.5 and 2.5 %."""

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+FEW_TRIALS = 45
+"""Fewer trials do not show how alike the lives of one are. Chosen: 50, of which 5 do not count."""
+
 LIVES_OF_A_TRIAL = 2
-"""A trial counts for at most so many independent lives. Chosen: the replicas of a comparison."""
+"""A trial of many counts for at most so many independent lives: the replicas of a comparison."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,7 +18,7 @@ class Sample:
     The lives of a trial meet the same schedule, so they are more alike than lives of different
     trials. `size` is how many independent lives would tell as much as all of these: `n` over the
     design effect of Rao and Scott (Biometrics 48, 1992) with the trials as clusters, which is never
-    below 1, and at most two for each trial, since a few trials do not show how alike lives are.
+    below 1. It is at most one for each trial where there are few, else at most two.
     """
 
     trials: tuple[tuple[int, int], ...]
@@ -56,4 +59,10 @@ class Sample:
     @property
     def size(self) -> float:
         """How many independent lives would tell as much."""
-        return min(self.n / self.design_effect, float(LIVES_OF_A_TRIAL * self.clusters))
+        return self.size_after(1.0)
+
+    def size_after(self, times: float) -> float:
+        """The same for so many times as many trials like these."""
+        clusters = times * self.clusters
+        of_trial = 1 if clusters < FEW_TRIALS else LIVES_OF_A_TRIAL
+        return min(times * self.n / self.design_effect, of_trial * clusters)
