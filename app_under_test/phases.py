@@ -94,8 +94,9 @@ async def websocket(context: Context) -> None:
 
 
 async def finalize(context: Context) -> None:
-    """Check that every part is there, and let requests in."""
-    assert context.chat is not None, "phase finalize before phase services"
+    """Check that every part is there or will come later, and let requests in."""
+    is_late = context.states.get("services") == "degraded"
+    assert context.chat is not None or is_late, "phase finalize before phase services"
     assert context.connections is not None, "phase finalize before phase websocket"
     context.ready = True
 

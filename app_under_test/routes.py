@@ -31,12 +31,14 @@ async def converse(socket: WebSocket) -> None:
     """
     context: Context = socket.app.state.context
     chat, connections = context.chat, context.connections
-    assert chat is not None, "a chat before phase services"
     assert connections is not None, "a chat before phase websocket"
     with connections.holding(socket) as placed:
         await socket.accept()
         if not placed:
             await socket.close(TRY_AGAIN_LATER, "too many chats are open; come back later")
+            return
+        if chat is None:
+            await socket.close(TRY_AGAIN_LATER, "the chat service is not there yet; come back")
             return
         stored: asyncio.Queue[UUID] = asyncio.Queue()  # bounded by the messages that are kept
         acknowledging = asyncio.create_task(_acknowledge(socket, stored))
@@ -77,7 +79,9 @@ async def messages(request: Request) -> JSONResponse:
     read by hand: declaring them costs 14 ms of every start (FastAPI then loads pydantic.v1).
     """
     context: Context = request.app.state.context
-    assert context.chat is not None, "a request before phase services"
+    if context.chat is None:
+        problem = "the chat service is not there yet; try again later"
+        return JSONResponse({"error": problem}, status_code=503)
     query = request.query_params
     try:
         limit = int(query.get("limit", DEFAULT_LIMIT))

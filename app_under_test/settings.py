@@ -105,6 +105,12 @@ class Settings(BaseSettings):
     degraded_queue_size: int = Field(
         100, ge=1, le=100_000, description="messages kept while the database is away"
     )
+    remedy_degraded_phases: bool = Field(
+        default=False, description="start without cache and services while they cannot be had"
+    )
+    degraded_phases_wait_s: float = _timer(
+        1.0, "how long each of these phases is waited for before start-up goes on"
+    )
     remedy_retry_s: float = _timer(
         0.0,
         "how long phase database tries again after a transient error; 0: it does not",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 REMEDIES = {
     "remedy_sigterm": "sigterm:Sigterm",
     "remedy_degraded_start": "degraded:DegradedStart",
+    "remedy_degraded_phases": "degraded_phases:DegradedPhases",
     "remedy_measured_limit": "measured_limit:MeasuredLimit",
     "remedy_retry_probe_s": "retry_probe:RetryProbe",
     "remedy_retry_s": "retry:Retry",

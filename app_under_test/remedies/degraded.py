@@ -67,11 +67,13 @@ class DegradedStart(Remedy):
 
     def serve(self) -> None:
         """Start trying in the background, if a failure was covered."""
-        database, chat = self._context.database, self._context.chat
-        if self.active and chat is not None:
-            assert database is not None, "a chat before phase database"
+        if self.active:
+            from app_under_test.store import MessageStore  # noqa: PLC0415  loaded by then
+
+            database = self._context.database
+            assert database is not None, "serving before phase database"
             self._task = asyncio.create_task(
-                self._come_back(database, chat.store), name="degraded-start"
+                self._come_back(database, MessageStore(database)), name="degraded-start"
             )
 
     async def close(self) -> None:
