@@ -6,6 +6,7 @@ seven phases; the vendors' documentation for restart rules. See docs/issue-1278.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from crashloop.errors import UsageError
@@ -22,20 +23,22 @@ from crashloop.incidents.usual import (
     limit,
     platform,
 )
-from crashloop.model import CheckSpec, Moment, Outage, Replicas, Trigger
+from crashloop.model import UNTIL_THE_END, CheckSpec, Moment, Outage, Replicas, Trigger
 from crashloop.platforms import parse_platform
 from crashloop.profiles import NAMES, load
 from crashloop.profiles.profile import SCALING
+from crashloop.remedies.egress_flag import MISROUTED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from crashloop.model import Value
+    from crashloop.model import PlannedFault, Value
     from crashloop.profiles import Profile
 
 DEATHS = 3
 HEAL_AT_LATEST_S = 90.0
 DEADLINE_S = 200.0
+NOWHERE = "nowhere"
 
 TIME_OUTS_AND_CONNECTION_ERRORS = (
     "TimeoutError",
@@ -83,7 +86,23 @@ def outage(params: Params) -> Outage:
         },
         deadline_s=DEADLINE_S + DEATHS * limit_s,
     )
-    return made if profile is None else made.healed_at(profile.settles_at_s)
+    if profile is not None:
+        made = made.healed_at(profile.settles_at_s)
+    if params["route"] == NOWHERE:
+        made = replace(made, faults=(*made.faults, _misrouted()))
+    return made
+
+
+def _misrouted() -> PlannedFault:
+    """A path that passes nothing on, for as long as anybody looks (issue 1263)."""
+    passed = Moment(on="baseline.passed", where={"target": "postgres"})
+    return plan(
+        name=MISROUTED,
+        target="postgres",
+        kind="hold",
+        inject=Trigger(first_of=(passed,)),
+        heal=UNTIL_THE_END,
+    )
 
 
 def _fault(params: Params) -> tuple[str, str, Mapping[str, Value]]:
@@ -172,6 +191,11 @@ INCIDENT = Incident(
             default="",
             says="connection times and their end by a cited profile, instead of fault and "
             f"connection_s: {', '.join(NAMES)}, or FILE.toml",
+        ),
+        "route": Parameter(
+            default="connector",
+            choices=("connector", NOWHERE),
+            says="where the app's traffic goes; nowhere: as in issue 1263, which came before",
         ),
         "transport": TRANSPORT,
         "connection_s": Parameter(

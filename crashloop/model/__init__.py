@@ -12,7 +12,7 @@ from crashloop.model.fault import Grade, PlannedFault, Receipt
 from crashloop.model.journey import Journey, RequestStep, SqlStep, Step, WebSocketStep
 from crashloop.model.life import CONTROL, SETUP_LOG, Life
 from crashloop.model.loop import Pattern, RecoveryTime, ReplicaLoop
-from crashloop.model.outage import Outage
+from crashloop.model.outage import UNTIL_THE_END, Outage
 from crashloop.model.outcome import Fate, Flag, Outcome
 from crashloop.model.platform import Platform, Probe, ProbeKind, RestartPolicy
 from crashloop.model.replicas import Replicas
@@ -25,6 +25,7 @@ from crashloop.model.verdict import Finding, Judgement, Verdict
 __all__ = [
     "CONTROL",
     "SETUP_LOG",
+    "UNTIL_THE_END",
     "AppUnderTest",
     "CheckSpec",
     "Dependency",

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 WINDOW_S = 600.0
 """How long a scheduled outage is followed, in seconds of the incident."""
 
+UNTIL_THE_END = Trigger(first_of=(Moment(on="run.finished"),))
+"""The heal of a fault that is there for as long as anybody looks."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outage:
@@ -39,7 +42,8 @@ class Outage:
     def healed_at(self, heal_s: float) -> Outage:
         """The outage whose faults are healed `heal_s` seconds after the baseline.
 
-        What the app does meanwhile changes nothing. A fault that each life meets stays as it is.
+        What the app does meanwhile changes nothing. A fault that each life meets stays as it is, as
+        does one that is healed `UNTIL_THE_END`.
         """
         passed = Moment(
             on="baseline.passed",
@@ -50,6 +54,9 @@ class Outage:
         heal = Trigger(first_of=(passed,))
         return replace(
             self,
-            faults=tuple(f if f.each_life else replace(f, heal=heal) for f in self.faults),
+            faults=tuple(
+                each if each.each_life or each.heal == UNTIL_THE_END else replace(each, heal=heal)
+                for each in self.faults
+            ),
             deadline_s=max(WINDOW_S, 2 * heal_s),
         )

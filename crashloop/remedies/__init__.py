@@ -85,19 +85,30 @@ def _one(text: str, before: Remedied) -> Remedied:
 
 def _changes(before: Remedied, after: Remedied) -> dict[str, object]:
     """What a remedy changes, in words, with the new value of each."""
-    pairs: tuple[tuple[str, Mapping[str, object], Mapping[str, object]], ...] = (
-        ("the knob", before.outage.knobs, after.outage.knobs),
-        ("the variable", before.app.env, after.app.env),
-    )
-    found: dict[str, object] = {
-        f"{what} {name}": value
-        for what, old, new in pairs
-        for name, value in new.items()
-        if name not in old or old[name] != value
+    old, new = _parts(before), _parts(after)
+    return {
+        what: new.get(what)
+        for what in {**old, **new}
+        if what not in old or what not in new or old[what] != new[what]
     }
-    for what in ("platform", "replicas", "dependencies", "faults"):
-        if getattr(before.outage, what) != getattr(after.outage, what):
-            found[f"the {what}"] = getattr(after.outage, what)
-    if before.app.command != after.app.command:
-        found["the command"] = after.app.command
-    return found
+
+
+def _parts(one: Remedied) -> dict[str, object]:
+    """What remedies can change, by its name in messages."""
+    outage, app = one
+    named = {
+        "knob": outage.knobs,
+        "variable": app.env,
+        "fault": {fault.name: fault for fault in outage.faults},
+    }
+    whole = {
+        "the platform": outage.platform,
+        "the replicas": outage.replicas,
+        "the dependencies": outage.dependencies,
+        "the command": app.command,
+    }
+    return whole | {
+        f"the {kind} {name}": value
+        for kind, values in named.items()
+        for name, value in values.items()
+    }

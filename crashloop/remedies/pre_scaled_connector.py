@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from crashloop.errors import UsageError
+from crashloop.profiles.profile import SCALING
 from crashloop.remedies.overlay import Remedied, RemedyKind
-
-CONNECTOR = "connector-scaling"
-"""The fault that is a connector while it scales."""
 
 
 def overlay(before: Remedied, _value: str) -> Remedied:
     """Take away the fault of a connector that scales; UsageError if there is none."""
     outage = before.outage
-    left = tuple(fault for fault in outage.faults if fault.name != CONNECTOR)
+    left = tuple(fault for fault in outage.faults if fault.name != SCALING)
     if len(left) == len(outage.faults):
         raise UsageError(
             "pre-scaled-connector: the outage has no connector that scales",

@@ -9,9 +9,9 @@ import pytest
 from crashloop.apps import sample_app
 from crashloop.errors import UsageError
 from crashloop.incidents import INCIDENTS, incident
-from crashloop.model import AppUnderTest, Moment, Outage, OwnRemedy, Role
+from crashloop.model import UNTIL_THE_END, AppUnderTest, Moment, Outage, OwnRemedy, Role
+from crashloop.profiles.profile import SCALING
 from crashloop.remedies import Remedied, known, remedied, says
-from crashloop.remedies.pre_scaled_connector import CONNECTOR
 
 ISSUE = incident("issue-1278")
 RETRY = OwnRemedy(says="try again", knobs={"retry_s": 200.0})
@@ -36,7 +36,7 @@ def test_a_shorter_limit_leaves_the_time_of_a_connection(before: Remedied) -> No
 
 
 def test_a_pre_scaled_connector_does_not_scale(before: Remedied) -> None:
-    assert [fault.name for fault in before.outage.faults] == [CONNECTOR]
+    assert [fault.name for fault in before.outage.faults] == [SCALING]
     assert remedied("pre-scaled-connector", before).outage.faults == ()
 
 
@@ -120,8 +120,8 @@ def test_a_scheduled_outage_heals_at_its_time_whatever_the_app_does(name: str) -
     assert scenario.deadline_s >= 600.0
 
 
-def test_a_fault_of_each_life_keeps_its_own_heal(before: Remedied) -> None:
+def test_a_fault_of_each_life_or_of_the_whole_run_keeps_its_own_heal(before: Remedied) -> None:
     (fault,) = before.outage.faults
-    of_each = replace(fault, each_life=True)
-    outage: Outage = replace(before.outage, faults=(fault, of_each))
-    assert outage.healed_at(270.0).faults[1] == of_each
+    others = (replace(fault, each_life=True), replace(fault, heal=UNTIL_THE_END))
+    outage: Outage = replace(before.outage, faults=(fault, *others))
+    assert outage.healed_at(270.0).faults[1:] == others
