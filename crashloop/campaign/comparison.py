@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from crashloop.campaign.decision import decide_so_far
 from crashloop.campaign.interval import wilson
-from crashloop.model.comparison import Arm, Met, NotCounted, Rate
+from crashloop.model.comparison import NO_REMEDY, Arm, Met, NotCounted, Rate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from crashloop.campaign.tally import Tally
     from crashloop.model.comparison import Comparison, Criterion
 
-NO_REMEDY = "none"
 SOME_MET, NONE_MET, UNDECIDED = 0, 10, 11
 
 
@@ -52,7 +51,11 @@ def arm_of(
         criteria=decision.results,
         time_scale=time_scale,
         scale_note=scale_note,
-        near_limit=tuple(_near(seen, each) for each in seen.near_limit),
+        near_limit=tuple(
+            _near(number, each)
+            for number, each in enumerate(seen.trials, start=1)
+            if each.is_near_limit
+        ),
         reproduced=decision.reproduced,
     )
 
@@ -67,7 +70,7 @@ def exit_status(comparison: Comparison) -> int:
     shown = {
         each.connector
         for each in comparison.arms
-        if each.remedy == NO_REMEDY and each.reproduced is Met.MET and each.result is not Met.MET
+        if not each.has_remedy and each.reproduced is Met.MET and each.result is not Met.MET
     }
     results = [
         each.result if each.connector in shown else Met.NOT_ENOUGH_TRIALS
@@ -87,9 +90,9 @@ def _rate(sample: Sample) -> Rate:
     return Rate(k=sample.k, n=sample.n, rate=rate, low=low, high=high)
 
 
-def _near(tally: Tally, trial: Measured) -> NotCounted:
+def _near(number: int, trial: Measured) -> NotCounted:
     return NotCounted(
-        trial=tally.trials.index(trial) + 1,
+        trial=number,
         why="; ".join(trial.near_limit),
         command=trial.command,
         trace=trial.trace,

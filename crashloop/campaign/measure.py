@@ -62,6 +62,11 @@ class Measured:
         """Whether the trial counts."""
         return not self.inconclusive and not self.near_limit
 
+    @property
+    def is_near_limit(self) -> bool:
+        """Whether it does not count because a twentieth of a limit decided it."""
+        return bool(self.near_limit) and not self.inconclusive
+
     def to_json(self) -> dict[str, Any]:
         """A JSON object; `from_json` reads it back."""
         return {

@@ -52,7 +52,7 @@ class Tally:
     @property
     def near_limit(self) -> tuple[Measured, ...]:
         """Those that a twentieth of a limit decided."""
-        return tuple(each for each in self.trials if each.near_limit and not each.inconclusive)
+        return tuple(each for each in self.trials if each.is_near_limit)
 
     def sample(self, name: str) -> Sample:
         """What the counted trials say about the rate of this name; KeyError for another."""

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+NO_REMEDY = "none"
+"""The arm that changes nothing; it must show the outage."""
+
 Op = Literal[">", ">=", "<", "<="]
 
 
@@ -105,6 +108,11 @@ class Arm:
     scale_note: str = ""
     near_limit: tuple[NotCounted, ...] = ()
     reproduced: Met | None = None
+
+    @property
+    def has_remedy(self) -> bool:
+        """Whether anything is changed in this arm."""
+        return self.remedy != NO_REMEDY
 
     @property
     def counted(self) -> int:
