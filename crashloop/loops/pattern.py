@@ -103,7 +103,7 @@ def _started(trace: Trace, replica: Replica) -> Reading | None:
     ready, name = last.answered or last.ready, f"attempt {last.life.attempt}"
     if replica.deaths:
         ends = [each.ended for each in replica.deaths]
-        says = f"{name} was ready after one death ({_ways(replica.deaths)}), which is no loop"
+        says = f"{name} was ready after one death ({_ways(replica.deaths)})"
         return Reading(Pattern.STARTED, says, [*ends, last.started, ready])
     touched = [
         touch

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from crashloop.durations import times
 from crashloop.model import Pattern
 from crashloop.plural import counted, listed, numbers
 from crashloop.report.attempts import MAX_GROUPS
@@ -26,6 +25,7 @@ _SHOWN_S = 0.05
 _NO_RESET = ("nothing", "unknown")
 
 _NAMES = {
+    Pattern.STARTED: "no restart loop",
     Pattern.SLOW_START: "slow start, no loop",
     Pattern.CRASH_AFTER_READY: "crash after ready, no loop at start-up",
     Pattern.SILENT_EXIT: "silent exit",
@@ -45,7 +45,8 @@ def loop_sentences(loops: Sequence[ReplicaLoop], history: History) -> Iterator[s
     """A sentence or two for each group of replicas of the same fate, and their recovery."""
     groups: dict[tuple[object, ...], list[ReplicaLoop]] = {}
     for one in loops:
-        if one.looped or one.pattern in _NAMES:
+        is_plain = one.pattern is Pattern.STARTED and not one.deaths
+        if one.looped or (one.pattern in _NAMES and not is_plain):
             key = (one.pattern, one.was_reset) if one.looped else (one.pattern, one.why)
             groups.setdefault(key, []).append(one)
     for same in list(groups.values())[:MAX_GROUPS]:
@@ -71,8 +72,8 @@ def _loop(same: Sequence[ReplicaLoop]) -> str:
     said = f"restart loop: {count}"
     cycles = [cycle_s for each in same if (cycle_s := each.cycle_s)]
     if cycles:
-        an_hour = times([SECONDS_AN_HOUR / cycle_s for cycle_s in cycles], 0)
-        said += f", a start every {times(cycles)} s ({an_hour} an hour)"
+        an_hour = _span([SECONDS_AN_HOUR / cycle_s for cycle_s in cycles], 0)
+        said += f", a start every {_span(cycles)} s ({an_hour} an hour)"
     if one.pattern is Pattern.GAVE_UP:
         said += ", until the platform gave up"
     rule = clean(one.resets)
@@ -80,7 +81,7 @@ def _loop(same: Sequence[ReplicaLoop]) -> str:
         return f"{said}."
     if rule.startswith(_NO_RESET):
         return f"{said}. What resets the back-off: {rule}."
-    did = "and did so here" if one.was_reset else "which did not come here"
+    did = "and did so here" if one.was_reset else "which did not happen here"
     return f"{said}. The back-off starts over after {rule}, {did}."
 
 
@@ -92,8 +93,14 @@ def _recovery(recovered: Sequence[RecoveryTime], history: History) -> str:
         "of the app's own start": [one.app_s for one in recovered],
         "of lives that still died, and of starting a process": [one.rest_s for one in recovered],
     }
-    said = [f"{times(found)} s {what}" for what, found in parts.items() if max(found) >= _SHOWN_S]
-    whole = times([one.total_s for one in recovered])
+    said = [f"{_span(found)} s {what}" for what, found in parts.items() if max(found) >= _SHOWN_S]
+    whole = _span([one.total_s for one in recovered])
     counting = " with real work as long as it was" if history.is_scaled else ""
     what = f": {listed(said)}" if said else ""
     return f"recovery took {whole} s{counting}{what}."
+
+
+def _span(values: Sequence[float], digits: int = 1) -> str:
+    """`20.0 to 20.1`, or one number where all look the same."""
+    low, high = f"{min(values):.{digits}f}", f"{max(values):.{digits}f}"
+    return low if low == high else f"{low} to {high}"

@@ -86,7 +86,7 @@ def test_two_deaths_in_a_row_are_the_fewest_of_a_loop() -> None:
     assert twice.pattern is Pattern.RESTART_LOOP
     assert once.pattern is Pattern.STARTED
     assert not once.looped
-    assert once.why == "attempt 2 was ready after one death (exit 3), which is no loop"
+    assert once.why == "attempt 2 was ready after one death (exit 3)"
     assert (once.cycle_s, once.starts_per_hour) == (None, None)
 
 

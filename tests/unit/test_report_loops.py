@@ -60,7 +60,7 @@ def test_a_loop_is_told_with_its_pace_its_reset_and_the_recovery() -> None:
     ("fields", "ends"),
     [
         ({}, "(180 an hour)."),
-        ({"resets": "a run of 600 s"}, "after a run of 600 s, which did not come here."),
+        ({"resets": "a run of 600 s"}, "after a run of 600 s, which did not happen here."),
         ({"resets": "a run of 10 s", "was_reset": True}, "after a run of 10 s, and did so here."),
         (
             {"resets": "nothing: it is always 5 s"},
@@ -98,8 +98,8 @@ def test_replicas_of_the_same_fate_share_a_sentence() -> None:
     loops = [a_loop(1), a_loop(2, deaths=4, cycles_s=(25.0,)), a_loop(3, was_reset=True)]
     first, second = said_of(*loops)
     assert first == (
-        "Replicas 1 and 2: restart loop: 3 to 4 deaths, a start every 20.0, 25.0 s (180, 144 an "
-        "hour)."
+        "Replicas 1 and 2: restart loop: 3 to 4 deaths, a start every 20.0 to 25.0 s (144 to "
+        "180 an hour)."
     )
     assert second.startswith("Replica 3: restart loop: 3 deaths")
 
@@ -182,6 +182,12 @@ def test_json_is_bounded() -> None:
     document = loop_document(a_loop(cycles_s=cycles_s, why="x" * 1000))
     assert document["cycles_s"] == list(cycles_s[50:])
     assert len(document["why"]) == 500
+
+
+def test_one_death_is_told_as_no_loop_with_its_recovery() -> None:
+    no_loop, recovered = said(reproduction(deaths=1))
+    assert no_loop == "No restart loop: attempt 2 was ready after one death (exit 3)."
+    assert recovered.startswith("Recovery took 0.")
 
 
 def test_a_slow_start_is_told_as_no_loop() -> None:
