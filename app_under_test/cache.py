@@ -20,17 +20,8 @@ class Cache:
 
     @classmethod
     async def open(cls, url: str, settings: Settings) -> Cache:
-        """Connect and ping. Raises the client's error, and leaves no connection open.
-
-        The client's own retries are off: their back-off would be a timer outside the settings.
-        """
-        client = Redis.from_url(
-            url,
-            socket_connect_timeout=settings.cache_connect_timeout_s,
-            socket_timeout=settings.cache_socket_timeout_s,
-            retry=Retry(NoBackoff(), 0),
-            client_name=settings.application_name,
-        )
+        """Connect and ping. Raises the client's error, and leaves no connection open."""
+        client = client_of(url, settings)
         try:
             await client.ping()
         except BaseException:
@@ -53,3 +44,17 @@ class Cache:
     async def close(self) -> None:
         """Close every connection."""
         await self._client.aclose()
+
+
+def client_of(url: str, settings: Settings) -> Redis:
+    """Make a client, which connects at its first command.
+
+    Its own retries are off: their back-off would be a timer outside the settings.
+    """
+    return Redis.from_url(
+        url,
+        socket_connect_timeout=settings.cache_connect_timeout_s,
+        socket_timeout=settings.cache_socket_timeout_s,
+        retry=Retry(NoBackoff(), 0),
+        client_name=settings.application_name,
+    )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from app_under_test.log import Log
     from app_under_test.messages import Acknowledge, StoredMessage
     from app_under_test.remedy import Remedy
-    from app_under_test.store import MessageStore
+    from app_under_test.store import Store
 
 MAX_TEXT_BYTES = 4096
 MAX_FRAME_CHARS = 4 * MAX_TEXT_BYTES
@@ -51,7 +51,7 @@ class Connections:
 class Chat:
     """Answers messages: stored, or kept by a remedy until they can be stored."""
 
-    def __init__(self, store: MessageStore, *, log: Log, remedies: Sequence[Remedy]) -> None:
+    def __init__(self, store: Store, *, log: Log, remedies: Sequence[Remedy]) -> None:
         self.store = store
         self._log = log
         self._remedies = remedies

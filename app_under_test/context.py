@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from app_under_test.chat import Chat, Connections
     from app_under_test.database import Database
     from app_under_test.log import Log
+    from app_under_test.pool_size import Sizing
     from app_under_test.remedy import Remedy
     from app_under_test.settings import Settings
     from app_under_test.state import State
@@ -30,6 +31,7 @@ class Context:
     cache: Cache | None = None
     chat: Chat | None = None
     connections: Connections | None = None
+    pool_sizing: Sizing | None = None
     remedies: list[Remedy] = field(default_factory=list)
 
     @property

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
-from sqlalchemy import text
+from sqlalchemy import event, make_url, text
 from sqlalchemy.dialects.postgresql import asyncpg as _dialect  # noqa: F401  loaded before it is timed
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from app_under_test.failure import DatabaseAwayError
+from app_under_test.pool_size import PoolSize
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
+    from sqlalchemy.engine import Dialect
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+    from app_under_test.pool_size import Sizing
     from app_under_test.settings import Settings
 
 SCHEMA_LOCK_KEY = 1278
@@ -25,6 +28,9 @@ SCHEMA_LOCK_KEY = 1278
 
 DRIVER_ERRORS = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 """What using a connection can raise; SQLAlchemy passes errors of connecting on as they are."""
+
+OF_DIALECT = ("prepared_statement_cache_size", "prepared_statement_name_func")
+"""Parameters in the URL that are SQLAlchemy's own, and that asyncpg does not know."""
 
 _SCHEMA = (
     f"SELECT pg_advisory_xact_lock({SCHEMA_LOCK_KEY})",
@@ -44,10 +50,15 @@ _UNLOCK = text("SELECT pg_advisory_unlock(:key)")
 
 
 class Database:
-    """The engine and its connections. Initially closed; `open` may be tried again if it fails."""
+    """The engine and its connections. Initially closed; `open` may be tried again if it fails.
 
-    def __init__(self, settings: Settings) -> None:
+    With `sizing`, the first connection asks the server how large the pool may be.
+    """
+
+    def __init__(self, settings: Settings, sizing: Sizing | None = None) -> None:
         self._settings = settings
+        self._sizing = sizing
+        self._size = PoolSize.of(settings)
         self._engine: AsyncEngine | None = None
         self._is_open = False
 
@@ -67,14 +78,25 @@ class Database:
         """
         assert not self._is_open, "open() of a database that is open"
         if self._engine is None:
-            self._engine = _engine(self._settings)
+            self._engine = await self._new_engine()
         try:
             await _create_tables(self._engine, self._settings.database_migration_lock)
-            await _warm(self._engine, self._settings.database_warm_connections)
+            await _warm(self._engine, self._size.warm)
         except Exception:
             await self.close()
             raise
         self._is_open = True
+
+    async def _new_engine(self) -> AsyncEngine:
+        if self._sizing is None:
+            return _engine(self._settings, self._size)
+        first = await _connect(self._settings)
+        try:
+            self._size = await self._sizing(first)
+        except BaseException:
+            first.terminate()
+            raise
+        return _engine(self._settings, self._size, first)
 
     async def close(self) -> None:
         """Close every connection; nothing happens when there is none."""
@@ -94,7 +116,7 @@ class Database:
 
 async def probe(settings: Settings) -> None:
     """Open one connection and close it. Raises the driver's error with its chain."""
-    engine = _engine(settings)
+    engine = _engine(settings, PoolSize.of(settings))
     try:
         async with engine.connect():
             pass
@@ -102,26 +124,54 @@ async def probe(settings: Settings) -> None:
         await engine.dispose()
 
 
-def _engine(settings: Settings) -> AsyncEngine:
+async def _connect(settings: Settings) -> asyncpg.Connection:
+    """Open a connection as the engine would."""
+    url = make_url(settings.database_url.get_secret_value()).difference_update_query(OF_DIALECT)
+    _, where = url.get_dialect()().create_connect_args(url)
+    return await asyncpg.connect(**where, **_arguments(settings))
+
+
+def _engine(
+    settings: Settings, size: PoolSize, first: asyncpg.Connection | None = None
+) -> AsyncEngine:
+    """Make an engine; `first` is a connection that is open already and becomes its first."""
+    engine = create_async_engine(
+        settings.database_url.get_secret_value(),
+        pool_size=size.pool,
+        max_overflow=size.overflow,
+        pool_timeout=settings.database_pool_timeout_s,
+        pool_recycle=settings.database_pool_recycle_s,
+        connect_args=_arguments(settings),
+    )
+    if first is not None:
+
+        async def opened(*_: object, **__: object) -> asyncpg.Connection:
+            return first
+
+        @event.listens_for(engine.sync_engine, "do_connect", once=True)
+        def take_first(
+            dialect: Dialect, _: object, arguments: list[Any], named: dict[str, Any]
+        ) -> Any:
+            return dialect.connect(*arguments, async_creator_fn=opened, **named)
+
+    return engine
+
+
+def _arguments(settings: Settings) -> dict[str, Any]:
+    """What asyncpg is told besides where the server is."""
+
     class Connection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg is untyped
         """A connection whose orderly close takes its limit from the settings."""
 
         async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109, ARG002  asyncpg's signature; SQLAlchemy passes a constant
             await super().close(timeout=settings.database_close_timeout_s)
 
-    return create_async_engine(
-        settings.database_url.get_secret_value(),
-        pool_size=settings.pool_size,
-        max_overflow=settings.max_overflow,
-        pool_timeout=settings.database_pool_timeout_s,
-        pool_recycle=settings.database_pool_recycle_s,
-        connect_args={
-            "timeout": settings.database_connect_timeout_s,
-            "command_timeout": settings.database_command_timeout_s,
-            "server_settings": {"application_name": settings.application_name},
-            "connection_class": Connection,
-        },
-    )
+    return {
+        "timeout": settings.database_connect_timeout_s,
+        "command_timeout": settings.database_command_timeout_s,
+        "server_settings": {"application_name": settings.application_name},
+        "connection_class": Connection,
+    }
 
 
 async def _create_tables(engine: AsyncEngine, lock: int) -> None:

@@ -65,7 +65,7 @@ async def database(context: Context) -> None:
     from app_under_test.database import Database  # noqa: PLC0415  loaded by phase dependencies
 
     if context.database is None:  # A retry continues with the connections that it has.
-        context.database = Database(context.settings)
+        context.database = Database(context.settings, context.pool_sizing)
     await context.database.open()
 
 

@@ -147,6 +147,33 @@ class Settings(BaseSettings):
         "below; 0: there is none",
         zero_allowed=True,
     )
+    remedy_circuit_breaker: bool = Field(
+        default=False, description="fail requests at once while the database keeps failing"
+    )
+    circuit_threshold: int = Field(
+        5, ge=1, description="failures in a row that open the circuit; purgatory's own default"
+    )
+    circuit_open_s: float = _timer(
+        30.0, "how long an open circuit refuses every request; purgatory's own default"
+    )
+    remedy_pool_sizing: bool = Field(
+        default=False, description="take no more than this replica's share of the connections"
+    )
+    replicas: int = Field(
+        1, ge=1, description="replicas that share the database's connections, with pool sizing"
+    )
+    remedy_admission: int = Field(
+        0, ge=0, le=1000, description="replicas that may start at once; 0: as many as there are"
+    )
+    admission_lease_s: float = _timer(
+        30.0, "after this the lease of a replica that was killed is free"
+    )
+    admission_wait_s: float = _timer(
+        60.0, "how long a replica waits for a lease; then it starts without one"
+    )
+    admission_pause_s: float = _timer(
+        1.0, "mean pause between two tries; each is drawn from 0 to twice this (full jitter)"
+    )
     jitter_seed: int | None = Field(None, description="makes the jitter repeatable")
 
     @field_validator("database_url")
@@ -181,11 +208,13 @@ class Settings(BaseSettings):
         budgets = {"REMEDY_RETRY_S": self.remedy_retry_s}
         if self.remedy_measured_limit:
             budgets["MEASURED_LIMIT_LONGEST_S"] = self.measured_limit_longest_s
+        if self.remedy_admission:
+            budgets["ADMISSION_WAIT_S"] = self.admission_wait_s
         for name, budget_s in budgets.items():
             if 0.0 < self.startup_probe_s <= budget_s:
                 raise ValueError(
                     f"{PREFIX}{name} must be below {PREFIX}STARTUP_PROBE_S, or the platform kills "
-                    f"a start that still tries ({budget_s:g} >= {self.startup_probe_s:g})"
+                    f"a start that still waits ({budget_s:g} >= {self.startup_probe_s:g})"
                 )
         return self
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from sqlalchemy import text
 
@@ -22,6 +22,16 @@ _INSERT = text(
 )
 _BY_KEY = text("SELECT id, client_id, text, created_at FROM messages WHERE client_id = :key")
 _NEWEST = text("SELECT id, client_id, text, created_at FROM messages ORDER BY id DESC LIMIT :limit")
+
+
+class Store(Protocol):
+    """Where the chat's messages are. Both methods raise DatabaseAwayError if that fails."""
+
+    async def add(self, message: Message) -> StoredMessage:
+        """Store the message, or return the one stored under the same key."""
+
+    async def newest(self, *, limit: int, key: UUID | None = None) -> list[StoredMessage]:
+        """Return the newest messages, newest first; with a key, that one or none."""
 
 
 class MessageStore:

@@ -21,9 +21,12 @@ REMEDIES = {
     "remedy_sigterm": "sigterm:Sigterm",
     "remedy_degraded_start": "degraded:DegradedStart",
     "remedy_degraded_phases": "degraded_phases:DegradedPhases",
+    "remedy_admission": "admission:Admission",
     "remedy_measured_limit": "measured_limit:MeasuredLimit",
     "remedy_retry_probe_s": "retry_probe:RetryProbe",
     "remedy_retry_s": "retry:Retry",
+    "remedy_pool_sizing": "pool_sizing:PoolSizing",
+    "remedy_circuit_breaker": "circuit_breaker:CircuitBreaker",
 }
 """Where each remedy is, `module:Class`, by its setting. The first is the outermost."""
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from app_under_test.context import Context
     from app_under_test.database import Database
     from app_under_test.messages import Acknowledge, Message, StoredMessage
-    from app_under_test.store import MessageStore
+    from app_under_test.store import Store
 
 PHASE = "database"
 
@@ -83,7 +83,7 @@ class DegradedStart(Remedy):
             with suppress(asyncio.CancelledError):
                 await self._task
 
-    async def _come_back(self, database: Database, store: MessageStore) -> None:
+    async def _come_back(self, database: Database, store: Store) -> None:
         tries = 0
         while self.active:
             await asyncio.sleep(self._draw.uniform(0.0, 2.0 * self._pause_s))
@@ -94,7 +94,7 @@ class DegradedStart(Remedy):
                 if not self._try_again(error, tries):
                     return
 
-    async def _reconnect(self, database: Database, store: MessageStore) -> None:
+    async def _reconnect(self, database: Database, store: Store) -> None:
         """Open the database under its phase's limit, then store what waited, oldest first."""
         if not database.is_open:
             async with asyncio.timeout(self._limit_s):

@@ -11,7 +11,7 @@ from crashloop.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-PLACES = ("host", "port", "python", "seed", "replica", "attempt")
+PLACES = ("host", "port", "python", "seed", "replica", "attempt", "replicas")
 PARTS = {
     "postgres": ("url", "host", "port", "user", "password", "database"),
     "redis": ("url", "host", "port", "database"),

@@ -98,6 +98,7 @@ class Lives:
             "seed": str(self._setup.seed),
             "replica": str(life.replica),
             "attempt": str(life.attempt),
+            "replicas": str(self._setup.scenario.replicas.most),
         }
         command, environment = render(app, values, self._setup.scale)
         environment |= wrapping(app, {**inherited(app), **environment})

@@ -25,6 +25,11 @@ class Replicas:
     old_knobs: Mapping[str, Value] = field(default_factory=dict)
 
     @property
+    def most(self) -> int:
+        """How many instances run at once at most, those of the old revision included."""
+        return self.count + self.overlap
+
+    @property
     def several(self) -> bool:
         """Whether the run has more instances than one, those of the old revision included."""
-        return self.count + self.overlap > 1
+        return self.most > 1

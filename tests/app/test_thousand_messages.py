@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 import asyncpg
+from chats import chatting
 from gate import Gate
 from sqlalchemy import make_url
-from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed
 
 from app_under_test.database import Database
 from app_under_test.settings import Settings
@@ -20,63 +17,14 @@ from app_under_test.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from websockets.asyncio.client import ClientConnection
-
-    from tests.app.conftest import RunningApp, StartApp
+    from tests.app.conftest import StartApp
 
 MESSAGES = 1000
-DEADLINE_S = 30.0
 REMEDY: dict[str, Any] = {
     "remedy_degraded_start": True,
     "degraded_queue_size": MESSAGES,
     "degraded_reconnect_pause_s": 0.02,
 }
-
-
-class Client:
-    """Sends messages one after the other, and notes what the app says is stored, in order."""
-
-    def __init__(self, socket: ClientConnection) -> None:
-        self.stored: list[str] = []
-        self._socket = socket
-        self._answers: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        self._changed = asyncio.Condition()
-
-    async def listen(self) -> None:
-        with suppress(ConnectionClosed):
-            async for frame in self._socket:
-                said = json.loads(frame)
-                if "reply" in said or "error" in said:
-                    self._answers.put_nowait(said)
-                if said.get("stored"):
-                    async with self._changed:
-                        self.stored.append(said["key"])
-                        self._changed.notify_all()
-
-    async def send(self, *keys: str) -> list[bool]:
-        """Send a message with each key; whether the app answers that it is stored already."""
-        answered = []
-        for key in keys:
-            await self._socket.send(json.dumps({"text": f"message {key}", "key": key}))
-            async with asyncio.timeout(DEADLINE_S):
-                answer = await self._answers.get()
-            assert answer["key"] == key
-            answered.append(answer["stored"])
-        return answered
-
-    async def until_stored(self, count: int) -> None:
-        async with asyncio.timeout(DEADLINE_S), self._changed:
-            await self._changed.wait_for(lambda: len(self.stored) >= count)
-
-
-@asynccontextmanager
-async def chatting(app: RunningApp) -> AsyncIterator[Client]:
-    address = (await app.url()).replace("http://", "ws://")
-    async with connect(f"{address}/ws/chat") as socket, asyncio.TaskGroup() as group:
-        client = Client(socket)
-        listening = group.create_task(client.listen())
-        yield client
-        listening.cancel()
 
 
 @asynccontextmanager
@@ -103,7 +51,7 @@ async def test_a_thousand_messages_across_an_outage_are_stored_once_and_in_order
     async with (
         Gate(make_url(database_url)) as gate,
         start_app(database_url=gate.url, **REMEDY) as app,
-        chatting(app) as client,
+        chatting(await app.url()) as client,
     ):
         assert not any(await client.send(*keys[:400]))
         await gate.open()
@@ -126,7 +74,7 @@ async def test_when_the_app_is_killed_what_it_acknowledged_is_stored_and_the_res
     async with (
         Gate(make_url(database_url)) as gate,
         start_app(database_url=gate.url, **REMEDY) as app,
-        chatting(app) as client,
+        chatting(await app.url()) as client,
         session(database_url) as other,
     ):
         assert not any(await client.send(*keys))
@@ -146,7 +94,7 @@ async def test_when_the_app_is_killed_what_it_acknowledged_is_stored_and_the_res
     assert acknowledged == keys[:half]
     assert (await stored_keys(database_url))[:half] == acknowledged
 
-    async with start_app(database_url=database_url) as app, chatting(app) as client:
+    async with start_app(database_url=database_url) as app, chatting(await app.url()) as client:
         left = [key for key in keys if key not in acknowledged]
         assert all(await client.send(*left))
 
@@ -161,9 +109,9 @@ async def test_a_message_that_is_sent_again_from_a_new_chat_is_acknowledged_ther
         Gate(make_url(database_url)) as gate,
         start_app(database_url=gate.url, **REMEDY) as app,
     ):
-        async with chatting(app) as left:
+        async with chatting(await app.url()) as left:
             assert await left.send(key) == [False]
-        async with chatting(app) as client:
+        async with chatting(await app.url()) as client:
             assert await client.send(key) == [False]
             await gate.open()
             await client.until_stored(1)

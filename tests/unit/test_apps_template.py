@@ -159,7 +159,7 @@ def test_a_knob_keeps_the_type_of_its_default(name: str, value: Value) -> None:
 
 
 def test_a_changed_knob_is_rendered_and_the_others_keep_their_defaults() -> None:
-    values = VALUES | {"python": "py", "seed": "7", "replica": "2", "attempt": "3"}
+    values = VALUES | {"python": "py", "seed": "7", "replica": "2", "attempt": "3", "replicas": "3"}
     values |= url_values("redis", "redis://127.0.0.1:77/0")
 
     _, env = render(with_knobs(sample_app(), {"limit_s": 8}), values, SCALE)

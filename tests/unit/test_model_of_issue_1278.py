@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 INCIDENT = incident("issue-1278")
 
 
-PLACES = dict.fromkeys(("host", "port", "python", "seed", "replica", "attempt", "redis.url"), "1")
+PLACES = dict.fromkeys(
+    ("host", "port", "python", "seed", "replica", "attempt", "replicas", "redis.url"), "1"
+)
 VALUES = {**PLACES, "postgres.url": "postgresql://app@host/app"}
 
 

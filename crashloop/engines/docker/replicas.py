@@ -80,7 +80,8 @@ class Replicas:
             network=network,
             volumes=volumes,
         )
-        seeded = {**values, "seed": str(self._setup.seed)}
+        replicas = str(scenario.replicas.most)
+        seeded = {**values, "seed": str(self._setup.seed), "replicas": replicas}
 
         def one(replica: int) -> str:
             is_old, is_control = replica in self._old, replica == _CONTROL
