@@ -26,7 +26,7 @@ from crashloop.model import (
     Trigger,
     Value,
 )
-from crashloop.platforms import parse_platform
+from crashloop.platforms import PLATFORMS, parse_platform
 from crashloop.proxy.faults import KINDS
 
 UNIX, TCP = Transport.UNIX, Transport.TCP
@@ -155,6 +155,14 @@ def test_docker_restarts_only_what_runs_on_its_own_platform(
     policy = restart_policy(parse_platform(text))
 
     assert policy == {"Name": name, "MaximumRetryCount": count}
+
+
+@pytest.mark.parametrize("name", sorted(set(PLATFORMS) - {"docker"}))
+def test_on_every_other_platform_dockers_own_restart_is_off(name: str) -> None:
+    platform = parse_platform(name)
+
+    assert not is_dockers_own(platform)
+    assert restart_policy(platform) == {"Name": "no", "MaximumRetryCount": 0}
 
 
 def test_docker_does_not_restart_the_old_revision() -> None:
