@@ -68,7 +68,7 @@ class Circuit:
             if breaker.context.state == HALF_OPENED:
                 self._is_on_trial = True
                 entered.callback(self._end_trial)
-                self._log.emit("circuit.half_opened", "The next request tries the database")
+                self._log.emit("remedy.circuit_half_opened", "The next request tries the database")
             yield
 
     def _refusal(self) -> CircuitOpenError:
@@ -84,7 +84,7 @@ class Circuit:
             return
         if event.state == OPENED:
             self._log.emit(
-                "circuit.opened",
+                "remedy.circuit_opened",
                 f"Requests do not ask the database for {self._open_s:g} s",
                 severity="WARNING",
                 threshold=self._threshold,
@@ -93,7 +93,7 @@ class Circuit:
             )
         elif event.state == CLOSED:
             self._log.emit(
-                "circuit.closed",
+                "remedy.circuit_closed",
                 f"The database answers; requests that failed at once meanwhile: {self._refused}",
                 refused=self._refused,
             )

@@ -52,16 +52,16 @@ class Admission(Remedy):
             return
         began_s, url = time.monotonic(), self._settings.cache_url
         if url is None:
-            self._log_skipped(NoCacheError("no cache URL"), began_s)
+            self._log_not_admitted(NoCacheError("no cache URL"), began_s)
             return
         try:
             async with asyncio.timeout(self._settings.admission_wait_s):
                 lease = self._lease = await self._admitted(url.get_secret_value())
         except _errors() as error:
-            self._log_skipped(error, began_s)
+            self._log_not_admitted(error, began_s)
             return
         self._log.emit(
-            "admission.admitted",
+            "remedy.admitted",
             f"This is one of {len(self._keys)} replicas that may start at once",
             phase=PHASE,
             at_once=len(self._keys),
@@ -93,9 +93,9 @@ class Admission(Remedy):
                 return lease
             await asyncio.sleep(self._draw.uniform(0.0, 2.0 * self._settings.admission_pause_s))
 
-    def _log_skipped(self, error: Exception, began_s: float) -> None:
+    def _log_not_admitted(self, error: Exception, began_s: float) -> None:
         self._log.emit(
-            "admission.skipped",
+            "remedy.not_admitted",
             f"Start-up continues without a lease: {summary(error)}",
             severity="WARNING",
             phase=PHASE,
@@ -114,7 +114,7 @@ class Admission(Remedy):
         except _errors() as error:
             reason = f"the cache cannot be asked: {summary(error)}"
         self._log.emit(
-            "admission.lost",
+            "remedy.lease_lost",
             f"Start-up continues, and its lease may be another's: {reason}",
             severity="WARNING",
             phase=PHASE,
@@ -132,7 +132,7 @@ class Admission(Remedy):
                 async with asyncio.timeout(self._lasts_s):
                     if await lease.give_up():
                         self._log.emit(
-                            "admission.released", "Another replica may start", lease=lease.key
+                            "remedy.lease_released", "Another replica may start", lease=lease.key
                         )
         if self._client is not None:
             await self._client.aclose()

@@ -55,7 +55,7 @@ class PoolSizing(Remedy):
         share = slots.share(self._replicas)
         size = self._wanted.at_most(share)
         self._log.emit(
-            "pool.sized",
+            "remedy.pool_sized",
             f"One of {self._replicas} replicas takes at most {share} of "
             f"{slots.max_connections} connections",
             phase="database",

@@ -90,14 +90,14 @@ async def test_a_replica_waits_until_another_has_started_or_has_died_of_its_star
                 pass
         assert not waiting.all_of("phase.started", "database")
         stuck.process.kill()
-        admitted = await waiting.event("admission.admitted")
+        admitted = await waiting.event("remedy.admitted")
         assert admitted["waited_s"] > 0.0
         await waiting.event("startup.completed")
-        await waiting.event("admission.released")
+        await waiting.event("remedy.lease_released")
         third = await stack.enter_async_context(start_app(database_url=database_url, **settings))
         await third.event("startup.completed")
-        assert not third.all_of("admission.skipped")
-        assert not waiting.all_of("admission.lost")
+        assert not third.all_of("remedy.not_admitted")
+        assert not waiting.all_of("remedy.lease_lost")
 
 
 async def test_a_replica_that_gets_no_lease_in_time_starts_and_says_so(
@@ -112,7 +112,7 @@ async def test_a_replica_that_gets_no_lease_in_time_starts_and_says_so(
             admission_wait_s=0.1,
             admission_pause_s=0.01,
         ) as app:
-            skipped = await app.event("admission.skipped")
+            skipped = await app.event("remedy.not_admitted")
             assert skipped["waited_s"] >= 0.1
             assert skipped["error"][0]["type"] == "TimeoutError"
             await app.event("startup.completed")
@@ -136,10 +136,10 @@ async def test_a_replica_that_cannot_ask_the_cache_starts_and_says_so(
         phase_cache_limit_s=0.1,
         **settings,
     ) as app:
-        skipped = await app.event("admission.skipped")
+        skipped = await app.event("remedy.not_admitted")
         assert skipped["severity"] == "WARNING"
         await app.event("startup.completed")
-        assert not app.all_of("admission.admitted")
+        assert not app.all_of("remedy.admitted")
 
 
 async def test_a_start_that_fails_gives_its_lease_up(
@@ -147,6 +147,6 @@ async def test_a_start_that_fails_gives_its_lease_up(
 ) -> None:
     async with start_app(database_url=refusing_url, cache_url=cache_url, remedy_admission=1) as app:
         assert await app.exit_code() == 3
-        await app.event("admission.released")
+        await app.event("remedy.lease_released")
     async with Redis.from_url(cache_url) as client:
         assert await client.get(f"{KEY}:0") is None

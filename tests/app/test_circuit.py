@@ -94,8 +94,12 @@ async def test_a_trial_that_passes_closes_it(circuit: Circuit, clock: Clock, log
     assert not await is_refused(circuit)
     await fail(circuit, 2)
     assert not await is_refused(circuit)
-    assert list(log.events) == ["circuit.opened", "circuit.half_opened", "circuit.closed"]
-    assert log.events["circuit.closed"]["refused"] == 1
+    assert list(log.events) == [
+        "remedy.circuit_opened",
+        "remedy.circuit_half_opened",
+        "remedy.circuit_closed",
+    ]
+    assert log.events["remedy.circuit_closed"]["refused"] == 1
 
 
 async def test_a_trial_that_fails_opens_it_again_for_the_whole_time(

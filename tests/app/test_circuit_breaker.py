@@ -52,8 +52,8 @@ async def test_requests_fail_at_once_while_it_is_open_and_pass_when_the_database
                 while "error" in await client.say():
                     pass
         if is_on:
-            assert (await app.event("circuit.opened"))["threshold"] == THRESHOLD
-            await app.event("circuit.half_opened")
-            assert (await app.event("circuit.closed"))["refused"] >= THRESHOLD
+            assert (await app.event("remedy.circuit_opened"))["threshold"] == THRESHOLD
+            await app.event("remedy.circuit_half_opened")
+            assert (await app.event("remedy.circuit_closed"))["refused"] >= THRESHOLD
         else:
-            assert not [line for line in app.events if line["event"].startswith("circuit.")]
+            assert not [line for line in app.events if line["event"].startswith("remedy.")]

@@ -51,7 +51,7 @@ async def test_a_replica_takes_its_share_of_what_reserved_and_other_sessions_lea
             database_warm_connections=6,
             application_name=name,
         ) as app:
-            sized = await app.event("pool.sized")
+            sized = await app.event("remedy.pool_sized")
             assert (sized["max_connections"], sized["reserved"]) == (most, reserved)
             assert sized["others"] >= 7
             share = (most - reserved - sized["others"]) // 20
@@ -71,7 +71,7 @@ async def test_a_share_above_what_the_settings_ask_for_changes_nothing(
         database_warm_connections=5,
         application_name=name,
     ) as app:
-        sized = await app.event("pool.sized")
+        sized = await app.event("remedy.pool_sized")
         assert (sized["pool"], sized["overflow"], sized["warm"]) == (20, 30, 5)
         await app.event("startup.completed")
         assert await sessions_of(name, database_url) == 5
@@ -96,7 +96,7 @@ async def test_a_retry_sizes_the_pool_again_and_leaves_no_connection_of_the_fail
             await app.event("database.retry_failed")
             await holder.execute("SELECT pg_advisory_unlock(1278)")
             await app.event("startup.completed")
-            assert len(app.all_of("pool.sized")) > 1
+            assert len(app.all_of("remedy.pool_sized")) > 1
             assert await sessions_of(name, database_url) == 1
     finally:
         await holder.close()
