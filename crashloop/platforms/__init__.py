@@ -5,6 +5,7 @@ All times are seconds of the incident. A new platform is one new module and its 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -73,9 +74,20 @@ def longest_backoff_s(platform: Platform) -> float:
     return _kind(platform).longest_backoff_s(platform.restart)
 
 
-def resets(platform: Platform) -> str:
-    """What makes the back-off of `platform` start over, in words. UsageError if unknown."""
-    return _kind(platform).resets
+def with_probes_of(before: Platform, platform: Platform) -> Platform:
+    """`platform` with the probes that were configured on `before`, if it has probes at all.
+
+    A start-up probe that `before` only has by default stays behind.
+    """
+    if not _kind(platform).has_probes:
+        return platform
+    is_default = before.startup in {None, _kind(before).startup}
+    return replace(
+        platform,
+        startup=platform.startup if is_default else before.startup,
+        liveness=before.liveness,
+        readiness=before.readiness,
+    )
 
 
 def _kind(platform: Platform) -> PlatformKind:

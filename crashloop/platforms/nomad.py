@@ -34,13 +34,15 @@ _NOTE = "Nomad, a service job: 15 s + up to 25 %, 2 restarts in 30 min, then fai
 
 def step(_policy: RestartPolicy, state: State, ended: Exit) -> tuple[State, Decision]:
     """Restart whatever ended, unless that was tried twice in the interval."""
+    reason = "15 s and up to a quarter more, drawn"
     if ended.at_s - state.window_s > INTERVAL_S:
+        reason += "; the count starts over"
         state = replace(state, window_s=ended.at_s, counted=0)
     if state.counted >= ATTEMPTS:
         return give_up(state, f"{ATTEMPTS} restarts in 30 min, which is the limit")
     counted = replace(state, counted=state.counted + 1)
     backoff_s = drawn_s(ended, DELAY_S, LONGEST_DELAY_S)
-    return restart(counted, backoff_s=backoff_s, reason="15 s and up to a quarter more, drawn")
+    return restart(counted, backoff_s=backoff_s, reason=reason)
 
 
 NOMAD = PlatformKind(

@@ -27,7 +27,8 @@ def step(_policy: RestartPolicy, state: State, ended: Exit) -> tuple[State, Deci
     if ended.run_s >= STARTED_AFTER_S:
         if ended.status == 0:
             return give_up(state, "exit 0 is expected")
-        return restart(state, backoff_s=0.0, reason="failed after a run of 1 s or more")
+        reason = "failed after 1 s or more: the back-off starts over"
+        return restart(state, backoff_s=0.0, reason=reason)
     if state.backoff_s >= RETRIES:
         return give_up(state, f"ended {RETRIES + 1} times within 1 s of its start: FATAL")
     return restart(state, backoff_s=state.backoff_s + 1, reason="ended within 1 s of its start")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from crashloop.platforms import PLATFORMS, parse_platform
+from crashloop.platforms import parse_platform, with_probes_of
 from crashloop.remedies.overlay import Remedied
 
 if TYPE_CHECKING:
@@ -19,7 +19,5 @@ def put_in_place(own: OwnRemedy, before: Remedied) -> Remedied:
     changed = replace(app, env={**app.env, **own.env}, command=own.command or app.command)
     if not own.platform:
         return Remedied(outage, changed)
-    other, platform = parse_platform(own.platform), outage.platform
-    if PLATFORMS[other.name].has_probes:  # it keeps what the incident's platform asks for
-        other = replace(platform, name=other.name, restart=other.restart, grace_s=other.grace_s)
-    return Remedied(replace(outage, platform=other), changed)
+    platform = with_probes_of(outage.platform, parse_platform(own.platform))
+    return Remedied(replace(outage, platform=platform), changed)

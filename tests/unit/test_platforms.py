@@ -10,8 +10,15 @@ from hypothesis import strategies as st
 from platform_table import DEATHS_IN_TEN_MINUTES, TEN_MINUTES_S, WITHOUT_SCHEDULE, starts_s
 
 from crashloop.errors import UsageError
-from crashloop.model import Platform, ProbeKind, RestartPolicy
-from crashloop.platforms import FORMS, PLATFORMS, longest_backoff_s, parse_platform, resets, step_of
+from crashloop.model import Platform, Probe, ProbeKind, RestartPolicy
+from crashloop.platforms import (
+    FORMS,
+    PLATFORMS,
+    longest_backoff_s,
+    parse_platform,
+    step_of,
+    with_probes_of,
+)
 from crashloop.platforms.base import Decision, Exit, State
 
 WITHOUT_LIMIT = ["always", "unless-stopped"]
@@ -244,9 +251,29 @@ def test_supervisord_restarts_exit_0_only_before_its_program_counts_as_started()
     assert not decisions("supervisord", ended(1.0, status=0))[0].restart
 
 
-def test_every_platform_says_what_resets_its_backoff() -> None:
-    assert resets(parse_platform("docker")) == "a run of 10 s or more"
-    assert all(resets(parse_platform(written(form))) for form in FORMS)
+LIVENESS = Probe(kind=ProbeKind.HTTP, path="/live")
+STARTUP = Probe(kind=ProbeKind.HTTP, path="/start")
+
+
+def test_another_platform_keeps_the_probes_that_were_configured() -> None:
+    before = replace(parse_platform("kubernetes"), startup=STARTUP, liveness=LIVENESS)
+    moved = with_probes_of(before, parse_platform("cloud-run"))
+    assert (moved.name, moved.startup, moved.liveness) == ("cloud-run", STARTUP, LIVENESS)
+
+
+def test_another_platform_has_its_own_default_probe_and_not_the_one_of_before() -> None:
+    cloud_run, kubernetes = parse_platform("cloud-run"), parse_platform("kubernetes")
+    probed = replace(cloud_run, liveness=LIVENESS)
+    assert with_probes_of(probed, kubernetes).startup is None
+    assert with_probes_of(probed, kubernetes).liveness == LIVENESS
+    assert with_probes_of(kubernetes, cloud_run).startup == cloud_run.startup
+
+
+def test_a_platform_without_probes_drops_those_of_before() -> None:
+    systemd = parse_platform("systemd")
+    assert (
+        with_probes_of(replace(parse_platform("kubernetes"), startup=STARTUP), systemd) == systemd
+    )
 
 
 @given(runs_s=st.lists(st.floats(0, 1e6), min_size=1, max_size=40))
