@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from crashloop import __version__
+from crashloop.commands import check_arguments, compare_arguments
 from crashloop.commands.arguments import (
     AppName,
     Artifacts,
@@ -31,7 +32,6 @@ from crashloop.commands.arguments import (
     examples,
     path,
 )
-from crashloop.commands.check_arguments import EPILOG, check
 from crashloop.commands.errors import exit_status
 from crashloop.engines.catalogue import LOCAL
 from crashloop.model import Role
@@ -146,7 +146,8 @@ def reproduce(
     raise typer.Exit(run(scenario, how, as_json=as_json, no_live=no_live))
 
 
-app.command(epilog=EPILOG)(check)
+app.command(epilog=check_arguments.EPILOG)(check_arguments.check)
+app.command(epilog=compare_arguments.EPILOG)(compare_arguments.compare)
 
 
 @app.command(

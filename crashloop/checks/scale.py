@@ -39,11 +39,9 @@ def scale_is_fair(trace: Trace) -> Result:
 
     Nor does the whole start take over a quarter of what the start-up probe allows.
     """
-    completed = of_replicas(trace, trace.of("phase.completed"))
-    found = [*_phases(trace, completed), *_starts(trace, _touches(trace))]
-    if not found:
+    slowest = slowest_work(trace)
+    if slowest is None:
         return saw_nothing("no phase completed under a limit, so the time scale cannot be judged")
-    slowest = max(found, key=lambda work: work.share)
     if slowest.share > MAX_WORK_OF_LIMIT and trace.scale > 1:
         return refuted(
             f"{slowest.says} at time scale {plain(trace.scale)}, over a quarter: the scale is "
@@ -51,6 +49,13 @@ def scale_is_fair(trace: Trace) -> Result:
             [slowest.ended],
         )
     return holds(f"{slowest.says} at most", [slowest.ended])
+
+
+def slowest_work(trace: Trace) -> Work | None:
+    """The work of a phase, or of a whole start, that took the largest share of its limit."""
+    completed = of_replicas(trace, trace.of("phase.completed"))
+    found = [*_phases(trace, completed), *_starts(trace, _touches(trace))]
+    return max(found, key=lambda work: work.share, default=None)
 
 
 def unfair_scale(trace: Trace) -> str:

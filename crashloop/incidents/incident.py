@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from crashloop.apps import about_entry, is_scalable, knobs_used, sample_app, with_knobs
 from crashloop.clock import DEFAULT_SCALE, REAL_TIME
 from crashloop.errors import UsageError
 from crashloop.faults import fault_kind
+from crashloop.incidents.compared import Compared
 from crashloop.incidents.own_app import (
     NotApplicableError,
     adapted,
@@ -44,6 +45,7 @@ class Incident:
 
     `outage` and `expect` give its scenario and what it looks like, from checked parameters. The
     four runs of its proof are derived. `time_scale` is one that its control run finds fair.
+    `compared` is its ordinary comparison.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Incident:
     outage: Callable[[Params], Outage]
     expect: Callable[[Params], tuple[CheckSpec, ...]]
     time_scale: float = DEFAULT_SCALE
+    compared: Compared = field(default_factory=Compared)
 
     def scenario(
         self,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from crashloop.errors import UsageError
 from crashloop.faults import plan
+from crashloop.incidents.compared import Compared
 from crashloop.incidents.incident import Incident, LookAlike, recovery
 from crashloop.incidents.parameter import Parameter, Params
 from crashloop.incidents.remedy import Remedy
@@ -216,4 +217,13 @@ INCIDENT = Incident(
     },
     outage=outage,
     expect=expect,
+    compared=Compared(
+        params={
+            "connector": "audit",
+            "warm_connections": 2,
+            "replicas": 2,
+            "platform": "cloud-run",
+        },
+        remedies=("limit=8", "limit=20", "limit=25", "limit=35", "limit=60"),
+    ),
 )

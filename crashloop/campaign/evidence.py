@@ -1,0 +1,159 @@
+"""The evidence of a comparison on disk: `results.jsonl`, and a folder with the trace of each trial.
+
+The first line of the file says what was compared. Each run that ends adds a line, which is on disk
+before the next one starts. A line that is torn by a kill is cut off, and its run is made again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+from crashloop.errors import HarnessError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+RESULTS_FILE = "results.jsonl"
+SCHEMA = "crashloop.comparison-results/1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Earlier:
+    """What an earlier part of the comparison has left.
+
+    `trials` are the answers by arm and number, less those that broke. `fair` is what its controls
+    have found, None if they had not ended. `wall_s` are the wall seconds that it took.
+    """
+
+    trials: Mapping[tuple[str, int], Mapping[str, Any]] = field(default_factory=dict)
+    fair: Mapping[str, Any] | None = None
+    wall_s: float = 0.0
+
+
+class Evidence:
+    """The folder of a comparison; a context manager while `results.jsonl` is written."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._file = folder / RESULTS_FILE
+        self._fd = -1
+
+    @property
+    def is_used(self) -> bool:
+        """Whether another comparison has left its results here."""
+        return os.path.lexists(self._file)
+
+    def header(self) -> Mapping[str, Any]:
+        """What the first line says; empty if there is none that can be read."""
+        lines = self._lines()
+        return lines[0] if lines and lines[0].get("schema") == SCHEMA else {}
+
+    def earlier(self, digest: str) -> Earlier:
+        """What an earlier part of the same comparison has left.
+
+        UsageError if the folder has the results of another one.
+        """
+        header = self.header()
+        if not header:
+            if not self.is_used or not self._lines():
+                return Earlier()
+            raise UsageError(
+                f"{self._file} has no results that this version reads",
+                hint="name a new folder: --artifacts DIR",
+            )
+        if header.get("digest") != digest:
+            raise UsageError(
+                f"{self.folder} has the results of another comparison: {header.get('says')}",
+                hint="--resume goes on with the same incident, arms, parameters, criteria and "
+                "seed, and the same version of crashloop and of the app's entry; name a new folder",
+            )
+        trials: dict[tuple[str, int], Mapping[str, Any]] = {}
+        fair, wall_s = None, 0.0
+        for one in self._lines()[1:]:
+            if one.get("kind") == "trial" and "measured" in one["answer"]:
+                trials[str(one["arm"]), int(one["number"])] = one["answer"]
+            elif one.get("kind") == "fair":
+                fair = one["fair"]
+            wall_s = max(wall_s, float(one.get("wall_s", 0.0)))
+        return Earlier(trials=trials, fair=fair, wall_s=wall_s)
+
+    @contextlib.contextmanager
+    def open(self, *, digest: str, says: str, seed: int) -> Iterator[Self]:
+        """Keep the file open, with its first line, and without a torn last one."""
+        with _written(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+            self._fd = os.open(self._file, flags, 0o644)
+        try:
+            with _written(self.folder):
+                whole = self._file.read_bytes().rpartition(b"\n")
+                os.ftruncate(self._fd, len(whole[0]) + len(whole[1]))
+                os.lseek(self._fd, 0, os.SEEK_END)
+            if not whole[1]:
+                self._add({"schema": SCHEMA, "digest": digest, "says": says, "seed": seed})
+            yield self
+        finally:
+            os.close(self._fd)
+            self._fd = -1
+
+    def add_trial(self, arm: str, number: int, answer: Mapping[str, Any], *, wall_s: float) -> None:
+        """Add the answer of a trial; `wall_s` is how long the comparison has run."""
+        line = {"kind": "trial", "arm": arm, "number": number, "answer": answer}
+        self._add({**line, "wall_s": round(wall_s, 2)})
+
+    def add_fair(self, fair: Mapping[str, Any], *, wall_s: float) -> None:
+        """Add what the controls have found."""
+        self._add({"kind": "fair", "fair": fair, "wall_s": round(wall_s, 2)})
+
+    def free(self, *parts: str) -> Path:
+        """A folder for a run that has no evidence yet: evidence is never overwritten."""
+        folder = self.folder.joinpath(*parts)
+        name, number = folder.name, 1
+        while folder.exists():
+            number += 1
+            folder = folder.with_name(f"{name}-{number}")
+        return folder
+
+    def _add(self, record: Mapping[str, Any]) -> None:
+        with _written(self.folder):
+            data = json.dumps(record).encode() + b"\n"
+            while data:
+                data = data[os.write(self._fd, data) :]
+            os.fsync(self._fd)
+
+    def _lines(self) -> list[dict[str, Any]]:
+        """The whole lines; UsageError for one that is none of ours."""
+        try:
+            text = self._file.read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise UsageError(f"{self._file} cannot be read: {error.strerror}") from None
+        found = []
+        for number, line in enumerate(text.split("\n")[:-1], start=1):
+            try:
+                one = json.loads(line)
+                assert isinstance(one, dict)
+            except (ValueError, AssertionError, RecursionError):
+                raise UsageError(
+                    f"{self._file}, line {number}, is no result",
+                    hint="name a new folder: --artifacts DIR",
+                ) from None
+            found.append(one)
+        return found
+
+
+@contextlib.contextmanager
+def _written(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise HarnessError(
+            f"the results cannot be written into {folder}: {error.strerror}",
+            hint="free some room on that disk; --resume goes on from what is there",
+        ) from None

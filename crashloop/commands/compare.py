@@ -1,0 +1,215 @@
+"""`crashloop compare`: many runs of each remedy, and what they show."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+from crashloop import interrupt
+from crashloop.campaign.comparison import arm_of, exit_status
+from crashloop.campaign.criterion import parse_all
+from crashloop.campaign.evidence import RESULTS_FILE, Evidence
+from crashloop.campaign.execution import Execution
+from crashloop.campaign.looks import looks_until
+from crashloop.campaign.page import plan_document, plan_page
+from crashloop.campaign.view import LiveComparison, PlainView
+from crashloop.commands.compare_order import again, planned
+from crashloop.commands.folder import claimed, require_folder
+from crashloop.commands.page import print_json, short
+from crashloop.ending import first_failure
+from crashloop.errors import HarnessError, UsageError
+from crashloop.model.comparison import Comparison
+from crashloop.options import new_seed
+from crashloop.plural import counted, listed
+from crashloop.preflight.capacity import processors
+from crashloop.report.comparison import comparison_table
+from crashloop.report.failure import show_failure
+from crashloop.report.lines import BLANK, Line, command_lines, paragraph
+from crashloop.report.terminal import Terminal
+from crashloop.run import artifacts_folder, write_whole
+
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Iterator, Sequence
+
+    from crashloop.campaign.looks import Look
+    from crashloop.commands.compare_order import CompareOrder, Planned
+    from crashloop.model.comparison import Criterion
+
+COMPARISON_FILE = "comparison.json"
+# A worker has 6 s to end.
+TIDY_BOUND_S = 8.0
+
+
+def compare(order: CompareOrder) -> int:
+    """Compare the remedies and show what they show; return the exit status.
+
+    0 some arm meets all criteria, 10 none does, 11 undecided or without an outage. UsageError
+    before anything starts.
+    """
+    criteria, looks = parse_all(order.criteria), looks_until(order.trials)
+    if order.resume and order.artifacts is None:
+        raise UsageError(
+            "--resume was given without --artifacts",
+            hint="name the folder of the comparison to go on with: --artifacts DIR --resume",
+        )
+    folder = (order.artifacts or artifacts_folder(f"compare-{order.incident}")).absolute()
+    evidence = Evidence(folder)
+    if evidence.is_used and not order.resume:
+        raise UsageError(
+            f"--artifacts {order.artifacts} already has the results of another comparison",
+            hint="go on with it: --resume; or name a new folder",
+        )
+    plan = planned(order, seed=_seed(order, evidence))
+    if order.dry_run:
+        _show_plan(order, plan, criteria, looks)
+        return 0
+    require_folder(folder)
+    with claimed(order.artifacts, noun="comparison"):
+        return _Running(order, plan, evidence, criteria=criteria, looks=looks).run()
+
+
+def _seed(order: CompareOrder, evidence: Evidence) -> int:
+    """The seed that was given, else that of the comparison to go on with, else a new one."""
+    if order.seed is not None:
+        return order.seed
+    if order.resume and "seed" in (header := evidence.header()):
+        return int(header["seed"])
+    return new_seed()
+
+
+class _Running:
+    """A comparison while it runs: its view, its end, and what is shown of it."""
+
+    def __init__(
+        self,
+        order: CompareOrder,
+        plan: Planned,
+        evidence: Evidence,
+        *,
+        criteria: Sequence[Criterion],
+        looks: Sequence[Look],
+    ) -> None:
+        self._order, self._plan, self._evidence = order, plan, evidence
+        self._criteria, self._looks = criteria, looks
+        self._terminal = Terminal(sys.stdout)
+        campaign = plan.campaign
+        self._digest = campaign.digest(criteria=[str(each) for each in criteria], scale=plan.scale)
+        is_live = self._terminal.is_live and not order.no_live and not order.as_json
+        self._view = LiveComparison(self._terminal) if is_live else PlainView(sys.stderr)
+        self._execution = Execution(
+            campaign=campaign,
+            criteria=criteria,
+            looks=looks,
+            scale=plan.scale,
+            processors=processors(),
+            evidence=evidence,
+            earlier=evidence.earlier(self._digest),
+            view=self._view,
+        )
+        self._view.shown.execution = self._execution
+
+    def run(self) -> int:
+        """Run it to its end; SystemExit with 128 + n when signal n ended it."""
+        campaign = self._plan.campaign
+        says = again(self._order, campaign)
+        opened = self._evidence.open(digest=self._digest, says=says, seed=campaign.seed)
+        try:
+            with opened, self._view:
+                interrupt.run(self._execution.run(), on_abandon=self._say, bound_s=TIDY_BOUND_S)
+        except interrupt.Interrupted as end:
+            if not self._order.as_json and self._execution.trials:
+                self._show()
+            self._say(end.signal, end.exit_status)
+            raise SystemExit(end.exit_status) from None
+        except BaseExceptionGroup as group:
+            raise first_failure(group) from None
+        return self._show()
+
+    def _comparison(self) -> Comparison:
+        """What the trials that have ended show."""
+        execution, campaign = self._execution, self._plan.campaign
+        wall_s = execution.wall_s
+        arms = [
+            arm_of(
+                each.tally,
+                self._criteria,
+                self._looks,
+                remedy=each.arm.remedy,
+                connector=each.arm.connector,
+                time_scale=each.arm.scale,
+                scale_note=each.arm.scale_note,
+            )
+            for each in execution.so_far()
+        ]
+        return Comparison(
+            incident=campaign.incident.name,
+            platform=campaign.platform,
+            seed=campaign.seed,
+            time_scale=max(each.time_scale for each in arms),
+            criteria=tuple(self._criteria),
+            arms=tuple(arms),
+            trials_per_minute=round(60 * execution.trials / wall_s, 2) if wall_s else 0.0,
+            wall_s=round(wall_s, 1),
+        )
+
+    def _show(self) -> int:
+        """Show what was found, and keep it beside the results; the exit status."""
+        found, folder = self._comparison(), self._evidence.folder
+        status = exit_status(found)
+        document = {**found.to_json(), "exit_status": status, "artifacts": str(folder)}
+        kept = [COMPARISON_FILE, RESULTS_FILE]
+        try:
+            write_whole(folder / COMPARISON_FILE, json.dumps(document, indent=2) + "\n")
+        except OSError as error:
+            kept.remove(COMPARISON_FILE)
+            unwritten = f"{COMPARISON_FILE} cannot be written into {folder}: {error.strerror}"
+            status = show_failure(
+                unwritten, hint="", exit_status=HarnessError.exit_status, as_json=False
+            )
+        if self._order.as_json:
+            print_json(document)
+        else:
+            self._terminal.show(self._page(found, kept))
+        return status
+
+    def _page(self, found: Comparison, files: Sequence[str]) -> Iterator[Line]:
+        width, folder = self._terminal.width, short(self._evidence.folder)
+        yield from comparison_table(found, width=width, glyphs=self._terminal.glyphs)
+        yield BLANK
+        evidence = f"evidence: {folder}: {listed(files)}, and a trace for each trial"
+        yield from paragraph(evidence, width=width, indent="")
+        yield from command_lines("again: ", again(self._order, self._plan.campaign), width=width)
+
+    def _say(self, number: signal.Signals, exit_status: int) -> None:
+        """Say where the results are, and how to go on."""
+        self._terminal.console.show_cursor()
+        folder, trials = short(self._evidence.folder), self._execution.trials
+        where = f"the results of {counted(trials, 'trial')} are in {folder}"
+        show_failure(
+            f"interrupted by {number.name}; {where}",
+            hint=f"go on with: {again(self._order, self._plan.campaign, folder=folder)}",
+            exit_status=exit_status,
+            as_json=self._order.as_json,
+        )
+
+
+def _show_plan(
+    order: CompareOrder, plan: Planned, criteria: Sequence[Criterion], looks: Sequence[Look]
+) -> None:
+    """Show what would run."""
+    if order.as_json:
+        print_json(plan_document(plan.campaign, criteria, looks, left_out=plan.left_out))
+    else:
+        terminal = Terminal(sys.stdout)
+        terminal.show(
+            plan_page(
+                plan.campaign,
+                criteria,
+                looks,
+                left_out=plan.left_out,
+                at_once=processors(),
+                width=terminal.width,
+            )
+        )

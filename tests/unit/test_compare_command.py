@@ -1,0 +1,235 @@
+"""`crashloop compare` before anything starts: what is compared, bad input, and the plan."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from crashloop.campaign.evidence import RESULTS_FILE
+from crashloop.cli import main
+from crashloop.commands import compare_order
+from crashloop.commands.compare_order import CompareOrder, again, planned
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Compare = Callable[..., tuple[int, str, str]]
+
+ENTRY = """
+[apps.shop]
+command = "{python} main.py"
+env = {DATABASE_URL = "{postgres.url}", LIMIT_S = "{limit_s}"}
+dependencies = ["postgres"]
+platform = "kubernetes"
+
+[apps.shop.remedies.patient]
+env = {PATIENT = "1"}
+"""
+
+
+@pytest.fixture
+def compare(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Compare:
+    """Run `crashloop compare` in a folder with one app, `shop`."""
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "crashloop.toml").write_text(ENTRY)
+
+    def run(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["crashloop", "compare", *words])
+        status = main()
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    return run
+
+
+def remedies(document: str) -> list[str]:
+    return [arm["remedy"] for arm in json.loads(document)["arms"]]
+
+
+def test_the_ordinary_comparison_has_every_remedy_and_what_is_none(compare: Compare) -> None:
+    status, out, _ = compare("issue-1278", "--dry-run", "--json")
+    assert status == 0
+    names = remedies(out)
+    assert names[:6] == ["none", *(f"limit={s}" for s in (8, 20, 25, 35, 60))]
+    assert {"degraded-start", "pre-scaled-connector", "patient-liveness", "egress-flag"} < {*names}
+    assert {arm["connector"] for arm in json.loads(out)["arms"]} == {"audit"}
+
+
+def test_the_plan_says_what_decides_and_that_nothing_was_started(
+    compare: Compare, tmp_path: Path
+) -> None:
+    status, out, _ = compare("issue-1278", "--remedy", "limit=25", "--dry-run", "--seed", "7")
+    assert status == 0
+    assert "2 replicas on cloud-run" in out
+    assert "the outage ends after 240 to 360 s" in out
+    assert "looks after 10, 20, 50 and 100 trials; seed 7" in out
+    assert out.rstrip().endswith("nothing was started")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["crashloop.toml"]
+
+
+def test_the_arm_without_a_remedy_is_always_there_and_once(compare: Compare) -> None:
+    for given in ((), ("--remedy", "none")):
+        _, out, _ = compare("issue-1278", "--remedy", "limit=25", *given, "--dry-run", "--json")
+        assert remedies(out) == ["none", "limit=25"]
+
+
+def test_remedies_are_combined_by_a_plus(compare: Compare) -> None:
+    _, out, _ = compare("issue-1278", "--remedy", "degraded-start+limit=25", "--dry-run", "--json")
+    assert remedies(out) == ["none", "degraded-start+limit=25"]
+
+
+def test_each_connector_has_an_arm_for_each_remedy(compare: Compare) -> None:
+    words = ("--remedy", "limit=60", "--connector", "audit", "--connector", "e2-micro")
+    _, out, _ = compare("issue-1278", *words, "--dry-run", "--json")
+    arms = [(arm["remedy"], arm["connector"]) for arm in json.loads(out)["arms"]]
+    assert len(arms) == 4
+    assert set(arms) == {(r, c) for r in ("none", "limit=60") for c in ("audit", "e2-micro")}
+
+
+def test_flags_override_the_ordinary_comparison(compare: Compare) -> None:
+    words = ("--platform", "docker", "--replicas", "3", "-p", "warm_connections=4")
+    _, out, _ = compare("issue-1278", *words, "--remedy", "limit=25", "--dry-run")
+    assert "3 replicas on docker" in out
+
+
+def test_a_remedy_that_does_not_fit_is_left_out_with_the_reason(compare: Compare) -> None:
+    _, out, _ = compare("issue-1278", "--platform", "docker", "--dry-run")
+    said = " ".join(out.split())
+    assert "left out: patient-liveness:" in said
+    assert "docker has no probes" in said
+
+
+def test_the_users_own_app_is_compared_with_its_own_remedies(compare: Compare) -> None:
+    _, out, _ = compare("issue-1278", "--app", "shop", "--dry-run", "--json")
+    document = json.loads(out)
+    assert document["platform"] == "kubernetes"
+    assert "patient" in remedies(out)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("issue-1279",), "unknown incident 'issue-1279'"),
+        (("issue-1278", "--trials", "0"), "must be greater than or equal to 1"),
+        (("issue-1278", "--replicas", "0"), "must be greater than or equal to 1"),
+        (("issue-1278", "--remedy", "retry-jiter"), "did you mean retry-jitter?"),
+        (("issue-1278", "--remedy", "limit"), "write limit=S"),
+        (("issue-1278", "--remedy", "limit=25+limit=60"), "cannot be combined"),
+        (("issue-1278", "--remedy", "patient-liveness", "--platform", "docker"), "no probes"),
+        (("issue-1278", "--platform", "heroku"), "heroku"),
+        (("issue-1278", "--criterion", "success>95"), "between 0 and 1"),
+        (("issue-1278", "--criterion", "speed>0.5"), "which is not measured"),
+        (("issue-1278", "--criterion", "success"), "is no criterion"),
+        (("issue-1278", "--connector", "e3-huge"), "no connector profile 'e3-huge'"),
+        (("issue-1278", "--connector", "mine.toml"), "the figure settled_s is missing"),
+        (("issue-1278", "-p", "heal_s=soon"), "heal_s=soon is not a number"),
+        (("issue-1278", "-p", "lmit=8"), "has no parameter 'lmit'"),
+        (("issue-1278", "--platform", "docker", "-p", "platform=docker"), "were both given"),
+        (("slots-exhausted-at-scale-out", "--connector", "audit"), "has no connector"),
+        (("issue-1278", "--resume"), "--resume was given without --artifacts"),
+        (("issue-1278", "--app", "shp"), "shp"),
+        (("issue-1278", "--real-time", "--time-scale", "5"), "exclude each other"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_starts(
+    compare: Compare, tmp_path: Path, words: tuple[str, ...], says: str
+) -> None:
+    (tmp_path / "mine.toml").write_text(
+        "[figures.connection_s]\nlow = 10\nhigh = 30\nunit = 's'\n"
+        "source = 'mine'\ndate = '2025-09'\n"
+    )
+    before = sorted(path.name for path in tmp_path.iterdir())
+    status, out, err = compare(*words)
+    assert (status, out) == (2, "")
+    assert says in err
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def test_a_profile_whose_figure_has_no_source_is_refused(compare: Compare, tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(
+        "[figures.connection_s]\nlow = 10\nhigh = 30\nunit = 's'\ndate = '2025-09'\n"
+        "[figures.settled_s]\nlow = 240\nhigh = 360\nunit = 's'\nsource = 'me'\ndate = '2025-09'\n"
+    )
+    status, _, err = compare("issue-1278", "--connector", "mine.toml", "--remedy", "limit=25")
+    assert (status, "connection_s has no source" in err) == (2, True)
+
+
+def test_the_folder_of_another_comparison_needs_resume(compare: Compare, tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / RESULTS_FILE).write_text("{}\n")
+    status, _, err = compare("issue-1278", "--artifacts", "kept")
+    assert (status, "go on with it: --resume" in err) == (2, True)
+
+
+def test_resume_refuses_the_folder_of_another_comparison(compare: Compare, tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    header = {
+        "schema": "crashloop.comparison-results/1",
+        "digest": "another",
+        "says": "crashloop compare issue-1278 --remedy limit=8",
+        "seed": 3,
+    }
+    (tmp_path / "kept" / RESULTS_FILE).write_text(json.dumps(header) + "\n")
+    words = ("issue-1278", "--remedy", "limit=25", "--artifacts", "kept", "--resume")
+    status, _, err = compare(*words)
+    assert status == 2
+    assert "another comparison: crashloop compare issue-1278 --remedy limit=8" in err
+
+
+def test_without_its_packages_the_command_says_how_to_install_them(
+    compare: Compare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compare_order, "find_spec", lambda _: None)
+    status, _, err = compare("issue-1278")
+    assert status == 2
+    assert "needs scipy and matplotlib" in err
+    assert "pip install 'crashloop[campaign]'" in err
+
+
+def test_the_command_that_goes_on_makes_the_same_comparison() -> None:
+    order = CompareOrder(
+        incident="issue-1278",
+        remedies=("limit=25", "degraded-start+limit=60"),
+        connectors=("audit",),
+        platform="kubernetes",
+        replicas=3,
+        trials=20,
+        criteria=("success>0.9",),
+        params=("warm_connections=4",),
+        time_scale=10.0,
+    )
+    campaign = planned(order, seed=7).campaign
+    assert again(order, campaign, folder="kept") == (
+        "crashloop compare issue-1278 --remedy limit=25 --remedy degraded-start+limit=60 "
+        "--connector audit --platform kubernetes --replicas 3 --trials 20 "
+        "--criterion 'success>0.9' -p warm_connections=4 --time-scale 10 --seed 7 "
+        "--artifacts kept --resume"
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"params": ("warm_connections=3",)},
+        {"remedies": ("limit=26",)},
+        {"platform": "docker"},
+        {"replicas": 3},
+        {"connectors": ("e2-micro",)},
+    ],
+)
+def test_comparisons_that_differ_in_what_is_run_have_different_digests(
+    change: dict[str, Any],
+) -> None:
+    usual = CompareOrder(incident="issue-1278", remedies=("limit=25",))
+    one = planned(usual, seed=7).campaign.digest()
+    assert one != planned(replace(usual, **change), seed=7).campaign.digest()
+    assert one != planned(usual, seed=8).campaign.digest()
+    assert one == planned(usual, seed=7).campaign.digest()
