@@ -62,7 +62,7 @@ class Admission(Remedy):
             return
         self._log.emit(
             "remedy.admitted",
-            f"This is one of {len(self._keys)} replicas that may start at once",
+            f"This replica may start; at most {len(self._keys)} start at once",
             phase=PHASE,
             at_once=len(self._keys),
             lease=lease.key,
