@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from restart_gaps import Lived, decisions_of, gaps_between
+from restart_gaps import Lived, decisions_of, gaps_between, overhead_s
 
 from crashloop.clock import NS_PER_S, TimeScale
 from crashloop.engines.docker.daemon import connect
@@ -32,8 +32,8 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 SCALE = TimeScale(factor=20)
 START_S = 2.0  # what Docker may take to start a container
 SWARM_ADDRESS = "127.0.0.1"
-SWARM_LIVES = 4
-SWARM_LATE_S = 3.0
+SWARM_LIVES = 6
+SWARM_LATE_S = 1.5
 
 
 async def test_nomads_model_restarts_a_container_twice_and_gives_up(
@@ -94,8 +94,9 @@ def test_swarm_itself_restarts_when_its_model_says(swarm: Any) -> None:
     gaps = gaps_between(lives, platform)
     print("swarm", *(f"{gap}, back-off {gap.backoff_s:g} s" for gap in gaps), sep="\n  ")  # noqa: T201
     assert all(decision.restart for decision in decisions_of(lives, platform))
-    for gap in gaps:
-        assert gap.backoff_s <= gap.seen_s <= gap.backoff_s + SWARM_LATE_S
+    assert all(gap.seen_s >= gap.backoff_s for gap in gaps)
+    # The median: a busy machine may delay one start by seconds.
+    assert overhead_s(gaps) <= SWARM_LATE_S
 
 
 def lives_of(client: Any, service: str) -> list[Lived]:
@@ -103,7 +104,7 @@ def lives_of(client: Any, service: str) -> list[Lived]:
     label = f"com.docker.swarm.service.id={service}"
     filters = {"type": "container", "event": ["start", "die"], "label": [label]}
     events = client.events(decode=True, filters=filters, since=int(time.time()) - 5)
-    bound = threading.Timer(60.0, events.close)
+    bound = threading.Timer(120.0, events.close)
     bound.start()
     started_s, lives = 0.0, []
     try:
