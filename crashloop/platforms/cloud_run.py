@@ -65,7 +65,7 @@ CLOUD_RUN = PlatformKind(
     step=step,
     grace_s=GRACE_S,
     longest_backoff_s=always_s(LONGEST_PAUSE_S),
-    resets="unknown: Cloud Run publishes no back-off",
+    resets="unknown, as Cloud Run publishes no back-off",
     startup=STARTUP,
 )
 
@@ -76,5 +76,5 @@ CLOUD_RUN_OBSERVED = PlatformKind(
     step=step_observed,
     grace_s=GRACE_S,
     longest_backoff_s=always_s(PAUSE_S),
-    resets="nothing: the observed pause is always 5 s",
+    resets="nothing, as the observed pause is always 5 s",
 )

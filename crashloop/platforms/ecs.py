@@ -36,5 +36,5 @@ ECS = PlatformKind(
     step=step,
     grace_s=GRACE_S,
     longest_backoff_s=always_s(LONGEST_S),
-    resets="nothing: an exit after RUNNING is not throttled",
+    resets="nothing, as an exit after RUNNING is not throttled",
 )

@@ -31,5 +31,5 @@ SWARM = PlatformKind(
     step=step,
     grace_s=GRACE_S,
     longest_backoff_s=always_s(DELAY_S),
-    resets="nothing: the delay is always 5 s",
+    resets="nothing, as the delay is always 5 s",
 )

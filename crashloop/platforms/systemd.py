@@ -115,6 +115,6 @@ SYSTEMD = PlatformKind(
     step=step,
     grace_s=GRACE_S,
     longest_backoff_s=_longest_backoff_s,
-    resets=f"nothing: {STEPS} counts every restart",
+    resets=f"nothing, as {STEPS} counts every restart",
     has_probes=False,
 )
