@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
 import signal
 import sys
-import time
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
 from cli_runs import begun, crashloop
 from leftovers import left_of
+from many_runs import awaited, left_in_time, workspaces
 
 FIXTURE = Path(__file__).parents[2] / "fixtures" / "own_app"
-DEADLINE_S, GONE_WITHIN_S, LOOK_EVERY_S = 60.0, 15.0, 0.05
+DEADLINE_S = 60.0
 ONE = ("check", "shop", "--incident", "issue-1278", "--artifacts", "kept")
 
 
@@ -48,34 +46,12 @@ def test_a_run_without_a_dependency_shows_how_much_the_app_needs_it(shop: Path) 
     assert "hard at run time (its journey failed: POST /orders/{key}" in found["dependency_needed"]
 
 
-def awaited(file: Path, text: str) -> None:
-    """Wait until the file has the text: another process writes it, so no event comes."""
-    until_s = time.monotonic() + DEADLINE_S
-    while time.monotonic() < until_s:
-        with contextlib.suppress(OSError):
-            if text in file.read_text():
-                return
-        time.sleep(LOOK_EVERY_S)
-    pytest.fail(f"no {text!r} in {file} within {DEADLINE_S:g} s")
-
-
-def workspaces(folder: Path) -> list[Path]:
-    """The folders of all runs of a check, as their traces name them."""
-    found: list[Path] = []
-    for trace in folder.glob("*/trace.jsonl"):
-        for line in trace.read_text().splitlines()[1:]:
-            event: dict[str, Any] = json.loads(line)
-            if event["kind"] == "workspace.made":
-                found.append(Path(event["data"]["folder"]))
-    return found
-
-
 @pytest.mark.slow
 def test_an_interrupted_check_goes_on_where_it_ended_and_its_failures_can_be_accepted(
     shop: Path,
 ) -> None:
     check = begun(*ONE, folder=shop)
-    awaited(shop / "kept/issue-1278/trace.jsonl", "process.started")
+    awaited(shop / "kept", "issue-1278/trace.jsonl", "process.started")
     check.send_signal(signal.SIGTERM)
     _, err = check.communicate(timeout=DEADLINE_S)
     assert check.returncode == 128 + signal.SIGTERM
@@ -104,14 +80,7 @@ def test_an_interrupted_check_goes_on_where_it_ended_and_its_failures_can_be_acc
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are found by /proc/*/environ")
 def test_the_runs_of_a_check_that_is_killed_end_and_leave_nothing(shop: Path) -> None:
     check = begun(*ONE, folder=shop)
-    awaited(shop / "kept/issue-1278/trace.jsonl", "process.started")
+    awaited(shop / "kept", "issue-1278/trace.jsonl", "process.started")
     check.kill()
     check.communicate(timeout=DEADLINE_S)
-    folders = workspaces(shop / "kept")
-    until_s = time.monotonic() + GONE_WITHIN_S
-    left = folders
-    while left and time.monotonic() < until_s:
-        time.sleep(LOOK_EVERY_S)  # they end on their own: there is no event to wait for
-        left = [each for each in folders if left_of(each)]
-    assert folders
-    assert not left
+    assert not left_in_time(shop / "kept")
