@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 LIFE_S = 20.0
-SCALE = TimeScale(factor=40)
+SCALE = TimeScale()
 WITH_SCHEDULE = (
     *DEATHS_IN_TEN_MINUTES,
     "kubernetes:kep-4603",
