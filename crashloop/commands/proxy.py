@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import uvloop
 
+from crashloop.commands.errors import exit_status
 from crashloop.errors import UsageError
 from crashloop.proxy.api import endpoint
 from crashloop.proxy.api.collection import Collection
@@ -245,3 +246,14 @@ def _is_kept_alive() -> bool:
     """Whether a thread (a name look-up in progress) would delay the end of this process."""
     others = (one for one in threading.enumerate() if one is not threading.main_thread())
     return any(not one.daemon for one in others)
+
+
+def main() -> int:
+    """Run the proxy of a local run: address of its API, and seed."""
+    api, seed = sys.argv[1:]
+    order = ProxyOrder(api=api, seed=int(seed), events=TO_STDOUT)
+    return exit_status(lambda: proxy(order), [])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,4 +1,7 @@
-"""The fault proxy of a local run: `crashloop proxy` as a child that prints its events."""
+"""The fault proxy of a local run: `crashloop proxy` as a child that prints its events.
+
+It is started without the command line's parser, which takes as long to import as the proxy.
+"""
 
 from __future__ import annotations
 
@@ -78,8 +81,8 @@ async def proxy_process(
     """
     process = start(
         [
-            *(sys.executable, "-P", "-m", "crashloop", "proxy"),
-            *("--api", f"{HOST}:0", "--seed", str(seed), "--events", "-"),
+            *(sys.executable, "-P", "-m", "crashloop.commands.proxy"),
+            *(f"{HOST}:0", str(seed)),
         ],
         workspace=workspace,
         name="crashloop proxy",
