@@ -98,11 +98,11 @@ def write_evidence(run: Run) -> None:
         ) from None
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file whole or not at all: a full disk leaves no empty verdict behind."""
     making = path.with_name(f".{path.name}")
     try:
-        making.write_text(text, encoding="utf-8")
+        making.write_bytes(content.encode() if isinstance(content, str) else content)
         making.replace(path)
     except OSError:
         making.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from crashloop.campaign.execution import Execution
 from crashloop.campaign.looks import looks_until
 from crashloop.campaign.page import plan_document, plan_page
 from crashloop.campaign.view import LiveComparison, PlainView
-from crashloop.commands.compare_order import again, planned
+from crashloop.commands.compare_order import again, planned, sources
 from crashloop.commands.folder import claimed, require_folder
 from crashloop.commands.page import print_json, short
 from crashloop.ending import first_failure
@@ -24,6 +24,7 @@ from crashloop.options import new_seed
 from crashloop.plural import counted, listed
 from crashloop.preflight.capacity import processors
 from crashloop.report.comparison import comparison_table
+from crashloop.report.curves import pictures
 from crashloop.report.failure import show_failure
 from crashloop.report.lines import BLANK, Line, command_lines, paragraph
 from crashloop.report.terminal import Terminal
@@ -159,14 +160,17 @@ class _Running:
         found, folder = self._comparison(), self._evidence.folder
         status = exit_status(found)
         document = {**found.to_json(), "exit_status": status, "artifacts": str(folder)}
-        kept = [COMPARISON_FILE, RESULTS_FILE]
+        files = {COMPARISON_FILE: json.dumps(document, indent=2).encode() + b"\n"}
+        kept = [RESULTS_FILE]
         try:
-            write_whole(folder / COMPARISON_FILE, json.dumps(document, indent=2) + "\n")
+            files |= pictures(found, sources=sources(self._plan.campaign))
+            for name, content in files.items():
+                write_whole(folder / name, content)
+                kept.append(name)
         except OSError as error:
-            kept.remove(COMPARISON_FILE)
-            unwritten = f"{COMPARISON_FILE} cannot be written into {folder}: {error.strerror}"
+            message = f"the results cannot be written into {folder}: {error.strerror}"
             status = show_failure(
-                unwritten, hint="", exit_status=HarnessError.exit_status, as_json=False
+                message, hint="", exit_status=HarnessError.exit_status, as_json=False
             )
         if self._order.as_json:
             print_json(document)

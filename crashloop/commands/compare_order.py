@@ -17,7 +17,7 @@ from crashloop.errors import CapabilityError, UsageError
 from crashloop.incidents import incident
 from crashloop.preflight import require_runnable
 from crashloop.profiles import load
-from crashloop.profiles.profile import SETTLED
+from crashloop.profiles.profile import CONNECTION, SETTLED
 from crashloop.remedies import NONE, known
 
 if TYPE_CHECKING:
@@ -136,6 +136,11 @@ def again(order: CompareOrder, campaign: Campaign, *, folder: str = "") -> str:
     words += ["--json"] if order.as_json else []
     words += ["--artifacts", folder, "--resume"] if folder else []
     return shlex.join(words)
+
+
+def sources(campaign: Campaign) -> dict[str, str]:
+    """Where the connection times of each connector profile come from."""
+    return {name: load(name).figures[CONNECTION].source for name in campaign.heal_s if name}
 
 
 def _each(option: str, values: Iterable[str]) -> list[str]:
