@@ -214,15 +214,25 @@ class Execution:
         self._trials[arm.name][number] = trial
         is_time = self.schedule.end(arm.name, number, now_s)
         self.view.ended(arm, number, trial, earlier=now_s is None)
+        decision = self._decision(arm.name)
         if is_time:
-            decision = self._decision(arm.name)
-            needed = [each.trials_needed for each in decision.results if each.trials_needed]
-            self.schedule.look(
-                arm.name, decided=decision.is_final, wanted=max(needed, default=None)
-            )
+            self.schedule.look(arm.name, decided=decision.is_final)
             self.view.looked(arm, decision)
+        self.schedule.expect(arm.name, self._wanted(arm.name, decision))
         self._changed.set()
         self._changed = asyncio.Event()
+
+    def _wanted(self, name: str, decision: Decision) -> int | None:
+        """How many trials may decide the arm: one criterion is enough to reject it."""
+        tally = self._tally(name)
+        to_meet, to_reject = [0], list[int]()
+        for criterion, each in zip(self.criteria, decision.results, strict=True):
+            rate = tally.sample(criterion.name).rate
+            if each.trials_needed is None or rate is None:
+                continue
+            is_above = rate > criterion.value
+            (to_meet if is_above is criterion.wants_more else to_reject).append(each.trials_needed)
+        return min(to_reject) if to_reject else max(to_meet) or None
 
     def _require_working(self, trial: Measured, hint: str) -> None:
         """HarnessError when trial after trial breaks: the others would, too."""

@@ -17,7 +17,7 @@ class Progress:
     """One arm's trials: which were begun, how many have ended, and the wall seconds that they took.
 
     `until` is the look up to which trials may be begun; `expected_s` is the estimate of a trial
-    before one has ended. `wanted` is how many trials may decide the arm.
+    before one has ended. `wanted` is how many trials may be needed to decide the arm.
     """
 
     until: int
@@ -35,22 +35,23 @@ class Progress:
         return self.took_s / self.timed if self.timed else self.expected_s
 
     @property
-    def work_s(self) -> float:
-        """Wall seconds of the trials that may still be begun."""
-        return self.waiting * self.trial_s
-
-    @property
     def waiting(self) -> int:
         """How many trials may be begun now."""
         return 0 if self.is_decided else self.until - len(self.begun)
+
+    @property
+    def work_s(self) -> float:
+        """Wall seconds of the trials that may still be needed, but for those that were begun."""
+        left = max(self.wanted, self.until) - len(self.begun)
+        return 0.0 if self.is_decided else left * self.trial_s
 
 
 class Schedule:
     """The order of the trials of `arms`, by name, each with the estimate of one trial.
 
     An arm is looked at after `looks` trials, and no trial is begun beyond the next look, as it may
-    be the last. Every arm has one trial first. Then the arm comes next that has most work left, so
-    that no slow one runs alone at the end.
+    be the last. Every arm has one trial first. Then the arm comes next that may need most work, so
+    that none runs alone at the end.
     """
 
     def __init__(self, arms: Mapping[str, float], *, looks: Sequence[int]) -> None:
@@ -89,17 +90,19 @@ class Schedule:
             arm.timed += 1
         return arm.ended == arm.until
 
-    def look(self, name: str, *, decided: bool, wanted: int | None = None) -> None:
-        """The arm was looked at; if it is not decided, it goes on to the next look, if any.
-
-        `wanted` is how many trials may decide it; None if nobody knows.
-        """
+    def look(self, name: str, *, decided: bool) -> None:
+        """The arm was looked at; if it is not decided, it goes on to the next look, if any."""
         arm = self.arms[name]
         later = [each for each in self._looks if each > arm.ended]
         arm.is_decided = decided or not later
         if later and not decided:
             arm.until = later[0]
-            arm.wanted = next((each for each in later if each >= (wanted or 0)), later[-1])
+
+    def expect(self, name: str, trials: int | None) -> None:
+        """So many trials may decide the arm, as those that have ended show; None: nobody knows."""
+        arm = self.arms[name]
+        enough = [each for each in self._looks if each >= max(trials or 0, arm.until)]
+        arm.wanted = enough[0] if enough else self._looks[-1]
 
     def running(self, name: str) -> int:
         """How many trials of an arm run."""
@@ -116,9 +119,5 @@ class Schedule:
             max(self.arms[name].trial_s - (now_s - since_s), (now_s - since_s) * OVERDUE)
             for (name, _), since_s in self._running.items()
         ]
-        waiting_s = sum(
-            (max(each.wanted, each.until) - len(each.begun)) * each.trial_s
-            for each in self.arms.values()
-            if not each.is_decided
-        )
+        waiting_s = sum(each.work_s for each in self.arms.values())
         return max([(sum(running) + waiting_s) / at_once, *running])

@@ -292,3 +292,26 @@ def message(group: ExceptionGroup[Exception], kind: type[CrashloopError]) -> str
     error = group.exceptions[0]
     assert isinstance(error, kind)
     return error.message
+
+
+async def test_the_time_left_counts_what_may_be_needed_to_meet_all_or_to_miss_one(
+    tmp_path: Path,
+) -> None:
+    lab, three = Lab(), asyncio.Event()
+
+    async def answer(job: Job) -> Mapping[str, Any]:
+        if lab.asked[-1:] and min(len(lab.numbers("")), len(lab.numbers("limit=60"))) == 3:
+            three.set()
+            await asyncio.Event().wait()
+        return await Lab.answer(lab, job)
+
+    execution, evidence = comparison(lab, tmp_path, "limit=60")
+    execution.start = Stopping(lab, answer).start
+    with evidence.open(digest="d", says="", seed=7):
+        work = asyncio.create_task(execution.run())
+        await three.wait()
+        wanted = {name: arm.wanted for name, arm in execution.schedule.arms.items()}
+        work.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await work
+    assert wanted == {"none": 10, "limit=60": 50}

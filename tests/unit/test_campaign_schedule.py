@@ -26,6 +26,19 @@ def test_the_arm_with_most_work_left_comes_next() -> None:
     assert [schedule.take(20.0) for _ in range(3)] == [("slow", 2), ("slow", 3), ("slow", 4)]
 
 
+def test_the_arm_that_may_need_most_trials_is_not_left_for_the_end() -> None:
+    schedule = Schedule({"loser": 1.0, "winner": 1.0}, looks=[10, 50])
+    for name in ("loser", "winner"):
+        schedule.take(0.0)
+        schedule.end(name, 1, 15.0 if name == "loser" else 5.0)
+    schedule.expect("loser", 3)
+    schedule.expect("winner", 45)
+    assert [name for name, _ in (schedule.take(15.0) or ("", 0) for _ in range(9))] == [
+        "winner"
+    ] * 9
+    assert (schedule.take(15.0) or ("", 0))[0] == "loser"
+
+
 def test_no_trial_is_begun_beyond_the_next_look() -> None:
     schedule = Schedule({"a": 1.0}, looks=[2, 5])
     assert begun(schedule) == [("a", 1), ("a", 2)]
@@ -49,7 +62,8 @@ def test_an_arm_that_is_undecided_after_its_last_trial_has_ended() -> None:
     schedule = Schedule({"a": 1.0}, looks=[1])
     schedule.take(0.0)
     schedule.end("a", 1, 1.0)
-    schedule.look("a", decided=False, wanted=400)
+    schedule.look("a", decided=False)
+    schedule.expect("a", 400)
     assert schedule.is_done
 
 
@@ -65,7 +79,8 @@ def test_the_time_left_is_that_of_the_trials_that_may_decide_shared_by_those_at_
     begun(schedule)
     schedule.end("a", 1, 4.0)
     schedule.end("a", 2, 4.0)
-    schedule.look("a", decided=False, wanted=9)
+    schedule.look("a", decided=False)
+    schedule.expect("a", 9)
     assert schedule.left_s(4.0, at_once=2) == 16.0
 
 
