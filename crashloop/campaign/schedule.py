@@ -51,7 +51,7 @@ class Schedule:
 
     An arm is looked at after `looks` trials, and no trial is begun beyond the next look, as it may
     be the last. Every arm has one trial first. Then the arm comes next that may need most work, so
-    that none runs alone at the end.
+    that none runs alone at the end. `running` and `left_s` may be called from another thread.
     """
 
     def __init__(self, arms: Mapping[str, float], *, looks: Sequence[int]) -> None:
@@ -106,7 +106,7 @@ class Schedule:
 
     def running(self, name: str) -> int:
         """How many trials of an arm run."""
-        return sum(one == name for one, _ in self._running)
+        return sum(one == name for one, _ in list(self._running))
 
     @property
     def is_done(self) -> bool:
@@ -117,7 +117,7 @@ class Schedule:
         """Wall seconds that the rest may take, so many trials at once."""
         running = [
             max(self.arms[name].trial_s - (now_s - since_s), (now_s - since_s) * OVERDUE)
-            for (name, _), since_s in self._running.items()
+            for (name, _), since_s in list(self._running.items())
         ]
         waiting_s = sum(each.work_s for each in self.arms.values())
         return max([(sum(running) + waiting_s) / at_once, *running])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from crashloop import interrupt
 from crashloop.campaign.comparison import arm_of, exit_status
@@ -120,8 +120,10 @@ class _Running:
             with opened, self._view:
                 interrupt.run(self._execution.run(), on_abandon=self._say, bound_s=TIDY_BOUND_S)
         except interrupt.Interrupted as end:
-            if not self._order.as_json and self._execution.trials:
-                self._show()
+            if self._execution.trials:
+                found, _, kept = self._keep()
+                if not self._order.as_json:
+                    self._terminal.show(self._page(found, kept))
             self._say(end.signal, end.exit_status)
             raise SystemExit(end.exit_status) from None
         except BaseExceptionGroup as group:
@@ -156,15 +158,23 @@ class _Running:
         )
 
     def _show(self) -> int:
-        """Show what was found, and keep it beside the results; the exit status."""
+        """Show what was found; the exit status."""
+        found, status, kept = self._keep()
+        if self._order.as_json:
+            print_json(self._document(found, status))
+        else:
+            self._terminal.show(self._page(found, kept))
+        return status
+
+    def _keep(self) -> tuple[Comparison, int, list[str]]:
+        """Write what was found beside the results; with it, the exit status and the files."""
         found, folder = self._comparison(), self._evidence.folder
-        status = exit_status(found)
-        document = {**found.to_json(), "exit_status": status, "artifacts": str(folder)}
-        files = {COMPARISON_FILE: json.dumps(document, indent=2).encode() + b"\n"}
-        kept = [RESULTS_FILE]
+        status, kept = exit_status(found), [RESULTS_FILE]
+        document = json.dumps(self._document(found, status), indent=2) + "\n"
         try:
-            files |= pictures(found, sources=sources(self._plan.campaign))
-            for name, content in files.items():
+            write_whole(folder / COMPARISON_FILE, document)
+            kept.append(COMPARISON_FILE)
+            for name, content in pictures(found, sources=sources(self._plan.campaign)).items():
                 write_whole(folder / name, content)
                 kept.append(name)
         except OSError as error:
@@ -172,11 +182,11 @@ class _Running:
             status = show_failure(
                 message, hint="", exit_status=HarnessError.exit_status, as_json=False
             )
-        if self._order.as_json:
-            print_json(document)
-        else:
-            self._terminal.show(self._page(found, kept))
-        return status
+        return found, status, kept
+
+    def _document(self, found: Comparison, status: int) -> dict[str, Any]:
+        folder = str(self._evidence.folder)
+        return {**found.to_json(), "exit_status": status, "artifacts": folder}
 
     def _page(self, found: Comparison, files: Sequence[str]) -> Iterator[Line]:
         width, folder = self._terminal.width, short(self._evidence.folder)

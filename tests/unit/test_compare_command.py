@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -233,3 +234,12 @@ def test_comparisons_that_differ_in_what_is_run_have_different_digests(
     assert one != planned(replace(usual, **change), seed=7).campaign.digest()
     assert one != planned(usual, seed=8).campaign.digest()
     assert one == planned(usual, seed=7).campaign.digest()
+
+
+def test_one_run_needs_none_of_the_packages_of_a_comparison() -> None:
+    code = (
+        "import sys, crashloop.cli, crashloop.commands.reproduce\n"
+        "print(*{'scipy', 'matplotlib', 'numpy'} & set(sys.modules))"
+    )
+    found = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, check=True)
+    assert found.stdout.split() == []
