@@ -145,7 +145,10 @@ class PostgresServer(Server):
 
         No process and no shared memory is left.
         """
+        is_first = not self._stopped
         await super().stop()
+        if is_first:
+            self._sessions.report()
         await asyncio.to_thread(self._clear)
         await self.inspector.close()
 

@@ -30,7 +30,7 @@ the errors in a server's log (those with a SQLSTATE), may arrive in another orde
 SESSIONS_COUNTED = "database.backends"
 """The kind of event that says how many sessions an ended life left in a dependency."""
 SESSIONS_PEAK = "database.sessions_peak"
-"""The kind of event that says that a database has more sessions of the app than ever before."""
+"""The kind of event that says how many sessions of the app a database had at once at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -88,6 +88,8 @@ async def test_a_refused_session_is_the_error_of_the_life_that_asked_for_it(tmp_
     assert error.data["sqlstate"] == "53300"
     assert error.target == "postgres"
     assert error.life not in {served, other, None}
+    (peak,) = run.of("database.sessions_peak")
+    assert (peak.target, peak.data["count"]) == ("postgres", 2)
 
 
 async def test_an_error_of_a_client_around_the_proxy_is_recorded_at_the_end(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from crashloop_edits import without
+from crashloop_edits import changed, inserted, moved, without
 from crashloop_traces import REPRODUCTION, control, reproduction
 
 from crashloop.campaign.measure import Measured, measured
@@ -67,3 +67,30 @@ def test_a_trial_that_shows_nothing_says_why_and_does_not_count() -> None:
 def test_a_trial_is_read_back_as_it_was_written() -> None:
     trial = measured(reproduction(replicas=2), path="folder/trace.jsonl")
     assert Measured.from_json(json.loads(json.dumps(trial.to_json()))) == trial
+
+
+def test_the_peak_of_connections_is_what_the_database_said_and_not_the_app() -> None:
+    assert measured(REPRODUCTION).connections_peak is None
+    last = REPRODUCTION.events[-2]
+    kind = "database.sessions_peak"
+    said = inserted(REPRODUCTION, last, "database", kind, target="postgres", count=7)
+    assert measured(said).connections_peak == 7
+    forged = inserted(REPRODUCTION, last, "app", kind, attempt=1, target="postgres", count=99)
+    assert measured(forged).connections_peak is None
+
+
+def test_a_life_that_hangs_from_before_the_heal_until_the_end_is_no_success() -> None:
+    hangs = without(
+        REPRODUCTION, "phase.completed", "startup.completed", "ready.answered", attempt=4
+    )
+    after_the_heal = measured(hangs)
+    assert (after_the_heal.lives_ready, after_the_heal.lives_started) == (0, 3)
+    before = measured(moved(hangs, "fault.healed", 30.0))
+    assert (before.lives_ready, before.lives_started) == (0, 4)
+    assert (before.phase_failed, before.phase_entered) == (4, 4)
+    assert before.recovery_s == (None,)
+
+
+def test_a_trace_that_cannot_be_read_is_a_trial_that_does_not_count() -> None:
+    trial = measured(changed(REPRODUCTION, "fault.injected", fault={"no": "name"}))
+    assert not trial.counts
