@@ -110,7 +110,7 @@ def planned(order: CompareOrder, *, seed: int) -> Planned:
             except (UsageError, CapabilityError) as error:
                 if remedy == NONE or remedy in order.remedies:
                     raise
-                left_out[remedy] = error.message
+                left_out[remedy] = error.message.rpartition(f"{remedy}: ")[2]
             else:
                 scale = TimeScale(factor=factor)
                 arms.append(arm)
