@@ -44,15 +44,6 @@ class Decision:
         return Met.NOT_ENOUGH_TRIALS not in {self.result, self.reproduced}
 
 
-def decide(tally: Tally, criteria: Sequence[Criterion], look: Look) -> Decision:
-    """What all trials of `tally` say at this look."""
-    results = [
-        CriterionResult(name=each.name, result=_met(tally, each, look, len(criteria)))
-        for each in criteria
-    ]
-    return Decision(trials=len(tally.trials), results=tuple(results))
-
-
 def decide_so_far(
     tally: Tally,
     criteria: Sequence[Criterion],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import count, takewhile
 from typing import TYPE_CHECKING
 
 from crashloop.campaign.sample import Sample
@@ -12,7 +11,7 @@ from crashloop.model import Verdict
 from crashloop.model.comparison import Recovery
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from typing import TypeAlias
 
     from crashloop.campaign.measure import Measured
@@ -25,15 +24,6 @@ class Tally:
     """The trials of one arm that have ended: from the first on, without a gap."""
 
     trials: tuple[Measured, ...] = ()
-
-    @classmethod
-    def of(cls, by_number: Mapping[int, Measured]) -> Tally:
-        """The trials from number 1 until the first that has not ended."""
-        numbers = takewhile(by_number.__contains__, count(1))
-        return cls(trials=tuple(by_number[number] for number in numbers))
-
-    def __add__(self, trial: Measured) -> Tally:
-        return Tally(trials=(*self.trials, trial))
 
     def first(self, trials: int) -> Tally:
         """The first so many trials."""
@@ -48,11 +38,6 @@ class Tally:
     def inconclusive(self) -> tuple[Measured, ...]:
         """Those that say nothing, for whatever reason."""
         return tuple(each for each in self.trials if each.inconclusive)
-
-    @property
-    def near_limit(self) -> tuple[Measured, ...]:
-        """Those that a twentieth of a limit decided."""
-        return tuple(each for each in self.trials if each.is_near_limit)
 
     def sample(self, name: str) -> Sample:
         """What the counted trials say about the rate of this name; KeyError for another."""

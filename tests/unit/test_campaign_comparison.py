@@ -119,10 +119,3 @@ def test_an_arm_without_a_counted_trial_is_undecided() -> None:
     found = arm("limit=60", [broken] * 100)
     assert found.result is Met.NOT_ENOUGH_TRIALS
     assert (found.counted, found.success.n, found.success.rate) == (0, 0, None)
-
-
-def test_trials_are_counted_from_the_first_without_a_gap() -> None:
-    one, three = looped(), served()
-    assert Tally.of({1: one, 3: three}).trials == (one,)
-    assert Tally.of({3: three, 2: three, 1: one}).trials == (one, three, three)
-    assert Tally.of({2: one}).trials == ()
