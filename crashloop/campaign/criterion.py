@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 Name = Literal["success", "phase_failure", "loops", "golden_path"]
 NAMES: tuple[Name, ...] = get_args(Name)
+JOURNEY: Name = "golden_path"
 
 AUDIT = (
     Criterion(name="success", op=">", value=0.80),
@@ -53,6 +54,16 @@ def parse(text: str) -> Criterion:
     return Criterion(name=found["name"], op=cast("Op", found["op"]), value=value)
 
 
-def parse_all(texts: Iterable[str]) -> tuple[Criterion, ...]:
-    """All of them, each once; the audit's if there are none."""
-    return tuple(dict.fromkeys(map(parse, texts))) or AUDIT
+def parse_all(texts: Iterable[str], *, has_journey: bool = True) -> tuple[Criterion, ...]:
+    """All of them, each once; the audit's if there are none.
+
+    An app without a journey has no golden path: the audit's criterion of it is left out, and
+    UsageError is raised for one that was given.
+    """
+    given = tuple(dict.fromkeys(map(parse, texts)))
+    if not has_journey and any(each.name == JOURNEY for each in given):
+        raise UsageError(
+            f"{JOURNEY} is the app's journey, and its entry has none",
+            hint="add a `journey` to the entry, or leave the criterion out",
+        )
+    return given or tuple(each for each in AUDIT if has_journey or each.name != JOURNEY)

@@ -16,6 +16,7 @@ from crashloop.campaign.page import plan_document, plan_page
 from crashloop.campaign.view import LiveComparison, PlainView
 from crashloop.commands.compare_order import again, planned, sources
 from crashloop.commands.folder import claimed, require_folder
+from crashloop.commands.options import own_app
 from crashloop.commands.page import print_json, short
 from crashloop.ending import first_failure
 from crashloop.errors import HarnessError, UsageError
@@ -49,7 +50,10 @@ def compare(order: CompareOrder) -> int:
     0 some arm meets all criteria, 10 none does, 11 undecided or without an outage. UsageError
     before anything starts.
     """
-    criteria, looks = parse_all(order.criteria), looks_until(order.trials)
+    under_test = own_app(order.app, order.config)
+    has_journey = under_test is None or bool(under_test.journey.steps)
+    criteria = parse_all(order.criteria, has_journey=has_journey)
+    looks = looks_until(order.trials)
     if order.resume and order.artifacts is None:
         raise UsageError(
             "--resume was given without --artifacts",

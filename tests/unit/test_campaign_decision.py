@@ -220,4 +220,13 @@ def test_criteria_are_read_with_or_without_blanks_and_each_once() -> None:
         parse("loops<=0.1"),
     )
     assert parse_all([]) == AUDIT
+
+
+def test_an_app_without_a_journey_is_not_asked_for_its_golden_path() -> None:
+    assert parse_all([], has_journey=False) == AUDIT[:-1]
+    with pytest.raises(UsageError, match="its entry has none"):
+        parse_all(["golden_path>0.9"], has_journey=False)
+
+
+def test_the_audits_criteria_read_as_they_are_written() -> None:
     assert tuple(map(parse, map(str, AUDIT))) == AUDIT
