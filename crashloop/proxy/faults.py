@@ -1,8 +1,7 @@
 """The faults of the built-in proxy, each declared once. All seconds are wall seconds.
 
 A *gate* fault acts on what a client's connect() sees, an *arrival* fault on a connection that was
-just accepted, a *link* fault on the bytes of one direction; the link faults are Toxiproxy's toxics
-under their own names. `attributes`, `encode` and `decode` give a fault's form in the API.
+just accepted, a *link* fault on the bytes of one direction; the latter are Toxiproxy's toxics.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 from crashloop.errors import UsageError
 from crashloop.model import Grade, Transport
@@ -19,7 +18,7 @@ from crashloop.proxy.attribute import count, flag, microseconds, milliseconds, r
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from crashloop.proxy.attribute import Attribute, Scalar
+    from crashloop.proxy.attribute import Attribute
 
 Direction = Literal["upstream", "downstream"]
 """Which way bytes go: towards the server, or towards the client."""
@@ -299,24 +298,3 @@ def attributes(kind: type[Fault]) -> dict[str, Attribute]:
     if "connections" in found:
         found["connections"] = found.pop("connections")
     return found
-
-
-def encode(fault: Fault) -> dict[str, Scalar]:
-    """The attributes of a fault in the API's names and units; one that is None is left out."""
-    values = {
-        attribute: getattr(fault, name) for name, attribute in attributes(type(fault)).items()
-    }
-    return {one.name: one.encode(value) for one, value in values.items() if value is not None}
-
-
-def decode(kind: type[Fault], values: Mapping[str, Scalar], **others: Any) -> Fault:
-    """The fault of this kind with attributes in the API's names and units.
-
-    `others` are fields that are not attributes there: toxicity and direction. Raises UsageError.
-    """
-    given = {
-        name: one.decode(values[one.name])
-        for name, one in attributes(kind).items()
-        if one.name in values
-    }
-    return kind(**given, **others)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from crashloop.engines.docker.faults import MadeByParts, ToxiproxyFaults
-from crashloop.proxy.faults import Fault, Hold, Latency, encode
+from crashloop.proxy.encoding import encode
+from crashloop.proxy.faults import Fault, Hold, Latency
 
 if TYPE_CHECKING:
     from crashloop.engines.docker.capability import Maker

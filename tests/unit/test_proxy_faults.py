@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crashloop.errors import UsageError
+from crashloop.proxy.encoding import decode, encode
 from crashloop.proxy.faults import (
     KINDS,
     AcceptClose,
@@ -24,8 +25,6 @@ from crashloop.proxy.faults import (
     SlowClose,
     SlowConnect,
     Timeout,
-    decode,
-    encode,
 )
 
 

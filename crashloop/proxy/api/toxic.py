@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 from crashloop.errors import UsageError
 from crashloop.proxy.api.body import Members, shown
 from crashloop.proxy.api.error import ApiError, bad_body, of_data_plane
+from crashloop.proxy.encoding import decode, encode
 from crashloop.proxy.faults import (
     KINDS,
     ConnectionFault,
     Fault,
     LinkFault,
     attributes,
-    decode,
-    encode,
 )
 
 if TYPE_CHECKING:

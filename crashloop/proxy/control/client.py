@@ -13,7 +13,7 @@ import httpx
 
 from crashloop.errors import CapabilityError, CrashloopError, HarnessError, UsageError
 from crashloop.proxy.address import Address
-from crashloop.proxy.faults import encode
+from crashloop.proxy.encoding import encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

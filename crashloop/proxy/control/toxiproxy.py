@@ -10,7 +10,7 @@ from toxiproxy.api import APIConsumer
 from toxiproxy.exceptions import InvalidToxic, NotFound, ProxyExists
 
 from crashloop.errors import CapabilityError, HarnessError
-from crashloop.proxy.faults import encode
+from crashloop.proxy.encoding import encode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
