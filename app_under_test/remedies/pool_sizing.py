@@ -13,12 +13,13 @@ if TYPE_CHECKING:
 
 # Who may see only its own sessions still sees database and role of the others. Background processes
 # have no database, autovacuum's workers no role. `reserved_connections` is there since Postgres 16.
+# Roles are compared by name: `current_user::regrole` cannot read one such as app@project.iam.
 _SLOTS = """
 SELECT current_setting('max_connections')::int,
        current_setting('superuser_reserved_connections')::int
        + coalesce(current_setting('reserved_connections', true), '0')::int,
        (SELECT count(*) FROM pg_stat_activity
-        WHERE datid IS NOT NULL AND usesysid <> current_user::regrole)::int
+        WHERE datid IS NOT NULL AND usename <> current_user)::int
 """
 
 

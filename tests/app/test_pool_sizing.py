@@ -10,6 +10,8 @@ from uuid import uuid4
 import asyncpg
 from sqlalchemy import make_url
 
+from app_under_test.remedies.pool_sizing import _SLOTS
+
 if TYPE_CHECKING:
     from databases import DatabaseServer
 
@@ -59,6 +61,25 @@ async def test_a_replica_takes_its_share_of_what_reserved_and_other_sessions_lea
             assert (sized["pool"], sized["overflow"], sized["warm"]) == (4, 0, 4)
             await app.event("startup.completed")
             assert await sessions_of(name, database_url) == share
+
+
+async def test_a_role_whose_name_needs_quotes_tells_its_sessions_from_those_of_others(
+    database_server: DatabaseServer, database_url: str
+) -> None:
+    superuser = database_server._server.control_dsn
+    role = f"app-{uuid4().hex[:12]}@project.iam"  # as Cloud SQL names a service account
+    url = make_url(database_url).set(drivername="postgresql", username=role, password="x")  # noqa: S106  no secret
+    own = url.render_as_string(hide_password=False)
+    await ask(superuser, f"CREATE ROLE \"{role}\" LOGIN PASSWORD 'x'")
+    try:
+        async with AsyncExitStack() as stack:
+            opened = [await asyncpg.connect(dsn) for dsn in (superuser, *[own] * 20)]
+            for connection in opened:
+                stack.push_async_callback(connection.close)
+            others = (await opened[-1].fetchrow(_SLOTS))[2]
+            assert 1 <= others < 20
+    finally:
+        await ask(superuser, f'DROP ROLE "{role}"')
 
 
 async def test_a_share_above_what_the_settings_ask_for_changes_nothing(
