@@ -23,9 +23,7 @@ STARTS = 3
 
 @pytest.mark.slow
 async def test_an_app_whose_path_leads_nowhere_never_starts_even_with_capacity(lab: Lab) -> None:
-    only_capacity = {**MISROUTED, "deadline": None}
-    del only_capacity["deadline"]
-    run = await lab.run("issue-1278", role="remedy", remedy="pre-scaled-connector", **only_capacity)
+    run = await lab.run("issue-1278", role="remedy", remedy="pre-scaled-connector", **MISROUTED)
     assert not run.events("startup.completed")
     assert len(run.events("process.exited")) > STARTS
 
