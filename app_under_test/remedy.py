@@ -40,8 +40,8 @@ class Remedy:
     def keep(self, message: Message, acknowledge: Acknowledge) -> bool:  # noqa: ARG002  for subclasses
         """Keep a chat message that cannot be stored yet, and return whether it was kept.
 
-        `acknowledge` is called with its key when it is stored. Raises QueueFullError if it cannot
-        be kept either.
+        `acknowledge` is called with its key when it is stored. Raises QueueFullError or
+        DatabaseAwayError if it cannot be kept either.
         """
         return False
 

@@ -7,7 +7,13 @@ import random
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from app_under_test.failure import QueueFullError, describe, is_transient, summary
+from app_under_test.failure import (
+    DatabaseAwayError,
+    QueueFullError,
+    describe,
+    is_transient,
+    summary,
+)
 from app_under_test.remedy import Remedy
 
 if TYPE_CHECKING:
@@ -52,11 +58,14 @@ class DegradedStart(Remedy):
     def keep(self, message: Message, acknowledge: Acknowledge) -> bool:
         """Keep a message while the database is away. Raises QueueFullError at the bound.
 
+        Raises DatabaseAwayError when the database is no longer tried, as nothing would store it.
         A message with a key that is already waiting is a resend: it is not kept twice, and the
         resend is the one that is acknowledged.
         """
         if not self.active:
             return False
+        if self._states.get(PHASE) == "failed":
+            raise DatabaseAwayError(f"the message {message.key} was not stored")
         kept, _ = self._waiting.get(message.key, (message, acknowledge))
         if message.key not in self._waiting and len(self._waiting) >= self._size:
             raise QueueFullError(

@@ -139,6 +139,9 @@ async def test_a_degraded_start_stops_trying_when_waiting_cannot_help(
         assert failed["error"][-1]["sqlstate"] == "3D000"
         ready = await get(app, "/health/ready")
         assert (ready.status_code, ready.json()["status"]) == (503, "failed")
+        async with conversation(app) as say:
+            refused = await say({"text": "nothing would ever store this"})
+        assert sorted(refused) == ["error", "key"]
 
 
 async def test_a_degraded_start_recovers_and_stores_what_waited(
