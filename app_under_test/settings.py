@@ -205,17 +205,23 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _budgets_stay_below_the_start_up_probe(self) -> Self:
-        budgets = {"REMEDY_RETRY_S": self.remedy_retry_s}
-        if self.remedy_measured_limit:
-            budgets["MEASURED_LIMIT_LONGEST_S"] = self.measured_limit_longest_s
-        if self.remedy_admission:
-            budgets["ADMISSION_WAIT_S"] = self.admission_wait_s
-        for name, budget_s in budgets.items():
-            if 0.0 < self.startup_probe_s <= budget_s:
-                raise ValueError(
-                    f"{PREFIX}{name} must be below {PREFIX}STARTUP_PROBE_S, or the platform kills "
-                    f"a start that still waits ({budget_s:g} >= {self.startup_probe_s:g})"
-                )
+        in_the_phase = {
+            "REMEDY_RETRY_S": self.remedy_retry_s,
+            "MEASURED_LIMIT_LONGEST_S": self.measured_limit_longest_s * self.remedy_measured_limit,
+        }
+        longest = max(in_the_phase, key=in_the_phase.__getitem__)
+        budgets = {  # spent one after the other
+            "ADMISSION_WAIT_S": self.admission_wait_s * bool(self.remedy_admission),
+            "REMEDY_RETRY_PROBE_S": self.remedy_retry_probe_s,
+            longest: in_the_phase[longest],
+        }
+        budget_s = sum(budgets.values())
+        if 0.0 < self.startup_probe_s <= budget_s:
+            names = " + ".join(f"{PREFIX}{name}" for name, each_s in budgets.items() if each_s)
+            raise ValueError(
+                f"{names} must be below {PREFIX}STARTUP_PROBE_S, or the platform kills "
+                f"a start that still waits ({budget_s:g} >= {self.startup_probe_s:g})"
+            )
         return self
 
     def phase_limit_s(self, phase: str) -> float:

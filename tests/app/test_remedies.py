@@ -16,7 +16,7 @@ from app_under_test.context import Context
 from app_under_test.log import Log
 from app_under_test.phases import Phase
 from app_under_test.remedy import Remedy
-from app_under_test.settings import Settings
+from app_under_test.settings import Settings, SettingsError, load
 from app_under_test.startup import DeterministicStartupError, close, start
 
 if TYPE_CHECKING:
@@ -152,3 +152,20 @@ def test_a_remedy_that_is_off_is_not_imported() -> None:
         [sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=60
     )
     assert run.stdout.split() == []
+
+
+def test_budgets_that_are_spent_one_after_the_other_stay_below_the_start_up_probe_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("APP_DATABASE_URL", URL)
+    monkeypatch.setenv("APP_STARTUP_PROBE_S", "240")
+    monkeypatch.setenv("APP_REMEDY_RETRY_S", "170")
+    monkeypatch.setenv("APP_ADMISSION_WAIT_S", "60")
+    monkeypatch.setenv("APP_REMEDY_ADMISSION", "1")
+    load()
+    monkeypatch.setenv("APP_REMEDY_RETRY_PROBE_S", "10")
+    together = (
+        r"APP_ADMISSION_WAIT_S \+ APP_REMEDY_RETRY_PROBE_S \+ APP_REMEDY_RETRY_S must be below"
+    )
+    with pytest.raises(SettingsError, match=together):
+        load()
