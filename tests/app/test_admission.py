@@ -113,7 +113,7 @@ async def test_a_replica_that_gets_no_lease_in_time_starts_and_says_so(
             admission_pause_s=0.01,
         ) as app:
             skipped = await app.event("remedy.not_admitted")
-            assert skipped["waited_s"] >= 0.1
+            assert skipped["waited_s"] >= 0.09  # uvloop rounds timers to milliseconds
             assert skipped["error"][0]["type"] == "TimeoutError"
             await app.event("startup.completed")
         assert await client.get(f"{KEY}:0") == b"other"
