@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -29,11 +30,14 @@ class Lease:
             if await self._client.set(key, self._token, nx=True, px=self._lasts_ms):
                 self.key = key
                 return True
+        _raise_if_cancelled()
         return False
 
     async def renew(self) -> bool:
         """Let the lease last from now on; False if it has ended."""
-        return await self._if_held(lambda pipe: pipe.pexpire(self.key, self._lasts_ms))
+        renewed = await self._if_held(lambda pipe: pipe.pexpire(self.key, self._lasts_ms))
+        _raise_if_cancelled()
+        return renewed
 
     async def give_up(self) -> bool:
         """End the lease; False if it had ended already."""
@@ -50,3 +54,14 @@ class Lease:
 
         done: list[Any] = await self._client.transaction(change, self.key)
         return any(done)
+
+
+def _raise_if_cancelled() -> None:
+    """Raise a cancellation that the client has swallowed, so that whoever repeats a call ends.
+
+    The client waits by `asyncio.wait_for`, which in Python 3.11 returns the result of work that is
+    done at the instant of its cancellation.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

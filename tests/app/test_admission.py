@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any
+import asyncio
+from contextlib import AsyncExitStack, suppress
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from cache_kinds import KINDS
@@ -15,13 +16,16 @@ from crashloop.engines.cache import cache
 from crashloop.engines.workspace import workspace
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
     from tests.app.conftest import StartApp
 
+POLL_S = 0.005
 LONG_S = 60.0
 """Longer than any of these tests."""
+LEASE_S = 6.0
+"""So long that a busy machine renews it in time: every 2 s."""
 
 
 @pytest.fixture(params=KINDS)
@@ -60,12 +64,46 @@ async def test_a_lease_that_expired_is_free_and_its_former_holder_cannot_touch_i
     dead, other = (Lease(client, token=token, lasts_s=LONG_S) for token in ("dead", "other"))
     assert await dead.take(["a"])
     await client.pexpire("a", 1)
-    while not await other.take(["a"]):
-        pass
+    while not await other.take(["a"]):  # noqa: ASYNC110  the end of a lease announces nothing
+        await asyncio.sleep(POLL_S)
     assert not await dead.renew()
     assert not await dead.give_up()
     assert await client.get("a") == b"other"
     assert await client.pttl("a") > LONG_S * 1000 / 2
+
+
+class SwallowingRedis:
+    """Finds every key taken, and returns that even if it is cancelled meanwhile."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+
+    async def set(self, *_: object, **__: object) -> None:
+        self.asked.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(POLL_S)
+
+    async def transaction(self, *_: object) -> list[bool]:
+        await self.set()
+        return [True]
+
+
+async def repeat(ask: Callable[[], Awaitable[object]]) -> None:
+    while True:
+        await ask()
+
+
+@pytest.mark.parametrize("name", ["take", "renew"])
+async def test_repeating_a_call_ends_although_the_client_swallows_a_cancellation(name: str) -> None:
+    client = SwallowingRedis()
+    lease = Lease(cast("Redis", client), token="one", lasts_s=LONG_S)  # noqa: S106  no secret
+    asks = {"take": lambda: lease.take(["a"]), "renew": lease.renew}
+    repeating = asyncio.create_task(repeat(asks[name]))
+    await client.asked.wait()
+    repeating.cancel()
+    done, _ = await asyncio.wait([repeating], timeout=LONG_S)
+    assert done
+    assert repeating.cancelled()
 
 
 async def test_a_replica_waits_until_another_has_started_or_has_died_of_its_start(
@@ -74,7 +112,7 @@ async def test_a_replica_waits_until_another_has_started_or_has_died_of_its_star
     settings: dict[str, Any] = {
         "cache_url": cache_url,
         "remedy_admission": 1,
-        "admission_lease_s": 0.5,
+        "admission_lease_s": LEASE_S,
         "admission_wait_s": LONG_S,
         "admission_pause_s": 0.01,
     }
@@ -83,13 +121,14 @@ async def test_a_replica_waits_until_another_has_started_or_has_died_of_its_star
         await stuck.event("phase.started", "database")
         waiting = await stack.enter_async_context(start_app(database_url=database_url, **settings))
         await waiting.event("phase.completed", "dependencies")
-        # It renews its lease while it lives, however long that is.
         async with Redis.from_url(cache_url) as client:
-            before = await client.pttl(f"{KEY}:0")
-            while await client.pttl(f"{KEY}:0") <= before:
-                pass
-        assert not waiting.all_of("phase.started", "database")
-        stuck.process.kill()
+            before_ms = await client.pttl(f"{KEY}:0")
+            while await client.pttl(f"{KEY}:0") <= before_ms:  # noqa: ASYNC110  nor does a renewal
+                await asyncio.sleep(POLL_S)
+            assert not waiting.all_of("phase.started", "database")
+            stuck.process.kill()
+            await stuck.exit_code()
+            assert await client.pexpire(f"{KEY}:0", 1)  # as if the rest of its time had passed
         admitted = await waiting.event("remedy.admitted")
         assert admitted["waited_s"] > 0.0
         await waiting.event("startup.completed")
