@@ -35,8 +35,8 @@ class Measured:
     `phase_entered` and `phase_failed` are about the phase of the incident; of an app that logs no
     phase, its lives count. `loop`: a replica was in a restart loop. `golden_path` is k of n
     replicas whose journey passed. `recovery_s` has seconds of the incident from the heal
-    for each replica: 0 if it was ready before, None if it was not ready again. `connections_peak`
-    is None if the database did not say.
+    for each replica: 0 if it was ready before, or if there was no fault; None if it was not ready
+    again. `connections_peak` is None if the database did not say.
 
     `inconclusive` is why the trial cannot count, "" if it can. `near_limit` are the lives for which
     a twentieth of a limit decided. `command` runs the trial again; `trace` is its path.
@@ -149,10 +149,14 @@ def _failed(trace: Trace, one: LifeRecord, phase: str, failed: Container[Life | 
 
 
 def _recovery_s(trace: Trace, replica: Replica, loop: ReplicaLoop) -> float | None:
-    """Seconds of the incident from the heal; 0 for a replica that was ready then, and stayed so."""
+    """Seconds of the incident from the heal; 0 for a replica that was ready then, and stayed so.
+
+    Where no fault is planned, nothing has to be healed, and a replica that is ready needed 0 s.
+    """
     if loop.recovery is not None:
         return round(loop.recovery.total_s, 3)
     last = replica.lives[-1] if replica.lives else None
     if last is None or last.died or last.answered is None:
         return None
-    return 0.0 if last.answered.mono_ns < last_heal_ns(trace) < FAR_FUTURE_NS else None
+    was_ready = last.answered.mono_ns < last_heal_ns(trace) < FAR_FUTURE_NS
+    return 0.0 if was_ready or not trace.scenario.get("faults") else None

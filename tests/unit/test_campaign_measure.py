@@ -40,11 +40,17 @@ def test_every_replica_is_measured() -> None:
 
 
 @pytest.mark.parametrize("trace", [control(), recorded("control")], ids=["made", "real"])
-def test_a_start_without_a_fault_is_a_success_without_a_recovery(trace: Trace) -> None:
+def test_a_start_without_a_fault_is_a_success_that_had_nothing_to_recover_from(
+    trace: Trace,
+) -> None:
     trial = measured(trace)
     assert (trial.lives_ready, trial.lives_started, trial.phase_failed) == (1, 1, 0)
     assert not trial.loop
-    assert trial.recovery_s == (None,)
+    assert trial.recovery_s == (0.0,)
+
+
+def test_without_a_fault_a_replica_that_is_not_ready_has_no_recovery() -> None:
+    assert measured(without(control(), "ready.answered")).recovery_s == (None,)
 
 
 def test_a_degraded_start_is_a_success_that_recovers_later() -> None:
