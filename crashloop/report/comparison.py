@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 from crashloop.durations import about, plain
@@ -43,12 +42,12 @@ def comparison_table(
 ) -> Iterator[Line]:
     """The whole comparison: a title, the arms of each connector, and what they add up to."""
     yield _title(comparison)
-    for connector, arms in groupby(comparison.arms, key=lambda arm: arm.connector):
+    for connector in dict.fromkeys(arm.connector for arm in comparison.arms):
         yield BLANK
         if connector:
             yield line(Span(f"behind the connector {clean(connector, MAX_NAME)}", Tone.HEAD))
         yield from _head(wide=width >= WIDE)
-        for arm in arms:
+        for arm in (each for each in comparison.arms if each.connector == connector):
             yield from arm_lines(arm, comparison.criteria, width=width, glyphs=glyphs)
     yield BLANK
     yield from paragraph(LEGEND, width=width, indent="", tone=Tone.DIM)

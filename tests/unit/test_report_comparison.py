@@ -29,6 +29,22 @@ def test_arms_stand_in_their_order_with_rates_recovery_and_peak() -> None:
     assert " ".join(none.split()) == f"none 10 {figures}"
 
 
+def test_the_arms_of_a_connector_stand_together_under_its_name() -> None:
+    arms = [
+        arm(remedy, [served()], connector=connector)
+        for remedy in (NO_REMEDY, "limit=60")
+        for connector in ("audit", "e2-micro")
+    ]
+    lines = shown(compared(*arms)).splitlines()
+    heads = [
+        line.split()[-1] if line.startswith("behind the connector") else line.split()[0]
+        for line in lines
+        if line.startswith(("behind the connector", NO_REMEDY, "limit=60"))
+    ]
+    each = [NO_REMEDY, "limit=60"]
+    assert heads == ["audit", *each, "e2-micro", *each]
+
+
 def test_each_arm_has_its_criteria_and_a_sentence() -> None:
     text = shown(of_issue_1278())
     assert "✓ success>0.8  ✓ success>0.95" in text
