@@ -130,6 +130,7 @@ async def find_fair(
     fault, HarnessError if no scale is fair.
     """
     for _ in range(ROUNDS):
+        tried_scale = scale
         found, most = None, PER_PROCESSOR * processors
         tried = [*range(STEP, most + 1, STEP)]
         while tried:
@@ -137,7 +138,8 @@ async def find_fair(
             made = await controls(at_once, scale)
             if at_once == 1:
                 _require_working(made[0])
-            if any(each.fair is None and not each.wrong for each in made):  # nothing says more
+            says_nothing = any(each.fair is None for each in made)
+            if says_nothing and not any(each.wrong for each in made):
                 return _fair(made, min(at_once, processors), scale)
             if all(each.is_fair(scale) for each in made):
                 found = _fair(made, at_once, scale)
@@ -149,7 +151,7 @@ async def find_fair(
         smaller = math.floor(scale * MAX_WORK_OF_LIMIT / share) if share else 1
         scale = float(max(1, min(smaller, math.ceil(scale) - 1)))
     raise HarnessError(
-        f"no time scale down to {plain(scale)} is fair on this machine: {made[0].says}",
+        f"no time scale down to {plain(tried_scale)} is fair on this machine: {made[0].says}",
         hint="end what else runs here, or compare in real time: --real-time",
     )
 

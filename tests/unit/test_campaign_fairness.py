@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from crashloop.campaign.fairness import DoesNotWorkError, Fair, Work, find_fair
+from crashloop.errors import HarnessError
 
 LIMIT_S = 20.0
 
@@ -84,6 +85,26 @@ async def test_an_app_that_is_too_slow_among_many_runs_is_run_among_fewer() -> N
         return [Work(fair=not wrong, share=0.1, wrong=wrong) for _ in range(at_once)]
 
     assert (await find_fair(controls, scale=20.0, processors=2)).at_once == 2
+
+
+async def test_without_phases_too_a_run_that_fails_among_several_means_fewer() -> None:
+    async def controls(at_once: int, _scale: float) -> list[Work]:
+        wrong = "the deadline passed" if at_once > 1 else ""
+        return [Work(fair=None, wrong=wrong), *[Work(fair=None)] * (at_once - 1)]
+
+    assert (await find_fair(controls, scale=20.0, processors=2)).at_once == 1
+
+
+async def test_where_no_scale_is_fair_the_smallest_that_was_tried_is_named() -> None:
+    tried: list[float] = []
+
+    async def controls(at_once: int, scale: float) -> list[Work]:
+        tried.append(scale)
+        return [Work(fair=False, share=0.3, says="phase database took 30%")] * at_once
+
+    with pytest.raises(HarnessError, match="no time scale down to") as raised:
+        await find_fair(controls, scale=20.0, processors=2)
+    assert f"down to {min(tried):g} is fair" in raised.value.message
 
 
 FAIR = Fair(at_once=4, scale=20.0, phases={"database": 0.2})
