@@ -23,6 +23,7 @@ COMMAND = (sys.executable, "-P", "-m", "crashloop.campaign.worker")
 LINES_KEPT = 12
 MAX_ANSWER = 1 << 24
 START_BOUND_S = 60.0
+LAST_LINES_BOUND_S = 1.0
 
 
 class WorkerError(Exception):
@@ -80,7 +81,10 @@ class Worker:
     async def close(self) -> None:
         """End it, and the run that it is at."""
         await end(self._child)
-        await self._listening
+        # What a killed worker has left behind may hold its standard error open.
+        await asyncio.wait({self._listening}, timeout=LAST_LINES_BOUND_S)
+        self._listening.cancel()
+        self._child._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001  no API
 
     async def _line(self, bound_s: float) -> dict[str, Any]:
         assert self._child.stdout is not None

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from crashloop import child
+from crashloop.campaign import process
 from crashloop.campaign.plan import Job
 from crashloop.campaign.process import Crew, Worker, WorkerError, crew
 from crashloop.errors import HarnessError
@@ -68,6 +69,22 @@ async def test_a_job_that_takes_too_long_is_ended_with_its_worker() -> None:
         with pytest.raises(WorkerError, match="did not end within"):
             await workers.ask(job("hang"), bound_s=0.1)
         assert is_gone(pid)
+
+
+async def test_what_a_worker_left_behind_does_not_keep_the_comparison_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(process, "LAST_LINES_BOUND_S", 0.1)
+    left = 0
+    try:
+        async with asyncio.timeout(10.0), crew(start) as workers:
+            left = (await workers.ask(job("orphan"), bound_s=10.0))["pid"]
+            with pytest.raises(WorkerError, match=r"status 3 and no answer: .* holds this open"):
+                await workers.ask(job(), bound_s=10.0)
+        assert not is_gone(left)
+    finally:
+        if left:
+            os.kill(left, signal.SIGKILL)
 
 
 async def test_a_worker_that_does_not_start_says_why() -> None:
