@@ -153,6 +153,7 @@ def _params(order: CompareOrder, usual: Compared, app: AppUnderTest | None) -> d
     for option, name, value in (
         ("--platform", PLATFORM, order.platform or None),
         ("--replicas", REPLICAS, order.replicas),
+        ("--connector", CONNECTOR, order.connectors or None),
     ):
         if value is not None and name in given:
             raise UsageError(
@@ -183,9 +184,15 @@ def _heal_s(connector: str, given: object, usual: Compared) -> tuple[float, floa
     """The range that the heal is drawn from: the one given, the profile's, or the ordinary one."""
     if given is not None:
         try:
-            return float(str(given)), float(str(given))
+            heal_s = float(str(given))
         except ValueError:
             raise UsageError(f"{HEAL}={given} is not a number") from None
+        if not heal_s:
+            raise UsageError(
+                f"{HEAL}={given} lets the app's exits end the outage, so arms cannot be compared",
+                hint="give the seconds after which the faults end, or leave it out",
+            )
+        return heal_s, heal_s
     if not connector:
         return usual.heal_s
     settled = load(connector).figures[SETTLED]

@@ -130,6 +130,13 @@ def test_the_users_own_app_is_compared_with_its_own_remedies(compare: Compare) -
         (("issue-1278", "--connector", "e3-huge"), "no connector profile 'e3-huge'"),
         (("issue-1278", "--connector", "mine.toml"), "the figure settled_s is missing"),
         (("issue-1278", "-p", "heal_s=soon"), "heal_s=soon is not a number"),
+        (("issue-1278", "-p", "heal_s=0"), "heal_s=0 lets the app's exits end the outage"),
+        (("issue-1278", "-p", "heal_s=-1"), "heal_s"),
+        (("issue-1278", "-p", "heal_s=nan"), "heal_s"),
+        (
+            ("issue-1278", "--connector", "audit", "-p", "connector=e2-micro"),
+            "--connector and -p connector were both given",
+        ),
         (("issue-1278", "-p", "lmit=8"), "has no parameter 'lmit'"),
         (("issue-1278", "--platform", "docker", "-p", "platform=docker"), "were both given"),
         (("slots-exhausted-at-scale-out", "--connector", "audit"), "has no connector"),
