@@ -12,6 +12,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
+from crashloop.campaign.measure import Measured
 from crashloop.errors import HarnessError, UsageError
 
 if TYPE_CHECKING:
@@ -74,12 +75,16 @@ class Evidence:
             )
         trials: dict[tuple[str, int], Mapping[str, Any]] = {}
         fair, wall_s = None, 0.0
-        for one in self._lines()[1:]:
-            if one.get("kind") == "trial" and "measured" in one["answer"]:
-                trials[str(one["arm"]), int(one["number"])] = one["answer"]
-            elif one.get("kind") == "fair":
-                fair = one["fair"]
-            wall_s = max(wall_s, float(one.get("wall_s", 0.0)))
+        for number, one in enumerate(self._lines()[1:], start=2):
+            try:
+                if one.get("kind") == "trial" and "measured" in one["answer"]:
+                    Measured.from_json(one["answer"]["measured"])
+                    trials[str(one["arm"]), int(one["number"])] = one["answer"]
+                elif one.get("kind") == "fair":
+                    fair = one["fair"]
+                wall_s = max(wall_s, float(one.get("wall_s", 0.0)))
+            except (KeyError, TypeError, ValueError):
+                raise self._no_result(number) from None
         return Earlier(trials=trials, fair=fair, wall_s=wall_s)
 
     @contextlib.contextmanager
@@ -140,12 +145,14 @@ class Evidence:
                 one = json.loads(line)
                 assert isinstance(one, dict)
             except (ValueError, AssertionError, RecursionError):
-                raise UsageError(
-                    f"{self._file}, line {number}, is no result",
-                    hint="name a new folder: --artifacts DIR",
-                ) from None
+                raise self._no_result(number) from None
             found.append(one)
         return found
+
+    def _no_result(self, number: int) -> UsageError:
+        return UsageError(
+            f"{self._file}, line {number}, is no result", hint="name a new folder: --artifacts DIR"
+        )
 
 
 @contextlib.contextmanager

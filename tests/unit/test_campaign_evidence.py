@@ -82,11 +82,20 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path, text: str) -> None:
         Evidence(tmp_path).earlier(DIGEST)
 
 
-def test_a_line_that_is_no_result_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[]",
+        '{"kind": "trial"}',
+        '{"kind": "trial", "arm": "none", "number": 1, "answer": {"measured": {"lives": 2}}}',
+        '{"kind": "fair"}',
+    ],
+)
+def test_a_line_that_is_no_result_is_named(tmp_path: Path, line: str) -> None:
     with opened(tmp_path):
         pass
     file = tmp_path / RESULTS_FILE
-    file.write_text(file.read_text() + "[]\n")
+    file.write_text(file.read_text() + line + "\n")
     with pytest.raises(UsageError, match="line 2, is no result"):
         Evidence(tmp_path).earlier(DIGEST)
 
