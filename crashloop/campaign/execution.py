@@ -101,7 +101,7 @@ class Execution:
     async def run(self) -> None:
         """Run until every arm is decided or has no trial left.
 
-        HarnessError if the app does not work without a fault, if the first trials all broke, or if
+        HarnessError if the app does not work without a fault, if trial after trial broke, or if
         the results cannot be written.
         """
         self._began_s = self.clock()

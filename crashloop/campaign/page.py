@@ -37,9 +37,7 @@ def plan_page(
     for arm in campaign.arms:
         told = "no remedy" if arm.remedy == NONE else says(arm.remedy, campaign.scenario(arm).app)
         yield line(f"  {clean(arm.name, 60):{NAME}} ", Span(clean(told, room), Tone.DIM))
-    for name, why in left_out.items():
-        words = f"  left out: {name}: {why}"
-        yield from paragraph(words, width=width, hanging=INDENT, tone=Tone.DIM)
+    yield from left_out_lines(left_out, width=width, indent="  ")
     yield BLANK
     first = campaign.arms[0]
     scenario = campaign.scenario(first)
@@ -59,6 +57,13 @@ def plan_page(
         f", {about(least_s)} until each has had {counted(looks[0].trials, 'trial')} if none ends "
         "before the heal; nothing was started",
     )
+
+
+def left_out_lines(left_out: Mapping[str, str], *, width: int, indent: str) -> Iterator[Line]:
+    """The remedies that do not fit, each with the reason."""
+    for name, why in left_out.items():
+        words = f"left out: {name}: {why}"
+        yield from paragraph(words, width=width, indent=indent, hanging=INDENT, tone=Tone.DIM)
 
 
 def plan_document(

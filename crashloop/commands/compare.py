@@ -12,7 +12,7 @@ from crashloop.campaign.criterion import parse_all
 from crashloop.campaign.evidence import RESULTS_FILE, Evidence
 from crashloop.campaign.execution import Execution
 from crashloop.campaign.looks import looks_until
-from crashloop.campaign.page import plan_document, plan_page
+from crashloop.campaign.page import left_out_lines, plan_document, plan_page
 from crashloop.campaign.view import LiveComparison, PlainView
 from crashloop.commands.compare_order import again, planned, sources
 from crashloop.commands.folder import claimed, require_folder
@@ -125,7 +125,7 @@ class _Running:
                 interrupt.run(self._execution.run(), on_abandon=self._say, bound_s=TIDY_BOUND_S)
         except interrupt.Interrupted as end:
             if self._execution.trials:
-                found, _, kept = self._keep()
+                found, _, kept = self._keep(interrupted=end.exit_status)
                 if not self._order.as_json:
                     self._terminal.show(self._page(found, kept))
             self._say(end.signal, end.exit_status)
@@ -170,10 +170,13 @@ class _Running:
             self._terminal.show(self._page(found, kept))
         return status
 
-    def _keep(self) -> tuple[Comparison, int, list[str]]:
-        """Write what was found beside the results; with it, the exit status and the files."""
+    def _keep(self, *, interrupted: int = 0) -> tuple[Comparison, int, list[str]]:
+        """Write what was found beside the results; with it, the exit status and the files.
+
+        `interrupted` is the exit status of a comparison that a signal has ended.
+        """
         found, folder = self._comparison(), self._evidence.folder
-        status, kept = exit_status(found), [RESULTS_FILE]
+        status, kept = interrupted or exit_status(found), [RESULTS_FILE]
         document = json.dumps(self._document(found, status), indent=2) + "\n"
         try:
             write_whole(folder / COMPARISON_FILE, document)
@@ -196,6 +199,7 @@ class _Running:
         width, folder = self._terminal.width, short(self._evidence.folder)
         yield from comparison_table(found, width=width, glyphs=self._terminal.glyphs)
         yield BLANK
+        yield from left_out_lines(self._plan.left_out, width=width, indent="")
         evidence = f"evidence: {folder}: {listed(files)}, and a trace for each trial"
         yield from paragraph(evidence, width=width, indent="")
         yield from command_lines("again: ", again(self._order, self._plan.campaign), width=width)

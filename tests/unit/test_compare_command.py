@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import signal
 import subprocess
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from comparisons import looped
 
+from crashloop import interrupt
 from crashloop.campaign.evidence import RESULTS_FILE
+from crashloop.campaign.execution import Execution
 from crashloop.cli import main
+from crashloop.commands import compare as commands_compare
 from crashloop.commands import compare_order
 from crashloop.commands.compare_order import CompareOrder, again, planned
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
     from pathlib import Path
 
     Compare = Callable[..., tuple[int, str, str]]
@@ -198,6 +204,41 @@ def test_without_its_packages_the_command_says_how_to_install_them(
     assert status == 2
     assert "needs scipy and matplotlib" in err
     assert "pip install 'crashloop[campaign]'" in err
+
+
+def interrupted_after_a_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a comparison end by SIGINT when it has one trial."""
+
+    async def one_trial(execution: Execution) -> None:
+        execution._take(next(iter(execution._arms.values())), 1, looped())
+
+    def run(work: Coroutine[Any, Any, None], **_: Any) -> None:
+        asyncio.run(work)
+        raise interrupt.Interrupted(signal.SIGINT)
+
+    monkeypatch.setattr(Execution, "run", one_trial)
+    monkeypatch.setattr(interrupt, "run", run)
+    monkeypatch.setattr(commands_compare, "pictures", lambda *_, **__: {})
+
+
+def test_an_interrupted_comparison_keeps_what_it_found_with_the_status_that_it_ended_with(
+    compare: Compare, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    interrupted_after_a_trial(monkeypatch)
+    words = ("issue-1278", "--remedy", "limit=60", "--artifacts", "kept", "--json")
+    status, out, _ = compare(*words)
+    kept = json.loads((tmp_path / "kept" / "comparison.json").read_text())
+    assert (status, kept["exit_status"]) == (130, 130)
+    assert [arm["trials"] for arm in kept["arms"]] == [1, 0]
+    assert json.loads(out)["exit_status"] == 130
+
+
+def test_a_remedy_that_was_left_out_is_named_below_the_table_too(
+    compare: Compare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted_after_a_trial(monkeypatch)
+    _, out, _ = compare("issue-1278", "--platform", "docker")
+    assert "left out: patient-liveness: docker has no probes" in out
 
 
 def test_the_command_that_goes_on_makes_the_same_comparison() -> None:
