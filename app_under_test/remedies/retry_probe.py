@@ -1,4 +1,4 @@
-"""No remedy: retry a probe connection, and then start phase database as ever.
+"""No remedy: retry a probe connection, and then run phase database as usual.
 
 Source: estuary/flow pull 3114: four instances passed such a probe and died at the next query.
 """
@@ -25,7 +25,7 @@ class RetryProbe(Remedy):
         self._retrying = Retrying(context, what="a probe connection", within_s=within_s)
 
     async def before(self, phase: str) -> None:
-        """Try the probe connection; if none passes, the phase finds out for itself."""
+        """Try the probe connection; if none passes, the phase meets the error itself."""
         if phase != PHASE:
             return
         from app_under_test.database import (  # noqa: PLC0415  loaded by phase dependencies

@@ -14,7 +14,7 @@ SHORTEST_S, LONGEST_S = 1.0, 3600.0
 
 
 def overlay(before: Remedied, value: str) -> Remedied:
-    """Set the limit of the outage's phase; a connection may take as long as before, or twice it."""
+    """Set the limit of the outage's phase, and let a connection take at least twice as long."""
     try:
         limit_s = float(value)
     except ValueError:
