@@ -106,6 +106,7 @@ async def test_repeating_a_call_ends_although_the_client_swallows_a_cancellation
     assert repeating.cancelled()
 
 
+@pytest.mark.slow
 async def test_a_replica_waits_until_another_has_started_or_has_died_of_its_start(
     start_app: StartApp, database_url: str, silent_url: str, cache_url: str
 ) -> None:

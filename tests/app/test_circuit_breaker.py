@@ -19,6 +19,7 @@ TIME_OUT_S = 0.3
 THRESHOLD = 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_on", [True, False], ids=["with", "without"])
 async def test_requests_fail_at_once_while_it_is_open_and_pass_when_the_database_is_back(
     start_app: StartApp, database_url: str, is_on: bool

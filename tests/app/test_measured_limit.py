@@ -92,6 +92,7 @@ def test_a_broken_measurement_is_refused(text: str) -> None:
         OpeningTime.parse(text)
 
 
+@pytest.mark.slow
 async def test_a_start_that_was_cut_off_doubles_the_limit_of_the_next_and_passes_with_it(
     start_app: StartApp, database_url: str, tmp_path: Path
 ) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 LONGER_THAN_THE_TEST_S = 10 * DEADLINE_S
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
 async def test_without_the_remedy_a_start_that_hangs_outlives_sigterm_until_its_limit(
     loop: str, start_app: StartApp, silent_url: str, monkeypatch: pytest.MonkeyPatch

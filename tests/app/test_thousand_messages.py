@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 import asyncpg
+import pytest
 from chats import chatting
 from gate import Gate
 from sqlalchemy import make_url
@@ -65,6 +66,7 @@ async def test_a_thousand_messages_across_an_outage_are_stored_once_and_in_order
     assert await stored_keys(database_url) == keys
 
 
+@pytest.mark.slow
 async def test_when_the_app_is_killed_what_it_acknowledged_is_stored_and_the_rest_can_be_resent(
     start_app: StartApp, database_url: str
 ) -> None:
@@ -101,6 +103,7 @@ async def test_when_the_app_is_killed_what_it_acknowledged_is_stored_and_the_res
     assert await stored_keys(database_url) == keys
 
 
+@pytest.mark.slow
 async def test_a_message_that_is_sent_again_from_a_new_chat_is_acknowledged_there(
     start_app: StartApp, database_url: str
 ) -> None:

@@ -69,6 +69,7 @@ async def test_a_measured_limit_grows_past_the_connection_times_and_ends_it(lab:
     assert ready.mono_ns < run.events("fault.healed")[0].mono_ns
 
 
+@pytest.mark.slow
 async def test_degraded_phases_start_while_the_cache_still_loads(lab: Lab) -> None:
     run = await run_with(lab, "degraded-phases", "cache-still-loading")
 
