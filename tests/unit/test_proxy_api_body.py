@@ -82,7 +82,8 @@ def test_a_number_that_is_infinite_is_too_large() -> None:
 
 @pytest.mark.parametrize("kind", TYPES)
 def test_every_type_is_read_with_its_defaults_and_shown(kind: str) -> None:
-    attributes = {"average_size": 1} if kind == "slicer" else {}
+    needed = {"slicer": {"average_size": 1}, "slow_connect": {"high": 1}}
+    attributes = needed.get(kind, {})
     shown = made(type=kind, attributes=attributes).document()
     assert (shown["type"], shown["name"], shown["toxicity"]) == (kind, f"{kind}_downstream", 1)
     assert made(**shown).document() == shown
