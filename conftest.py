@@ -14,7 +14,7 @@ settings.load_profile("ours")
 
 pytest_plugins = ["pytester", "databases"]
 
-OPT_IN = ("docker", "staging", "realtime", "slow", "servers", "services", "benchmark")
+OPT_IN = ("docker", "staging", "realtime", "slow", "alone", "servers", "services", "benchmark")
 LEFT_OUT_OUTPUT = "left_out"
 
 _LEFT_OUT = pytest.StashKey[dict[str, int]]()

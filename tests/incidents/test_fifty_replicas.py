@@ -59,6 +59,7 @@ def left(run: LabRun) -> int:
     return sum(event.data["count"] for event in counted)
 
 
+@pytest.mark.alone
 @pytest.mark.realtime
 @pytest.mark.timeout(300)
 async def test_with_four_warm_connections_each_some_take_every_slot_and_the_others_are_refused(
@@ -74,6 +75,7 @@ async def test_with_four_warm_connections_each_some_take_every_slot_and_the_othe
     assert left(run) == 0
 
 
+@pytest.mark.alone
 @pytest.mark.realtime
 @pytest.mark.timeout(300)
 async def test_with_pool_sizing_each_takes_its_share_and_none_is_refused(lab: Lab) -> None:
