@@ -26,11 +26,11 @@ def deaths(run: LabRun) -> list[Any]:
 
 @pytest.mark.slow
 async def test_retry_jitter_outlasts_an_outage_that_is_shorter_than_its_budget(lab: Lab) -> None:
-    run = await run_with(lab, "retry-jitter", heal_s=100)
+    run = await run_with(lab, "retry-jitter", heal_s=180)
 
     run.expect(Verdict.NOT_REPRODUCED)
     assert not deaths(run)
-    assert len(run.events("database.retry_failed")) >= 3
+    assert len(run.events("database.retry_failed")) >= 2
     assert len(run.events("database.retried")) == 1
 
 
