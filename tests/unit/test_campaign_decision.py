@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from trials import WORKS
 
 from crashloop.campaign.criterion import AUDIT, parse, parse_all
 from crashloop.campaign.decision import decide_so_far, trials_needed
@@ -18,14 +19,6 @@ from crashloop.errors import UsageError
 from crashloop.model import Verdict
 from crashloop.model.comparison import Met
 
-CLEAN = Measured(
-    verdict=Verdict.NOT_REPRODUCED,
-    lives_started=2,
-    lives_ready=2,
-    phase_entered=2,
-    golden_path=(2, 2),
-    recovery_s=(0.0, 0.0),
-)
 LOOPING = Measured(
     verdict=Verdict.REPRODUCED,
     lives_started=14,
@@ -43,8 +36,8 @@ def of(*trials: Measured) -> Tally:
 
 def test_an_arm_without_any_failure_meets_the_audits_criteria_after_50_trials() -> None:
     for trials in (10, 20, 49):
-        assert decide_so_far(of(*[CLEAN] * trials), AUDIT, LOOKS).result is not Met.MET
-    decision = decide_so_far(of(*[CLEAN] * 60), AUDIT, LOOKS)
+        assert decide_so_far(of(*[WORKS] * trials), AUDIT, LOOKS).result is not Met.MET
+    decision = decide_so_far(of(*[WORKS] * 60), AUDIT, LOOKS)
     assert decision.result is Met.MET
     assert decision.trials == 50
     assert {each.result for each in decision.results} == {Met.MET}
@@ -57,7 +50,7 @@ def test_an_arm_that_always_loops_is_rejected_at_the_first_look() -> None:
 
 
 def test_one_replica_has_half_the_lives_so_a_clean_arm_takes_100_trials() -> None:
-    alone = replace(CLEAN, lives_started=1, lives_ready=1, phase_entered=1, golden_path=(1, 1))
+    alone = replace(WORKS, lives_started=1, lives_ready=1, phase_entered=1, golden_path=(1, 1))
     decision = decide_so_far(of(*[alone] * 50), AUDIT, LOOKS)
     assert decision.result is Met.NOT_ENOUGH_TRIALS
     assert {each.trials_needed for each in decision.results} == {None, 100}
@@ -67,15 +60,15 @@ def test_one_replica_has_half_the_lives_so_a_clean_arm_takes_100_trials() -> Non
 def test_trials_that_do_not_count_decide_nothing() -> None:
     near = replace(LOOPING, near_limit=("phase database of attempt 1 took 98 % of its limit",))
     unknown = replace(LOOPING, verdict=Verdict.INCONCLUSIVE, inconclusive="the run did not finish")
-    tally = of(*[CLEAN] * 45, near, near, unknown, *[CLEAN] * 2)
+    tally = of(*[WORKS] * 45, near, near, unknown, *[WORKS] * 2)
     decision = decide_so_far(tally, AUDIT, LOOKS)
     assert (decision.result, decision.trials) == (Met.MET, 50)
     assert (len(tally.counted), len(tally.inconclusive)) == (47, 1)
 
 
 def test_a_decision_does_not_depend_on_trials_that_ended_after_it() -> None:
-    first = of(*[CLEAN] * 50)
-    more = of(*[CLEAN] * 50, *[LOOPING] * 20)
+    first = of(*[WORKS] * 50)
+    more = of(*[WORKS] * 50, *[LOOPING] * 20)
     assert decide_so_far(first, AUDIT, LOOKS) == decide_so_far(more, AUDIT, LOOKS)
 
 
@@ -87,13 +80,13 @@ def test_nothing_is_decided_between_two_looks() -> None:
 
 
 def test_a_criterion_stays_as_it_was_decided() -> None:
-    fails_later = of(*[CLEAN] * 20, *[replace(CLEAN, lives_ready=1)] * 30)
+    fails_later = of(*[WORKS] * 20, *[replace(WORKS, lives_ready=1)] * 30)
     (result,) = decide_so_far(fails_later, [parse("success>0.75")], LOOKS).results
     assert result.result is Met.MET
 
 
 def test_an_interrupted_campaign_says_how_many_trials_it_would_take() -> None:
-    decision = decide_so_far(of(*[CLEAN] * 17), AUDIT, looks_until(40))
+    decision = decide_so_far(of(*[WORKS] * 17), AUDIT, looks_until(40))
     assert decision.trials == 17
     by_criterion = dict(zip(map(str, AUDIT), decision.results, strict=True))
     assert by_criterion["success>0.8"].trials_needed == 20
@@ -103,7 +96,7 @@ def test_an_interrupted_campaign_says_how_many_trials_it_would_take() -> None:
 
 def test_the_trials_needed_are_what_decides_at_the_observed_rate() -> None:
     def needed(ready: int) -> int | None:
-        alone = [replace(CLEAN, lives_started=1, lives_ready=int(n < ready)) for n in range(50)]
+        alone = [replace(WORKS, lives_started=1, lives_ready=int(n < ready)) for n in range(50)]
         return trials_needed(of(*alone), parse("success>0.96"), LOOKS)
 
     assert needed(48) is None, "no number of trials tells 0.96 from 0.96"
@@ -129,7 +122,7 @@ def test_the_arm_without_a_remedy_must_show_the_outage() -> None:
 
 
 @settings(max_examples=30)
-@given(st.lists(st.sampled_from([CLEAN, LOOPING]), max_size=60), st.integers(1, 60))
+@given(st.lists(st.sampled_from([WORKS, LOOPING]), max_size=60), st.integers(1, 60))
 def test_an_arm_is_decided_at_a_look_and_by_its_first_trials_only(
     trials: list[Measured], maximum: int
 ) -> None:
@@ -148,7 +141,7 @@ def wrongly(met: Met, criterion: str, lives: Callable[[random.Random], tuple[int
     asked, wrong, campaigns = [parse(criterion)], 0, 150
     for _ in range(campaigns):
         drawn = [lives(rng) for _ in range(100)]
-        tally = of(*(replace(CLEAN, lives_ready=k, lives_started=n) for k, n in drawn))
+        tally = of(*(replace(WORKS, lives_ready=k, lives_started=n) for k, n in drawn))
         wrong += decide_so_far(tally, asked, LOOKS).result is met
     return wrong / campaigns
 

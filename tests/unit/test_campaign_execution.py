@@ -9,6 +9,7 @@ from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from trials import WORKS
 
 from crashloop.campaign.criterion import AUDIT
 from crashloop.campaign.evidence import Evidence
@@ -29,14 +30,6 @@ if TYPE_CHECKING:
 
     from crashloop.campaign.plan import Job
 
-WORKS = Measured(
-    verdict=Verdict.NOT_REPRODUCED,
-    lives_started=2,
-    lives_ready=2,
-    phase_entered=2,
-    golden_path=(2, 2),
-    recovery_s=(0.0, 0.0),
-)
 LOOPS = Measured(
     verdict=Verdict.REPRODUCED,
     lives_started=16,
