@@ -82,14 +82,18 @@ async def test_a_refused_session_is_the_error_of_the_life_that_asked_for_it(tmp_
     few = replace(POSTGRES, settings={"max_connections": 5})  # 3 are the superuser's
     async with opened(tmp_path, HAS_A_SESSION, few, replicas=Replicas(count=3)) as run:
         async with run.replicas():
-            (error, *_) = await run.until("database.error")
-            await run.until("process.exited")
-        (served, other) = {event.life for event in run.of("app.output") if "session" in str(event)}
-    assert error.data["sqlstate"] == "53300"
-    assert error.target == "postgres"
-    assert error.life not in {served, other, None}
+            await run.until_replicas(3, "app.output", "process.exited")
+        served = {event.life for event in run.of("app.output") if "session" in str(event)}
+    errors = run.of("database.error")
+    # A refused client holds a slot until it has left: of three at once, two may be refused.
+    assert errors
+    assert {error.data["sqlstate"] for error in errors} == {"53300"}
+    assert {error.target for error in errors} == {"postgres"}
+    refused = {error.life for error in errors}
+    assert refused >= {Life(replica, 1) for replica in (1, 2, 3)} - served
+    assert refused <= {each.life for each in run.lives} - served
     (peak,) = run.of("database.sessions_peak")
-    assert (peak.target, peak.data["count"]) == ("postgres", 2)
+    assert (peak.target, peak.data["count"]) == ("postgres", len(served))
 
 
 async def test_an_error_of_a_client_around_the_proxy_is_recorded_at_the_end(tmp_path: Path) -> None:
