@@ -126,9 +126,11 @@ async def find_fair(
     """The largest number of runs at once, at the largest scale up to `scale`, that is fair.
 
     `controls` makes so many control runs at once at a scale. Where the app works in one run alone,
-    but not in several, so many are not fair. DoesNotWorkError if the app does not work without a
-    fault, HarnessError if no scale is fair.
+    but not in several, so many are not fair. The first run of all counts for nothing: it may
+    compile the app's bytecode. DoesNotWorkError if the app does not work without a fault,
+    HarnessError if no scale is fair.
     """
+    await controls(1, scale)
     for _ in range(ROUNDS):
         tried_scale = scale
         found, most = None, PER_PROCESSOR * processors

@@ -35,8 +35,21 @@ async def test_the_largest_number_of_runs_at_once_that_is_fair_is_used() -> None
     machine = Machine(0.06)  # a quarter of the limit at x20 is 0.25 s: four fit
     found = await fair(machine, processors=4)
     assert (found.at_once, found.scale) == (4, 20.0)
-    assert [at_once for at_once, _ in machine.made] == [2, 4, 6, 5]
+    assert [at_once for at_once, _ in machine.made] == [1, 2, 4, 6, 5]
     assert found.phases == {"database": 0.24}
+
+
+async def test_the_first_run_of_all_may_be_slow() -> None:
+    machine = Machine(0.06)
+    made = machine.controls
+
+    async def slow_at_first(at_once: int, scale: float) -> list[Work]:
+        first = not machine.made
+        works = await made(at_once, scale)
+        return [Work(fair=False, share=0.9)] * at_once if first else works
+
+    found = await find_fair(slow_at_first, scale=20.0, processors=4)
+    assert (found.at_once, found.scale) == (4, 20.0)
 
 
 async def test_between_two_steps_the_number_in_the_middle_is_tried() -> None:
