@@ -20,8 +20,10 @@ from crashloop.commands.arguments import (
     Config,
     Debug,
     EngineName,
+    FaultName,
     IncidentName,
     NoLive,
+    OptionalIncident,
     Params,
     PostgresBin,
     RealTime,
@@ -89,21 +91,38 @@ def incidents(
     show_incidents(name, as_json=as_json)
 
 
+@app.command(epilog=examples("crashloop faults", "crashloop faults black_hole --json"))
+def faults(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Describe this fault in full.")
+    ] = None,
+    *,
+    as_json: AsJson = False,
+    _debug: Debug = False,
+) -> None:
+    """List the faults, or describe one: what it does where, and what tells it from others."""
+    from crashloop.commands.faults import show_faults  # noqa: PLC0415  when asked for only
+
+    show_faults(name, as_json=as_json)
+
+
 @app.command(
     epilog=examples(
         "crashloop reproduce issue-1278",
         "crashloop reproduce issue-1278 -p replicas=3 -p platform=docker:on-failure:6",
         "crashloop reproduce issue-1278 --role remedy --seed 7",
         "crashloop reproduce issue-1278 --app shop",
+        "crashloop reproduce --fault slots_taken:left=3",
         "crashloop reproduce issue-1278 --engine docker",
         "crashloop reproduce issue-1278 --real-time --json > run.json",
     )
 )
 def reproduce(
-    incident: IncidentName,
+    incident: OptionalIncident = None,
     *,
     app_name: AppName = None,
     config: Config = None,
+    fault: FaultName = "",
     param: Params = None,
     time_scale: Scale = None,
     real_time: RealTime = False,
@@ -120,7 +139,7 @@ def reproduce(
     until_stdin_closes: UntilStdinCloses = False,
     _debug: Debug = False,
 ) -> None:
-    """Make an incident happen on this machine, and judge from evidence whether it happened."""
+    """Make an incident, or one fault, happen on this machine, and judge from evidence if it did."""
     from crashloop import interrupt  # noqa: PLC0415  heavy: only when asked for
     from crashloop.commands import options  # noqa: PLC0415  likewise
     from crashloop.commands.reproduce import reproduce as run  # noqa: PLC0415  likewise
@@ -128,13 +147,14 @@ def reproduce(
 
     if until_stdin_closes:
         interrupt.end_with_stdin()
-    chosen, under_test = named(incident), options.own_app(app_name, config)
+    name = options.incident_name(incident, fault)
+    chosen, under_test = named(name), options.own_app(app_name, config)
     params = options.read_params(param or [])
     wanted = Role.REMEDY if remedy and role is Role.REPRODUCTION else role
     scenario = chosen.scenario(wanted, under_test, remedy=remedy, **params)
     ordinary = chosen.ordinary_scale(under_test)
     how = options.run_options(
-        incident,
+        name,
         app=app_name or "",
         config=config,
         scale=options.read_scale(time_scale, real_time=real_time, ordinary=ordinary),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crashloop.checks import (
+    connection,
     control,
     dependency,
     evidence,
@@ -36,6 +37,7 @@ _ALL: tuple[Callable[..., Result], ...] = (
     receipts.faults_have_receipts,
     receipts.receipts_not_contradicted,
     receipts.no_receipt,
+    connection.connection_was,
     phases.phase_failed,
     server.server_said,
     server.old_revision_held,

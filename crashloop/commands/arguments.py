@@ -18,6 +18,18 @@ def path(text: str) -> Path:
 IncidentName = Annotated[
     str, typer.Argument(metavar="INCIDENT", help="An incident from `crashloop incidents`.")
 ]
+OptionalIncident = Annotated[
+    str | None,
+    typer.Argument(metavar="[INCIDENT]", help="An incident from `crashloop incidents`."),
+]
+FaultName = Annotated[
+    str,
+    typer.Option(
+        "--fault",
+        metavar="NAME[:PARAM=VALUE,...]",
+        help="Make this fault of `crashloop faults` happen alone, instead of an incident.",
+    ),
+]
 Params = Annotated[
     list[str] | None,
     typer.Option("--param", "-p", metavar="NAME=VALUE", help="Set a parameter; can be repeated."),

@@ -12,6 +12,7 @@ from crashloop.clock import REAL_TIME, TimeScale
 from crashloop.engines.binaries import find_binaries
 from crashloop.engines.catalogue import LOCAL, engine_named
 from crashloop.errors import UsageError
+from crashloop.incidents.fault_alone import PREFIX as FAULT
 from crashloop.model import Role
 from crashloop.options import RunOptions, new_seed
 from crashloop.run import TRACE_FILE, artifacts_folder
@@ -20,6 +21,21 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from crashloop.model import AppUnderTest
+
+
+def incident_name(incident: str | None, fault: str) -> str:
+    """The name of what is to happen: an incident, or by --fault one fault alone."""
+    if incident and fault:
+        raise UsageError(
+            f"{incident} and --fault {fault} exclude each other",
+            hint="an incident has its faults; leave out one of the two",
+        )
+    if not incident and not fault:
+        raise UsageError(
+            "nothing was named that is to happen",
+            hint="name an incident of `crashloop incidents`, or --fault NAME of `crashloop faults`",
+        )
+    return incident or f"{FAULT}{fault}"
 
 
 def read_params(given: Sequence[str]) -> dict[str, str]:

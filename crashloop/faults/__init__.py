@@ -8,6 +8,7 @@ itself. *process*: /proc, or Docker, says that the server's processes are stoppe
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from crashloop.model import Trigger, Value
     from crashloop.proxy.attribute import Attribute
 
-__all__ = ["KINDS", "REPLICAS", "build", "fault_kind", "plan"]
+__all__ = ["KINDS", "REPLICAS", "build", "fault_kind", "plan", "read_params"]
 
 _ALL: tuple[type[Fault], ...] = (
     *proxied.FAULTS,
@@ -41,7 +42,11 @@ def fault_kind(kind: str) -> type[Fault]:
     """The fault of this kind; UsageError that lists the known ones."""
     found = KINDS.get(kind)
     if found is None:
-        raise UsageError(f"unknown fault {kind!r}", hint=f"known: {', '.join(sorted(KINDS))}")
+        near = difflib.get_close_matches(kind, KINDS, n=1)
+        meant = f"did you mean {near[0]}? " if near else ""
+        raise UsageError(
+            f"unknown fault {kind!r}", hint=f"{meant}known: {', '.join(sorted(KINDS))}"
+        )
     return found
 
 
@@ -108,9 +113,47 @@ def build(planned: PlannedFault, scale: TimeScale) -> Fault:
         ) from error
 
 
-def _wall(kind: str, one: Field[Any], value: Value, scale: TimeScale) -> Value:
+def read_params(kind: str, texts: Mapping[str, str]) -> dict[str, Value]:
+    """The parameters of a fault from their texts, in seconds of the incident.
+
+    Raises UsageError for one that the kind does not have, or that cannot be read.
+    """
+    known = {one.name: one for one in fields(fault_kind(kind))}
+    found: dict[str, Value] = {}
+    for name, text in texts.items():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            meant = f"did you mean {near[0]}? " if near else ""
+            raise UsageError(
+                f"the fault {kind} has no parameter {name!r}",
+                hint=f"{meant}known: {', '.join(known) or 'none'}",
+            )
+        found[name] = _read(kind, known[name], text)
+    return found
+
+
+def _read(kind: str, one: Field[Any], text: str) -> Value:
+    flags = {"true": True, "false": False}
+    match _unit(one):
+        case "text":
+            return text
+        case "flag" if text.lower() in flags:
+            return flags[text.lower()]
+        case "flag":
+            return _wall(kind, one, text, TimeScale(factor=REAL_TIME))
+    try:
+        return float(text)
+    except ValueError:
+        return _wall(kind, one, text, TimeScale(factor=REAL_TIME))
+
+
+def _unit(one: Field[Any]) -> str:
     attribute: Attribute | None = one.metadata.get("api")
-    unit = attribute.unit if attribute else "text" if isinstance(one.default, str) else "share"
+    return attribute.unit if attribute else "text" if isinstance(one.default, str) else "share"
+
+
+def _wall(kind: str, one: Field[Any], value: Value, scale: TimeScale) -> Value:
+    unit = _unit(one)
     match unit, value:
         case "flag", bool():
             return value

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from crashloop.model import Receipt, Transport
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from contextlib import AbstractAsyncContextManager
 
+    from crashloop.faults.alone import Alone
     from crashloop.faults.ports import Ports
 
 REPLICAS = "replicas"
@@ -20,7 +22,10 @@ class Fault(ABC):
     """One kind of fault; its subclasses are frozen dataclasses of its parameters.
 
     `acts_on` are kinds of dependencies, or REPLICAS. A parameter with a unit has the metadata of
-    `crashloop.proxy.attribute`. Raises UsageError for parameters without a meaning.
+    `crashloop.proxy.attribute`. `alone` is how it is shown alone, None where
+    it needs a scenario of its own. `modelled` says, for each
+    engine on which the fault is no real one, what stands for it there. Raises UsageError for
+    parameters without a meaning.
     """
 
     __slots__ = ()
@@ -30,6 +35,8 @@ class Fault(ABC):
     acts_on: ClassVar[frozenset[str]]
     receipt: ClassVar[Receipt]
     transports: ClassVar[frozenset[Transport]] = frozenset(Transport)
+    alone: ClassVar[Alone | None] = None
+    modelled: ClassVar[Mapping[str, str]] = {}
 
     def real_time_only(self, *, limit_s: float) -> str:
         """Why this fault under this limit of the app cannot be scaled; "" if it can.

@@ -7,6 +7,7 @@ from dataclasses import field, fields, make_dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from crashloop.faults.base import Fault
+from crashloop.faults.path_alone import ALONE
 from crashloop.model import Grade, Receipt
 from crashloop.proxy.faults import KINDS, BlackHole, ConnectDelay
 
@@ -107,6 +108,7 @@ def _adapted(kind: type[ProxyFault]) -> type[ProxiedFault]:
             "receipt": RECEIPTS[kind.kind],
             "transports": kind.transports,
             "proxy_kind": kind,
+            **({"alone": ALONE[kind.kind]} if kind.kind in ALONE else {}),
         },
         frozen=True,
         kw_only=True,

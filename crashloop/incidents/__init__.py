@@ -7,7 +7,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 from crashloop.errors import UsageError
-from crashloop.incidents.dependency import PREFIX, dependency_incident
+from crashloop.incidents import dependency, fault_alone
 
 if TYPE_CHECKING:
     from crashloop.incidents.incident import Incident
@@ -26,9 +26,11 @@ INCIDENTS: dict[str, Incident] = {
 
 
 def incident(name: str) -> Incident:
-    """The incident by name, or a run without a dependency; UsageError that names the known ones."""
-    if name.startswith(PREFIX):
-        return dependency_incident(name)
+    """The incident by name, a run without a dependency, or a fault alone; UsageError if unknown."""
+    if name.startswith(dependency.PREFIX):
+        return dependency.dependency_incident(name)
+    if name.startswith(fault_alone.PREFIX):
+        return fault_alone.fault_alone(name)
     found = INCIDENTS.get(name)
     if found is None:
         near = difflib.get_close_matches(name, INCIDENTS, n=1)

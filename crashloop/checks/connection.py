@@ -1,0 +1,79 @@
+"""What a life's connections to a target came to, as the proxy saw them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crashloop.checks.connections import is_own, of_link, was_refused
+from crashloop.checks.failures import failures
+from crashloop.checks.lives import observed
+from crashloop.checks.result import Result, holds, refuted, saw_nothing
+from crashloop.plural import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from crashloop.checks.failures import Failure
+    from crashloop.trace.event import Event, Trace
+
+WAYS = {
+    "unanswered": "the kernel dropped its SYN",
+    "refused": "its connection was refused",
+    "turned_away": "its connection was accepted and closed at once",
+    "silent": "its connection was accepted, and no byte came back",
+    "cut": "its connection was answered, and then closed by the path",
+    "answered": "its connection was answered",
+}
+"""What a connection can come to, from the least to the most that the client gets."""
+
+
+def connection_was(trace: Trace, *, target: str, phase: str, way: str) -> Result:
+    """Every life that failed in the phase had come to the target, and best in this way.
+
+    `way` is one of WAYS. A life's best connection counts: where one was answered and another was
+    not, it is `answered`.
+    """
+    failed = failures(trace, phase)
+    if not failed:
+        return saw_nothing(f"phase {phase} never failed" if phase else "no attempt died")
+    evidence: list[Event] = []
+    for failure in failed:
+        name = trace.name(failure.ended.life)
+        found = list(_ways(trace, failure, target))
+        if not found:
+            return saw_nothing(f"{name} was never seen to come to {target}", [failure.ended])
+        best, event = max(found, key=lambda each: list(WAYS).index(each[0]))
+        if best != way:
+            return refuted(f"{name}: {WAYS[best]}", [event, failure.ended])
+        evidence.append(event)
+    return holds(f"{counted(len(failed), 'attempt')}, each: {WAYS[way]}", evidence)
+
+
+def _ways(trace: Trace, failure: Failure, target: str) -> Iterator[tuple[str, Event]]:
+    """What each of the life's connections came to, until the phase was over."""
+    life = failure.ended.life
+    for syn in observed(trace, "gate.syn_seen", life=life, target=target):
+        if is_own(trace, syn) and _is_in(syn, failure):
+            yield "unanswered", syn
+    for event in trace.events:
+        if event.life == life and event.source == "app" and was_refused(trace, event, target):
+            yield "refused", event
+    for refused in observed(trace, "gate.refused", life=life, target=target):
+        yield "refused", refused
+    for opened in observed(trace, "link.opened", life=life, target=target):
+        if is_own(trace, opened) and _is_in(opened, failure):
+            yield _way(trace, opened), opened
+
+
+def _way(trace: Trace, opened: Event) -> str:
+    if of_link(trace, "link.turned_away", opened):
+        return "turned_away"
+    for closed in of_link(trace, "link.closed", opened):
+        if not closed.data.get("first_byte_down_ns"):
+            return "silent"
+        return "cut" if closed.data.get("by") not in {"client", "upstream"} else "answered"
+    return "answered" if of_link(trace, "link.connected", opened) else "silent"
+
+
+def _is_in(event: Event, failure: Failure) -> bool:
+    return failure.began_ns <= event.mono_ns <= failure.until_ns

@@ -1,0 +1,146 @@
+"""One fault alone, under the sample app or under the user's own.
+
+Such a run has the name `fault:KIND[:NAME=VALUE,...]`. It is no real outage, so it is not in the
+library: it shows what the fault looks like, and that it cannot be taken for its neighbours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from crashloop.errors import UsageError
+from crashloop.faults import REPLICAS, fault_kind, plan, read_params
+from crashloop.incidents.incident import Incident
+from crashloop.incidents.parameter import Parameter, Params
+from crashloop.incidents.remedy import Remedy
+from crashloop.incidents.usual import HEAL_S, deaths, dependencies, limit, platform
+from crashloop.model import CheckSpec, Moment, Outage, Role, Signature, Trigger
+from crashloop.platforms import parse_platform
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from crashloop.faults.alone import Alone
+    from crashloop.model import AppUnderTest, Scenario, Value
+
+PREFIX = "fault:"
+RECOVERY_S = 200.0  # chosen: two starts, and the back-off between them
+
+
+def fault_alone(name: str) -> Incident:
+    """The run of one fault by its name, as an incident; UsageError if the name is none."""
+    kind, _, texts = name.removeprefix(PREFIX).partition(":")
+    found, alone = fault_kind(kind), _alone(kind)
+    params = {**alone.params, **read_params(kind, _texts(kind, texts))}
+    _outage(kind, alone, params, _DEFAULTS | {"transport": str(alone.transport)})
+    return _Alone(
+        name=name,
+        title=f"the fault {kind} alone, at {alone.target}",
+        source="the catalogue of faults: crashloop faults",
+        facts=((found.__doc__ or kind).strip().partition("\n")[0],),
+        look_alikes=(),
+        remedy=Remedy(name="none", says=alone.ends),
+        parameters={
+            "limit_s": limit(alone.limit_s, alone.phase),
+            "transport": Parameter(
+                default=str(alone.transport),
+                choices=("unix", "tcp"),
+                says="how the app reaches Postgres",
+            ),
+            "platform": platform("docker:on-failure:6"),
+            "heal_s": HEAL_S,
+        },
+        outage=lambda values: _outage(kind, alone, params, values),
+        expect=lambda _: alone.shows,
+        time_scale=alone.time_scale,
+    )
+
+
+_DEFAULTS: Params = {"limit_s": 20.0, "platform": "docker:on-failure:6", "heal_s": 0.0}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Alone(Incident):
+    """An incident that asks what one fault looks like, and nothing else."""
+
+    def scenario(
+        self,
+        role: Role = Role.REPRODUCTION,
+        app: AppUnderTest | None = None,
+        /,
+        *,
+        remedy: str = "",
+        **params: Any,
+    ) -> Scenario:
+        """As any incident's; UsageError for the run with a remedy where none is named."""
+        if role is Role.REMEDY and not remedy:
+            raise UsageError(
+                f"{self.name} is a fault and no outage: it has no remedy of its own",
+                hint="name one: --remedy NAME",
+            )
+        made = Incident.scenario(self, role, app, remedy=remedy, **params)
+        alone = _alone(self.name.split(":")[1])
+        if made.is_own_app:
+            acted = CheckSpec(
+                check="faults_have_receipts",
+                params={"phase": "", "target": alone.target},
+                needs_fault=True,
+            )
+            signature = Signature(name=self.name, require=made.signature.require, expect=(acted,))
+            return replace(made, signature=signature, not_asked={})
+        if alone.comes:
+            return made
+        require = tuple(each for each in made.signature.require if each.check != "path_used")
+        return replace(made, signature=replace(made.signature, require=require))
+
+
+def _alone(kind: str) -> Alone:
+    alone = fault_kind(kind).alone
+    if alone is None:
+        raise UsageError(
+            f"the fault {kind} is part of an incident and cannot be run alone",
+            hint="crashloop incidents lists what can be reproduced",
+        )
+    return alone
+
+
+def _texts(kind: str, texts: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for one in texts.split(",") if texts else ():
+        name, equals, value = one.partition("=")
+        if not equals or not name or name in found:
+            raise UsageError(
+                f"{PREFIX}{kind}:{texts} is not {PREFIX}KIND:NAME=VALUE,...",
+                hint=f"as in {PREFIX}latency:latency_s=2,jitter_s=0.5; each parameter once",
+            )
+        found[name] = value
+    return found
+
+
+def _outage(kind: str, alone: Alone, amounts: Mapping[str, Value], params: Params) -> Outage:
+    at = "postgres" if alone.target == REPLICAS else alone.target
+    gone = Moment(on="baseline.passed", where={"target": at})
+    begun = "phase.started" if alone.phase else "process.started"
+    where = {"phase": alone.phase} if alone.phase else {}
+    at_latest = Moment(on=begun, where=where, after_s=alone.heal_s)
+    last = deaths(alone.deaths) if alone.deaths else ()
+    found = dependencies(params, **(alone.settings if at == "postgres" else {}))
+    return Outage(
+        phase=alone.phase,
+        target=at,
+        dependencies=found,
+        platform=parse_platform(str(params["platform"])),
+        faults=(
+            plan(
+                name=kind,
+                target=alone.target,
+                kind=kind,
+                params=amounts,
+                inject=Trigger(first_of=(gone,)),
+                heal=Trigger(first_of=(*last, at_latest)),
+            ),
+        ),
+        knobs={"limit_s": params["limit_s"], **alone.knobs},
+        deadline_s=alone.heal_s + RECOVERY_S,
+    )

@@ -1,0 +1,63 @@
+"""Each fault alone: it is seen to act, and no neighbour is taken for it."""
+
+from __future__ import annotations
+
+import pytest
+from faults_alone import ALONE, NEIGHBOURS, FaultRuns
+
+from crashloop.checks import CHECKS
+from crashloop.checks.touches import planned_faults, touches
+from crashloop.judge import judge
+from crashloop.model import Role, Verdict
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="session")
+def faults(tmp_path_factory: pytest.TempPathFactory) -> FaultRuns:
+    """The runs of the faults, shared by all workers."""
+    base = tmp_path_factory.getbasetemp()
+    is_worker = base.name.startswith("popen-")
+    folder = (base.parent if is_worker else base) / "faults"
+    folder.mkdir(exist_ok=True)
+    return FaultRuns(folder)
+
+
+@pytest.mark.parametrize("kind", ALONE)
+async def test_a_fault_has_its_receipt_and_looks_as_its_catalogue_says(
+    kind: str, faults: FaultRuns
+) -> None:
+    trace = await faults.trace(kind)
+    judgement = judge(trace)
+    assert judgement.verdict is Verdict.REPRODUCED, judgement.reason
+    assert all(touches(trace, fault) for fault in planned_faults(trace))
+
+
+@pytest.mark.parametrize("kind", ALONE)
+async def test_without_the_fault_the_app_is_well_and_nothing_has_a_receipt(
+    kind: str, faults: FaultRuns
+) -> None:
+    trace = await faults.trace(kind, Role.CONTROL)
+    judgement = judge(trace)
+    assert judgement.verdict is Verdict.NOT_REPRODUCED, judgement.reason
+    assert CHECKS["no_death"](trace).holds
+    of_harness = [event for event in trace.events if event.source != "app"]
+    assert not [event for event in of_harness if event.data.get("fault")]
+
+
+@pytest.mark.parametrize("kind", ALONE)
+async def test_a_fault_that_is_unplugged_is_inconclusive(kind: str, faults: FaultRuns) -> None:
+    judgement = judge(await faults.trace(kind, Role.UNPLUGGED))
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert "(faults_have_receipts)" in judgement.reason
+
+
+@pytest.mark.parametrize(("kind", "other"), NEIGHBOURS)
+async def test_a_neighbour_is_told_apart_by_the_stated_observation(
+    kind: str, other: str, faults: FaultRuns
+) -> None:
+    judgement = await faults.judged(kind, other)
+    check = ALONE[kind].told_by[other]
+    assert judgement.verdict is not Verdict.REPRODUCED
+    told = [found for found in judgement.findings if found.check == check]
+    assert [found.holds for found in told] == [False], [found.says for found in told]

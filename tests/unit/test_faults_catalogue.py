@@ -1,0 +1,52 @@
+"""The catalogue of faults: what each looks like, and what tells neighbours apart."""
+
+from __future__ import annotations
+
+import pytest
+from faults_alone import ALONE, NEIGHBOURS
+
+from crashloop.checks import CHECKS
+from crashloop.errors import UsageError
+from crashloop.incidents import incident
+from crashloop.model import Role
+
+
+@pytest.mark.parametrize(("kind", "other"), NEIGHBOURS)
+def test_neighbours_are_told_apart_in_both_directions(kind: str, other: str) -> None:
+    assert kind in ALONE[other].told_by
+
+
+@pytest.mark.parametrize("kind", ALONE)
+def test_what_tells_a_neighbour_apart_is_a_part_of_what_the_fault_shows(kind: str) -> None:
+    alone = ALONE[kind]
+    assert alone.told_by
+    assert set(alone.told_by.values()) <= {one.check for one in alone.shows} <= set(CHECKS)
+
+
+@pytest.mark.parametrize("kind", ALONE)
+def test_a_fault_alone_is_a_scenario_of_the_sample_app(kind: str) -> None:
+    (fault,) = incident(f"fault:{kind}").scenario().faults
+    assert fault.kind == kind
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("fault:hol", "did you mean hold"),
+        ("fault:hold:dely_s=3", "did you mean delay_s"),
+        ("fault:hold:delay_s", "is not fault:KIND:NAME=VALUE"),
+        ("fault:hold:delay_s=1,delay_s=2", "each parameter once"),
+        ("fault:hold:delay_s=soon", "delay_s is a number"),
+        ("fault:hold:delay_s=-1", "0 or more"),
+        ("fault:hold:delay_s=nan", "0 or more"),
+    ],
+)
+def test_a_name_that_cannot_be_read_says_what_is_wrong_with_it(name: str, says: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        incident(name)
+    assert says in f"{raised.value.message} {raised.value.hint}"
+
+
+def test_a_fault_has_no_remedy_of_its_own() -> None:
+    with pytest.raises(UsageError, match="no remedy"):
+        incident("fault:hold").scenario(Role.REMEDY)
