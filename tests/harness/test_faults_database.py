@@ -19,7 +19,10 @@ from crashloop.engines.reaper import identity, postgres_backends
 from crashloop.engines.template import template
 from crashloop.engines.workspace import workspace
 from crashloop.errors import CapabilityError, HarnessError, UsageError
-from crashloop.faults.database import FREE, LockHeld, Paused, SlotsTaken, StartingUp
+from crashloop.faults.database.lock_held import LockHeld
+from crashloop.faults.database.paused import Paused
+from crashloop.faults.database.slots_taken import FREE, SlotsTaken
+from crashloop.faults.database.starting_up import StartingUp
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -139,7 +142,8 @@ async def test_a_slot_that_the_app_takes_meanwhile_is_not_taken_twice(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "crashloop.faults.database.FREE", FREE.replace("select current", "select 1 + current")
+        "crashloop.faults.database.slots_taken.FREE",
+        FREE.replace("select current", "select 1 + current"),
     )
     async with lab.active(SlotsTaken()):
         assert lab.of("database.sessions_taken") == [{"count": 10 - 3, "left": 1}]
@@ -271,7 +275,7 @@ async def test_a_held_lock_lets_others_wait_and_each_of_them_is_named(
 async def test_a_wait_that_begins_just_before_the_heal_is_named_too(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crashloop.faults.database.LOOK_EVERY_S", BOUND_S)
+    monkeypatch.setattr("crashloop.faults.database.lock_held.LOOK_EVERY_S", BOUND_S)
     waiter = await lab.connect()
     async with lab.active(LockHeld(advisory=7)):
         waiting = asyncio.create_task(waiter.execute("select pg_advisory_lock(7)"))

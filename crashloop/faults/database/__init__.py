@@ -1,0 +1,22 @@
+"""The faults of a Postgres itself, behind its path; each has a module of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crashloop.faults.database.lock_held import LockHeld
+from crashloop.faults.database.paused import Paused
+from crashloop.faults.database.slots_taken import SlotsTaken
+from crashloop.faults.database.starting_up import StartingUp
+
+if TYPE_CHECKING:
+    from crashloop.faults.database.base import DatabaseFault
+
+__all__ = ["FAULTS"]
+
+FAULTS: tuple[type[DatabaseFault], ...] = (
+    SlotsTaken,
+    StartingUp,
+    Paused,
+    LockHeld,
+)

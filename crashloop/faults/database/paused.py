@@ -1,0 +1,30 @@
+"""The fault of a server whose processes are stopped."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from crashloop.faults.database.base import DatabaseFault
+from crashloop.model import Grade, Receipt
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from crashloop.faults.ports import Ports
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paused(DatabaseFault):
+    """Every process of the server is stopped: connections are accepted, and nothing answers."""
+
+    kind = "paused"
+    receipt = Receipt(grade=Grade.PROCESS, kinds=("process.stopped",), whose="server")
+
+    @contextlib.asynccontextmanager
+    async def active(self, ports: Ports, *, name: str, target: str) -> AsyncIterator[None]:
+        """Stop it on entering, continue it on leaving."""
+        del name
+        async with ports.database(target).stopped():
+            yield
