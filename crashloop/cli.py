@@ -98,9 +98,17 @@ def faults(
     ] = None,
     *,
     as_json: AsJson = False,
+    as_markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the page docs/faults.md, about all of them.")
+    ] = False,
     _debug: Debug = False,
 ) -> None:
     """List the faults, or describe one: what it does where, and what tells it from others."""
+    if as_markdown:
+        from crashloop.commands.faults_page import show_page  # noqa: PLC0415  when asked for only
+
+        show_page(name, as_json=as_json)
+        return
     from crashloop.commands.faults import show_faults  # noqa: PLC0415  when asked for only
 
     show_faults(name, as_json=as_json)
