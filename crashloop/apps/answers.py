@@ -74,7 +74,7 @@ async def readiness(
     if not ready.path:
         return {"ready": await connect(address) == 0, "status_code": None, "answer": {}}
     try:
-        status, body = await request(client, "GET", ready.path)
+        status, body = await request(client, "GET", ready.path, within_s=REQUEST_TIMEOUT_S)
     except (TimeoutError, httpx.HTTPError) as error:
         return {"ready": False, "status_code": None, "error": type(error).__name__}
     try:

@@ -55,6 +55,10 @@ class Work:
         """Whether such a run shows what it is to show; in real time, it does if the app works."""
         return not self.wrong and (scale == 1 or bool(self.fair))
 
+    def is_unfair(self, scale: float) -> bool:
+        """Whether such a run shows that the app does not work, or is not fast enough."""
+        return bool(self.wrong) or (scale != 1 and self.fair is False)
+
 
 def work_in(trace: Trace, judgement: Judgement) -> Work:
     """What a control run shows of the machine."""
@@ -127,8 +131,9 @@ async def find_fair(
 
     `controls` makes so many control runs at once at a scale. Where the app works in one run alone,
     but not in several, so many are not fair. The first run of all counts for nothing: it may
-    compile the app's bytecode. DoesNotWorkError if the app does not work without a fault,
-    HarnessError if no scale is fair.
+    compile the app's bytecode. What is not fair is tried once more, as the machine may have been
+    busy for a moment. DoesNotWorkError if the app does not work without a fault, HarnessError if no
+    scale is fair.
     """
     await controls(1, scale)
     for _ in range(ROUNDS):
@@ -138,6 +143,8 @@ async def find_fair(
         while tried:
             at_once = tried.pop(0)
             made = await controls(at_once, scale)
+            if any(each.is_unfair(scale) for each in made):
+                made = await controls(at_once, scale)
             if at_once == 1:
                 _require_working(made[0])
             says_nothing = any(each.fair is None for each in made)

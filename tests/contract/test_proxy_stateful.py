@@ -287,7 +287,7 @@ def run(url: str, *, examples: int, steps: int) -> None:
 
 
 def test_any_sequence_of_calls_and_traffic_conserves_bytes_and_ends(url: str) -> None:
-    run(url, examples=80, steps=30)
+    run(url, examples=30, steps=30)
 
 
 @pytest.mark.slow

@@ -46,6 +46,7 @@ async def test_an_app_that_exits_0_at_start_is_silent_where_the_platform_accepts
     assert (found.pattern, found.starts, found.looped) == (Pattern.SILENT_EXIT, 1, False)
 
 
+@pytest.mark.slow
 async def test_an_app_that_exits_0_at_start_loops_where_the_platform_restarts_it(
     tmp_path: Path,
 ) -> None:
@@ -65,12 +66,14 @@ async def test_a_loop_ends_when_the_platform_gives_up(tmp_path: Path) -> None:
     assert all(0.0 < each < 1.0 for each in ran_s), "a start is real work, and short"
 
 
+@pytest.mark.slow
 async def test_a_parent_that_lives_with_nothing_listening_is_silent(tmp_path: Path) -> None:
     scenario = scenario_of(PARENT_LIVES_ON, platform="docker:always", deadline_s=100)
     found = await loop_of(scenario, tmp_path)
     assert (found.pattern, found.starts, found.deaths) == (Pattern.SILENT_ALIVE, 1, 0)
 
 
+@pytest.mark.slow
 async def test_an_app_that_dies_after_it_was_ready_is_no_restart_loop(tmp_path: Path) -> None:
     scenario = scenario_of(CRASHES_AFTER_READY, platform="docker:always", deadline_s=80)
     found = await loop_of(scenario, tmp_path)
@@ -78,6 +81,7 @@ async def test_an_app_that_dies_after_it_was_ready_is_no_restart_loop(tmp_path: 
     assert found.deaths > 1
 
 
+@pytest.mark.slow
 async def test_an_app_that_waits_for_its_database_starts_slowly(tmp_path: Path) -> None:
     fault = held("hold", for_s=40)
     scenario = scenario_of(

@@ -35,7 +35,7 @@ async def test_the_largest_number_of_runs_at_once_that_is_fair_is_used() -> None
     machine = Machine(0.06)  # a quarter of the limit at x20 is 0.25 s: four fit
     found = await fair(machine, processors=4)
     assert (found.at_once, found.scale) == (4, 20.0)
-    assert [at_once for at_once, _ in machine.made] == [1, 2, 4, 6, 5]
+    assert [at_once for at_once, _ in machine.made] == [1, 2, 4, 6, 6, 5, 5]
     assert found.phases == {"database": 0.24}
 
 
@@ -49,6 +49,21 @@ async def test_the_first_run_of_all_may_be_slow() -> None:
         return [Work(fair=False, share=0.9)] * at_once if first else works
 
     found = await find_fair(slow_at_first, scale=20.0, processors=4)
+    assert (found.at_once, found.scale) == (4, 20.0)
+
+
+async def test_a_moment_in_which_the_machine_is_busy_decides_nothing() -> None:
+    machine = Machine(0.06)
+    made = machine.controls
+
+    async def busy_at_first(at_once: int, scale: float) -> list[Work]:
+        works = await made(at_once, scale)
+        tries = sum(1 for each, _ in machine.made if each == at_once)
+        return (
+            [Work(fair=False, share=0.9)] * at_once if at_once in {2, 4} and tries == 1 else works
+        )
+
+    found = await find_fair(busy_at_first, scale=20.0, processors=4)
     assert (found.at_once, found.scale) == (4, 20.0)
 
 

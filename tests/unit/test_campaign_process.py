@@ -75,6 +75,7 @@ async def test_what_a_worker_left_behind_does_not_keep_the_comparison_waiting(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(process, "LAST_LINES_BOUND_S", 0.1)
+    monkeypatch.setattr(process, "END_BOUND_S", 0.2)
     left = 0
     try:
         async with asyncio.timeout(10.0), crew(start) as workers:
