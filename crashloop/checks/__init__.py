@@ -20,6 +20,7 @@ from crashloop.checks import (
     scale,
     server,
     serving,
+    shown,
 )
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ _ALL: tuple[Callable[..., Result], ...] = (
     connection.connection_was,
     phases.phase_failed,
     server.server_said,
+    shown.server_showed,
     server.old_revision_held,
     phases.last_phase,
     phases.all_phases_done,

@@ -57,12 +57,15 @@ def _require_redis(dependency: Dependency) -> None:
 
 
 def _require_no_proc(fault: PlannedFault, platform: str) -> None:
-    if fault.receipt.grade in {Grade.KERNEL, Grade.PROCESS}:
+    if fault.receipt.grade in {Grade.KERNEL, Grade.PROCESS} or fault.kind in _STOPS:
         raise CapabilityError(
             f"what shows the fault {fault.kind} stands in Linux's /proc, and this is {platform}",
             hint="use fault=hold or fault=refuse, or run it on Linux",
         )
 
+
+_STOPS = {"recovering"}
+"""Faults that stop a process and wait until /proc says so, and have a receipt of their own."""
 
 _CHECKS: dict[str, Callable[[Dependency], None]] = {
     "postgres": _require_postgres,

@@ -12,8 +12,7 @@ from urllib.parse import quote
 
 import asyncpg
 
-from crashloop.engines import stopping
-from crashloop.engines.advice import hint_for
+from crashloop.engines import held_recovery, stopping
 from crashloop.engines.inspector import Inspector
 from crashloop.engines.ports import kept_port
 from crashloop.engines.postgres_log import ErrorLog
@@ -23,14 +22,14 @@ from crashloop.engines.postgres_settings import (
     SETTINGS,
     postgres_settings,
 )
-from crashloop.engines.process import Process, describe_exit, finish, start
+from crashloop.engines.postgres_start import CONNECT_BOUND_S, READY, accepts, refusal
+from crashloop.engines.process import Process, finish, start
 from crashloop.engines.reaper import postgres_backends, remove_shared_memory, send
 from crashloop.engines.server import START_BOUND_S, Server
 from crashloop.engines.session import session
 from crashloop.engines.session_log import SessionLog
 from crashloop.engines.template import DATABASE, ROLE, SUPERUSER, Template, copy_template
 from crashloop.engines.workspace import MAX_SOCKET_PATH_BYTES
-from crashloop.errors import HarnessError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -41,9 +40,8 @@ if TYPE_CHECKING:
     from crashloop.engines.workspace import Workspace
     from crashloop.model import Value
 
-READY = "database system is ready to accept connections"
 STANDBY = "entering standby mode"
-CONNECT_BOUND_S = 10.0
+IMMEDIATE_BOUND_S = 2.0
 
 
 class PostgresServer(Server):
@@ -134,11 +132,38 @@ class PostgresServer(Server):
             self._follow(self._launch(hot_standby="off"))
             try:
                 await self._process.said(STANDBY, deadline_s=START_BOUND_S)
-                data = {"pid": self.pid, "sqlstate": await self._refusal()}
+                data = {"pid": self.pid, "sqlstate": await refusal(self._connect())}
                 self._emit("database.starting", data)
                 yield
             finally:
                 await finish(self._promote())
+
+    @contextlib.asynccontextmanager
+    async def recovering(self) -> AsyncIterator[None]:
+        """Stop it immediately after a write, and start it; until the exit, it does not recover.
+
+        It answers 57P03 meanwhile. Emits `database.recovering` and `database.recovered`, each as
+        the server itself says. All sessions end. Raises HarnessError if it does not restart, and
+        CapabilityError where there is no /proc.
+        """
+        stopping.require_proc()
+        async with self.inspector.away():
+            async with self.session(superuser=True) as own:
+                await own.execute(held_recovery.WRITE)
+            await self.inspector.close()
+            await self._end((signal.SIGQUIT, IMMEDIATE_BOUND_S))
+            await asyncio.to_thread(self._clear)
+            with held_recovery.barred(self.data_dir):
+                self._follow(self._launch())
+                stopped = await held_recovery.stop(self._process)
+            try:
+                data = {"pid": self.pid, "stopped": sorted(stopped)}
+                self._emit(
+                    "database.recovering", {**data, "sqlstate": await refusal(self._connect())}
+                )
+                yield
+            finally:
+                await finish(self._recover(stopped))
 
     async def stop(self) -> None:
         """Stop it: fast, then immediately, then by SIGKILL; within 5 s, whatever state it is in.
@@ -175,21 +200,9 @@ class PostgresServer(Server):
         left = await asyncio.to_thread(stopping.continue_all, stopped)
         self._emit("process.continued", {"pids": left, "begun_ns": begun_ns})
 
-    async def _refusal(self) -> str:
-        """The SQLSTATE with which it refuses a connection; HarnessError if that is not 57P03."""
-        try:
-            connection = await self._connect()
-        except asyncpg.CannotConnectNowError as error:
-            return str(error.sqlstate)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            seen = f"{type(error).__name__}: {error}"
-        else:
-            seen = "a session"
-            await connection.close(timeout=CONNECT_BOUND_S)
-        raise HarnessError(
-            f"Postgres should answer 57P03 while it starts, but a connection saw: {seen}",
-            hint="see postgres.log in the artifacts",
-        )
+    async def _recover(self, stopped: Mapping[int, str]) -> None:
+        await held_recovery.go_on(self._process, stopped)
+        self._emit("database.recovered", {"pid": self.pid})
 
     async def _promote(self) -> None:
         self._mark("promote")
@@ -262,7 +275,7 @@ async def postgres(
             port=port,
         )
         try:
-            await _accepts(process, template, log, chosen)
+            await accepts(process, template, log, chosen)
             facts = {
                 "pid": server.pid,
                 "version": template.binaries.version,
@@ -275,26 +288,3 @@ async def postgres(
             yield server
         finally:
             await finish(server.stop())
-
-
-async def _accepts(
-    process: Process, template: Template, log: Path, chosen: Mapping[str, str]
-) -> None:
-    """Wait until the server accepts connections; an error with its last words if it ends."""
-    try:
-        await process.said(READY, deadline_s=START_BOUND_S)
-    except HarnessError as error:
-        last, version = process.tail(), template.binaries.version
-        if refused := [f"{name}={value}" for name, value in chosen.items() if name in last]:
-            raise UsageError(
-                f"Postgres {version} does not start with {', '.join(refused)}; its last lines:\n"
-                f"{last}",
-                hint="change the settings of the scenario's Postgres",
-            ) from error
-        how = describe_exit(process.exited.result()) if process.exited.done() else "still starts"
-        raise HarnessError(
-            f"Postgres {version} ({template.binaries.bin_dir}) did not start; it {how}. Its last "
-            f"lines (all of them: {log}):\n{last}",
-            hint=f"{hint_for(error.message)}. If its files look damaged, remove "
-            f"{template.data_dir.parent}: the next run makes it again",
-        ) from error

@@ -48,11 +48,11 @@ class Server:
         if is_running:
             self._emit(f"{self.source}.stopped", {"pid": self.pid, "exit": describe_exit(code)})
 
-    async def _end(self) -> int:
-        """End the process, which is no death; what it has ended with."""
+    async def _end(self, *steps: tuple[signal.Signals, float]) -> int:
+        """End the process by `steps`, or by its own, which is no death; what it has ended with."""
         if identity(self.pid) is not None:
             self._asked_to_end = self._process
-        return await terminate(self._process, *self.stop_steps)
+        return await terminate(self._process, *(steps or self.stop_steps))
 
     def _follow(self, process: Process) -> None:
         """Take a process that was just started for this server's."""

@@ -28,6 +28,11 @@ def require_proc() -> None:
         )
 
 
+def stop(pid: int) -> None:
+    """Stop one process; /proc says so when this returns. HarnessError if it takes over 2 s."""
+    _signal_until(lambda: [pid], signal.SIGSTOP, lambda state: state == STOPPED)
+
+
 def stop_all(pid: int, folder: Path) -> dict[int, str]:
     """Stop a server and all that it has started; the identities of its processes by their ids.
 
@@ -40,7 +45,7 @@ def stop_all(pid: int, folder: Path) -> dict[int, str]:
 
     try:
         # The server first: a stopped one starts nothing that a later look would have to find.
-        _signal_until(lambda: [pid], signal.SIGSTOP, lambda state: state == STOPPED)
+        stop(pid)
         _signal_until(processes, signal.SIGSTOP, lambda state: state == STOPPED)
     except HarnessError:
         continue_all({each: started for each in processes() if (started := identity(each))})

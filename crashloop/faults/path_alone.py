@@ -39,7 +39,11 @@ ALONE: Mapping[str, Alone] = {
             CheckSpec(check="fails_at_once", params={"phase": PHASE}),
             _came("refused"),
         ),
-        told_by={"hold": "phase_failed", "black_hole": "phase_failed"},
+        told_by={
+            "hold": "phase_failed",
+            "black_hole": "phase_failed",
+            "recovering": "phase_failed",
+        },
         ends="something listens at that address; until then, a retry with back-off",
     ),
 }

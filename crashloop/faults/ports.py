@@ -45,6 +45,13 @@ class Database(Protocol):
         `database.starting` and `database.promoted`, each as the server itself says.
         """
 
+    def recovering(self) -> AbstractAsyncContextManager[None]:
+        """While entered, the server, which was stopped immediately, recovers and answers 57P03.
+
+        The harness's own questions wait, and the restart is no death of the lab. Emits
+        `database.recovering` and `database.recovered`, each as the server itself says.
+        """
+
 
 class Cache(Protocol):
     """A Redis, reached without its path."""

@@ -21,6 +21,7 @@ from crashloop.engines.workspace import workspace
 from crashloop.errors import CapabilityError, HarnessError, UsageError
 from crashloop.faults.database.lock_held import LockHeld
 from crashloop.faults.database.paused import Paused
+from crashloop.faults.database.recovering import Recovering
 from crashloop.faults.database.slots_taken import FREE, SlotsTaken
 from crashloop.faults.database.starting_up import StartingUp
 
@@ -38,14 +39,18 @@ FAULTS = [
     pytest.param(StartingUp(), id="starting_up"),
     pytest.param(Paused(), id="paused", marks=pytest.mark.skipif(
         sys.platform != "linux", reason="needs /proc")),
+    pytest.param(Recovering(), id="recovering", marks=pytest.mark.skipif(
+        sys.platform != "linux", reason="needs /proc")),
     pytest.param(LockHeld(advisory=-7), id="lock_held"),
 ]  # fmt: skip
+RESTARTS = [each for each in FAULTS if each.id in {"starting_up", "recovering"}]
 
 
 class Lab:
     """A Postgres, its events, and the ports of faults."""
 
-    def __init__(self) -> None:
+    def __init__(self, evidence: Path) -> None:
+        self.evidence = evidence
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.server: PostgresServer
         self._news = asyncio.Event()
@@ -91,7 +96,7 @@ class Lab:
 
 @asynccontextmanager
 async def running(evidence: Path, **settings: Value) -> AsyncIterator[Lab]:
-    lab = Lab()
+    lab = Lab(evidence)
     with workspace() as space:
         made = await template(space, find_binaries())
         async with postgres(
@@ -195,9 +200,39 @@ async def test_a_server_that_starts_up_answers_57p03_and_accepts_after_the_heal(
     assert not lab.of("database.died")
 
 
-async def test_a_server_can_start_up_again_and_again(lab: Lab) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+async def test_a_server_recovers_what_was_written_and_answers_57p03_until_the_heal(
+    lab: Lab,
+) -> None:
+    there = await lab.connect()
+    await there.execute("create table kept as select 1 as one")
+    async with lab.active(Recovering()):
+        (recovering,) = lab.of("database.recovering")
+        (stopped,) = recovering["stopped"]
+        assert (recovering["pid"], recovering["sqlstate"]) == (lab.server.pid, "57P03")
+        assert state(stopped) == "T (stopped)"
+        for _ in range(2):
+            with pytest.raises(asyncpg.CannotConnectNowError):
+                await lab.connect()
+        with pytest.raises((asyncpg.InterfaceError, asyncpg.PostgresError)):
+            await there.fetchval("select 1")
+    assert lab.of("database.recovered") == [{"pid": lab.server.pid}]
+    assert await lab.server.inspector.ask("select one from kept") == 1
+    assert await lab.answers()
+    log = (lab.evidence / "postgres.log").read_text()
+    at = [log.index(words) for words in (
+        "received immediate shutdown request", "automatic recovery in progress",
+        "57P03 ", "redo starts at", "redo done at",
+    )]  # fmt: skip
+    assert at == sorted(at)
+    assert not lab.server.died.is_set()
+    assert not list(lab.server.data_dir.rglob("*.kept"))
+
+
+@pytest.mark.parametrize("fault", RESTARTS)
+async def test_a_server_can_start_up_again_and_again(lab: Lab, fault: Fault) -> None:
     for _ in range(2):
-        async with lab.active(StartingUp()):
+        async with lab.active(fault):
             with pytest.raises(asyncpg.CannotConnectNowError):
                 await lab.connect()
         assert await lab.answers()
@@ -328,9 +363,10 @@ async def test_a_cancelled_run_heals_and_stops_its_server(tmp_path: Path, fault:
     assert not data_dir.exists()
 
 
-async def test_a_server_that_dies_while_it_starts_up_is_noticed(lab: Lab) -> None:
+@pytest.mark.parametrize("fault", RESTARTS)
+async def test_a_server_that_dies_while_it_starts_up_is_noticed(lab: Lab, fault: Fault) -> None:
     async def kill() -> None:
-        async with lab.active(StartingUp()):
+        async with lab.active(fault):
             os.kill(lab.server.pid, signal.SIGKILL)
             await asyncio.wait_for(lab.server.died.wait(), BOUND_S)
 

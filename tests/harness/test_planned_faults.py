@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="/proc says what is stopped")
 
 
-KINDS = [pytest.param(kind, marks=[linux_only] * (kind == "paused")) for kind in CASES]
+STOPS = ("paused", "recovering")
+KINDS = [pytest.param(kind, marks=[linux_only] * (kind in STOPS)) for kind in CASES]
 PLUGGED = [
-    pytest.param(kind, marks=[linux_only if kind == "paused" else pytest.mark.slow])
-    for kind in CASES
+    pytest.param(kind, marks=[linux_only if kind in STOPS else pytest.mark.slow]) for kind in CASES
 ]
 
 

@@ -121,6 +121,11 @@ def test_a_fault_of_postgres_itself_needs_no_part_of_the_path(kind: str) -> None
     assert makers(wanted) == set()
 
 
+def test_a_fault_of_a_server_that_is_not_to_be_had_is_refused_with_the_reason() -> None:
+    with pytest.raises(CapabilityError, match="no fault recovering: the start of a container"):
+        require_possible(scenario(TCP, "recovering"))
+
+
 def test_redis_over_a_unix_socket_is_refused() -> None:
     dependency = Dependency(name="redis", kind="redis", transport=UNIX)
     wanted = scenario(UNIX)

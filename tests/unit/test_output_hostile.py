@@ -63,7 +63,7 @@ KINDS = st.sampled_from(
     ["startup.started", "startup.completed", "startup.failed", "phase.started", "phase.completed",
      "phase.failed", "phase.degraded", "shutdown.started", "database.retry_failed",
      "database.error", "database.died", "database.backends", "database.sessions_taken",
-     "database.lock_waiting", "database.starting", "chat.said"]
+     "database.lock_waiting", "database.starting", "database.recovering", "chat.said"]
 ) | st.builds("".join, st.tuples(st.sampled_from(EVENT_KINDS), st.text(max_size=9)))  # fmt: skip
 LINES = st.builds(
     json.dumps,

@@ -64,8 +64,8 @@ def test_a_scenario_that_asks_for_nothing_special_is_possible_anywhere() -> None
         require_possible(wanted, platform="darwin")
 
 
-@pytest.mark.parametrize("kind", ["black_hole", "paused"])
-def test_receipts_of_the_kernel_need_linux(kind: str) -> None:
+@pytest.mark.parametrize("kind", ["black_hole", "paused", "recovering"])
+def test_what_only_proc_shows_needs_linux(kind: str) -> None:
     wanted = scenario(fault(kind))
     require_possible(wanted, platform="linux")
     error = refusal(wanted, platform="darwin")

@@ -43,6 +43,11 @@ _WHY_NOT = {
     "connect_delay": "it would have to act in the network namespace of the app's own container",
 }
 
+LACKS: Mapping[str, str] = {
+    "recovering": "the start of a container cannot be held at the moment when Postgres recovers",
+}
+"""Faults of a server that are not to be had here, and why."""
+
 DOCKERS_PLATFORM = "docker"
 
 
@@ -74,8 +79,17 @@ def require_possible(scenario: Scenario) -> None:
                 hint="it can set nothing of it",
             )
     for fault in scenario.faults:
+        if fault.kind in LACKS:
+            raise lacking(fault.kind)
         if fault.kind in KINDS:
             maker(scenario.dependency(fault.target), fault.kind)
+
+
+def lacking(kind: str) -> CapabilityError:
+    """The error for a fault that this engine lacks."""
+    return CapabilityError(
+        f"the Docker engine has no fault {kind}: {LACKS[kind]}", hint="use --engine local"
+    )
 
 
 def _require_image(app: AppUnderTest) -> None:

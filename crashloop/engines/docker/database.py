@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from crashloop.engines.docker.capability import POSTGRES
+from crashloop.engines.docker.capability import POSTGRES, lacking
 from crashloop.engines.docker.container_log import ContainerLog
 from crashloop.engines.docker.server_container import ServerContainer
 from crashloop.engines.docker.threads import blocking
@@ -169,6 +169,10 @@ class Database:
                 yield
             finally:
                 await finish(self._promote())
+
+    def recovering(self) -> AbstractAsyncContextManager[None]:
+        """Not to be had here: raises CapabilityError."""
+        raise lacking("recovering")
 
     async def _promote(self) -> None:
         await self._run('pg_ctl promote -D "$PGDATA"')

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from crashloop.faults.database.lock_held import LockHeld
 from crashloop.faults.database.paused import Paused
+from crashloop.faults.database.recovering import Recovering
 from crashloop.faults.database.slots_taken import SlotsTaken
 from crashloop.faults.database.starting_up import StartingUp
 
@@ -17,6 +18,7 @@ __all__ = ["FAULTS"]
 FAULTS: tuple[type[DatabaseFault], ...] = (
     SlotsTaken,
     StartingUp,
+    Recovering,
     Paused,
     LockHeld,
 )

@@ -1,0 +1,25 @@
+"""In which state a server was, or its sessions, as it showed itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crashloop.checks.lives import observed
+from crashloop.checks.result import Result, holds, refuted, saw_nothing
+from crashloop.plural import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from crashloop.trace.event import Trace
+
+
+def server_showed(trace: Trace, *, target: str, event: str, others: Sequence[str]) -> Result:
+    """The target showed events of this kind, and none of the `others`, which are other states."""
+    for other in others:
+        if seen := observed(trace, other, target=target):
+            return refuted(f"{target} showed {other}, not {event}", seen)
+    shown = observed(trace, event, target=target)
+    if not shown:
+        return saw_nothing(f"{target} never showed {event}")
+    return holds(f"{target} showed {event}: {counted(len(shown), 'event')}", shown)
