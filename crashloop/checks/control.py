@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from crashloop.checks.connections import gone_of, is_own, of_link
 from crashloop.checks.limits import waits_of
 from crashloop.checks.lives import deaths, in_control, lives, observed
-from crashloop.checks.receipts import OF_REPLICAS, last_heal_ns
+from crashloop.checks.receipts import last_heal_ns
 from crashloop.checks.result import Result, holds, saw_nothing
-from crashloop.checks.touches import planned_faults, touches
+from crashloop.checks.touches import OF_REPLICAS, planned_faults, touches
 from crashloop.durations import plain
 
 if TYPE_CHECKING:

@@ -9,7 +9,13 @@ from crashloop.checks.failures import Failure, failures
 from crashloop.checks.link_times import FAR_FUTURE_NS, hold_end_ns
 from crashloop.checks.lives import lives, observed
 from crashloop.checks.result import Result, holds, refuted, saw_nothing
-from crashloop.checks.touches import periods, planned_faults, says_sqlstate, touches
+from crashloop.checks.touches import (
+    OF_REPLICAS,
+    periods,
+    planned_faults,
+    says_sqlstate,
+    touches,
+)
 from crashloop.model import Grade
 from crashloop.plural import counted
 
@@ -28,9 +34,6 @@ REAL_WORK_NS = 50_000_000
 # What a phase waits for when it is killed, it has tried lately. Chosen: the retries of the
 # incidents pause for 10 s at most, where the probe waits for 60 s at least.
 UNTRIED_AT_MOST = 0.2
-
-OF_REPLICAS = "replicas"
-"""The target of faults that act on the app's instances, and so on every dependency."""
 
 
 def faults_have_receipts(trace: Trace, *, phase: str, target: str) -> Result:

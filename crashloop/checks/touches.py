@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from crashloop.model import Life
     from crashloop.trace.event import Event, Trace
 
+OF_REPLICAS = "replicas"
+"""The target of faults that act on the app's instances, and so on every dependency."""
+
 COUNT_NS = 1_000_000_000
 """How much later than the refused app's own line a gate may tell of the refusal. Chosen."""
 
@@ -154,7 +157,8 @@ def _is_within(event: Event, spans: Sequence[tuple[int, int]]) -> bool:
 def _of_server(trace: Trace, fault: Mapping[str, Any]) -> Iterator[Touch]:
     """The server's word about the target while the fault was on.
 
-    An event with a life, or with the client of a life's connection, is that life's. An error whose
+    An event with a life, or with the client of a life's connection, is that life's; one about its
+    process covers all that comes after it in that life. An error whose
     client is not known is the one of each life that logged the same SQLSTATE then; anything else
     covers every life that was connected to the target. A count of sessions holds until the next.
     """
@@ -171,7 +175,10 @@ def _of_server(trace: Trace, fault: Mapping[str, Any]) -> Iterator[Touch]:
             came, life = life_of_word(trace, event)
             if life:
                 ends_ns = at if sqlstate else until
-                yield Touch(event=event, life=life, begins_ns=at, ends_ns=ends_ns)
+                of_process = fault["target"] == OF_REPLICAS
+                yield Touch(
+                    event=event, life=life, begins_ns=at, ends_ns=ends_ns, covers=of_process
+                )
             elif came:
                 continue
             elif sqlstate:
@@ -275,6 +282,7 @@ def _of_plan(trace: Trace, fault: Mapping[str, Any]) -> list[Event]:
     """The events that the fault's plan names: by kind, by target, and by their fields."""
     receipt = fault["receipt"]
     found = observed(trace, *receipt["kinds"], target=fault["target"])
+    found = [e for e in found if e.data.get("fault", fault["name"]) == fault["name"]]
     return [e for e in found if all(_field(e, k) == v for k, v in receipt["where"].items())]
 
 

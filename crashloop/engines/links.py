@@ -22,6 +22,7 @@ class _ServerEvent(NamedTuple):
     kind: str
     data: Mapping[str, Any]
     target: str
+    life: Life | None
     mono_ns: int
 
     @property
@@ -70,14 +71,20 @@ class Links:
             self._record_waiting(lambda event: event.client == client)
 
     def record_of_server(
-        self, source: str, kind: str, data: Mapping[str, Any], *, target: str
+        self,
+        source: str,
+        kind: str,
+        data: Mapping[str, Any],
+        *,
+        target: str,
+        life: Life | None = None,
     ) -> None:
-        """Record an event of a server.
+        """Record an event of a server, or of the system about a life.
 
         If its client is not known yet, because a server may be heard before the proxy is, it waits
         for the client's link, or for `settled`.
         """
-        event = _ServerEvent(source, kind, data, target, time.monotonic_ns())
+        event = _ServerEvent(source, kind, data, target, life, time.monotonic_ns())
         if data.get("client") is not None and event.client not in self._clients:
             self._waiting.append(event)
         else:
@@ -98,7 +105,7 @@ class Links:
             event.source,
             event.kind,
             event.data,
-            life=self._clients.get(event.client),
+            life=event.life or self._clients.get(event.client),
             target=event.target,
             mono_ns=event.mono_ns,
         )

@@ -11,25 +11,30 @@ from crashloop.apps import inherited, python_of, render, secret_values, wrapping
 from crashloop.engines import process
 from crashloop.engines.app import AppProcess, app_process
 from crashloop.engines.command_log import CommandLog
+from crashloop.engines.launches import Launches, became_app
 from crashloop.engines.output import AppOutput
 from crashloop.engines.ports import HOST
 from crashloop.model import CONTROL, SETUP_LOG
 from crashloop.supervisor.command import run_command
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    import signal
+    from collections.abc import AsyncGenerator, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from crashloop.engines.app import Output
     from crashloop.engines.base import Setup
     from crashloop.engines.links import Links
     from crashloop.engines.proxy_process import ProxyProcess
     from crashloop.engines.workspace import Workspace
-    from crashloop.model import AppUnderTest, Life
+    from crashloop.model import AppUnderTest, Launch, Life
     from crashloop.supervisor.life import LifeProcess
 
 
 class Lives:
     """Starts lives of an app; each replica has a port of its own for all its lives.
+
+    What faults may do to them is that of `crashloop.faults.ports.Lives`.
 
     `ports` are the replicas' ports, `values` are the placeholders of the dependencies, such as
     `postgres.url`.
@@ -53,21 +58,68 @@ class Lives:
         self._values = values
         self._children: list[AppProcess] = []
         self._watching = asyncio.Lock()
+        self._launches = Launches()
+        self._prefixes: dict[Life, tuple[str, ...]] = {}
+        self._of_replicas: list[AppProcess] = []
+        self._subscribers: list[asyncio.Queue[AppProcess]] = []
 
     async def start(self, life: Life, app: AppUnderTest) -> AppProcess:
-        """Start one life; UsageError for a template that cannot be filled in."""
+        """Start one life, as faults have changed it.
+
+        UsageError for a template that cannot be filled in.
+        """
         output = AppOutput(
             self._setup.recorder,
             life=life,
             path=self._setup.artifacts / life.log_name(several=len(self._ports) > 1),
             ready=app.ready.log,
         )
-        started = self._start(life, app, output)
+        port = self._ports[life.replica]
+        is_new = life != CONTROL and life.replica <= self._setup.scenario.replicas.count
+        changes = self._launches.changes if is_new else []
+        told = await self._launches.address(life.replica, port) if is_new else (HOST, port)
+        started = self._start(life, app, output, told=told, changes=changes)
         self._links.begin(life, started.pid)
         started.exited.add_done_callback(lambda _: self._links.end(life))
         await self._watch()
         started.release()
+        if is_new:
+            self._of_replicas.append(started)
+            for queue in self._subscribers:
+                queue.put_nowait(started)
         return started
+
+    def launched(self, change: Launch) -> AbstractAsyncContextManager[None]:
+        """While entered, each life is started with this change."""
+        return self._launches.launched(change)
+
+    async def started(self) -> AsyncGenerator[tuple[Life, int], None]:
+        """Each life with its process, as soon as that has become the app; the running ones first.
+
+        HarnessError for one that does not become the app.
+        """
+        queue: asyncio.Queue[AppProcess] = asyncio.Queue()
+        for each in self._of_replicas:
+            queue.put_nowait(each)
+        self._subscribers.append(queue)
+        try:
+            while True:
+                process = await queue.get()
+                if await became_app(process, self._prefixes[process.life]):
+                    yield process.life, process.pid
+        finally:
+            self._subscribers.remove(queue)
+
+    async def signal(self, life: Life, number: signal.Signals) -> bool:
+        """Send a signal to a life's process; False if it has ended."""
+        return await self._process_of(life).signal(number)
+
+    async def status(self, life: Life) -> int:
+        """Wait for a life's end: its exit code, or minus a signal's number."""
+        return await asyncio.shield(self._process_of(life).exited)
+
+    def _process_of(self, life: Life) -> AppProcess:
+        return next(each for each in self._of_replicas if each.life == life)
 
     async def set_up(self, app: AppUnderTest, *, within_s: float) -> int | None:
         """Run the app's `setup` to its end; its exit status, None if it took longer.
@@ -87,13 +139,25 @@ class Lives:
             await process.finish(command.stop())
 
     def _start(
-        self, life: Life, app: AppUnderTest, output: Output, *, folder: Path | None = None
+        self,
+        life: Life,
+        app: AppUnderTest,
+        output: Output,
+        *,
+        folder: Path | None = None,
+        told: tuple[str, int] | None = None,
+        changes: Sequence[Launch] = (),
     ) -> AppProcess:
+        """Start a process; `told` is where the app is told to listen, by default where it is asked.
+
+        `changes` are applied in their order.
+        """
         address = (HOST, self._ports[life.replica])
+        host, port = told or address
         values = {
             **self._values,
-            "host": HOST,
-            "port": str(address[1]),
+            "host": host,
+            "port": str(port),
             "python": python_of(app),
             "seed": str(self._setup.seed),
             "replica": str(life.replica),
@@ -101,13 +165,19 @@ class Lives:
             "replicas": str(self._setup.scenario.replicas.most),
         }
         command, environment = render(app, values, self._setup.scale)
-        environment |= wrapping(app, {**inherited(app), **environment})
+        kept = inherited(app)
+        environment |= wrapping(app, {**kept, **environment})
+        for change in changes:
+            environment = {**_without(environment, change.unset), **change.set_env}
+            kept = _without(kept, change.unset)
+        prefix = tuple(word for change in changes for word in change.prefix)
+        self._prefixes[life] = prefix
         for secret in secret_values(app, environment):
             self._setup.recorder.redactor.add(secret)
         started = app_process(
-            command,
+            [*prefix, *command],
             environment,
-            inherited=inherited(app),
+            inherited=kept,
             life=life,
             space=self._space,
             address=address,
@@ -134,3 +204,7 @@ class Lives:
         async with self._watching:
             running = [each.pid for each in self._children if not each.exited.done()]
             await self._proxy.watch(running)
+
+
+def _without(variables: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
+    return {name: value for name, value in variables.items() if name not in names}

@@ -110,6 +110,7 @@ class LocalEngine:
                     sessions=partial(engine._sessions, count),
                     without_sessions=engine._require_no_sessions,
                 ),
+                lives=engine._lives,
             )
             addresses = {name: str(path.address) for name, path in engine.proxy.paths.items()}
             setup.recorder.emit(

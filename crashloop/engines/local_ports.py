@@ -12,15 +12,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from crashloop.engines.links import Links
+    from crashloop.engines.lives import Lives
     from crashloop.engines.remote_proxy import ProxiedPath, RemoteProxy
     from crashloop.engines.revisions import OldRevision
     from crashloop.engines.server import Server
+    from crashloop.model import Life
 
 ServerKind = TypeVar("ServerKind", bound="Server")
 
 
 class LocalPorts:
-    """The paths, servers and revisions of a local run; CapabilityError for what it lacks."""
+    """The paths, servers and processes of a local run; CapabilityError for what it lacks."""
 
     def __init__(
         self,
@@ -29,11 +31,13 @@ class LocalPorts:
         proxy: RemoteProxy,
         servers: Mapping[str, Server],
         revisions: OldRevision,
+        lives: Lives,
     ) -> None:
         self._links = links
         self._proxy = proxy
         self._servers = servers
         self._revisions = revisions
+        self._lives = lives
 
     def path(self, target: str) -> ProxiedPath:
         """The proxied path to a dependency."""
@@ -51,9 +55,15 @@ class LocalPorts:
         """The old revision's instances."""
         return self._revisions
 
-    def emit(self, source: str, kind: str, target: str, **data: Any) -> None:
-        """Record an event of a target, of the life whose link the field `client` names."""
-        self._links.record_of_server(source, kind, data, target=target)
+    def lives(self) -> Lives:
+        """The app's own processes."""
+        return self._lives
+
+    def emit(
+        self, source: str, kind: str, target: str, *, life: Life | None = None, **data: Any
+    ) -> None:
+        """Record an event of a target, of `life` or of that whose link the field `client` names."""
+        self._links.record_of_server(source, kind, data, target=target, life=life)
 
     def _server(self, target: str, kind: type[ServerKind]) -> ServerKind:
         server = self._servers.get(target)

@@ -3,7 +3,8 @@
 A fault's receipt has a grade, which is the word of whoever saw it act. *direct*: the proxy held,
 delayed, refused or cut that connection. *kernel*: the kernel dropped a SYN of the app's process.
 *client*: the app's own ECONNREFUSED while the gate was shut. *server*: Postgres or Redis says so
-itself. *process*: /proc, or Docker, says that the server's processes are stopped.
+itself. *process*: /proc, a wait status, or
+Docker says it of the process that the fault acts on.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from crashloop.clock import REAL_TIME, TimeScale
 from crashloop.errors import UsageError
-from crashloop.faults import cache, database, proxied, revision
+from crashloop.faults import cache, database, process, proxied, revision
 from crashloop.faults.base import REPLICAS
 from crashloop.model import PlannedFault
 
@@ -33,6 +34,7 @@ _ALL: tuple[type[Fault], ...] = (
     *database.FAULTS,
     cache.Loading,
     revision.RevisionChange,
+    *process.FAULTS,
 )
 KINDS: Mapping[str, type[Fault]] = {each.kind: each for each in _ALL}
 """Every fault by its kind's name."""

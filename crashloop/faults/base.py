@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from crashloop.faults.alone import Alone
     from crashloop.faults.ports import Ports
+    from crashloop.model import AppUnderTest
 
 REPLICAS = "replicas"
 """The target of a fault that acts on the app's instances."""
@@ -24,8 +25,8 @@ class Fault(ABC):
     `acts_on` are kinds of dependencies, or REPLICAS. A parameter with a unit has the metadata of
     `crashloop.proxy.attribute`. `alone` is how it is shown alone, None where
     it needs a scenario of its own. `modelled` says, for each
-    engine on which the fault is no real one, what stands for it there. Raises UsageError for
-    parameters without a meaning.
+    engine on which the fault is no real one, what stands for it there. `needs_lives`: it acts on
+    the app's own processes. Raises UsageError for parameters without a meaning.
     """
 
     __slots__ = ()
@@ -37,6 +38,7 @@ class Fault(ABC):
     transports: ClassVar[frozenset[Transport]] = frozenset(Transport)
     alone: ClassVar[Alone | None] = None
     modelled: ClassVar[Mapping[str, str]] = {}
+    needs_lives: ClassVar[bool] = False
 
     def real_time_only(self, *, limit_s: float) -> str:
         """Why this fault under this limit of the app cannot be scaled; "" if it can.
@@ -44,6 +46,11 @@ class Fault(ABC):
         The limit and the fault's parameters are seconds of the incident.
         """
         del limit_s
+        return ""
+
+    def why_not(self, app: AppUnderTest) -> str:
+        """Why it cannot happen to this app; "" if it can."""
+        del app
         return ""
 
     @abstractmethod

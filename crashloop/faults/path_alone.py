@@ -43,6 +43,7 @@ ALONE: Mapping[str, Alone] = {
             "hold": "phase_failed",
             "black_hole": "phase_failed",
             "recovering": "phase_failed",
+            "missing_setting": "last_phase",
         },
         ends="something listens at that address; until then, a retry with back-off",
     ),

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    import signal
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
     from contextlib import AbstractAsyncContextManager
 
+    from crashloop.model import Launch, Life
     from crashloop.proxy.faults import Fault as ProxyFault
 
 
@@ -76,6 +78,25 @@ class Revisions(Protocol):
         """
 
 
+class Lives(Protocol):
+    """The lives of the app's new revision, each a process of this machine."""
+
+    def launched(self, change: Launch) -> AbstractAsyncContextManager[None]:
+        """While entered, each life is started with this change; those that run stay as they are."""
+
+    def started(self) -> AsyncGenerator[tuple[Life, int], None]:
+        """Each life with its process, as soon as that has become the app; the running ones first.
+
+        It never ends.
+        """
+
+    async def signal(self, life: Life, number: signal.Signals) -> bool:
+        """Send a signal to a life's process; False if it has ended."""
+
+    async def status(self, life: Life) -> int:
+        """Wait for a life's end: its exit code, or minus a signal's number, as the system says."""
+
+
 class Ports(Protocol):
     """An engine's ports. Each method raises CapabilityError for what it does not offer."""
 
@@ -91,5 +112,10 @@ class Ports(Protocol):
     def revisions(self) -> Revisions:
         """The old revision's instances."""
 
-    def emit(self, source: str, kind: str, target: str, **data: Any) -> None:
-        """Record an event of a target."""
+    def lives(self) -> Lives:
+        """The app's own processes."""
+
+    def emit(
+        self, source: str, kind: str, target: str, *, life: Life | None = None, **data: Any
+    ) -> None:
+        """Record an event of a target, and of a life if it is about one."""

@@ -10,6 +10,7 @@ from crashloop.model.app import AppUnderTest, OwnRemedy, PortRule, Ready
 from crashloop.model.dependency import Dependency, Transport
 from crashloop.model.fault import Grade, PlannedFault, Receipt
 from crashloop.model.journey import Journey, RequestStep, SqlStep, Step, WebSocketStep
+from crashloop.model.launch import Launch
 from crashloop.model.life import CONTROL, SETUP_LOG, Life
 from crashloop.model.loop import Pattern, RecoveryTime, ReplicaLoop
 from crashloop.model.outage import UNTIL_THE_END, Outage
@@ -35,6 +36,7 @@ __all__ = [
     "Grade",
     "Journey",
     "Judgement",
+    "Launch",
     "Life",
     "Moment",
     "Outage",

@@ -8,9 +8,8 @@ from crashloop.checks import CHECKS
 from crashloop.checks.control import control_passed
 from crashloop.checks.ends import code_of, how_ended, somebody_elses_kill
 from crashloop.checks.lives import deaths, in_control, killed, observed, of_replicas
-from crashloop.checks.receipts import OF_REPLICAS
 from crashloop.checks.result import UNREADABLE, Result
-from crashloop.checks.touches import periods, planned_faults, touches
+from crashloop.checks.touches import OF_REPLICAS, periods, planned_faults, touches
 from crashloop.judge import ended_early
 from crashloop.model import Fate, Outcome
 from crashloop.outcome.flags import flags_of, port_before_ready

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crashloop.checks.lives import observed
-from crashloop.checks.receipts import OF_REPLICAS
-from crashloop.checks.touches import planned_faults
+from crashloop.checks.touches import OF_REPLICAS, planned_faults
 
 if TYPE_CHECKING:
     from crashloop.trace.event import Trace

@@ -124,7 +124,11 @@ def _require_fault(scenario: Scenario, fault: PlannedFault, scale: TimeScale) ->
             f"the fault {fault.name} is {fault.kind}, and this scenario has no old revision",
             hint="give its replicas an overlap of 1 or more",
         )
-    build(fault, scale)
+    if why := build(fault, scale).why_not(scenario.app):
+        raise UsageError(
+            f"the fault {fault.name} cannot happen to app {scenario.app.name}: {why}",
+            hint=f"crashloop faults {fault.kind} says what it does",
+        )
 
 
 def _require_check(signature: str, spec: CheckSpec) -> None:

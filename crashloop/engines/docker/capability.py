@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Literal
 from crashloop.apps.sample import NAME as SAMPLE
 from crashloop.engines.postgres_settings import postgres_settings
 from crashloop.errors import CapabilityError, UsageError
+from crashloop.faults import fault_kind
 from crashloop.model import Transport
 from crashloop.proxy.faults import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from crashloop.model import AppUnderTest, Dependency, Platform, Scenario
+    from crashloop.model import AppUnderTest, Dependency, PlannedFault, Platform, Scenario
 
 Maker = Literal["sidecar", "toxiproxy", "gate"]
 
@@ -79,10 +80,25 @@ def require_possible(scenario: Scenario) -> None:
                 hint="it can set nothing of it",
             )
     for fault in scenario.faults:
-        if fault.kind in LACKS:
-            raise lacking(fault.kind)
-        if fault.kind in KINDS:
-            maker(scenario.dependency(fault.target), fault.kind)
+        _require_fault(scenario, fault)
+
+
+def _require_fault(scenario: Scenario, fault: PlannedFault) -> None:
+    if fault.kind in LACKS:
+        raise lacking(fault.kind)
+    if fault_kind(fault.kind).needs_lives:
+        raise no_lives()
+    if fault.kind in KINDS:
+        maker(scenario.dependency(fault.target), fault.kind)
+
+
+def no_lives() -> CapabilityError:
+    """Why no fault can act on the app's own processes."""
+    return CapabilityError(
+        "on the Docker engine, the app's processes are in a container, which starts each the same "
+        "way",
+        hint="use --engine local",
+    )
 
 
 def lacking(kind: str) -> CapabilityError:

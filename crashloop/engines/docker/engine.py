@@ -18,7 +18,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from crashloop.clock import NS_PER_S
 from crashloop.engines import sessions
-from crashloop.engines.docker.capability import ENGINE_CAPABILITIES, POSTGRES, require_possible
+from crashloop.engines.docker.capability import (
+    ENGINE_CAPABILITIES,
+    POSTGRES,
+    no_lives,
+    require_possible,
+)
 from crashloop.engines.docker.daemon import connect
 from crashloop.engines.docker.events import Events
 from crashloop.engines.docker.images import Images, built_from, of_app, ready
@@ -40,7 +45,7 @@ if TYPE_CHECKING:
     from crashloop.engines.docker.container import ContainerLife
     from crashloop.engines.docker.database import Database
     from crashloop.engines.docker.events import ContainerEvent
-    from crashloop.faults.ports import Path, Ports
+    from crashloop.faults.ports import Lives, Path, Ports
     from crashloop.model import Life, Scenario
 
 
@@ -154,9 +159,15 @@ class DockerEngine:
             without_sessions=self._require_no_sessions,
         )
 
-    def emit(self, source: str, kind: str, target: str, **data: Any) -> None:
-        """Record an event of a target, of the life whose link the field `client` names."""
-        life = self._events.owner(client) if (client := data.get("client")) else None
+    def lives(self) -> Lives:
+        """Refused: CapabilityError."""
+        raise no_lives()
+
+    def emit(
+        self, source: str, kind: str, target: str, *, life: Life | None = None, **data: Any
+    ) -> None:
+        """Record an event of a target, of `life` or of that whose link the field `client` names."""
+        life = self._events.owner(client) if (client := data.get("client")) else life
         self._recorder.emit(source, kind, data, life=life, target=target)
 
     async def set_up(self, *, within_s: float) -> int | None:

@@ -1,0 +1,81 @@
+"""The fault of a setting that the app needs and does not get."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from crashloop.errors import UsageError
+from crashloop.faults.alone import DEATHS, Alone
+from crashloop.faults.process.fault import ProcessFault, each_life
+from crashloop.faults.process.proc import variables_of
+from crashloop.model import CheckSpec, Grade, Launch, Receipt
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from crashloop.faults.ports import Ports
+    from crashloop.model import AppUnderTest, Life
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MissingSetting(ProcessFault):
+    """The app is started without one of its environment variables."""
+
+    kind = "missing_setting"
+    receipt = Receipt(grade=Grade.PROCESS, kinds=("process.setting_missing",), whose="server")
+    alone = Alone(
+        target="replicas",
+        phase="init",
+        params={"variable": "APP_DATABASE_URL"},
+        comes=False,
+        shows=(
+            CheckSpec(
+                check="phase_failed",
+                params={
+                    "phase": "init",
+                    "times": DEATHS,
+                    "errors": ("SettingsError",),
+                    "at_limit": False,
+                },
+            ),
+            CheckSpec(check="exit_code", params={"code": 3, "times": DEATHS}),
+            CheckSpec(check="last_phase", params={"phase": "init"}),
+            CheckSpec(check="recovered", params={"phase": "init"}),
+        ),
+        told_by={"refuse": "last_phase"},
+        ends="the setting is there; no restart and no retry helps",
+    )
+
+    variable: str = ""
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"\w+", self.variable):
+            raise UsageError(
+                f"missing_setting got variable={self.variable!r}.",
+                hint="Give the name of an environment variable.",
+            )
+
+    def why_not(self, app: AppUnderTest) -> str:
+        """Why the app cannot lack the variable; "" if it can."""
+        inherits = any(fnmatchcase(self.variable, pattern) for pattern in app.inherit_env)
+        if self.variable in app.env or inherits:
+            return ""
+        return f"its entry gives it no variable {self.variable}"
+
+    @contextlib.asynccontextmanager
+    async def active(self, ports: Ports, *, name: str, target: str) -> AsyncIterator[None]:
+        """Start each life without the variable; emits `process.setting_missing` as /proc says."""
+        lives = ports.lives()
+
+        async def look(life: Life, pid: int) -> None:
+            found = variables_of(pid)
+            if found and self.variable not in found:
+                data = {"fault": name, "pid": pid, "variable": self.variable}
+                ports.emit("harness", "process.setting_missing", target, life=life, **data)
+
+        async with lives.launched(Launch(unset=(self.variable,))), each_life(lives, look):
+            yield
