@@ -1,153 +1,130 @@
-"""Reads connector profiles from TOML files, and refuses a figure that nobody vouches for."""
+"""Finds profiles: TOML files that come with crashloop, or files of one's own."""
 
 from __future__ import annotations
 
-import math
-import re
-from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from crashloop.apps.file import read_toml
 from crashloop.apps.table import Table, known_names
 from crashloop.errors import UsageError
-from crashloop.profiles.profile import (
-    CONNECTION,
-    EACH_OTHER,
-    SETTLED,
-    THROUGHPUT,
-    Figure,
-    Profile,
-)
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from crashloop.profiles.figure import Known, read_figures
+from crashloop.profiles.profile import CONNECTION, EACH_OTHER, SETTLED, THROUGHPUT, Profile
+from crashloop.profiles.tier import CUSTOM, MAX_CONNECTIONS, MEMORY, RESERVED, Tier
 
 FOLDER = Path(__file__).parent
+TIERS_FOLDER = FOLDER / "tiers"
 SUFFIX = ".toml"
 NAMES = tuple(sorted(path.stem for path in FOLDER.glob(f"*{SUFFIX}")))
-"""The profiles that come with crashloop."""
+"""The connector profiles that come with crashloop."""
 
-_SECONDS = ("s",)
-UNITS: Mapping[str, tuple[str, ...]] = {
-    CONNECTION: _SECONDS,
-    SETTLED: _SECONDS,
-    EACH_OTHER: _SECONDS,
-    THROUGHPUT: ("Mbps", "Gbps"),
-}
-"""The figures of a profile, and the units of each."""
-
-NEEDED = (CONNECTION, SETTLED)
-FIELDS = ("title", "each_instance", "figures")
-FIGURE_FIELDS = ("low", "high", "unit", "source", "date", "note", "assumed")
-LONGEST_S = 3600.0
-_DATE = re.compile(r"\d{4}-\d{2}(-\d{2})?")
+_NO_FAULT = "nothing would be slow"
+CONNECTORS = Known(
+    of="a connector profile",
+    units={
+        CONNECTION: ("s",),
+        SETTLED: ("s",),
+        EACH_OTHER: ("s",),
+        THROUGHPUT: ("Mbps", "Gbps"),
+    },
+    needed=(CONNECTION, SETTLED),
+    of_zero=dict.fromkeys((CONNECTION, SETTLED, THROUGHPUT), _NO_FAULT),
+)
+TIERS = Known(
+    of="a database tier",
+    units={MAX_CONNECTIONS: ("connections",), RESERVED: ("connections",), MEMORY: ("GB",)},
+    needed=(MAX_CONNECTIONS, RESERVED),
+    of_zero={MAX_CONNECTIONS: "nobody could connect", MEMORY: "nothing could run"},
+)
 
 
 def load(name_or_path: str) -> Profile:
-    """The profile of this name, or of a file whose path ends in .toml.
+    """The connector profile of this name, or of a file whose path ends in .toml.
 
     UsageError, with file and line where there is one, for what is not a profile.
     """
-    if not name_or_path.endswith(SUFFIX):
-        if name_or_path not in NAMES:
-            raise UsageError(
-                f"there is no connector profile {name_or_path!r}",
-                hint=f"{known_names(name_or_path, NAMES)}; or give a file: connector=FILE.toml",
-            )
-        return _profile(name_or_path, FOLDER / f"{name_or_path}{SUFFIX}")
-    return _profile(name_or_path, Path(name_or_path))
-
-
-def _profile(name: str, path: Path) -> Profile:
-    source, values = read_toml(path)
-    top = Table(values=values, source=source)
-    top.require_fields(FIELDS, of="a connector profile")
-    figures = top.table("figures")
-    for figure in figures.values:
-        if figure not in UNITS:
-            raise figures.at(figure).error(
-                f"a connector profile has no figure {figure!r}", hint=known_names(figure, UNITS)
-            )
-    for needed in NEEDED:
-        if needed not in figures:
-            raise figures.source.error(
-                f"the figure {needed} is missing", hint=f"write [figures.{needed}]"
-            )
+    path = _place(name_or_path, FOLDER, NAMES, "connector profile", "connector")
+    top = _top(path, (*_FIELDS, "each_instance"), CONNECTORS)
     return Profile(
-        name=name,
+        name=name_or_path,
         title=top.text("title") or path.stem,
         each_instance=top.flag("each_instance"),
-        figures={one: _figure(one, figures.table(one)) for one in figures.values},
+        figures=read_figures(top, CONNECTORS),
     )
 
 
-def _figure(name: str, table: Table) -> Figure:
-    table.require_fields(FIGURE_FIELDS, of=f"the figure {name}")
-    low, high = (_number(name, key, table) for key in ("low", "high"))
-    if low > high:
-        raise table.at("low").error(f"{name} has low = {low:g} above high = {high:g}")
-    if high == 0 and name != EACH_OTHER:
-        raise table.at("high").error(f"{name} is 0: nothing would be slow")
-    unit = _needed_text(name, "unit", table)
-    if unit not in UNITS[name]:
-        known = known_names(unit, UNITS[name])
-        raise table.at("unit").error(f"{name} cannot be in {unit!r}", hint=known)
-    if unit == "s" and high > LONGEST_S:
-        raise table.at("high").error(f"{name} is {high:g} s", hint=f"at most {LONGEST_S:g} s")
-    figure = Figure(
-        low=low,
-        high=high,
-        unit=unit,
-        source=_needed_text(name, "source", table),
-        date=_date(name, table),
-        note=table.text("note").strip(),
-        assumed=table.flag("assumed"),
-    )
-    if figure.assumed and not figure.note:
-        raise table.at("assumed").error(
-            f"{name} is assumed, and no note says why", hint="say in `note` what it rests on"
+def load_tier(name_or_path: str) -> Tier:
+    """The database tier of this name, or of a file whose path ends in .toml.
+
+    Any `db-custom-CPUS-MB` is a name: it has the connections of the largest tier that comes with
+    crashloop and has no more memory. UsageError, with file and line where there is one, for what is
+    not a tier.
+    """
+    custom = CUSTOM.fullmatch(name_or_path)
+    if custom and name_or_path not in TIER_NAMES:
+        return _by_memory(name_or_path, int(custom["mb"]) / 1024)
+    path = _place(name_or_path, TIERS_FOLDER, TIER_NAMES, "database tier", "tier")
+    top = _top(path, _FIELDS, TIERS)
+    figures = read_figures(top, TIERS)
+    tier = Tier(name=name_or_path, title=top.text("title") or path.stem, figures=figures)
+    for name in (MAX_CONNECTIONS, RESERVED):
+        one = figures[name]
+        if one.low != one.high or not one.low.is_integer():
+            raise top.at("figures", name).error(
+                f"{name} is {one.low:g} to {one.high:g}", hint="give one whole number as both"
+            )
+    if tier.for_apps < 1:
+        raise top.at("figures", RESERVED).error(
+            f"{RESERVED} leaves none of {tier.max_connections} connections to an app"
         )
-    return figure
+    return tier
 
 
-def _number(name: str, key: str, table: Table) -> float:
-    value = table.values.get(key)
-    if value is None:
-        raise table.source.error(f"{name} has no {key}", hint="give low and high")
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise table.at(key).error(f"`{key}` of {name} must be a number, not {value!r}")
-    if value < 0:
-        raise table.at(key).error(f"`{key}` of {name} is negative: {value:g}")
-    return float(value)
+_FIELDS = ("title", "figures")
 
 
-def _needed_text(name: str, key: str, table: Table) -> str:
-    text = table.text(key).strip()
-    if not text:
-        raise table.at(key).error(f"{name} has no {key}", hint=_WHY[key])
-    return text
+def _place(name: str, folder: Path, names: tuple[str, ...], of: str, parameter: str) -> Path:
+    """The file of a profile."""
+    if name.endswith(SUFFIX):
+        return Path(name)
+    if name not in names:
+        raise UsageError(
+            f"there is no {of} {name!r}",
+            hint=f"{known_names(name, names)}; or give a file: {parameter}=FILE.toml",
+        )
+    return folder / f"{name}{SUFFIX}"
 
 
-_WHY = {
-    "unit": "say what it is counted in",
-    "source": "say who says so: a figure without a source is a guess",
-    "date": "say when the source said so: date = 2025-09-15",
-}
+def _top(path: Path, fields: tuple[str, ...], known: Known) -> Table:
+    source, values = read_toml(path)
+    top = Table(values=values, source=source)
+    top.require_fields(fields, of=known.of)
+    return top
 
 
-def _date(name: str, table: Table) -> str:
-    """The day or the month of the source, as TOML's own date or as text."""
-    value = table.values.get("date")
-    if isinstance(value, date) and not isinstance(value, datetime):
-        return value.isoformat()
-    text = _needed_text(name, "date", table)
-    try:
-        if _DATE.fullmatch(text):
-            date.fromisoformat(text if text.count("-") > 1 else f"{text}-01")
-            return text
-    except ValueError:
-        pass
-    raise table.at("date").error(
-        f"`date` of {name} is no date: {text!r}", hint="write a day or a month: 2025-09-15, 2025-09"
+def _by_memory(name: str, memory_gb: float) -> Tier:
+    sizes = [tier for each in TIER_NAMES if (tier := load_tier(each)).is_custom]
+    fitting = [tier for tier in sizes if tier.figures[MEMORY].low <= memory_gb]
+    if not fitting:
+        least = min(tier.figures[MEMORY].low for tier in sizes)
+        raise UsageError(
+            f"the database tier {name!r} has {memory_gb:g} GB of memory",
+            hint=f"a custom machine has at least {least * 1024:g} MB: db-custom-CPUS-MB",
+        )
+    largest = max(fitting, key=lambda tier: tier.figures[MEMORY].low)
+    return Tier(
+        name=name, title=f"{largest.title}; {name} has {memory_gb:g} GB", figures=largest.figures
     )
+
+
+def _tier_names() -> tuple[str, ...]:
+    """The names by their sizes, not by their letters."""
+
+    def size(name: str) -> tuple[bool, int]:
+        custom = CUSTOM.fullmatch(name)
+        return custom is not None, int(custom["mb"]) if custom else 0
+
+    return tuple(sorted(sorted(path.stem for path in TIERS_FOLDER.glob(f"*{SUFFIX}")), key=size))
+
+
+TIER_NAMES = _tier_names()
+"""The database tiers that come with crashloop."""

@@ -10,6 +10,8 @@ from crashloop.proxy.faults import SlowConnect
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from crashloop.profiles.figure import Figure
+
 CONNECTION = "connection_s"
 SETTLED = "settled_s"
 EACH_OTHER = "each_other_s"
@@ -23,27 +25,6 @@ SCALING = "connector-scaling"
 """The fault of a connector that scales out; the remedy `pre-scaled-connector` takes it away."""
 FRESH = "egress-of-a-fresh-instance"
 """The fault of a path that is slow for each new instance, whatever was scaled before."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
-    """A range with its unit, and who says so, when. `note` says what the source does not.
-
-    `assumed`: no source gives the figure; `source` is what the choice rests on.
-    """
-
-    low: float
-    high: float
-    unit: str
-    source: str
-    date: str
-    note: str = ""
-    assumed: bool = False
-
-    @property
-    def middle(self) -> float:
-        """The middle of the range."""
-        return (self.low + self.high) / 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
