@@ -141,7 +141,7 @@ def _engine(
         max_overflow=size.overflow,
         pool_timeout=settings.database_pool_timeout_s,
         pool_recycle=settings.database_pool_recycle_s,
-        connect_args=_arguments(settings),
+        connect_args={**_arguments(settings), **_of_dialect(settings)},
     )
     if first is not None:
 
@@ -157,6 +157,13 @@ def _engine(
     return engine
 
 
+def _of_dialect(settings: Settings) -> dict[str, Any]:
+    """What SQLAlchemy is told: without prepared statements, each is unnamed and used once."""
+    if settings.database_prepared_statements:
+        return {}
+    return {"prepared_statement_cache_size": 0, "prepared_statement_name_func": str}
+
+
 def _arguments(settings: Settings) -> dict[str, Any]:
     """What asyncpg is told besides where the server is."""
 
@@ -167,6 +174,7 @@ def _arguments(settings: Settings) -> dict[str, Any]:
             await super().close(timeout=settings.database_close_timeout_s)
 
     return {
+        **({} if settings.database_prepared_statements else {"statement_cache_size": 0}),
         "timeout": settings.database_connect_timeout_s,
         "command_timeout": settings.database_command_timeout_s,
         "server_settings": {"application_name": settings.application_name},

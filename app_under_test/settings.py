@@ -80,6 +80,9 @@ class Settings(BaseSettings):
         lt=2**63,
         description="key of the session-level advisory lock around creating the tables; 0: none",
     )
+    database_prepared_statements: bool = Field(
+        True, description="false: none is kept, as a pooler in transaction mode needs it"
+    )
     database_pool_timeout_s: float = _timer(30.0, "wait for a free connection; SQLAlchemy's own")
     database_pool_recycle_s: float = _timer(1800.0, "age at which a connection is replaced")
     database_connect_timeout_s: float = _timer(60.0, "one connect; asyncpg's own default")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 DEATHS = {
     "database.died": "Postgres",
+    "pooler.died": "PgBouncer",
     "cache.died": "the cache",
     "proxy.died": "the fault proxy",
 }

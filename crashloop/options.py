@@ -11,8 +11,7 @@ from crashloop.clock import DEFAULT_SCALE, TimeScale
 from crashloop.durations import plain
 from crashloop.engines.catalogue import LOCAL
 from crashloop.engines.local import LocalEngine
-from crashloop.incidents import INCIDENTS, incident
-from crashloop.incidents.dependency import PREFIX
+from crashloop.incidents import INCIDENTS, incident, is_known
 from crashloop.model import Role
 
 if TYPE_CHECKING:
@@ -87,8 +86,7 @@ def _usual_remedy(scenario: Scenario) -> str:
 
 def _scale_words(scenario: Scenario, options: RunOptions) -> list[str]:
     """The option of a time scale that is not the incident's own."""
-    is_known = scenario.incident in INCIDENTS or scenario.incident.startswith(PREFIX)
-    known = incident(scenario.incident) if is_known else None
+    known = incident(scenario.incident) if is_known(scenario.incident) else None
     if options.scale.factor == (known.ordinary_scale(scenario.app) if known else DEFAULT_SCALE):
         return []
     if options.scale.is_real_time:
@@ -98,7 +96,8 @@ def _scale_words(scenario: Scenario, options: RunOptions) -> list[str]:
 
 def _ordinary_values(scenario: Scenario) -> Mapping[str, object]:
     """The parameters' values where none are given: the incident's, or those of the app's entry."""
-    known, app = INCIDENTS.get(scenario.incident), scenario.app
+    known = incident(scenario.incident) if is_known(scenario.incident) else None
+    app = scenario.app
     values = {name: each.default for name, each in known.parameters.items()} if known else {}
     own = {"platform": app.platform, "transport": app.transport} if scenario.is_own_app else {}
     return values | {name: text for name, text in own.items() if text and name in values}

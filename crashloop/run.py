@@ -23,7 +23,7 @@ TRACE_FILE = "trace.jsonl"
 VERDICT_FILE = "verdict.json"
 LOG_FILE = "cloud-logging.jsonl"
 FILES = (TRACE_FILE, VERDICT_FILE, LOG_FILE, "containers.json")
-SERVERS = ("postgres", "cache", "toxiproxy", "sidecar", "app")
+SERVERS = ("postgres", "pgbouncer", "cache", "toxiproxy", "sidecar", "app")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from crashloop.apps import url_values
 from crashloop.engines import baseline
 from crashloop.engines.binaries import find_binaries
 from crashloop.engines.cache import cache
+from crashloop.engines.pgbouncer import pooler
 from crashloop.engines.ports import HOST
 from crashloop.engines.postgres import postgres
 from crashloop.engines.service import ServiceDependency, service
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from crashloop.engines.base import Setup
     from crashloop.engines.cache import CacheServer
     from crashloop.engines.links import Links
+    from crashloop.engines.pgbouncer import Pooler
     from crashloop.engines.postgres import PostgresServer
     from crashloop.engines.server import Server
     from crashloop.engines.workspace import Workspace
@@ -66,18 +68,28 @@ class LocalDependency(Protocol):
 
 
 class PostgresDependency:
-    """A real Postgres; its path is a Unix socket as on Cloud SQL, or a port, and leads to TCP."""
+    """A real Postgres; its path is a Unix socket as on Cloud SQL, or a port, and leads to TCP.
+
+    With a pooler `between`, it leads there.
+    """
 
     title = "Postgres"
 
-    def __init__(self, planned: Dependency, server: PostgresServer, folder: Path) -> None:
+    def __init__(
+        self,
+        planned: Dependency,
+        server: PostgresServer,
+        folder: Path,
+        between: Pooler | None = None,
+    ) -> None:
         self.server = server
+        self.pooler = between
         self._name = planned.name
         if planned.transport is Transport.UNIX:
             self.listen = Address(path=str(folder / SOCKET))
         else:
             self.listen = Address(host=HOST, port=0)
-        self.upstream = Address(host=HOST, port=server.port)
+        self.upstream = Address(host=HOST, port=(between or server).port)
 
     def values(self, address: Address) -> dict[str, str]:
         """The placeholders for its URL, with the app's role, and for the parts of it."""
@@ -130,7 +142,18 @@ async def postgres_dependency(
     async with postgres(
         space, source, emit=emit, evidence=setup.artifacts, settings=planned.settings
     ) as server:
-        yield PostgresDependency(planned, server, folder)
+        if not planned.pooler:
+            yield PostgresDependency(planned, server, folder)
+            return
+        async with pooler(
+            space,
+            server,
+            mode=planned.pooler,
+            password=source.app_password,
+            emit=partial(links.record_of_server, "pooler", target=planned.name),
+            evidence=setup.artifacts,
+        ) as between:
+            yield PostgresDependency(planned, server, folder, between)
 
 
 @contextlib.asynccontextmanager

@@ -29,7 +29,7 @@ from crashloop.errors import HarnessError, UsageError
 from crashloop.supervisor.replicas import Supervisor
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from crashloop.engines.app import AppProcess
     from crashloop.engines.base import Attempt, ReplicaSet, Setup
@@ -185,8 +185,8 @@ class LocalEngine:
     async def fail_when_broken(self) -> None:
         """Wait for ever; HarnessError as soon as a dependency or the proxy dies on its own."""
         waits = {
-            asyncio.create_task(server.died.wait()): f"{self._dependencies[name].title} died"
-            for name, server in self._servers().items()
+            asyncio.create_task(server.died.wait()): f"{title} died"
+            for title, server in self._titled()
         }
         proxy = asyncio.create_task(self.proxy.died.wait())
         try:
@@ -212,6 +212,7 @@ class LocalEngine:
         return {
             target: await count(postgres.server.inspector, self._links.clients(life, target))
             for target, postgres in self._databases()
+            if postgres.pooler is None  # its sessions are the pooler's, and not a life's
         }
 
     async def _settle(self) -> None:
@@ -258,6 +259,13 @@ class LocalEngine:
     def _servers(self) -> dict[str, Server]:
         found = self._dependencies.items()
         return {name: each.server for name, each in found if each.server is not None}
+
+    def _titled(self) -> Iterator[tuple[str, Server]]:
+        for name, server in self._servers().items():
+            yield self._dependencies[name].title, server
+        for _, postgres in self._databases():
+            if postgres.pooler is not None:
+                yield "PgBouncer", postgres.pooler
 
     def _databases(self) -> list[tuple[str, PostgresDependency]]:
         found = self._dependencies.items()

@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from crashloop.engines.pgbouncer import find_pgbouncer
 from crashloop.engines.postgres_settings import postgres_settings
 from crashloop.errors import CapabilityError, UsageError
 from crashloop.model import Grade, Transport
@@ -42,6 +43,8 @@ def require_possible(scenario: Scenario, *, platform: str = sys.platform) -> Non
 
 def _require_postgres(dependency: Dependency) -> None:
     postgres_settings(dependency.settings)
+    if dependency.pooler:
+        find_pgbouncer()
 
 
 def _require_redis(dependency: Dependency) -> None:

@@ -25,6 +25,11 @@ INCIDENTS: dict[str, Incident] = {
 }
 
 
+def is_known(name: str) -> bool:
+    """Whether it is the name of a run that `incident` describes; not whether it has no mistake."""
+    return name in INCIDENTS or name.startswith((dependency.PREFIX, fault_alone.PREFIX))
+
+
 def incident(name: str) -> Incident:
     """The incident by name, a run without a dependency, or a fault alone; UsageError if unknown."""
     if name.startswith(dependency.PREFIX):

@@ -14,7 +14,7 @@ from crashloop.faults import REPLICAS, fault_kind, plan, read_params
 from crashloop.incidents.incident import Incident
 from crashloop.incidents.parameter import Parameter, Params
 from crashloop.incidents.remedy import Remedy
-from crashloop.incidents.usual import HEAL_S, deaths, dependencies, limit, platform
+from crashloop.incidents.usual import HEAL_S, POOLER, deaths, dependencies, limit, platform
 from crashloop.model import CheckSpec, Moment, Outage, Role, Signature, Trigger
 from crashloop.platforms import parse_platform
 
@@ -48,6 +48,7 @@ def fault_alone(name: str) -> Incident:
                 choices=("unix", "tcp"),
                 says="how the app reaches Postgres",
             ),
+            "pooler": POOLER,
             "platform": platform("docker:on-failure:6"),
             "heal_s": HEAL_S,
         },
@@ -141,6 +142,10 @@ def _outage(kind: str, alone: Alone, amounts: Mapping[str, Value], params: Param
                 heal=Trigger(first_of=(*last, at_latest)),
             ),
         ),
-        knobs={"limit_s": params["limit_s"], **alone.knobs},
+        knobs={
+            "limit_s": params["limit_s"],
+            "prepared_statements": params.get("pooler") != "transaction",
+            **alone.knobs,
+        },
         deadline_s=alone.heal_s + RECOVERY_S,
     )

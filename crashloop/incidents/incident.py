@@ -161,8 +161,8 @@ class Incident:
 
 
 def nothing_left(dependencies: tuple[Dependency, ...]) -> tuple[CheckSpec, ...]:
-    """The checks that no life leaves a session in a database."""
-    names = [each.name for each in dependencies if each.kind == "postgres"]
+    """The checks that no life leaves a session in a database; a pooler's sessions are its own."""
+    names = [each.name for each in dependencies if each.kind == "postgres" and not each.pooler]
     return tuple(CheckSpec(check="no_connection_left", params={"target": one}) for one in names)
 
 

@@ -21,6 +21,13 @@ HEAL_S = Parameter(
 )
 
 
+POOLER = Parameter(
+    default="",
+    choices=("", "session", "transaction"),
+    says="the pool mode of a PgBouncer before Postgres; empty: there is none",
+)
+
+
 def limit(default_s: float, phase: str) -> Parameter:
     """The time limit of a start-up phase."""
     says = f"time limit of phase {phase}, in seconds"
@@ -41,7 +48,13 @@ def dependencies(params: Params, **settings: Value) -> tuple[Dependency, ...]:
     """Postgres, reached by the parameter `transport` and with these settings, and Redis."""
     transport = Transport(str(params["transport"]))
     return (
-        Dependency(name="postgres", kind="postgres", transport=transport, settings=settings),
+        Dependency(
+            name="postgres",
+            kind="postgres",
+            transport=transport,
+            settings=settings,
+            pooler=str(params.get("pooler", "")),
+        ),
         Dependency(name="redis", kind="redis"),
     )
 

@@ -25,10 +25,12 @@ class Dependency:
 
     `settings` are the server's own. Of `tcp`, any service that runs already, `upstream` is its
     `host:port`. Its name is what faults and checks call
-    their target, and what templates of the app use.
+    their target, and what templates of the app use. `pooler` is the pool mode of a PgBouncer
+    between a Postgres and its path; "": there is none.
     """
 
     name: str
     kind: str
     transport: Transport = Transport.TCP
     settings: Mapping[str, Value] = field(default_factory=dict)
+    pooler: str = ""

@@ -20,7 +20,7 @@ ENDS = (JOURNEY_ENDED, PLATFORM_GAVE_UP, DEADLINE_PASSED, CONTROL_FAILED, NOT_BA
 """The ends of a run that can be judged, in `run.finished`; any other end is a failure."""
 LAST_KINDS = ("harness.failed", "run.interrupted", "run.refused", "run.finished")
 """The kinds of event that say how a run ended."""
-SOURCES = ("harness", "supervisor", "app", "proxy", "database", "cache", "platform")
+SOURCES = ("harness", "supervisor", "app", "proxy", "database", "pooler", "cache", "platform")
 WRITTEN_IN_ORDER = (frozenset({"harness", "database", "cache"}), frozenset({"proxy"}))
 """Sources that write events in the order of their instants.
 

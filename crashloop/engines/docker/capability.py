@@ -72,6 +72,10 @@ def require_possible(scenario: Scenario) -> None:
                 f"the Docker engine has no {dependency.kind} over {dependency.transport}",
                 hint="use --engine local",
             )
+        if dependency.pooler:
+            raise CapabilityError(
+                "the Docker engine has no PgBouncer before its Postgres", hint="use --engine local"
+            )
         if dependency.kind == POSTGRES:
             postgres_settings(dependency.settings)
         elif dependency.settings:

@@ -1,0 +1,140 @@
+"""A real PgBouncer between the path and Postgres, where a scenario wants a pooler."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crashloop.engines.account import clean_environment
+from crashloop.engines.ports import HOST, kept_port
+from crashloop.engines.process import finish, start
+from crashloop.engines.server import START_BOUND_S, Server
+from crashloop.engines.template import DATABASE, ROLE
+from crashloop.errors import CapabilityError, HarnessError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from crashloop.engines.postgres import PostgresServer
+    from crashloop.engines.server import Emit
+    from crashloop.engines.workspace import Workspace
+
+PROGRAM = "pgbouncer"
+# Debian puts it where only root's PATH looks.
+SYSTEM_PROGRAMS = "/usr/sbin:/usr/local/sbin"
+SINCE = (1, 18)  # Debian 12's, the oldest that is tried
+MODES = ("session", "transaction", "statement")
+READY = "process up"
+VERSION = re.compile(r"PgBouncer (\d+)\.(\d+)")
+_BOUND_S = 10.0
+
+
+class Pooler(Server):
+    """A running PgBouncer; `port` is its TCP port on the loopback."""
+
+    source = "pooler"
+    stop_steps = ((signal.SIGINT, 1.0), (signal.SIGTERM, 1.0))
+    port: int
+
+
+def find_pgbouncer() -> Path:
+    """The program; CapabilityError if there is none, or one that is too old."""
+    path = os.pathsep.join((os.environ.get("PATH", ""), SYSTEM_PROGRAMS))
+    found = shutil.which(PROGRAM, path=path)
+    if found is None:
+        raise CapabilityError(
+            "this scenario needs PgBouncer, and this machine has none",
+            hint="install it: apt-get install pgbouncer",
+        )
+    shown = subprocess.run(  # noqa: S603  the program that was just found
+        [found, "--version"],
+        capture_output=True,
+        text=True,
+        env=clean_environment(None),
+        timeout=_BOUND_S,
+        check=False,
+    ).stdout
+    version = VERSION.search(shown)
+    if version is None or (int(version[1]), int(version[2])) < SINCE:
+        wanted = ".".join(map(str, SINCE))
+        raise CapabilityError(
+            f"{found} is {shown.partition(chr(10))[0] or 'no PgBouncer'}, and {wanted} is needed",
+            hint=f"install PgBouncer {wanted} or later",
+        )
+    return Path(found)
+
+
+@contextlib.asynccontextmanager
+async def pooler(
+    workspace: Workspace,
+    database: PostgresServer,
+    *,
+    mode: str,
+    password: str,
+    emit: Emit,
+    evidence: Path,
+) -> AsyncIterator[Pooler]:
+    """Start it before `database` in the pool mode `mode`; it ends on leaving.
+
+    Clients are the app's role alone, with its password. `emit` gets pooler.started, pooler.stopped
+    and pooler.died; its log is `evidence`/pgbouncer.log. Raises CapabilityError where there is no
+    PgBouncer, HarnessError when it does not start.
+    """
+    program = find_pgbouncer()
+    folder = workspace.part("pooler", account=workspace.account)
+    with kept_port(HOST) as port:
+        _write(workspace, folder / "users", f'"{ROLE}" "{password}"\n')
+        _write(workspace, folder / "pgbouncer.ini", _configuration(database, folder, port, mode))
+        process = start(
+            [program, folder / "pgbouncer.ini"],
+            workspace=workspace,
+            name="PgBouncer",
+            account=workspace.account,
+            log=evidence / "pgbouncer.log",
+            stop_signal=signal.SIGTERM,
+        )
+        server = Pooler(process, emit)
+        server.port = port
+        try:
+            try:
+                await process.said(READY, deadline_s=START_BOUND_S)
+            except HarnessError as error:
+                raise HarnessError(
+                    f"PgBouncer did not start. Its last lines:\n{process.tail()}",
+                    hint="see pgbouncer.log in the artifacts",
+                ) from error
+            emit("pooler.started", {"pid": server.pid, "port": port, "mode": mode})
+            yield server
+        finally:
+            await finish(server.stop())
+
+
+def _write(workspace: Workspace, path: Path, text: str) -> None:
+    """Write a file that only PgBouncer and we may read."""
+    path.touch(mode=0o600)
+    path.write_text(text)
+    if workspace.account is not None:
+        os.chown(path, workspace.account.uid, workspace.account.gid)
+
+
+def _configuration(database: PostgresServer, folder: Path, port: int, mode: str) -> str:
+    return f"""\
+[databases]
+{DATABASE} = host={HOST} port={database.port} dbname={DATABASE}
+[pgbouncer]
+listen_addr = {HOST}
+listen_port = {port}
+unix_socket_dir =
+auth_type = scram-sha-256
+auth_file = {folder / "users"}
+pool_mode = {mode}
+max_client_conn = 1000
+default_pool_size = 20
+ignore_startup_parameters = extra_float_digits
+"""
