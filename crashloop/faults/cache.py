@@ -6,8 +6,9 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from crashloop.faults.alone import Alone, dies
 from crashloop.faults.base import Fault
-from crashloop.model import Grade, Receipt
+from crashloop.model import CheckSpec, Grade, Receipt
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -26,6 +27,17 @@ class Loading(Fault):
     acts_on = frozenset({"redis"})
     receipt = Receipt(
         grade=Grade.SERVER, kinds=("cache.loading",), whose="server", where={"said": SAID}
+    )
+    alone = Alone(
+        target="redis",
+        phase="cache",
+        knobs={"cache_critical": True},
+        shows=(
+            *dies("cache", ("BusyLoadingError",), at_limit=False),
+            CheckSpec(check="fails_at_once", params={"phase": "cache"}),
+        ),
+        told_by={"starting_up": "last_phase"},
+        ends="the cache has loaded its dataset; until then, a start that can do without it",
     )
 
     @contextlib.asynccontextmanager

@@ -21,8 +21,20 @@ def _came(way: str) -> CheckSpec:
 ALONE: Mapping[str, Alone] = {
     "hold": Alone(
         target=TARGET,
-        shows=(*HANGS, _came("silent")),
-        told_by={"black_hole": "connection_was", "refuse": "phase_failed"},
+        shows=(
+            *HANGS,
+            _came("silent"),
+            CheckSpec(
+                check="request_passed_on",
+                params={"target": TARGET, "phase": PHASE, "passed_on": False},
+            ),
+        ),
+        told_by={
+            "black_hole": "connection_was",
+            "refuse": "phase_failed",
+            "paused": "request_passed_on",
+            "lock_held": "connection_was",
+        },
         ends="the path answers again; a longer limit helps only if it is longer than the silence",
     ),
     "black_hole": Alone(

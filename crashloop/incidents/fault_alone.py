@@ -6,7 +6,7 @@ library: it shows what the fault looks like, and that it cannot be taken for its
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from crashloop.errors import UsageError
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from crashloop.faults.alone import Alone
+    from crashloop.faults.base import Fault
     from crashloop.model import AppUnderTest, Scenario, Value
 
 PREFIX = "fault:"
@@ -32,7 +33,7 @@ def fault_alone(name: str) -> Incident:
     """The run of one fault by its name, as an incident; UsageError if the name is none."""
     kind, _, texts = name.removeprefix(PREFIX).partition(":")
     found, alone = fault_kind(kind), _alone(kind)
-    params = {**alone.params, **read_params(kind, _texts(kind, texts))}
+    params = _params(found, alone, read_params(kind, _texts(kind, texts)))
     _outage(kind, alone, params, _DEFAULTS | {"transport": str(alone.transport)})
     return _Alone(
         name=name,
@@ -104,6 +105,12 @@ def _alone(kind: str) -> Alone:
             hint="crashloop incidents lists what can be reproduced",
         )
     return alone
+
+
+def _params(kind: type[Fault], alone: Alone, given: Mapping[str, Value]) -> dict[str, Value]:
+    """The parameters given, where the fault needs no more; else those of `alone` as well."""
+    needed = {one.name for one in fields(kind) if one.default is MISSING}
+    return dict(given) if given and needed <= set(given) else {**alone.params, **given}
 
 
 def _texts(kind: str, texts: str) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from faults_alone import ALONE, NEIGHBOURS
 
+from app_under_test.database import SCHEMA_LOCK_KEY
 from crashloop.checks import CHECKS
 from crashloop.errors import UsageError
 from crashloop.incidents import incident
@@ -45,6 +46,15 @@ def test_a_name_that_cannot_be_read_says_what_is_wrong_with_it(name: str, says: 
     with pytest.raises(UsageError) as raised:
         incident(name)
     assert says in f"{raised.value.message} {raised.value.hint}"
+
+
+def test_the_advisory_lock_is_the_one_that_the_sample_app_takes() -> None:
+    assert ALONE["lock_held"].params == {"advisory": SCHEMA_LOCK_KEY}
+
+
+def test_a_parameter_of_the_user_replaces_those_that_the_fault_can_go_without() -> None:
+    (fault,) = incident("fault:lock_held:table=messages").scenario().faults
+    assert fault.params == {"table": "messages"}
 
 
 def test_a_fault_has_no_remedy_of_its_own() -> None:

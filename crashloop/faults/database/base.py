@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from crashloop.faults.alone import dies
 from crashloop.faults.base import Fault
+from crashloop.model import CheckSpec
+
+PHASE, TARGET = "database", "postgres"
+OF_TARGET = {"target": TARGET, "phase": PHASE}
+HANGS = dies(PHASE, ("TimeoutError", "CancelledError"), at_limit=True)
+"""How the sample app dies where Postgres does not answer."""
 
 
 class DatabaseFault(Fault):
@@ -13,3 +20,17 @@ class DatabaseFault(Fault):
     __slots__ = ()
 
     acts_on: ClassVar[frozenset[str]] = frozenset({"postgres"})
+
+
+def refused(sqlstate: str) -> tuple[CheckSpec, ...]:
+    """How the sample app dies where Postgres refuses at once what it asks for."""
+    return (
+        *dies(PHASE, (sqlstate,), at_limit=False),
+        CheckSpec(check="fails_at_once", params={"phase": PHASE}),
+        CheckSpec(check="server_said", params={**OF_TARGET, "errors": (sqlstate,)}),
+    )
+
+
+def came(way: str) -> CheckSpec:
+    """What the app's connection to Postgres came to, one of `crashloop.checks.connection.WAYS`."""
+    return CheckSpec(check="connection_was", params={**OF_TARGET, "way": way})

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from crashloop.errors import HarnessError, UsageError
-from crashloop.faults.database.base import DatabaseFault
+from crashloop.faults.alone import Alone
+from crashloop.faults.database.base import HANGS, TARGET, DatabaseFault, came
 from crashloop.model import Grade, Receipt
 from crashloop.proxy import attribute
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from crashloop.faults.ports import Ports
 
+SCHEMA_LOCK_KEY = 1278  # under which the sample app creates its tables
 LOOK_EVERY_S = 0.05
 LOCK_BOUND_S = 10.0
 
@@ -43,6 +45,13 @@ class LockHeld(DatabaseFault):
 
     kind = "lock_held"
     receipt = Receipt(grade=Grade.SERVER, kinds=("database.lock_waiting",), whose="server")
+    alone = Alone(
+        target=TARGET,
+        params={"advisory": SCHEMA_LOCK_KEY},
+        shows=(*HANGS, came("answered")),
+        told_by={"paused": "connection_was", "hold": "connection_was"},
+        ends="the session that holds the lock commits or ends; pg_locks names it",
+    )
 
     table: str = ""
     advisory: int = field(default=0, metadata=attribute.count("advisory"))

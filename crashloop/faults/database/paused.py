@@ -6,8 +6,9 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from crashloop.faults.database.base import DatabaseFault
-from crashloop.model import Grade, Receipt
+from crashloop.faults.alone import Alone
+from crashloop.faults.database.base import HANGS, OF_TARGET, TARGET, DatabaseFault, came
+from crashloop.model import CheckSpec, Grade, Receipt
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -21,6 +22,16 @@ class Paused(DatabaseFault):
 
     kind = "paused"
     receipt = Receipt(grade=Grade.PROCESS, kinds=("process.stopped",), whose="server")
+    alone = Alone(
+        target=TARGET,
+        shows=(
+            *HANGS,
+            came("silent"),
+            CheckSpec(check="request_passed_on", params={**OF_TARGET, "passed_on": True}),
+        ),
+        told_by={"hold": "request_passed_on", "lock_held": "connection_was"},
+        ends="the server's processes run again: what stopped its machine or container is over",
+    )
 
     @contextlib.asynccontextmanager
     async def active(self, ports: Ports, *, name: str, target: str) -> AsyncIterator[None]:

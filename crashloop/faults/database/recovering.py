@@ -37,7 +37,7 @@ class Recovering(DatabaseFault):
             CheckSpec(check="fails_at_once", params={"phase": PHASE}),
             showed(TARGET, "database.recovering"),
         ),
-        told_by={"refuse": "phase_failed"},
+        told_by={"refuse": "phase_failed", "starting_up": "server_showed"},
         ends="the recovery ends on its own; until then, a retry of 57P03 with back-off",
     )
 

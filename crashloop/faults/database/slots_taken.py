@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from crashloop.errors import UsageError
-from crashloop.faults.database.base import DatabaseFault
+from crashloop.faults.alone import Alone
+from crashloop.faults.database.base import TARGET, DatabaseFault, refused
 from crashloop.model import Grade, Receipt
 from crashloop.proxy import attribute
 
@@ -39,6 +40,12 @@ class SlotsTaken(DatabaseFault):
     kind = "slots_taken"
     receipt = Receipt(
         grade=Grade.SERVER, kinds=("database.error",), whose="server", where={"sqlstate": "53300"}
+    )
+    alone = Alone(
+        target=TARGET,
+        shows=refused("53300"),
+        told_by={"starting_up": "phase_failed"},
+        ends="sessions are closed: fewer or smaller pools, or a larger max_connections",
     )
 
     left: int = field(default=0, metadata=attribute.count("left"))

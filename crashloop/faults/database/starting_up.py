@@ -6,7 +6,9 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from crashloop.faults.database.base import DatabaseFault
+from crashloop.faults.alone import Alone
+from crashloop.faults.database.base import TARGET, DatabaseFault, refused
+from crashloop.faults.states import showed
 from crashloop.model import Grade, Receipt
 
 if TYPE_CHECKING:
@@ -22,6 +24,16 @@ class StartingUp(DatabaseFault):
     kind = "starting_up"
     receipt = Receipt(
         grade=Grade.SERVER, kinds=("database.error",), whose="server", where={"sqlstate": "57P03"}
+    )
+    alone = Alone(
+        target=TARGET,
+        shows=(*refused("57P03"), showed(TARGET, "database.starting")),
+        told_by={
+            "slots_taken": "phase_failed",
+            "recovering": "server_showed",
+            "loading": "last_phase",
+        },
+        ends="the server is ready; until then, a retry of 57P03 with back-off",
     )
 
     @contextlib.asynccontextmanager
