@@ -56,6 +56,7 @@ ALONE: Mapping[str, Alone] = {
             "black_hole": "phase_failed",
             "recovering": "phase_failed",
             "missing_setting": "last_phase",
+            "image_older": "phase_failed",
         },
         ends="something listens at that address; until then, a retry with back-off",
     ),

@@ -19,6 +19,7 @@ from crashloop.engines.reaper import identity, postgres_backends
 from crashloop.engines.template import template
 from crashloop.engines.workspace import workspace
 from crashloop.errors import CapabilityError, HarnessError, UsageError
+from crashloop.faults.database.image_older import ImageOlder
 from crashloop.faults.database.lock_held import LockHeld
 from crashloop.faults.database.paused import Paused
 from crashloop.faults.database.recovering import Recovering
@@ -404,3 +405,63 @@ async def test_settings_that_postgres_refuses_are_the_scenarios_mistake(tmp_path
     with pytest.raises(UsageError, match="does not start with max_connections=-1"):
         async with running(tmp_path, max_connections=-1):
             pass
+
+
+async def test_a_newer_schema_lacks_the_column_until_the_heal(lab: Lab) -> None:
+    connection = await lab.connect()
+    try:
+        await connection.execute('create table "Orders" ("To" text)')
+        await connection.execute("insert into \"Orders\" values ('kept')")
+        async with lab.active(ImageOlder(table='"Orders"', column="To")):
+            with pytest.raises(asyncpg.UndefinedColumnError):
+                await connection.fetch('select "To" from "Orders"')
+            assert (await lab.seen("database.error"))["sqlstate"] == "42703"
+        assert await connection.fetchval('select "To" from "Orders"') == "kept"
+    finally:
+        await connection.close()
+
+
+async def test_a_table_that_a_newer_image_made_is_gone_after_the_heal(lab: Lab) -> None:
+    async with lab.active(ImageOlder(table="messages", column="text", create=True)):
+        connection = await lab.connect()
+        await connection.execute("create table if not exists messages (text text)")
+        with pytest.raises(asyncpg.UndefinedColumnError):
+            await connection.fetch("select text from messages")
+        await connection.close()
+    connection = await lab.connect()
+    assert await connection.fetchval("select to_regclass('messages')") is None
+    await connection.close()
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        (ImageOlder(table="mesages", column="text"), "there is no table 'mesages'"),
+        (ImageOlder(table="things", column="txt"), "there is no column 'txt' in things"),
+        (ImageOlder(table="things", column="txt", create=True), "there is no column 'txt'"),
+        (ImageOlder(table="not a name", column="txt"), "there is no table 'not a name'"),
+    ],
+)
+async def test_a_newer_schema_needs_a_column_that_is_there(
+    lab: Lab, fault: ImageOlder, says: str
+) -> None:
+    connection = await lab.connect()
+    await connection.execute("create table things (text text)")
+    await connection.close()
+    with pytest.raises(UsageError, match=says):
+        async with lab.active(fault):
+            pass
+
+
+async def test_a_table_of_somebody_else_cannot_be_of_a_newer_image(lab: Lab) -> None:
+    async with lab.server.session(superuser=True) as own:
+        await own.execute("create table theirs (text text)")
+    with pytest.raises(UsageError, match="may not change theirs: must be owner"):
+        async with lab.active(ImageOlder(table="theirs", column="text")):
+            pass
+
+
+@pytest.mark.parametrize("params", [{}, {"table": "messages"}, {"column": "text"}])
+def test_a_newer_schema_needs_a_table_and_a_column(params: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="image_older got table="):
+        ImageOlder(**params)

@@ -34,6 +34,7 @@ NEEDED: Mapping[str, dict[str, Value]] = {
     "slow_connect": {"low_s": 1.0, "high_s": 2.0},
     "lock_held": {"advisory": 7},
     "missing_setting": {"variable": "NAME"},
+    "image_older": {"table": "orders", "column": "id"},
 }
 
 

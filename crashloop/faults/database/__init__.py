@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from crashloop.faults.database.image_older import ImageOlder
 from crashloop.faults.database.lock_held import LockHeld
 from crashloop.faults.database.paused import Paused
 from crashloop.faults.database.recovering import Recovering
@@ -21,4 +22,5 @@ FAULTS: tuple[type[DatabaseFault], ...] = (
     Recovering,
     Paused,
     LockHeld,
+    ImageOlder,
 )

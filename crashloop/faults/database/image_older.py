@@ -1,0 +1,121 @@
+"""The fault of a schema that a newer image has changed already."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+from crashloop.errors import HarnessError, UsageError
+from crashloop.faults.alone import Alone
+from crashloop.faults.database.base import TARGET, DatabaseFault, refused
+from crashloop.faults.database.lock_held import LOCK_BOUND_S, TABLE
+from crashloop.model import Grade, Receipt
+from crashloop.proxy import attribute
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from crashloop.faults.ports import Database, Ports
+
+NO_COLUMN = "42703"
+NEWER = "_of_a_newer_image"
+
+COLUMN = """
+select true from pg_attribute
+where attrelid = to_regclass($1) and attname = $2 and attnum > 0 and not attisdropped
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageOlder(DatabaseFault):
+    """A newer image has renamed a `column` of a `table`; the app still asks for the old one.
+
+    `table` may name its schema. With `create`, a table that is not there yet is made without the
+    column.
+    """
+
+    kind = "image_older"
+    receipt = Receipt(
+        grade=Grade.SERVER,
+        kinds=("database.error",),
+        whose="server",
+        where={"sqlstate": NO_COLUMN},
+    )
+    alone = Alone(
+        target=TARGET,
+        params={"table": "messages", "column": "text", "create": True},
+        shows=refused(NO_COLUMN),
+        told_by={"refuse": "phase_failed", "slots_taken": "phase_failed"},
+        ends="the newer image is deployed again, or the schema goes back; no restart helps",
+    )
+
+    table: str = ""
+    column: str = ""
+    create: bool = field(default=False, metadata=attribute.flag("create"))
+
+    def __post_init__(self) -> None:
+        if not self.table or not self.column:
+            raise UsageError(
+                f"image_older got table={self.table!r} and column={self.column!r}.",
+                hint="Give both: a table of the app, and a column that the app asks for.",
+            )
+
+    @contextlib.asynccontextmanager
+    async def active(self, ports: Ports, *, name: str, target: str) -> AsyncIterator[None]:
+        """Rename the column on entering, and back on leaving; emits `database.schema_newer`."""
+        del name
+        database = ports.database(target)
+        undo = await self._change(database)
+        ports.emit(
+            "database", "database.schema_newer", target, table=self.table, column=self.column
+        )
+        try:
+            yield
+        finally:
+            await self._execute(database, undo)
+
+    async def _change(self, database: Database) -> str:
+        """Change the schema; gives the statement that undoes it."""
+        async with database.session(superuser=False) as own:
+            table = await own.fetchval(TABLE, self.table)
+            column, newer, new_table = await own.fetchrow(
+                "select quote_ident($1), quote_ident($2), quote_ident($3)",
+                self.column,
+                self.column + NEWER,
+                self.table,
+            )
+            has_column = await own.fetchval(COLUMN, self.table, self.column)
+        if table is None and self.create:
+            await self._execute(database, f"create table {new_table} ({newer} text)")
+            return f"drop table {new_table}"
+        if table is None or not has_column:
+            raise self._nothing_to_rename(table)
+        await self._execute(database, f"alter table {table} rename column {column} to {newer}")
+        return f"alter table {table} rename column {newer} to {column}"
+
+    async def _execute(self, database: Database, statement: str) -> None:
+        try:
+            async with database.session(superuser=False) as own:
+                await own.execute(f"set lock_timeout = '{LOCK_BOUND_S:g}s'")
+                await own.execute(statement)
+        except asyncpg.LockNotAvailableError as error:
+            raise HarnessError(
+                f"image_older did not get {self.table} for itself within {LOCK_BOUND_S:g} s",
+                hint="inject it while the app holds no lock of its own",
+            ) from error
+        except asyncpg.InsufficientPrivilegeError as error:
+            raise UsageError(
+                f"image_older: the app's role may not change {self.table}: {error}",
+                hint="choose a table that the app has made itself",
+            ) from error
+
+    def _nothing_to_rename(self, table: Any) -> UsageError:
+        missing = f"table {self.table!r}" if table is None else f"column {self.column!r} in {table}"
+        return UsageError(
+            f"image_older: there is no {missing}",
+            hint="inject it after the app has made its tables; with create=true, a missing table "
+            "is made without the column",
+        )
