@@ -18,8 +18,8 @@ from crashloop.engines.ports import kept_port
 from crashloop.engines.postgres_log import ErrorLog
 from crashloop.engines.postgres_settings import (
     HOST,
-    SESSION_LIMITS,
     SETTINGS,
+    own_settings,
     postgres_settings,
 )
 from crashloop.engines.postgres_start import CONNECT_BOUND_S, READY, accepts, refusal
@@ -192,7 +192,7 @@ class PostgresServer(Server):
             password=source.superuser_password if superuser else source.app_password,
             database=DATABASE,
             timeout=CONNECT_BOUND_S,
-            server_settings={name: "0" for name in SESSION_LIMITS if name in self._settings},
+            server_settings=own_settings(self._settings),
         )
 
     async def _continue(self, stopped: Mapping[int, str]) -> None:

@@ -84,6 +84,15 @@ def postgres_settings(settings: Mapping[str, Value]) -> dict[str, str]:
     return {name: _text(value) for name, value in settings.items()}
 
 
+def own_settings(settings: Mapping[str, str]) -> dict[str, str]:
+    """What a session of the harness sets for itself, so that neither settings nor faults limit it.
+
+    `settings` are the server's.
+    """
+    limits = {name: "0" for name in SESSION_LIMITS if name in settings}
+    return {**limits, "default_transaction_read_only": "off"}
+
+
 def _text(value: Value) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"

@@ -22,6 +22,7 @@ from crashloop.errors import CapabilityError, HarnessError, UsageError
 from crashloop.faults.database.image_older import ImageOlder
 from crashloop.faults.database.lock_held import LockHeld
 from crashloop.faults.database.paused import Paused
+from crashloop.faults.database.read_only import ReadOnly
 from crashloop.faults.database.recovering import Recovering
 from crashloop.faults.database.slots_taken import FREE, SlotsTaken
 from crashloop.faults.database.starting_up import StartingUp
@@ -43,6 +44,7 @@ FAULTS = [
     pytest.param(Recovering(), id="recovering", marks=pytest.mark.skipif(
         sys.platform != "linux", reason="needs /proc")),
     pytest.param(LockHeld(advisory=-7), id="lock_held"),
+    pytest.param(ReadOnly(), id="read_only"),
 ]  # fmt: skip
 RESTARTS = [each for each in FAULTS if each.id in {"starting_up", "recovering"}]
 
@@ -228,6 +230,36 @@ async def test_a_server_recovers_what_was_written_and_answers_57p03_until_the_he
     assert at == sorted(at)
     assert not lab.server.died.is_set()
     assert not list(lab.server.data_dir.rglob("*.kept"))
+
+
+async def test_a_read_only_server_refuses_writes_of_open_and_new_sessions_until_the_heal(
+    lab: Lab,
+) -> None:
+    there = await lab.connect()
+    await there.execute("create table kept as select 1 as one")
+    async with lab.active(ReadOnly()):
+        new = await lab.connect()
+        for connection in (there, new):
+            assert await connection.fetchval("select one from kept") == 1
+            with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+                await connection.execute("insert into kept values (2)")
+        error = await lab.seen("database.error")
+        assert (error["sqlstate"], error["role"]) == ("25006", "app")
+    for connection in (there, new):
+        await connection.execute("insert into kept values (3)")
+        await connection.close()
+    assert "read_only" not in (lab.server.data_dir / "postgresql.auto.conf").read_text()
+
+
+async def test_the_harness_still_takes_its_locks_in_a_read_only_server(lab: Lab) -> None:
+    there = await lab.connect()
+    await there.execute("create table kept as select 1 as one")
+    async with lab.active(ReadOnly()), lab.active(LockHeld(table="kept")):
+        reading = asyncio.create_task(there.fetchval("select one from kept"))
+        await lab.seen("database.lock_waiting")
+        assert not reading.done()
+    assert await reading == 1
+    await there.close()
 
 
 @pytest.mark.parametrize("fault", RESTARTS)

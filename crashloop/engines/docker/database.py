@@ -16,7 +16,7 @@ from crashloop.engines.docker.server_container import ServerContainer
 from crashloop.engines.docker.threads import blocking
 from crashloop.engines.inspector import QUERY_BOUND_S, Inspector
 from crashloop.engines.postgres_log import PREFIX
-from crashloop.engines.postgres_settings import SESSION_LIMITS, postgres_settings
+from crashloop.engines.postgres_settings import own_settings, postgres_settings
 from crashloop.engines.process import finish
 from crashloop.engines.session import session
 from crashloop.engines.template import DATABASE, ROLE, SUPERUSER
@@ -211,7 +211,7 @@ class Database:
             password=self.superuser_password if superuser else self.app_password,
             database=DATABASE,
             timeout=QUERY_BOUND_S,
-            server_settings={name: "0" for name in SESSION_LIMITS if name in self._settings},
+            server_settings=own_settings(self._settings),
         )
 
     async def _has_ended(self, pid: int) -> bool:

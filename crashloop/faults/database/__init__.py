@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from crashloop.faults.database.image_older import ImageOlder
 from crashloop.faults.database.lock_held import LockHeld
 from crashloop.faults.database.paused import Paused
+from crashloop.faults.database.read_only import ReadOnly
 from crashloop.faults.database.recovering import Recovering
 from crashloop.faults.database.slots_taken import SlotsTaken
 from crashloop.faults.database.starting_up import StartingUp
@@ -23,4 +24,5 @@ FAULTS: tuple[type[DatabaseFault], ...] = (
     Paused,
     LockHeld,
     ImageOlder,
+    ReadOnly,
 )

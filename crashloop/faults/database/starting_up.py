@@ -30,6 +30,7 @@ class StartingUp(DatabaseFault):
         shows=(*refused("57P03"), showed(TARGET, "database.starting")),
         told_by={
             "slots_taken": "phase_failed",
+            "read_only": "phase_failed",
             "recovering": "server_showed",
             "loading": "last_phase",
         },
