@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from crashloop.engines import stopping
 from crashloop.engines.advice import hint_for
 from crashloop.engines.ports import kept_port
 from crashloop.engines.process import Process, finish, start
@@ -21,7 +22,7 @@ from crashloop.engines.server import START_BOUND_S, Server
 from crashloop.errors import CapabilityError, HarnessError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from crashloop.engines.server import Emit
     from crashloop.engines.workspace import Workspace
@@ -60,14 +61,22 @@ class CacheServer(Server):
     stop_steps = ((signal.SIGTERM, 2.0),)
 
     def __init__(
-        self, process: Process, emit: Emit, *, kind: Kind, port: int, launch: Callable[..., Process]
+        self,
+        process: Process,
+        emit: Emit,
+        *,
+        kind: Kind,
+        port: int,
+        folder: Path,
+        launch: Callable[..., Process],
     ) -> None:
         self.kind = kind
         self.port = port
         self.url = f"redis://{HOST}:{port}/0"
         self.version = "unknown"
+        self._folder = folder
         self._launch = launch
-        self._is_loading = False
+        self._is_away = False
         super().__init__(process, emit)
 
     async def ask(self, *words: str) -> str:
@@ -92,23 +101,40 @@ class CacheServer(Server):
 
         Emits `cache.loading` and `cache.loaded` with what it answered to PING. Its data stay.
         Raises CapabilityError for a redis-server before 7.0, HarnessError if it does not answer
-        so, UsageError if it is loading already.
+        so, UsageError if another fault acts on it already.
         """
-        if self._is_loading:
-            raise UsageError(
-                "two faults would let the cache load at once",
-                hint="let one be healed before the other is injected",
-            )
-        self._is_loading = True
-        try:
+        with self._away():
             await self._begin_loading()
             try:
                 self._emit("cache.loading", {"said": await self._says(LOADING)})
                 yield
             finally:
                 await finish(self._end_loading())
+
+    @contextlib.asynccontextmanager
+    async def stopped(self) -> AsyncIterator[None]:
+        """While entered, it is stopped: it accepts connections, and answers nothing.
+
+        Emits `process.stopped` and `process.continued`, each once /proc says so. Raises
+        CapabilityError where there is no /proc, UsageError if another fault acts on it already.
+        """
+        stopping.require_proc()
+        with self._away():
+            async with self._all_stopped(self._folder):
+                yield
+
+    @contextlib.contextmanager
+    def _away(self) -> Iterator[None]:
+        if self._is_away:
+            raise UsageError(
+                "two faults would act on the cache at once",
+                hint="let one be healed before the other is injected",
+            )
+        self._is_away = True
+        try:
+            yield
         finally:
-            self._is_loading = False
+            self._is_away = False
 
     async def _begin_loading(self) -> None:
         if self.kind == "fakeredis":
@@ -220,7 +246,7 @@ async def cache(
             )
 
         process = launch()
-        server = CacheServer(process, emit, kind=kind, port=port, launch=launch)
+        server = CacheServer(process, emit, kind=kind, port=port, folder=folder, launch=launch)
         try:
             await _accepts(process)
             facts = {

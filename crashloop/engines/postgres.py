@@ -109,13 +109,8 @@ class PostgresServer(Server):
         Raises CapabilityError where there is no /proc.
         """
         stopping.require_proc()
-        async with self.inspector.away():
-            stopped = await asyncio.to_thread(stopping.stop_all, self.pid, self.data_dir)
-            try:
-                self._emit("process.stopped", {"pids": sorted(stopped)})
-                yield
-            finally:
-                await finish(self._continue(stopped))
+        async with self.inspector.away(), self._all_stopped(self.data_dir):
+            yield
 
     @contextlib.asynccontextmanager
     async def starting(self) -> AsyncIterator[None]:
@@ -194,11 +189,6 @@ class PostgresServer(Server):
             timeout=CONNECT_BOUND_S,
             server_settings=own_settings(self._settings),
         )
-
-    async def _continue(self, stopped: Mapping[int, str]) -> None:
-        begun_ns = time.monotonic_ns()  # it may answer before /proc was asked
-        left = await asyncio.to_thread(stopping.continue_all, stopped)
-        self._emit("process.continued", {"pids": left, "begun_ns": begun_ns})
 
     async def _recover(self, stopped: Mapping[int, str]) -> None:
         await held_recovery.go_on(self._process, stopped)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from crashloop.engines.process import Process, describe_exit, terminate
+from crashloop.engines import stopping
+from crashloop.engines.process import Process, describe_exit, finish, terminate
 from crashloop.engines.reaper import identity
 
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from pathlib import Path
 
     Emit = Callable[[str, dict[str, Any]], object]
 
@@ -47,6 +51,24 @@ class Server:
         code = await self._end()
         if is_running:
             self._emit(f"{self.source}.stopped", {"pid": self.pid, "exit": describe_exit(code)})
+
+    @contextlib.asynccontextmanager
+    async def _all_stopped(self, folder: Path) -> AsyncIterator[None]:
+        """While entered, each of its processes, which work in `folder`, is stopped.
+
+        Emits `process.stopped` and `process.continued` with their ids, each once /proc says so.
+        """
+        stopped = await asyncio.to_thread(stopping.stop_all, self.pid, folder)
+        try:
+            self._emit("process.stopped", {"pids": sorted(stopped)})
+            yield
+        finally:
+            await finish(self._continue(stopped))
+
+    async def _continue(self, stopped: Mapping[int, str]) -> None:
+        begun_ns = time.monotonic_ns()  # it may answer before /proc was asked
+        left = await asyncio.to_thread(stopping.continue_all, stopped)
+        self._emit("process.continued", {"pids": left, "begun_ns": begun_ns})
 
     async def _end(self, *steps: tuple[signal.Signals, float]) -> int:
         """End the process by `steps`, or by its own, which is no death; what it has ended with."""

@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 from crashloop.clock import REAL_TIME, TimeScale
 from crashloop.errors import UsageError
-from crashloop.faults import cache, database, process, proxied, revision
+from crashloop.faults import (
+    cache,
+    cache_refused,
+    cache_silent,
+    database,
+    process,
+    proxied,
+    revision,
+)
 from crashloop.faults.base import REPLICAS
 from crashloop.model import PlannedFault
 
@@ -33,6 +41,8 @@ _ALL: tuple[type[Fault], ...] = (
     *proxied.FAULTS,
     *database.FAULTS,
     cache.Loading,
+    cache_refused.CacheRefused,
+    cache_silent.CacheSilent,
     revision.RevisionChange,
     *process.FAULTS,
 )

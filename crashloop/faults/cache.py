@@ -36,7 +36,11 @@ class Loading(Fault):
             *dies("cache", ("BusyLoadingError",), at_limit=False),
             CheckSpec(check="fails_at_once", params={"phase": "cache"}),
         ),
-        told_by={"starting_up": "last_phase"},
+        told_by={
+            "starting_up": "last_phase",
+            "cache_refused": "phase_failed",
+            "cache_silent": "phase_failed",
+        },
         ends="the cache has loaded its dataset; until then, a start that can do without it",
     )
 

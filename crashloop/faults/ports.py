@@ -64,6 +64,12 @@ class Cache(Protocol):
         Emits `cache.loading` and `cache.loaded` of the target, each as the server itself says.
         """
 
+    def stopped(self) -> AbstractAsyncContextManager[None]:
+        """While entered, every process of the server is stopped.
+
+        Emits `process.stopped` and `process.continued` of the target, each as /proc says.
+        """
+
 
 class Revisions(Protocol):
     """The old revision of the app beside the new one."""

@@ -21,7 +21,9 @@ JOURNEY_S = 1.0
 # Answers of a dependency that a start, or a try of the journey, waits for. Chosen.
 ANSWERS = 5
 
-HANGS = frozenset({"hold", "slow_connect", "black_hole", "connect_delay", "timeout", "paused"})
+HANGS = frozenset(
+    {"hold", "slow_connect", "black_hole", "connect_delay", "timeout", "paused", "cache_silent"}
+)
 OUTLIVED = frozenset({"latency", "bandwidth", "slicer", "slow_close", "revision_change"})
 LIMIT = "limit_s"
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,14 +20,16 @@ from crashloop.engines.cache_server import INFO, LOADING, command_size, is_info
 from crashloop.engines.workspace import workspace
 from crashloop.errors import CapabilityError, HarnessError, UsageError
 from crashloop.faults.cache import Loading
+from crashloop.faults.cache_silent import CacheSilent
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
     from crashloop.engines.cache import CacheServer, Kind
+    from crashloop.faults.base import Fault
 
 BOUND_S = 20.0
+NO_ANSWER_S = 0.3
 PING = b"*1\r\n$4\r\nPING\r\n"
 SAID = "LOADING Redis is loading the dataset in memory"
 
@@ -43,8 +47,13 @@ class Lab:
 
     @asynccontextmanager
     async def loading(self) -> AsyncIterator[None]:
+        async with self.active(Loading()):
+            yield
+
+    @asynccontextmanager
+    async def active(self, fault: Fault) -> AsyncIterator[None]:
         ports: Any = self
-        async with Loading().active(ports, name="f", target="redis"):
+        async with fault.active(ports, name="f", target="redis"):
             yield
 
     @asynccontextmanager
@@ -145,6 +154,58 @@ async def test_a_cache_that_dies_while_it_loads_is_noticed(kind: Kind, tmp_path:
         with pytest.raises(HarnessError, match=r"should answer PING|did not answer PING"):
             await kill(lab)
     assert lab.events[-1][0] == "cache.died"
+
+
+def state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
+
+
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+
+
+@linux_only
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_silent_cache_accepts_and_never_answers_until_the_heal(
+    kind: Kind, tmp_path: Path
+) -> None:
+    async with running(kind, tmp_path) as lab:
+        async with lab.active(CacheSilent()):
+            (name, stopped) = lab.events[-1]
+            assert (name, lab.server.pid in stopped["pids"]) == ("process.stopped", True)
+            assert {state(pid) for pid in stopped["pids"]} == {"T"}
+            asking = asyncio.create_task(answer(lab.server.port, PING))
+            await asyncio.wait({asking}, timeout=NO_ANSWER_S)
+            assert not asking.done()
+            with pytest.raises(UsageError, match="two faults"):
+                async with lab.loading():
+                    pass
+        assert await asking == b"+PONG\r\n"
+        name, continued = lab.events[-1]
+        assert (name, continued["pids"]) == ("process.continued", stopped["pids"])
+
+
+@linux_only
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_harness_error_lets_a_silent_cache_answer(kind: Kind, tmp_path: Path) -> None:
+    async def break_off(lab: Lab) -> None:
+        async with lab.active(CacheSilent()):
+            raise HarnessError("something else broke")
+
+    async with running(kind, tmp_path) as lab:
+        with pytest.raises(HarnessError, match="something else broke"):
+            await break_off(lab)
+        assert await answer(lab.server.port, PING) == b"+PONG\r\n"
+
+
+async def test_a_cache_that_proc_does_not_show_cannot_be_silent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crashloop.engines.stopping.sys.platform", "darwin")
+    async with running("fakeredis", tmp_path) as lab:
+        with pytest.raises(CapabilityError, match="this is darwin"):
+            async with lab.active(CacheSilent()):
+                pass
+        assert await answer(lab.server.port, PING) == b"+PONG\r\n"
 
 
 async def test_two_loading_faults_at_once_are_refused(tmp_path: Path) -> None:

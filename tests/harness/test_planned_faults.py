@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="/proc says what is stopped")
 
 
-STOPS = ("paused", "recovering")
+STOPS = ("paused", "recovering", "cache_silent")
 KINDS = [pytest.param(kind, marks=[linux_only] * (kind in STOPS)) for kind in CASES]
 PLUGGED = [
     pytest.param(kind, marks=[linux_only if kind in STOPS else pytest.mark.slow]) for kind in CASES

@@ -126,6 +126,13 @@ def test_a_fault_of_a_server_that_is_not_to_be_had_is_refused_with_the_reason() 
         require_possible(scenario(TCP, "recovering"))
 
 
+def test_the_refused_cache_is_made_by_the_part_that_makes_refuse() -> None:
+    wanted = scenario(TCP, "cache_refused", target="redis")
+
+    require_possible(wanted)
+    assert makers(wanted) == {"sidecar"}
+
+
 def test_redis_over_a_unix_socket_is_refused() -> None:
     dependency = Dependency(name="redis", kind="redis", transport=UNIX)
     wanted = scenario(UNIX)

@@ -70,6 +70,21 @@ class Cache:
         finally:
             await finish(self._end_loading(reloading))
 
+    @contextlib.asynccontextmanager
+    async def stopped(self) -> AsyncIterator[None]:
+        """While entered, Docker has paused the container.
+
+        Emits `process.stopped` and `process.continued`, each once Docker says so.
+        """
+        pids = await blocking(self._container.pause)
+        try:
+            self._emit("process.stopped", pids=pids)
+            yield
+        finally:
+            begun_ns = time.monotonic_ns()
+            await blocking(self._container.unpause)
+            self._emit("process.continued", pids=pids, begun_ns=begun_ns)
+
     async def _end_loading(self, reloading: asyncio.Future[str]) -> None:
         was_held = not reloading.done()
         await self._ask(*LOAD_AT_ONCE)

@@ -9,6 +9,7 @@ from crashloop.apps.sample import NAME as SAMPLE
 from crashloop.engines.postgres_settings import postgres_settings
 from crashloop.errors import CapabilityError, UsageError
 from crashloop.faults import fault_kind
+from crashloop.faults.proxied import ProxiedFault
 from crashloop.model import Transport
 from crashloop.proxy.faults import KINDS
 
@@ -92,8 +93,8 @@ def _require_fault(scenario: Scenario, fault: PlannedFault) -> None:
         raise lacking(fault.kind)
     if fault_kind(fault.kind).needs_lives:
         raise no_lives()
-    if fault.kind in KINDS:
-        maker(scenario.dependency(fault.target), fault.kind)
+    if kind := proxied_kind(fault):
+        maker(scenario.dependency(fault.target), kind)
 
 
 def no_lives() -> CapabilityError:
@@ -150,10 +151,16 @@ def maker(dependency: Dependency, kind: str) -> Maker:
 def makers(scenario: Scenario) -> set[Maker]:
     """The parts that make the faults of the scenario."""
     return {
-        maker(scenario.dependency(fault.target), fault.kind)
+        maker(scenario.dependency(fault.target), kind)
         for fault in scenario.faults
-        if fault.kind in KINDS
+        if (kind := proxied_kind(fault))
     }
+
+
+def proxied_kind(fault: PlannedFault) -> str:
+    """The kind of the proxy's fault that makes this one; empty if none does."""
+    kind = fault_kind(fault.kind)
+    return kind.proxy_kind.kind if issubclass(kind, ProxiedFault) else ""
 
 
 def is_dockers_own(platform: Platform) -> bool:

@@ -29,7 +29,11 @@ class Paused(DatabaseFault):
             came("silent"),
             CheckSpec(check="request_passed_on", params={**OF_TARGET, "passed_on": True}),
         ),
-        told_by={"hold": "request_passed_on", "lock_held": "connection_was"},
+        told_by={
+            "hold": "request_passed_on",
+            "lock_held": "connection_was",
+            "cache_silent": "last_phase",
+        },
         ends="the server's processes run again: what stopped its machine or container is over",
     )
 
