@@ -48,6 +48,7 @@ _ALL: tuple[Callable[..., Result], ...] = (
     phases.last_phase,
     phases.all_phases_done,
     running.phase_running_at_death,
+    running.died_after_startup,
     running.fails_at_once,
     limits.died_at_own_limit,
     exits.exit_code,

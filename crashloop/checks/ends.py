@@ -42,8 +42,8 @@ def how_ended(event: Event) -> str:
 
 
 def kills_of(trace: Trace, died: Event, by: str | None = None) -> list[Event]:
-    """The platform's kills of a life (those `by` one probe) until it ended."""
-    found = observed(trace, "process.killed", life=died.life)
+    """The signals of the platform (those `by` one probe) and of faults to a life until it ended."""
+    found = observed(trace, "process.killed", "process.signalled", life=died.life)
     return [e for e in found if by in (None, e.data.get("by")) and e.mono_ns <= died.mono_ns]
 
 
@@ -62,10 +62,11 @@ def killing_signal(trace: Trace, died: Event) -> str | None:
 
 
 def killed_by_another(trace: Trace, died: Event) -> Result | None:
-    """What to say of a life that a signal ended which the platform had not sent; None if none did.
+    """What to say of a life that somebody else's signal ended; None if that is not so.
 
-    Such a signal comes from the kernel out of memory, or from a person. So may 137 or 143 of a
-    life that the platform had not killed: a shell ends with it if the signal ended its command.
+    It is somebody else's if neither the platform nor a planned fault had sent it: the kernel's, out
+    of memory, or a person's. So may be 137 or 143 of a life that was not killed: a shell ends with
+    it if the signal ended its command.
     """
     sent = [e.data.get("signal") for e in kills_of(trace, died)]
     signal = killing_signal(trace, died) or (None if sent else _KILLS.get(code_of(died) or 0))

@@ -47,6 +47,32 @@ def phase_running_at_death(
     return for_replicas(trace, replicas, often_enough)
 
 
+def died_after_startup(trace: Trace, *, times: int, replicas: Replicas = "each") -> Result:
+    """Lives died, `times` in each replica, each after it had logged that its start-up was complete.
+
+    Exactly `times` if there is one replica, else at least; "some": in at least one replica.
+    """
+    exits = deaths(trace)
+    if not exits:
+        return not_seen(trace, "no attempt died on its own")
+    done = {each.seq: trace.first("startup.completed", life=each.life) for each in exits}
+    for died in exits:
+        name = trace.name(died.life)
+        if done[died.seq]:
+            continue
+        if not trace.of("startup.started", life=died.life):
+            return saw_nothing(f"{name} logged nothing of its start-up", [died])
+        return refuted(f"{name} died before its start-up was complete", [died])
+
+    def often_enough(number: int) -> Result:
+        died = of_replica(exits, number)
+        says = f"{counted(len(died), 'attempt')} died after start-up was complete"
+        evidence = [each for one in died if (each := done[one.seq])] + died
+        return exactly(trace, says, died, times, replicas, evidence=evidence)
+
+    return for_replicas(trace, replicas, often_enough)
+
+
 def fails_at_once(
     trace: Trace, *, phase: str, within_share: float = AT_ONCE, replicas: Replicas = "each"
 ) -> Result:

@@ -110,6 +110,10 @@ class Lives:
         finally:
             self._subscribers.remove(queue)
 
+    def running(self) -> list[tuple[Life, int]]:
+        """The lives of the new revision that run now, each with its process."""
+        return [(each.life, each.pid) for each in self._of_replicas if not each.exited.done()]
+
     async def signal(self, life: Life, number: signal.Signals) -> bool:
         """Send a signal to a life's process; False if it has ended."""
         return await self._process_of(life).signal(number)

@@ -28,7 +28,8 @@ class Alone:
     `shows` is what the run looks like, besides its receipts. `told_by` names for each neighbour,
     another fault that could be taken for it, the check of `shows` that the neighbour's run refutes.
     `ends` is what ends such an outage, in words. `comes`: a connection of the app's own shows that
-    it came to the target.
+    it came to the target. `each_life`: it is injected again in each life, when the phase begins
+    there, until the last of the `deaths`.
     """
 
     target: str
@@ -44,6 +45,7 @@ class Alone:
     heal_s: float = 90.0
     limit_s: float = 20.0
     comes: bool = True
+    each_life: bool = False
     time_scale: float = 20.0
 
 

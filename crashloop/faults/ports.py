@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import signal
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from crashloop.model import Launch, Life
@@ -95,6 +95,9 @@ class Lives(Protocol):
 
         It never ends.
         """
+
+    def running(self) -> Sequence[tuple[Life, int]]:
+        """The lives that run now, each with its process."""
 
     async def signal(self, life: Life, number: signal.Signals) -> bool:
         """Send a signal to a life's process; False if it has ended."""

@@ -133,6 +133,12 @@ def _outage(kind: str, alone: Alone, amounts: Mapping[str, Value], params: Param
     where = {"phase": alone.phase} if alone.phase else {}
     at_latest = Moment(on=begun, where=where, after_s=alone.heal_s)
     last = deaths(alone.deaths) if alone.deaths else ()
+    inject, heal = Trigger(first_of=(gone,)), Trigger(first_of=(*last, at_latest))
+    if alone.each_life:
+        attempts = range(1, alone.deaths + 1)
+        begins = (Moment(on=begun, where={**where, "attempt": number}) for number in attempts)
+        inject = Trigger(first_of=tuple(begins))
+        heal = Trigger(first_of=(Moment(on="process.exited"), at_latest))
     found = dependencies(params, **(alone.settings if at == "postgres" else {}))
     return Outage(
         phase=alone.phase,
@@ -145,8 +151,9 @@ def _outage(kind: str, alone: Alone, amounts: Mapping[str, Value], params: Param
                 target=alone.target,
                 kind=kind,
                 params=amounts,
-                inject=Trigger(first_of=(gone,)),
-                heal=Trigger(first_of=(*last, at_latest)),
+                inject=inject,
+                heal=heal,
+                each_life=alone.each_life,
             ),
         ),
         knobs={

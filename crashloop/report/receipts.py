@@ -24,6 +24,7 @@ WEAK = " The app named no address, so this is weaker evidence."
 _MAX_KINDS = 4
 _SERVERS_WORD = {
     "cache.loading": "{target} itself answered -LOADING",
+    "process.took_signal": "the system shows that the app's process took the signal",
     "process.setting_missing": "/proc shows that the app's process was without the variable",
     "process.stopped": "the processes of {target} were stopped",
 }

@@ -5,7 +5,9 @@ from crashloop_cases import Case, cases
 from crashloop_edits import (
     changed,
     ended,
+    inserted,
     moved,
+    one,
     sealed,
     with_scenario,
     without,
@@ -35,6 +37,18 @@ def without_replicas(*numbers: int) -> Trace:
     """The exhausted slots, as if the scenario had only the others."""
     left = [e for e in SLOTS.events if e.replica not in numbers]
     return with_scenario(sealed(SLOTS, left), replicas={"count": 1, "overlap": 1})
+
+
+def signalled(*attempts: int) -> Trace:
+    """Lives that SIGKILL ended, where a fault sent it to these of them, and no platform did."""
+    trace = without(KILLED, "process.killed", "probe.failed")
+    for attempt in attempts:
+        begun = one(trace, "phase.started", attempt, "database")
+        trace = inserted(
+            trace, begun, "harness", "process.signalled", attempt=attempt, target="replicas",
+            signal="SIGKILL",
+        )  # fmt: skip
+    return trace
 
 
 ANOTHER = "attempt 2 was killed by somebody else than the platform: signal SIG"
@@ -123,10 +137,20 @@ CASES = [
         params={"code": 137, "times": 2},
         holds={
             "an end by SIGKILL is exit 137": (KILLED, "2 attempts died with exit 137"),
+            "so is one by a planned fault": (
+                signalled(1, 2),
+                "2 attempts died with exit 137",
+            ),
             "so is what Docker says of it": (
                 changed(KILLED, "process.exited", attempt=1, exit_code=137, signal=None),
                 "2 attempts died with exit 137",
             ),
+        },
+        saw_nothing={
+            "a fault sent it to the other life only": (
+                signalled(1),
+                "attempt 2 was killed by somebody else",
+            )
         },
         refuted={
             "another signal is another code": (

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from crashloop_cases import Case, cases
 from crashloop_edits import changed, inserted, moved, one, without
 from crashloop_outages import KILLED, SLOTS, killed_while_retrying, slots_exhausted
 from crashloop_traces import CONTROL, REPRODUCTION
 
+if TYPE_CHECKING:
+    from crashloop.trace.event import Trace
+
 RUNNING = {"phase": "database", "times": 2}
 AT_ONCE = {"phase": "database"}
 SOME = {"replicas": "some"}
+
+
+def started() -> Trace:
+    """Lives that died after their start-up was complete."""
+    trace = REPRODUCTION
+    for attempt in (1, 2, 3):
+        failed = one(trace, "startup.failed", attempt)
+        trace = inserted(trace, failed, "app", "startup.completed", attempt=attempt)
+    return without(trace, "startup.failed")
+
+
+STARTED = started()
 
 CASES = [
     *cases(
@@ -67,6 +84,29 @@ CASES = [
         "phase_running_at_death",
         params={**RUNNING, **SOME},
         holds={"more deaths than asked for": (killed_while_retrying(kills=3), "3 attempts died")},
+    ),
+    *cases(
+        "died_after_startup",
+        params={"times": 3},
+        holds={"each had completed it": (STARTED, "3 attempts died after start-up was complete")},
+        refuted={
+            "one had not": (
+                without(STARTED, "startup.completed", attempt=2),
+                "attempt 2 died before its start-up was complete",
+            ),
+            "nobody died": (CONTROL, "no attempt died on its own"),
+        },
+        saw_nothing={
+            "an attempt that logs nothing of it": (
+                without(STARTED, "startup.completed", "startup.started", attempt=2),
+                "attempt 2 logged nothing of its start-up",
+            )
+        },
+    ),
+    *cases(
+        "died_after_startup",
+        params={"times": 2},
+        refuted={"one death more": (STARTED, "3 attempts died after start-up was complete, not 2")},
     ),
     *cases(
         "fails_at_once",

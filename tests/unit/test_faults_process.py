@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+
 import pytest
 
 from crashloop.clock import TimeScale
 from crashloop.engines.docker.capability import require_possible
 from crashloop.errors import CapabilityError, UsageError
 from crashloop.faults import KINDS
+from crashloop.faults.process.proc import signal_state, variables_of
 from crashloop.incidents import incident
 from crashloop.preflight.scenario import require_consistent
 
+BLOCKS_SIGTERM = """
+import signal, sys
+signal.signal(signal.SIGTERM, lambda *_: None)
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+print(flush=True)
+sys.stdin.read()
+"""
 OF_LIVES = [kind for kind, found in KINDS.items() if found.needs_lives]
 
 
@@ -32,3 +45,33 @@ def test_only_a_setting_that_the_app_has_can_be_missing() -> None:
         require_consistent(scenario, TimeScale())
     inherited = incident("fault:missing_setting:variable=HOME").scenario()
     require_consistent(inherited, TimeScale())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_proc_says_which_signals_a_process_handles_and_which_wait_for_it() -> None:
+    blocking = [sys.executable, "-I", "-c", BLOCKS_SIGTERM]
+    with subprocess.Popen(blocking, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        before = signal_state(process.pid)
+        process.terminate()
+        after = signal_state(process.pid)
+        process.kill()
+    assert before is not None
+    assert after is not None
+    assert before.handles(signal.SIGTERM)
+    assert not before.handles(signal.SIGUSR1)
+    assert (before.waits(signal.SIGTERM), after.waits(signal.SIGTERM)) == (False, True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_proc_says_nothing_of_a_process_that_has_ended() -> None:
+    pid = os.posix_spawn("/bin/true", ["true"], {"WORD": "1"})
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    try:
+        assert signal_state(pid) is None
+        assert variables_of(pid) == frozenset()
+    finally:
+        os.waitpid(pid, 0)
+    assert signal_state(pid) is None
+    assert variables_of(pid) == frozenset()

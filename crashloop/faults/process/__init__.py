@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crashloop.faults.process.missing_setting import MissingSetting
+from crashloop.faults.process.signals import Killed, SigtermDuringStart
 
 if TYPE_CHECKING:
     from crashloop.faults.base import Fault
 
-FAULTS: tuple[type[Fault], ...] = (MissingSetting,)
+FAULTS: tuple[type[Fault], ...] = (Killed, MissingSetting, SigtermDuringStart)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from crashloop.errors import HarnessError
+
+if TYPE_CHECKING:
+    import signal
 
 
 def variables_of(pid: int) -> frozenset[str]:
@@ -24,3 +29,41 @@ def variables_of(pid: int) -> frozenset[str]:
     return frozenset(
         each.partition(b"=")[0].decode(errors="replace") for each in text.split(b"\0") if each
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalState:
+    """The signals of a process, each a bit of a mask as in /proc/PID/status."""
+
+    caught: int
+    ignored: int
+    pending: int
+
+    def handles(self, number: signal.Signals) -> bool:
+        """Whether the process catches or ignores the signal."""
+        return bool((self.caught | self.ignored) & _bit(number))
+
+    def waits(self, number: signal.Signals) -> bool:
+        """Whether the signal was sent and has not come yet."""
+        return bool(self.pending & _bit(number))
+
+
+def signal_state(pid: int) -> SignalState | None:
+    """The signals of a process; None if it has ended."""
+    try:
+        text = Path(f"/proc/{pid}/status").read_text(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    fields = dict(line.partition(":")[::2] for line in text.splitlines())
+    if fields["State"].split()[0] in {"Z", "X"}:
+        return None
+
+    def mask(name: str) -> int:
+        return int(fields[name], 16)
+
+    pending = mask("SigPnd") | mask("ShdPnd")
+    return SignalState(caught=mask("SigCgt"), ignored=mask("SigIgn"), pending=pending)
+
+
+def _bit(number: signal.Signals) -> int:
+    return 1 << (number - 1)
