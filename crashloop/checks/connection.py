@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from crashloop.trace.event import Event, Trace
 
 WAYS = {
+    "unheard": "nobody answered its look-up of the name",
+    "unknown": "it was told that the name has no address",
+    "elsewhere": "its look-up of the name led it to another address",
     "unanswered": "the kernel dropped its SYN",
     "refused": "its connection was refused",
     "turned_away": "its connection was accepted and closed at once",
@@ -52,6 +55,7 @@ def connection_was(trace: Trace, *, target: str, phase: str, way: str) -> Result
 def _ways(trace: Trace, failure: Failure, target: str) -> Iterator[tuple[str, Event]]:
     """What each of the life's connections came to, until the phase was over."""
     life = failure.ended.life
+    yield from _ways_of_names(trace, failure, target)
     for syn in observed(trace, "gate.syn_seen", life=life, target=target):
         if is_own(trace, syn) and _is_in(syn, failure):
             yield "unanswered", syn
@@ -63,6 +67,24 @@ def _ways(trace: Trace, failure: Failure, target: str) -> Iterator[tuple[str, Ev
     for opened in observed(trace, "link.opened", life=life, target=target):
         if is_own(trace, opened) and _is_in(opened, failure):
             yield _way(trace, opened), opened
+
+
+def _ways_of_names(trace: Trace, failure: Failure, target: str) -> Iterator[tuple[str, Event]]:
+    """What its look-ups of the target's name came to, where they did not lead it there."""
+    life = failure.ended.life
+    answers = observed(trace, "name.answered", life=life, target=target)
+    for asked in observed(trace, "name.asked", life=life, target=target):
+        if not is_own(trace, asked) or not _is_in(asked, failure):
+            continue
+        answered = next((e for e in answers if e.mono_ns >= asked.mono_ns), None)
+        if answered is None or not _is_in(answered, failure):
+            yield "unheard", asked
+            continue
+        addresses = answered.data.get("addresses") or []
+        if not addresses:
+            yield "unknown", answered
+        elif not (trace.address(target) or "").startswith(f"tcp:{addresses[0]}:"):
+            yield "elsewhere", answered
 
 
 def _way(trace: Trace, opened: Event) -> str:

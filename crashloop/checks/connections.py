@@ -17,7 +17,7 @@ _REFUSED_ERRNOS = frozenset({errno.ECONNREFUSED, 111, 61})
 
 
 def is_own(trace: Trace, event: Event) -> bool:
-    """Whether the event is about a connection, or a SYN, of a process of its life.
+    """Whether the event is about a connection, a SYN or a look-up of a process of its life.
 
     A life's processes are the one that was started and all of its session, such as a server's
     workers. Where the engine cannot name the process (TCP without Linux's socket table), the life
@@ -25,7 +25,7 @@ def is_own(trace: Trace, event: Event) -> bool:
     """
     if event.life is None:
         return False
-    if event.kind.startswith("gate."):
+    if event.kind.startswith(("gate.", "name.")):
         pids = _known(event, "pid", "session")
     else:
         opened = next(iter(of_link(trace, "link.opened", event)), None)

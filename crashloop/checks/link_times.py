@@ -39,7 +39,7 @@ def link_ends_ns(trace: Trace, event: Event) -> int:
             return closed[0].mono_ns if closed else FAR_FUTURE_NS
         case "link.turned_away" | "link.closed":
             return event.mono_ns
-        case "gate.syn_seen":  # until the life gets through
+        case "gate.syn_seen" | "name.asked":  # until the life gets through
             opened = observed(trace, "link.opened", life=event.life, target=event.target)
             return next((e.mono_ns for e in opened if e.mono_ns > event.mono_ns), FAR_FUTURE_NS)
     return FAR_FUTURE_NS

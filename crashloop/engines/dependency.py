@@ -85,6 +85,7 @@ class PostgresDependency:
         self.server = server
         self.pooler = between
         self._name = planned.name
+        self._host = planned.host
         if planned.transport is Transport.UNIX:
             self.listen = Address(path=str(folder / SOCKET))
         else:
@@ -96,7 +97,7 @@ class PostgresDependency:
         return url_values(self._name, self._url(address))
 
     def _url(self, address: Address) -> str:
-        host = str(Path(address.path).parent) if address.path else address.host
+        host = str(Path(address.path).parent) if address.path else self._host or address.host
         return self.server.app_url(host=host, port=address.port)
 
     async def baseline(self, address: Address) -> dict[str, Any]:
@@ -113,13 +114,14 @@ class RedisDependency:
 
     def __init__(self, planned: Dependency, server: CacheServer) -> None:
         self._name = planned.name
+        self._host = planned.host
         self.server = server
         self.listen = Address(host=HOST, port=0)
         self.upstream = Address(host=HOST, port=urlsplit(server.url).port or 0)
 
     def values(self, address: Address) -> dict[str, str]:
         """The placeholders for the URL of its first database, and for the parts of it."""
-        return url_values(self._name, f"redis://{address.host}:{address.port}/0")
+        return url_values(self._name, f"redis://{self._host or address.host}:{address.port}/0")
 
     async def baseline(self, address: Address) -> dict[str, Any]:
         """Let it answer PING."""

@@ -59,14 +59,21 @@ class Links:
         self._ran_ns[life] = (self._ran_ns[life][0], time.monotonic_ns())
 
     def record(
-        self, kind: str, data: Mapping[str, Any], mono_ns: int, /, *, target: str | None = None
+        self,
+        kind: str,
+        data: Mapping[str, Any],
+        mono_ns: int,
+        /,
+        *,
+        target: str | None = None,
+        source: str = "proxy",
     ) -> None:
-        """Record an event of the proxy."""
+        """Record an event about a link or a process: of the proxy, or of another `source`."""
         life = self._life(kind, data, mono_ns)
         client = (target, str(data.get("via")))
         if "via" in data:
             self._clients[client] = life
-        self._recorder.emit("proxy", kind, data, life=life, target=target, mono_ns=mono_ns)
+        self._recorder.emit(source, kind, data, life=life, target=target, mono_ns=mono_ns)
         if "via" in data:
             self._record_waiting(lambda event: event.client == client)
 

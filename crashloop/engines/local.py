@@ -19,6 +19,7 @@ from crashloop.engines.dependency import KINDS, PostgresDependency
 from crashloop.engines.links import Links
 from crashloop.engines.lives import Lives
 from crashloop.engines.local_ports import LocalPorts
+from crashloop.engines.names import Names
 from crashloop.engines.ports import HOST, kept_port
 from crashloop.engines.possible import require_possible
 from crashloop.engines.proxy_process import proxy_process
@@ -97,6 +98,13 @@ class LocalEngine:
                 ports=ports,
                 values=engine._values(),
             )
+            names = Names(
+                {each.name: each.host for each in setup.scenario.dependencies if each.host},
+                space=space,
+                lives=engine._lives,
+                links=engine._links,
+            )
+            stack.push_async_callback(names.stop)
             stack.push_async_callback(engine._lives.stop)
             engine.ports = LocalPorts(
                 links=engine._links,
@@ -111,6 +119,7 @@ class LocalEngine:
                     without_sessions=engine._require_no_sessions,
                 ),
                 lives=engine._lives,
+                names=names,
             )
             addresses = {name: str(path.address) for name, path in engine.proxy.paths.items()}
             setup.recorder.emit(

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from crashloop.engines.links import Links
     from crashloop.engines.lives import Lives
+    from crashloop.engines.names import Names
     from crashloop.engines.remote_proxy import ProxiedPath, RemoteProxy
     from crashloop.engines.revisions import OldRevision
     from crashloop.engines.server import Server
@@ -32,12 +33,14 @@ class LocalPorts:
         servers: Mapping[str, Server],
         revisions: OldRevision,
         lives: Lives,
+        names: Names,
     ) -> None:
         self._links = links
         self._proxy = proxy
         self._servers = servers
         self._revisions = revisions
         self._lives = lives
+        self._names = names
 
     def path(self, target: str) -> ProxiedPath:
         """The proxied path to a dependency."""
@@ -58,6 +61,10 @@ class LocalPorts:
     def lives(self) -> Lives:
         """The app's own processes."""
         return self._lives
+
+    def names(self) -> Names:
+        """The names by which the app reaches its dependencies."""
+        return self._names
 
     def emit(
         self, source: str, kind: str, target: str, *, life: Life | None = None, **data: Any

@@ -6,9 +6,12 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from crashloop.engines.mounts import require_namespace
+from crashloop.engines.names import require_names
 from crashloop.engines.pgbouncer import find_pgbouncer
 from crashloop.engines.postgres_settings import postgres_settings
 from crashloop.errors import CapabilityError, UsageError
+from crashloop.faults import fault_kind
 from crashloop.model import Grade, Transport
 
 if TYPE_CHECKING:
@@ -36,6 +39,12 @@ def require_possible(scenario: Scenario, *, platform: str = sys.platform) -> Non
             f"the scenario has more than one dependency of the kind {twice[0]}",
             hint="a run starts one server of a kind",
         )
+    for fault in scenario.faults:
+        match fault_kind(fault.kind).replaces:
+            case "names":
+                require_names(fault.kind)
+            case "files":
+                require_namespace(fault.kind)
     if platform != "linux":
         for fault in scenario.faults:
             _require_no_proc(fault, platform)

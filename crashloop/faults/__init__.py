@@ -20,6 +20,7 @@ from crashloop.faults import (
     cache_refused,
     cache_silent,
     database,
+    network,
     process,
     proxied,
     revision,
@@ -45,6 +46,7 @@ _ALL: tuple[type[Fault], ...] = (
     cache_silent.CacheSilent,
     revision.RevisionChange,
     *process.FAULTS,
+    *network.FAULTS,
 )
 KINDS: Mapping[str, type[Fault]] = {each.kind: each for each in _ALL}
 """Every fault by its kind's name."""

@@ -30,6 +30,7 @@ class Alone:
     `ends` is what ends such an outage, in words. `comes`: a connection of the app's own shows that
     it came to the target. `each_life`: it is injected again in each life, when the phase begins
     there, until the last of the `deaths`.
+    it came to the target. `by_name`: it reaches the target by a name, and not by an address.
     """
 
     target: str
@@ -46,6 +47,7 @@ class Alone:
     limit_s: float = 20.0
     comes: bool = True
     each_life: bool = False
+    by_name: bool = False
     time_scale: float = 20.0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from crashloop.model import Receipt, Transport
 
@@ -26,7 +26,8 @@ class Fault(ABC):
     `crashloop.proxy.attribute`. `alone` is how it is shown alone, None where
     it needs a scenario of its own. `modelled` says, for each
     engine on which the fault is no real one, what stands for it there. `needs_lives`: it acts on
-    the app's own processes. Raises UsageError for parameters without a meaning.
+    the app's own processes. `replaces`: what of the machine's own each life gets another of, in a
+    mount namespace. Raises UsageError for parameters without a meaning.
     """
 
     __slots__ = ()
@@ -39,6 +40,7 @@ class Fault(ABC):
     alone: ClassVar[Alone | None] = None
     modelled: ClassVar[Mapping[str, str]] = {}
     needs_lives: ClassVar[bool] = False
+    replaces: ClassVar[Literal["", "names", "files"]] = ""
 
     def real_time_only(self, *, limit_s: float) -> str:
         """Why this fault under this limit of the app cannot be scaled; "" if it can.

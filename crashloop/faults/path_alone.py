@@ -57,6 +57,7 @@ ALONE: Mapping[str, Alone] = {
             "recovering": "phase_failed",
             "missing_setting": "last_phase",
             "image_older": "phase_failed",
+            "name_unknown": "phase_failed",
         },
         ends="something listens at that address; until then, a retry with back-off",
     ),

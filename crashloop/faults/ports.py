@@ -106,6 +106,20 @@ class Lives(Protocol):
         """Wait for a life's end: its exit code, or minus a signal's number, as the system says."""
 
 
+class Names(Protocol):
+    """The names by which the app reaches its dependencies."""
+
+    def answered(
+        self, target: str, addresses: tuple[str, ...], *, fault: str, after_s: float = 0.0
+    ) -> AbstractAsyncContextManager[None]:
+        """While entered, new lives find these addresses for the target's name.
+
+        Each look-up takes `after_s` more. Emits `name.asked` and `name.answered` of the target for
+        each, with the process that looked it up. On leaving, who waits is answered, and running
+        lives find what this machine says.
+        """
+
+
 class Ports(Protocol):
     """An engine's ports. Each method raises CapabilityError for what it does not offer."""
 
@@ -123,6 +137,9 @@ class Ports(Protocol):
 
     def lives(self) -> Lives:
         """The app's own processes."""
+
+    def names(self) -> Names:
+        """The names by which the app reaches its dependencies."""
 
     def emit(
         self, source: str, kind: str, target: str, *, life: Life | None = None, **data: Any

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from crashloop.model import AppUnderTest, Scenario, Value
 
 PREFIX = "fault:"
+NAME = "localhost"  # every machine can find it, so only the fault is what cannot
 RECOVERY_S = 200.0  # chosen: two starts, and the back-off between them
 
 
@@ -140,6 +141,8 @@ def _outage(kind: str, alone: Alone, amounts: Mapping[str, Value], params: Param
         inject = Trigger(first_of=tuple(begins))
         heal = Trigger(first_of=(Moment(on="process.exited"), at_latest))
     found = dependencies(params, **(alone.settings if at == "postgres" else {}))
+    if alone.by_name:
+        found = tuple(replace(each, host=NAME) if each.name == at else each for each in found)
     return Outage(
         phase=alone.phase,
         target=at,

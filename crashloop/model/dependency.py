@@ -23,7 +23,8 @@ class Transport(StrEnum):
 class Dependency:
     """A server behind a proxied path: `kind` is `postgres`, `redis` or `tcp`.
 
-    `settings` are the server's own. Of `tcp`, any service that runs already, `upstream` is its
+    The app reaches it over TCP by the name `host`, empty: by its IP address. `settings` are the
+    server's own. Of `tcp`, any service that runs already, `upstream` is its
     `host:port`. Its name is what faults and checks call
     their target, and what templates of the app use. `pooler` is the pool mode of a PgBouncer
     between a Postgres and its path; "": there is none.
@@ -32,5 +33,6 @@ class Dependency:
     name: str
     kind: str
     transport: Transport = Transport.TCP
+    host: str = ""
     settings: Mapping[str, Value] = field(default_factory=dict)
     pooler: str = ""

@@ -26,6 +26,7 @@ _SERVERS_WORD = {
     "cache.loading": "{target} itself answered -LOADING",
     "process.took_signal": "the system shows that the app's process took the signal",
     "process.setting_missing": "/proc shows that the app's process was without the variable",
+    "name.asked": "a process of the app looked up the name of {target}, and the fault answered it",
     "process.stopped": "the processes of {target} were stopped",
 }
 

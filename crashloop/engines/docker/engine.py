@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from crashloop.engines.docker.container import ContainerLife
     from crashloop.engines.docker.database import Database
     from crashloop.engines.docker.events import ContainerEvent
-    from crashloop.faults.ports import Lives, Path, Ports
+    from crashloop.faults.ports import Lives, Names, Path, Ports
     from crashloop.model import Life, Scenario
 
 
@@ -160,6 +160,10 @@ class DockerEngine:
         )
 
     def lives(self) -> Lives:
+        """Refused: CapabilityError."""
+        raise no_lives()
+
+    def names(self) -> Names:
         """Refused: CapabilityError."""
         raise no_lives()
 

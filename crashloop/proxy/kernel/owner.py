@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def owner_pid(inode: int, pids: Iterable[int]) -> int | None:
     """Which of these processes, or of their sessions, has the socket open; None if none has."""
     leaders = tuple(pids)
-    return _owner(inode, leaders) or _owner(inode, _members(leaders))
+    return _owner(inode, leaders) or _owner(inode, members(leaders))
 
 
 def session_of(pid: int | None) -> int | None:
@@ -37,7 +37,8 @@ def _owner(inode: int, pids: Iterable[int]) -> int | None:
     return None
 
 
-def _members(leaders: tuple[int, ...]) -> Iterator[int]:
+def members(leaders: tuple[int, ...]) -> Iterator[int]:
+    """Every process of these sessions."""
     if not leaders:
         return
     for entry in Path("/proc").iterdir():

@@ -1,0 +1,105 @@
+"""A mount namespace for each life: other files at some paths, for this life and nobody else.
+
+The namespace, and what is mounted in it, ends with the last process of the life.
+"""
+
+from __future__ import annotations
+
+import functools
+import shlex
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from crashloop.errors import CapabilityError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+TRY_BOUND_S = 10.0
+FAILED = 125
+"""The exit code of a life whose mounts failed, as env and timeout have it for their own failure."""
+
+_OF_ROOT = ("--mount",)
+# Whoever makes a user namespace may mount in it, and keeps the user's own number.
+_OF_A_USER = ("--user", "--map-current-user", "--keep-caps", "--mount")
+_TRIED = "mount --bind / / && mount -o remount,bind,ro /"
+
+
+def in_namespace(steps: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """The words before a command that run it in a mount namespace, after these commands.
+
+    Raises CapabilityError as `require_namespace` does.
+    """
+    script = "".join(f"{shlex.join(step)} || exit {FAILED}\n" for step in steps)
+    return (*_unshare(), "/bin/sh", "-c", f'{script}exec "$@"', "sh")
+
+
+def bound(files: Mapping[Path, Path]) -> list[list[str]]:
+    """The commands that mount files or folders over those at other paths: `{over: what}`."""
+    return [[_mount(), "--bind", str(what), str(over)] for over, what in files.items()]
+
+
+def read_only(folder: Path) -> list[list[str]]:
+    """The commands that make a folder read-only."""
+    return [
+        [_mount(), "--bind", str(folder), str(folder)],
+        [_mount(), "-o", "remount,bind,ro", str(folder)],
+    ]
+
+
+def require_namespace(fault: str) -> None:
+    """Raise CapabilityError if a life cannot be given a mount namespace here, with the reason."""
+    try:
+        _unshare()
+    except CapabilityError as error:
+        raise CapabilityError(f"the fault {fault} {error.message}", hint=error.hint) from error
+
+
+def _mount() -> str:
+    return shutil.which("mount") or "mount"
+
+
+@functools.cache
+def _unshare() -> tuple[str, ...]:
+    """The command that makes a namespace in which this user may mount."""
+    needs = "needs a mount namespace of its own for the app"
+    if sys.platform != "linux":
+        raise CapabilityError(f"{needs}, and this is {sys.platform}", hint="run it on Linux")
+    unshare = shutil.which("unshare")
+    if unshare is None or shutil.which("mount") is None:
+        raise CapabilityError(
+            f"{needs}, and there is no unshare or no mount", hint="install util-linux"
+        )
+    said = ""
+    for how in (_OF_ROOT, _OF_A_USER):
+        command = (unshare, *how)
+        tried = _try((*command, "/bin/sh", "-c", _TRIED))
+        if tried is None:
+            return command
+        said = tried
+    raise CapabilityError(
+        f"{needs}, and this user may not make one: {said}",
+        hint="allow user namespaces (sysctl user.max_user_namespaces, and on Ubuntu "
+        "kernel.apparmor_restrict_unprivileged_userns=0; in a container "
+        "--security-opt seccomp=unconfined), or run it as root",
+    )
+
+
+def _try(command: Sequence[str]) -> str | None:
+    """Why a command fails, in its last line; None if it does not."""
+    try:
+        ended = subprocess.run(  # noqa: S603  our own command
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=TRY_BOUND_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    said = ended.stderr.strip().splitlines()
+    return None if ended.returncode == 0 else (said or [f"exit code {ended.returncode}"])[-1]

@@ -1,0 +1,12 @@
+"""The faults of names, and of what stands between the app and an address."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crashloop.faults.network.name_unknown import NameUnknown
+
+if TYPE_CHECKING:
+    from crashloop.faults.base import Fault
+
+FAULTS: tuple[type[Fault], ...] = (NameUnknown,)
