@@ -10,10 +10,13 @@ import contextlib
 import json
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
+from crashloop.campaign.fairness import Fair
+from crashloop.campaign.figures import is_count, is_finite
 from crashloop.campaign.measure import Measured
 from crashloop.errors import HarnessError, UsageError
+from crashloop.options import MAX_SEED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,7 +35,7 @@ class Earlier:
     """
 
     trials: Mapping[tuple[str, int], Mapping[str, Any]] = field(default_factory=dict)
-    fair: Mapping[str, Any] | None = None
+    fair: Fair | None = None
     wall_s: float = 0.0
 
 
@@ -52,7 +55,12 @@ class Evidence:
     def header(self) -> Mapping[str, Any]:
         """What the first line says; empty if there is none that can be read."""
         lines = self._lines()
-        return lines[0] if lines and lines[0].get("schema") == SCHEMA else {}
+        if not lines or lines[0].get("schema") != SCHEMA:
+            return {}
+        seed = lines[0].get("seed")
+        if not is_count(seed) or seed > MAX_SEED:
+            raise self._no_result(1)
+        return lines[0]
 
     def earlier(self, digest: str) -> Earlier:
         """What an earlier part of the same comparison has left.
@@ -79,10 +87,10 @@ class Evidence:
             try:
                 if one.get("kind") == "trial" and "measured" in one["answer"]:
                     Measured.from_json(one["answer"]["measured"])
-                    trials[str(one["arm"]), int(one["number"])] = one["answer"]
+                    trials[str(one["arm"]), _trial_number(one)] = one["answer"]
                 elif one.get("kind") == "fair":
-                    fair = one["fair"]
-                wall_s = max(wall_s, float(one.get("wall_s", 0.0)))
+                    fair = Fair.from_json(one["fair"])
+                wall_s = max(wall_s, _seconds(one))
             except (KeyError, TypeError, ValueError):
                 raise self._no_result(number) from None
         return Earlier(trials=trials, fair=fair, wall_s=wall_s)
@@ -142,7 +150,7 @@ class Evidence:
         found = []
         for number, line in enumerate(text.split("\n")[:-1], start=1):
             try:
-                one = json.loads(line)
+                one = json.loads(line, parse_constant=_no_number)
                 assert isinstance(one, dict)
             except (ValueError, AssertionError, RecursionError):
                 raise self._no_result(number) from None
@@ -153,6 +161,24 @@ class Evidence:
         return UsageError(
             f"{self._file}, line {number}, is no result", hint="name a new folder: --artifacts DIR"
         )
+
+
+def _trial_number(line: Mapping[str, Any]) -> int:
+    number = line["number"]
+    if not is_count(number) or not number:
+        raise ValueError("trials are counted from 1")
+    return number
+
+
+def _seconds(line: Mapping[str, Any]) -> float:
+    wall_s = line.get("wall_s", 0.0)
+    if not is_finite(wall_s) or wall_s < 0:
+        raise ValueError("no number of seconds")
+    return float(wall_s)
+
+
+def _no_number(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no number")
 
 
 @contextlib.contextmanager

@@ -136,7 +136,7 @@ class Execution:
     async def _fair(self, workers: Crew) -> Fair:
         """What the controls find, or have found in an earlier part of the comparison."""
         if self.earlier.fair is not None:
-            return Fair(**self.earlier.fair)
+            return self.earlier.fair
 
         async def controls(at_once: int, scale: float) -> list[Work]:
             self.view.controls(at_once, scale)

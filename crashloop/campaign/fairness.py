@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from crashloop.campaign.figures import is_count, is_finite
 from crashloop.checks.lines import took_s
 from crashloop.checks.lives import of_replicas
 from crashloop.checks.scale import MAX_WORK_OF_LIMIT, scale_is_fair, slowest_work
+from crashloop.clock import MAX_SCALE, REAL_TIME
 from crashloop.durations import plain
 from crashloop.errors import CrashloopError, HarnessError
 from crashloop.model import Finding, Verdict
@@ -25,6 +27,8 @@ STEP = 2
 PER_PROCESSOR = 2
 """The most runs for each processor. A trial uses about half of one, and with more its starts wait:
 on two processors, one took 2.3 s among two runs, 4.2 s among four, and 10 s among eight."""
+MOST_AT_ONCE = 1024
+"""No machine runs more at once; chosen."""
 ROUNDS = 3
 """How often a smaller scale is tried."""
 CHECK = "scale_is_fair"
@@ -103,6 +107,21 @@ class Fair:
     scale: float
     says: str = ""
     phases: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Fair:
+        """Read what `asdict` gave; TypeError or ValueError if it is something else."""
+        fair = cls(**data)
+        if (
+            not is_count(fair.at_once)
+            or not 0 < fair.at_once <= MOST_AT_ONCE
+            or not is_finite(fair.scale)
+            or not REAL_TIME <= fair.scale <= MAX_SCALE
+            or not isinstance(fair.says, str)
+            or not all(is_finite(work_s) and work_s >= 0 for work_s in {**fair.phases}.values())
+        ):
+            raise ValueError("no control run finds such figures")
+        return fair
 
     def scale_for(self, limit_s: float, phase: str) -> float:
         """The largest scale, no larger than `scale`, at which this limit of a phase is fair."""

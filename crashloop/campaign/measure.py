@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from crashloop.campaign.figures import is_count, is_finite
 from crashloop.campaign.margin import near_limit
 from crashloop.checks.failures import failures
 from crashloop.checks.journey import replica_passed
@@ -79,10 +80,30 @@ class Measured:
     def from_json(cls, data: Mapping[str, Any]) -> Measured:
         """Read what `to_json` wrote; TypeError or ValueError if it is something else."""
         found = {name: tuple(data[name]) for name in _TUPLES if name in data}
-        return cls(**{**data, **found, "verdict": Verdict(data["verdict"])})
+        trial = cls(**{**data, **found, "verdict": Verdict(data["verdict"])})
+        if not _is_possible(trial):
+            raise ValueError("no trial has such figures")
+        return trial
 
 
 _TUPLES = ("golden_path", "recovery_s", "near_limit")
+
+
+def _is_possible(trial: Measured) -> bool:
+    """Whether every field is of its type, and no part is larger than its whole."""
+    ready, failed = trial.lives_ready, trial.phase_failed
+    started, entered = trial.lives_started, trial.phase_entered
+    shares = ((ready, started), (failed, entered), (entered, started), trial.golden_path)
+    times = (trial.wall_s, *(each for each in trial.recovery_s if each is not None))
+    texts = (trial.inconclusive, trial.command, trial.trace, *trial.near_limit)
+    peak = trial.connections_peak
+    return (
+        all(is_count(k) and is_count(n) and k <= n for k, n in shares)
+        and all(map(is_finite, times))
+        and all(isinstance(each, str) for each in texts)
+        and isinstance(trial.loop, bool)
+        and (peak is None or is_count(peak))
+    )
 
 
 def measured(trace: Trace, *, path: str = "") -> Measured:
