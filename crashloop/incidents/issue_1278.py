@@ -127,7 +127,7 @@ def _of_connector(profile: Profile, params: Params) -> tuple[str, str, Mapping[s
             )
     fault = profile.fault()
     names = ("low_s", "high_s", "slot_s", "each_other_s", "each_client")
-    amounts = {name: value for name in names if (value := getattr(fault, name))}
+    amounts = {n: value for n in names if (value := getattr(fault, n)) or n == "low_s"}
     return profile.fault_name, fault.kind, amounts
 
 

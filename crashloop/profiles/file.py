@@ -95,6 +95,11 @@ def _place(name: str, folder: Path, names: tuple[str, ...], of: str, parameter: 
 
 
 def _top(path: Path, fields: tuple[str, ...], known: Known) -> Table:
+    if path.is_fifo():
+        raise UsageError(
+            f"{path} cannot be read: it is a pipe",
+            hint="a profile is read again and again: save it as a file",
+        )
     source, values = read_toml(path)
     top = Table(values=values, source=source)
     top.require_fields(fields, of=known.of)

@@ -97,7 +97,7 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path, text: str) -> None:
         '{"kind": "fair", "fair": {"at_once": 2, "scale": 20, "phases": {"database": "1"}}}',
         '{"kind": "fair", "fair": {"at_once": 2, "scale": 20, "phases": 5}}',
         '{"kind": "fair", "fair": "fair"}',
-        '{"kind": "trial", "arm": "a", "number": 0, "answer": {"measured": {"verdict": "REPRODUCED"}}}',
+        '{"kind": "trial", "arm": "none", "number": 0, "answer": {"measured": {}}}',
         '{"kind": "trial", "arm": "none", "number": 1, "answer": {"error": "x"}, "wall_s": "x"}',
         '{"kind": "trial", "arm": "none", "number": 1, "answer": {"error": "x"}, "wall_s": 1e999}',
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -277,3 +278,16 @@ def test_the_pages_example_is_a_profile_and_its_table_has_every_one(file: Path) 
         low, high = connection.low, connection.high
         takes = f"{low:g} to {high:g} s" if low < high else f"{low:g} s"
         assert f"| {name} | {takes}" in page
+
+
+def test_a_connection_may_take_no_time_at_least(file: Path) -> None:
+    file.write_text(MINE.replace("low = 1\n", "low = 0\n"))
+    scenario = INCIDENT.scenario(Role.REPRODUCTION, None, connector=str(file))
+    (fault,) = scenario.faults
+    assert (fault.params["low_s"], fault.params["high_s"]) == (0, 3)
+
+
+def test_a_pipe_is_refused_at_once(file: Path) -> None:
+    os.mkfifo(file)
+    with pytest.raises(UsageError, match="it is a pipe"):
+        load(str(file))
