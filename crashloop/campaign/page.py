@@ -93,7 +93,10 @@ def heals(campaign: Campaign) -> str:
     if HEAL not in campaign.incident.parameters:
         return ""
     ranges = sorted(set(campaign.heal_s.values()))
-    times = [f"{plain(low)} to {plain(high)} s" for low, high in ranges]
+    times = [
+        f"{plain(low)} s" if low == high else f"{plain(low)} to {plain(high)} s"
+        for low, high in ranges
+    ]
     return f"; the outage ends after {listed(times)}"
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 HEAL = "heal_s"
 CONNECTOR = "connector"
 CONTROL = "control"
+SHORTEST_HEAL_S = 0.1
+"""A heal that is drawn is no earlier: `heal_s=0` would let the app's exits end the outage."""
 _NOT_IN_A_FOLDER = re.compile(r"[^A-Za-z0-9.=+-]+")
 
 
@@ -128,7 +130,9 @@ class Campaign:
         drawn: dict[str, Value] = {CONNECTOR: arm.connector} if arm.connector else {}
         if HEAL in self.incident.parameters:
             heal = random.Random(f"{seed}:heal")  # noqa: S311  replayed from the seed
-            drawn[HEAL] = round(heal.uniform(*self.heal_s[arm.connector]), 1)
+            low_s, high_s = self.heal_s[arm.connector]
+            at_s = round(heal.uniform(low_s, high_s), 1)
+            drawn[HEAL] = low_s if low_s == high_s else max(at_s, SHORTEST_HEAL_S)
         job = Job(
             incident=self.incident.name,
             role=str(role),

@@ -19,7 +19,7 @@ from crashloop.commands.folder import claimed, require_folder
 from crashloop.commands.options import own_app
 from crashloop.commands.page import print_json, short
 from crashloop.ending import first_failure
-from crashloop.errors import HarnessError, UsageError
+from crashloop.errors import CrashloopError, HarnessError, UsageError
 from crashloop.model.comparison import Comparison
 from crashloop.options import new_seed
 from crashloop.plural import counted, listed
@@ -131,7 +131,10 @@ class _Running:
             self._say(end.signal, end.exit_status)
             raise SystemExit(end.exit_status) from None
         except BaseExceptionGroup as group:
-            raise first_failure(group) from None
+            failure = first_failure(group)
+            if isinstance(failure, CrashloopError) and self._execution.trials:
+                failure.hint = "; ".join(filter(None, (failure.hint, *self._kept())))
+            raise failure from None
         return self._show()
 
     def _comparison(self) -> Comparison:
@@ -186,8 +189,9 @@ class _Running:
                 kept.append(name)
         except OSError as error:
             message = f"the results cannot be written into {folder}: {error.strerror}"
+            hint = "; ".join(("free some room on that disk", *self._kept()))
             status = show_failure(
-                message, hint="", exit_status=HarnessError.exit_status, as_json=False
+                message, hint=hint, exit_status=HarnessError.exit_status, as_json=False
             )
         return found, status, kept
 
@@ -207,13 +211,20 @@ class _Running:
     def _say(self, number: signal.Signals, exit_status: int) -> None:
         """Say where the results are, and how to go on."""
         self._terminal.console.show_cursor()
-        folder, trials = short(self._evidence.folder), self._execution.trials
-        where = f"the results of {counted(trials, 'trial')} are in {folder}"
+        where, how = self._kept()
         show_failure(
             f"interrupted by {number.name}; {where}",
-            hint=f"go on with: {again(self._order, self._plan.campaign, folder=folder)}",
+            hint=how,
             exit_status=exit_status,
             as_json=self._order.as_json,
+        )
+
+    def _kept(self) -> tuple[str, str]:
+        """Where the results are, and how to go on."""
+        folder, trials = short(self._evidence.folder), self._execution.trials
+        return (
+            f"the results of {counted(trials, 'trial')} are in {folder}",
+            f"go on with: {again(self._order, self._plan.campaign, folder=folder)}",
         )
 
 

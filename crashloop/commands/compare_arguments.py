@@ -64,15 +64,21 @@ def compare(
         ),
     ] = None,
     platform: Annotated[
-        str, typer.Option("--platform", metavar="NAME", help="What restarts the app.")
-    ] = "",
+        str | None, typer.Option("--platform", metavar="NAME", help="What restarts the app.")
+    ] = None,
     replicas: Annotated[
         int | None,
         typer.Option("--replicas", metavar="R", min=1, help="Instances that start at once."),
     ] = None,
     trials: Annotated[
         int,
-        typer.Option("--trials", metavar="N", min=1, help="The most trials of each remedy."),
+        typer.Option(
+            "--trials",
+            metavar="N",
+            min=1,
+            max=1_000_000,
+            help="The most trials of each remedy.",
+        ),
     ] = 100,
     criterion: Annotated[
         list[str] | None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -11,7 +12,6 @@ from crashloop.apps import knobs_used, sample_app
 from crashloop.campaign.plan import CONNECTOR, HEAL, Campaign, PlannedArm
 from crashloop.clock import REAL_TIME, TimeScale
 from crashloop.commands.options import own_app, read_params, read_scale
-from crashloop.durations import plain
 from crashloop.engines.local import LocalEngine
 from crashloop.errors import CapabilityError, UsageError
 from crashloop.incidents import incident
@@ -40,7 +40,7 @@ class CompareOrder:
     incident: str
     remedies: tuple[str, ...] = ()
     connectors: tuple[str, ...] = ()
-    platform: str = ""
+    platform: str | None = None
     replicas: int | None = None
     trials: int = DEFAULT_TRIALS
     criteria: tuple[str, ...] = ()
@@ -130,7 +130,7 @@ def again(order: CompareOrder, campaign: Campaign, *, folder: str = "") -> str:
     words += ["--app", order.app] if order.app else []
     words += ["--config", str(order.config)] if order.config else []
     words += _each("-p", order.params)
-    words += ["--time-scale", plain(order.time_scale)] if order.time_scale else []
+    words += ["--time-scale", f"{order.time_scale}".removesuffix(".0")] if order.time_scale else []
     words += ["--real-time"] if order.real_time else []
     words += ["--seed", str(campaign.seed)]
     words += ["--json"] if order.as_json else []
@@ -143,6 +143,12 @@ def sources(campaign: Campaign) -> dict[str, str]:
     return {name: load(name).figures[CONNECTION].source for name in campaign.heal_s if name}
 
 
+def _require_named(option: str, names: Iterable[str]) -> None:
+    """Refuse an empty name, as of an unset variable: it would be compared as if it were one."""
+    if not all(map(str.strip, names)):
+        raise UsageError(f"{option} has an empty name", hint=f"name one, or leave {option} out")
+
+
 def _each(option: str, values: Iterable[str]) -> list[str]:
     return [word for value in values for word in (option, value)]
 
@@ -151,7 +157,7 @@ def _params(order: CompareOrder, usual: Compared, app: AppUnderTest | None) -> d
     """The parameters of every trial: those given, else the ordinary ones."""
     given: dict[str, Any] = dict(read_params(order.params))
     for option, name, value in (
-        ("--platform", PLATFORM, order.platform or None),
+        ("--platform", PLATFORM, order.platform),
         ("--replicas", REPLICAS, order.replicas),
         ("--connector", CONNECTOR, order.connectors or None),
     ):
@@ -176,6 +182,7 @@ def _connectors(order: CompareOrder, chosen: Incident, params: dict[str, Any]) -
         raise UsageError(
             f"{chosen.name} has no connector, so --connector changes nothing", hint="leave it out"
         )
+    _require_named("--connector", order.connectors)
     single = str(params.pop(CONNECTOR, ""))
     return tuple(dict.fromkeys(order.connectors)) or (single,)
 
@@ -186,7 +193,9 @@ def _heal_s(connector: str, given: object, usual: Compared) -> tuple[float, floa
         try:
             heal_s = float(str(given))
         except ValueError:
-            raise UsageError(f"{HEAL}={given} is not a number") from None
+            heal_s = math.nan
+        if not math.isfinite(heal_s):
+            raise UsageError(f"{HEAL}={given} is not a number", hint="give seconds of the incident")
         if not heal_s:
             raise UsageError(
                 f"{HEAL}={given} lets the app's exits end the outage, so arms cannot be compared",
@@ -201,6 +210,7 @@ def _heal_s(connector: str, given: object, usual: Compared) -> tuple[float, floa
 
 def _remedies(order: CompareOrder, usual: Compared, app: AppUnderTest | None) -> tuple[str, ...]:
     """The remedies that were named; else every one of the app and of crashloop."""
+    _require_named("--remedy", order.remedies)
     if order.remedies:
         return tuple(name for name in dict.fromkeys(order.remedies) if name != NONE)
     every = [form for form in known(app or sample_app()) if "=" not in form]

@@ -32,7 +32,7 @@ class Criterion:
     value: float
 
     def __str__(self) -> str:
-        return f"{self.name}{self.op}{self.value:g}"
+        return f"{self.name}{self.op}{self.value}"
 
     @property
     def wants_more(self) -> bool:

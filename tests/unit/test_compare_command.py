@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -20,6 +22,7 @@ from crashloop.cli import main
 from crashloop.commands import compare as commands_compare
 from crashloop.commands import compare_order
 from crashloop.commands.compare_order import CompareOrder, again, planned
+from crashloop.errors import HarnessError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -138,7 +141,13 @@ def test_the_users_own_app_is_compared_with_its_own_remedies(compare: Compare) -
         (("issue-1278", "-p", "heal_s=soon"), "heal_s=soon is not a number"),
         (("issue-1278", "-p", "heal_s=0"), "heal_s=0 lets the app's exits end the outage"),
         (("issue-1278", "-p", "heal_s=-1"), "heal_s"),
-        (("issue-1278", "-p", "heal_s=nan"), "heal_s"),
+        (("issue-1278", "-p", "heal_s=nan"), "heal_s=nan is not a number"),
+        (("issue-1278", "-p", "heal_s=inf"), "heal_s=inf is not a number"),
+        (("issue-1278", "--remedy", ""), "--remedy has an empty name"),
+        (("issue-1278", "--remedy", "limit=25", "--remedy", " "), "--remedy has an empty name"),
+        (("issue-1278", "--connector", ""), "--connector has an empty name"),
+        (("issue-1278", "--platform", ""), "unknown platform ''"),
+        (("issue-1278", "--trials", f"1{'0' * 400}"), "less than or equal to 1000000"),
         (
             ("issue-1278", "--connector", "audit", "-p", "connector=e2-micro"),
             "--connector and -p connector were both given",
@@ -196,6 +205,33 @@ def test_resume_refuses_the_folder_of_another_comparison(compare: Compare, tmp_p
     assert "another comparison: crashloop compare issue-1278 --remedy limit=8" in err
 
 
+def test_a_time_of_the_heal_that_was_given_is_the_one_that_is_used(compare: Compare) -> None:
+    _, out, _ = compare("issue-1278", "-p", "heal_s=0.04", "--dry-run", "--remedy", "limit=25")
+    assert "the outage ends after 0.04 s" in out
+    campaign = planned(
+        CompareOrder(incident="issue-1278", params=("heal_s=0.04",)), seed=7
+    ).campaign
+    assert campaign.job(campaign.arms[0], 1).params["heal_s"] == 0.04
+
+
+def test_a_heal_that_is_drawn_is_never_that_of_the_apps_own_exits(tmp_path: Path) -> None:
+    file = tmp_path / "soon.toml"
+    figure = "low = 0\nhigh = {}\nunit = 's'\nsource = 'mine'\ndate = '2025-09'\n"
+    file.write_text(
+        f"[figures.connection_s]\n{figure.format(3)}[figures.settled_s]\n{figure.format(0.01)}"
+    )
+    campaign = planned(
+        CompareOrder(incident="issue-1278", connectors=(str(file),)), seed=7
+    ).campaign
+    assert campaign.job(campaign.arms[0], 1).params["heal_s"] == 0.1
+
+
+def test_criteria_that_differ_little_are_not_the_same_comparison(compare: Compare) -> None:
+    words = ("issue-1278", "--remedy", "limit=25", "--criterion", "success>0.95000001")
+    _, out, _ = compare(*words, "--dry-run", "--json")
+    assert json.loads(out)["criteria"] == ["success>0.95000001"]
+
+
 def test_without_its_packages_the_command_says_how_to_install_them(
     compare: Compare, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -233,6 +269,40 @@ def test_an_interrupted_comparison_keeps_what_it_found_with_the_status_that_it_e
     assert json.loads(out)["exit_status"] == 130
 
 
+def test_a_comparison_that_breaks_says_where_its_results_are_and_how_to_go_on(
+    compare: Compare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(execution: Execution) -> None:
+        execution._take(next(iter(execution._arms.values())), 1, looped())
+        raise ExceptionGroup("", [HarnessError("no worker starts", hint="see the log")])
+
+    monkeypatch.setattr(Execution, "run", broken)
+    status, _, err = compare(
+        "issue-1278", "--remedy", "limit=60", "--seed", "7", "--artifacts", "k"
+    )
+    assert status == 12
+    assert err.splitlines()[-2:] == [
+        "error: no worker starts",
+        (
+            "  see the log; the results of 1 trial are in k; go on with: "
+            "crashloop compare issue-1278 --remedy limit=60 --seed 7 --artifacts k --resume"
+        ),
+    ]
+
+
+def test_a_full_disk_at_the_end_says_how_to_go_on(
+    compare: Compare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    interrupted_after_a_trial(monkeypatch)
+    monkeypatch.setattr(commands_compare, "write_whole", full)
+    _, _, err = compare("issue-1278", "--remedy", "limit=60", "--artifacts", "k")
+    assert "No space left on device\n  free some room on that disk; the results of 1" in err
+    assert err.count("--artifacts k --resume") == 2
+
+
 def test_a_remedy_that_was_left_out_is_named_below_the_table_too(
     compare: Compare, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -251,13 +321,13 @@ def test_the_command_that_goes_on_makes_the_same_comparison() -> None:
         trials=20,
         criteria=("success>0.9",),
         params=("warm_connections=4",),
-        time_scale=10.0,
+        time_scale=12.3456,
     )
     campaign = planned(order, seed=7).campaign
     assert again(order, campaign, folder="kept") == (
         "crashloop compare issue-1278 --remedy limit=25 --remedy degraded-start+limit=60 "
         "--connector audit --platform kubernetes --replicas 3 --trials 20 "
-        "--criterion 'success>0.9' -p warm_connections=4 --time-scale 10 --seed 7 "
+        "--criterion 'success>0.9' -p warm_connections=4 --time-scale 12.3456 --seed 7 "
         "--artifacts kept --resume"
     )
 
