@@ -8,6 +8,7 @@ STATES = (
     "database.lock_waiting",
     "database.recovering",
     "database.starting",
+    "database.statement_running",
     "process.stopped",
 )
 """The kinds of the events, each of one state; no fault leads to two of them."""

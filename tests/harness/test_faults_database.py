@@ -25,6 +25,7 @@ from crashloop.faults.database.paused import Paused
 from crashloop.faults.database.read_only import ReadOnly
 from crashloop.faults.database.recovering import Recovering
 from crashloop.faults.database.slots_taken import FREE, SlotsTaken
+from crashloop.faults.database.slow_query import SlowQuery
 from crashloop.faults.database.starting_up import StartingUp
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ FAULTS = [
     pytest.param(Recovering(), id="recovering", marks=pytest.mark.skipif(
         sys.platform != "linux", reason="needs /proc")),
     pytest.param(LockHeld(advisory=-7), id="lock_held"),
+    pytest.param(SlowQuery(), id="slow_query"),
     pytest.param(ReadOnly(), id="read_only"),
 ]  # fmt: skip
 RESTARTS = [each for each in FAULTS if each.id in {"starting_up", "recovering"}]
@@ -343,7 +345,7 @@ async def test_a_held_lock_lets_others_wait_and_each_of_them_is_named(
 async def test_a_wait_that_begins_just_before_the_heal_is_named_too(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crashloop.faults.database.lock_held.LOOK_EVERY_S", BOUND_S)
+    monkeypatch.setattr("crashloop.faults.database.watching.LOOK_EVERY_S", BOUND_S)
     waiter = await lab.connect()
     async with lab.active(LockHeld(advisory=7)):
         waiting = asyncio.create_task(waiter.execute("select pg_advisory_lock(7)"))
@@ -353,6 +355,45 @@ async def test_a_wait_that_begins_just_before_the_heal_is_named_too(
     await waiting
     assert [e["pid"] for e in lab.of("database.lock_waiting")] == [waiter.get_server_pid()]
     await waiter.close()
+
+
+@pytest.mark.parametrize("isolation", ["read committed", "serializable"])
+async def test_a_slow_statement_runs_until_the_heal_and_waits_for_nobody(
+    lab: Lab, isolation: str
+) -> None:
+    slow, other = await lab.connect(), await lab.connect()
+    await slow.execute(f"set session characteristics as transaction isolation level {isolation}")
+    async with lab.active(SlowQuery()):
+        running = asyncio.create_task(slow.execute("create table made(id int)", timeout=BOUND_S))
+        said = await lab.seen("database.statement_running")
+        assert said["pid"] == slow.get_server_pid()
+        assert said["modelled"] is True
+        assert await other.fetchval("select 1") == 1
+        assert await lab.server.inspector.ask("select 1 from pg_locks where not granted") is None
+        assert not running.done()
+    assert await asyncio.wait_for(running, BOUND_S) == "CREATE TABLE"
+    assert said["client"] == await own_address(slow)
+    assert len(lab.of("database.statement_running")) == 1
+    left = "select count(*) from pg_namespace where nspname like 'crashloop%'"
+    assert await lab.server.inspector.ask(left) == 0
+    assert await lab.server.inspector.ask("select count(*) from pg_event_trigger") == 0
+    for connection in (slow, other):
+        await connection.close()
+
+
+async def test_no_statement_sleeps_when_the_session_of_the_fault_is_gone(lab: Lab) -> None:
+    slow = await lab.connect()
+    ended = "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'"
+    ended += " and mode = 'ExclusiveLock'"
+
+    async def break_off() -> None:
+        async with lab.active(SlowQuery()):
+            assert await lab.server.inspector.ask(ended)
+            assert await slow.execute("create table made(id int)", timeout=BOUND_S)
+
+    with pytest.raises(HarnessError, match="the event trigger was not dropped"):
+        await break_off()
+    await slow.close()
 
 
 @pytest.mark.parametrize("name", ["missing", "a.b.c.d", "a; drop table x", "pg_views", "pg_class"])

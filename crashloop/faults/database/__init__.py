@@ -10,6 +10,7 @@ from crashloop.faults.database.paused import Paused
 from crashloop.faults.database.read_only import ReadOnly
 from crashloop.faults.database.recovering import Recovering
 from crashloop.faults.database.slots_taken import SlotsTaken
+from crashloop.faults.database.slow_query import SlowQuery
 from crashloop.faults.database.starting_up import StartingUp
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ FAULTS: tuple[type[DatabaseFault], ...] = (
     Recovering,
     Paused,
     LockHeld,
+    SlowQuery,
     ImageOlder,
     ReadOnly,
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -12,16 +11,17 @@ import asyncpg
 from crashloop.errors import HarnessError, UsageError
 from crashloop.faults.alone import Alone
 from crashloop.faults.database.base import HANGS, TARGET, DatabaseFault, came
+from crashloop.faults.database.watching import watching
+from crashloop.faults.states import showed
 from crashloop.model import Grade, Receipt
 from crashloop.proxy import attribute
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from crashloop.faults.ports import Ports
 
 SCHEMA_LOCK_KEY = 1278  # under which the sample app creates its tables
-LOOK_EVERY_S = 0.05
 LOCK_BOUND_S = 10.0
 
 # A table of the app's own, written with its quotes: the server itself needs those of the catalog.
@@ -48,8 +48,12 @@ class LockHeld(DatabaseFault):
     alone = Alone(
         target=TARGET,
         params={"advisory": SCHEMA_LOCK_KEY},
-        shows=(*HANGS, came("answered")),
-        told_by={"paused": "connection_was", "hold": "connection_was"},
+        shows=(*HANGS, came("answered"), showed(TARGET, "database.lock_waiting")),
+        told_by={
+            "paused": "connection_was",
+            "hold": "connection_was",
+            "slow_query": "server_showed",
+        },
         ends="the session that holds the lock commits or ends; pg_locks names it",
     )
 
@@ -81,18 +85,14 @@ class LockHeld(DatabaseFault):
             database.session(superuser=True) as own,
         ):
             await self._lock(holder)
-            healing = asyncio.Event()
-            watching = asyncio.create_task(
-                _watch(ports, target, own, holder.get_server_pid(), healing)
-            )
-            try:
+            blocked_by = holder.get_server_pid()
+
+            def emit(row: Mapping[str, Any]) -> None:
+                data = {**row, "blocked_by": blocked_by}
+                ports.emit("database", "database.lock_waiting", target, **data)
+
+            async with watching(own, WAITING, blocked_by, emit=emit):
                 yield
-            finally:
-                healing.set()
-                await asyncio.wait({watching}, timeout=LOCK_BOUND_S)
-                watching.cancel()
-                watching.add_done_callback(lambda done: done.cancelled() or done.exception())
-            await watching
 
     async def _lock(self, holder: Any) -> None:
         await holder.execute(f"set lock_timeout = '{LOCK_BOUND_S:g}s'")
@@ -117,28 +117,3 @@ class LockHeld(DatabaseFault):
             f"lock_held: there is no table {self.table!r}",
             hint="inject it after the app has made its tables, or lock an advisory key",
         )
-
-
-async def _watch(
-    ports: Ports, target: str, own: Any, holder_pid: int, healing: asyncio.Event
-) -> None:
-    """Emit who waits for the holder, once for each backend; look once more when it is healed."""
-    seen: set[int] = set()
-    is_last = False
-    while not is_last:
-        is_last = healing.is_set()
-        try:
-            rows = await own.fetch(WAITING, holder_pid, timeout=LOCK_BOUND_S)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise HarnessError(
-                f"Postgres did not say who waits for the lock: {type(error).__name__}: {error}",
-                hint="see postgres.log in the artifacts",
-            ) from error
-        for row in rows:
-            if row["pid"] not in seen:
-                seen.add(row["pid"])
-                data = {**row, "blocked_by": holder_pid}
-                ports.emit("database", "database.lock_waiting", target, **data)
-        with contextlib.suppress(TimeoutError):  # Postgres announces no waiter
-            async with asyncio.timeout(0 if is_last else LOOK_EVERY_S):
-                await healing.wait()

@@ -33,6 +33,7 @@ class Paused(DatabaseFault):
             "hold": "request_passed_on",
             "lock_held": "connection_was",
             "cache_silent": "last_phase",
+            "slow_query": "connection_was",
         },
         ends="the server's processes run again: what stopped its machine or container is over",
     )

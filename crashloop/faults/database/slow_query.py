@@ -1,0 +1,95 @@
+"""The fault of statements that take long."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import asyncpg
+
+from crashloop.errors import HarnessError
+from crashloop.faults.alone import Alone
+from crashloop.faults.database.base import HANGS, TARGET, DatabaseFault, came
+from crashloop.faults.database.watching import watching
+from crashloop.faults.states import showed
+from crashloop.model import Grade, Receipt
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from crashloop.faults.ports import Ports
+
+KEY = 0x736C6F77  # of the harness's own advisory lock: only a try to take it, nobody waits for it
+BOUND_S = 10.0
+WHY = "an event trigger sleeps before each statement that changes the schema"
+
+# The fault is on as long as a session of the harness holds the lock: should that session die, no
+# statement sleeps any longer. A lock, unlike a row, is seen at every level of isolation.
+BEGIN = f"""
+select pg_advisory_lock({KEY});
+create schema crashloop_slow;
+create function crashloop_slow.wait() returns event_trigger
+language plpgsql security definer set search_path = pg_catalog as $$
+begin
+  while not pg_try_advisory_xact_lock_shared({KEY}) loop
+    perform pg_sleep(0.01);
+  end loop;
+end $$;
+create event trigger crashloop_slow on ddl_command_start execute function crashloop_slow.wait();
+"""
+END = "drop event trigger crashloop_slow; drop schema crashloop_slow cascade"
+SLEEPING = """
+select pid, host(client_addr) || ':' || client_port as client, state, wait_event
+from pg_stat_activity
+where state = 'active' and wait_event = 'PgSleep' and client_addr is not null
+  and cardinality(pg_blocking_pids(pid)) = 0
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlowQuery(DatabaseFault):
+    """Statements that change the schema run until the heal; none of them waits for a lock."""
+
+    kind = "slow_query"
+    receipt = Receipt(grade=Grade.SERVER, kinds=("database.statement_running",), whose="server")
+    modelled: ClassVar[Mapping[str, str]] = {"local": WHY, "docker": WHY}
+    alone = Alone(
+        target=TARGET,
+        shows=(*HANGS, came("answered"), showed(TARGET, "database.statement_running")),
+        told_by={"lock_held": "server_showed", "paused": "connection_was"},
+        ends="the statement is made faster, runs outside the start, or gets a longer limit",
+    )
+
+    @contextlib.asynccontextmanager
+    async def active(self, ports: Ports, *, name: str, target: str) -> AsyncIterator[None]:
+        """Make the event trigger on entering, drop it on leaving.
+
+        Meanwhile emits a `database.statement_running` for each session whose statement sleeps.
+        """
+        del name
+        database = ports.database(target)
+
+        def emit(row: Mapping[str, Any]) -> None:
+            ports.emit("database", "database.statement_running", target, **row, modelled=True)
+
+        async with (
+            database.session(superuser=True) as holder,
+            database.session(superuser=True) as own,
+        ):
+            await holder.execute(BEGIN, timeout=BOUND_S)
+            try:
+                async with watching(own, SLEEPING, emit=emit):
+                    yield
+            finally:
+                await _end(holder)
+
+
+async def _end(holder: Any) -> None:
+    try:
+        await holder.execute(END, timeout=BOUND_S)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise HarnessError(
+            f"the event trigger was not dropped: {type(error).__name__}: {error}",
+            hint="see postgres.log in the artifacts",
+        ) from error
