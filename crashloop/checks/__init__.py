@@ -12,6 +12,7 @@ from crashloop.checks import (
     exits,
     journey,
     limits,
+    memory,
     phases,
     probes,
     readiness,
@@ -22,6 +23,7 @@ from crashloop.checks import (
     server,
     serving,
     shown,
+    starting,
 )
 
 if TYPE_CHECKING:
@@ -46,12 +48,14 @@ _ALL: tuple[Callable[..., Result], ...] = (
     shown.server_showed,
     server.old_revision_held,
     phases.last_phase,
+    starting.first_phase_late,
     phases.all_phases_done,
     running.phase_running_at_death,
     running.died_after_startup,
     running.fails_at_once,
     limits.died_at_own_limit,
     exits.exit_code,
+    memory.memory_exceeded,
     exits.died,
     exits.restart_loop,
     exits.no_death,

@@ -34,6 +34,7 @@ ALONE: Mapping[str, Alone] = {
             "refuse": "phase_failed",
             "paused": "request_passed_on",
             "lock_held": "connection_was",
+            "cpu_starved": "phase_failed",
         },
         ends="the path answers again; a longer limit helps only if it is longer than the silence",
     ),

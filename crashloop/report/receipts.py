@@ -25,6 +25,9 @@ _MAX_KINDS = 4
 _SERVERS_WORD = {
     "cache.loading": "{target} itself answered -LOADING",
     "process.took_signal": "the system shows that the app's process took the signal",
+    "process.cpu_withheld": "/proc shows that the app's process was stopped, time and again",
+    "process.memory_exceeded": "/proc and the wait status show that the app's process had too much "
+    "memory and was killed",
     "process.setting_missing": "/proc shows that the app's process was without the variable",
     "name.asked": "a process of the app looked up the name of {target}, and the fault answered it",
     "process.stopped": "the processes of {target} were stopped",

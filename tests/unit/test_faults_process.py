@@ -75,3 +75,19 @@ def test_proc_says_nothing_of_a_process_that_has_ended() -> None:
         os.waitpid(pid, 0)
     assert signal_state(pid) is None
     assert variables_of(pid) == frozenset()
+
+
+@pytest.mark.parametrize("name", ["share=0", "share=1", "share=-1", "share=nan", "share=half"])
+def test_a_starved_app_has_a_share_of_the_cpu(name: str) -> None:
+    with pytest.raises(UsageError, match="cpu_starved got share="):
+        incident(f"fault:cpu_starved:{name}")
+
+
+@pytest.mark.parametrize("name", ["limit_mib=0", "limit_mib=-1", "limit_mib=inf", "limit_mib=1GB"])
+def test_a_memory_limit_is_a_number_of_mib(name: str) -> None:
+    with pytest.raises(UsageError, match="memory_limit got limit_mib="):
+        incident(f"fault:memory_limit:{name}")
+
+
+def test_an_app_that_is_starved_runs_in_real_time_only() -> None:
+    assert "takes as long" in incident("fault:cpu_starved").scenario().real_time_only

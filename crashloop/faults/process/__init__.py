@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from crashloop.faults.process.cpu_starved import CpuStarved
+from crashloop.faults.process.memory_limit import MemoryLimit
 from crashloop.faults.process.missing_setting import MissingSetting
 from crashloop.faults.process.signals import Killed, SigtermDuringStart
 
 if TYPE_CHECKING:
     from crashloop.faults.base import Fault
 
-FAULTS: tuple[type[Fault], ...] = (Killed, MissingSetting, SigtermDuringStart)
+FAULTS: tuple[type[Fault], ...] = (
+    Killed,
+    MissingSetting,
+    SigtermDuringStart,
+    CpuStarved,
+    MemoryLimit,
+)

@@ -90,9 +90,10 @@ class Killed(SignalFault):
             CheckSpec(check="exit_code", params={"code": 137, "times": DEATHS}),
             CheckSpec(check="phase_running_at_death", params={"phase": PHASE, "times": DEATHS}),
             CheckSpec(check="last_phase", params={"phase": PHASE}),
+            CheckSpec(check="memory_exceeded", params={"exceeded": False}),
             CheckSpec(check="recovered", params={"phase": PHASE}),
         ),
-        told_by={"sigterm_during_start": "exit_code"},
+        told_by={"sigterm_during_start": "exit_code", "memory_limit": "memory_exceeded"},
         ends="what kills it stops: look for who sent it, a person, a probe or the kernel",
     )
 

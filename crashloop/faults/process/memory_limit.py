@@ -1,0 +1,94 @@
+"""The fault of a memory limit that the app does not fit into."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from crashloop.errors import UsageError
+from crashloop.faults.alone import DEATHS, Alone
+from crashloop.faults.base import REPLICAS
+from crashloop.faults.process.fault import ProcessFault, each_life
+from crashloop.faults.process.usage import resident_bytes
+from crashloop.model import CheckSpec, Grade, Receipt
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from crashloop.faults.ports import Ports
+    from crashloop.model import Life
+
+MIB = 1024 * 1024
+LOOK_EVERY_S = 0.002
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryLimit(ProcessFault):
+    """SIGKILL ends the app's first process as soon as it has more than `limit_mib` MiB of memory.
+
+    Counted is what is resident, as /proc says it.
+    """
+
+    kind = "memory_limit"
+    receipt = Receipt(grade=Grade.PROCESS, kinds=("process.memory_exceeded",), whose="server")
+    modelled: ClassVar[Mapping[str, str]] = {
+        "local": "its memory is watched, and crashloop kills it instead of the kernel"
+    }
+    alone = Alone(
+        target=REPLICAS,
+        phase="",
+        params={"limit_mib": 32.0},
+        comes=False,
+        shows=(
+            CheckSpec(check="exit_code", params={"code": 137, "times": DEATHS}),
+            CheckSpec(check="memory_exceeded", params={"exceeded": True}),
+            CheckSpec(check="journey_passed"),
+        ),
+        told_by={"cpu_starved": "exit_code", "killed": "memory_exceeded"},
+        ends="a larger limit, or an app that loads less: each start needs as much again",
+    )
+
+    limit_mib: float = 512.0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.limit_mib < 2**20:
+            raise UsageError(
+                f"memory_limit got limit_mib={self.limit_mib}.",
+                hint="Give MiB, at least 1 and less than 1048576.",
+            )
+
+    @contextlib.asynccontextmanager
+    async def active(self, ports: Ports, *, name: str, target: str) -> AsyncIterator[None]:
+        """Watch the memory of each life; nothing is healed on leaving, as each start begins small.
+
+        Emits `process.memory_exceeded` when the wait status says that SIGKILL has ended a life.
+        """
+        lives = ports.lives()
+        limit_bytes = int(self.limit_mib * MIB)
+
+        async def watch(life: Life, pid: int) -> None:
+            found = await _more_than(limit_bytes, pid)
+            if found is None:
+                return
+            data = {"fault": name, "pid": pid, "signal": signal.SIGKILL.name, "modelled": True}
+            if not await lives.signal(life, signal.SIGKILL):
+                return
+            ports.emit("harness", "process.signalled", target, life=life, **data)
+            if await lives.status(life) == -signal.SIGKILL:
+                seen = {"resident_bytes": found, "limit_bytes": limit_bytes}
+                ports.emit("harness", "process.memory_exceeded", target, life=life, **data, **seen)
+
+        async with each_life(lives, watch):
+            yield
+
+
+async def _more_than(limit_bytes: int, pid: int) -> int | None:
+    """Wait until the process has more memory than that, and give how much; None if it has ended."""
+    while True:
+        found = resident_bytes(pid)
+        if found is None or found > limit_bytes:
+            return found
+        await asyncio.sleep(LOOK_EVERY_S)  # memory has no event
