@@ -29,8 +29,8 @@ class Alone:
     another fault that could be taken for it, the check of `shows` that the neighbour's run refutes.
     `ends` is what ends such an outage, in words. `comes`: a connection of the app's own shows that
     it came to the target. `each_life`: it is injected again in each life, when the phase begins
-    there, until the last of the `deaths`.
-    it came to the target. `by_name`: it reaches the target by a name, and not by an address.
+    there, until the last of the `deaths`. `by_name`: it reaches the target by a name, not by an
+    address.
     """
 
     target: str

@@ -35,6 +35,7 @@ ALONE: Mapping[str, Alone] = {
             "paused": "request_passed_on",
             "lock_held": "connection_was",
             "cpu_starved": "phase_failed",
+            "name_late": "connection_was",
         },
         ends="the path answers again; a longer limit helps only if it is longer than the silence",
     ),
@@ -42,7 +43,11 @@ ALONE: Mapping[str, Alone] = {
         target=TARGET,
         transport=Transport.TCP,
         shows=(*HANGS, _came("unanswered")),
-        told_by={"hold": "connection_was", "refuse": "phase_failed"},
+        told_by={
+            "hold": "connection_was",
+            "refuse": "phase_failed",
+            "name_late": "connection_was",
+        },
         ends="the network lets SYNs through: a route, a firewall rule, a security group",
     ),
     "refuse": Alone(
@@ -59,6 +64,7 @@ ALONE: Mapping[str, Alone] = {
             "missing_setting": "last_phase",
             "image_older": "phase_failed",
             "name_unknown": "phase_failed",
+            "wrong_host": "connection_was",
         },
         ends="something listens at that address; until then, a retry with back-off",
     ),

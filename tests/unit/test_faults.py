@@ -33,6 +33,7 @@ NEEDED: Mapping[str, dict[str, Value]] = {
     "connect_delay": {"delay_s": 1.0},
     "slow_connect": {"low_s": 1.0, "high_s": 2.0},
     "lock_held": {"advisory": 7},
+    "name_late": {"delay_s": 1.0},
     "missing_setting": {"variable": "NAME"},
     "image_older": {"table": "orders", "column": "id"},
 }

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from crashloop.faults.network.name_late import NameLate
 from crashloop.faults.network.name_unknown import NameUnknown
+from crashloop.faults.network.wrong_host import WrongHost
 
 if TYPE_CHECKING:
     from crashloop.faults.base import Fault
 
-FAULTS: tuple[type[Fault], ...] = (NameUnknown,)
+FAULTS: tuple[type[Fault], ...] = (NameUnknown, NameLate, WrongHost)

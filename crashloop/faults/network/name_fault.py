@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from crashloop.faults.ports import Ports
 
 PHASE, TARGET = "database", "postgres"
+RIGHT = "127.0.0.1"
+"""Where a dependency that has a name is reached."""
 
 
 class NameFault(Fault):

@@ -24,7 +24,11 @@ class NameUnknown(NameFault):
             CheckSpec(check="fails_at_once", params={"phase": PHASE}),
             came("unknown"),
         ),
-        told_by={"refuse": "phase_failed"},
+        told_by={
+            "refuse": "phase_failed",
+            "name_late": "phase_failed",
+            "wrong_host": "phase_failed",
+        },
         ends="the name is there for the app: its network, its resolver or the setting is corrected",
     )
 
