@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from crashloop.model import Life
     from crashloop.trace.recorder import Recorder
@@ -37,11 +37,19 @@ class Links:
     A life's processes are its own and those of its session. All later events of a link have the
     life of its `link.opened`. `without_pids`: the system cannot say whose a TCP socket is, as on
     macOS, so a link with no process belongs to the life that ran when it was opened, if the run
-    has one replica only. A server's event has the life whose link came from its `client`.
+    has one replica only. A server's event has the life whose link came from its `client`. Of the
+    targets `pooled`, the client is a pooler, which is nobody's.
     """
 
-    def __init__(self, recorder: Recorder, *, without_pids: bool | None = None) -> None:
+    def __init__(
+        self,
+        recorder: Recorder,
+        *,
+        without_pids: bool | None = None,
+        pooled: Collection[str] = (),
+    ) -> None:
         self._recorder = recorder
+        self._pooled = frozenset(pooled)
         self._without_pids = sys.platform != "linux" if without_pids is None else without_pids
         self._lives: dict[int, Life] = {}
         self._ran_ns: dict[Life, tuple[int, int | None]] = {}
@@ -92,7 +100,8 @@ class Links:
         for the client's link, or for `settled`.
         """
         event = _ServerEvent(source, kind, data, target, life, time.monotonic_ns())
-        if data.get("client") is not None and event.client not in self._clients:
+        is_awaited = data.get("client") is not None and target not in self._pooled
+        if is_awaited and event.client not in self._clients:
             self._waiting.append(event)
         else:
             self._record_now(event)

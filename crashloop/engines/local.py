@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from crashloop.engines.app import AppProcess
     from crashloop.engines.base import Attempt, ReplicaSet, Setup
     from crashloop.engines.dependency import LocalDependency
+    from crashloop.engines.pgbouncer import Pooler
     from crashloop.engines.proxy_process import ProxyProcess
     from crashloop.engines.server import Server
     from crashloop.engines.sessions import Count
@@ -56,7 +57,8 @@ class LocalEngine:
         self._setup = setup
         self._recorder = setup.recorder
         self._space = space
-        self._links = Links(setup.recorder)
+        pooled = [each.name for each in setup.scenario.dependencies if each.pooler]
+        self._links = Links(setup.recorder, pooled=pooled)
         self._dependencies: dict[str, LocalDependency] = {}
         self._lives: Lives
         self._replicas: Supervisor
@@ -110,6 +112,7 @@ class LocalEngine:
                 links=engine._links,
                 proxy=engine.proxy,
                 servers=engine._servers(),
+                poolers=engine._poolers(),
                 revisions=OldRevision(
                     setup.scenario,
                     recorder=setup.recorder,
@@ -272,9 +275,12 @@ class LocalEngine:
     def _titled(self) -> Iterator[tuple[str, Server]]:
         for name, server in self._servers().items():
             yield self._dependencies[name].title, server
-        for _, postgres in self._databases():
-            if postgres.pooler is not None:
-                yield "PgBouncer", postgres.pooler
+        for pooler in self._poolers().values():
+            yield "PgBouncer", pooler
+
+    def _poolers(self) -> dict[str, Pooler]:
+        found = self._databases()
+        return {name: each.pooler for name, each in found if each.pooler is not None}
 
     def _databases(self) -> list[tuple[str, PostgresDependency]]:
         found = self._dependencies.items()

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from crashloop.engines.links import Links
     from crashloop.engines.lives import Lives
     from crashloop.engines.names import Names
+    from crashloop.engines.pgbouncer import Pooler
     from crashloop.engines.remote_proxy import ProxiedPath, RemoteProxy
     from crashloop.engines.revisions import OldRevision
     from crashloop.engines.server import Server
@@ -31,6 +32,7 @@ class LocalPorts:
         links: Links,
         proxy: RemoteProxy,
         servers: Mapping[str, Server],
+        poolers: Mapping[str, Pooler],
         revisions: OldRevision,
         lives: Lives,
         names: Names,
@@ -38,6 +40,7 @@ class LocalPorts:
         self._links = links
         self._proxy = proxy
         self._servers = servers
+        self._poolers = poolers
         self._revisions = revisions
         self._lives = lives
         self._names = names
@@ -49,6 +52,15 @@ class LocalPorts:
     def database(self, target: str) -> PostgresServer:
         """A Postgres."""
         return self._server(target, PostgresServer)
+
+    def pooler(self, target: str) -> Pooler:
+        """The pooler of a Postgres."""
+        if target not in self._poolers:
+            raise CapabilityError(
+                f"this fault needs a pooler before {target}, and there is none",
+                hint="give it one: -p pooler=transaction",
+            )
+        return self._poolers[target]
 
     def cache(self, target: str) -> CacheServer:
         """A Redis."""

@@ -9,7 +9,9 @@ import shutil
 import signal
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
 
 from crashloop.engines.account import clean_environment
 from crashloop.engines.ports import HOST, kept_port
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from crashloop.engines.postgres import PostgresServer
+    from crashloop.engines.process import Process
     from crashloop.engines.server import Emit
     from crashloop.engines.workspace import Workspace
 
@@ -40,7 +43,37 @@ class Pooler(Server):
 
     source = "pooler"
     stop_steps = ((signal.SIGINT, 1.0), (signal.SIGTERM, 1.0))
-    port: int
+
+    def __init__(self, process: Process, emit: Emit, *, port: int, password: str) -> None:
+        self.port = port
+        self._password = password
+        super().__init__(process, emit)
+
+    @contextlib.asynccontextmanager
+    async def session(self) -> AsyncIterator[asyncpg.Connection[Any]]:
+        """A new connection of the app's role through it, closed on leaving.
+
+        Raises HarnessError if it does not answer.
+        """
+        try:
+            client = await asyncpg.connect(
+                host=HOST,
+                port=self.port,
+                user=ROLE,
+                password=self._password,
+                database=DATABASE,
+                timeout=_BOUND_S,
+                statement_cache_size=0,
+            )
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise HarnessError(
+                f"PgBouncer did not let the harness in: {type(error).__name__}: {error}",
+                hint="see pgbouncer.log in the artifacts",
+            ) from error
+        try:
+            yield client
+        finally:
+            await client.close(timeout=_BOUND_S)
 
 
 def find_pgbouncer() -> Path:
@@ -99,8 +132,7 @@ async def pooler(
             log=evidence / "pgbouncer.log",
             stop_signal=signal.SIGTERM,
         )
-        server = Pooler(process, emit)
-        server.port = port
+        server = Pooler(process, emit, port=port, password=password)
         try:
             try:
                 await process.said(READY, deadline_s=START_BOUND_S)

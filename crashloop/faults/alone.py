@@ -21,9 +21,9 @@ class Alone:
     """A run of the sample app under one fault alone.
 
     `target` is what the fault acts on, `phase` the start-up phase that meets it, `params` are the
-    fault's own. `knobs` are the app's, `settings` the target's. The fault is injected before the
-    app starts, and healed at its `deaths`-th death, or `heal_s` after the start of the phase; in
-    seconds of the incident. With no deaths, the app lives with the fault.
+    fault's own. `knobs` are the app's, `settings` the target's, `pooler` its pooler's mode. The
+    fault is injected before the app starts, and healed at its `deaths`-th death, or `heal_s` after
+    the start of the phase; in seconds of the incident. With no deaths, the app lives with it.
 
     `shows` is what the run looks like, besides its receipts. `told_by` names for each neighbour,
     another fault that could be taken for it, the check of `shows` that the neighbour's run refutes.
@@ -42,6 +42,7 @@ class Alone:
     knobs: Mapping[str, Value] = field(default_factory=dict)
     settings: Mapping[str, Value] = field(default_factory=dict)
     transport: Transport = Transport.UNIX
+    pooler: str = ""
     deaths: int = DEATHS
     heal_s: float = 90.0
     limit_s: float = 20.0

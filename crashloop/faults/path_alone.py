@@ -34,6 +34,7 @@ ALONE: Mapping[str, Alone] = {
             "refuse": "phase_failed",
             "paused": "request_passed_on",
             "lock_held": "connection_was",
+            "lock_orphaned": "connection_was",
             "cpu_starved": "phase_failed",
             "name_late": "connection_was",
         },

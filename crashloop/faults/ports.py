@@ -71,6 +71,16 @@ class Cache(Protocol):
         """
 
 
+class Pooler(Protocol):
+    """A pooler between a Postgres and its path, reached without the path."""
+
+    def session(self) -> AbstractAsyncContextManager[Any]:
+        """A new asyncpg connection of the app's role through it, which is closed on leaving.
+
+        Raises HarnessError if it does not answer.
+        """
+
+
 class Revisions(Protocol):
     """The old revision of the app beside the new one."""
 
@@ -128,6 +138,9 @@ class Ports(Protocol):
 
     def database(self, target: str) -> Database:
         """A Postgres."""
+
+    def pooler(self, target: str) -> Pooler:
+        """The pooler of a Postgres."""
 
     def cache(self, target: str) -> Cache:
         """A Redis."""

@@ -6,6 +6,7 @@ from crashloop.model import CheckSpec
 
 STATES = (
     "database.lock_waiting",
+    "database.orphan_waiting",
     "database.recovering",
     "database.starting",
     "database.statement_running",

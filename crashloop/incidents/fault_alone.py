@@ -50,7 +50,7 @@ def fault_alone(name: str) -> Incident:
                 choices=("unix", "tcp"),
                 says="how the app reaches Postgres",
             ),
-            "pooler": POOLER,
+            "pooler": _pooler(alone.pooler),
             "platform": platform("docker:on-failure:6"),
             "heal_s": HEAL_S,
         },
@@ -96,6 +96,11 @@ class _Alone(Incident):
             return made
         require = tuple(each for each in made.signature.require if each.check != "path_used")
         return replace(made, signature=replace(made.signature, require=require))
+
+
+def _pooler(mode: str) -> Parameter:
+    """Any pooler, or none; the one of `mode` alone where the fault needs it."""
+    return replace(POOLER, default=mode, choices=(mode,)) if mode else POOLER
 
 
 def _alone(kind: str) -> Alone:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from faults_alone import ALONE, NEIGHBOURS, FaultRuns
+from faults_alone import ALONE, NEIGHBOURS, FaultRuns, runnable
 
 from crashloop.checks import CHECKS
 from crashloop.checks.touches import planned_faults, touches
@@ -23,7 +23,7 @@ def faults(tmp_path_factory: pytest.TempPathFactory) -> FaultRuns:
     return FaultRuns(folder)
 
 
-@pytest.mark.parametrize("kind", ALONE)
+@pytest.mark.parametrize("kind", [runnable(each) for each in ALONE])
 async def test_a_fault_has_its_receipt_and_looks_as_its_catalogue_says(
     kind: str, faults: FaultRuns
 ) -> None:
@@ -33,7 +33,7 @@ async def test_a_fault_has_its_receipt_and_looks_as_its_catalogue_says(
     assert all(touches(trace, fault) for fault in planned_faults(trace))
 
 
-@pytest.mark.parametrize("kind", ALONE)
+@pytest.mark.parametrize("kind", [runnable(each) for each in ALONE])
 async def test_without_the_fault_the_app_is_well_and_nothing_has_a_receipt(
     kind: str, faults: FaultRuns
 ) -> None:
@@ -45,14 +45,14 @@ async def test_without_the_fault_the_app_is_well_and_nothing_has_a_receipt(
     assert not [event for event in of_harness if event.data.get("fault")]
 
 
-@pytest.mark.parametrize("kind", ALONE)
+@pytest.mark.parametrize("kind", [runnable(each) for each in ALONE])
 async def test_a_fault_that_is_unplugged_is_inconclusive(kind: str, faults: FaultRuns) -> None:
     judgement = judge(await faults.trace(kind, Role.UNPLUGGED))
     assert judgement.verdict is Verdict.INCONCLUSIVE
     assert "(faults_have_receipts)" in judgement.reason
 
 
-@pytest.mark.parametrize(("kind", "other"), NEIGHBOURS)
+@pytest.mark.parametrize(("kind", "other"), [runnable(*each) for each in NEIGHBOURS])
 async def test_a_neighbour_is_told_apart_by_the_stated_observation(
     kind: str, other: str, faults: FaultRuns
 ) -> None:

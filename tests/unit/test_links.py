@@ -190,3 +190,11 @@ def test_where_process_ids_are_known_a_link_without_one_is_not_guessed(events: R
     opened(links, "postgres-1", pid=None)
 
     assert events.events[-1].life is None
+
+
+def test_a_poolers_client_is_nobodys_and_its_event_waits_for_no_link(events: Recorder) -> None:
+    links = Links(events, without_pids=False, pooled=["postgres"])
+    refused(links, "h:9")
+
+    (event,) = events.events
+    assert (event.kind, event.life) == ("database.error", None)

@@ -59,3 +59,10 @@ def test_docker_has_none(path: Path) -> None:
 def test_an_unknown_pool_mode_is_refused() -> None:
     with pytest.raises(UsageError, match="pooler=statement is not possible"):
         incident("fault:hold").scenario(pooler="statement")
+
+
+@pytest.mark.parametrize("mode", ["", "session"])
+def test_an_orphaned_lock_needs_a_pooler_that_keeps_sessions(mode: str) -> None:
+    with pytest.raises(UsageError, match="is not possible") as raised:
+        incident("fault:lock_orphaned").scenario(pooler=mode)
+    assert "transaction" in str(raised.value.hint)

@@ -74,9 +74,7 @@ def require_possible(scenario: Scenario) -> None:
                 hint="use --engine local",
             )
         if dependency.pooler:
-            raise CapabilityError(
-                "the Docker engine has no PgBouncer before its Postgres", hint="use --engine local"
-            )
+            raise no_pooler(dependency.name)
         if dependency.kind == POSTGRES:
             postgres_settings(dependency.settings)
         elif dependency.settings:
@@ -110,6 +108,13 @@ def lacking(kind: str) -> CapabilityError:
     """The error for a fault that this engine lacks."""
     return CapabilityError(
         f"the Docker engine has no fault {kind}: {LACKS[kind]}", hint="use --engine local"
+    )
+
+
+def no_pooler(target: str) -> CapabilityError:
+    """Why nothing stands between the app and its Postgres."""
+    return CapabilityError(
+        f"the Docker engine has no PgBouncer before {target}", hint="use --engine local"
     )
 
 

@@ -14,7 +14,7 @@ import dataclasses
 import secrets
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from crashloop.clock import NS_PER_S
 from crashloop.engines import sessions
@@ -22,6 +22,7 @@ from crashloop.engines.docker.capability import (
     ENGINE_CAPABILITIES,
     POSTGRES,
     no_lives,
+    no_pooler,
     require_possible,
 )
 from crashloop.engines.docker.daemon import connect
@@ -147,6 +148,10 @@ class DockerEngine:
         if self._servers.cache is None:
             raise CapabilityError(f"there is no {target} in this run")
         return self._servers.cache
+
+    def pooler(self, target: str) -> NoReturn:
+        """Refused: CapabilityError."""
+        raise no_pooler(target)
 
     def revisions(self) -> OldRevision:
         """The old revision's instances."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from crashloop.faults.database.image_older import ImageOlder
 from crashloop.faults.database.lock_held import LockHeld
+from crashloop.faults.database.lock_orphaned import LockOrphaned
 from crashloop.faults.database.paused import Paused
 from crashloop.faults.database.read_only import ReadOnly
 from crashloop.faults.database.recovering import Recovering
@@ -27,4 +28,5 @@ FAULTS: tuple[type[DatabaseFault], ...] = (
     SlowQuery,
     ImageOlder,
     ReadOnly,
+    LockOrphaned,
 )

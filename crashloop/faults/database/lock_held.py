@@ -53,6 +53,7 @@ class LockHeld(DatabaseFault):
             "paused": "connection_was",
             "hold": "connection_was",
             "slow_query": "server_showed",
+            "lock_orphaned": "server_showed",
         },
         ends="the session that holds the lock commits or ends; pg_locks names it",
     )
