@@ -45,6 +45,7 @@ _ALL: tuple[Callable[..., Result], ...] = (
     request.request_passed_on,
     phases.phase_failed,
     server.server_said,
+    server.role_was_unknown,
     shown.server_showed,
     server.old_revision_held,
     phases.last_phase,

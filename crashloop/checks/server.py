@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from crashloop.checks.failures import Failure
     from crashloop.trace.event import Event, Trace
 
+LOGIN_REFUSED = "28P01"
+ROLE_UNKNOWN = ".role_unknown"
+
 
 def server_said(
     trace: Trace, *, target: str, errors: Sequence[str], phase: str, replicas: Replicas = "each"
@@ -55,6 +58,35 @@ def server_said(
         return holds(f"{says} that failed{in_phase}", [told_by[event.seq] for event in own])
 
     return for_replicas(trace, replicas, told)
+
+
+def role_was_unknown(trace: Trace, *, target: str, phase: str, unknown: bool) -> Result:
+    """Each life that failed in the phase was refused a login, for an `unknown` role or a known one.
+
+    To the client both are a wrong password, 28P01; the target's own log says which it was.
+    """
+    failed = failures(trace, phase)
+    if not failed:
+        return saw_nothing(f"phase {phase} never failed" if phase else "no attempt died")
+    evidence: list[Event] = []
+    for failure in failed:
+        name = trace.name(failure.ended.life)
+        said = [
+            event
+            for event in trace.events
+            if event.source != "app" and event.target == target
+            if event.data.get("sqlstate") == LOGIN_REFUSED and _is_to(trace, event, failure)
+        ]
+        if not said:
+            return saw_nothing(f"{target} itself did not refuse the login of {name}")
+        without = [event for event in said if event.kind.endswith(ROLE_UNKNOWN)]
+        if bool(without) is not unknown:
+            exists = "does not exist" if without else "exists"
+            return refuted(f"{target} itself says that the role of {name} {exists}", said)
+        evidence += without or said
+    exists = "does not exist" if unknown else "exists"
+    says = f"{target} itself refused the login of {counted(len(failed), 'attempt')}"
+    return holds(f"{says}, whose role {exists}", evidence)
 
 
 def old_revision_held(trace: Trace, *, target: str, sessions: int) -> Result:

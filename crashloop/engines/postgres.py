@@ -13,6 +13,7 @@ from urllib.parse import quote
 import asyncpg
 
 from crashloop.engines import held_recovery, stopping
+from crashloop.engines.access import Access, AccessChanges
 from crashloop.engines.inspector import Inspector
 from crashloop.engines.ports import kept_port
 from crashloop.engines.postgres_log import ErrorLog
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from crashloop.engines.server import Emit
     from crashloop.engines.workspace import Workspace
+    from crashloop.faults.ports import AccessPart
     from crashloop.model import Value
 
 STANDBY = "entering standby mode"
@@ -70,6 +72,11 @@ class PostgresServer(Server):
         self.data_dir = data_dir
         self.port = port
         self.inspector = Inspector(self._connect)
+        self._access = AccessChanges(
+            Access(role=ROLE, password=template.app_password, database=DATABASE),
+            Access(role=SUPERUSER, password=template.superuser_password, database=SUPERUSER),
+            opening=self._open,
+        )
         self._launch = launch
         self._settings = settings
         self._errors = ErrorLog(emit)
@@ -100,6 +107,10 @@ class PostgresServer(Server):
     def session(self, *, superuser: bool) -> AbstractAsyncContextManager[asyncpg.Connection[Any]]:
         """A new session over the Unix socket; its backend has ended on leaving."""
         return session(self._connect(superuser=superuser))
+
+    def changed_access(self, part: AccessPart) -> AbstractAsyncContextManager[None]:
+        """While entered, the app's access is another in this part; sessions that are open go on."""
+        return self._access.changed(part)
 
     @contextlib.asynccontextmanager
     async def stopped(self) -> AsyncIterator[None]:
@@ -179,13 +190,15 @@ class PostgresServer(Server):
         process.listen(self._sessions.line)
 
     async def _connect(self, *, superuser: bool = True) -> asyncpg.Connection[Any]:
-        source = self._template
+        return await self._access.connect(superuser=superuser)
+
+    async def _open(self, access: Access) -> asyncpg.Connection[Any]:
         return await asyncpg.connect(
             host=str(self.socket_dir),
             port=self.port,
-            user=SUPERUSER if superuser else ROLE,
-            password=source.superuser_password if superuser else source.app_password,
-            database=DATABASE,
+            user=access.role,
+            password=access.password,
+            database=access.database,
             timeout=CONNECT_BOUND_S,
             server_settings=own_settings(self._settings),
         )

@@ -15,6 +15,7 @@ PREFIX = "%m [%p] %s %c %e %q%r %u "
 The session's start and id only make it longer than the 63 bytes of a role's name, which may have a
 line break: no name can hold a whole prefix. Postgres indents the further lines of its texts.
 """
+LOGIN_REFUSED = "28P01"
 MOST_ERRORS = 1000
 MAX_NAME_CHARS = 63
 
@@ -57,23 +58,45 @@ def parsed(line: str) -> re.Match[str] | None:
 def logged_error(line: str) -> LoggedError | None:
     """The error in a line of the log, if it is one and not the harness's own."""
     found = parsed(line)
-    if found is None or found["severity"] not in _ERRORS or found["client"] == OWN:
+    if found is None or found["severity"] not in _ERRORS:
+        return None
+    return _by_client(found, severity=found["severity"])
+
+
+def _by_client(found: re.Match[str], *, severity: str) -> LoggedError | None:
+    """What the line's session was told; None if it is the harness's own."""
+    if found["client"] == OWN:
         return None
     role = found["role"]
     client = _CLIENT.fullmatch(found["client"] or "")
     return LoggedError(
         sqlstate=found["sqlstate"],
-        severity=found["severity"],
+        severity=severity,
         pid=int(found["pid"]),
         role=role[:MAX_NAME_CHARS] if role and role != _UNKNOWN else None,
         client=f"{client['host']}:{client['port']}" if client else None,
     )
 
 
+def unknown_role(line: str) -> LoggedError | None:
+    """The refusal of which a line says that its role does not exist, if it does.
+
+    Postgres says so in its log only: to the client it is a wrong password.
+    """
+    found = parsed(line)
+    if found is None or (found["severity"], found["sqlstate"]) != ("DETAIL", LOGIN_REFUSED):
+        return None
+    says = line[found.end() :].rstrip("\n")
+    if not (says.startswith('Role "') and says.endswith('" does not exist.')):
+        return None
+    return _by_client(found, severity="FATAL")
+
+
 class ErrorLog:
     """Makes a `database.error` of each error in the log's lines.
 
-    At most 1000; one more emits `database.errors_cut`, and the log has the rest.
+    At most 1000; one more emits `database.errors_cut`, and the log has the rest. Emits a
+    `database.role_unknown` after the refusal of a role that does not exist.
     """
 
     def __init__(self, emit: Emit) -> None:
@@ -84,6 +107,8 @@ class ErrorLog:
         """Take one line of the log."""
         error = logged_error(text)
         if error is None:
+            if self._count <= MOST_ERRORS and (refusal := unknown_role(text)):
+                self._emit("database.role_unknown", asdict(refusal))
             return
         self._count += 1
         if self._count <= MOST_ERRORS:

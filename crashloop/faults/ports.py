@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     import signal
@@ -21,6 +21,10 @@ class Path(Protocol):
 
     async def heal(self, fault_id: str) -> None:
         """Heal it; what it held is released when this returns."""
+
+
+AccessPart: TypeAlias = Literal["role", "password", "database"]
+"""What the app gets into a Postgres with."""
 
 
 class Database(Protocol):
@@ -52,6 +56,13 @@ class Database(Protocol):
 
         The harness's own questions wait, and the restart is no death of the lab. Emits
         `database.recovering` and `database.recovered`, each as the server itself says.
+        """
+
+    def changed_access(self, part: AccessPart) -> AbstractAsyncContextManager[None]:
+        """While entered, the app's role or its database has another name, or the role's password.
+
+        The app has what it had before; sessions that are open go on, and the harness's own are
+        opened with what it is now. UsageError if the part is changed already.
         """
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import asyncpg
 import pytest
@@ -19,14 +20,18 @@ from crashloop.engines.reaper import identity, postgres_backends
 from crashloop.engines.template import template
 from crashloop.engines.workspace import workspace
 from crashloop.errors import CapabilityError, HarnessError, UsageError
+from crashloop.faults.database.access import AccessFault
 from crashloop.faults.database.image_older import ImageOlder
 from crashloop.faults.database.lock_held import LockHeld
+from crashloop.faults.database.missing_database import MissingDatabase
+from crashloop.faults.database.missing_role import MissingRole
 from crashloop.faults.database.paused import Paused
 from crashloop.faults.database.read_only import ReadOnly
 from crashloop.faults.database.recovering import Recovering
 from crashloop.faults.database.slots_taken import FREE, SlotsTaken
 from crashloop.faults.database.slow_query import SlowQuery
 from crashloop.faults.database.starting_up import StartingUp
+from crashloop.faults.database.wrong_password import WrongPassword
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -47,7 +52,11 @@ FAULTS = [
     pytest.param(LockHeld(advisory=-7), id="lock_held"),
     pytest.param(SlowQuery(), id="slow_query"),
     pytest.param(ReadOnly(), id="read_only"),
+    pytest.param(WrongPassword(), id="wrong_password"),
+    pytest.param(MissingRole(), id="missing_role"),
+    pytest.param(MissingDatabase(), id="missing_database"),
 ]  # fmt: skip
+ACCESS = [each for each in FAULTS if isinstance(each.values[0], AccessFault)]
 RESTARTS = [each for each in FAULTS if each.id in {"starting_up", "recovering"}]
 
 
@@ -262,6 +271,98 @@ async def test_the_harness_still_takes_its_locks_in_a_read_only_server(lab: Lab)
         assert not reading.done()
     assert await reading == 1
     await there.close()
+
+
+def error_of(fault: Fault) -> type[asyncpg.PostgresError]:
+    """What asyncpg raises for a new session under a fault of the app's access."""
+    if isinstance(fault, MissingDatabase):
+        return cast("type[asyncpg.PostgresError]", asyncpg.InvalidCatalogNameError)
+    return cast("type[asyncpg.PostgresError]", asyncpg.InvalidPasswordError)
+
+
+STORED = """
+select r.rolname, r.rolpassword, d.datname, d.datdba = r.oid as owns
+from pg_authid r, pg_database d where r.rolname = 'app' and d.datname = 'app'
+"""
+
+
+@pytest.mark.parametrize("fault", ACCESS)
+async def test_a_changed_access_refuses_new_sessions_and_comes_back_as_it_was(
+    lab: Lab, fault: Fault
+) -> None:
+    async with lab.server.session(superuser=True) as own:
+        before = dict(await own.fetchrow(STORED))
+    there = await lab.connect()
+    async with lab.active(fault):
+        with pytest.raises(error_of(fault)):
+            await lab.connect()
+        assert await there.fetchval("select 1") == 1, "a session that is open goes on"
+        (error,) = lab.of("database.error")
+        assert error["sqlstate"] == error_of(fault).sqlstate
+    async with lab.server.session(superuser=True) as own:
+        assert dict(await own.fetchrow(STORED)) == before
+    assert await there.fetchval("select 1") == 1
+    await there.close()
+    assert await lab.answers()
+
+
+@pytest.mark.parametrize("fault", ACCESS)
+async def test_the_sessions_of_the_harness_go_on_while_the_access_is_changed(
+    lab: Lab, fault: Fault
+) -> None:
+    async with lab.active(fault):
+        await lab.server.inspector.close()
+        assert await lab.server.inspector.ask("select 1") == 1
+        for superuser in (True, False):
+            async with lab.server.session(superuser=superuser) as own:
+                assert await own.fetchval("select 1") == 1
+        async with lab.active(SlotsTaken()), lab.active(ReadOnly()):
+            pass
+        assert not lab.of("database.error")
+    assert await lab.answers()
+
+
+async def test_all_of_the_access_may_be_changed_at_once_and_healed_in_any_order(lab: Lab) -> None:
+    stack = [lab.active(fault) for fault in (MissingRole(), WrongPassword(), MissingDatabase())]
+    for each in stack:
+        await each.__aenter__()
+    async with lab.server.session(superuser=False) as own:
+        assert await own.fetchval("select 1") == 1
+    for each in stack:
+        await each.__aexit__(None, None, None)
+    assert await lab.answers()
+
+
+@pytest.mark.parametrize("fault", ACCESS)
+async def test_two_faults_of_the_same_access_at_once_are_refused(lab: Lab, fault: Fault) -> None:
+    async with lab.active(fault):
+        with pytest.raises(UsageError, match="at once"):
+            async with lab.active(fault):
+                pass
+    assert await lab.answers()
+
+
+@pytest.mark.parametrize("fault", ACCESS)
+async def test_a_fault_of_the_access_that_is_refused_by_the_server_changes_nothing(
+    lab: Lab, fault: Fault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crashloop.engines.access.secrets.token_hex", lambda _: "x'" * 40)
+    with contextlib.suppress(asyncpg.PostgresError):
+        async with lab.active(fault):
+            pass
+    assert await lab.answers()
+
+
+async def test_only_the_log_tells_a_role_that_is_missing_from_a_wrong_password(lab: Lab) -> None:
+    async with lab.active(WrongPassword()):
+        with pytest.raises(asyncpg.InvalidPasswordError):
+            await lab.connect()
+    async with lab.active(MissingRole()):
+        with pytest.raises(asyncpg.InvalidPasswordError):
+            await lab.connect()
+        unknown = await lab.seen("database.role_unknown")
+    assert len(lab.of("database.role_unknown")) == 1
+    assert unknown == lab.of("database.error")[-1]
 
 
 @pytest.mark.parametrize("fault", RESTARTS)

@@ -9,7 +9,7 @@ import pytest
 from crashloop_cases import Case, cases
 from crashloop_edits import changed, moved, sealed, without
 from crashloop_outages import SLOTS, client_of
-from crashloop_traces import NAME_ERROR, TARGET
+from crashloop_traces import NAME_ERROR, TARGET, control
 
 from crashloop.judge import judge
 from crashloop.model import Verdict
@@ -52,7 +52,56 @@ def held(*counts: int) -> Trace:
     return sealed(SLOTS, events)
 
 
+REFUSED_LOGIN = changed(SLOTS, "database.error", sqlstate="28P01")
+NO_ROLE = sealed(
+    REFUSED_LOGIN,
+    [
+        replace(e, kind="database.role_unknown") if e.kind == "database.error" else e
+        for e in REFUSED_LOGIN.events
+    ],
+)
+LOGIN = {"target": TARGET, "phase": "database"}
+
 CASES = [
+    *cases(
+        "role_was_unknown",
+        params={**LOGIN, "unknown": True},
+        holds={
+            "Postgres' own log says that the role does not exist": (
+                NO_ROLE,
+                "postgres itself refused the login of 6 attempts, whose role does not exist",
+            ),
+        },
+        refuted={
+            "Postgres knows the role and not the password": (
+                REFUSED_LOGIN,
+                "postgres itself says that the role of attempt 1 of replica 2 exists",
+            ),
+        },
+        saw_nothing={
+            "Postgres refused something else": (
+                SLOTS,
+                "postgres itself did not refuse the login of",
+            ),
+            "the phase never failed": (control(), "phase database never failed"),
+        },
+    ),
+    *cases(
+        "role_was_unknown",
+        params={**LOGIN, "unknown": False},
+        holds={
+            "Postgres knows the role and not the password": (
+                REFUSED_LOGIN,
+                "postgres itself refused the login of 6 attempts, whose role exists",
+            ),
+        },
+        refuted={
+            "Postgres' own log says that the role does not exist": (
+                NO_ROLE,
+                "postgres itself says that the role of attempt 1 of replica 2 does not exist",
+            ),
+        },
+    ),
     *cases(
         "server_said",
         params={

@@ -14,6 +14,7 @@ from crashloop.engines.postgres_log import (
     ErrorLog,
     LoggedError,
     logged_error,
+    unknown_role,
 )
 from crashloop.engines.postgres_settings import postgres_settings
 from crashloop.engines.session_log import SessionLog
@@ -94,6 +95,31 @@ def test_no_text_of_the_app_breaks_the_reader(name: str, text: str) -> None:
     if error is not None:
         assert (error.pid, error.client) == (32665, "127.0.0.1:55450")
         assert len(error.role or "") <= 63
+
+
+NO_ROLE = f'{AT} 28P01 {CLIENT} app DETAIL:  Role "app" does not exist.'
+
+
+def test_the_log_says_that_a_role_does_not_exist() -> None:
+    found = unknown_role(NO_ROLE)
+    assert found is not None
+    assert (found.sqlstate, found.role, found.client) == ("28P01", "app", "127.0.0.1:55450")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        NO_ROLE.replace("DETAIL", "LOG"),
+        NO_ROLE.replace("28P01", "42704"),
+        NO_ROLE.replace(CLIENT, "[local]"),
+        NO_ROLE.replace('Role "app" does not exist.', 'Connection matched file "pg_hba.conf"'),
+        NO_ROLE.replace("does not exist.", "has an expired password."),
+        f"\t{NO_ROLE}",
+        "",
+    ],
+)
+def test_another_line_says_nothing_of_a_missing_role(line: str) -> None:
+    assert unknown_role(line) is None
 
 
 def test_a_run_has_at_most_a_thousand_errors_and_says_that_more_were_cut() -> None:

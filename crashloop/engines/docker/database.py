@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
+from crashloop.engines.access import Access, AccessChanges
 from crashloop.engines.docker.capability import POSTGRES, lacking
 from crashloop.engines.docker.container_log import ContainerLog
 from crashloop.engines.docker.server_container import ServerContainer
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from crashloop.engines.docker.database_errors import DatabaseErrors
     from crashloop.engines.docker.project import Project
+    from crashloop.faults.ports import AccessPart
     from crashloop.model import Value
     from crashloop.trace.recorder import Recorder
 
@@ -71,6 +73,12 @@ class Database:
         self.app_password = secrets.token_hex(16)
         self.superuser_password = secrets.token_hex(16)
         self.inspector = Inspector(self._connect)
+        self._access = AccessChanges(
+            Access(role=ROLE, password=self.app_password, database=DATABASE),
+            Access(role=SUPERUSER, password=self.superuser_password, database=SUPERUSER),
+            opening=self._open,
+            has_ended=self._has_ended,
+        )
         self._container: ServerContainer
         self._project = project
         self._image = image
@@ -128,6 +136,10 @@ class Database:
     def session(self, *, superuser: bool) -> AbstractAsyncContextManager[asyncpg.Connection[Any]]:
         """A new session without the path; its slot is free again on leaving."""
         return session(self._connect(superuser=superuser), self._has_ended)
+
+    def changed_access(self, part: AccessPart) -> AbstractAsyncContextManager[None]:
+        """While entered, the app's access is another in this part; sessions that are open go on."""
+        return self._access.changed(part)
 
     @contextlib.asynccontextmanager
     async def stopped(self) -> AsyncIterator[None]:
@@ -204,12 +216,15 @@ class Database:
                 return ""
 
     async def _connect(self, *, superuser: bool = True) -> asyncpg.Connection[Any]:
+        return await self._access.connect(superuser=superuser)
+
+    async def _open(self, access: Access) -> asyncpg.Connection[Any]:
         return await asyncpg.connect(
             host=self._container.address,
             port=PORT,
-            user=SUPERUSER if superuser else ROLE,
-            password=self.superuser_password if superuser else self.app_password,
-            database=DATABASE,
+            user=access.role,
+            password=access.password,
+            database=access.database,
             timeout=QUERY_BOUND_S,
             server_settings=own_settings(self._settings),
         )

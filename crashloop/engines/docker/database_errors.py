@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class DatabaseErrors:
-    """Records a `database.error` for each error in the log, but for those of the harness.
+    """Records the events of errors in the log, but for those of the harness.
 
     `settle` waits until `path` has been told of all links.
     """

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 from crashloop.faults.database.image_older import ImageOlder
 from crashloop.faults.database.lock_held import LockHeld
 from crashloop.faults.database.lock_orphaned import LockOrphaned
+from crashloop.faults.database.missing_database import MissingDatabase
+from crashloop.faults.database.missing_role import MissingRole
 from crashloop.faults.database.paused import Paused
 from crashloop.faults.database.read_only import ReadOnly
 from crashloop.faults.database.recovering import Recovering
 from crashloop.faults.database.slots_taken import SlotsTaken
 from crashloop.faults.database.slow_query import SlowQuery
 from crashloop.faults.database.starting_up import StartingUp
+from crashloop.faults.database.wrong_password import WrongPassword
 
 if TYPE_CHECKING:
     from crashloop.faults.database.base import DatabaseFault
@@ -29,4 +32,7 @@ FAULTS: tuple[type[DatabaseFault], ...] = (
     ImageOlder,
     ReadOnly,
     LockOrphaned,
+    WrongPassword,
+    MissingRole,
+    MissingDatabase,
 )
