@@ -24,6 +24,8 @@ WAYS = {
     "refused": "its connection was refused",
     "turned_away": "its connection was accepted and closed at once",
     "silent": "its connection was accepted, and no byte came back",
+    "swallowed": "the server answered it, and the path passed no byte of that on",
+    "reset": "the path reset its connection",
     "cut": "its connection was answered, and then closed by the path",
     "answered": "its connection was answered",
 }
@@ -91,8 +93,10 @@ def _way(trace: Trace, opened: Event) -> str:
     if of_link(trace, "link.turned_away", opened):
         return "turned_away"
     for closed in of_link(trace, "link.closed", opened):
+        if closed.data.get("by") == "proxy" and closed.data.get("reset") is True:
+            return "reset"
         if not closed.data.get("first_byte_down_ns"):
-            return "silent"
+            return "swallowed" if closed.data.get("received_down") else "silent"
         return "cut" if closed.data.get("by") not in {"client", "upstream"} else "answered"
     return "answered" if of_link(trace, "link.connected", opened) else "silent"
 

@@ -104,8 +104,8 @@ def _section(kind: type[Fault]) -> Iterator[str]:
 
 
 def _alone(name: str, alone: Alone) -> Iterator[str]:
-    params = ",".join(f"{each}={value}" for each, value in alone.params.items())
-    yield f"- run alone: `crashloop reproduce --fault {name}`{f', with {params}' if params else ''}"
+    params = f", with {_values(alone.params)}: chosen" if alone.params else ""
+    yield f"- run alone: `crashloop reproduce --fault {name}`{params}"
     yield "- looks like:"
     for shown in alone.shows:
         yield f"  - {_check(shown)}"

@@ -56,6 +56,10 @@ def fault_words(data: Mapping[str, Any]) -> str:
         shown = label(value) if amount is None else plain(amount)
         if value is True:
             words.append(noun)
+        elif noun.endswith("_bytes_s"):
+            words.append(f"{noun.removesuffix('_bytes_s')} {shown} bytes/s")
+        elif noun.endswith("_bytes"):
+            words.append(f"{noun.removesuffix('_bytes')} {shown} bytes")
         elif noun.endswith("_s"):
             words.append(f"{noun.removesuffix('_s')} {shown} s")
         else:

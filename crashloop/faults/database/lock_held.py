@@ -10,10 +10,10 @@ import asyncpg
 
 from crashloop.errors import HarnessError, UsageError
 from crashloop.faults.alone import Alone
-from crashloop.faults.database.base import HANGS, TARGET, DatabaseFault, came
+from crashloop.faults.database.base import HANGS, OF_TARGET, TARGET, DatabaseFault, came
 from crashloop.faults.database.watching import watching
 from crashloop.faults.states import showed
-from crashloop.model import Grade, Receipt
+from crashloop.model import CheckSpec, Grade, Receipt
 from crashloop.proxy import attribute
 
 if TYPE_CHECKING:
@@ -48,12 +48,20 @@ class LockHeld(DatabaseFault):
     alone = Alone(
         target=TARGET,
         params={"advisory": SCHEMA_LOCK_KEY},
-        shows=(*HANGS, came("answered"), showed(TARGET, "database.lock_waiting")),
+        shows=(
+            *HANGS,
+            came("answered"),
+            showed(TARGET, "database.lock_waiting"),
+            CheckSpec(check="came_late", params={**OF_TARGET, "what": "nothing"}),
+        ),
         told_by={
             "paused": "connection_was",
             "hold": "connection_was",
             "slow_query": "server_showed",
             "lock_orphaned": "server_showed",
+            "latency": "came_late",
+            "bandwidth": "came_late",
+            "slicer": "came_late",
         },
         ends="the session that holds the lock commits or ends; pg_locks names it",
     )

@@ -34,6 +34,7 @@ class Paused(DatabaseFault):
             "lock_held": "connection_was",
             "cache_silent": "last_phase",
             "slow_query": "connection_was",
+            "timeout": "connection_was",
         },
         ends="the server's processes run again: what stopped its machine or container is over",
     )

@@ -93,14 +93,17 @@ class LinkEvents:
         self._stages.append(stage)
 
     def delayed(self, stage: Stage, waited_ns: int) -> None:
-        """Record that a toxic has held a chunk; the first few are events."""
+        """Record that a toxic has held a chunk, or the end; the first few are events."""
         if stage.chunks <= RECEIPTS:
+            end = {} if stage.end is None else {"end": True}
             self._send(
                 "link.delayed",
                 fault=stage.fault_id,
                 delay_s=waited_ns / NS_PER_S,
                 direction=stage.fault.direction,
                 chunk=stage.chunks,
+                passed_bytes=stage.passed_bytes,
+                **end,
             )
 
     def dropped(self, stage: Stage, size_bytes: int) -> None:

@@ -1,0 +1,110 @@
+"""What of a life's connections to a target came late, as the proxy saw it."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+from crashloop.checks.connections import is_own, of_link
+from crashloop.checks.lines import PHASE_ENDS, phase_started
+from crashloop.checks.lives import observed, of_replicas
+from crashloop.checks.receipts import last_heal_ns
+from crashloop.checks.result import Result, holds, refuted, saw_nothing
+from crashloop.plural import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from crashloop.trace.event import Event, Trace
+
+LATE = {
+    "connect": "its connect() took until a later SYN",
+    "first_answer": "its connection was accepted, and only the first answer came late",
+    "answers": "each answer came late, by the same time whatever its size",
+    "bytes": "the more bytes an answer had, the later it came",
+    "pieces": "its answers came in small pieces, with a pause after each",
+    "end": "its answers came at once, and the end of its connection late",
+    "nothing": "nothing came late",
+}
+"""What can come late."""
+
+# What a phase waited for takes most of it; the rest is real work.
+MOST = 0.5
+
+# Two chunks show whether the delay follows the size. The answer to a request for TLS, of one byte,
+# is none of them.
+LEAST_BYTES = 2
+PIECES = 2
+
+# A busy machine adds milliseconds to each delay. Measured: chunks of 24 and 100 bytes at 1000
+# bytes/s came 24 and 100 ms late, chunks of 24 to 498 bytes under a latency of 100 ms 100 to 102 ms
+# late, and slices of 12 bytes with pauses of 25 ms 0, 25 and 24 ms late.
+ALIKE, AT_ONCE, OF_SIZE = 2.0, 0.25, 0.4
+
+
+def came_late(trace: Trace, *, target: str, phase: str, what: str) -> Result:
+    """Of each life that ended the phase before the last heal, this came late, and nothing else.
+
+    `what` is one of LATE. Only the first chunks of a connection say how late they came.
+    """
+    healed_ns = last_heal_ns(trace)
+    ended = of_replicas(trace, trace.of(*PHASE_ENDS, phase=phase))
+    begun = [(phase_started(trace, each, phase), each) for each in ended]
+    under = [(start, end) for start, end in begun if start and start.mono_ns < healed_ns]
+    if not under:
+        return saw_nothing(f"no attempt ended phase {phase} before the last heal")
+    evidence: list[Event] = []
+    for start, end in under:
+        name = trace.name(end.life)
+        if not _came(trace, start, end, target):
+            return saw_nothing(f"{name} was never seen to come to {target}", [end])
+        late, event = next(_lateness(trace, start, end, target), ("nothing", end))
+        if late != what:
+            return refuted(f"{name}: {LATE[late]}", [event, end])
+        evidence.append(event)
+    return holds(f"{counted(len(under), 'attempt')}, each: {LATE[what]}", evidence)
+
+
+def _came(trace: Trace, start: Event, end: Event, target: str) -> list[Event]:
+    """The life's connections and SYNs of the phase."""
+    found = observed(trace, "link.opened", "gate.syn_seen", life=end.life, target=target)
+    return [e for e in found if start.mono_ns <= e.mono_ns <= end.mono_ns and is_own(trace, e)]
+
+
+def _lateness(trace: Trace, start: Event, end: Event, target: str) -> Iterator[tuple[str, Event]]:
+    """What came late of each of the life's connections, if anything did."""
+    most_ns = (end.mono_ns - start.mono_ns) * MOST
+    for came in _came(trace, start, end, target):
+        if came.kind == "gate.syn_seen":
+            continue
+        for admitted in of_link(trace, "gate.admitted", came):
+            if float(admitted.data.get("waited_s") or 0) * 1e9 >= most_ns:
+                yield "connect", admitted
+        delayed = of_link(trace, "link.delayed", came)
+        if pieces := [e for e in delayed if not e.data.get("end")]:
+            if late := _of_pieces(pieces):
+                yield late, pieces[0]
+        elif delayed:
+            yield "end", delayed[0]
+        for closed in of_link(trace, "link.closed", came):
+            answered_ns = closed.data.get("first_byte_down_ns")
+            if answered_ns and not delayed and answered_ns - came.mono_ns >= most_ns:
+                yield "first_answer", closed
+
+
+def _of_pieces(events: Sequence[Event]) -> str:
+    """How late the first chunks of a connection came; "" where their sizes do not tell."""
+    passed = [0, *(int(e.data.get("passed_bytes") or 0) for e in events)]
+    sizes = [after - before for before, after in itertools.pairwise(passed)]
+    delays = [float(e.data.get("delay_s") or 0) for e in events]
+    both = [each for each in zip(sizes, delays, strict=True) if each[0] >= LEAST_BYTES]
+    if len(both) < PIECES:
+        return ""
+    sizes, delays = [size for size, _ in both], [delay for _, delay in both]
+    if max(sizes) <= ALIKE * min(sizes):
+        return "pieces" if delays[0] <= AT_ONCE * max(delays) else ""
+    if max(delays) <= ALIKE * min(delays):
+        return "answers"
+    of_byte_s = sum(delays) / sum(sizes)
+    off_s = max(abs(delay - size * of_byte_s) for size, delay in both)
+    return "bytes" if off_s <= OF_SIZE * max(delays) else ""

@@ -1,0 +1,104 @@
+"""Check what the connections of lives that failed in a phase came to."""
+
+from typing import Any
+
+import pytest
+from crashloop_cases import Case, cases
+from crashloop_edits import changed, inserted, one, without
+from crashloop_traces import CONTROL, FAULT, REPRODUCTION, TARGET, pid
+
+from crashloop.trace.event import Trace
+
+OF_HELD = {1, 2, 3}
+"""The attempts of REPRODUCTION that fail, each with one connection."""
+
+
+def of_each(trace: Trace, kind: str, **data: Any) -> Trace:
+    """The trace with this data in an event of each attempt that failed."""
+    for attempt in OF_HELD:
+        trace = changed(trace, kind, attempt=attempt, **data)
+    return trace
+
+
+def answered() -> Trace:
+    """The target answers each attempt, which closes the connection at its limit."""
+    return of_each(REPRODUCTION, "link.closed", first_byte_down_ns=1, received_down=24)
+
+
+def turned_away() -> Trace:
+    """Each connection is accepted and closed at once."""
+    trace = without(REPRODUCTION, "link.held")
+    for attempt in OF_HELD:
+        opened = one(trace, "link.opened", attempt)
+        trace = inserted(
+            trace, opened, "proxy", "link.turned_away", attempt=attempt, target=TARGET,
+            link=opened.data["link"], fault=FAULT,
+        )  # fmt: skip
+    return trace
+
+
+def unanswered() -> Trace:
+    """The kernel drops the SYNs of each attempt."""
+    trace = without(REPRODUCTION, "link.opened", "link.held", "link.released", "link.closed")
+    for attempt in OF_HELD:
+        begun = one(trace, "phase.started", attempt, "database")
+        trace = inserted(
+            trace, begun, "proxy", "gate.syn_seen", attempt=attempt, target=TARGET, fault=FAULT,
+            session=pid(attempt),
+        )  # fmt: skip
+    return trace
+
+
+TRACES = {
+    "unanswered": unanswered(),
+    "turned_away": turned_away(),
+    "silent": of_each(REPRODUCTION, "link.closed", received_down=0),
+    "swallowed": of_each(REPRODUCTION, "link.closed", by="proxy", received_down=24),
+    "reset": of_each(REPRODUCTION, "link.closed", by="proxy", reset=True, received_down=24),
+    "cut": of_each(answered(), "link.closed", by="proxy", reset=False),
+    "answered": answered(),
+}
+SAYS = {
+    "unanswered": "dropped its SYN",
+    "turned_away": "closed at once",
+    "silent": "no byte came back",
+    "swallowed": "the path passed no byte of that on",
+    "reset": "reset its connection",
+    "cut": "then closed by the path",
+    "answered": "was answered",
+}
+
+
+@pytest.mark.parametrize("seen", TRACES)
+@pytest.mark.parametrize("way", TRACES)
+def test_a_connection_came_to_one_way_only(way: str, seen: str) -> None:
+    params = {"target": TARGET, "phase": "database", "way": way}
+    table = {f"it was {seen}": (TRACES[seen], SAYS[seen])}
+    (case,) = cases(
+        "connection_was", params=params, **{"holds" if seen == way else "refuted": table}
+    )
+    case.run()
+
+
+CASES = cases(
+    "connection_was",
+    params={"target": TARGET, "phase": "database", "way": "silent"},
+    refuted={
+        "one that was answered is the best of two": (
+            changed(REPRODUCTION, "link.closed", attempt=2, first_byte_down_ns=1),
+            "attempt 2: its connection was answered",
+        )
+    },
+    saw_nothing={
+        "no life failed": (CONTROL, "phase database never failed"),
+        "a life without a connection": (
+            without(REPRODUCTION, "link.opened", attempt=2),
+            "attempt 2 was never seen to come to postgres",
+        ),
+    },
+)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_the_check_says(case: Case) -> None:
+    case.run()

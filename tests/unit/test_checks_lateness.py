@@ -1,0 +1,130 @@
+"""Check what of the connections of lives came late."""
+
+from collections.abc import Sequence
+from itertools import accumulate
+
+import pytest
+from crashloop_cases import Case, cases
+from crashloop_edits import changed, inserted, one, without
+from crashloop_traces import CONTROL, FAULT, NS_PER_S, REPRODUCTION, TARGET
+
+from crashloop.trace.event import Trace
+
+SIZES = (24, 101, 498)
+"""The first three answers that Postgres gives to a client with a password, in bytes."""
+
+
+def delayed(sizes: Sequence[int], delays_s: Sequence[float], *, end: bool = False) -> Trace:
+    """A run whose one life completes, with chunks that came late."""
+    trace = CONTROL
+    last = one(trace, "link.connected", 1)
+    for number, (passed, delay_s) in enumerate(
+        zip(accumulate(sizes), delays_s, strict=True), start=1
+    ):
+        more = {"end": True} if end else {}
+        trace = inserted(
+            trace, last, "proxy", "link.delayed", attempt=1, target=TARGET, fault=FAULT,
+            link=last.data["link"], delay_s=delay_s, chunk=number, passed_bytes=passed, **more,
+        )  # fmt: skip
+        last = next(e for e in trace.of("link.delayed") if e.data["chunk"] == number)
+    return trace
+
+
+def first_answer(after_s: float) -> Trace:
+    """A run whose one life gets the first answer so late; its phase takes 0.03 s."""
+    opened = one(CONTROL, "link.opened", 1)
+    at_ns = opened.mono_ns + round(after_s * NS_PER_S)
+    return changed(CONTROL, "link.closed", attempt=1, first_byte_down_ns=at_ns)
+
+
+def connect(waited_s: float) -> Trace:
+    """A run whose one life waited so long in connect()."""
+    opened = one(CONTROL, "link.opened", 1)
+    return inserted(
+        CONTROL, opened, "proxy", "gate.admitted", attempt=1, target=TARGET, fault=FAULT,
+        link=opened.data["link"], waited_s=waited_s,
+    )  # fmt: skip
+
+
+TRACES = {
+    "answers": delayed(SIZES, (0.1, 0.102, 0.1)),
+    "bytes": delayed((24, 100, 1), (0.024, 0.1, 0.001)),
+    "pieces": delayed((12, 12, 12), (0.0, 0.025, 0.024)),
+    "end": delayed((1588,), (0.25,), end=True),
+    "first_answer": first_answer(0.02),
+    "connect": connect(0.02),
+    "nothing": CONTROL,
+}
+
+
+@pytest.mark.parametrize("seen", TRACES)
+@pytest.mark.parametrize("what", TRACES)
+def test_only_one_thing_came_late(what: str, seen: str) -> None:
+    params = {"target": TARGET, "phase": "database", "what": what}
+    table = {f"{seen} came late": (TRACES[seen], "attempt")}
+    (case,) = cases("came_late", params=params, **{"holds" if seen == what else "refuted": table})
+    case.run()
+
+
+def params(what: str) -> dict[str, str]:
+    """The parameters of the check."""
+    return {"target": TARGET, "phase": "database", "what": what}
+
+
+CASES = [
+    *cases(
+        "came_late",
+        params=params("answers"),
+        holds={
+            "a busy machine adds to the delays": (delayed(SIZES, (0.13, 0.1, 0.16)), "each answer")
+        },
+        refuted={
+            "one answer of two was quick": (delayed((24, 101), (0.1, 0.01)), "nothing came late"),
+            "a connection that no fault touched": (REPRODUCTION, "nothing came late"),
+        },
+        saw_nothing={
+            "a life without a connection": (
+                without(CONTROL, "link.opened", attempt=1),
+                "was never seen to come to postgres",
+            ),
+            "no life ended the phase": (
+                without(CONTROL, "phase.completed", phase="database"),
+                "no attempt ended phase database",
+            ),
+        },
+    ),
+    *cases(
+        "came_late",
+        params=params("bytes"),
+        holds={
+            "a busy machine adds to the delays": (
+                delayed((24, 100, 1), (0.044, 0.1, 0.02)),
+                "more bytes",
+            ),
+            "the answer to a request for TLS counts for nothing": (
+                delayed((1, 24, 100), (0.02, 0.024, 0.1)),
+                "more bytes",
+            ),
+        },
+    ),
+    *cases(
+        "came_late",
+        params=params("first_answer"),
+        refuted={
+            "the first answer took a small part of the phase": (
+                first_answer(0.005),
+                "nothing came late",
+            )
+        },
+    ),
+    *cases(
+        "came_late",
+        params=params("connect"),
+        refuted={"connect() took a small part of the phase": (connect(0.005), "nothing came late")},
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_the_check_says(case: Case) -> None:
+    case.run()
