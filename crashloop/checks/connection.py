@@ -24,7 +24,7 @@ WAYS = {
     "refused": "its connection was refused",
     "turned_away": "its connection was accepted and closed at once",
     "silent": "its connection was accepted, and no byte came back",
-    "swallowed": "the server answered it, and the path passed no byte of that on",
+    "swallowed": "the path dropped all that the server answered",
     "reset": "the path reset its connection",
     "cut": "its connection was answered, and then closed by the path",
     "answered": "its connection was answered",
@@ -96,7 +96,7 @@ def _way(trace: Trace, opened: Event) -> str:
         if closed.data.get("by") == "proxy" and closed.data.get("reset") is True:
             return "reset"
         if not closed.data.get("first_byte_down_ns"):
-            return "swallowed" if closed.data.get("received_down") else "silent"
+            return "swallowed" if of_link(trace, "link.dropped", opened) else "silent"
         return "cut" if closed.data.get("by") not in {"client", "upstream"} else "answered"
     return "answered" if of_link(trace, "link.connected", opened) else "silent"
 

@@ -22,7 +22,8 @@ LAST_SYN_S = 30.0
 
 _DELAYED = Receipt(grade=Grade.DIRECT, kinds=("link.delayed",))
 _HELD = Receipt(grade=Grade.DIRECT, kinds=("link.held",))
-_CLOSED = Receipt(grade=Grade.DIRECT, kinds=("link.closed",))
+# The link's end may be seen after the app's own line; what the fault dropped comes before it.
+_CLOSED = Receipt(grade=Grade.DIRECT, kinds=("link.dropped", "link.closed"))
 _SYN = Receipt(grade=Grade.KERNEL, kinds=("gate.syn_seen",))
 
 RECEIPTS: Mapping[str, Receipt] = {
@@ -30,7 +31,7 @@ RECEIPTS: Mapping[str, Receipt] = {
     "bandwidth": _DELAYED,
     "slicer": _DELAYED,
     "slow_close": _DELAYED,
-    "timeout": Receipt(grade=Grade.DIRECT, kinds=("link.dropped", "link.closed")),
+    "timeout": _CLOSED,
     "reset_peer": _CLOSED,
     "limit_data": _CLOSED,
     "hold": _HELD,

@@ -25,14 +25,14 @@ def answered() -> Trace:
     return of_each(REPRODUCTION, "link.closed", first_byte_down_ns=1, received_down=24)
 
 
-def turned_away() -> Trace:
-    """Each connection is accepted and closed at once."""
-    trace = without(REPRODUCTION, "link.held")
+def after_opened(kind: str, **data: Any) -> Trace:
+    """Each connection of an attempt that failed has such an event in place of a hold."""
+    trace = without(REPRODUCTION, "link.held", "link.released")
     for attempt in OF_HELD:
         opened = one(trace, "link.opened", attempt)
         trace = inserted(
-            trace, opened, "proxy", "link.turned_away", attempt=attempt, target=TARGET,
-            link=opened.data["link"], fault=FAULT,
+            trace, opened, "proxy", kind, attempt=attempt, target=TARGET,
+            link=opened.data["link"], fault=FAULT, **data,
         )  # fmt: skip
     return trace
 
@@ -51,9 +51,9 @@ def unanswered() -> Trace:
 
 TRACES = {
     "unanswered": unanswered(),
-    "turned_away": turned_away(),
+    "turned_away": after_opened("link.turned_away"),
     "silent": of_each(REPRODUCTION, "link.closed", received_down=0),
-    "swallowed": of_each(REPRODUCTION, "link.closed", by="proxy", received_down=24),
+    "swallowed": after_opened("link.dropped", direction="downstream", bytes=24),
     "reset": of_each(REPRODUCTION, "link.closed", by="proxy", reset=True, received_down=24),
     "cut": of_each(answered(), "link.closed", by="proxy", reset=False),
     "answered": answered(),
@@ -62,7 +62,7 @@ SAYS = {
     "unanswered": "dropped its SYN",
     "turned_away": "closed at once",
     "silent": "no byte came back",
-    "swallowed": "the path passed no byte of that on",
+    "swallowed": "the path dropped all that the server answered",
     "reset": "reset its connection",
     "cut": "then closed by the path",
     "answered": "was answered",
@@ -83,6 +83,12 @@ def test_a_connection_came_to_one_way_only(way: str, seen: str) -> None:
 CASES = cases(
     "connection_was",
     params={"target": TARGET, "phase": "database", "way": "silent"},
+    holds={
+        "a server that answers when the client has gone": (
+            of_each(REPRODUCTION, "link.closed", received_down=24),
+            "no byte came back",
+        )
+    },
     refuted={
         "one that was answered is the best of two": (
             changed(REPRODUCTION, "link.closed", attempt=2, first_byte_down_ns=1),

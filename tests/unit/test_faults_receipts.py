@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from crashloop_traces import REDIS, TraceBuilder
+from crashloop_traces import REDIS, TARGET, TIME_OUT, TraceBuilder, link_of
 
+from crashloop.checks import CHECKS
 from crashloop.checks.touches import touches
 from crashloop.faults import fault_kind, plan
 from crashloop.incidents import incident
@@ -37,3 +38,31 @@ def test_the_servers_word_comes_before_the_injection_is_over_and_covers_who_conn
     trace = built.trace()
     found = [(each.life, each.event.seq) for each in touches(trace, trace.scenario["faults"][0])]
     assert found == [(Life(1, 1), said.seq)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "params"),
+    [
+        ("reset_peer", {"timeout_s": 0.0}),
+        ("limit_data", {"limit_bytes": 200}),
+        ("timeout", {"timeout_s": 8.0}),
+    ],
+)
+def test_a_connection_that_a_fault_ends_has_its_receipt_although_its_end_is_seen_late(
+    kind: str, params: dict[str, float]
+) -> None:
+    fault = plan(name="x", target=TARGET, kind=kind, inject=NEVER, heal=NEVER, params=params)
+    built = TraceBuilder(replace(incident("issue-1278").scenario(), faults=(fault,)))
+    mine: dict[str, Any] = {"attempt": 1, "target": TARGET, "link": link_of(1), "fault": "x"}
+
+    def ended() -> None:
+        built.link(link_of(1), 1)
+        built.add("proxy", "link.dropped", **mine, direction="downstream", bytes=1)
+
+    built.opening()
+    built.injected()
+    built.started(1)
+    built.phase("database", 1, took_s=0.01, error=TIME_OUT, touch=ended)
+    built.add("proxy", "link.closed", **mine, by="proxy")
+    result = CHECKS["faults_have_receipts"](built.trace(), phase="database", target=TARGET)
+    assert result.holds, result.says
