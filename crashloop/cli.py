@@ -120,7 +120,7 @@ def faults(
         "crashloop reproduce issue-1278 -p replicas=3 -p platform=docker:on-failure:6",
         "crashloop reproduce issue-1278 --role remedy --seed 7",
         "crashloop reproduce issue-1278 --app shop",
-        "crashloop reproduce --fault slots_taken:left=3",
+        "crashloop reproduce --fault latency:latency_s=2",
         "crashloop reproduce issue-1278 --engine docker",
         "crashloop reproduce issue-1278 --real-time --json > run.json",
     )
