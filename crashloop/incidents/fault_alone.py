@@ -84,6 +84,9 @@ class _Alone(Incident):
             )
         made = Incident.scenario(self, role, app, remedy=remedy, **params)
         alone = _alone(self.name.split(":")[1])
+        if not alone.comes:
+            require = tuple(each for each in made.signature.require if each.check != "path_used")
+            made = replace(made, signature=replace(made.signature, require=require))
         if made.is_own_app:
             acted = CheckSpec(
                 check="faults_have_receipts",
@@ -92,10 +95,7 @@ class _Alone(Incident):
             )
             signature = Signature(name=self.name, require=made.signature.require, expect=(acted,))
             return replace(made, signature=signature, not_asked={})
-        if alone.comes:
-            return made
-        require = tuple(each for each in made.signature.require if each.check != "path_used")
-        return replace(made, signature=replace(made.signature, require=require))
+        return made
 
 
 def _pooler(mode: str) -> Parameter:

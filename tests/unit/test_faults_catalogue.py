@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from faults_alone import ALONE, NEIGHBOURS
 
 from app_under_test.database import SCHEMA_LOCK_KEY
+from crashloop.apps import sample_app
 from crashloop.checks import CHECKS
 from crashloop.errors import UsageError
 from crashloop.incidents import incident
@@ -60,3 +63,11 @@ def test_a_parameter_of_the_user_replaces_those_that_the_fault_can_go_without() 
 def test_a_fault_has_no_remedy_of_its_own() -> None:
     with pytest.raises(UsageError, match="no remedy"):
         incident("fault:hold").scenario(Role.REMEDY)
+
+
+@pytest.mark.parametrize("kind", [kind for kind, alone in ALONE.items() if not alone.comes])
+def test_no_app_has_to_come_to_its_dependency_where_the_fault_keeps_it_from_that(kind: str) -> None:
+    own = replace(sample_app(), name="shop")
+    for app in (None, own):
+        signature = incident(f"fault:{kind}").scenario(Role.REPRODUCTION, app).signature
+        assert "path_used" not in {spec.check for spec in signature.require}
