@@ -48,7 +48,11 @@ class ImageOlder(DatabaseFault):
         target=TARGET,
         params={"table": "messages", "column": "text", "create": True},
         shows=refused(NO_COLUMN),
-        told_by={"refuse": "phase_failed", "slots_taken": "phase_failed"},
+        told_by={
+            "refuse": "phase_failed",
+            "slots_taken": "phase_failed",
+            "read_only": "phase_failed",
+        },
         ends="the newer image is deployed again, or the schema goes back; no restart helps",
     )
 

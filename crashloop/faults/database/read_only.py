@@ -39,7 +39,7 @@ class ReadOnly(DatabaseFault):
     alone = Alone(
         target=TARGET,
         shows=refused("25006"),
-        told_by={"starting_up": "phase_failed"},
+        told_by={"starting_up": "phase_failed", "image_older": "phase_failed"},
         ends="the server takes writes again, or the app connects to the primary; reads go on",
     )
 
