@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from cli_runs import awaited, begun
@@ -21,7 +21,7 @@ from crashloop.faults.process.usage import cpu_s, is_stopped
 from crashloop.model import AppUnderTest
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from local_runs import Opened
 
@@ -98,22 +98,48 @@ async def test_an_app_below_its_memory_limit_runs_on(tmp_path: Path) -> None:
     assert run.of("process.memory_exceeded") == []
 
 
-@pytest.mark.slow
-def test_nothing_is_left_of_a_starved_app_after_a_sigkill_of_the_command(tmp_path: Path) -> None:
-    command = begun(
-        *("reproduce", "--fault", "cpu_starved:share=0.01", "--artifacts", "run"), folder=tmp_path
-    )
+@contextlib.contextmanager
+def reproducing(fault: str, event: str, folder: Path) -> Iterator[tuple[Any, Path]]:
+    """The command with the fault injected and the event seen, and the run's folder."""
+    command = begun("reproduce", "--fault", fault, "--artifacts", "run", folder=folder)
     try:
-        awaited("process.cpu_withheld", tmp_path)
-        folder = Path(awaited("workspace.made", tmp_path)["data"]["folder"])
-        assert left_of(folder), "or the test sees nothing"
-        command.kill()
-        assert command.wait() == -signal.SIGKILL
+        awaited("fault.injected", folder)
+        awaited(event, folder)
+        made = Path(awaited("workspace.made", folder)["data"]["folder"])
+        assert left_of(made), "or the test sees nothing"
+        yield command, made
     finally:
         command.kill()
         command.communicate()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("fault", "event"),
+    [
+        ("cpu_starved:share=0.01", "process.cpu_withheld"),
+        ("memory_limit:limit_mib=4096", "phase.started"),
+        ("image_older", "phase.started"),
+    ],
+)
+def test_nothing_is_left_after_a_sigkill_of_the_command(
+    fault: str, event: str, tmp_path: Path
+) -> None:
+    with reproducing(fault, event, tmp_path) as (command, folder):
+        command.kill()
+        assert command.wait() == -signal.SIGKILL
 
     until_s = time.monotonic() + GONE_WITHIN_S
     while (left := left_of(folder)) and time.monotonic() < until_s:
         time.sleep(LOOK_EVERY_S)  # other processes end on their own: there is no event to wait for
     assert left == []
+
+
+@pytest.mark.slow
+def test_an_interrupt_ends_a_starved_app_tidily(tmp_path: Path) -> None:
+    starved = reproducing("cpu_starved:share=0.01", "process.cpu_withheld", tmp_path)
+    with starved as (command, folder):
+        command.send_signal(signal.SIGINT)
+        command.communicate(timeout=GONE_WITHIN_S)
+        assert command.returncode == 128 + signal.SIGINT
+        assert left_of(folder) == []
