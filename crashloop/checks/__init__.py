@@ -55,6 +55,7 @@ _ALL: tuple[Callable[..., Result], ...] = (
     phases.all_phases_done,
     running.phase_running_at_death,
     running.died_after_startup,
+    running.told_to_stop,
     running.fails_at_once,
     limits.died_at_own_limit,
     exits.exit_code,
@@ -69,6 +70,7 @@ _ALL: tuple[Callable[..., Result], ...] = (
     readiness.a_replica_served,
     journey.journey_passed,
     serving.no_connection_left,
+    serving.listened_elsewhere,
     dependency.dependency_needed,
 )
 

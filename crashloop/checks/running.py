@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from crashloop.checks.ends import kills_of
 from crashloop.checks.exits import exactly
 from crashloop.checks.lines import PHASE_ENDS, is_running, phase_started, seconds, took_s
 from crashloop.checks.lives import (
@@ -69,6 +70,39 @@ def died_after_startup(trace: Trace, *, times: int, replicas: Replicas = "each")
         says = f"{counted(len(died), 'attempt')} died after start-up was complete"
         evidence = [each for one in died if (each := done[one.seq])] + died
         return exactly(trace, says, died, times, replicas, evidence=evidence)
+
+    return for_replicas(trace, replicas, often_enough)
+
+
+def told_to_stop(
+    trace: Trace, *, while_starting: bool, times: int, replicas: Replicas = "each"
+) -> Result:
+    """Lives died, `times` in each replica, after a signal had come while they started, or later.
+
+    The start is over when the life logs that it is complete. Exactly `times` if there is one
+    replica, else at least; "some": in at least one replica.
+    """
+    exits = deaths(trace)
+    if not exits:
+        return not_seen(trace, "no attempt died on its own")
+    evidence: list[Event] = []
+    for died in exits:
+        name, sent = trace.name(died.life), kills_of(trace, died)
+        if not sent:
+            return refuted(f"{name} died without having been told to stop", [died])
+        done = trace.first("startup.completed", life=died.life)
+        was_starting = done is None or sent[0].mono_ns < done.mono_ns
+        if was_starting is not while_starting:
+            when = "while it started" if was_starting else "after its start"
+            return refuted(f"{name} was told to stop {when}", [sent[0], died])
+        evidence += [sent[0], died]
+    when = "while starting" if while_starting else "after the start"
+
+    def often_enough(number: int) -> Result:
+        died = of_replica(exits, number)
+        says = f"{counted(len(died), 'attempt')} were told to stop {when}"
+        own = of_replica(evidence, number)
+        return exactly(trace, says, died, times, replicas, evidence=own)
 
     return for_replicas(trace, replicas, often_enough)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crashloop.checks.connections import is_own
-from crashloop.checks.lives import lives, observed, of_replicas
-from crashloop.checks.result import Result, holds, refuted, saw_nothing
+from crashloop.checks.lives import deaths, lives, observed, of_replicas
+from crashloop.checks.result import Result, holds, not_seen, refuted, saw_nothing
+from crashloop.plural import counted
 from crashloop.trace.event import SESSIONS_COUNTED
 
 if TYPE_CHECKING:
@@ -62,6 +63,29 @@ def opened_too_early(trace: Trace, opened: Event) -> bool | None:
         return answers[0].data.get("ready") is not True
     ended = observed(trace, "process.exited", life=opened.life)
     return True if ended and not ended[0].data.get("requested") else None
+
+
+def listened_elsewhere(trace: Trace, *, elsewhere: str) -> Result:
+    """Each life that died had listened, and not where it was asked, as the kernel's table says.
+
+    `elsewhere` is "port" if it was another port, "address" if another address of the same port.
+    """
+    exits = deaths(trace)
+    if not exits:
+        return not_seen(trace, "no attempt died on its own")
+    evidence: list[Event] = []
+    for died in exits:
+        name = trace.name(died.life)
+        found = observed(trace, "process.listens", life=died.life)
+        if not found:
+            return saw_nothing(f"nothing says where {name} listened", [died])
+        where = found[-1].data.get("elsewhere")
+        if where != elsewhere:
+            is_at = f"at another {where} than" if where else "where"
+            return refuted(f"{name} listened {is_at} it was asked", [found[-1], died])
+        evidence.append(found[-1])
+    says = f"{counted(len(exits), 'attempt')} listened at another {elsewhere} than it was asked at"
+    return holds(says, evidence)
 
 
 def no_connection_left(trace: Trace, *, target: str) -> Result:

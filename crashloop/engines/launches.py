@@ -121,9 +121,9 @@ async def became_app(process: AppProcess, prefix: Sequence[str]) -> bool:
 
 
 def _command_of(pid: int) -> list[str]:
-    """The words of a process' command; empty once it has ended."""
+    """The words of a process' command; empty once it has ended, and within exec itself."""
     try:
         text = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return []
-    return text.decode(errors="replace").rstrip("\0").split("\0")
+    return text.decode(errors="replace").rstrip("\0").split("\0") if text else []

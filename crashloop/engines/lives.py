@@ -114,6 +114,10 @@ class Lives:
         """The lives of the new revision that run now, each with its process."""
         return [(each.life, each.pid) for each in self._of_replicas if not each.exited.done()]
 
+    def address(self, life: Life) -> tuple[str, int]:
+        """Where a life is asked."""
+        return self._process_of(life).address
+
     async def signal(self, life: Life, number: signal.Signals) -> bool:
         """Send a signal to a life's process; False if it has ended."""
         return await self._process_of(life).signal(number)

@@ -10,7 +10,7 @@ from crashloop.model import CheckSpec, Transport
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from crashloop.model import Value
+    from crashloop.model import Probe, Value
 
 DEATHS = 2
 """How often the app dies of a fault before it is healed, in a run of the fault alone."""
@@ -30,7 +30,7 @@ class Alone:
     `ends` is what ends such an outage, in words. `comes`: a connection of the app's own shows that
     it came to the target. `each_life`: it is injected again in each life, when the phase begins
     there, until the last of the `deaths`. `by_name`: it reaches the target by a name, not by an
-    address.
+    address. `platform` restarts the app, with the probe `startup`.
     """
 
     target: str
@@ -49,6 +49,8 @@ class Alone:
     comes: bool = True
     each_life: bool = False
     by_name: bool = False
+    platform: str = "docker:on-failure:6"
+    startup: Probe | None = None
     time_scale: float = 20.0
 
 

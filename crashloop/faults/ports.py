@@ -120,6 +120,9 @@ class Lives(Protocol):
     def running(self) -> Sequence[tuple[Life, int]]:
         """The lives that run now, each with its process."""
 
+    def address(self, life: Life) -> tuple[str, int]:
+        """Where the harness and the platform ask a life."""
+
     async def signal(self, life: Life, number: signal.Signals) -> bool:
         """Send a signal to a life's process; False if it has ended."""
 

@@ -35,7 +35,7 @@ def fault_alone(name: str) -> Incident:
     kind, _, texts = name.removeprefix(PREFIX).partition(":")
     found, alone = fault_kind(kind), _alone(kind)
     params = _params(found, alone, read_params(kind, _texts(kind, texts)))
-    _outage(kind, alone, params, _DEFAULTS | {"transport": str(alone.transport)})
+    _outage(kind, alone, params, _DEFAULTS | _own(alone))
     return _Alone(
         name=name,
         title=f"the fault {kind} alone, at {alone.target}",
@@ -51,7 +51,7 @@ def fault_alone(name: str) -> Incident:
                 says="how the app reaches Postgres",
             ),
             "pooler": _pooler(alone.pooler),
-            "platform": platform("docker:on-failure:6"),
+            "platform": platform(alone.platform),
             "heal_s": HEAL_S,
         },
         outage=lambda values: _outage(kind, alone, params, values),
@@ -60,7 +60,11 @@ def fault_alone(name: str) -> Incident:
     )
 
 
-_DEFAULTS: Params = {"limit_s": 20.0, "platform": "docker:on-failure:6", "heal_s": 0.0}
+_DEFAULTS: Params = {"limit_s": 20.0, "heal_s": 0.0}
+
+
+def _own(alone: Alone) -> Params:
+    return {"transport": str(alone.transport), "platform": alone.platform}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +156,7 @@ def _outage(kind: str, alone: Alone, amounts: Mapping[str, Value], params: Param
         phase=alone.phase,
         target=at,
         dependencies=found,
-        platform=parse_platform(str(params["platform"])),
+        platform=replace(parse_platform(str(params["platform"])), startup=alone.startup),
         faults=(
             plan(
                 name=kind,

@@ -24,6 +24,8 @@ WEAK = " The app named no address, so this is weaker evidence."
 _MAX_KINDS = 4
 _SERVERS_WORD = {
     "cache.loading": "{target} itself answered -LOADING",
+    "process.listens": "the kernel shows that the app listened, and not where it was asked",
+    "process.port_taken": "the kernel shows that somebody else listened at the app's port",
     "process.took_signal": "the system shows that the app's process took the signal",
     "process.cpu_withheld": "/proc shows that the app's process was stopped, time and again",
     "process.memory_exceeded": "/proc and the wait status show that the app's process had too much "

@@ -29,6 +29,13 @@ def started() -> Trace:
 
 STARTED = started()
 
+
+def told_after_the_start() -> Trace:
+    """A probe killed two lives, the first of which had started."""
+    begun = one(KILLED, "phase.started", 1, "database")
+    return inserted(KILLED, begun, "app", "startup.completed", attempt=1)
+
+
 CASES = [
     *cases(
         "phase_running_at_death",
@@ -107,6 +114,29 @@ CASES = [
         "died_after_startup",
         params={"times": 2},
         refuted={"one death more": (STARTED, "3 attempts died after start-up was complete, not 2")},
+    ),
+    *cases(
+        "told_to_stop",
+        params={"while_starting": True, "times": 2},
+        holds={"each came in a phase": (KILLED, "2 attempts were told to stop while starting")},
+        refuted={
+            "one came after the start": (
+                told_after_the_start(),
+                "attempt 1 was told to stop after its start",
+            ),
+            "they died on their own": (REPRODUCTION, "attempt 1 died without having been told"),
+            "nobody died": (CONTROL, "no attempt died on its own"),
+        },
+    ),
+    *cases(
+        "told_to_stop",
+        params={"while_starting": False, "times": 2},
+        refuted={"it came in a phase": (KILLED, "attempt 1 was told to stop while it started")},
+    ),
+    *cases(
+        "told_to_stop",
+        params={"while_starting": True, "times": 1},
+        refuted={"one death more": (KILLED, "2 attempts were told to stop while starting, not 1")},
     ),
     *cases(
         "fails_at_once",

@@ -39,7 +39,33 @@ def ended_before_the_loop() -> Trace:
     return trace
 
 
+def listening(elsewhere: str) -> Trace:
+    """Lives that listened somewhere, as the kernel said before they died."""
+    trace = REPRODUCTION
+    for attempt in (1, 2, 3):
+        begun = one(trace, "phase.started", attempt, "database")
+        trace = inserted(
+            trace, begun, "harness", "process.listens", attempt=attempt, target="replicas",
+            elsewhere=elsewhere,
+        )  # fmt: skip
+    return trace
+
+
 CASES = [
+    *cases(
+        "listened_elsewhere",
+        params={"elsewhere": "port"},
+        holds={"at another port": (listening("port"), "3 attempts listened at another port")},
+        refuted={
+            "at another address": (
+                listening("address"),
+                "attempt 1 listened at another address than it was asked",
+            ),
+            "where they were asked": (listening(""), "attempt 1 listened where it was asked"),
+            "nobody died": (CONTROL, "no attempt died on its own"),
+        },
+        saw_nothing={"nobody looked": (REPRODUCTION, "nothing says where attempt 1 listened")},
+    ),
     *cases(
         "no_port_before_ready",
         holds={"the port stayed shut": (REPRODUCTION, "stayed shut until start-up was complete")},

@@ -6,15 +6,20 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
+from crashloop.apps import sample_app
 from crashloop.clock import TimeScale
 from crashloop.engines.docker.capability import require_possible
 from crashloop.errors import CapabilityError, UsageError
 from crashloop.faults import KINDS
+from crashloop.faults.process.port import elsewhere_of
 from crashloop.faults.process.proc import signal_state, variables_of
+from crashloop.faults.process.sockets import has_other_listener, own_listeners
 from crashloop.incidents import incident
+from crashloop.model import AppUnderTest, Ready
 from crashloop.preflight.scenario import require_consistent
 
 BLOCKS_SIGTERM = """
@@ -23,6 +28,12 @@ signal.signal(signal.SIGTERM, lambda *_: None)
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
 print(flush=True)
 sys.stdin.read()
+"""
+LISTENS = """
+import socket, sys
+with socket.create_server(("127.0.0.1", 0)) as server:
+    print(server.getsockname()[1], flush=True)
+    sys.stdin.read()
 """
 OF_LIVES = [kind for kind, found in KINDS.items() if found.needs_lives]
 
@@ -45,6 +56,58 @@ def test_only_a_setting_that_the_app_has_can_be_missing() -> None:
         require_consistent(scenario, TimeScale())
     inherited = incident("fault:missing_setting:variable=HOME").scenario()
     require_consistent(inherited, TimeScale())
+
+
+@pytest.mark.parametrize(
+    ("kind", "app", "says"),
+    [
+        ("other_port", replace(sample_app(), command=("serve", "--host", "{host}")), "{port}"),
+        ("loopback_only", replace(sample_app(), command=("serve", "{port}")), "{host}"),
+        ("port_in_use", replace(sample_app(), ready=Ready()), "ready with its port"),
+    ],
+)
+def test_an_app_that_the_fault_cannot_happen_to_is_refused(
+    kind: str, app: AppUnderTest, says: str
+) -> None:
+    scenario = replace(incident(f"fault:{kind}").scenario(), app=app)
+    with pytest.raises(UsageError, match=says):
+        require_consistent(scenario, TimeScale())
+
+
+@pytest.mark.parametrize(
+    ("found", "elsewhere"),
+    [
+        ([("127.0.0.1", 8)], ""),
+        ([("0.0.0.0", 8)], ""),  # noqa: S104  what others listen at
+        ([("::", 8)], ""),
+        ([("127.0.0.2", 8), ("127.0.0.1", 8)], ""),
+        ([("127.0.0.2", 8)], "address"),
+        ([("127.0.0.1", 9)], "port"),
+        ([("127.0.0.1", 9), ("127.0.0.2", 8)], "address"),
+    ],
+)
+def test_a_life_listens_elsewhere_if_it_cannot_be_reached_where_it_is_asked(
+    found: list[tuple[str, int]], elsewhere: str
+) -> None:
+    assert elsewhere_of(found, ("127.0.0.1", 8)) == elsewhere
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_the_kernel_says_who_listens_at_an_address() -> None:
+    serving = [sys.executable, "-I", "-c", LISTENS]
+    with subprocess.Popen(
+        serving, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        address = ("127.0.0.1", int(process.stdout.readline()))
+        own = own_listeners(process.pid)
+        others = [
+            has_other_listener(process.pid, address),
+            has_other_listener(os.getsid(0), address),
+        ]
+        process.kill()
+    assert own == [address]
+    assert others == [False, True]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from crashloop.faults.process.cpu_starved import CpuStarved
 from crashloop.faults.process.memory_limit import MemoryLimit
 from crashloop.faults.process.missing_setting import MissingSetting
+from crashloop.faults.process.port import LoopbackOnly, OtherPort, PortInUse
 from crashloop.faults.process.signals import Killed, SigtermDuringStart
 
 if TYPE_CHECKING:
@@ -18,4 +19,7 @@ FAULTS: tuple[type[Fault], ...] = (
     SigtermDuringStart,
     CpuStarved,
     MemoryLimit,
+    PortInUse,
+    OtherPort,
+    LoopbackOnly,
 )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from crashloop.errors import UsageError
 from crashloop.faults.alone import DEATHS, Alone
+from crashloop.faults.base import REPLICAS
 from crashloop.faults.process.fault import ProcessFault, each_life
 from crashloop.faults.process.proc import variables_of
 from crashloop.model import CheckSpec, Grade, Launch, Receipt
@@ -28,7 +29,7 @@ class MissingSetting(ProcessFault):
     kind = "missing_setting"
     receipt = Receipt(grade=Grade.PROCESS, kinds=("process.setting_missing",), whose="server")
     alone = Alone(
-        target="replicas",
+        target=REPLICAS,
         phase="init",
         params={"variable": "APP_DATABASE_URL"},
         comes=False,
@@ -46,7 +47,7 @@ class MissingSetting(ProcessFault):
             CheckSpec(check="last_phase", params={"phase": "init"}),
             CheckSpec(check="recovered", params={"phase": "init"}),
         ),
-        told_by={"refuse": "last_phase"},
+        told_by={"port_in_use": "last_phase", "refuse": "last_phase"},
         ends="the setting is there; no restart and no retry helps",
     )
 

@@ -126,9 +126,15 @@ class SigtermDuringStart(SignalFault):
         shows=(
             CheckSpec(check="exit_code", params={"code": 143, "times": DEATHS}),
             CheckSpec(check="died_after_startup", params={"times": DEATHS}),
+            CheckSpec(check="told_to_stop", params={"while_starting": True, "times": DEATHS}),
             CheckSpec(check="recovered", params={"phase": PHASE}),
         ),
-        told_by={"killed": "exit_code"},
+        told_by={
+            "killed": "exit_code",
+            "loopback_only": "told_to_stop",
+            "other_port": "told_to_stop",
+            "port_in_use": "exit_code",
+        },
         ends="the app honours SIGTERM while it starts; else its server ends only when the start "
         "is over, or when SIGKILL comes",
     )
