@@ -15,7 +15,7 @@ from crashloop.incidents.incident import Incident
 from crashloop.incidents.parameter import Parameter, Params
 from crashloop.incidents.remedy import Remedy
 from crashloop.incidents.usual import HEAL_S, POOLER, deaths, dependencies, limit, platform
-from crashloop.model import CheckSpec, Moment, Outage, Role, Signature, Trigger
+from crashloop.model import ALONE, CheckSpec, Moment, Outage, Role, Signature, Trigger
 from crashloop.platforms import parse_platform
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from crashloop.faults.base import Fault
     from crashloop.model import AppUnderTest, Scenario, Value
 
-PREFIX = "fault:"
+PREFIX = ALONE
 NAME = "localhost"  # every machine can find it, so only the fault is what cannot
 RECOVERY_S = 200.0  # chosen: two starts, and the back-off between them
 

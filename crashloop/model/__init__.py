@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from crashloop.model.app import AppUnderTest, OwnRemedy, PortRule, Ready
 from crashloop.model.dependency import Dependency, Transport
-from crashloop.model.fault import Grade, PlannedFault, Receipt
+from crashloop.model.fault import ALONE, Grade, PlannedFault, Receipt
 from crashloop.model.journey import Journey, RequestStep, SqlStep, Step, WebSocketStep
 from crashloop.model.launch import Launch
 from crashloop.model.life import CONTROL, SETUP_LOG, Life
@@ -24,6 +24,7 @@ from crashloop.model.trigger import Moment, Trigger, Value
 from crashloop.model.verdict import Finding, Judgement, Verdict
 
 __all__ = [
+    "ALONE",
     "CONTROL",
     "SETUP_LOG",
     "UNTIL_THE_END",

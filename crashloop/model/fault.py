@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
     from crashloop.model.trigger import Trigger, Value
 
+ALONE = "fault:"
+"""How the name of a run of one fault alone begins, in place of an incident's."""
+
 Whose = Literal["link", "app", "server"]
 """Whose a receipt is.
 

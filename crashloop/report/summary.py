@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crashloop.durations import plain
-from crashloop.model import CONTROL, Verdict
+from crashloop.model import ALONE, CONTROL, Verdict
 from crashloop.plural import counted
 from crashloop.report.attempts import death
 from crashloop.report.clean import clean
@@ -34,6 +34,12 @@ MEANING: dict[Verdict, str] = {
     Verdict.HARNESS_ERROR: "crashloop itself broke, so this says nothing about the app",
 }
 """What each verdict means, in one line."""
+
+MEANING_ALONE = MEANING | {
+    Verdict.REPRODUCED: "the fault acted here, and the run shows its signs",
+    Verdict.NOT_REPRODUCED: "a fair test, and the run does not show the signs of the fault",
+}
+"""What each verdict means about one fault alone."""
 
 ROLE_ENDS: dict[str, tuple[Verdict, str]] = {
     "control": (Verdict.NOT_REPRODUCED, "no fault, so the app must start"),
@@ -142,7 +148,7 @@ def verdict_lines(history: History, judgement: Judgement, *, width: int) -> Iter
     else:
         yield line(Span(badge, tone))
         yield from paragraph(meaning, width=width)
-    yield from paragraph(f"because {_reason(judgement)}", width=width)
+    yield from paragraph(f"because {_reason(history, judgement)}", width=width)
     if history.unfair_scale and verdict is Verdict.REPRODUCED:
         yield from paragraph(f"but {history.unfair_scale}", width=width, tone=Tone.DOUBT)
     if history.ending.hint and verdict is Verdict.HARNESS_ERROR:
@@ -157,18 +163,23 @@ def meaning_of(history: History, verdict: Verdict) -> str:
     """What the verdict means for this run, in one line."""
     died = [life for life in history.lives if life.died]
     if verdict is not Verdict.NOT_REPRODUCED or not died:
-        return MEANING[verdict]
+        is_alone = history.incident.startswith(ALONE)
+        return MEANING_ALONE[verdict] if is_alone else MEANING[verdict]
     return f"a fair test, and another outage happened instead: {death(history, died)}"
 
 
-def _reason(judgement: Judgement) -> str:
+def _reason(history: History, judgement: Judgement) -> str:
     if judgement.verdict is not Verdict.REPRODUCED:
         return clean(judgement.reason, MAX_SAYS)
     required = [f for f in judgement.findings if f.role == "require"]
     expected = [f for f in judgement.findings if f.role == "expect"]
+    what = "fault" if history.incident.startswith(ALONE) else "incident"
+    signs = f"all {len(expected)} signs of the {what} were seen"
+    if len(expected) == 1:
+        signs = f"the sign of the {what} was seen"
     return (
-        f"the test was fair (all {len(required)} requirements met) and all {len(expected)} signs "
-        f"of the incident were seen (signature {clean(judgement.signature, 60)})"
+        f"the test was fair (all {len(required)} requirements met) and {signs} "
+        f"(signature {clean(judgement.signature, 60)})"
     )
 
 

@@ -139,6 +139,16 @@ def test_one_of_a_kind_is_counted_in_the_singular() -> None:
     assert "1 attempt died with exit 3" in text
 
 
+def test_a_run_of_one_fault_alone_speaks_of_the_fault_and_not_of_an_outage() -> None:
+    trace = reproduction()
+    trace.header["scenario"]["incident"] = "fault:hold"
+
+    text = told(trace)
+
+    assert "REPRODUCED the fault acted here, and the run shows its signs" in text
+    assert "signs of the fault were seen" in text
+
+
 def test_an_outage_other_than_the_incidents_is_named_in_the_verdict() -> None:
     builder = TraceBuilder(incident("issue-1278").scenario(fault="refuse"))
     builder.opening()
