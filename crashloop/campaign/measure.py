@@ -35,9 +35,9 @@ class Measured:
     `lives_started` are those whose start is decided, `lives_ready` of them called themselves ready.
     `phase_entered` and `phase_failed` are about the phase of the incident; of an app that logs no
     phase, its lives count. `loop`: a replica was in a restart loop. `golden_path` is k of n
-    replicas whose journey passed. `recovery_s` has seconds of the incident from the heal
-    for each replica: 0 if it was ready before, or if there was no fault; None if it was not ready
-    again. `connections_peak` is None if the database did not say.
+    replicas whose journey passed, 0 of 0 if the app has none. `recovery_s` has seconds of the
+    incident from the heal for each replica: 0 if it was ready before, or if there was no fault;
+    None if it was not ready again. `connections_peak` is None if the database did not say.
 
     `inconclusive` is why the trial cannot count, "" if it can. `near_limit` are the lives for which
     a twentieth of a limit decided. `command` runs the trial again; `trace` is its path.
@@ -131,7 +131,7 @@ def _counted(trace: Trace, found: Measured) -> Measured:
     entered = [each for each in started if not phase or _entered(trace, each, phase)]
     failed = {failure.ended.life for failure in failures(trace, phase)}
     loops = loops_of(trace)
-    journeys = [replica_passed(trace, one.number) for one in replicas]
+    journeys = [replica_passed(trace, one.number) for one in replicas if _has_journey(trace)]
     peaks = [seconds(each.data, "count") for each in observed(trace, SESSIONS_PEAK)]
     return replace(
         found,
@@ -147,6 +147,11 @@ def _counted(trace: Trace, found: Measured) -> Measured:
         connections_peak=max((round(each) for each in peaks if each is not None), default=None),
         near_limit=near_limit(trace),
     )
+
+
+def _has_journey(trace: Trace) -> bool:
+    journey = (trace.scenario.get("app") or {}).get("journey") or {}
+    return bool(journey.get("steps"))
 
 
 def _is_decided(trace: Trace, one: LifeRecord) -> bool:

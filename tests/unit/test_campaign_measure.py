@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from crashloop_edits import changed, inserted, moved, without
+from crashloop_edits import changed, inserted, moved, with_scenario, without
 from crashloop_traces import REPRODUCTION, control, reproduction
 
 from crashloop.campaign.measure import Measured, measured
@@ -30,6 +30,11 @@ def test_three_deaths_and_a_recovery_are_a_loop_with_one_start_of_four(trace: Tr
     assert trial.loop
     assert trial.golden_path == (1, 1)
     assert trial.recovery_s[0] == pytest.approx(0.7, abs=0.1)
+
+
+def test_an_app_without_a_journey_has_no_golden_path() -> None:
+    app = {**REPRODUCTION.scenario["app"], "journey": {"steps": []}}
+    assert measured(with_scenario(REPRODUCTION, app=app)).golden_path == (0, 0)
 
 
 def test_every_replica_is_measured() -> None:
