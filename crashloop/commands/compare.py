@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,6 @@ from crashloop.report.terminal import Terminal
 from crashloop.run import artifacts_folder, write_whole
 
 if TYPE_CHECKING:
-    import signal
     from collections.abc import Iterator, Sequence
 
     from crashloop.campaign.looks import Look
@@ -117,6 +117,14 @@ class _Running:
 
     def run(self) -> int:
         """Run it to its end; SystemExit with 128 + n when signal n ended it."""
+        try:
+            return self._run()
+        except KeyboardInterrupt:  # while what was found is written and drawn
+            end = interrupt.Interrupted(signal.SIGINT)
+            self._say(end.signal, end.exit_status)
+            raise SystemExit(end.exit_status) from None
+
+    def _run(self) -> int:
         campaign = self._plan.campaign
         says = again(self._order, campaign)
         opened = self._evidence.open(digest=self._digest, says=says, seed=campaign.seed)

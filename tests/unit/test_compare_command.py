@@ -303,6 +303,20 @@ def test_a_full_disk_at_the_end_says_how_to_go_on(
     assert err.count("--artifacts k --resume") == 2
 
 
+def test_a_second_interruption_while_pictures_are_drawn_says_where_the_results_are(
+    compare: Compare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    interrupted_after_a_trial(monkeypatch)
+    monkeypatch.setattr(commands_compare, "pictures", interrupted)
+    status, out, err = compare("issue-1278", "--remedy", "limit=60", "--artifacts", "k", "--json")
+    assert status == 130
+    assert json.loads(out)["error"] == "interrupted by SIGINT; the results of 1 trial are in k"
+    assert "--artifacts k --resume" in err
+
+
 def test_a_remedy_that_was_left_out_is_named_below_the_table_too(
     compare: Compare, monkeypatch: pytest.MonkeyPatch
 ) -> None:
