@@ -1,4 +1,4 @@
-"""Each fault of a server or of the replicas in the real lab: plugged, unplugged, and broken."""
+"""Faults of a server and of the replicas in the real lab: plugged, unplugged, and broken."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from mutant_apps import mutant
 from mutant_runs import caught, of_sample_app, options, unmet
 from mutants.harness_parts import IdlePorts, LyingPorts, engine_with_ports
-from planned_faults import CASES, outage_of
+from planned_faults import outage_of
 
 from crashloop.faults import fault_kind
 from crashloop.lab import run_scenario
@@ -20,29 +20,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+OVERLAP = "revision_change"
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="/proc says what is stopped")
 
 
-STOPS = ("paused", "recovering", "cache_silent")
-KINDS = [pytest.param(kind, marks=[linux_only] * (kind in STOPS)) for kind in CASES]
-PLUGGED = [
-    pytest.param(kind, marks=[linux_only if kind in STOPS else pytest.mark.slow]) for kind in CASES
-]
-
-
-@pytest.mark.parametrize("kind", PLUGGED)
-async def test_a_fault_that_is_plugged_has_receipts_and_is_reproduced(
-    kind: str, tmp_path: Path
-) -> None:
-    run = await run_scenario(outage_of(kind).scenario(), options(tmp_path))
+@pytest.mark.slow
+async def test_an_overlap_that_is_plugged_has_receipts_and_is_reproduced(tmp_path: Path) -> None:
+    run = await run_scenario(outage_of(OVERLAP).scenario(), options(tmp_path))
     assert run.verdict is Verdict.REPRODUCED, run.judgement.reason
-    assert run.trace.of(*fault_kind(kind).receipt.kinds)
+    assert run.trace.of(*fault_kind(OVERLAP).receipt.kinds)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", KINDS)
-async def test_a_fault_that_is_unplugged_lacks_its_receipt_alone(kind: str, tmp_path: Path) -> None:
-    scenario = outage_of(kind).scenario(Role.UNPLUGGED)
+async def test_an_overlap_that_is_unplugged_lacks_its_receipt_alone(tmp_path: Path) -> None:
+    scenario = outage_of(OVERLAP).scenario(Role.UNPLUGGED)
     run = await caught(
         scenario,
         options(tmp_path),
@@ -53,6 +44,13 @@ async def test_a_fault_that_is_unplugged_lacks_its_receipt_alone(kind: str, tmp_
     required = {spec.check for spec in scenario.signature.require}
     assert unmet(run) & required == {"faults_have_receipts", "receipts_not_contradicted"}
     assert "(faults_have_receipts)" in run.judgement.reason
+
+
+@linux_only
+async def test_a_server_that_is_stopped_is_seen_and_reproduced(tmp_path: Path) -> None:
+    run = await run_scenario(outage_of("paused").scenario(), options(tmp_path))
+    assert run.verdict is Verdict.REPRODUCED, run.judgement.reason
+    assert run.trace.of("process.stopped")
 
 
 @pytest.mark.slow
