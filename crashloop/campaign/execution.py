@@ -45,6 +45,9 @@ class View(Protocol):
     def controls(self, at_once: int, scale: float, /) -> None:
         """So many controls run at once."""
 
+    def unfair(self, why: str, /) -> None:
+        """Controls were not fair; `why`, and what is tried next."""
+
     def fair(self, fair: Fair, arms: Sequence[PlannedArm], /) -> None:
         """What the controls have found, and the arms with their scales."""
 
@@ -101,8 +104,8 @@ class Execution:
     async def run(self) -> None:
         """Run until every arm is decided or has no trial left.
 
-        HarnessError if the app does not work without a fault, if trial after trial broke, or if
-        the results cannot be written.
+        DoesNotWorkError if the app does not work without a fault, CapabilityError if the machine
+        is too slow, HarnessError if trial after trial broke or the results cannot be written.
         """
         self._began_s = self.clock()
         async with crew(self.start) as workers:
@@ -146,7 +149,9 @@ class Execution:
                 made = [group.create_task(self._control(workers, arm)) for _ in range(at_once)]
             return [each.result() for each in made]
 
-        fair = await find_fair(controls, scale=self.scale, processors=self.processors)
+        fair = await find_fair(
+            controls, scale=self.scale, processors=self.processors, tell=self.view.unfair
+        )
         self.evidence.add_fair(asdict(fair), wall_s=self.wall_s)
         return fair
 

@@ -12,7 +12,7 @@ from crashloop.checks.lives import of_replicas
 from crashloop.checks.scale import MAX_WORK_OF_LIMIT, scale_is_fair, slowest_work
 from crashloop.clock import MAX_SCALE, REAL_TIME
 from crashloop.durations import plain
-from crashloop.errors import CrashloopError, HarnessError
+from crashloop.errors import CapabilityError, CrashloopError
 from crashloop.model import Finding, Verdict
 from crashloop.trace.event import CONTROL_FAILED, JOURNEY_ENDED
 
@@ -144,15 +144,19 @@ class Fair:
 
 
 async def find_fair(
-    controls: Callable[[int, float], Awaitable[Sequence[Work]]], *, scale: float, processors: int
+    controls: Callable[[int, float], Awaitable[Sequence[Work]]],
+    *,
+    scale: float,
+    processors: int,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Fair:
     """The largest number of runs at once, at the largest scale up to `scale`, that is fair.
 
     `controls` makes so many control runs at once at a scale. Where the app works in one run alone,
     but not in several, so many are not fair. The first run of all counts for nothing: it may
     compile the app's bytecode. What is not fair is tried once more, as the machine may have been
-    busy for a moment. DoesNotWorkError if the app does not work without a fault, HarnessError if no
-    scale is fair.
+    busy for a moment. `tell` gets why another number or scale is tried. DoesNotWorkError if the app
+    does not work without a fault, CapabilityError if no scale that was tried is fair.
     """
     await controls(1, scale)
     for _ in range(ROUNDS):
@@ -163,6 +167,9 @@ async def find_fair(
             at_once = tried.pop(0)
             made = await controls(at_once, scale)
             if any(each.is_unfair(scale) for each in made):
+                tell(
+                    f"{_unfair(made, scale)}; once more, in case the machine was busy for a moment"
+                )
                 made = await controls(at_once, scale)
             if at_once == 1:
                 _require_working(made[0])
@@ -173,15 +180,28 @@ async def find_fair(
                 found = _fair(made, at_once, scale)
             else:  # between this number and the last
                 tried = [at_once - 1] if at_once % STEP == 0 else []
+                if tried:
+                    tell(f"{_unfair(made, scale)}; next, one less at once")
         if found is not None:
             return found
         share = max(each.share for each in made)
         smaller = math.floor(scale * MAX_WORK_OF_LIMIT / share) if share else 1
         scale = float(max(1, min(smaller, math.ceil(scale) - 1)))
-    raise HarnessError(
+        tell(f"{_unfair(made, tried_scale)}; the largest scale this leaves is x{plain(scale)}")
+    slower = "in real time: --real-time"
+    if scale > 1:
+        slower = f"at the scale that the last control run left: --time-scale {plain(scale)} (with "
+        slower += "--artifacts, name a new folder); or in real time: --real-time"
+    raise CapabilityError(
         f"no time scale down to {plain(tried_scale)} is fair on this machine: {made[0].says}",
-        hint="end what else runs here, or compare in real time: --real-time",
+        hint=f"end what else runs here, or compare {slower}",
     )
+
+
+def _unfair(made: Sequence[Work], scale: float) -> str:
+    """Why control runs do not show that so many at once are fair."""
+    worst = max(made, key=lambda each: (bool(each.wrong), not each.is_fair(scale), each.share))
+    return f"not fair: {worst.wrong or worst.says}"
 
 
 def _require_working(made: Work) -> None:

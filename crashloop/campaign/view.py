@@ -92,6 +92,10 @@ class PlainView:
         """So many controls run at once."""
         self._lines.write(f"{counted(at_once, 'control run')} at once at x{plain(scale)}")
 
+    def unfair(self, why: str) -> None:
+        """Controls were not fair; `why`, and what is tried next."""
+        self._lines.write(why)
+
     def fair(self, fair: Fair, arms: Sequence[PlannedArm]) -> None:
         """What the controls have found, and the arms with their scales."""
         self.shown.is_fair = True
@@ -136,10 +140,15 @@ class LiveComparison(Redrawn):
     def __init__(self, terminal: Terminal) -> None:
         super().__init__(terminal, times_per_s=REFRESH_PER_S)
         self.shown = Shown()
+        self._why = ""
 
     def controls(self, at_once: int, scale: float) -> None:
         """So many controls run at once."""
-        self.shown.preparing = f"{PREPARING}: {at_once} at x{plain(scale)}"
+        self.shown.preparing = f"{PREPARING}: {at_once} at x{plain(scale)}{self._why}"
+
+    def unfair(self, why: str) -> None:
+        """Controls were not fair; `why`, and what is tried next."""
+        self._why = f" ({why})"
 
     def fair(self, _fair: Fair, _arms: Sequence[PlannedArm]) -> None:
         """What the controls have found."""

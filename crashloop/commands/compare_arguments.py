@@ -24,8 +24,8 @@ from crashloop.commands.arguments import (
 
 STATUS = (
     "Exit status: 0 some remedy meets every criterion, 10 none does, 11 undecided, or the outage "
-    "did not happen without a remedy, 12 crashloop itself broke, 13 the app does not work without "
-    "a fault, 2 wrong usage, 130 or 143 interrupted."
+    "did not happen without a remedy, or this machine is too slow, 12 crashloop itself broke, 13 "
+    "the app does not work without a fault, 2 wrong usage, 130 or 143 interrupted."
 )
 EPILOG = "\n\n".join(
     (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from crashloop.campaign.fairness import DoesNotWorkError, Fair, Work, find_fair
-from crashloop.errors import HarnessError
+from crashloop.errors import CapabilityError
 
 LIMIT_S = 20.0
 
@@ -130,9 +130,38 @@ async def test_where_no_scale_is_fair_the_smallest_that_was_tried_is_named() -> 
         tried.append(scale)
         return [Work(fair=False, share=0.3, says="phase database took 30%")] * at_once
 
-    with pytest.raises(HarnessError, match="no time scale down to") as raised:
+    with pytest.raises(CapabilityError, match="no time scale down to") as raised:
         await find_fair(controls, scale=20.0, processors=2)
     assert f"down to {min(tried):g} is fair" in raised.value.message
+    assert raised.value.exit_status == 11
+
+
+async def test_a_machine_that_is_too_slow_is_told_the_scale_that_its_last_controls_left() -> None:
+    async def controls(at_once: int, _scale: float) -> list[Work]:
+        return [Work(fair=False, share=0.3, says="phase database took 30%")] * at_once
+
+    with pytest.raises(CapabilityError) as raised:
+        await find_fair(controls, scale=20.0, processors=2)
+    assert "down to 13 is fair" in raised.value.message
+    assert "--time-scale 10 (with --artifacts, name a new folder)" in raised.value.hint
+    assert raised.value.hint.endswith("--real-time")
+
+
+async def test_it_is_told_why_another_number_or_scale_is_tried() -> None:
+    async def controls(at_once: int, scale: float) -> list[Work]:
+        is_fair = scale == 10
+        says = f"{at_once} at x{scale:g}"
+        return [Work(fair=is_fair, share=0.2 if is_fair else 0.5, says=says)] * at_once
+
+    told: list[str] = []
+    await find_fair(controls, scale=20.0, processors=1, tell=told.append)
+    once_more = "once more, in case the machine was busy for a moment"
+    assert told == [
+        f"not fair: 2 at x20; {once_more}",
+        "not fair: 2 at x20; next, one less at once",
+        f"not fair: 1 at x20; {once_more}",
+        "not fair: 1 at x20; the largest scale this leaves is x10",
+    ]
 
 
 FAIR = Fair(at_once=4, scale=20.0, phases={"database": 0.2})
