@@ -497,6 +497,27 @@ async def test_no_statement_sleeps_when_the_session_of_the_fault_is_gone(lab: La
     await slow.close()
 
 
+async def test_a_table_that_is_not_there_is_made_by_the_holder_and_is_gone_after_the_heal(
+    lab: Lab,
+) -> None:
+    waiter = await lab.connect()
+    async with lab.active(LockHeld(table="Kept", create=True)):
+        making = asyncio.create_task(waiter.execute("create table if not exists kept (one int)"))
+        await lab.seen("database.lock_waiting")
+        assert not making.done()
+    await asyncio.wait_for(making, BOUND_S)
+    assert await waiter.fetch("select one from kept") == []
+    await waiter.close()
+
+
+@pytest.mark.parametrize("name", ["a.b.c.d", "a; drop table x", ""])
+async def test_a_table_that_cannot_be_made_is_refused(lab: Lab, name: str) -> None:
+    with pytest.raises(UsageError, match="lock_held"):
+        async with lab.active(LockHeld(table=name, create=True)):
+            pass
+    assert await lab.answers()
+
+
 @pytest.mark.parametrize("name", ["missing", "a.b.c.d", "a; drop table x", "pg_views", "pg_class"])
 async def test_a_table_that_is_not_there_cannot_be_locked(lab: Lab, name: str) -> None:
     with pytest.raises(UsageError, match="there is no table"):

@@ -7,7 +7,7 @@ from faults_alone import ALONE, NEIGHBOURS, FaultRuns, runnable
 
 from crashloop.checks import CHECKS
 from crashloop.checks.touches import planned_faults, touches
-from crashloop.judge import judge
+from crashloop.judge import judge, recorded_signature
 from crashloop.model import Role, Verdict
 
 pytestmark = pytest.mark.slow
@@ -29,6 +29,15 @@ async def test_a_fault_has_its_receipt_and_looks_as_its_catalogue_says(
 ) -> None:
     trace = await faults.trace(kind)
     judgement = judge(trace)
+    assert judgement.verdict is Verdict.REPRODUCED, judgement.reason
+    assert all(touches(trace, fault) for fault in planned_faults(trace))
+
+
+async def test_a_table_that_is_locked_looks_like_an_advisory_lock_that_is_held(
+    faults: FaultRuns,
+) -> None:
+    trace = await faults.trace("lock_held:table=messages,create=true")
+    judgement = judge(trace, recorded_signature(await faults.trace("lock_held")))
     assert judgement.verdict is Verdict.REPRODUCED, judgement.reason
     assert all(touches(trace, fault) for fault in planned_faults(trace))
 

@@ -29,6 +29,7 @@ TABLE = """
 select oid::regclass::text from pg_class
 where oid = to_regclass($1) and relkind in ('r', 'p') and oid >= 16384
 """
+QUOTED = "select string_agg(quote_ident(part), '.') from unnest(parse_ident($1)) as part"
 WAITING = """
 select pid, host(client_addr) || ':' || client_port as client
 from pg_stat_activity
@@ -41,6 +42,8 @@ class LockHeld(DatabaseFault):
     """A session that does nothing else holds a table in ACCESS EXCLUSIVE, or an advisory lock.
 
     `table` may name its schema; an `advisory` lock is one of the session. Exactly one is given.
+    With `create`, a table that is not there yet is made in the holder's own transaction, which is
+    rolled back in the end: who would make it, too, waits.
     """
 
     kind = "lock_held"
@@ -68,12 +71,18 @@ class LockHeld(DatabaseFault):
 
     table: str = ""
     advisory: int = field(default=0, metadata=attribute.count("advisory"))
+    create: bool = field(default=False, metadata=attribute.flag("create"))
 
     def __post_init__(self) -> None:
         if bool(self.table) == bool(self.advisory):
             raise UsageError(
                 f"lock_held got table={self.table!r} and advisory={self.advisory}.",
                 hint="Give one of them: a table's name, or the key of an advisory lock.",
+            )
+        if self.create and not self.table:
+            raise UsageError(
+                f"lock_held got create=True and advisory={self.advisory}.",
+                hint="An advisory lock has no table to be made: leave create out.",
             )
         if not -(2**63) <= self.advisory < 2**63:
             raise UsageError(
@@ -110,16 +119,22 @@ class LockHeld(DatabaseFault):
                 await holder.execute("select pg_advisory_lock($1)", self.advisory)
                 return
             quoted = await holder.fetchval(TABLE, self.table)
+            if quoted is None and self.create:
+                await holder.execute(f"begin; create table {await self._quoted(holder)} ()")
+                return
             if quoted is None:
                 raise self._no_table()
             await holder.execute(f"begin; lock table {quoted} in access exclusive mode")
-        except asyncpg.SyntaxOrAccessError as error:
+        except (asyncpg.SyntaxOrAccessError, asyncpg.DataError) as error:
             raise self._no_table() from error
         except asyncpg.LockNotAvailableError as error:
             raise HarnessError(
                 f"lock_held did not get its lock within {LOCK_BOUND_S:g} s: another session has it",
                 hint="inject it while the app holds no lock of its own",
             ) from error
+
+    async def _quoted(self, holder: Any) -> str:
+        return str(await holder.fetchval(QUOTED, self.table))
 
     def _no_table(self) -> UsageError:
         return UsageError(
