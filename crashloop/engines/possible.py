@@ -40,6 +40,8 @@ def require_possible(scenario: Scenario, *, platform: str = sys.platform) -> Non
             hint="a run starts one server of a kind",
         )
     for fault in scenario.faults:
+        if fault.kind == "disk_full":
+            require_namespace(fault.kind)
         match fault_kind(fault.kind).replaces:
             case "names":
                 require_names(fault.kind)

@@ -23,17 +23,18 @@ from crashloop.engines.postgres_settings import (
     own_settings,
     postgres_settings,
 )
-from crashloop.engines.postgres_start import CONNECT_BOUND_S, READY, accepts, refusal
-from crashloop.engines.process import Process, finish, start
+from crashloop.engines.postgres_start import CONNECT_BOUND_S, READY, Launch, accepts, refusal
+from crashloop.engines.process import Process, finish
 from crashloop.engines.reaper import postgres_backends, remove_shared_memory, send
 from crashloop.engines.server import START_BOUND_S, Server
 from crashloop.engines.session import session
 from crashloop.engines.session_log import SessionLog
+from crashloop.engines.small_disk import SmallDisk
 from crashloop.engines.template import DATABASE, ROLE, SUPERUSER, Template, copy_template
 from crashloop.engines.workspace import MAX_SOCKET_PATH_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Mapping
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
@@ -61,23 +62,25 @@ class PostgresServer(Server):
         process: Process,
         emit: Emit,
         *,
-        launch: Callable[..., Process],
+        launch: Launch,
         settings: Mapping[str, str],
-        template: Template,
-        data_dir: Path,
         socket_dir: Path,
         port: int,
     ) -> None:
+        template = launch.template
         self.socket_dir = socket_dir
-        self.data_dir = data_dir
+        self.data_dir = launch.data_dir
         self.port = port
         self.inspector = Inspector(self._connect)
+        own = Access(role=SUPERUSER, password=template.superuser_password, database=SUPERUSER)
+        self._own = own
         self._access = AccessChanges(
             Access(role=ROLE, password=template.app_password, database=DATABASE),
-            Access(role=SUPERUSER, password=template.superuser_password, database=SUPERUSER),
+            own,
             opening=self._open,
         )
         self._launch = launch
+        self._disk = launch.disk
         self._settings = settings
         self._errors = ErrorLog(emit)
         self._sessions = SessionLog(emit, role=ROLE)
@@ -131,9 +134,7 @@ class PostgresServer(Server):
         sessions end. Raises HarnessError if it does not restart or is not promoted.
         """
         async with self.inspector.away():
-            await self.inspector.close()
-            await self._end()
-            await asyncio.to_thread(self._clear)
+            await self._shut()
             self._mark("standby.signal")
             self._follow(self._launch(hot_standby="off"))
             try:
@@ -156,9 +157,7 @@ class PostgresServer(Server):
         async with self.inspector.away():
             async with self.session(superuser=True) as own:
                 await own.execute(held_recovery.WRITE)
-            await self.inspector.close()
-            await self._end((signal.SIGQUIT, IMMEDIATE_BOUND_S))
-            await asyncio.to_thread(self._clear)
+            await self._shut((signal.SIGQUIT, IMMEDIATE_BOUND_S))
             with held_recovery.barred(self.data_dir):
                 self._follow(self._launch())
                 stopped = await held_recovery.stop(self._process)
@@ -170,6 +169,21 @@ class PostgresServer(Server):
                 yield
             finally:
                 await finish(self._recover(stopped))
+
+    @contextlib.asynccontextmanager
+    async def full_disk(self) -> AsyncIterator[None]:
+        """While entered, the disk with the app's database is full.
+
+        The first time, all sessions end: it restarts with that database on a disk of its own.
+        Emits `database.disk_full` and `database.disk_freed`, each as the server itself says.
+        Raises CapabilityError where no mount namespace may be made.
+        """
+        if not self._disk.is_taken:
+            await self._take_disk()
+        async with self.session(superuser=True) as own, self._disk.full(own) as sqlstate:
+            self._emit("database.disk_full", {"sqlstate": sqlstate})
+            yield
+        self._emit("database.disk_freed", {"pid": self.pid})
 
     async def stop(self) -> None:
         """Stop it: fast, then immediately, then by SIGKILL; within 5 s, whatever state it is in.
@@ -202,6 +216,22 @@ class PostgresServer(Server):
             timeout=CONNECT_BOUND_S,
             server_settings=own_settings(self._settings),
         )
+
+    async def _take_disk(self) -> None:
+        async with self.inspector.away():
+            await self._shut()
+            self._disk.is_taken = True
+            self._follow(self._launch())
+            await self._process.said(READY, deadline_s=START_BOUND_S)
+            async with session(self._open(self._own)) as own:
+                await self._disk.take(own, DATABASE)
+
+    async def _shut(self, *steps: tuple[signal.Signals, float]) -> None:
+        """End it before it is started again."""
+        self._disk.require_not_taken()
+        await self.inspector.close()
+        await self._end(*steps)
+        await asyncio.to_thread(self._clear)
 
     async def _recover(self, stopped: Mapping[int, str]) -> None:
         await held_recovery.go_on(self._process, stopped)
@@ -248,23 +278,19 @@ async def postgres(
     socket_dir = workspace.part("s", account=workspace.account)
     assert len(f"{socket_dir}/.s.PGSQL.65535.lock") <= MAX_SOCKET_PATH_BYTES
     data_dir = await copy_template(workspace, template, folder)
+    disk = SmallDisk(workspace.part("disk", account=workspace.account), workspace.account)
     log = evidence / "postgres.log"
     with kept_port(HOST) as port:
         places = {"port": str(port), "unix_socket_directories": str(socket_dir)}
 
-        def launch(**more: str) -> Process:
-            options = {**SETTINGS, **chosen, **places, **more}
-            words = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
-            return start(
-                [template.binaries.bin_dir / "postgres", "-D", data_dir, *words],
-                workspace=workspace,
-                name="Postgres",
-                account=workspace.account,
-                environment={"LC_ALL": "C"},
-                log=log,
-                stop_signal=signal.SIGQUIT,
-            )
-
+        launch = Launch(
+            workspace=workspace,
+            template=template,
+            disk=disk,
+            data_dir=data_dir,
+            log=log,
+            options={**SETTINGS, **chosen, **places},
+        )
         begun_s = time.monotonic()
         process = launch()
         server = PostgresServer(
@@ -272,8 +298,6 @@ async def postgres(
             emit,
             launch=launch,
             settings=chosen,
-            template=template,
-            data_dir=data_dir,
             socket_dir=socket_dir,
             port=port,
         )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
 from crashloop.engines.advice import hint_for
-from crashloop.engines.process import describe_exit
+from crashloop.engines.process import describe_exit, start
 from crashloop.engines.server import START_BOUND_S
 from crashloop.errors import HarnessError, UsageError
 
@@ -16,10 +18,39 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from crashloop.engines.process import Process
+    from crashloop.engines.small_disk import SmallDisk
     from crashloop.engines.template import Template
+    from crashloop.engines.workspace import Workspace
 
 READY = "database system is ready to accept connections"
 CONNECT_BOUND_S = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """Starts a server with these options, and with `disk` once that is taken."""
+
+    workspace: Workspace
+    template: Template
+    disk: SmallDisk
+    data_dir: Path
+    log: Path
+    options: Mapping[str, str]
+
+    def __call__(self, **more: str) -> Process:
+        """Start it, with `more` options."""
+        options = {**self.options, **more}
+        words = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
+        program = self.template.binaries.bin_dir / "postgres"
+        return start(
+            [*self.disk.words(), program, "-D", self.data_dir, *words],
+            workspace=self.workspace,
+            name="Postgres",
+            account=None if self.disk.is_taken else self.workspace.account,
+            environment={"LC_ALL": "C"},
+            log=self.log,
+            stop_signal=signal.SIGQUIT,
+        )
 
 
 async def accepts(

@@ -58,6 +58,13 @@ class Database(Protocol):
         `database.recovering` and `database.recovered`, each as the server itself says.
         """
 
+    def full_disk(self) -> AbstractAsyncContextManager[None]:
+        """While entered, the disk with the app's database is full.
+
+        The server may be restarted before; the harness's own questions wait. Emits
+        `database.disk_full` and `database.disk_freed`, each as the server itself says.
+        """
+
     def changed_access(self, part: AccessPart) -> AbstractAsyncContextManager[None]:
         """While entered, the app's role or its database has another name, or the role's password.
 

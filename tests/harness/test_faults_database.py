@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,12 +16,14 @@ import asyncpg
 import pytest
 
 from crashloop.engines.binaries import find_binaries
+from crashloop.engines.mounts import require_namespace
 from crashloop.engines.postgres import postgres
 from crashloop.engines.reaper import identity, postgres_backends
 from crashloop.engines.template import template
 from crashloop.engines.workspace import workspace
 from crashloop.errors import CapabilityError, HarnessError, UsageError
 from crashloop.faults.database.access import AccessFault
+from crashloop.faults.database.disk_full import DiskFull
 from crashloop.faults.database.image_older import ImageOlder
 from crashloop.faults.database.lock_held import LockHeld
 from crashloop.faults.database.missing_database import MissingDatabase
@@ -42,6 +45,17 @@ if TYPE_CHECKING:
 
 BOUND_S = 10.0
 NO_ANSWER_S = 0.3
+
+
+def has_namespaces() -> bool:
+    try:
+        require_namespace("any")
+    except CapabilityError:
+        return False
+    return True
+
+
+own_mounts = pytest.mark.skipif(not has_namespaces(), reason="may not make a mount namespace")
 FAULTS = [
     pytest.param(SlotsTaken(), id="slots_taken"),
     pytest.param(StartingUp(), id="starting_up"),
@@ -51,6 +65,7 @@ FAULTS = [
         sys.platform != "linux", reason="needs /proc")),
     pytest.param(LockHeld(advisory=-7), id="lock_held"),
     pytest.param(SlowQuery(), id="slow_query"),
+    pytest.param(DiskFull(), id="disk_full", marks=own_mounts),
     pytest.param(ReadOnly(), id="read_only"),
     pytest.param(WrongPassword(), id="wrong_password"),
     pytest.param(MissingRole(), id="missing_role"),
@@ -129,6 +144,10 @@ async def lab(tmp_path: Path) -> AsyncIterator[Lab]:
 def state(pid: int) -> str:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(line.split("\t")[1] for line in lines if line.startswith("State:"))
+
+
+def mounts(pid: int) -> str:
+    return Path(f"/proc/{pid}/mounts").read_text()
 
 
 async def own_address(connection: asyncpg.Connection[Any]) -> str:
@@ -456,6 +475,52 @@ async def test_a_wait_that_begins_just_before_the_heal_is_named_too(
     await waiting
     assert [e["pid"] for e in lab.of("database.lock_waiting")] == [waiter.get_server_pid()]
     await waiter.close()
+
+
+@own_mounts
+async def test_nothing_can_be_added_to_a_full_disk_until_the_heal(lab: Lab) -> None:
+    there = await lab.connect()
+    await there.execute("create table kept(id int primary key)")
+    await there.execute("insert into kept values (1)")
+    await there.close()
+    for number in (1, 2):
+        async with lab.active(DiskFull()):
+            assert lab.of("database.disk_full")[-1] == {"sqlstate": "53100"}
+            connection = await lab.connect()
+            assert await connection.fetchval("select max(id) from kept") == number
+            with pytest.raises(asyncpg.DiskFullError):
+                await connection.execute("create table made(id int primary key)")
+            error = await lab.seen("database.error")
+            assert (error["sqlstate"], error["role"]) == ("53100", "app")
+        assert lab.of("database.disk_freed")[-1] == {"pid": lab.server.pid}
+        await connection.execute("insert into kept select max(id) + 1 from kept")
+        await connection.execute("create table made(id int primary key); drop table made")
+        await connection.close()
+    assert str(lab.server.data_dir.parents[1]) not in mounts(os.getpid())
+    assert str(lab.server.data_dir.parents[1] / "disk") in mounts(lab.server.pid)
+    assert not lab.of("database.died")
+
+
+@own_mounts
+@pytest.mark.parametrize("fault", RESTARTS)
+async def test_a_server_on_a_small_disk_is_not_started_again(lab: Lab, fault: Fault) -> None:
+    async with lab.active(DiskFull()):
+        pass
+    with pytest.raises(UsageError, match="cannot be started again: its disk ends with it"):
+        async with lab.active(fault):
+            pass
+    assert await lab.answers()
+
+
+@own_mounts
+async def test_a_database_that_is_in_use_gets_no_small_disk(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = lab.server._own
+    monkeypatch.setattr(lab.server, "_own", replace(own, database="app"))
+    with pytest.raises(HarnessError, match="did not get a disk of its own"):
+        async with lab.active(DiskFull()):
+            pass
 
 
 @pytest.mark.parametrize("isolation", ["read committed", "serializable"])

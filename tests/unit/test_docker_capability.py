@@ -124,6 +124,8 @@ def test_a_fault_of_postgres_itself_needs_no_part_of_the_path(kind: str) -> None
 def test_a_fault_of_a_server_that_is_not_to_be_had_is_refused_with_the_reason() -> None:
     with pytest.raises(CapabilityError, match="no fault recovering: the start of a container"):
         require_possible(scenario(TCP, "recovering"))
+    with pytest.raises(CapabilityError, match="no fault disk_full: the data of Postgres"):
+        require_possible(scenario(TCP, "disk_full"))
 
 
 def test_the_refused_cache_is_made_by_the_part_that_makes_refuse() -> None:

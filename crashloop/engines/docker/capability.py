@@ -47,6 +47,7 @@ _WHY_NOT = {
 
 LACKS: Mapping[str, str] = {
     "recovering": "the start of a container cannot be held at the moment when Postgres recovers",
+    "disk_full": "the data of Postgres are on a disk of the Docker daemon",
 }
 """Faults of a server that are not to be had here, and why."""
 

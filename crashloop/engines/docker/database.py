@@ -186,6 +186,10 @@ class Database:
         """Not to be had here: raises CapabilityError."""
         raise lacking("recovering")
 
+    def full_disk(self) -> AbstractAsyncContextManager[None]:
+        """Not to be had here: raises CapabilityError."""
+        raise lacking("disk_full")
+
     async def _promote(self) -> None:
         await self._run('pg_ctl promote -D "$PGDATA"')
         await self._answer(is_starting=False)

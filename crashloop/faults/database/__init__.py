@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from crashloop.faults.database.disk_full import DiskFull
 from crashloop.faults.database.image_older import ImageOlder
 from crashloop.faults.database.lock_held import LockHeld
 from crashloop.faults.database.lock_orphaned import LockOrphaned
@@ -29,6 +30,7 @@ FAULTS: tuple[type[DatabaseFault], ...] = (
     Paused,
     LockHeld,
     SlowQuery,
+    DiskFull,
     ImageOlder,
     ReadOnly,
     LockOrphaned,

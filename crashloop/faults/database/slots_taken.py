@@ -44,7 +44,11 @@ class SlotsTaken(DatabaseFault):
     alone = Alone(
         target=TARGET,
         shows=refused("53300"),
-        told_by={"starting_up": "phase_failed", "image_older": "phase_failed"},
+        told_by={
+            "starting_up": "phase_failed",
+            "image_older": "phase_failed",
+            "disk_full": "phase_failed",
+        },
         ends="sessions are closed: fewer or smaller pools, or a larger max_connections",
     )
 
