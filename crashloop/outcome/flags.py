@@ -44,13 +44,15 @@ def flags_of(trace: Trace) -> dict[Flag, str]:
 def port_before_ready(trace: Trace) -> bool | None:
     """Whether a life's port accepted a connection before it was ready; None if nothing shows it.
 
-    An app whose readiness is its port cannot show it. A port that was watched and never opened was
-    not open too early.
+    An app whose readiness is its port cannot show it, nor a life whose port somebody else had
+    taken. A port that was watched and never opened was not open too early.
     """
     ready = (trace.scenario.get("app") or {}).get("ready") or {}
     if not ready.get("path") and not ready.get("log"):
         return None
+    taken = {e.life for e in observed(trace, "process.port_taken")}
     opened = of_replicas(trace, observed(trace, "port.opened"))
+    opened = [e for e in opened if e.life not in taken]
     shown = [early for e in opened if (early := opened_too_early(trace, e)) is not None]
     watched = of_replicas(trace, observed(trace, "port.watched"))
     stayed_shut = any(e.data.get("probes") and not e.data.get("opened") for e in watched)

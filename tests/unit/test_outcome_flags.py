@@ -222,6 +222,13 @@ def test_a_port_of_a_life_that_died_before_it_answered_was_open_too_early() -> N
     assert flags(trace) == {Flag.PORT_BEFORE_READY: PORT}
 
 
+def test_a_port_that_somebody_else_had_taken_was_not_opened_by_the_app() -> None:
+    closed = next(e for e in HELD.events if e.kind == "link.held")
+    trace = inserted(HELD, closed, "harness", "port.opened", attempt=1, port=1)
+    trace = inserted(trace, closed, "harness", "process.port_taken", attempt=1, target="replicas")
+    assert flags(trace) == {}
+
+
 def test_an_entry_that_allows_it_is_not_told_so() -> None:
     assert flags(with_app(opened_early(), port_before_ready="allow")) == {}
 

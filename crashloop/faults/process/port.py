@@ -21,10 +21,9 @@ if TYPE_CHECKING:
     from crashloop.proxy.address import Endpoint
 
 LOOK_EVERY_S = 0.05
-AFTER_STARTUP = CheckSpec(check="died_after_startup", params={"times": DEATHS})
 RECOVERED = CheckSpec(check="recovered", params={"phase": ""})
-PROBE = Probe(kind=ProbeKind.TCP, failures=9)
-"""Chosen: 90 s are 4.5 s at x20, in which the sample app has started on a busy machine, too."""
+PROBE = Probe(kind=ProbeKind.TCP, failures=15)
+"""Chosen: 150 s are 7.5 s at x20, in which the sample app has started on a busy machine, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +39,7 @@ class PortInUse(ProcessFault):
         shows=(
             # 3 by uvicorn since 0.50, 1 before
             CheckSpec(check="died", params={"times": DEATHS, "codes": (1, 3)}),
-            AFTER_STARTUP,
+            CheckSpec(check="died_after_startup", params={"times": DEATHS}),
             RECOVERED,
         ),
         told_by={
@@ -137,7 +136,7 @@ def _never_reached(elsewhere: str, told_by: dict[str, str], ends: str) -> Alone:
         phase="",
         platform="kubernetes",
         startup=PROBE,
-        heal_s=300.0,
+        heal_s=400.0,
         shows=(
             CheckSpec(check="killed_by_probe", params={"probe": "startup", "times": DEATHS}),
             CheckSpec(check="exit_code", params={"code": 143, "times": DEATHS}),
