@@ -74,6 +74,17 @@ def test_what_only_proc_shows_needs_linux(kind: str) -> None:
     assert "darwin" in error.message
 
 
+def test_a_disk_of_its_own_needs_a_mount_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused() -> tuple[str, ...]:
+        raise CapabilityError("needs a mount namespace")
+
+    monkeypatch.setattr("crashloop.engines.mounts._unshare", refused)
+    error = refusal(scenario(fault("disk_full")))
+    assert isinstance(error, CapabilityError)
+    assert error.message == "the fault disk_full needs a mount namespace"
+    require_possible(scenario(fault("slow_query")))
+
+
 def test_redis_has_no_unix_socket() -> None:
     unix = replace(REDIS, transport=Transport.UNIX)
     assert isinstance(refusal(scenario(dependencies=(unix,))), CapabilityError)
