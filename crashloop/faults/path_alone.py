@@ -53,6 +53,7 @@ ALONE: Mapping[str, Alone] = {
             "slicer": "came_late",
             "slow_connect": "came_late",
             "slow_close": "came_late",
+            "slow_query": "came_late",
             "lock_held": "came_late",
             "hold": "connection_was",
             "black_hole": "connection_was",

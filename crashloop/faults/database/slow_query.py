@@ -10,10 +10,10 @@ import asyncpg
 
 from crashloop.errors import HarnessError
 from crashloop.faults.alone import Alone
-from crashloop.faults.database.base import HANGS, TARGET, DatabaseFault, came
+from crashloop.faults.database.base import HANGS, OF_TARGET, TARGET, DatabaseFault, came
 from crashloop.faults.database.watching import watching
 from crashloop.faults.states import showed
-from crashloop.model import Grade, Receipt
+from crashloop.model import CheckSpec, Grade, Receipt
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -56,8 +56,17 @@ class SlowQuery(DatabaseFault):
     modelled: ClassVar[Mapping[str, str]] = {"local": WHY, "docker": WHY}
     alone = Alone(
         target=TARGET,
-        shows=(*HANGS, came("answered"), showed(TARGET, "database.statement_running")),
-        told_by={"lock_held": "server_showed", "paused": "connection_was"},
+        shows=(
+            *HANGS,
+            came("answered"),
+            showed(TARGET, "database.statement_running"),
+            CheckSpec(check="came_late", params={**OF_TARGET, "what": "nothing"}),
+        ),
+        told_by={
+            "lock_held": "server_showed",
+            "paused": "connection_was",
+            "latency": "came_late",
+        },
         ends="the statement is made faster, runs outside the start, or gets a longer limit",
     )
 
