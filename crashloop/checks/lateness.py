@@ -58,6 +58,8 @@ def came_late(trace: Trace, *, target: str, phase: str, what: str) -> Result:
         name = trace.name(end.life)
         if not _came(trace, start, end, target):
             return saw_nothing(f"{name} was never seen to come to {target}", [end])
+        if unsized := _unsized(trace, start, end, target):
+            return saw_nothing(f"nobody counted the bytes that came late to {name}", unsized)
         late, event = next(_lateness(trace, start, end, target), ("nothing", end))
         if late != what:
             return refuted(f"{name}: {LATE[late]}", [event, end])
@@ -69,6 +71,13 @@ def _came(trace: Trace, start: Event, end: Event, target: str) -> list[Event]:
     """The life's connections and SYNs of the phase."""
     found = observed(trace, "link.opened", "gate.syn_seen", life=end.life, target=target)
     return [e for e in found if start.mono_ns <= e.mono_ns <= end.mono_ns and is_own(trace, e)]
+
+
+def _unsized(trace: Trace, start: Event, end: Event, target: str) -> list[Event]:
+    """The chunks that came late and do not say how many bytes they had, as behind Toxiproxy."""
+    came = _came(trace, start, end, target)
+    delayed = [e for each in came for e in of_link(trace, "link.delayed", each)]
+    return [e for e in delayed if "passed_bytes" not in e.data]
 
 
 def _lateness(trace: Trace, start: Event, end: Event, target: str) -> Iterator[tuple[str, Event]]:

@@ -30,6 +30,15 @@ def delayed(sizes: Sequence[int], delays_s: Sequence[float], *, end: bool = Fals
     return trace
 
 
+def uncounted() -> Trace:
+    """A run whose one life completes, with a chunk that came late behind Toxiproxy."""
+    last = one(CONTROL, "link.connected", 1)
+    return inserted(
+        CONTROL, last, "platform", "link.delayed", attempt=1, target=TARGET, fault=FAULT,
+        link=last.data["link"], delay_s=0.1, chunk=1,
+    )  # fmt: skip
+
+
 def first_answer(after_s: float) -> Trace:
     """A run whose one life gets the first answer so late; its phase takes 0.03 s."""
     opened = one(CONTROL, "link.opened", 1)
@@ -86,6 +95,10 @@ CASES = [
             "a life without a connection": (
                 without(CONTROL, "link.opened", attempt=1),
                 "was never seen to come to postgres",
+            ),
+            "chunks of which nobody counted the bytes": (
+                uncounted(),
+                "nobody counted the bytes that came late to attempt 1",
             ),
             "no life ended the phase": (
                 without(CONTROL, "phase.completed", phase="database"),
