@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import importlib.metadata
+import tempfile
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -34,9 +35,20 @@ class NotConfiguredError(Exception):
 
 
 async def init(context: Context) -> None:
-    """Check that the address of the database is known, and switch on the remedies asked for."""
+    """Check what the settings ask for, and switch on the remedies among it.
+
+    The address of the database must be known, and the scratch folder be writable.
+    """
     assert context.settings.database_address, "validated settings without a database address"
+    if folder := context.settings.scratch_folder:
+        await asyncio.to_thread(_write_in, folder)
     remedies.switch_on(context)
+
+
+def _write_in(folder: str) -> None:
+    """Write a file in a folder, of which nothing is left. Raises OSError."""
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(b"\n")
 
 
 async def dependencies(context: Context) -> None:

@@ -47,6 +47,10 @@ class Settings(BaseSettings):
         description="postgresql+asyncpg://user:password@host:port/name, or "
         "...@/name?host=/folder for a Unix socket in that folder",
     )
+    scratch_folder: str = Field(
+        "",
+        description="a folder that phase init writes in, or nothing: it writes no file",
+    )
     cache_url: SecretStr | None = Field(None, description="redis://..., or nothing: no cache")
 
     phase_init_limit_s: float = _timer(10.0, "limit of phase init")

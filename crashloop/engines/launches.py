@@ -105,7 +105,8 @@ async def became_app(process: AppProcess, prefix: Sequence[str]) -> bool:
 
     HarnessError if it does not within 5 s. Linux only.
     """
-    begins = [[*HELD], list(prefix)]
+    # The words before the command may be several commands, each of which becomes the next.
+    begins = [[*HELD], *(list(prefix[n:]) for n in range(max(1, len(prefix) - 1)))]
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(BECOMES_APP_WITHIN_S):
             while not process.exited.done():

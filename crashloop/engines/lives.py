@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crashloop.apps import inherited, python_of, render, secret_values, wrapping
-from crashloop.engines import process
+from crashloop.engines import mounts, process
 from crashloop.engines.app import AppProcess, app_process
 from crashloop.engines.command_log import CommandLog
 from crashloop.engines.launches import Launches, became_app
@@ -178,7 +178,7 @@ class Lives:
         for change in changes:
             environment = {**_without(environment, change.unset), **change.set_env}
             kept = _without(kept, change.unset)
-        prefix = tuple(word for change in changes for word in change.prefix)
+        prefix = tuple(word for change in changes for word in _words_before(change))
         self._prefixes[life] = prefix
         for secret in secret_values(app, environment):
             self._setup.recorder.redactor.add(secret)
@@ -212,6 +212,11 @@ class Lives:
         async with self._watching:
             running = [each.pid for each in self._children if not each.exited.done()]
             await self._proxy.watch(running)
+
+
+def _words_before(change: Launch) -> tuple[str, ...]:
+    read_only = mounts.with_read_only(change.read_only) if change.read_only else ()
+    return (*change.prefix, *read_only)
 
 
 def _without(variables: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:

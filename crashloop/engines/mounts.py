@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from crashloop.errors import CapabilityError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
 TRY_BOUND_S = 10.0
@@ -33,8 +33,7 @@ def in_namespace(steps: Sequence[Sequence[str]]) -> tuple[str, ...]:
 
     Raises CapabilityError as `require_namespace` does.
     """
-    script = "".join(f"{shlex.join(step)} || exit {FAILED}\n" for step in steps)
-    return (*_unshare(), "/bin/sh", "-c", f'{script}exec "$@"', "sh")
+    return _after(shlex.join(step) for step in steps)
 
 
 def bound(files: Mapping[Path, Path]) -> list[list[str]]:
@@ -42,12 +41,24 @@ def bound(files: Mapping[Path, Path]) -> list[list[str]]:
     return [[_mount(), "--bind", str(what), str(over)] for over, what in files.items()]
 
 
-def read_only(folder: Path) -> list[list[str]]:
-    """The commands that make a folder read-only."""
-    return [
-        [_mount(), "--bind", str(folder), str(folder)],
-        [_mount(), "-o", "remount,bind,ro", str(folder)],
-    ]
+def with_read_only(folder: str) -> tuple[str, ...]:
+    """The words before a command for which a folder, relative to its own, is read-only.
+
+    Raises CapabilityError as `require_namespace` does.
+    """
+    return _after(
+        (
+            f"folder=$(cd {shlex.quote(folder)} && pwd -P)",
+            f'{_mount()} --bind "$folder" "$folder"',
+            f'{_mount()} -o remount,bind,ro "$folder"',
+            'cd "$(pwd -P)"',  # what is mounted over a working folder is seen by whoever enters it
+        )
+    )
+
+
+def _after(steps: Iterable[str]) -> tuple[str, ...]:
+    script = "".join(f"{step} || exit {FAILED}\n" for step in steps)
+    return (*_unshare(), "/bin/sh", "-c", f'{script}unset PWD OLDPWD\nexec "$@"', "sh")
 
 
 def require_namespace(fault: str) -> None:

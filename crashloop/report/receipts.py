@@ -31,6 +31,7 @@ _SERVERS_WORD = {
     "process.memory_exceeded": "/proc and the wait status show that the app's process had too much "
     "memory and was killed",
     "database.role_unknown": "{target} itself said that the app's role does not exist",
+    "process.files_read_only": "/proc shows that the folder was read-only for the app's process",
     "process.setting_missing": "/proc shows that the app's process was without the variable",
     "name.asked": "a process of the app looked up the name of {target}, and the fault answered it",
     "process.stopped": "the processes of {target} were stopped",

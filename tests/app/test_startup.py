@@ -8,12 +8,13 @@ import pytest
 
 from app_under_test.context import Context
 from app_under_test.log import Log
-from app_under_test.phases import Phase
+from app_under_test.phases import Phase, init
 from app_under_test.settings import Settings
 from app_under_test.startup import DeterministicStartupError, start
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
 
 def context(**fields: object) -> Context:
@@ -102,3 +103,9 @@ async def test_every_phase_is_cancelled_at_its_own_limit(
         "TimeoutError",
         "asyncio.exceptions.CancelledError",
     ]
+
+
+async def test_a_scratch_folder_that_cannot_be_written_in_ends_phase_init(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        await init(context(scratch_folder=str(tmp_path / "absent")))
+    await init(context(scratch_folder=str(tmp_path)))

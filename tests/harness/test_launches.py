@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 from local_runs import REDIS, opened
 
+from crashloop.engines.mounts import require_namespace
+from crashloop.errors import CapabilityError
+from crashloop.faults.process.proc import read_only_mounts
 from crashloop.model import AppUnderTest, Launch, Life, Replicas
 
 if TYPE_CHECKING:
@@ -27,6 +30,14 @@ SAYS = AppUnderTest(
 """Prints where it is told to listen, its variable WORD, and its process id."""
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+
+
+def has_namespaces() -> bool:
+    try:
+        require_namespace("any")
+    except CapabilityError:
+        return False
+    return True
 
 
 async def said(tmp_path: Path, *changes: Launch, app: AppUnderTest = SAYS) -> tuple[str, ...]:
@@ -127,3 +138,17 @@ async def first(run: Opened) -> tuple[Life, int]:
         async for life, pid in started:
             return life, pid
     raise AssertionError("it never ends")
+
+
+@pytest.mark.skipif(not has_namespaces(), reason="needs a mount namespace")
+async def test_its_folder_can_be_read_only_for_it_alone(tmp_path: Path) -> None:
+    command = ("/bin/sh", "-c", "touch here 2>&- && echo written || echo refused; exec sleep 60")
+    app = AppUnderTest(name="writes", command=command, cwd=str(tmp_path))
+    async with opened(tmp_path, app, REDIS) as run:
+        async with run.engine.ports.lives().launched(Launch(read_only=".")), run.replicas():
+            _, pid = await first(run)
+            (said,) = await run.until("app.output")
+            assert read_only_mounts(pid) == [str(tmp_path)]
+        (tmp_path / "outside").touch()
+    assert said.data["text"] == "refused"
+    assert not (tmp_path / "here").exists()

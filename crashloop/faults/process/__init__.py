@@ -8,6 +8,7 @@ from crashloop.faults.process.cpu_starved import CpuStarved
 from crashloop.faults.process.memory_limit import MemoryLimit
 from crashloop.faults.process.missing_setting import MissingSetting
 from crashloop.faults.process.port import LoopbackOnly, OtherPort, PortInUse
+from crashloop.faults.process.read_only_files import ReadOnlyFiles
 from crashloop.faults.process.signals import Killed, SigtermDuringStart
 
 if TYPE_CHECKING:
@@ -22,4 +23,5 @@ FAULTS: tuple[type[Fault], ...] = (
     PortInUse,
     OtherPort,
     LoopbackOnly,
+    ReadOnlyFiles,
 )

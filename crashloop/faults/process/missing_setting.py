@@ -47,7 +47,11 @@ class MissingSetting(ProcessFault):
             CheckSpec(check="last_phase", params={"phase": "init"}),
             CheckSpec(check="recovered", params={"phase": "init"}),
         ),
-        told_by={"port_in_use": "last_phase", "refuse": "last_phase"},
+        told_by={
+            "port_in_use": "last_phase",
+            "refuse": "last_phase",
+            "read_only_files": "phase_failed",
+        },
         ends="the setting is there; no restart and no retry helps",
     )
 

@@ -31,6 +31,9 @@ def variables_of(pid: int) -> frozenset[str]:
     )
 
 
+_POINT, _OPTIONS = 4, 5  # the fields of a line of mountinfo: proc_pid_mountinfo(5)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignalState:
     """The signals of a process, each a bit of a mask as in /proc/PID/status."""
@@ -67,3 +70,20 @@ def signal_state(pid: int) -> SignalState | None:
 
 def _bit(number: signal.Signals) -> int:
     return 1 << (number - 1)
+
+
+def read_only_mounts(pid: int) -> list[str]:
+    """The mount points that are read-only for a process and not for this one, the newest last.
+
+    Empty if it has ended.
+    """
+    return [each for each in _read_only(str(pid)) if each not in _read_only("self")]
+
+
+def _read_only(process: str) -> list[str]:
+    try:
+        text = Path(f"/proc/{process}/mountinfo").read_text(errors="replace")
+    except OSError:  # it has ended
+        return []
+    mounts = (line.split() for line in text.splitlines())
+    return [each[_POINT] for each in mounts if "ro" in each[_OPTIONS].split(",")]
