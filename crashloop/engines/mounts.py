@@ -52,7 +52,7 @@ def with_read_only(folder: str) -> tuple[str, ...]:
     return _after(
         (
             f"folder=$(cd {shlex.quote(folder)} && pwd -P)",
-            f'{_mount()} --bind "$folder" "$folder"',
+            f'{_mount()} --rbind "$folder" "$folder"',
             f'{_mount()} -o remount,bind,ro "$folder"',
             'cd "$(pwd -P)"',  # what is mounted over a working folder is seen by whoever enters it
         )
@@ -103,7 +103,7 @@ def _unshare() -> tuple[str, ...]:
 
 
 def _try(command: Sequence[str]) -> str | None:
-    """Why a command fails, in its last line; None if it does not."""
+    """Why a command fails, in the first line that it says; None if it does not."""
     try:
         ended = subprocess.run(  # noqa: S603  our own command
             command,
@@ -116,4 +116,4 @@ def _try(command: Sequence[str]) -> str | None:
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)
     said = ended.stderr.strip().splitlines()
-    return None if ended.returncode == 0 else (said or [f"exit code {ended.returncode}"])[-1]
+    return None if ended.returncode == 0 else (said or [f"exit code {ended.returncode}"])[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from typing import TYPE_CHECKING
@@ -64,3 +65,16 @@ def test_a_user_gets_a_user_namespace_where_another_may_not_be_made(
     monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
     monkeypatch.setattr(mounts, "_try", lambda words: None if "--user" in words else "refused")
     assert "--user" in mounts.in_namespace([])
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="becomes another user")
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="needs util-linux")
+def test_an_unprivileged_user_can_have_files_and_folders_of_its_own() -> None:
+    try:
+        mounts.require_namespace("any")
+    except CapabilityError as error:
+        pytest.skip(error.message)
+    setpriv = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+    how = (shutil.which("unshare") or "", *mounts._OF_A_USER)
+    tried = mounts._try((*setpriv, *how, "/bin/sh", "-c", mounts._TRIED))
+    assert tried is None or "unshare" in tried, tried
