@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from crashloop.campaign.decision import decide_so_far
 from crashloop.campaign.interval import wilson
-from crashloop.model.comparison import NO_REMEDY, Arm, Met, NotCounted, Rate
+from crashloop.model import Verdict
+from crashloop.model.comparison import NO_REMEDY, Arm, Met, NotCounted, Outage, Rate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,6 +58,7 @@ def arm_of(
             if each.is_near_limit
         ),
         reproduced=decision.reproduced,
+        outage=_outage(seen) if needs_outage else None,
     )
 
 
@@ -67,18 +69,31 @@ def exit_status(comparison: Comparison) -> int:
     half of its trials were, by the exact bound that decides every criterion, and it does not meet
     all criteria itself. With 100 trials at most, that takes all of the first 10, or 17 of 20.
     """
-    shown = {
-        each.connector
-        for each in comparison.arms
-        if not each.has_remedy and each.reproduced is Met.MET and each.result is not Met.MET
-    }
     results = [
-        each.result if each.connector in shown else Met.NOT_ENOUGH_TRIALS
+        each.result if each.connector in comparison.with_outage else Met.NOT_ENOUGH_TRIALS
         for each in comparison.arms
     ]
     if Met.MET in results:
         return SOME_MET
     return UNDECIDED if Met.NOT_ENOUGH_TRIALS in results or not results else NONE_MET
+
+
+def _outage(tally: Tally) -> Outage:
+    """How many counted trials show the outage, and what the others lack."""
+    missed = [
+        (number, each)
+        for number, each in enumerate(tally.trials, start=1)
+        if each.counts and each.verdict is not Verdict.REPRODUCED
+    ]
+    loop_only = sum(each.loop for _, each in missed)
+    number, first = missed[0] if missed else (None, None)
+    return Outage(
+        shown=len(tally.counted) - len(missed),
+        loop_only=loop_only,
+        absent=len(missed) - loop_only,
+        trial=number,
+        why=first.reason if first else "",
+    )
 
 
 def _rate(sample: Sample) -> Rate:

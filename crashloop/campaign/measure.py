@@ -39,12 +39,13 @@ class Measured:
     incident from the heal for each replica: 0 if it was ready before, or if there was no fault;
     None if it was not ready again. `connections_peak` is None if the database did not say.
 
-    `inconclusive` is why the trial cannot count, "" if it can. `near_limit` are the lives for which
-    a twentieth of a limit decided. `command` runs the trial again; `trace` is its path.
+    `reason` is the verdict's. `inconclusive` is why the trial cannot count, "" if it can.
+    `near_limit` are the lives for which a twentieth of a limit decided. `command` runs the trial again; `trace` is its path.
     """
 
     verdict: Verdict
     inconclusive: str = ""
+    reason: str = ""
     lives_started: int = 0
     lives_ready: int = 0
     phase_entered: int = 0
@@ -95,7 +96,7 @@ def _is_possible(trial: Measured) -> bool:
     started, entered = trial.lives_started, trial.phase_entered
     shares = ((ready, started), (failed, entered), (entered, started), trial.golden_path)
     times = (trial.wall_s, *(each for each in trial.recovery_s if each is not None))
-    texts = (trial.inconclusive, trial.command, trial.trace, *trial.near_limit)
+    texts = (trial.inconclusive, trial.reason, trial.command, trial.trace, *trial.near_limit)
     peak = trial.connections_peak
     return (
         all(is_count(k) and is_count(n) and k <= n for k, n in shares)
@@ -112,6 +113,7 @@ def measured(trace: Trace, *, path: str = "") -> Measured:
     span_ns = trace.events[-1].mono_ns - trace.events[0].mono_ns if trace.events else 0
     found = Measured(
         verdict=judgement.verdict,
+        reason=judgement.reason,
         wall_s=round(span_ns / 1e9, 3),
         command=str(trace.header.get("command") or ""),
         trace=path,

@@ -83,6 +83,21 @@ class NotCounted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Outage:
+    """How many counted trials of an arm without a remedy show the outage, and how many do not.
+
+    `shown` were REPRODUCED. `loop_only` had a restart loop, but not all that the signature asks;
+    `absent` had none. `why` is the verdict's reason of `trial`, the first that does not show it.
+    """
+
+    shown: int
+    loop_only: int
+    absent: int
+    trial: int | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Arm:
     """One remedy behind one connector profile, and what its trials showed.
 
@@ -90,7 +105,8 @@ class Arm:
     `success` is lives that became ready over lives started, `phase_failure` failed over entered,
     `loops` trials with a restart loop over trials, `golden_path` replicas whose journey passed over
     replicas. `connections_peak` is None where the database did not say. `reproduced` is about an
-    arm without a remedy: whether most of its trials were REPRODUCED; None in other arms.
+    arm without a remedy: whether most of its trials were REPRODUCED; None in other arms, as
+    `outage`, which counts them.
     """
 
     remedy: str
@@ -108,6 +124,7 @@ class Arm:
     scale_note: str = ""
     near_limit: tuple[NotCounted, ...] = ()
     reproduced: Met | None = None
+    outage: Outage | None = None
 
     @property
     def has_remedy(self) -> bool:
@@ -138,7 +155,7 @@ class Arm:
     def from_json(cls, data: Mapping[str, Any]) -> Arm:
         """Read what `to_json` wrote; KeyError, TypeError or ValueError if it is something else."""
         known = {name: data[name] for name in _PLAIN} | {n: Rate(**data[n]) for n in _RATES}
-        shown = data.get("reproduced")
+        shown, outage = data.get("reproduced"), data.get("outage")
         return cls(
             **known,
             recovery=Recovery(**data["recovery_s"]),
@@ -149,6 +166,7 @@ class Arm:
             ),
             near_limit=tuple(NotCounted(**each) for each in data["near_limit"]),
             reproduced=None if shown is None else Met(shown),
+            outage=None if outage is None else Outage(**outage),
         )
 
 
@@ -171,6 +189,15 @@ class Comparison:
     arms: tuple[Arm, ...]
     trials_per_minute: float
     wall_s: float
+
+    @property
+    def with_outage(self) -> set[str]:
+        """The connectors behind which the arm without a remedy shows the outage."""
+        return {
+            each.connector
+            for each in self.arms
+            if not each.has_remedy and each.reproduced is Met.MET and each.result is not Met.MET
+        }
 
     def to_json(self) -> dict[str, Any]:
         """The document that `--json` prints; `from_json` reads it back."""

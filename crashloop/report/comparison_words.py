@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 MAX_NAME = 40
 MAX_LISTED = 8
+UNCLEAR = (
+    "The exit status is 11 all the same: the arm without a remedy does not show the outage, or "
+    "meets every criterion too, so nothing says that a remedy ended it."
+)
 SLACK = 1e-9
 """What a percentage may be off by, so that 0.29 is 29 %."""
 
@@ -25,15 +29,14 @@ def sentences(arm: Arm, criteria: Sequence[Criterion]) -> Iterator[str]:
     """What to know about an arm: its result first, then what was left out and why."""
     yield _verdict(arm, criteria)
     if not arm.has_remedy and arm.reproduced is not Met.MET:
-        is_shown = arm.reproduced is Met.NOT_MET
-        says = "Most of its trials do not show" if is_shown else "Too few of its trials show"
-        yield f"{says} the outage, so this comparison cannot say what ends it."
+        yield from _outage(arm)
     if arm.near_limit:
         which = [str(each.trial) for each in arm.near_limit]
         if len(which) > MAX_LISTED:
             which = [*which[:MAX_LISTED], "others"]
-        said = _do_not_count(len(arm.near_limit))
-        yield f"{said}, because a life came within 5 % of a limit: {listed(which)}."
+        one = len(which) == 1
+        said = f"Trial{'' if one else 's'} {listed(which)} {'does' if one else 'do'} not count"
+        yield f"{said}, because a life came within 5 % of a limit."
     if arm.inconclusive:
         yield f"{_do_not_count(arm.inconclusive)}, because nothing can be concluded."
     if arm.scale_note:
@@ -42,7 +45,7 @@ def sentences(arm: Arm, criteria: Sequence[Criterion]) -> Iterator[str]:
 
 def conclusion(comparison: Comparison) -> str:
     """What the arms add up to, in a sentence."""
-    tried = [arm for arm in comparison.arms if arm.has_remedy]
+    tried, outage = [arm for arm in comparison.arms if arm.has_remedy], comparison.with_outage
     met = [_name(arm, comparison) for arm in tried if arm.result is Met.MET]
     open_ = [arm for arm in tried if arm.result is Met.NOT_ENOUGH_TRIALS]
     if not tried:
@@ -51,7 +54,9 @@ def conclusion(comparison: Comparison) -> str:
     says = f"{len(met) or 'None'} of {counted(len(tried), 'arm')} with a remedy {verb}"
     which = f": {listed(met)}" if met else ""
     undecided = f" {counted(len(open_), 'arm')} could not be decided." if open_ else ""
-    return f"{says} every criterion{which}.{undecided}"
+    has_status = any(arm.result is Met.MET and arm.connector in outage for arm in tried)
+    yet = "" if not met or has_status else f" {UNCLEAR}"
+    return f"{says} every criterion{which}.{yet}{undecided}"
 
 
 def rate_words(rate: Rate) -> str:
@@ -69,6 +74,29 @@ def recovery_words(recovery: Recovery) -> str:
         return "-"
     slow = "-" if recovery.p90 is None else f"{_seconds(recovery.p90)} s"
     return f"{_seconds(recovery.median)} s, {slow}"
+
+
+def _outage(arm: Arm) -> Iterator[str]:
+    """Why the arm without a remedy does not show the outage: which trials lack what."""
+    found = arm.outage
+    if found is None or not arm.counted:
+        yield "It does not show the outage, so this comparison cannot say what ends it."
+        return
+    says = "Too few of its trials show the outage"
+    if arm.reproduced is Met.NOT_MET:
+        says = "Most of its trials do not show the outage"
+    elif found.shown == arm.counted:
+        says = "It has too few trials to say that most show the outage"
+    parts = [f"{found.shown} of {arm.counted} show it"]
+    if found.loop_only:
+        parts.append(
+            f"{found.loop_only} had a restart loop, but not all that the signature asks for"
+        )
+    if found.absent:
+        parts.append(f"{found.absent} had no restart loop")
+    yield f"{says}, so this comparison cannot say what ends it: {'; '.join(parts)}."
+    if found.why:
+        yield f"Trial {found.trial}: {clean(found.why)}."
 
 
 def _verdict(arm: Arm, criteria: Sequence[Criterion]) -> str:

@@ -30,7 +30,7 @@ def test_the_document_has_the_promised_keys() -> None:
         assert set(each) == {
             "remedy", "trials", "inconclusive", "success", "phase_failure", "loops", "golden_path",
             "recovery_s", "connections", "criteria",
-            "connector", "time_scale", "scale_note", "near_limit", "reproduced",
+            "connector", "time_scale", "scale_note", "near_limit", "reproduced", "outage",
         }  # fmt: skip
         assert all(set(each[name]) == RATE for name in ("success", "phase_failure", "loops"))
         assert set(each["recovery_s"]) == {"median", "p90"}

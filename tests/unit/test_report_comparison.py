@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 from comparisons import arm, compared, looped, near, of_issue_1278, served
 
+from crashloop.campaign.measure import Measured
+from crashloop.model import Verdict
 from crashloop.model.comparison import NO_REMEDY, Comparison, Rate, Recovery
 from crashloop.report.comparison import comparison_table
 from crashloop.report.comparison_words import rate_words, recovery_words
@@ -50,7 +52,7 @@ def test_each_arm_has_its_criteria_and_a_sentence() -> None:
     assert "✓ success>0.8  ✓ success>0.95" in text
     assert "It meets every criterion after 50 trials: 100 of 100 lives became ready" in text
     assert "Without a remedy the outage happens: 20 of 140 lives became ready" in text
-    assert "3 trials do not count, because a life came within 5 % of a limit: 3, 6 and 7." in text
+    assert "Trials 3, 6 and 7 do not count, because a life came within 5 % of a limit." in text
     assert "2 of 8 arms with a remedy meet every criterion: limit=60 and retry-jitter" in text
 
 
@@ -62,14 +64,32 @@ def test_an_undecided_arm_says_how_many_trials_it_would_take() -> None:
 def test_a_comparison_without_an_outage_says_that_it_shows_nothing() -> None:
     text = shown(compared(arm(NO_REMEDY, [served()] * 50)))
     assert "Most of its trials do not show the outage, so this comparison cannot say" in text
-    text = shown(compared(arm(NO_REMEDY, [looped()] * 5)))
+
+
+def test_it_says_whether_trials_are_too_few_or_lack_deaths_or_any_outage() -> None:
+    def said(*trials: Measured) -> str:
+        return " ".join(shown(compared(arm(NO_REMEDY, trials))).split())
+
+    assert "too few trials to say that most show the outage" in said(*[looped()] * 5)
+    assert "cannot say what ends it: 5 of 5 show it." in said(*[looped()] * 5)
+    why = "replica 1 died 2 times, not 3 (exits)"
+    two_deaths = replace(looped(died=4), verdict=Verdict.NOT_REPRODUCED, reason=why)
+    text = said(looped(), two_deaths, served())
     assert "Too few of its trials show the outage" in text
+    parts = "1 had a restart loop, but not all that the signature asks for; 1 had no restart loop."
+    assert f"1 of 3 show it; {parts} Trial 2: {why}." in text
+
+
+def test_arms_that_meet_everything_without_an_outage_say_why_the_status_is_11() -> None:
+    ended = compared(arm(NO_REMEDY, [looped()] * 5), arm("limit=60", [served()] * 50))
+    assert "The exit status is 11 all the same" in " ".join(shown(ended).split())
+    assert "The exit status is 11" not in " ".join(shown(of_issue_1278()).split())
 
 
 def test_one_of_everything_is_in_the_singular() -> None:
     found = arm("limit=25", [near(looped()), replace(looped(), inconclusive="cut off")])
     text = shown(compared(found))
-    assert "1 trial does not count, because a life came within 5 % of a limit: 1." in text
+    assert "Trial 1 does not count, because a life came within 5 % of a limit." in text
     assert "1 trial does not count, because nothing can be concluded." in text
 
 
