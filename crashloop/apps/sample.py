@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from crashloop.apps.entry import load_entry
 from crashloop.errors import CapabilityError
+from crashloop.extras import INSTALL
 
 if TYPE_CHECKING:
     from crashloop.model import AppUnderTest
@@ -27,5 +28,5 @@ def sample_app() -> AppUnderTest:
             return load_entry(path, NAME)
     raise CapabilityError(
         f"the sample app is not installed: there is no {PACKAGE}/{FILE}",
-        hint=f"pip install 'crashloop[{EXTRA}]'",
+        hint=INSTALL,
     )

@@ -40,7 +40,8 @@ class Measured:
     None if it was not ready again. `connections_peak` is None if the database did not say.
 
     `reason` is the verdict's. `inconclusive` is why the trial cannot count, "" if it can.
-    `near_limit` are the lives for which a twentieth of a limit decided. `command` runs the trial again; `trace` is its path.
+    `near_limit` are the lives for which a twentieth of a limit decided. `command` runs the trial
+    again; `trace` is its path.
     """
 
     verdict: Verdict

@@ -58,13 +58,17 @@ class Shown:
         execution = self.execution
         if execution is None or not self.is_fair:
             return self.preparing
-        arms = execution.schedule.arms.values()
-        done = counted(sum(each.ended for each in arms), "trial")
-        decided = sum(each.is_decided for each in arms)
-        if decided == len(arms):
+        arms = execution.schedule.arms
+        done = counted(sum(each.ended for each in arms.values()), "trial")
+        finished = [name for name, each in arms.items() if each.is_decided]
+        if len(finished) == len(arms):
             return done
+        undecided = [self.results.get(each) for each in finished].count(Met.NOT_ENOUGH_TRIALS)
+        decided = f"{len(finished) - undecided} of {counted(len(arms), 'arm')} decided"
+        if undecided:
+            decided += f", {undecided} undecided at the last look"
         left_s = execution.schedule.left_s(now_s, at_once=execution.at_once)
-        return f"{done}, {decided} of {counted(len(arms), 'arm')} decided, {about(left_s)} left"
+        return f"{done}, {decided}, {about(left_s)} left"
 
     def arm_words(self, name: str) -> tuple[str, Tone]:
         """`12 of 20 trials  success 24 of 26  2 running`."""

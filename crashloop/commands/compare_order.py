@@ -14,6 +14,7 @@ from crashloop.clock import REAL_TIME, TimeScale
 from crashloop.commands.options import own_app, read_params, read_scale
 from crashloop.engines.local import LocalEngine
 from crashloop.errors import CapabilityError, UsageError
+from crashloop.extras import INSTALL
 from crashloop.incidents import incident
 from crashloop.preflight import require_runnable
 from crashloop.profiles import load
@@ -72,7 +73,7 @@ def require_packages() -> None:
     if missing:
         raise UsageError(
             f"crashloop compare needs {' and '.join(missing)}",
-            hint="install what it needs: pip install 'crashloop[campaign]'",
+            hint=INSTALL,
         )
 
 

@@ -6,6 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from crashloop.errors import CapabilityError, UsageError
+from crashloop.extras import INSTALL_DOCKER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +30,7 @@ def docker_packages() -> Iterator[None]:
             raise
         raise CapabilityError(
             f"the Docker engine needs the package {package}",
-            hint="install it: pip install 'crashloop[docker]'",
+            hint=INSTALL_DOCKER,
         ) from None
 
 

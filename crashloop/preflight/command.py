@@ -17,6 +17,7 @@ from crashloop.apps import inherited
 from crashloop.apps.placeholders import TARGET
 from crashloop.apps.sample import EXTRA, PACKAGE
 from crashloop.errors import CapabilityError, UsageError
+from crashloop.extras import INSTALL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -110,7 +111,7 @@ def _check_sample_app() -> None:
     if missing:
         raise CapabilityError(
             f"the sample app needs {', '.join(missing)}",
-            hint=f"pip install 'crashloop[{EXTRA}]'",
+            hint=INSTALL,
         )
 
 

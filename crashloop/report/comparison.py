@@ -26,9 +26,9 @@ HEADS = ("success", "phase failure", "loops", "golden path", "recovery", "peak")
 LEGEND = (
     "success: lives that became ready; phase failure: lives that failed in the phase of the "
     "incident; loops: trials with a restart loop; golden path: replicas whose journey passed; each "
-    "with its 95 % interval. recovery: seconds of the incident from the heal until ready, median "
-    "and 90th percentile (-: not before the trial ended). peak: the most sessions in the database "
-    "at once."
+    "with its 95 % interval. recovery: seconds of the incident from the heal until ready, in which "
+    "real work counts as long as it takes here, median and 90th percentile (-: not before the "
+    "trial ended). peak: the most sessions in the database at once."
 )
 _WORDS = {
     Met.MET: ("met", Tone.GOOD),

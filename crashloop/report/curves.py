@@ -11,6 +11,7 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 
 from crashloop.durations import plain
+from crashloop.plural import counted
 from crashloop.report.clean import label
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def success_by_limit(comparison: Comparison, sources: Mapping[str, str]) -> Figu
     if len(lines) > 1:
         axes.legend(title="connector profile", loc="lower right")
     trials = [arm.counted for points in lines.values() for _, arm in points]
-    note = f"{_span(trials)} trials for each point; bars are 95 % intervals (Wilson, by trials)"
+    note = f"{_trials(trials)} for each point; bars are 95 % intervals (Wilson, by trials)"
     _foot(figure, comparison, note, _sources(lines, sources))
     return figure
 
@@ -141,7 +142,10 @@ def recovery_by_remedy(comparison: Comparison, sources: Mapping[str, str]) -> Fi
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", color=FAINT, linewidth=0.6)
     axes.set_axisbelow(True)
-    axes.set_xlabel("from the heal until a replica was ready (seconds of the incident)")
+    axes.set_xlabel(
+        "from the heal until a replica was ready (seconds of the incident,\n"
+        "in which real work counts as long as it takes here)"
+    )
     figure.suptitle(_title("Recovery by remedy", comparison), x=0.01, ha="left")
     axes.legend(
         handles=[_dot(filled=True), _dot(filled=False)],
@@ -151,7 +155,7 @@ def recovery_by_remedy(comparison: Comparison, sources: Mapping[str, str]) -> Fi
         ncols=2,
         handletextpad=0.2,
     )
-    note = f"{_span([arm.counted for arm in arms])} trials for each arm; 0 s: ready before the heal"
+    note = f"{_trials([arm.counted for arm in arms])} for each arm; 0 s: ready before the heal"
     if any(arm.recovery.median is not None and arm.recovery.p90 is None for arm in arms):
         note += "; arrow: not before the trial ended"
     _foot(figure, comparison, note, _sources({arm.connector for arm in arms}, sources))
@@ -247,9 +251,10 @@ def _around(rate: Rate) -> tuple[float, float]:
     return max(middle - _percent(rate.low), 0.0), max(_percent(rate.high) - middle, 0.0)
 
 
-def _span(numbers: Sequence[int]) -> str:
+def _trials(numbers: Sequence[int]) -> str:
+    """`1 trial`, `10 to 50 trials`."""
     low, high = min(numbers), max(numbers)
-    return str(low) if low == high else f"{low} to {high}"
+    return counted(high, "trial") if low == high else f"{low} to {counted(high, 'trial')}"
 
 
 def _written(figure: Figure, kind: str) -> bytes:

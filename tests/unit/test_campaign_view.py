@@ -51,6 +51,15 @@ def test_a_decided_arm_says_how_and_comes_last() -> None:
     assert lines[1].split()[-2:] == ["not", "met"]
 
 
+def test_an_arm_that_stays_open_after_its_last_trial_is_not_counted_as_decided() -> None:
+    found, schedule = shown("none", "limit=25", "limit=60", looks=(1,))
+    for name, result in (("none", Met.NOT_MET), ("limit=25", Met.NOT_ENOUGH_TRIALS)):
+        schedule.end(name, 1)
+        schedule.look(name, decided=result is Met.NOT_MET)
+        found.results[name] = result
+    assert "1 of 3 arms decided, 1 undecided at the last look" in text(found)[-1]
+
+
 def test_a_trial_that_does_not_count_adds_no_lives() -> None:
     found = Shown()
     arm = PlannedArm(remedy="none", name="none")

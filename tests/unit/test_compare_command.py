@@ -239,7 +239,7 @@ def test_without_its_packages_the_command_says_how_to_install_them(
     status, _, err = compare("issue-1278")
     assert status == 2
     assert "needs scipy and matplotlib" in err
-    assert "pip install 'crashloop[campaign]'" in err
+    assert "pip install '.[sample,campaign]'" in err
 
 
 def interrupted_after_a_trial(monkeypatch: pytest.MonkeyPatch) -> None:

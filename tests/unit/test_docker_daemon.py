@@ -210,7 +210,7 @@ def test_without_the_docker_package_the_reason_is_given_with_status_11(tmp_path:
 
         assert (done.returncode, done.stdout) == (11, "")
         assert done.stderr.startswith("error: the Docker engine needs the package docker\n")
-        assert "pip install 'crashloop[docker]'" in done.stderr
+        assert "pip install '.[docker]'" in done.stderr
     assert not (tmp_path / "crashloop-artifacts").exists()
 
 
