@@ -43,4 +43,9 @@ async def test_the_harness_does_not_obey_the_scenarios_limits_of_a_session(
         with pytest.raises(asyncpg.PostgresError):
             await database.session(superuser=is_superuser).__aenter__()
 
-    assert [options["server_settings"] for options in asked] == [{"statement_timeout": "0"}] * 2
+    for options in asked:
+        assert options["server_settings"] == {
+            "statement_timeout": "0",
+            "default_transaction_read_only": "off",
+        }
+    assert len(asked) == 2
