@@ -121,7 +121,7 @@ async def test_only_the_first_connections_are_slow_and_open_ones_never_are() -> 
 
 
 async def test_slots_are_counted_from_each_injection() -> None:
-    fault = SlowConnect(low_s=0.02, high_s=0.03, slot_s=0.02)
+    fault = SlowConnect(low_s=0.2, high_s=0.21, slot_s=0.2)  # long, for a machine that is busy
     async with proxied(seed=7) as (proxy, recorder):
         for _ in range(2):
             await proxy.inject("slow", fault)

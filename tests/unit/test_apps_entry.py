@@ -227,5 +227,5 @@ def test_a_missing_sample_app_is_named_with_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    with pytest.raises(CapabilityError, match=r"not installed(?s:.)*crashloop\[sample\]"):
+    with pytest.raises(CapabilityError, match=r"not installed(?s:.)*\.\[sample"):
         sample_app()
