@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
@@ -17,6 +18,7 @@ from crashloop.campaign.figures import is_count, is_finite
 from crashloop.campaign.measure import Measured
 from crashloop.errors import HarnessError, UsageError
 from crashloop.options import MAX_SEED
+from crashloop.plural import listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -62,10 +64,18 @@ class Evidence:
             raise self._no_result(1)
         return lines[0]
 
-    def earlier(self, digest: str) -> Earlier:
+    def go_on(self, folder: str) -> str:
+        """What to type to go on with the results that are here."""
+        says = self.header().get("says")
+        how = (
+            f"go on with it: {says} --artifacts {shlex.quote(folder)} --resume; or " if says else ""
+        )
+        return f"{how}name a new folder"
+
+    def earlier(self, digest: str, facts: Mapping[str, str] | None = None) -> Earlier:
         """What an earlier part of the same comparison has left.
 
-        UsageError if the folder has the results of another one.
+        UsageError if the folder has the results of another one, with what differs of `facts`.
         """
         header = self.header()
         if not header:
@@ -76,10 +86,14 @@ class Evidence:
                 hint="name a new folder: --artifacts DIR",
             )
         if header.get("digest") != digest:
+            other = f"{self.folder} has the results of another comparison: {header.get('says')}"
+            if changed := _changed(header.get("facts"), facts or {}):
+                raise UsageError(
+                    f"{other}; since then, {listed(changed)} changed",
+                    hint="undo the change, or name a new folder",
+                )
             raise UsageError(
-                f"{self.folder} has the results of another comparison: {header.get('says')}",
-                hint="--resume goes on with the same incident, arms, parameters, criteria and "
-                "seed, and the same version of crashloop and of the app's entry; name a new folder",
+                f"{other}; its options differ from those given", hint=self.go_on(str(self.folder))
             )
         trials: dict[tuple[str, int], Mapping[str, Any]] = {}
         fair, wall_s = None, 0.0
@@ -96,7 +110,9 @@ class Evidence:
         return Earlier(trials=trials, fair=fair, wall_s=wall_s)
 
     @contextlib.contextmanager
-    def open(self, *, digest: str, says: str, seed: int) -> Iterator[Self]:
+    def open(
+        self, *, digest: str, says: str, seed: int, facts: Mapping[str, str] | None = None
+    ) -> Iterator[Self]:
         """Keep the file open, with its first line, and without a torn last one."""
         with _written(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -108,7 +124,8 @@ class Evidence:
                 os.ftruncate(self._fd, len(whole[0]) + len(whole[1]))
                 os.lseek(self._fd, 0, os.SEEK_END)
             if not whole[1]:
-                self._add({"schema": SCHEMA, "digest": digest, "says": says, "seed": seed})
+                head = {"schema": SCHEMA, "digest": digest, "says": says, "seed": seed}
+                self._add({**head, "facts": facts or {}})
             yield self
         finally:
             os.close(self._fd)
@@ -161,6 +178,12 @@ class Evidence:
         return UsageError(
             f"{self._file}, line {number}, is no result", hint="name a new folder: --artifacts DIR"
         )
+
+
+def _changed(old: object, new: Mapping[str, str]) -> list[str]:
+    """The facts that both comparisons name and that differ."""
+    before = old if isinstance(old, dict) else {}
+    return [name for name, fact in new.items() if name in before and before[name] != fact]
 
 
 def _trial_number(line: Mapping[str, Any]) -> int:

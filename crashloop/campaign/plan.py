@@ -121,6 +121,17 @@ class Campaign:
         facts += [[arm.name, arm.scale, self.job(arm, 1).digest] for arm in self.arms]
         return sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
 
+    def facts(self, connectors: Mapping[str, object]) -> dict[str, str]:
+        """Digests of what the same command may read differently later, by their names.
+
+        `connectors` are the profiles by name, as they were read.
+        """
+        of: dict[str, object] = {f"connector {name}": one for name, one in connectors.items()}
+        if self.app:
+            of["the app's entry"] = self.app
+        digests = {name: sha256(repr(one).encode()).hexdigest() for name, one in of.items()}
+        return {"the version of crashloop": __version__, **digests}
+
     def scenario(self, arm: PlannedArm) -> Scenario:
         """The scenario of an arm's first trial; UsageError for a remedy that does not fit."""
         return _scenario(self.incident, self.app, self.job(arm, 1))

@@ -25,6 +25,7 @@ from crashloop.model.comparison import Comparison
 from crashloop.options import new_seed
 from crashloop.plural import counted, listed
 from crashloop.preflight.capacity import processors
+from crashloop.profiles import load
 from crashloop.report.comparison import comparison_table
 from crashloop.report.curves import pictures
 from crashloop.report.failure import show_failure
@@ -64,7 +65,7 @@ def compare(order: CompareOrder) -> int:
     if evidence.is_used and not order.resume:
         raise UsageError(
             f"--artifacts {order.artifacts} already has the results of another comparison",
-            hint="go on with it: --resume; or name a new folder",
+            hint=evidence.go_on(str(order.artifacts)),
         )
     plan = planned(order, seed=_seed(order, evidence))
     if order.dry_run:
@@ -100,6 +101,7 @@ class _Running:
         self._criteria, self._looks = criteria, looks
         self._terminal = Terminal(sys.stdout)
         campaign = plan.campaign
+        self._facts = campaign.facts({name: load(name) for name in campaign.heal_s if name})
         self._digest = campaign.digest(criteria=[str(each) for each in criteria], scale=plan.scale)
         is_live = self._terminal.is_live and not order.no_live and not order.as_json
         self._view = LiveComparison(self._terminal) if is_live else PlainView(sys.stderr)
@@ -110,7 +112,7 @@ class _Running:
             scale=plan.scale,
             processors=processors(),
             evidence=evidence,
-            earlier=evidence.earlier(self._digest),
+            earlier=evidence.earlier(self._digest, self._facts),
             view=self._view,
         )
         self._view.shown.execution = self._execution
@@ -127,7 +129,9 @@ class _Running:
     def _run(self) -> int:
         campaign = self._plan.campaign
         says = again(self._order, campaign)
-        opened = self._evidence.open(digest=self._digest, says=says, seed=campaign.seed)
+        opened = self._evidence.open(
+            digest=self._digest, says=says, seed=campaign.seed, facts=self._facts
+        )
         try:
             with opened, self._view:
                 interrupt.run(self._execution.run(), on_abandon=self._say, bound_s=TIDY_BOUND_S)

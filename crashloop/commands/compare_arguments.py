@@ -36,7 +36,7 @@ EPILOG = "\n\n".join(
             "crashloop compare issue-1278 --remedy retry-jitter+sigterm --platform kubernetes",
             "crashloop compare issue-1278 --connector audit --connector e2-micro",
             """crashloop compare issue-1278 --criterion "success>0.9" --json""",
-            "crashloop compare issue-1278 --artifacts evidence --resume",
+            "crashloop compare issue-1278 --trials 20 --artifacts evidence --resume",
         ),
         STATUS,
     )
@@ -106,7 +106,11 @@ def compare(
         ),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the trials that --artifacts has already.")
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with the trials that --artifacts has already; give the same options.",
+        ),
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="List what would run, and start nothing.")

@@ -16,13 +16,15 @@ import pytest
 from comparisons import looped
 
 from crashloop import interrupt
-from crashloop.campaign.evidence import RESULTS_FILE
+from crashloop.campaign.evidence import RESULTS_FILE, SCHEMA, Evidence
 from crashloop.campaign.execution import Execution
 from crashloop.cli import main
 from crashloop.commands import compare as commands_compare
 from crashloop.commands import compare_order
 from crashloop.commands.compare_order import CompareOrder, again, planned
 from crashloop.errors import HarnessError
+from crashloop.profiles import load
+from crashloop.profiles.file import FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -183,11 +185,13 @@ def test_a_profile_whose_figure_has_no_source_is_refused(compare: Compare, tmp_p
     assert (status, "connection_s has no source" in err) == (2, True)
 
 
-def test_the_folder_of_another_comparison_needs_resume(compare: Compare, tmp_path: Path) -> None:
+def test_a_folder_with_results_that_name_no_command_does_not_advise_resume(
+    compare: Compare, tmp_path: Path
+) -> None:
     (tmp_path / "kept").mkdir()
     (tmp_path / "kept" / RESULTS_FILE).write_text("{}\n")
     status, _, err = compare("issue-1278", "--artifacts", "kept")
-    assert (status, "go on with it: --resume" in err) == (2, True)
+    assert (status, "--resume" in err, "name a new folder" in err) == (2, False, True)
 
 
 def test_resume_refuses_the_folder_of_another_comparison(compare: Compare, tmp_path: Path) -> None:
@@ -203,6 +207,35 @@ def test_resume_refuses_the_folder_of_another_comparison(compare: Compare, tmp_p
     status, _, err = compare(*words)
     assert status == 2
     assert "another comparison: crashloop compare issue-1278 --remedy limit=8" in err
+
+
+def test_a_folder_with_results_says_the_command_that_goes_on_with_them(
+    compare: Compare, tmp_path: Path
+) -> None:
+    (tmp_path / "kept").mkdir()
+    says = "crashloop compare issue-1278 --remedy limit=8 --seed 7"
+    header = {"schema": SCHEMA, "digest": "another", "says": says, "seed": 7}
+    (tmp_path / "kept" / RESULTS_FILE).write_text(json.dumps(header) + "\n")
+    for resume in ((), ("--resume",)):
+        status, _, err = compare("issue-1278", "--artifacts", "kept", *resume)
+        assert status == 2
+        assert f"go on with it: {says} --artifacts " in err
+
+
+def test_a_connector_file_that_changed_is_named_as_what_differs(
+    compare: Compare, tmp_path: Path
+) -> None:
+    file, text = tmp_path / "mine.toml", (FOLDER / "audit.toml").read_text()
+    file.write_text(text)
+    order = CompareOrder(incident="issue-1278", connectors=("mine.toml",), remedies=("limit=25",))
+    campaign = planned(order, seed=7).campaign
+    facts = campaign.facts({"mine.toml": load("mine.toml")})
+    with Evidence(tmp_path / "kept").open(digest="old", says="crashloop", seed=7, facts=facts):
+        pass
+    file.write_text(text.replace("title = ", "title = 'changed' # "))
+    words = ("--remedy", "limit=25", "--connector", "mine.toml", "--artifacts", "kept")
+    _, _, err = compare("issue-1278", *words, "--resume")
+    assert "since then, connector mine.toml changed" in " ".join(err.split())
 
 
 def test_a_time_of_the_heal_that_was_given_is_the_one_that_is_used(compare: Compare) -> None:
