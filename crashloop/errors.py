@@ -24,6 +24,10 @@ class UsageError(CrashloopError):
     exit_status = 2
 
 
+class OutageError(UsageError):
+    """The outage lacks what was asked for; the app's entry has nothing to do with it."""
+
+
 class HarnessError(CrashloopError):
     """The harness itself broke, so nothing can be said about the incident."""
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from crashloop.apps.lines import lines_of
 from crashloop.apps.source import Source
 from crashloop.apps.text import read_text
-from crashloop.errors import UsageError
+from crashloop.errors import OutageError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,7 +91,7 @@ def about_entry(app: AppUnderTest, field: str = "") -> Iterator[None]:
     try:
         yield
     except UsageError as error:
-        if not app.source:
+        if not app.source or isinstance(error, OutageError):
             raise
         place = _place_of(app, field) if field else app.source
         raise UsageError(f"{place}: {error.message}", hint=error.hint) from None

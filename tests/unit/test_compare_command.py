@@ -238,6 +238,15 @@ def test_a_connector_file_that_changed_is_named_as_what_differs(
     assert "since then, connector mine.toml changed" in " ".join(err.split())
 
 
+def test_a_connector_that_does_not_scale_is_told_which_profiles_do(compare: Compare) -> None:
+    words = ("--remedy", "pre-scaled-connector", "--connector", "direct-vpc-egress", "--dry-run")
+    status, _, err = compare("issue-1278", *words)
+    assert status == 2
+    assert "crashloop.toml" not in err
+    assert "no connector profile that scales" in err
+    assert "--connector audit | e2-micro | e2-standard-4 | f1-micro" in err
+
+
 def test_a_time_of_the_heal_that_was_given_is_the_one_that_is_used(compare: Compare) -> None:
     _, out, _ = compare("issue-1278", "-p", "heal_s=0.04", "--dry-run", "--remedy", "limit=25")
     assert "the outage ends after 0.04 s" in out

@@ -100,7 +100,7 @@ def test_a_platform_without_probes_has_no_patient_liveness(before: Remedied) -> 
 
 
 def test_only_an_outage_with_a_connector_can_have_it_scaled_before() -> None:
-    with pytest.raises(UsageError, match="no connector that scales"):
+    with pytest.raises(UsageError, match="no connector profile that scales"):
         incident("cache-still-loading").scenario(Role.REMEDY, remedy="pre-scaled-connector")
 
 
