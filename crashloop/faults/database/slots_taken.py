@@ -43,6 +43,7 @@ class SlotsTaken(DatabaseFault):
     )
     alone = Alone(
         target=TARGET,
+        settings={"max_connections": 20},  # chosen: sessions take time to open and to close
         shows=refused("53300"),
         told_by={
             "starting_up": "phase_failed",
