@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
 from crashloop.checks.connections import is_own, of_link
@@ -36,10 +36,14 @@ MOST = 0.5
 LEAST_BYTES = 2
 PIECES = 2
 
-# A busy machine adds milliseconds to each delay. Measured: chunks of 24 and 100 bytes at 1000
-# bytes/s came 24 and 100 ms late, chunks of 24 to 498 bytes under a latency of 100 ms 100 to 102 ms
-# late, and slices of 12 bytes with pauses of 25 ms 0, 25 and 24 ms late.
-ALIKE, AT_ONCE, OF_SIZE = 2.0, 0.25, 0.4
+# Sizes within a factor of two are alike: slices are, Postgres' first answers (24, 101, 498 bytes)
+# are not.
+ALIKE = 2.0
+
+# A busy machine only adds to delays: more than 26 ms to one of 24 ms, with four busy processes on
+# two cores. A piece that came at once has less than this share of the longest delay. The delays so
+# far have at least these shares of the time of as many bytes, or of as many chunks.
+AT_ONCE, OF_BYTES, OF_CHUNKS = 0.75, 0.75, 0.5
 
 
 def came_late(trace: Trace, *, target: str, phase: str, what: str) -> Result:
@@ -91,7 +95,7 @@ def _lateness(trace: Trace, start: Event, end: Event, target: str) -> Iterator[t
                 yield "connect", admitted
         delayed = of_link(trace, "link.delayed", came)
         if pieces := [e for e in delayed if not e.data.get("end")]:
-            if late := _of_pieces(pieces):
+            if late := _of_pieces(pieces, of_link(trace, "link.closed", came)):
                 yield late, pieces[0]
         elif delayed:
             yield "end", delayed[0]
@@ -101,19 +105,39 @@ def _lateness(trace: Trace, start: Event, end: Event, target: str) -> Iterator[t
                 yield "first_answer", closed
 
 
-def _of_pieces(events: Sequence[Event]) -> str:
-    """How late the first chunks of a connection came; "" where their sizes do not tell."""
-    passed = [0, *(int(e.data.get("passed_bytes") or 0) for e in events)]
-    sizes = [after - before for before, after in itertools.pairwise(passed)]
+def _of_pieces(events: Sequence[Event], closed: Sequence[Event]) -> str:
+    """How late the chunks of a connection came; "" where that does not tell.
+
+    Under a limited rate, the first bytes take as long as any others, because a piece that is late
+    makes the next one wait for less. Under a latency, Postgres' first chunks, which are large, take
+    less than that.
+    """
+    passed = [0, *(int(e.data["passed_bytes"]) for e in events)]
+    sizes = [after - before for before, after in pairwise(passed)]
     delays = [float(e.data.get("delay_s") or 0) for e in events]
-    both = [each for each in zip(sizes, delays, strict=True) if each[0] >= LEAST_BYTES]
-    if len(both) < PIECES:
+    real = [size for size in sizes if size >= LEAST_BYTES]
+    if len(real) < PIECES:
         return ""
-    sizes, delays = [size for size, _ in both], [delay for _, delay in both]
-    if max(sizes) <= ALIKE * min(sizes):
-        return "pieces" if delays[0] <= AT_ONCE * max(delays) else ""
-    if max(delays) <= ALIKE * min(delays):
+    is_at_once = delays[sizes.index(real[0])] < AT_ONCE * max(delays)
+    if max(real) <= ALIKE * min(real) and is_at_once:
+        return "pieces"
+    if (total := _total(events, closed)) is None:
+        return ""
+    size_bytes, chunks, delay_s = total
+    so_far = list(accumulate(delays))
+    byte_s, chunk_s = OF_BYTES * delay_s / size_bytes, OF_CHUNKS * delay_s / chunks
+    if all(s >= byte_s * size for s, size in zip(so_far, passed[1:], strict=True)):
+        return "bytes"
+    if all(s >= chunk_s * number for number, s in enumerate(so_far, start=1)):
         return "answers"
-    of_byte_s = sum(delays) / sum(sizes)
-    off_s = max(abs(delay - size * of_byte_s) for size, delay in both)
-    return "bytes" if off_s <= OF_SIZE * max(delays) else ""
+    return ""
+
+
+def _total(events: Sequence[Event], closed: Sequence[Event]) -> tuple[int, int, float] | None:
+    """All bytes, chunks and delays of a connection, once it has ended."""
+    for end in closed:
+        for each in end.data.get("delays") or ():
+            is_its = each.get("fault") == events[0].data.get("fault")
+            if is_its and end.data.get("bytes_down") and each.get("delay_s"):
+                return int(end.data["bytes_down"]), int(each["chunks"]), float(each["delay_s"])
+    return None

@@ -113,7 +113,7 @@ ALONE: Mapping[str, Alone] = {
     ),
     "slicer": Alone(
         target=TARGET,
-        params={"average_bytes": 16, "delay_s": 0.5},
+        params={"average_bytes": 16, "delay_s": 2.0},
         shows=(*HANGS, _came("answered"), _late("pieces")),
         told_by={
             "latency": "came_late",

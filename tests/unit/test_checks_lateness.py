@@ -14,8 +14,17 @@ SIZES = (24, 101, 498)
 """The first three answers that Postgres gives to a client with a password, in bytes."""
 
 
-def delayed(sizes: Sequence[int], delays_s: Sequence[float], *, end: bool = False) -> Trace:
-    """A run whose one life completes, with chunks that came late."""
+def delayed(
+    sizes: Sequence[int],
+    delays_s: Sequence[float],
+    *,
+    total: tuple[int, int, float] = (0, 0, 0.0),
+    end: bool = False,
+) -> Trace:
+    """A run whose one life completes, with first chunks that came late.
+
+    `total` are the bytes, the chunks and the delays of the whole connection, in seconds.
+    """
     trace = CONTROL
     last = one(trace, "link.connected", 1)
     for number, (passed, delay_s) in enumerate(
@@ -27,7 +36,9 @@ def delayed(sizes: Sequence[int], delays_s: Sequence[float], *, end: bool = Fals
             link=last.data["link"], delay_s=delay_s, chunk=number, passed_bytes=passed, **more,
         )  # fmt: skip
         last = next(e for e in trace.of("link.delayed") if e.data["chunk"] == number)
-    return trace
+    size_bytes, chunks, delay_s = total
+    delays = [{"fault": FAULT, "direction": "downstream", "chunks": chunks, "delay_s": delay_s}]
+    return changed(trace, "link.closed", attempt=1, bytes_down=size_bytes, delays=delays)
 
 
 def uncounted() -> Trace:
@@ -55,10 +66,13 @@ def connect(waited_s: float) -> Trace:
     )  # fmt: skip
 
 
+# Of a latency of 0.1 s and a rate of 1000 bytes/s, as measured; and of slices with 0.1 s between.
+ANSWERS, BYTES, PIECES = (1025, 10, 1.003), (1025, 16, 1.025), (130, 11, 1.0)
+
 TRACES = {
-    "answers": delayed(SIZES, (0.1, 0.102, 0.1)),
-    "bytes": delayed((24, 100, 1), (0.024, 0.1, 0.001)),
-    "pieces": delayed((12, 12, 12), (0.0, 0.025, 0.024)),
+    "answers": delayed(SIZES, (0.1, 0.102, 0.1), total=ANSWERS),
+    "bytes": delayed((24, 100, 1), (0.024, 0.1, 0.001), total=BYTES),
+    "pieces": delayed((12, 12, 12), (0.0, 0.1, 0.099), total=PIECES),
     "end": delayed((1588,), (0.25,), end=True),
     "first_answer": first_answer(0.02),
     "connect": connect(0.02),
@@ -85,10 +99,16 @@ CASES = [
         "came_late",
         params=params("answers"),
         holds={
-            "a busy machine adds to the delays": (delayed(SIZES, (0.13, 0.1, 0.16)), "each answer")
+            "a busy machine adds to the delays": (
+                delayed(SIZES, (0.16, 0.1, 0.13), total=(1025, 8, 1.0)),
+                "each answer",
+            )
         },
         refuted={
-            "one answer of two was quick": (delayed((24, 101), (0.1, 0.01)), "nothing came late"),
+            "the first answers were quick": (
+                delayed(SIZES, (0.0, 0.0, 0.1), total=ANSWERS),
+                "nothing came late",
+            ),
             "a connection that no fault touched": (REPRODUCTION, "nothing came late"),
         },
         saw_nothing={
@@ -111,13 +131,23 @@ CASES = [
         params=params("bytes"),
         holds={
             "a busy machine adds to the delays": (
-                delayed((24, 100, 1), (0.044, 0.1, 0.02)),
+                delayed((24, 100, 1), (0.084, 0.1, 0.0), total=(1025, 16, 1.06)),
                 "more bytes",
             ),
-            "the answer to a request for TLS counts for nothing": (
-                delayed((1, 24, 100), (0.02, 0.024, 0.1)),
+            "the answer to a request for TLS has one byte": (
+                delayed((1, 24, 100), (0.001, 0.024, 0.1), total=BYTES),
                 "more bytes",
             ),
+        },
+    ),
+    *cases(
+        "came_late",
+        params=params("pieces"),
+        holds={
+            "a busy machine adds to the delays": (
+                delayed((12, 12, 12), (0.06, 0.1, 0.1), total=PIECES),
+                "small pieces",
+            )
         },
     ),
     *cases(
