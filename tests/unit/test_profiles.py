@@ -250,7 +250,7 @@ def test_a_connector_can_be_scaled_before_and_a_fresh_instance_cannot() -> None:
     scaled = INCIDENT.scenario(Role.REMEDY, remedy=remedy, connector="audit")
     assert scaled.faults == ()
     assert load("direct-vpc-egress").fault_name == FRESH
-    with pytest.raises(UsageError, match="no connector that scales"):
+    with pytest.raises(UsageError, match="no connector profile that scales"):
         INCIDENT.scenario(Role.REMEDY, remedy=remedy, connector="direct-vpc-egress")
 
 
