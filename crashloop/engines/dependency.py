@@ -15,7 +15,7 @@ from crashloop.engines.binaries import find_binaries
 from crashloop.engines.cache import cache
 from crashloop.engines.pgbouncer import pooler
 from crashloop.engines.ports import HOST
-from crashloop.engines.postgres import postgres
+from crashloop.engines.postgres_run import postgres
 from crashloop.engines.service import ServiceDependency, service
 from crashloop.engines.template import ROLE, template
 from crashloop.model import Transport

@@ -63,3 +63,11 @@ def dies(phase: str, errors: Sequence[str], *, at_limit: bool) -> tuple[CheckSpe
         CheckSpec(check="last_phase", params={"phase": phase}),
         CheckSpec(check="recovered", params={"phase": phase}),
     )
+
+
+def fails_at_once(phase: str, *errors: str) -> tuple[CheckSpec, ...]:
+    """The checks that the app dies in the phase without waiting, with one of `errors`."""
+    return (
+        *dies(phase, errors, at_limit=False),
+        CheckSpec(check="fails_at_once", params={"phase": phase}),
+    )

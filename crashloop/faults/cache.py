@@ -6,9 +6,9 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from crashloop.faults.alone import Alone, dies
+from crashloop.faults.alone import Alone, fails_at_once
 from crashloop.faults.base import Fault
-from crashloop.model import CheckSpec, Grade, Receipt
+from crashloop.model import Grade, Receipt
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -32,10 +32,7 @@ class Loading(Fault):
         target="redis",
         phase="cache",
         knobs={"cache_critical": True},
-        shows=(
-            *dies("cache", ("BusyLoadingError",), at_limit=False),
-            CheckSpec(check="fails_at_once", params={"phase": "cache"}),
-        ),
+        shows=(*fails_at_once("cache", "BusyLoadingError"),),
         told_by={
             "starting_up": "last_phase",
             "cache_refused": "phase_failed",

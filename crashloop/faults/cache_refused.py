@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from crashloop.faults.alone import Alone, dies
+from crashloop.faults.alone import Alone, fails_at_once
 from crashloop.faults.proxied import FAULTS
 from crashloop.model import CheckSpec
 
@@ -23,8 +23,7 @@ class CacheRefused(Refuse):  # type: ignore[valid-type, misc]  # made from the p
         phase=PHASE,
         knobs={"cache_critical": True},
         shows=(
-            *dies(PHASE, ("ConnectionError", "ConnectionRefusedError"), at_limit=False),
-            CheckSpec(check="fails_at_once", params={"phase": PHASE}),
+            *fails_at_once(PHASE, "ConnectionError", "ConnectionRefusedError"),
             CheckSpec(
                 check="connection_was", params={"target": TARGET, "phase": PHASE, "way": "refused"}
             ),

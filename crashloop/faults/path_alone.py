@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crashloop.clock import REAL_TIME
-from crashloop.faults.alone import Alone, dies
+from crashloop.faults.alone import Alone, dies, fails_at_once
 from crashloop.model import CheckSpec, Transport
 
 if TYPE_CHECKING:
@@ -32,16 +32,11 @@ def _late(what: str) -> CheckSpec:
     return CheckSpec(check="came_late", params={"target": TARGET, "phase": PHASE, "what": what})
 
 
-def _fails(*errors: str) -> tuple[CheckSpec, ...]:
-    return (
-        *dies(PHASE, errors, at_limit=False),
-        CheckSpec(check="fails_at_once", params={"phase": PHASE}),
-    )
-
-
 def _lives(what: str) -> tuple[CheckSpec, ...]:
     return (CheckSpec(check="no_death"), CheckSpec(check="ready"), _late(what))
 
+
+RESETS = ("ConnectionResetError", "ConnectionError", "BrokenPipeError")
 
 ALONE: Mapping[str, Alone] = {
     "latency": Alone(
@@ -101,7 +96,7 @@ ALONE: Mapping[str, Alone] = {
         target=TARGET,
         params={"timeout_s": 0.0},
         transport=Transport.TCP,  # a Unix socket knows no reset
-        shows=(*_fails("ConnectionResetError"), _came("reset")),
+        shows=(*fails_at_once(PHASE, "ConnectionResetError"), _came("reset")),
         told_by={
             "refuse": "connection_was",
             "accept_close": "connection_was",
@@ -127,7 +122,7 @@ ALONE: Mapping[str, Alone] = {
     "limit_data": Alone(
         target=TARGET,
         params={"limit_bytes": 200},
-        shows=(*_fails(CLOSED), _came("cut")),
+        shows=(*fails_at_once(PHASE, CLOSED), _came("cut")),
         told_by={
             "accept_close": "connection_was",
             "reset_peer": "connection_was",
@@ -178,7 +173,9 @@ ALONE: Mapping[str, Alone] = {
     "accept_close": Alone(
         target=TARGET,
         shows=(
-            *_fails(CLOSED, "ConnectionResetError", "ConnectionError", "BrokenPipeError"),
+            *fails_at_once(
+                PHASE, CLOSED, "ConnectionResetError", "ConnectionError", "BrokenPipeError"
+            ),
             _came("turned_away"),
         ),
         told_by={
@@ -191,7 +188,7 @@ ALONE: Mapping[str, Alone] = {
     ),
     "refuse": Alone(
         target=TARGET,
-        shows=(*_fails("ConnectionRefusedError"), _came("refused")),
+        shows=(*fails_at_once(PHASE, "ConnectionRefusedError"), _came("refused")),
         told_by={
             "hold": "phase_failed",
             "black_hole": "phase_failed",

@@ -16,7 +16,7 @@ from leftovers import LINUX, segment_of, segments, segments_of_templates, unfini
 
 from crashloop.engines.account import clean_environment
 from crashloop.engines.binaries import find_binaries
-from crashloop.engines.postgres import postgres
+from crashloop.engines.postgres_run import postgres
 from crashloop.engines.postgres_settings import SETTINGS
 from crashloop.engines.reaper import descendants, identity
 from crashloop.engines.template import Template, cache_folder, template

@@ -34,7 +34,7 @@ import asyncio, os, sys
 from pathlib import Path
 from crashloop.engines.binaries import find_binaries
 from crashloop.engines.cache import cache
-from crashloop.engines.postgres import postgres
+from crashloop.engines.postgres_run import postgres
 from crashloop.engines.process import start
 from crashloop.engines.template import template
 from crashloop.engines.workspace import workspace

@@ -16,7 +16,7 @@ import pytest
 from app_under_test.database import DRIVER_ERRORS, Database
 from app_under_test.settings import Settings
 from crashloop.engines.binaries import find_binaries
-from crashloop.engines.postgres import postgres
+from crashloop.engines.postgres_run import postgres
 from crashloop.engines.template import template
 from crashloop.engines.workspace import workspace
 from crashloop.profiles import TIER_NAMES, load_tier

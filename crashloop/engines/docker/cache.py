@@ -15,6 +15,7 @@ from crashloop.errors import HarnessError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from contextlib import AbstractAsyncContextManager
 
     from crashloop.engines.docker.project import Project
     from crashloop.trace.recorder import Recorder
@@ -70,20 +71,9 @@ class Cache:
         finally:
             await finish(self._end_loading(reloading))
 
-    @contextlib.asynccontextmanager
-    async def stopped(self) -> AsyncIterator[None]:
-        """While entered, Docker has paused the container.
-
-        Emits `process.stopped` and `process.continued`, each once Docker says so.
-        """
-        pids = await blocking(self._container.pause)
-        try:
-            self._emit("process.stopped", pids=pids)
-            yield
-        finally:
-            begun_ns = time.monotonic_ns()
-            await blocking(self._container.unpause)
-            self._emit("process.continued", pids=pids, begun_ns=begun_ns)
+    def stopped(self) -> AbstractAsyncContextManager[None]:
+        """While entered, Docker has paused the container; it says so by two events."""
+        return self._container.stopped(self._emit)
 
     async def _end_loading(self, reloading: asyncio.Future[str]) -> None:
         was_held = not reloading.done()

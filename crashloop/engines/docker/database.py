@@ -147,15 +147,8 @@ class Database:
 
         Emits `process.stopped` and `process.continued`, each once Docker says so.
         """
-        async with self.inspector.away():
-            pids = await blocking(self._container.pause)
-            try:
-                self._emit("process.stopped", pids=pids)
-                yield
-            finally:
-                begun_ns = time.monotonic_ns()
-                await blocking(self._container.unpause)
-                self._emit("process.continued", pids=pids, begun_ns=begun_ns)
+        async with self.inspector.away(), self._container.stopped(self._emit):
+            yield
 
     @contextlib.asynccontextmanager
     async def starting(self) -> AsyncIterator[None]:

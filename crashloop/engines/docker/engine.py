@@ -14,39 +14,36 @@ import dataclasses
 import secrets
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from crashloop.clock import NS_PER_S
 from crashloop.engines import sessions
 from crashloop.engines.docker.capability import (
     ENGINE_CAPABILITIES,
     POSTGRES,
-    no_lives,
-    no_pooler,
     require_possible,
 )
 from crashloop.engines.docker.daemon import connect
 from crashloop.engines.docker.events import Events
 from crashloop.engines.docker.images import Images, built_from, of_app, ready
 from crashloop.engines.docker.path_events import PathEvents
+from crashloop.engines.docker.ports import DockerPorts
 from crashloop.engines.docker.project import Project
 from crashloop.engines.docker.replicas import Replicas
 from crashloop.engines.docker.servers import Servers
 from crashloop.engines.docker.threads import blocking, in_loop
 from crashloop.engines.docker.watchdog import Watchdog
 from crashloop.engines.revisions import OldRevision
-from crashloop.errors import CapabilityError, HarnessError, UsageError
+from crashloop.errors import HarnessError, UsageError
 from crashloop.model import CONTROL
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
 
     from crashloop.engines.base import Attempt, ReplicaSet, Setup
-    from crashloop.engines.docker.cache import Cache
     from crashloop.engines.docker.container import ContainerLife
-    from crashloop.engines.docker.database import Database
     from crashloop.engines.docker.events import ContainerEvent
-    from crashloop.faults.ports import Lives, Names, Path, Ports
+    from crashloop.faults.ports import Ports
     from crashloop.model import Life, Scenario
 
 
@@ -131,53 +128,20 @@ class DockerEngine:
 
     @property
     def ports(self) -> Ports:
-        """What faults act on: the engine's own methods."""
-        return self
-
-    def path(self, target: str) -> Path:
-        """The proxied path to a dependency."""
-        return self._servers.path(target)
-
-    def database(self, target: str) -> Database:
-        """A Postgres."""
-        assert target == POSTGRES, "a fault's target is of a kind that it acts on"
-        return self._servers.database
-
-    def cache(self, target: str) -> Cache:
-        """A Redis."""
-        if self._servers.cache is None:
-            raise CapabilityError(f"there is no {target} in this run")
-        return self._servers.cache
-
-    def pooler(self, target: str) -> NoReturn:
-        """Refused: CapabilityError."""
-        raise no_pooler(target)
-
-    def revisions(self) -> OldRevision:
-        """The old revision's instances."""
-        return OldRevision(
-            self._setup.scenario,
+        """What faults act on."""
+        return DockerPorts(
+            self._servers,
             recorder=self._recorder,
-            start=self._replicas.start,
-            supervisor=lambda: self._replicas.supervisor,
-            sessions=self._sessions,
-            without_sessions=self._require_no_sessions,
+            events=self._events,
+            revisions=OldRevision(
+                self._setup.scenario,
+                recorder=self._recorder,
+                start=self._replicas.start,
+                supervisor=lambda: self._replicas.supervisor,
+                sessions=self._sessions,
+                without_sessions=self._require_no_sessions,
+            ),
         )
-
-    def lives(self) -> Lives:
-        """Refused: CapabilityError."""
-        raise no_lives()
-
-    def names(self) -> Names:
-        """Refused: CapabilityError."""
-        raise no_lives()
-
-    def emit(
-        self, source: str, kind: str, target: str, *, life: Life | None = None, **data: Any
-    ) -> None:
-        """Record an event of a target, of `life` or of that whose link the field `client` names."""
-        life = self._events.owner(client) if (client := data.get("client")) else life
-        self._recorder.emit(source, kind, data, life=life, target=target)
 
     async def set_up(self, *, within_s: float) -> int | None:
         """Run the app's `setup` to its end, as the app runs; its exit status, None if too late."""

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from typing import TYPE_CHECKING, Any
 
 from crashloop.engines.docker.container_log import nanoseconds
 from crashloop.engines.docker.daemon import sdk_errors
+from crashloop.engines.docker.threads import blocking
 from crashloop.errors import HarnessError
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
     from testcontainers.core.container import DockerContainer
 
     from crashloop.engines.docker.project import Project
 
 
 class ServerContainer:
-    """A container on one network, started here; `address` is its own. All calls are blocking.
+    """A container on one network, started here; `address` is its own.
 
-    What is done to it here is no interference. Raises HarnessError for what Docker does not do.
+    All calls but `stopped` are blocking. What is done to it here is no interference. Raises
+    HarnessError for what Docker does not do.
     """
 
     def __init__(
@@ -40,6 +46,21 @@ class ServerContainer:
     def unpause(self) -> None:
         """Let them continue; returns once Docker says so."""
         self._do("unpause", "Paused", is_now=False)
+
+    @contextlib.asynccontextmanager
+    async def stopped(self, emit: Callable[..., object]) -> AsyncIterator[None]:
+        """While entered, Docker has paused it.
+
+        Emits `process.stopped` and `process.continued`, each once Docker says so.
+        """
+        pids = await blocking(self.pause)
+        try:
+            emit("process.stopped", pids=pids)
+            yield
+        finally:
+            begun_ns = time.monotonic_ns()
+            await blocking(self.unpause)
+            emit("process.continued", pids=pids, begun_ns=begun_ns)
 
     def restart(self) -> int:
         """Stop it by its own signal and start it again; returns when it ended, in Unix ns."""

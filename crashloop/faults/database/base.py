@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from crashloop.faults.alone import dies
+from crashloop.faults.alone import dies, fails_at_once
 from crashloop.faults.base import Fault
 from crashloop.model import CheckSpec
 
@@ -25,8 +25,7 @@ class DatabaseFault(Fault):
 def refused(sqlstate: str) -> tuple[CheckSpec, ...]:
     """How the sample app dies where Postgres refuses at once what it asks for."""
     return (
-        *dies(PHASE, (sqlstate,), at_limit=False),
-        CheckSpec(check="fails_at_once", params={"phase": PHASE}),
+        *fails_at_once(PHASE, sqlstate),
         CheckSpec(check="server_said", params={**OF_TARGET, "errors": (sqlstate,)}),
     )
 

@@ -6,10 +6,10 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from crashloop.faults.alone import Alone, dies
+from crashloop.faults.alone import Alone, fails_at_once
 from crashloop.faults.database.base import DatabaseFault
 from crashloop.faults.states import showed
-from crashloop.model import CheckSpec, Grade, Receipt
+from crashloop.model import Grade, Receipt
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -33,8 +33,7 @@ class Recovering(DatabaseFault):
     alone = Alone(
         target=TARGET,
         shows=(
-            *dies(PHASE, ("57P03",), at_limit=False),
-            CheckSpec(check="fails_at_once", params={"phase": PHASE}),
+            *fails_at_once(PHASE, "57P03"),
             showed(TARGET, "database.recovering"),
         ),
         told_by={"refuse": "phase_failed", "starting_up": "server_showed"},

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from crashloop.faults.alone import Alone, dies
+from crashloop.faults.alone import Alone, fails_at_once
 from crashloop.faults.network.name_fault import PHASE, TARGET, NameFault, came
-from crashloop.model import CheckSpec, Transport
+from crashloop.model import Transport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,8 +20,7 @@ class NameUnknown(NameFault):
         comes=False,
         by_name=True,
         shows=(
-            *dies(PHASE, ("gaierror",), at_limit=False),
-            CheckSpec(check="fails_at_once", params={"phase": PHASE}),
+            *fails_at_once(PHASE, "gaierror"),
             came("unknown"),
         ),
         told_by={

@@ -6,9 +6,9 @@ import ipaddress
 from dataclasses import dataclass
 
 from crashloop.errors import UsageError
-from crashloop.faults.alone import Alone, dies
+from crashloop.faults.alone import Alone, fails_at_once
 from crashloop.faults.network.name_fault import PHASE, RIGHT, TARGET, NameFault, came
-from crashloop.model import CheckSpec, Transport
+from crashloop.model import Transport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +25,7 @@ class WrongHost(NameFault):
         comes=False,
         by_name=True,
         shows=(
-            *dies(PHASE, ("ConnectionRefusedError",), at_limit=False),
-            CheckSpec(check="fails_at_once", params={"phase": PHASE}),
+            *fails_at_once(PHASE, "ConnectionRefusedError"),
             came("elsewhere"),
         ),
         told_by={

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, ClassVar
 from crashloop.errors import UsageError
 from crashloop.faults.alone import Alone
 from crashloop.faults.base import REPLICAS
-from crashloop.faults.process.fault import ProcessFault, each_life
+from crashloop.faults.process.fault import ProcessFault, each_life, seen
 from crashloop.faults.process.usage import cpu_s, is_stopped
-from crashloop.model import CheckSpec, Grade, Receipt
+from crashloop.model import CheckSpec
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -33,7 +33,7 @@ class CpuStarved(ProcessFault):
     """The app's first process may run for a `share` of the time: it is stopped and continued."""
 
     kind = "cpu_starved"
-    receipt = Receipt(grade=Grade.PROCESS, kinds=("process.cpu_withheld",), whose="server")
+    receipt = seen("process.cpu_withheld")
     modelled: ClassVar[Mapping[str, str]] = {
         "local": "SIGSTOP and SIGCONT every 100 ms stand for a CPU quota"
     }

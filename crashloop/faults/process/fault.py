@@ -7,12 +7,13 @@ import contextlib
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from crashloop.faults.base import REPLICAS, Fault
+from crashloop.model import Grade, Receipt
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
 
     from crashloop.faults.ports import Lives
-    from crashloop.model import Life
+    from crashloop.model import Life, Value
 
 
 class ProcessFault(Fault):
@@ -22,6 +23,11 @@ class ProcessFault(Fault):
 
     acts_on: ClassVar[frozenset[str]] = frozenset({REPLICAS})
     needs_lives: ClassVar[bool] = True
+
+
+def seen(kind: str, **where: Value) -> Receipt:
+    """The receipt that the system says this of a life's process."""
+    return Receipt(grade=Grade.PROCESS, kinds=(kind,), whose="server", where=where)
 
 
 @contextlib.asynccontextmanager

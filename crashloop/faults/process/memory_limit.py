@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, ClassVar
 from crashloop.errors import UsageError
 from crashloop.faults.alone import DEATHS, Alone
 from crashloop.faults.base import REPLICAS
-from crashloop.faults.process.fault import ProcessFault, each_life
+from crashloop.faults.process.fault import ProcessFault, each_life, seen
 from crashloop.faults.process.usage import resident_bytes
-from crashloop.model import CheckSpec, Grade, Receipt
+from crashloop.model import CheckSpec
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -33,7 +33,7 @@ class MemoryLimit(ProcessFault):
     """
 
     kind = "memory_limit"
-    receipt = Receipt(grade=Grade.PROCESS, kinds=("process.memory_exceeded",), whose="server")
+    receipt = seen("process.memory_exceeded")
     modelled: ClassVar[Mapping[str, str]] = {
         "local": "its memory is watched, and crashloop kills it instead of the kernel"
     }

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from crashloop.errors import UsageError
 from crashloop.faults.alone import DEATHS, Alone
 from crashloop.faults.base import REPLICAS
-from crashloop.faults.process.fault import ProcessFault, each_life
+from crashloop.faults.process.fault import ProcessFault, each_life, seen
 from crashloop.faults.process.proc import variables_of
-from crashloop.model import CheckSpec, Grade, Launch, Receipt
+from crashloop.model import CheckSpec, Launch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -27,7 +27,7 @@ class MissingSetting(ProcessFault):
     """The app is started without one of its environment variables."""
 
     kind = "missing_setting"
-    receipt = Receipt(grade=Grade.PROCESS, kinds=("process.setting_missing",), whose="server")
+    receipt = seen("process.setting_missing")
     alone = Alone(
         target=REPLICAS,
         phase="init",

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from crashloop.faults.alone import DEATHS, Alone
 from crashloop.faults.base import REPLICAS
-from crashloop.faults.process.fault import ProcessFault, each_life
+from crashloop.faults.process.fault import ProcessFault, each_life, seen
 from crashloop.faults.process.sockets import EVERY, has_other_listener, own_listeners
-from crashloop.model import CheckSpec, Grade, Launch, Probe, ProbeKind, Receipt
+from crashloop.model import CheckSpec, Launch, Probe, ProbeKind
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -31,7 +31,7 @@ class PortInUse(ProcessFault):
     """Somebody else listens at the app's port, and closes each connection."""
 
     kind = "port_in_use"
-    receipt = Receipt(grade=Grade.PROCESS, kinds=("process.port_taken",), whose="server")
+    receipt = seen("process.port_taken")
     alone = Alone(
         target=REPLICAS,
         phase="",
@@ -156,12 +156,7 @@ class OtherPort(Elsewhere):
     kind = "other_port"
     change = Launch(other_port=True)
     placeholder = "{port}"
-    receipt = Receipt(
-        grade=Grade.PROCESS,
-        kinds=("process.listens",),
-        whose="server",
-        where={"elsewhere": "port"},
-    )
+    receipt = seen("process.listens", elsewhere="port")
     alone = _never_reached(
         "port",
         {"loopback_only": "listened_elsewhere"},
@@ -180,12 +175,7 @@ class LoopbackOnly(Elsewhere):
         "local": "the app listens on 127.0.0.2 and is asked at 127.0.0.1, in place of a container "
         "that listens on 127.0.0.1 and is asked at its own address"
     }
-    receipt = Receipt(
-        grade=Grade.PROCESS,
-        kinds=("process.listens",),
-        whose="server",
-        where={"elsewhere": "address"},
-    )
+    receipt = seen("process.listens", elsewhere="address")
     alone = _never_reached(
         "address",
         {"other_port": "listened_elsewhere"},

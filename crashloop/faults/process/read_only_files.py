@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from crashloop.errors import UsageError
 from crashloop.faults.alone import DEATHS, Alone
-from crashloop.faults.process.fault import ProcessFault, each_life
+from crashloop.faults.process.fault import ProcessFault, each_life, seen
 from crashloop.faults.process.proc import read_only_mounts
-from crashloop.model import CheckSpec, Grade, Launch, Receipt
+from crashloop.model import CheckSpec, Launch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -29,7 +29,7 @@ class ReadOnlyFiles(ProcessFault):
     """
 
     kind = "read_only_files"
-    receipt = Receipt(grade=Grade.PROCESS, kinds=("process.files_read_only",), whose="server")
+    receipt = seen("process.files_read_only")
     replaces: ClassVar[Literal["", "names", "files"]] = "files"
     alone = Alone(
         target="replicas",

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from crashloop.faults.alone import DEATHS, Alone
 from crashloop.faults.base import REPLICAS
-from crashloop.faults.process.fault import ProcessFault
+from crashloop.faults.process.fault import ProcessFault, seen
 from crashloop.faults.process.proc import SignalState, signal_state
-from crashloop.model import CheckSpec, Grade, Receipt
+from crashloop.model import CheckSpec
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -75,12 +75,7 @@ class Killed(SignalFault):
 
     kind = "killed"
     number = signal.SIGKILL
-    receipt = Receipt(
-        grade=Grade.PROCESS,
-        kinds=("process.took_signal",),
-        whose="server",
-        where={"signal": "SIGKILL"},
-    )
+    receipt = seen("process.took_signal", signal="SIGKILL")
     alone = Alone(
         target=REPLICAS,
         phase=PHASE,
@@ -112,12 +107,7 @@ class SigtermDuringStart(SignalFault):
 
     kind = "sigterm_during_start"
     number = signal.SIGTERM
-    receipt = Receipt(
-        grade=Grade.PROCESS,
-        kinds=("process.took_signal",),
-        whose="server",
-        where={"signal": "SIGTERM"},
-    )
+    receipt = seen("process.took_signal", signal="SIGTERM")
     alone = Alone(
         target=REPLICAS,
         phase=PHASE,

@@ -1,0 +1,71 @@
+"""What faults may act on in a run on Docker."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from crashloop.engines.docker.capability import POSTGRES, no_lives, no_pooler
+from crashloop.errors import CapabilityError
+
+if TYPE_CHECKING:
+    from crashloop.engines.docker.path_events import PathEvents
+    from crashloop.engines.docker.servers import Servers
+    from crashloop.engines.revisions import OldRevision
+    from crashloop.faults.ports import Cache, Database, Path
+    from crashloop.model import Life
+    from crashloop.trace.recorder import Recorder
+
+
+class DockerPorts:
+    """The paths, servers and revisions of a run on Docker; CapabilityError for what it lacks."""
+
+    def __init__(
+        self,
+        servers: Servers,
+        *,
+        recorder: Recorder,
+        events: PathEvents,
+        revisions: OldRevision,
+    ) -> None:
+        self._servers = servers
+        self._recorder = recorder
+        self._events = events
+        self._revisions = revisions
+
+    def path(self, target: str) -> Path:
+        """The proxied path to a dependency."""
+        return self._servers.path(target)
+
+    def database(self, target: str) -> Database:
+        """A Postgres."""
+        assert target == POSTGRES, "a fault's target is of a kind that it acts on"
+        return self._servers.database
+
+    def pooler(self, target: str) -> NoReturn:
+        """Refused: CapabilityError."""
+        raise no_pooler(target)
+
+    def cache(self, target: str) -> Cache:
+        """A Redis."""
+        if self._servers.cache is None:
+            raise CapabilityError(f"there is no {target} in this run")
+        return self._servers.cache
+
+    def revisions(self) -> OldRevision:
+        """The old revision's instances."""
+        return self._revisions
+
+    def lives(self) -> NoReturn:
+        """Refused: CapabilityError."""
+        raise no_lives()
+
+    def names(self) -> NoReturn:
+        """Refused: CapabilityError."""
+        raise no_lives()
+
+    def emit(
+        self, source: str, kind: str, target: str, *, life: Life | None = None, **data: Any
+    ) -> None:
+        """Record an event of a target, of `life` or of that whose link the field `client` names."""
+        life = self._events.owner(client) if (client := data.get("client")) else life
+        self._recorder.emit(source, kind, data, life=life, target=target)
