@@ -36,7 +36,7 @@ MOST = 0.5
 LEAST_BYTES = 2
 PIECES = 2
 
-# Sizes within a factor of two are alike: slices are, Postgres' first answers (24, 101, 498 bytes)
+# Sizes within a factor of two are alike: slices are, a server's first answers (24, 101, 498 bytes)
 # are not.
 ALIKE = 2.0
 
@@ -109,8 +109,8 @@ def _of_pieces(events: Sequence[Event], closed: Sequence[Event]) -> str:
     """How late the chunks of a connection came; "" where that does not tell.
 
     Under a limited rate, the first bytes take as long as any others, because a piece that is late
-    makes the next one wait for less. Under a latency, Postgres' first chunks, which are large, take
-    less than that.
+    makes the next one wait for less. Under a latency, a server's first chunks, which are large,
+    take less than that.
     """
     passed = [0, *(int(e.data["passed_bytes"]) for e in events)]
     sizes = [after - before for before, after in pairwise(passed)]
