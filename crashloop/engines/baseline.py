@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from crashloop.driver import NO_RESULT
 from crashloop.errors import HarnessError
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ async def selected(url: str) -> AsyncIterator[None]:
             yield
         finally:
             await connection.close(timeout=LIMIT_S)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except NO_RESULT as error:
         raise _broken("Postgres", error, log="postgres.log") from error
 
 

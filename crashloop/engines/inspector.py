@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
+from crashloop.driver import NO_ANSWER, NO_RESULT
 from crashloop.errors import HarnessError, UsageError
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Inspector:
                 return await self._connection.fetchval(query, *arguments, timeout=QUERY_BOUND_S)
             except asyncpg.UndefinedTableError:
                 return None
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except NO_RESULT as error:
                 raise HarnessError(
                     f"Postgres did not answer the harness: {type(error).__name__}: {error}",
                     hint="see postgres.log in the artifacts",
@@ -78,5 +79,5 @@ class Inspector:
         """Close the connection, if there is one; a later question opens another."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            with contextlib.suppress(OSError, TimeoutError, asyncpg.InterfaceError):
+            with contextlib.suppress(*NO_ANSWER):
                 await connection.close(timeout=QUERY_BOUND_S)

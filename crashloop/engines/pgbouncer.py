@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
+from crashloop.driver import NO_RESULT
 from crashloop.engines.account import clean_environment
 from crashloop.engines.ports import HOST, kept_port
 from crashloop.engines.process import finish, start
@@ -65,7 +66,7 @@ class Pooler(Server):
                 timeout=_BOUND_S,
                 statement_cache_size=0,
             )
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except NO_RESULT as error:
             raise HarnessError(
                 f"PgBouncer did not let the harness in: {type(error).__name__}: {error}",
                 hint="see pgbouncer.log in the artifacts",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
+from crashloop.driver import NO_RESULT
 from crashloop.engines.advice import hint_for
 from crashloop.engines.process import describe_exit, start
 from crashloop.engines.server import START_BOUND_S
@@ -82,7 +83,7 @@ async def refusal(connecting: Awaitable[asyncpg.Connection[Any]]) -> str:
         connection = await connecting
     except asyncpg.CannotConnectNowError as error:
         return str(error.sqlstate)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except NO_RESULT as error:
         seen = f"{type(error).__name__}: {error}"
     else:
         seen = "a session"

@@ -6,14 +6,15 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-import asyncpg
-
+from crashloop.driver import NO_ANSWER
 from crashloop.engines.process import finish
 from crashloop.engines.reaper import identity
 from crashloop.errors import HarnessError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
+
+    import asyncpg
 
 GONE_BOUND_S = 2.0
 LOOK_EVERY_S = 0.002
@@ -32,7 +33,7 @@ async def session(
     """
     try:
         connection = await connecting
-    except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
+    except NO_ANSWER as error:
         raise HarnessError(
             f"Postgres did not let the harness in: {type(error).__name__}: {error}",
             hint="see postgres.log in the artifacts",
@@ -52,7 +53,7 @@ async def session(
 async def _end(
     connection: asyncpg.Connection[Any], pid: int, has_ended: Callable[[int], Awaitable[bool]]
 ) -> None:
-    with contextlib.suppress(OSError, TimeoutError, asyncpg.InterfaceError):
+    with contextlib.suppress(*NO_ANSWER):
         await connection.close(timeout=GONE_BOUND_S)
     try:
         async with asyncio.timeout(GONE_BOUND_S):

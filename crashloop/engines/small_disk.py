@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
+from crashloop.driver import NO_RESULT
 from crashloop.engines.mounts import in_namespace
 from crashloop.engines.process import finish
 from crashloop.errors import HarnessError, UsageError
@@ -73,7 +74,7 @@ class SmallDisk:
         ):
             try:
                 await own.execute(command, timeout=BOUND_S)
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except NO_RESULT as error:
                 raise HarnessError(
                     f"the database did not get a disk of its own: {type(error).__name__}: {error}",
                     hint="inject disk_full before the app starts: no session may be open",
@@ -101,7 +102,7 @@ class SmallDisk:
         try:
             nothing = f"copy (select where false) to '{self._ballast}'"
             await own.execute(nothing, timeout=BOUND_S)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except NO_RESULT as error:
             raise HarnessError(
                 f"the disk was not emptied: {type(error).__name__}: {error}",
                 hint="see postgres.log in the artifacts",

@@ -6,8 +6,7 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import asyncpg
-
+from crashloop.driver import NO_RESULT
 from crashloop.errors import HarnessError
 from crashloop.faults.alone import Alone
 from crashloop.faults.database.base import HANGS, OF_TARGET, TARGET, DatabaseFault, came
@@ -97,7 +96,7 @@ class SlowQuery(DatabaseFault):
 async def _end(holder: Any) -> None:
     try:
         await holder.execute(END, timeout=BOUND_S)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except NO_RESULT as error:
         raise HarnessError(
             f"the event trigger was not dropped: {type(error).__name__}: {error}",
             hint="see postgres.log in the artifacts",

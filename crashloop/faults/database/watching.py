@@ -6,8 +6,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-import asyncpg
-
+from crashloop.driver import NO_RESULT
 from crashloop.errors import HarnessError
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ async def _watch(
         is_last = healing.is_set()
         try:
             rows = await own.fetch(query, *arguments, timeout=BOUND_S)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except NO_RESULT as error:
             raise HarnessError(
                 f"Postgres did not say what its sessions do: {type(error).__name__}: {error}",
                 hint="see postgres.log in the artifacts",
