@@ -77,6 +77,7 @@ def test_an_interrupted_check_goes_on_where_it_ended_and_its_failures_can_be_acc
     assert crashloop(*words, "--baseline", "base.json", folder=shop).returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are found by /proc/*/environ")
 def test_the_runs_of_a_check_that_is_killed_end_and_leave_nothing(shop: Path) -> None:
     check = begun(*ONE, folder=shop)

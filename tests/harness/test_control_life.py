@@ -63,6 +63,7 @@ async def test_an_app_without_a_line_of_ours_dies_recovers_and_keeps_its_data(
     assert {"setup.log", "control.log"} <= {each.name for each in done.artifacts.iterdir()}
 
 
+@pytest.mark.slow
 async def test_the_events_of_the_control_life_trigger_nothing(tmp_path: Path) -> None:
     done = await run(tmp_path, plain())
     first = done.trace.first("fault.injected")

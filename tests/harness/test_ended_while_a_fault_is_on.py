@@ -85,15 +85,16 @@ def test_nothing_is_left_of_it_after_a_sigkill(kind: str, tmp_path: Path) -> Non
     assert shared not in segments()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "number"),
     [
         ("paused", signal.SIGINT),
-        pytest.param("paused", signal.SIGTERM, marks=pytest.mark.slow),
-        pytest.param("starting_up", signal.SIGINT, marks=pytest.mark.slow),
-        pytest.param("loading", signal.SIGINT, marks=pytest.mark.slow),
-        pytest.param("slots_taken", signal.SIGINT, marks=pytest.mark.slow),
-        pytest.param("revision_change", signal.SIGINT, marks=pytest.mark.slow),
+        ("paused", signal.SIGTERM),
+        ("starting_up", signal.SIGINT),
+        ("loading", signal.SIGINT),
+        ("slots_taken", signal.SIGINT),
+        ("revision_change", signal.SIGINT),
     ],
 )
 def test_a_signal_ends_it_tidily(kind: str, number: signal.Signals, tmp_path: Path) -> None:

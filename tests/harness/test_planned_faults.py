@@ -46,6 +46,7 @@ async def test_an_overlap_that_is_unplugged_lacks_its_receipt_alone(tmp_path: Pa
     assert "(faults_have_receipts)" in run.judgement.reason
 
 
+@pytest.mark.slow
 @linux_only
 async def test_a_server_that_is_stopped_is_seen_and_reproduced(tmp_path: Path) -> None:
     run = await run_scenario(outage_of("paused").scenario(), options(tmp_path))

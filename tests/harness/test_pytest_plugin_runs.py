@@ -283,6 +283,7 @@ def test_a_wrong_parameter_is_one_message_at_the_test_s_line(broken: Session) ->
     assert len(re.findall(r"\S+\.py:\d+", shown)) == 1
 
 
+@pytest.mark.slow
 def test_outages_of_an_own_app_are_tests_that_workers_share_and_what_cannot_happen_is_skipped(
     own: Session,
 ) -> None:

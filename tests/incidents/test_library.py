@@ -13,15 +13,6 @@ if TYPE_CHECKING:
     from crashloop.testing import Lab
 
 OTHERS = sorted(set(INCIDENTS) - {"issue-1278"})  # which has tests of its own
-LONG = {"retry-longer-than-the-probe"}
-BY_TIME = [pytest.param(n, marks=pytest.mark.slow) if n in LONG else n for n in OTHERS]
-
-
-@pytest.mark.parametrize("name", BY_TIME)
-async def test_an_incident_is_reproduced(name: str, lab: Lab) -> None:
-    run = await lab.run(name)
-
-    run.expect(Verdict.REPRODUCED)
 
 
 @pytest.mark.slow
