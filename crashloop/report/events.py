@@ -24,6 +24,7 @@ from crashloop.report.journeys import journeys_of, tries_of
 from crashloop.report.lives import LINK_KINDS, LOG_KINDS, PHASE_ENDS, lives_of
 from crashloop.report.receipts import with_witnesses
 from crashloop.report.words import count_of
+from crashloop.trace.event import MAX_REPLICAS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from crashloop.trace.event import Event, Trace
 
 MAX_DEPENDENCIES = 8
-MAX_REPLICAS = 1000
 MAX_ERRORS = 6
 MAX_OUTPUT = 12
 MAX_NOT_ASKED = 40

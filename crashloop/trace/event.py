@@ -31,6 +31,8 @@ SESSIONS_COUNTED = "database.backends"
 """The kind of event that says how many sessions an ended life left in a dependency."""
 SESSIONS_PEAK = "database.sessions_peak"
 """The kind of event that says how many sessions of the app a database had at once at most."""
+MAX_REPLICAS = 1000
+"""How many replicas a trace may speak of: what is asked of each is not asked without an end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,9 +136,14 @@ class Trace:
         return [life for life in found if replica in {None, life.replica}]
 
     def replicas(self) -> range:
-        """The numbers of the scenario's replicas; an old revision's are not among them."""
-        count = (self.scenario.get("replicas") or {}).get("count", 1)
-        return range(1, int(count) + 1)
+        """The numbers of the scenario's replicas; an old revision's are not among them.
+
+        Raises ValueError for more than MAX_REPLICAS, which no trace that was read has.
+        """
+        count = int((self.scenario.get("replicas") or {}).get("count", 1))
+        if count > MAX_REPLICAS:
+            raise ValueError(f"{count} replicas are more than {MAX_REPLICAS}")
+        return range(1, count + 1)
 
     def name(self, life: Life | None) -> str:
         """A life in words: `attempt 2`, and of which replica where there are several."""

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 from crashloop.errors import UsageError
 from crashloop.model import CONTROL
 from crashloop.trace import upgrade
-from crashloop.trace.event import SCHEMA, SOURCES, Event, Trace, ordered
+from crashloop.trace.event import MAX_REPLICAS, SCHEMA, SOURCES, Event, Trace, ordered
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
 MAX_TRACE_BYTES = 512 * 1024 * 1024
-MAX_REPLICAS = 1000
 _HINT = "give the trace.jsonl that a run wrote into its artifacts folder"
 _TYPES = {"seq": int, "mono_ns": int, "at": str, "source": str, "kind": str, "data": dict}
 _OUR_SCHEMA = re.compile(r"crashloop\.trace/(?P<number>[0-9]{1,6})")

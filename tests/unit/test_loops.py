@@ -764,6 +764,10 @@ def test_a_recorded_run_has_its_pattern(
     assert (found.recovery is not None) is has_recovered
 
 
+def test_a_trace_of_more_replicas_than_can_be_read_has_no_record() -> None:
+    assert loops_of(with_scenario(REPRODUCTION, replicas={"count": 10**9})) == ()
+
+
 HOSTILE: list[Any] = [None, "x", -1, 10**400, 1e300, float("nan"), True, [], {}, [None]]
 
 
