@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -55,14 +56,15 @@ def decide_so_far(
 
     `tally` has the trials from the first on, without a gap, so it does not matter in which order
     they ended. A criterion that was decided at a look stays as it is. Between two looks nothing is
-    decided. `needs_outage`: the arm is the one without a remedy, which must show the outage.
+    decided. Where fewer trials count than a look asks for, it is made when no trial is left.
+    `needs_outage`: the arm is the one without a remedy, which must show the outage.
     """
     asked = (*criteria, REPRODUCED) if needs_outage else tuple(criteria)
     found = [Met.NOT_ENOUGH_TRIALS] * len(asked)
     for look in looks:
-        if look.trials > len(tally.trials):
+        seen = tally.until_counted(look.trials)
+        if len(seen.counted) < look.trials and len(tally.trials) < looks[-1].trials:
             break
-        seen = tally.first(look.trials)
         found = [
             _met(seen, each, look, len(criteria)) if old is Met.NOT_ENOUGH_TRIALS else old
             for old, each in zip(found, asked, strict=True)
@@ -76,32 +78,37 @@ def decide_so_far(
 def trials_needed(tally: Tally, criterion: Criterion, looks: Sequence[Look]) -> int | None:
     """How many trials would decide the criterion at the rate that was observed.
 
-    It is one of the looks that are still to come, or a larger number. None if no number would: the
-    rate is that of the criterion, or nothing was counted yet.
+    So many would bring it to one of the looks that are still to come, or beyond the last one. None
+    if no number would: the rate is that of the criterion, or nothing was counted yet.
     """
     sample = tally.sample(criterion.name)
     if not sample.size:
         return None
 
+    counted = len(tally.counted)
+
     def is_decided(trials: int, error: float) -> bool:
-        # As large a part of them would not count
-        worth = sample.size_after(trials / len(tally.trials))
+        worth = sample.size_after(trials / counted)
         shown = _shown((sample.rate or 0.0) * worth, worth, criterion, error, error)
         return shown is not Met.NOT_ENOUGH_TRIALS
 
+    def made(trials: int) -> int:
+        # As large a part of them would not count
+        return math.ceil(trials * len(tally.trials) / counted)
+
     for look in looks:
-        if look.trials > len(tally.trials) and is_decided(look.trials, look.error):
-            return look.trials
+        if look.trials > counted and is_decided(look.trials, look.error):
+            return made(look.trials)
 
     def would_decide(trials: int) -> bool:
         return is_decided(trials, looks_until(trials)[-1].error)
 
-    least = most = max(looks[-1].trials, len(tally.trials)) + 1
+    least = most = max(looks[-1].trials, counted) + 1
     while not would_decide(most):
         if most >= MOST_TRIALS:
             return None
         most = min(2 * most, MOST_TRIALS)
-    return least + bisect_left(range(least, most), x=True, key=would_decide)
+    return made(least + bisect_left(range(least, most), x=True, key=would_decide))
 
 
 def _decision(

@@ -221,7 +221,8 @@ class Execution:
         self.view.ended(arm, number, trial, earlier=now_s is None)
         decision = self._decision(arm.name)
         if is_time:
-            self.schedule.look(arm.name, decided=decision.is_final)
+            counted = len(self._tally(arm.name).counted)
+            self.schedule.look(arm.name, decided=decision.is_final, counted=counted)
             self.view.looked(arm, decision)
         self.schedule.expect(arm.name, self._wanted(arm.name, decision))
         self._changed.set()

@@ -12,14 +12,14 @@ ERROR = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """After so many `trials` an arm is looked at; each decision may then be wrong by `error`."""
+    """After so many `trials` that count, an arm is looked at; a decision may be wrong by `error`."""
 
     trials: int
     error: float
 
 
 def looks_until(trials: int) -> tuple[Look, ...]:
-    """The looks of an arm with at most so many trials: the last one is after the last trial.
+    """The looks of an arm with at most so many trials, if all of them count.
 
     The error is spent in proportion to the trials that a look adds: the linear spending function of
     Lan and DeMets (Biometrika 70, 1983). Few trials then decide only what is far from its bound. By

@@ -16,7 +16,7 @@ OVERDUE = 0.25
 class Progress:
     """One arm's trials: which were begun, how many have ended, and the wall seconds that they took.
 
-    `until` is the look up to which trials may be begun; `expected_s` is the estimate of a trial
+    `until` is the trial up to which trials may be begun; `expected_s` is the estimate of a trial
     before one has ended. `wanted` is how many trials may be needed to decide the arm.
     """
 
@@ -49,8 +49,8 @@ class Progress:
 class Schedule:
     """The order of the trials of `arms`, by name, each with the estimate of one trial.
 
-    An arm is looked at after `looks` trials, and no trial is begun beyond the next look, as it may
-    be the last. Every arm has one trial first. Then the arm comes next that may need most work, so
+    An arm is looked at after `looks` trials that count, and no trial is begun beyond those that the
+    next look needs, as it may be the last. Every arm has one trial first. Then the arm comes next that may need most work, so
     that none runs alone at the end. `running` and `left_s` may be called from another thread.
     """
 
@@ -90,19 +90,22 @@ class Schedule:
             arm.timed += 1
         return arm.ended == arm.until
 
-    def look(self, name: str, *, decided: bool) -> None:
-        """The arm was looked at; if it is not decided, it goes on to the next look, if any."""
-        arm = self.arms[name]
-        later = [each for each in self._looks if each > arm.ended]
-        arm.is_decided = decided or not later
-        if later and not decided:
-            arm.until = later[0]
+    def look(self, name: str, *, decided: bool, counted: int) -> None:
+        """The arm was looked at, when so many of its trials counted.
+
+        If it is not decided, it goes on until as many may count as the next look needs; the last
+        look is when no trial is left.
+        """
+        arm, most = self.arms[name], self._looks[-1]
+        arm.is_decided = decided or arm.ended >= most
+        if not arm.is_decided:
+            missing = next(each for each in self._looks if each > counted) - counted
+            arm.until = min(arm.ended + missing, most)
 
     def expect(self, name: str, trials: int | None) -> None:
         """So many trials may decide the arm, as those that have ended show; None: nobody knows."""
         arm = self.arms[name]
-        enough = [each for each in self._looks if each >= max(trials or 0, arm.until)]
-        arm.wanted = enough[0] if enough else self._looks[-1]
+        arm.wanted = min(max(trials or 0, arm.until), self._looks[-1])
 
     def running(self, name: str) -> int:
         """How many trials of an arm run."""

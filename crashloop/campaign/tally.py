@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from crashloop.campaign.sample import Sample
@@ -28,6 +29,12 @@ class Tally:
     def first(self, trials: int) -> Tally:
         """The first so many trials."""
         return Tally(trials=self.trials[:trials])
+
+    def until_counted(self, trials: int) -> Tally:
+        """The first trials of which so many count; all, if there are not so many."""
+        counted = accumulate(each.counts for each in self.trials)
+        ends = (n for n, so_far in enumerate(counted, 1) if so_far == trials)
+        return self.first(next(ends, len(self.trials)))
 
     @property
     def counted(self) -> tuple[Measured, ...]:

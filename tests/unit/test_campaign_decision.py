@@ -62,8 +62,17 @@ def test_trials_that_do_not_count_decide_nothing() -> None:
     unknown = replace(LOOPING, verdict=Verdict.INCONCLUSIVE, inconclusive="the run did not finish")
     tally = of(*[WORKS] * 45, near, near, unknown, *[WORKS] * 2)
     decision = decide_so_far(tally, AUDIT, LOOKS)
-    assert (decision.result, decision.trials) == (Met.MET, 50)
+    assert (decision.result, decision.trials) == (Met.NOT_ENOUGH_TRIALS, 50)
     assert (len(tally.counted), len(tally.inconclusive)) == (47, 1)
+    whole = decide_so_far(of(*tally.trials, *[WORKS] * 3), AUDIT, LOOKS)
+    assert (whole.result, whole.trials) == (Met.MET, 53)
+
+
+def test_with_the_last_trial_an_arm_is_looked_at_though_fewer_count() -> None:
+    near = replace(WORKS, near_limit=("phase database of attempt 1 took 98 % of its limit",))
+    decision = decide_so_far(of(*[WORKS] * 47, *[near] * 3), AUDIT, looks_until(50))
+    assert (decision.result, decision.trials) == (Met.MET, 50)
+    assert decide_so_far(of(*[near] * 50), AUDIT, looks_until(50)).result is Met.NOT_ENOUGH_TRIALS
 
 
 def test_a_decision_does_not_depend_on_trials_that_ended_after_it() -> None:

@@ -45,15 +45,31 @@ def test_no_trial_is_begun_beyond_the_next_look() -> None:
     assert not schedule.end("a", 2, 1.0)
     assert schedule.end("a", 1, 1.0)
     assert schedule.take(1.0) is None
-    schedule.look("a", decided=False)
+    schedule.look("a", decided=False, counted=2)
     assert begun(schedule) == [("a", 3), ("a", 4), ("a", 5)]
+
+
+def test_a_trial_that_does_not_count_is_made_up_for_before_the_next_look() -> None:
+    schedule = Schedule({"a": 1.0}, looks=[2, 5])
+    begun(schedule)
+    schedule.end("a", 1, 1.0)
+    schedule.end("a", 2, 1.0)
+    schedule.look("a", decided=False, counted=1)
+    assert begun(schedule) == [("a", 3)]
+    schedule.end("a", 3, 2.0)
+    schedule.look("a", decided=False, counted=2)
+    assert begun(schedule) == [("a", 4), ("a", 5)], "and no more than five in all"
+    schedule.end("a", 4, 3.0)
+    schedule.end("a", 5, 3.0)
+    schedule.look("a", decided=False, counted=4)
+    assert schedule.is_done
 
 
 def test_a_decided_arm_has_no_more_trials() -> None:
     schedule = Schedule({"a": 1.0}, looks=[1, 5])
     schedule.take(0.0)
     schedule.end("a", 1, 1.0)
-    schedule.look("a", decided=True)
+    schedule.look("a", decided=True, counted=1)
     assert schedule.is_done
     assert schedule.take(1.0) is None
 
@@ -62,7 +78,7 @@ def test_an_arm_that_is_undecided_after_its_last_trial_has_ended() -> None:
     schedule = Schedule({"a": 1.0}, looks=[1])
     schedule.take(0.0)
     schedule.end("a", 1, 1.0)
-    schedule.look("a", decided=False)
+    schedule.look("a", decided=False, counted=1)
     schedule.expect("a", 400)
     assert schedule.is_done
 
@@ -79,7 +95,7 @@ def test_the_time_left_is_that_of_the_trials_that_may_decide_shared_by_those_at_
     begun(schedule)
     schedule.end("a", 1, 4.0)
     schedule.end("a", 2, 4.0)
-    schedule.look("a", decided=False)
+    schedule.look("a", decided=False, counted=2)
     schedule.expect("a", 9)
     assert schedule.left_s(4.0, at_once=2) == 16.0
 
