@@ -192,7 +192,8 @@ async def test_a_retry_keeps_trying_while_the_database_refuses_and_gives_up_in_t
         tries = app.all_of("database.retry_failed", "database")
         assert [line["tries"] for line in tries] == list(range(1, len(tries) + 1))
         assert len(tries) > 2
-        assert {types(line)[0] for line in tries} == {"ConnectionRefusedError"}
+        # The last try has what is left of the time, which may be too little to be refused in.
+        assert {types(line)[0] for line in tries[:-1]} == {"ConnectionRefusedError"}
         assert {line["address"] for line in tries} == {tries[0]["address"]}
         assert tries[0]["address"].startswith("tcp:127.0.0.1:")
         pauses = [line["pause_s"] for line in tries]
