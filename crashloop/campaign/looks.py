@@ -12,7 +12,7 @@ ERROR = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """After so many `trials` that count, an arm is looked at; a decision may be wrong by `error`."""
+    """After so many `trials` that count an arm is looked at; a decision may be wrong by `error`."""
 
     trials: int
     error: float

@@ -50,8 +50,9 @@ class Schedule:
     """The order of the trials of `arms`, by name, each with the estimate of one trial.
 
     An arm is looked at after `looks` trials that count, and no trial is begun beyond those that the
-    next look needs, as it may be the last. Every arm has one trial first. Then the arm comes next that may need most work, so
-    that none runs alone at the end. `running` and `left_s` may be called from another thread.
+    next look needs, as it may be the last. Every arm has one trial first. Then the arm comes next
+    that may need most work, so that none runs alone at the end. `running` and `left_s` may be
+    called from another thread.
     """
 
     def __init__(self, arms: Mapping[str, float], *, looks: Sequence[int]) -> None:
