@@ -200,4 +200,4 @@ async def test_a_retry_keeps_trying_while_the_database_refuses_and_gives_up_in_t
         assert pauses[-1] is None
         assert all(0.0 <= pause <= 0.05 for pause in pauses[:-1])
         failed = await app.event("phase.failed", "database")
-        assert types(failed) == ["ConnectionRefusedError"]
+        assert types(failed) == types(tries[-1])
