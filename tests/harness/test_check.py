@@ -15,7 +15,7 @@ from leftovers import left_of
 from many_runs import awaited, left_in_time, workspaces
 
 FIXTURE = Path(__file__).parents[2] / "fixtures" / "own_app"
-DEADLINE_S = 60.0
+DEADLINE_S = 110.0
 ONE = ("check", "shop", "--incident", "issue-1278", "--artifacts", "kept")
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 TIDY_WITHIN_S = 5.0
-GONE_WITHIN_S = 15.0
+GONE_WITHIN_S = 60.0
 ESCAPE = "\x1b"
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's /proc and tmpfs")

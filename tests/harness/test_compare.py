@@ -17,7 +17,7 @@ from crashloop.campaign.evidence import RESULTS_FILE
 if TYPE_CHECKING:
     from pathlib import Path
 
-DEADLINE_S = 60.0
+DEADLINE_S = 110.0
 # Healed early, and with limits that differ, so that a trial takes a few seconds.
 WORDS = ("compare", "issue-1278", "--remedy", "limit=60", "-p", "heal_s=120", "--seed", "7")
 KEPT = ("--trials", "2", "--artifacts", "kept")

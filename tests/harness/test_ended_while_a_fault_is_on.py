@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 REPLICAS = 3
 PHASES = 3  # init, dependencies, database
-GONE_WITHIN_S = 15.0
+GONE_WITHIN_S = 60.0
 LOOK_EVERY_S = 0.05
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 WITH_THE_OUTAGE = """

@@ -13,7 +13,7 @@ from leftovers import LINUX, left_of
 
 from crashloop.faults.process import FAULTS
 
-GONE_WITHIN_S = 15.0
+GONE_WITHIN_S = 60.0
 LOOK_EVERY_S = 0.05
 OF_LIVES = {kind.kind: kind.receipt.kinds[0] for kind in FAULTS if kind.needs_lives}
 

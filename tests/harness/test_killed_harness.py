@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from leftovers import left_of
 
-GONE_WITHIN_S = 15.0
+GONE_WITHIN_S = 60.0
 LOOK_EVERY_S = 0.05
 WHILE_IT_RUNS_S = 4.5  # the third attempt waits at least until then
 MOMENTS = 20

@@ -14,7 +14,7 @@ from leftovers import LINUX, left_of
 import crashloop
 from crashloop.engines.reaper import postgres_backends
 
-GONE_WITHIN_S = 15.0
+GONE_WITHIN_S = 60.0
 LOOK_EVERY_S = 0.05
 REPLICAS = 4
 FIXTURES = Path(__file__).parents[2] / "fixtures"

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 REDIS = Dependency(name="redis", kind="redis", host="localhost")
 LATE_S = 0.3
-GONE_WITHIN_S = 15.0
+GONE_WITHIN_S = 60.0
 LOOK_EVERY_S = 0.05
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 LOOKS_UP = AppUnderTest(
