@@ -95,7 +95,8 @@ def _lateness(trace: Trace, start: Event, end: Event, target: str) -> Iterator[t
                 yield "connect", admitted
         delayed = of_link(trace, "link.delayed", came)
         if pieces := [e for e in delayed if not e.data.get("end")]:
-            if late := _of_pieces(pieces, of_link(trace, "link.closed", came)):
+            totals = [*of_link(trace, "link.closed", came), *of_link(trace, "link.delays", came)]
+            if late := _of_pieces(pieces, totals):
                 yield late, pieces[0]
         elif delayed:
             yield "end", delayed[0]
@@ -105,7 +106,7 @@ def _lateness(trace: Trace, start: Event, end: Event, target: str) -> Iterator[t
                 yield "first_answer", closed
 
 
-def _of_pieces(events: Sequence[Event], closed: Sequence[Event]) -> str:
+def _of_pieces(events: Sequence[Event], totals: Sequence[Event]) -> str:
     """How late the chunks of a connection came; "" where that does not tell.
 
     Under a limited rate, the first bytes take as long as any others, because a piece that is late
@@ -121,7 +122,7 @@ def _of_pieces(events: Sequence[Event], closed: Sequence[Event]) -> str:
     is_at_once = delays[sizes.index(real[0])] < AT_ONCE * max(delays)
     if max(real) <= ALIKE * min(real) and is_at_once:
         return "pieces"
-    if (total := _total(events, closed)) is None:
+    if (total := _total(events, totals)) is None:
         return ""
     size_bytes, chunks, delay_s = total
     so_far = list(accumulate(delays))
@@ -133,9 +134,9 @@ def _of_pieces(events: Sequence[Event], closed: Sequence[Event]) -> str:
     return ""
 
 
-def _total(events: Sequence[Event], closed: Sequence[Event]) -> tuple[int, int, float] | None:
+def _total(events: Sequence[Event], totals: Sequence[Event]) -> tuple[int, int, float] | None:
     """All bytes, chunks and delays of a connection, once it has ended."""
-    for end in closed:
+    for end in totals:
         for each in end.data.get("delays") or ():
             is_its = each.get("fault") == events[0].data.get("fault")
             if is_its and end.data.get("bytes_down") and each.get("delay_s"):

@@ -41,6 +41,7 @@ def test_a_chunk_is_passed_with_the_delay_since_it_came_from_the_database() -> N
         "chunk": 1,
         "delay_s": 0.25,
         "delivered": True,
+        "passed_bytes": 100,
     }
 
 
@@ -86,12 +87,16 @@ def test_only_the_first_three_chunks_of_a_link_are_reported() -> None:
     assert [each.data["chunk"] for each in seen] == [1, 2, 3]
 
 
-def test_three_chunks_that_wait_are_all_that_a_link_keeps() -> None:
+def test_the_end_of_a_link_says_how_late_all_its_chunks_were_together() -> None:
     wire = linked()
     for number in range(6):
         wire.from_database(size=10, offset=10 * number)
+    wire.after(0.5)
 
     assert kinds(wire.to_client(size=60)) == ["passed"] * 3
+    (closed,) = wire.from_client(FIN | ACK)
+    assert (closed.data["chunks"], closed.data["chunk_bytes"]) == (6, 60)
+    assert closed.data["delay_s"] == 3.0
 
 
 def test_a_chunk_that_is_sent_again_is_reported_once() -> None:

@@ -112,6 +112,9 @@ def test_a_link_that_the_client_closes_is_reported_with_its_bytes() -> None:
         "bytes_down": 70,
         "by": "client",
         "reset": False,
+        "chunks": 0,
+        "chunk_bytes": 0,
+        "delay_s": 0.0,
     }
 
 

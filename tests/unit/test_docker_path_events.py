@@ -304,6 +304,20 @@ def test_a_delay_that_is_seen_before_the_sidecar_reports_its_link_is_still_recor
     ]
 
 
+def test_how_late_a_link_was_in_all_is_recorded_for_the_sidecars_link(unix: Path) -> None:
+    unix.begins(1, at_s=1)
+    unix.sidecar("link.connected", at_s=2, link="postgres-7", via=VIA)
+    unix.sidecar("link.closed", at_s=3, link="postgres-7")
+
+    total = {"fault": "slow", "chunks": 4, "chunk_bytes": 900, "delay_s": 2.0}
+    unix.witness("delays", at_s=3.1, client=VIA, **total)
+
+    (late,) = [event for event in unix.recorded if event.kind == "link.delays"]
+    assert (late.data["link"], late.attempt) == ("postgres-7", 1)
+    assert late.data["bytes_down"] == 900
+    assert late.data["delays"] == [{"fault": "slow", "chunks": 4, "delay_s": 2.0}]
+
+
 def test_an_early_delay_is_recorded_once(unix: Path) -> None:
     unix.witness("passed", at_s=1, client=VIA, fault="slow", delay_s=0.5)
 

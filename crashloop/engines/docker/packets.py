@@ -22,6 +22,8 @@ FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
 RECEIPTS = 3
 """Chunks of a link that are reported one by one, as by the built-in proxy."""
 MAX_LINKS = 10_000
+MAX_WAITING = 1000
+"""Chunks of a link that may wait at once; what else comes is not counted."""
 
 _TCP = 6
 _IPV4 = 4
@@ -94,15 +96,17 @@ class _Link:
     up: _Leg = field(default_factory=_Leg)
     down: _Leg = field(default_factory=_Leg)
     upstream: _Leg = field(default_factory=_Leg)
-    chunks: deque[tuple[int, int]] = field(default_factory=deque)  # (offset, arrived_ns)
-    reported: int = 0
+    waiting: deque[tuple[int, int, int]] = field(default_factory=deque)  # begins, ends, arrived_ns
+    chunks: int = 0
+    delay_s: float = 0.0
 
 
 class Links:
     """The links through Toxiproxy's port `port`, followed by their segments.
 
     Kinds: `syn` (a client's first), `refused`, `opened`, `connected`, `passed` (a chunk of the
-    database has gone on to the client, or never did, after `delay_s`), `closed`. `lost` counts
+    database has gone on to the client, or never did, after `delay_s`; only the first ones),
+    `closed`, with how many chunks there were, their bytes and their delays in all. `lost` counts
     links beyond the most that are followed.
     """
 
@@ -188,25 +192,28 @@ class Links:
             yield self._seen("connected", link, via=via)
             return
         before = link.upstream.bytes_seen
-        if link.upstream.take(segment) and link.reported + len(link.chunks) < RECEIPTS:
-            link.chunks.append((before, mono_ns))
+        if link.upstream.take(segment) and len(link.waiting) < MAX_WAITING:
+            link.waiting.append((before, link.upstream.bytes_seen, mono_ns))
 
     def _passed(self, link: _Link, mono_ns: int) -> Iterator[Seen]:
         """Yield the chunks of which the first bytes have reached the client."""
-        while link.chunks and link.chunks[0][0] < link.down.bytes_seen:
-            _, arrived_ns = link.chunks.popleft()
-            yield self._chunk(link, arrived_ns, mono_ns, delivered=True)
+        while link.waiting and link.waiting[0][0] < link.down.bytes_seen:
+            yield from self._chunk(link, mono_ns, delivered=True)
 
-    def _chunk(self, link: _Link, arrived_ns: int, mono_ns: int, *, delivered: bool) -> Seen:
-        link.reported += 1
+    def _chunk(self, link: _Link, mono_ns: int, *, delivered: bool) -> Iterator[Seen]:
+        """Count the chunk that has waited longest, and yield it if it is one of the first."""
+        _, ends, arrived_ns = link.waiting.popleft()
         delay_s = (mono_ns - arrived_ns) / NS_PER_S
-        return self._seen("passed", link, chunk=link.reported, delay_s=delay_s, delivered=delivered)
+        link.chunks += 1
+        link.delay_s += delay_s
+        if link.chunks <= RECEIPTS:
+            said = {"delay_s": delay_s, "delivered": delivered, "passed_bytes": ends}
+            yield self._seen("passed", link, chunk=link.chunks, **said)
 
     def _close(self, link: _Link, by: str, segment: Segment, mono_ns: int) -> Iterator[Seen]:
         """Close a link at the first end that either side sends; waiting chunks are undelivered."""
-        while link.chunks:
-            _, arrived_ns = link.chunks.popleft()
-            yield self._chunk(link, arrived_ns, mono_ns, delivered=False)
+        while link.waiting:
+            yield from self._chunk(link, mono_ns, delivered=False)
         self._forget(link)
         yield self._seen(
             "closed",
@@ -215,6 +222,9 @@ class Links:
             bytes_down=link.down.bytes_seen,
             by=by,
             reset=bool(segment.flags & RST),
+            chunks=link.chunks,
+            chunk_bytes=link.upstream.bytes_seen,
+            delay_s=round(link.delay_s, 6),
         )
 
     def _forget(self, link: _Link) -> None:

@@ -88,6 +88,8 @@ class PathEvents:
             self._emit(kind, data, mono_ns)
         elif kind == "passed":
             self._passed(dict(data), mono_ns)
+        elif kind == "delays":
+            self._delays(data, mono_ns)
         elif self._transport is Transport.TCP:
             self._link_or_gate(kind, data, mono_ns)
 
@@ -131,6 +133,16 @@ class PathEvents:
     def _delayed(self, data: Mapping[str, Any], mono_ns: int, link: str) -> None:
         more = {**data, "link": link, "direction": "downstream"}
         self._emit("link.delayed", more, mono_ns, self.links.get(link))
+
+    def _delays(self, data: Mapping[str, Any], mono_ns: int) -> None:
+        """Record how late all chunks of a link came together."""
+        is_tcp = self._transport is Transport.TCP
+        link = data["link"] if is_tcp else self._clients.get(data["client"], "")
+        if not link:
+            return  # the side-car never reported it
+        total = {"fault": data["fault"], "chunks": data["chunks"], "delay_s": data["delay_s"]}
+        said = {"link": link, "bytes_down": data["chunk_bytes"], "delays": [total]}
+        self._emit("link.delays", said, mono_ns, self.links.get(link))
 
     def _emit(
         self, kind: str, data: Mapping[str, Any], mono_ns: int, life: Life | None = None

@@ -24,7 +24,8 @@ class Witness:
     """A container in Toxiproxy's network namespace, which reads every segment.
 
     It injects `refuse` and `black_hole`. While `expect_delay` says that a latency toxic is on, a
-    `passed` chunk that was delayed by as much is reported with its `fault`.
+    `passed` chunk that was delayed by as much is reported with its `fault`, and its link, before it
+    is closed, with the `delays` of all its chunks together.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Witness:
         self._on_seen = on_seen
         self._conversation: Conversation | None = None
         self._delays: dict[str, float] = {}
+        self._delayed: dict[str, str] = {}
 
     def start(self, toxiproxy: str) -> None:
         """Start it in the network namespace of the container `toxiproxy`. Blocking."""
@@ -131,4 +133,11 @@ class Witness:
             data["fault"] = next(
                 (f for f, s in self._delays.items() if data["delay_s"] >= DELAYED_AT_LEAST * s), ""
             )
+            if data["fault"]:
+                self._delayed[data["link"]] = data["fault"]
+        if seen["kind"] == "closed":
+            total = {name: data.pop(name) for name in ("chunks", "chunk_bytes", "delay_s")}
+            if fault := self._delayed.pop(data["link"], ""):
+                said = {"link": data["link"], "client": data["client"], "fault": fault, **total}
+                self._on_seen("delays", said, seen["mono_ns"])
         self._on_seen(seen["kind"], data, seen["mono_ns"])
