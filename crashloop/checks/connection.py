@@ -60,7 +60,7 @@ def _ways(trace: Trace, failure: Failure, target: str) -> Iterator[tuple[str, Ev
     yield from _ways_of_names(trace, failure, target)
     for syn in observed(trace, "gate.syn_seen", life=life, target=target):
         if is_own(trace, syn) and _is_in(syn, failure):
-            yield "unanswered", syn
+            yield "elsewhere" if "at" in syn.data else "unanswered", syn
     for event in trace.events:
         if event.life == life and event.source == "app" and was_refused(trace, event, target):
             yield "refused", event

@@ -10,6 +10,7 @@ from crashloop.errors import CapabilityError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from contextlib import AbstractAsyncContextManager
 
     from crashloop.engines.links import Links
     from crashloop.engines.lives import Lives
@@ -49,6 +50,10 @@ class LocalPorts:
         """The proxied path to a dependency."""
         return self._proxy.path(target)
 
+    def path_at(self, target: str, host: str) -> AbstractAsyncContextManager[ProxiedPath]:
+        """A second path to a dependency, at the first one's port of another address."""
+        return self._proxy.beside(target, host)
+
     def database(self, target: str) -> PostgresServer:
         """A Postgres."""
         return self._server(target, PostgresServer)
@@ -73,6 +78,9 @@ class LocalPorts:
     def lives(self) -> Lives:
         """The app's own processes."""
         return self._lives
+
+    def quotas(self) -> None:
+        """None: the app's processes are this machine's, with no limit of their own."""
 
     def names(self) -> Names:
         """The names by which the app reaches its dependencies."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -40,16 +41,33 @@ def require_possible(scenario: Scenario, *, platform: str = sys.platform) -> Non
             hint="a run starts one server of a kind",
         )
     for fault in scenario.faults:
-        if fault.kind == "disk_full":
-            require_namespace(fault.kind)
-        match fault_kind(fault.kind).replaces:
-            case "names":
-                require_names(fault.kind)
-            case "files":
-                require_namespace(fault.kind)
+        _require_fault(fault.kind)
     if platform != "linux":
         for fault in scenario.faults:
             _require_no_proc(fault, platform)
+
+
+def _require_fault(name: str) -> None:
+    kind = fault_kind(name)
+    if name == "disk_full" or kind.replaces == "files":
+        require_namespace(name)
+    if kind.replaces == "names":
+        require_names(name)
+    if kind.needs_address:
+        _require_address(name, kind.needs_address)
+
+
+def _require_address(fault: str, host: str) -> None:
+    try:
+        with socket.socket(
+            socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM
+        ) as probe:
+            probe.bind((host, 0))
+    except OSError as error:
+        raise CapabilityError(
+            f"the fault {fault} listens at {host}, which this machine does not have: {error}",
+            hint="switch IPv6 on for the loopback: sysctl net.ipv6.conf.lo.disable_ipv6=0",
+        ) from error
 
 
 def _require_postgres(dependency: Dependency) -> None:

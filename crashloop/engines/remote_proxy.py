@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from crashloop.errors import CapabilityError, HarnessError
+from crashloop.errors import CapabilityError, HarnessError, UsageError
+from crashloop.proxy.address import Address
 from crashloop.proxy.api import endpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
-    from crashloop.proxy.address import Address
     from crashloop.proxy.control import Control
     from crashloop.proxy.faults import Fault
 
@@ -67,6 +68,7 @@ class RemoteProxy:
         self.died = asyncio.Event()
         self.why = ""
         self.paths: dict[str, ProxiedPath] = {}
+        self._beside: dict[str, tuple[str, str]] = {}
         self._emit = emit
         self._seq = 0
         self._news = asyncio.Event()
@@ -77,6 +79,30 @@ class RemoteProxy:
         create = partial(self.control.create, listen=show(listen), upstream=show(upstream))
         self.paths[target] = ProxiedPath(self, target, await self.call(create, target))
         return self.paths[target]
+
+    @contextlib.asynccontextmanager
+    async def beside(self, target: str, host: str) -> AsyncIterator[ProxiedPath]:
+        """A second path to a target while entered: the first one's port at another address.
+
+        Its events are the target's, and have that address as `at`. CapabilityError if nothing can
+        listen there.
+        """
+        first = self.path(target).address
+        second = Address(host=host, port=first.port)
+        name = f"{target} at {host}"
+        self._beside[name] = (target, str(second))
+        try:
+            path = await self.listen(name, second, first)
+        except (UsageError, HarnessError) as error:
+            raise CapabilityError(
+                f"nothing can listen at {second}, beside {target}: {error}",
+                hint="turn IPv6 on for the loopback, as Linux has it unless it is switched off",
+            ) from error
+        try:
+            yield path
+        finally:
+            del self.paths[name]
+            await self.call(self.control.remove, name)
 
     def path(self, target: str) -> ProxiedPath:
         """The path to a dependency; CapabilityError if there is none."""
@@ -102,7 +128,11 @@ class RemoteProxy:
             self.fail(f"failed: {kind} {json.dumps(data)[:500]}")
             return
         self._seq = event["seq"]
-        self._emit(kind, data, event["mono_ns"], target=event["proxy"] or None)
+        target = event["proxy"] or None
+        if target in self._beside:
+            target, at = self._beside[target]
+            data = {**data, "at": at}
+        self._emit(kind, data, event["mono_ns"], target=target)
         self._news.set()
 
     def fail(self, why: str) -> None:

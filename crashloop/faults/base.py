@@ -23,11 +23,12 @@ class Fault(ABC):
     """One kind of fault; its subclasses are frozen dataclasses of its parameters.
 
     `acts_on` are kinds of dependencies, or REPLICAS. A parameter with a unit has the metadata of
-    `crashloop.proxy.attribute`. `alone` is how it is shown alone, None where
-    it needs a scenario of its own. `modelled` says, for each
-    engine on which the fault is no real one, what stands for it there. `needs_lives`: it acts on
-    the app's own processes. `replaces`: what of the machine's own each life gets another of, in a
-    mount namespace. Raises UsageError for parameters without a meaning.
+    `crashloop.proxy.attribute`. `alone` is how it is shown alone, None where it needs a scenario of
+    its own. `modelled` says, for each engine on which the fault is no real one, what stands for it
+    there. `needs_lives`: it acts on the app's own processes; `by_quota`: the kernel does, where it
+    has a quota. `replaces`: what of the machine's own each life gets another of, in a mount
+    namespace. `needs_address`: an address of this machine at which it listens, besides the usual
+    one. Raises UsageError for parameters without a meaning.
     """
 
     __slots__ = ()
@@ -40,7 +41,9 @@ class Fault(ABC):
     alone: ClassVar[Alone | None] = None
     modelled: ClassVar[Mapping[str, str]] = {}
     needs_lives: ClassVar[bool] = False
+    by_quota: ClassVar[bool] = False
     replaces: ClassVar[Literal["", "names", "files"]] = ""
+    needs_address: ClassVar[str] = ""
 
     def real_time_only(self, *, limit_s: float) -> str:
         """Why this fault under this limit of the app cannot be scaled; "" if it can.

@@ -137,6 +137,22 @@ class Lives(Protocol):
         """Wait for a life's end: its exit code, or minus a signal's number, as the system says."""
 
 
+class Quotas(Protocol):
+    """What the kernel holds the app's lives to."""
+
+    def memory(self, limit_bytes: int, *, fault: str) -> AbstractAsyncContextManager[None]:
+        """While entered, the kernel ends each life that has more memory than that.
+
+        Emits `process.memory_exceeded` for each.
+        """
+
+    def cpu(self, share: float, *, fault: str) -> AbstractAsyncContextManager[None]:
+        """While entered, the kernel lets each life run for that share of the time of one CPU.
+
+        Emits `process.cpu_withheld` for each life that had to wait.
+        """
+
+
 class Names(Protocol):
     """The names by which the app reaches its dependencies."""
 
@@ -157,6 +173,13 @@ class Ports(Protocol):
     def path(self, target: str) -> Path:
         """The proxied path to a dependency."""
 
+    def path_at(self, target: str, host: str) -> AbstractAsyncContextManager[Path]:
+        """A second path to a dependency while entered: the first one's port at another address.
+
+        Its events are the target's, and have that address as `at`. CapabilityError if this machine
+        does not have the address or somebody listens there.
+        """
+
     def database(self, target: str) -> Database:
         """A Postgres."""
 
@@ -171,6 +194,9 @@ class Ports(Protocol):
 
     def lives(self) -> Lives:
         """The app's own processes."""
+
+    def quotas(self) -> Quotas | None:
+        """What the kernel holds the app's lives to; None where it holds them to nothing."""
 
     def names(self) -> Names:
         """The names by which the app reaches its dependencies."""

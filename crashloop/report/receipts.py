@@ -27,9 +27,9 @@ _SERVERS_WORD = {
     "process.listens": "the kernel shows that the app listened, and not where it was asked",
     "process.port_taken": "the kernel shows that somebody else listened at the app's port",
     "process.took_signal": "the system shows that the app's process took the signal",
-    "process.cpu_withheld": "/proc shows that the app's process was stopped, time and again",
-    "process.memory_exceeded": "/proc and the wait status show that the app's process had too much "
-    "memory and was killed",
+    "process.cpu_withheld": "the system shows that the app's process had to wait, time and again",
+    "process.memory_exceeded": "the system shows that the app's process had too much memory, and "
+    "was killed",
     "database.role_unknown": "{target} itself said that the app's role does not exist",
     "process.files_read_only": "/proc shows that the folder was read-only for the app's process",
     "process.setting_missing": "/proc shows that the app's process was without the variable",

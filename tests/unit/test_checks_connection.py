@@ -37,19 +37,35 @@ def after_opened(kind: str, **data: Any) -> Trace:
     return trace
 
 
-def unanswered() -> Trace:
+def unanswered(**data: Any) -> Trace:
     """The kernel drops the SYNs of each attempt."""
+    return instead(("proxy", "gate.syn_seen", data))
+
+
+def looked_up(*answer: dict[str, Any]) -> Trace:
+    """Each attempt looks the target's name up, and may be answered."""
+    events = (("harness", "name.answered", each) for each in answer)
+    return instead(("harness", "name.asked", {}), *events)
+
+
+def instead(*events: tuple[str, str, dict[str, Any]]) -> Trace:
+    """The attempts that failed have these events of their own in place of a connection."""
     trace = without(REPRODUCTION, "link.opened", "link.held", "link.released", "link.closed")
     for attempt in OF_HELD:
-        begun = one(trace, "phase.started", attempt, "database")
-        trace = inserted(
-            trace, begun, "proxy", "gate.syn_seen", attempt=attempt, target=TARGET, fault=FAULT,
-            session=pid(attempt),
-        )  # fmt: skip
+        last = one(trace, "phase.started", attempt, "database")
+        for source, kind, data in events:
+            trace = inserted(
+                trace, last, source, kind, attempt=attempt, target=TARGET, fault=FAULT,
+                session=pid(attempt), **data,
+            )  # fmt: skip
+            last = one(trace, kind, attempt)
     return trace
 
 
 TRACES = {
+    "unheard": looked_up(),
+    "unknown": looked_up({"addresses": []}),
+    "elsewhere": looked_up({"addresses": ["127.0.0.2"]}),
     "unanswered": unanswered(),
     "turned_away": after_opened("link.turned_away"),
     "silent": of_each(REPRODUCTION, "link.closed", received_down=0),
@@ -59,6 +75,9 @@ TRACES = {
     "answered": answered(),
 }
 SAYS = {
+    "unheard": "nobody answered its look-up",
+    "unknown": "told that the name has no address",
+    "elsewhere": "led it to another address",
     "unanswered": "dropped its SYN",
     "turned_away": "closed at once",
     "silent": "no byte came back",
@@ -67,6 +86,13 @@ SAYS = {
     "cut": "then closed by the path",
     "answered": "was answered",
 }
+
+
+def test_a_syn_at_another_address_of_the_name_is_none_at_the_target() -> None:
+    trace = unanswered(at="tcp:[::1]:5432")
+    params = {"target": TARGET, "phase": "database", "way": "elsewhere"}
+    (case,) = cases("connection_was", params=params, holds={"": (trace, SAYS["elsewhere"])})
+    case.run()
 
 
 @pytest.mark.parametrize("seen", TRACES)

@@ -90,10 +90,11 @@ def require_possible(scenario: Scenario) -> None:
 def _require_fault(scenario: Scenario, fault: PlannedFault) -> None:
     if fault.kind in LACKS:
         raise lacking(fault.kind)
-    if fault_kind(fault.kind).needs_lives:
+    kind = fault_kind(fault.kind)
+    if kind.needs_lives and not kind.by_quota:
         raise no_lives()
-    if kind := proxied_kind(fault):
-        maker(scenario.dependency(fault.target), kind)
+    if proxied := proxied_kind(fault):
+        maker(scenario.dependency(fault.target), proxied)
 
 
 def no_lives() -> CapabilityError:

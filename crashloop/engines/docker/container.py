@@ -49,7 +49,7 @@ class AppContainer:
         self.lives: list[ContainerLife] = []
         self.events: asyncio.Queue[ContainerEvent | None] = asyncio.Queue()
         self.recorder = setup.recorder
-        self._id = identity
+        self.identity = identity
         self._project = project
         self._api = project.daemon.api
         self._setup = setup
@@ -60,19 +60,19 @@ class AppContainer:
 
     async def start(self) -> None:
         """Start it, or start it again."""
-        await self._ask("started", self._api.start, self._id)
+        await self._ask("started", self._api.start, self.identity)
 
     async def stop(self) -> None:
         """Send SIGTERM, then SIGKILL after 3 s; Docker does not restart what was stopped."""
         with self._project.interference.ours(self._role):
-            await self._ask("stopped", self._api.stop, self._id, timeout=STOP_BOUND_S)
+            await self._ask("stopped", self._api.stop, self.identity, timeout=STOP_BOUND_S)
 
     async def signal(self, number: signal.Signals) -> bool:
         """Send a signal to its first process; False if it has ended."""
 
         def kill() -> bool:
             try:
-                self._api.kill(self._id, signal=int(number))
+                self._api.kill(self.identity, signal=int(number))
             except docker.errors.APIError as error:
                 if error.status_code != NOT_RUNNING:
                     raise
@@ -86,13 +86,15 @@ class AppContainer:
         """Run a command in it; its exit status, 137 after 10 s."""
         words = ["timeout", "-s", "KILL", str(COMMAND_BOUND_S), *command]
         status, _ = await self._ask(
-            "given a command", self._project.daemon.execute, self._id, words
+            "given a command", self._project.daemon.execute, self.identity, words
         )
         return int(status)
 
     async def inspect(self) -> dict[str, Any]:
         """The container as Docker shows it."""
-        found: dict[str, Any] = await self._ask("inspected", self._api.inspect_container, self._id)
+        found: dict[str, Any] = await self._ask(
+            "inspected", self._api.inspect_container, self.identity
+        )
         return found
 
     async def next_life(self, *, is_counted: bool = False) -> ContainerLife | None:
@@ -123,7 +125,7 @@ class AppContainer:
                 seen=seen if not is_counted or seen["RestartCount"] == len(self.lives) else None,
                 output=output,
                 log=ContainerLog(
-                    self._project.daemon, self._id, since_ns=self._died_ns, on_line=output.line
+                    self._project.daemon, self.identity, since_ns=self._died_ns, on_line=output.line
                 ),
             )
         )
@@ -171,6 +173,11 @@ class ContainerLife:
         self.output = output
         self._container = container
         self.exited = asyncio.ensure_future(self._until_exit())
+
+    @property
+    def container_id(self) -> str:
+        """The container that it is a life of."""
+        return self._container.identity
 
     @property
     def run_s(self) -> float:

@@ -34,13 +34,16 @@ _HINTS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What the daemon says about itself."""
+    """What the daemon says about itself, and about the machine whose kernel runs the containers."""
 
     name: str
     version: str
     api_version: str
     system: str
     rootless: bool
+    limits_memory: bool = False
+    limits_cpu: bool = False
+    memory_bytes: int = 0
 
 
 class Daemon:
@@ -118,6 +121,9 @@ def facts_of(version: dict[str, Any], info: dict[str, Any]) -> Facts:
         api_version=str(version.get("ApiVersion", "?")),
         system=str(info.get("OperatingSystem", "?")),
         rootless=any("rootless" in str(option) for option in security),
+        limits_memory=bool(info.get("MemoryLimit")),
+        limits_cpu=bool(info.get("CpuCfsQuota")),
+        memory_bytes=int(info.get("MemTotal") or 0),
     )
 
 

@@ -29,6 +29,7 @@ from crashloop.engines.docker.images import Images, built_from, of_app, ready
 from crashloop.engines.docker.path_events import PathEvents
 from crashloop.engines.docker.ports import DockerPorts
 from crashloop.engines.docker.project import Project
+from crashloop.engines.docker.quotas import Quotas
 from crashloop.engines.docker.replicas import Replicas
 from crashloop.engines.docker.servers import Servers
 from crashloop.engines.docker.threads import blocking, in_loop
@@ -57,6 +58,7 @@ class DockerEngine:
         self._recorder = setup.recorder
         self._project = project
         self._replicas = Replicas(project, images.app_image, setup)
+        self._quotas = Quotas(project.daemon, self._replicas, setup.recorder)
         self._events = PathEvents(
             setup.scenario.dependency(POSTGRES).transport,
             setup.recorder,
@@ -133,6 +135,7 @@ class DockerEngine:
             self._servers,
             recorder=self._recorder,
             events=self._events,
+            quotas=self._quotas,
             revisions=OldRevision(
                 self._setup.scenario,
                 recorder=self._recorder,
@@ -261,6 +264,8 @@ class DockerEngine:
             }
             kind = f"container.{event.action}"
             self._recorder.emit("platform", kind, data, mono_ns=event.mono_ns)
+        if event.action == "oom":
+            self._quotas.exceeded(event)
         if not self._ending and (what := self._project.interference.what(event, is_app=is_app)):
             self._break(f"the container {event.role} {what} during the run")
 

@@ -9,6 +9,7 @@ from crashloop.errors import CapabilityError
 
 if TYPE_CHECKING:
     from crashloop.engines.docker.path_events import PathEvents
+    from crashloop.engines.docker.quotas import Quotas
     from crashloop.engines.docker.servers import Servers
     from crashloop.engines.revisions import OldRevision
     from crashloop.faults.ports import Cache, Database, Path
@@ -26,15 +27,24 @@ class DockerPorts:
         recorder: Recorder,
         events: PathEvents,
         revisions: OldRevision,
+        quotas: Quotas,
     ) -> None:
         self._servers = servers
         self._recorder = recorder
         self._events = events
         self._revisions = revisions
+        self._quotas = quotas
 
     def path(self, target: str) -> Path:
         """The proxied path to a dependency."""
         return self._servers.path(target)
+
+    def path_at(self, target: str, host: str) -> NoReturn:
+        """Refused: CapabilityError."""
+        raise CapabilityError(
+            f"the Docker engine has no second path to {target} at {host}",
+            hint="run it on the local engine",
+        )
 
     def database(self, target: str) -> Database:
         """A Postgres."""
@@ -58,6 +68,10 @@ class DockerPorts:
     def lives(self) -> NoReturn:
         """Refused: CapabilityError."""
         raise no_lives()
+
+    def quotas(self) -> Quotas:
+        """What the kernel holds the app's containers to."""
+        return self._quotas
 
     def names(self) -> NoReturn:
         """Refused: CapabilityError."""

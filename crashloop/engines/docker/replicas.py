@@ -66,6 +66,21 @@ class Replicas:
         """All lives so far."""
         return [life for each in self._containers.values() for life in each.lives]
 
+    @property
+    def identities(self) -> list[str]:
+        """The containers of the new revision's replicas."""
+        return [self._ids[number] for number in self._new]
+
+    def running(self) -> list[ContainerLife]:
+        """The new revision's lives that run now."""
+        found = [self._containers[number].lives[-1:] for number in self._new if self._containers]
+        return [life for lives in found for life in lives if not life.exited.done()]
+
+    def current(self, role: str) -> Life | None:
+        """The newest life of the container with this role, if it has had one."""
+        container = self._containers.get(self.roles.get(role, -1))
+        return container.lives[-1].life if container and container.lives else None
+
     def create(self, network: Any, values: Mapping[str, str], volumes: Mapping[str, str]) -> None:
         """Create all containers without starting one. Blocking."""
         scenario = self._setup.scenario

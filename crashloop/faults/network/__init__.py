@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from crashloop.faults.network.ipv6_first import Ipv6First
 from crashloop.faults.network.name_late import NameLate
 from crashloop.faults.network.name_unknown import NameUnknown
 from crashloop.faults.network.wrong_host import WrongHost
@@ -11,4 +12,4 @@ from crashloop.faults.network.wrong_host import WrongHost
 if TYPE_CHECKING:
     from crashloop.faults.base import Fault
 
-FAULTS: tuple[type[Fault], ...] = (NameUnknown, NameLate, WrongHost)
+FAULTS: tuple[type[Fault], ...] = (NameUnknown, NameLate, WrongHost, Ipv6First)

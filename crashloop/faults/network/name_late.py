@@ -32,6 +32,7 @@ class NameLate(NameFault):
             "wrong_host": "phase_failed",
             "hold": "connection_was",
             "black_hole": "connection_was",
+            "ipv6_first": "connection_was",
         },
         ends="the resolver answers sooner, or the limit is longer than its own time-outs",
     )

@@ -32,6 +32,7 @@ class WrongHost(NameFault):
             "refuse": "connection_was",
             "name_unknown": "phase_failed",
             "name_late": "phase_failed",
+            "ipv6_first": "phase_failed",
         },
         ends="the setting, or the name's record, is corrected; no restart and no retry helps",
     )

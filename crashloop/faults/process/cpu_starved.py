@@ -25,14 +25,21 @@ if TYPE_CHECKING:
 PERIOD_S = 0.1
 """As Linux's own CPU quota has it: cpu.max, "max 100000" microseconds."""
 
+LEAST_SHARE = 0.01
+"""The kernel's least quota: 1 ms of each period."""
+
 LATE_S = 8.0  # chosen: several times what the imports of an app take on a busy machine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CpuStarved(ProcessFault):
-    """The app's first process may run for a `share` of the time: it is stopped and continued."""
+    """The app may run for a `share` of the time: the kernel makes it wait for the rest.
+
+    In a container by a CPU quota. Else its first process is stopped and continued.
+    """
 
     kind = "cpu_starved"
+    by_quota: ClassVar[bool] = True
     receipt = seen("process.cpu_withheld")
     modelled: ClassVar[Mapping[str, str]] = {
         "local": "SIGSTOP and SIGCONT every 100 ms stand for a CPU quota"
@@ -57,9 +64,10 @@ class CpuStarved(ProcessFault):
     share: float = 0.1
 
     def __post_init__(self) -> None:
-        if not 0 < self.share < 1:
+        if not LEAST_SHARE <= self.share < 1:
             raise UsageError(
-                f"cpu_starved got share={self.share}.", hint="Give a share between 0 and 1."
+                f"cpu_starved got share={self.share}.",
+                hint=f"Give a share of at least {LEAST_SHARE:g} and below 1.",
             )
 
     def real_time_only(self, *, limit_s: float) -> str:
@@ -74,6 +82,10 @@ class CpuStarved(ProcessFault):
         Emits `process.cpu_withheld` when /proc first shows a life stopped, and how much it was in
         all when it ends or is healed.
         """
+        if (quotas := ports.quotas()) is not None:
+            async with quotas.cpu(self.share, fault=name):
+                yield
+            return
         lives = ports.lives()
 
         async def starve(life: Life, pid: int) -> None:

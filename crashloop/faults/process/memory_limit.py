@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from crashloop.model import Life
 
 MIB = 1024 * 1024
+LEAST_MIB = 6
+"""The least that Docker takes."""
 LOOK_EVERY_S = 0.002
 
 
@@ -29,10 +31,12 @@ LOOK_EVERY_S = 0.002
 class MemoryLimit(ProcessFault):
     """SIGKILL ends the app's first process as soon as it has more than `limit_mib` MiB of memory.
 
-    Counted is what is resident, as /proc says it.
+    In a container, the kernel does it. Else it is watched, and what is resident counts, as /proc
+    says it.
     """
 
     kind = "memory_limit"
+    by_quota: ClassVar[bool] = True
     receipt = seen("process.memory_exceeded")
     modelled: ClassVar[Mapping[str, str]] = {
         "local": "its memory is watched, and crashloop kills it instead of the kernel"
@@ -54,20 +58,25 @@ class MemoryLimit(ProcessFault):
     limit_mib: float = 512.0
 
     def __post_init__(self) -> None:
-        if not 1 <= self.limit_mib < 2**20:
+        if not LEAST_MIB <= self.limit_mib < 2**20:
             raise UsageError(
                 f"memory_limit got limit_mib={self.limit_mib}.",
-                hint="Give MiB, at least 1 and less than 1048576.",
+                hint=f"Give MiB, at least {LEAST_MIB} and less than 1048576.",
             )
 
     @contextlib.asynccontextmanager
     async def active(self, ports: Ports, *, name: str, target: str) -> AsyncIterator[None]:
-        """Watch the memory of each life; nothing is healed on leaving, as each start begins small.
+        """Limit the memory of each life, or watch it, as each start begins small again.
 
-        Emits `process.memory_exceeded` when the wait status says that SIGKILL has ended a life.
+        Emits `process.memory_exceeded` when the kernel has ended a life for it, or the wait status
+        says that SIGKILL has.
         """
-        lives = ports.lives()
         limit_bytes = int(self.limit_mib * MIB)
+        if (quotas := ports.quotas()) is not None:
+            async with quotas.memory(limit_bytes, fault=name):
+                yield
+            return
+        lives = ports.lives()
 
         async def watch(life: Life, pid: int) -> None:
             found = await _more_than(limit_bytes, pid)
