@@ -217,12 +217,11 @@ class Execution:
     ) -> None:
         """Count a trial, and look at its arm if it is time; `now_s` None: it is an earlier one."""
         self._trials[arm.name][number] = trial
-        is_time = self.schedule.end(arm.name, number, now_s)
+        is_time = self.schedule.end(arm.name, number, now_s, counts=trial.counts)
         self.view.ended(arm, number, trial, earlier=now_s is None)
         decision = self._decision(arm.name)
         if is_time:
-            counted = len(self._tally(arm.name).counted)
-            self.schedule.look(arm.name, decided=decision.is_final, counted=counted)
+            self.schedule.look(arm.name, decided=decision.is_final)
             self.view.looked(arm, decision)
         self.schedule.expect(arm.name, self._wanted(arm.name, decision))
         self._changed.set()

@@ -16,7 +16,7 @@ OVERDUE = 0.25
 class Progress:
     """One arm's trials: which were begun, how many have ended, and the wall seconds that they took.
 
-    `until` is the trial up to which trials may be begun; `expected_s` is the estimate of a trial
+    `counted` of those that have ended count. `until` is the trial up to which trials may be begun; `expected_s` is the estimate of a trial
     before one has ended. `wanted` is how many trials may be needed to decide the arm.
     """
 
@@ -25,6 +25,7 @@ class Progress:
     wanted: int
     begun: set[int] = field(default_factory=set)
     ended: int = 0
+    counted: int = 0
     took_s: float = 0.0
     timed: int = 0
     is_decided: bool = False
@@ -78,29 +79,29 @@ class Schedule:
         self._running[name, number] = now_s
         return name, number
 
-    def end(self, name: str, number: int, now_s: float | None = None) -> bool:
+    def end(self, name: str, number: int, now_s: float | None = None, *, counts: bool) -> bool:
         """A trial has ended: now, or in an earlier part of the comparison.
 
-        Whether the arm is to be looked at: nothing of it runs, and no trial may be begun.
+        One that does not count is made up for, unless no trial is left. Whether the arm is to be
+        looked at: nothing of it runs, and no trial may be begun.
         """
         arm = self.arms[name]
         arm.begun.add(number)
         arm.ended += 1
+        arm.counted += counts
+        if not counts:
+            arm.until = min(arm.until + 1, self._looks[-1])
         if now_s is not None:
             arm.took_s += now_s - self._running.pop((name, number))
             arm.timed += 1
         return arm.ended == arm.until
 
-    def look(self, name: str, *, decided: bool, counted: int) -> None:
-        """The arm was looked at, when so many of its trials counted.
-
-        If it is not decided, it goes on until as many may count as the next look needs; the last
-        look is when no trial is left.
-        """
+    def look(self, name: str, *, decided: bool) -> None:
+        """The arm was looked at; if it is not decided, it goes on to the next look, if any."""
         arm, most = self.arms[name], self._looks[-1]
         arm.is_decided = decided or arm.ended >= most
         if not arm.is_decided:
-            missing = next(each for each in self._looks if each > counted) - counted
+            missing = next(each for each in self._looks if each > arm.counted) - arm.counted
             arm.until = min(arm.ended + missing, most)
 
     def expect(self, name: str, trials: int | None) -> None:

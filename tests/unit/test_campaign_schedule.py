@@ -21,8 +21,8 @@ def test_every_arm_has_one_trial_before_any_has_two() -> None:
 def test_the_arm_with_most_work_left_comes_next() -> None:
     schedule = Schedule({"quick": 1.0, "slow": 1.0}, looks=[10])
     assert {schedule.take(0.0), schedule.take(0.0)} == {("quick", 1), ("slow", 1)}
-    schedule.end("quick", 1, 1.0)
-    schedule.end("slow", 1, 20.0)
+    schedule.end("quick", 1, 1.0, counts=True)
+    schedule.end("slow", 1, 20.0, counts=True)
     assert [schedule.take(20.0) for _ in range(3)] == [("slow", 2), ("slow", 3), ("slow", 4)]
 
 
@@ -30,7 +30,7 @@ def test_the_arm_that_may_need_most_trials_is_not_left_for_the_end() -> None:
     schedule = Schedule({"loser": 1.0, "winner": 1.0}, looks=[10, 50])
     for name in ("loser", "winner"):
         schedule.take(0.0)
-        schedule.end(name, 1, 15.0 if name == "loser" else 5.0)
+        schedule.end(name, 1, 15.0 if name == "loser" else 5.0, counts=True)
     schedule.expect("loser", 3)
     schedule.expect("winner", 45)
     assert [name for name, _ in (schedule.take(15.0) or ("", 0) for _ in range(9))] == [
@@ -42,34 +42,33 @@ def test_the_arm_that_may_need_most_trials_is_not_left_for_the_end() -> None:
 def test_no_trial_is_begun_beyond_the_next_look() -> None:
     schedule = Schedule({"a": 1.0}, looks=[2, 5])
     assert begun(schedule) == [("a", 1), ("a", 2)]
-    assert not schedule.end("a", 2, 1.0)
-    assert schedule.end("a", 1, 1.0)
+    assert not schedule.end("a", 2, 1.0, counts=True)
+    assert schedule.end("a", 1, 1.0, counts=True)
     assert schedule.take(1.0) is None
-    schedule.look("a", decided=False, counted=2)
+    schedule.look("a", decided=False)
     assert begun(schedule) == [("a", 3), ("a", 4), ("a", 5)]
 
 
-def test_a_trial_that_does_not_count_is_made_up_for_before_the_next_look() -> None:
+def test_a_trial_that_does_not_count_is_made_up_for_at_once_while_any_is_left() -> None:
     schedule = Schedule({"a": 1.0}, looks=[2, 5])
     begun(schedule)
-    schedule.end("a", 1, 1.0)
-    schedule.end("a", 2, 1.0)
-    schedule.look("a", decided=False, counted=1)
-    assert begun(schedule) == [("a", 3)]
-    schedule.end("a", 3, 2.0)
-    schedule.look("a", decided=False, counted=2)
-    assert begun(schedule) == [("a", 4), ("a", 5)], "and no more than five in all"
-    schedule.end("a", 4, 3.0)
-    schedule.end("a", 5, 3.0)
-    schedule.look("a", decided=False, counted=4)
+    assert not schedule.end("a", 1, 1.0, counts=False)
+    assert begun(schedule) == [("a", 3)], "though another one runs"
+    schedule.end("a", 2, 1.0, counts=True)
+    assert schedule.end("a", 3, 2.0, counts=True)
+    schedule.look("a", decided=False)
+    assert begun(schedule) == [("a", 4), ("a", 5)], "no more than five in all"
+    schedule.end("a", 4, 3.0, counts=False)
+    assert schedule.end("a", 5, 3.0, counts=True)
+    schedule.look("a", decided=False)
     assert schedule.is_done
 
 
 def test_a_decided_arm_has_no_more_trials() -> None:
     schedule = Schedule({"a": 1.0}, looks=[1, 5])
     schedule.take(0.0)
-    schedule.end("a", 1, 1.0)
-    schedule.look("a", decided=True, counted=1)
+    schedule.end("a", 1, 1.0, counts=True)
+    schedule.look("a", decided=True)
     assert schedule.is_done
     assert schedule.take(1.0) is None
 
@@ -77,15 +76,15 @@ def test_a_decided_arm_has_no_more_trials() -> None:
 def test_an_arm_that_is_undecided_after_its_last_trial_has_ended() -> None:
     schedule = Schedule({"a": 1.0}, looks=[1])
     schedule.take(0.0)
-    schedule.end("a", 1, 1.0)
-    schedule.look("a", decided=False, counted=1)
+    schedule.end("a", 1, 1.0, counts=True)
+    schedule.look("a", decided=False)
     schedule.expect("a", 400)
     assert schedule.is_done
 
 
 def test_a_trial_of_an_earlier_part_is_not_begun_again() -> None:
     schedule = Schedule({"a": 1.0}, looks=[3])
-    schedule.end("a", 2)
+    schedule.end("a", 2, counts=True)
     assert begun(schedule) == [("a", 1), ("a", 3)]
 
 
@@ -93,9 +92,9 @@ def test_the_time_left_is_that_of_the_trials_that_may_decide_shared_by_those_at_
     schedule = Schedule({"a": 10.0}, looks=[2, 10, 20])
     assert schedule.left_s(0.0, at_once=2) == 10.0
     begun(schedule)
-    schedule.end("a", 1, 4.0)
-    schedule.end("a", 2, 4.0)
-    schedule.look("a", decided=False, counted=2)
+    schedule.end("a", 1, 4.0, counts=True)
+    schedule.end("a", 2, 4.0, counts=True)
+    schedule.look("a", decided=False)
     schedule.expect("a", 9)
     assert schedule.left_s(4.0, at_once=2) == 16.0
 

@@ -30,7 +30,7 @@ def text(found: Shown, *, now_s: float = 0.0, width: int = 100, height: int = 40
 def test_each_arm_has_a_line_with_its_trials_its_success_and_what_it_does() -> None:
     found, schedule = shown("none", "limit=25")
     name, number = schedule.take(0.0) or ("", 0)
-    schedule.end(name, number, 10.0)
+    schedule.end(name, number, 10.0, counts=True)
     found.count(PlannedArm(remedy="none", name="none"), TRIAL)
     schedule.take(10.0)
     lines = text(found, now_s=10.0)
@@ -43,8 +43,8 @@ def test_each_arm_has_a_line_with_its_trials_its_success_and_what_it_does() -> N
 
 def test_a_decided_arm_says_how_and_comes_last() -> None:
     found, schedule = shown("none", "limit=25", looks=(1,))
-    schedule.end("none", 1)
-    schedule.look("none", decided=True, counted=1)
+    schedule.end("none", 1, counts=True)
+    schedule.look("none", decided=True)
     found.results["none"] = Met.NOT_MET
     lines = text(found)
     assert lines[0].startswith("limit=25")
@@ -54,8 +54,8 @@ def test_a_decided_arm_says_how_and_comes_last() -> None:
 def test_an_arm_that_stays_open_after_its_last_trial_is_not_counted_as_decided() -> None:
     found, schedule = shown("none", "limit=25", "limit=60", looks=(1,))
     for name, result in (("none", Met.NOT_MET), ("limit=25", Met.NOT_ENOUGH_TRIALS)):
-        schedule.end(name, 1)
-        schedule.look(name, decided=result is Met.NOT_MET, counted=1)
+        schedule.end(name, 1, counts=True)
+        schedule.look(name, decided=result is Met.NOT_MET)
         found.results[name] = result
     assert "1 of 3 arms decided, 1 undecided at the last look" in text(found)[-1]
 
