@@ -16,8 +16,9 @@ OVERDUE = 0.25
 class Progress:
     """One arm's trials: which were begun, how many have ended, and the wall seconds that they took.
 
-    `counted` of those that have ended count. `until` is the trial up to which trials may be begun; `expected_s` is the estimate of a trial
-    before one has ended. `wanted` is how many trials may be needed to decide the arm.
+    `counted` of those that have ended count. `until` is the trial up to which trials may be begun;
+    `expected_s` is the estimate of a trial before one has ended. `wanted` is how many trials may be
+    needed to decide the arm.
     """
 
     until: int

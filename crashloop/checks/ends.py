@@ -42,8 +42,12 @@ def how_ended(event: Event) -> str:
 
 
 def kills_of(trace: Trace, died: Event, by: str | None = None) -> list[Event]:
-    """The signals of the platform (those `by` one probe) and of faults to a life until it ended."""
-    found = observed(trace, "process.killed", "process.signalled", life=died.life)
+    """The signals of the platform (those `by` one probe) and of faults to a life until it ended.
+
+    The kernel's for its memory is one of a fault's.
+    """
+    kinds = ("process.killed", "process.signalled", "process.memory_exceeded")
+    found = observed(trace, *kinds, life=died.life)
     return [e for e in found if by in (None, e.data.get("by")) and e.mono_ns <= died.mono_ns]
 
 

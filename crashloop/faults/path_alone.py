@@ -214,6 +214,7 @@ ALONE: Mapping[str, Alone] = {
             "slicer": "connection_was",
             "connect_delay": "phase_failed",
             "name_late": "connection_was",
+            "ipv6_first": "connection_was",
         },
         ends="the network lets SYNs through: a route, a firewall rule, a security group",
     ),

@@ -31,6 +31,10 @@ DOWN = ["db", "LISTEN", "UPSTREAM", False]
 LOOPBACK_ONLY = ("http_proxy", "https_proxy", "all_proxy")
 
 
+# Node.js and the command are processes of their own, for each test.
+pytestmark = pytest.mark.slow
+
+
 class _Echo(socketserver.BaseRequestHandler):
     def handle(self) -> None:
         try:

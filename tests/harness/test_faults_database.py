@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from crashloop.faults.base import Fault
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture
 async def lab(tmp_path: Path) -> AsyncIterator[Lab]:
     async with running(tmp_path, max_connections=10) as lab:

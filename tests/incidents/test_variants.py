@@ -65,6 +65,7 @@ async def test_a_limit_above_the_connection_time_starts_at_the_first_attempt(lab
 
 
 @linux_only
+@pytest.mark.slow
 @pytest.mark.parametrize(("fault", "limit_s", "time_scale"), TCP)
 async def test_over_tcp_the_app_sees_less_than_the_receipts_do(
     lab: Lab, fault: str, limit_s: int, time_scale: int
@@ -126,6 +127,7 @@ async def test_it_is_reproduced_in_real_time_too(lab: Lab) -> None:
     run.expect(Verdict.REPRODUCED)
 
 
+@pytest.mark.slow
 async def test_latency_multiplies_by_the_chunks_of_a_start_up(lab: Lab) -> None:
     """Toxiproxy's latency delays every chunk, so its cost is chunks times latency, not latency."""
     latency_s = 0.5

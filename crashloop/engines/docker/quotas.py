@@ -60,7 +60,7 @@ class Quotas:
         """Docker says that the kernel ended a process in a container for its memory."""
         life = self._replicas.current(event.role)
         if self._memory and life is not None:
-            data = {**self._memory, "container": event.container[:12]}
+            data = {**self._memory, "signal": "SIGKILL", "container": event.container[:12]}
             self._recorder.emit(
                 "platform",
                 "process.memory_exceeded",
