@@ -92,7 +92,8 @@ class Progress:
 
 def _injected(event: Event, _: float, _who: str) -> str:
     done = "injected" if event.data.get("plugged") is not False else "planned only"
-    return f"fault {label(event.data.get('fault'), 40)} ({fault_words(event.data)}) {done}"
+    name, says = label(event.data.get("fault"), 40), fault_words(event.data)
+    return f"fault {name}{'' if says == name else f' ({says})'} {done}"
 
 
 def _healed(event: Event, *, several: bool) -> str:

@@ -81,13 +81,17 @@ def _baseline(history: History) -> str:
 def _fault(spans: list[FaultSpan]) -> str:
     """A fault and who saw it act; `spans` are its injections."""
     fault = spans[0]
+    kind, _, params = fault.says.partition(", ")
+    says = params if kind == fault.name else fault.says  # a fault alone has the name of its kind
     if not fault.plugged:
+        what = f" ({says})" if says else ""
         return (
-            f"Fault {fault.name} ({fault.says}) was planned, but the injector was unplugged: "
+            f"Fault {fault.name}{what} was planned, but the injector was unplugged: "
             "nothing was injected."
         )
     times = f" {often(len(spans))}" if len(spans) > 1 else ""
-    return f"Fault {fault.name} was injected{times}: {fault.says}. {fault.witness}"
+    what = f": {says}" if says else ""
+    return f"Fault {fault.name} was injected{times}{what}. {fault.witness}"
 
 
 def _heals(history: History, spans: list[FaultSpan]) -> Iterator[tuple[float, str]]:

@@ -93,6 +93,17 @@ def test_a_faults_row_is_labelled_with_its_target() -> None:
     assert rows(drawn, "redis")[0].endswith("◆ healed")
 
 
+def test_a_fault_that_has_the_name_of_its_kind_is_named_once() -> None:
+    run = Told().ready()
+    run.fault("killed", "killed", "postgres", HOLD, to_s=20)
+    run.fault("hold", "hold", "postgres", HOLD, from_s=40, to_s=60, delay_s=5.0)
+    run.served(Life(1, 1), 0, until_s=80)
+    text = happened(run.end(80))
+
+    assert "Fault killed was injected. " in text
+    assert "Fault hold was injected: delay 5 s. " in text
+
+
 def test_a_fault_that_is_injected_for_each_life_has_one_row_and_one_sentence() -> None:
     run = Told().ready()
     run.fault("scaling", "hold", "postgres", HOLD, to_s=20, delay_s=5.0)
