@@ -71,6 +71,7 @@ class Servers:
             seed=setup.seed,
             emit=events.on_sidecar,
         )
+        self._paths_begun = asyncio.Event()
         self._planned = planned
         self._create_app = create_app
         self._project = project
@@ -123,7 +124,8 @@ class Servers:
             await self._baseline_passed(REDIS, before, query=baseline.PING)
 
     async def settle(self) -> None:
-        """Wait until everything that has been seen on the paths is recorded."""
+        """Wait until everything that has been seen on the paths is recorded, once there are any."""
+        await self._paths_begun.wait()
         await self.paths.sidecar.settle()
         await self._witness.settle()
 
@@ -156,3 +158,4 @@ class Servers:
         await blocking(self._witness.start, paths.toxiproxy_id)
         await paths.begin()
         await self._witness.begin(shuts=self._shuts)
+        self._paths_begun.set()
