@@ -39,13 +39,13 @@ def without_replicas(*numbers: int) -> Trace:
     return with_scenario(sealed(SLOTS, left), replicas={"count": 1, "overlap": 1})
 
 
-def signalled(*attempts: int) -> Trace:
+def signalled(*attempts: int, kind: str = "process.signalled") -> Trace:
     """Lives that SIGKILL ended, where a fault sent it to these of them, and no platform did."""
     trace = without(KILLED, "process.killed", "probe.failed")
     for attempt in attempts:
         begun = one(trace, "phase.started", attempt, "database")
         trace = inserted(
-            trace, begun, "harness", "process.signalled", attempt=attempt, target="replicas",
+            trace, begun, "harness", kind, attempt=attempt, target="replicas",
             signal="SIGKILL",
         )  # fmt: skip
     return trace
@@ -139,6 +139,10 @@ CASES = [
             "an end by SIGKILL is exit 137": (KILLED, "2 attempts died with exit 137"),
             "so is one by a planned fault": (
                 signalled(1, 2),
+                "2 attempts died with exit 137",
+            ),
+            "so is the kernel's, for memory beyond a limit": (
+                signalled(1, 2, kind="process.memory_exceeded"),
                 "2 attempts died with exit 137",
             ),
             "so is what Docker says of it": (
