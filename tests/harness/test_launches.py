@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import signal
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -126,7 +127,11 @@ async def test_the_old_revision_is_started_as_always(tmp_path: Path) -> None:
 
 
 def command_of(pid: int) -> list[bytes]:
-    return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    """The words of its command, which is empty for a moment within exec."""
+    until_s = time.monotonic() + BOUND_S
+    while not (text := Path(f"/proc/{pid}/cmdline").read_bytes()) and time.monotonic() < until_s:
+        pass
+    return text.split(b"\0")
 
 
 async def first(run: Opened) -> tuple[Life, int]:
