@@ -128,6 +128,6 @@ def _where(fields_of: Any) -> str:
 
 def _params(params: Any) -> str:
     return ", ".join(
-        f"{name}={' or '.join(value) if isinstance(value, tuple) else value}"
+        f"{name}={' or '.join(map(str, value)) if isinstance(value, tuple) else value}"
         for name, value in params.items()
     )

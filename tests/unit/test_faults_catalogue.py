@@ -10,7 +10,9 @@ from faults_alone import ALONE, NEIGHBOURS
 from app_under_test.database import SCHEMA_LOCK_KEY
 from crashloop.apps import sample_app
 from crashloop.checks import CHECKS
+from crashloop.commands.faults import show_faults
 from crashloop.errors import UsageError
+from crashloop.faults import KINDS
 from crashloop.incidents import incident
 from crashloop.model import Role
 
@@ -71,3 +73,12 @@ def test_no_app_has_to_come_to_its_dependency_where_the_fault_keeps_it_from_that
     for app in (None, own):
         signature = incident(f"fault:{kind}").scenario(Role.REPRODUCTION, app).signature
         assert "path_used" not in {spec.check for spec in signature.require}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("as_json", [True, False])
+def test_every_fault_can_be_described(
+    kind: str, as_json: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show_faults(kind, as_json=as_json)
+    assert kind in capsys.readouterr().out
