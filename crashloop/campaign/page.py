@@ -46,7 +46,7 @@ def plan_page(
     for words in (
         f"{campaign.incident.name}: {where}{heals(campaign)}",
         f"criteria: {listed([str(each) for each in criteria])}",
-        f"looks after {after} trials; seed {campaign.seed}",
+        f"looks after {after} trials that count; seed {campaign.seed}",
     ):
         yield from paragraph(words, width=width, indent="", hanging=INDENT)
     trial_s = longest_s(campaign)

@@ -82,7 +82,7 @@ def test_the_plan_says_what_decides_and_that_nothing_was_started(
     assert status == 0
     assert "2 replicas on cloud-run" in out
     assert "the outage ends after 240 to 360 s" in out
-    assert "looks after 10, 20, 50 and 100 trials; seed 7" in out
+    assert "looks after 10, 20, 50 and 100 trials that count; seed 7" in out
     assert out.rstrip().endswith("nothing was started")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["crashloop.toml"]
 
