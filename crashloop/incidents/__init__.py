@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import pkgutil
 from typing import TYPE_CHECKING
 
 from crashloop.errors import UsageError
 from crashloop.incidents import dependency, fault_alone
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from crashloop.incidents.incident import Incident
 
-MODULES = (
-    "cache_still_loading",
-    "issue_1278",
-    "retry_longer_than_the_probe",
-    "slots_exhausted_at_scale_out",
-)
 
-INCIDENTS: dict[str, Incident] = {
-    one.name: one
-    for one in (importlib.import_module(f"{__name__}.{module}").INCIDENT for module in MODULES)
-}
+def _own() -> Iterator[Incident]:
+    """The incidents of this package: those of the modules here that have one."""
+    for each in pkgutil.iter_modules(__path__):
+        found: Incident | None = getattr(
+            importlib.import_module(f"{__name__}.{each.name}"), "INCIDENT", None
+        )
+        if found is not None:
+            yield found
+
+
+INCIDENTS: dict[str, Incident] = {one.name: one for one in _own()}
+"""The incidents of this package, by name."""
 
 
 def is_known(name: str) -> bool:
