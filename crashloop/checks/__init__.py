@@ -68,6 +68,7 @@ _ALL: tuple[Callable[..., Result], ...] = (
     readiness.ready,
     readiness.recovered,
     readiness.a_replica_served,
+    readiness.rollout_stuck,
     journey.journey_passed,
     serving.no_connection_left,
     serving.listened_elsewhere,

@@ -10,6 +10,7 @@ from crashloop.checks.link_times import FAR_FUTURE_NS
 from crashloop.checks.lives import deaths, for_replicas, observed, of_replica
 from crashloop.checks.result import Result, holds, not_seen, refuted, saw_nothing
 from crashloop.checks.touches import periods, planned_faults
+from crashloop.plural import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -58,7 +59,7 @@ def ready(trace: Trace) -> Result:
     """Some life of each replica was ready, as the scenario's app defines it."""
 
     def ready_in(number: int) -> Result:
-        found = of_replica(_ready_answers(trace), number)
+        found = of_replica(ready_answers(trace), number)
         if not found:
             return instead(trace, number, "the app was never ready")
         return holds(f"attempt {found[0].attempt} answered ready", found[:1])
@@ -79,7 +80,7 @@ def a_replica_served(trace: Trace) -> Result:
     if not loops:
         return not_seen(trace, "no replica died twice, so none looped while another served")
     for number, died in loops.items():
-        for answer in _ready_answers(trace):
+        for answer in ready_answers(trace):
             until_ns = _ready_until_ns(trace, answer)
             meanwhile = answer.mono_ns <= died[-1].mono_ns and until_ns >= died[0].mono_ns
             if answer.replica != number and meanwhile:
@@ -93,7 +94,36 @@ def a_replica_served(trace: Trace) -> Result:
     return not_seen(trace, says, [died[-1] for died in loops.values()])
 
 
-def _ready_answers(trace: Trace) -> list[Event]:
+def rollout_stuck(trace: Trace) -> Result:
+    """While the old revision was ready no new instance was, and each was once that had ended.
+
+    Each new instance died meanwhile: it cannot start while the old revision runs, and that is ended
+    only when the new one is ready.
+    """
+    old = [e for e in ready_answers(trace) if e.replica not in trace.replicas()]
+    if not old:
+        return not_seen(trace, "no old revision was ready beside the new one")
+    until_ns = max(_ready_until_ns(trace, answer) for answer in old)
+
+    def stuck(number: int) -> Result:
+        answers = of_replica(ready_answers(trace), number)
+        if beside := [e for e in answers if e.mono_ns < until_ns]:
+            says = f"{trace.name(beside[0].life)} was ready beside the old revision"
+            return refuted(says, [*old, *beside])
+        died = [e for e in of_replica(deaths(trace), number) if e.mono_ns < until_ns]
+        if not died:
+            return not_seen(trace, "no attempt died while the old revision was ready", old)
+        if not answers:
+            return not_seen(trace, "no attempt was ready after the old revision", [*old, *died])
+        says = f"the old revision was ready while {counted(len(died), 'attempt')} died, and "
+        says += f"{trace.name(answers[0].life)} was ready after it"
+        return holds(says, [*old, *died, answers[0]])
+
+    return for_replicas(trace, "each", stuck)
+
+
+def ready_answers(trace: Trace) -> list[Event]:
+    """The answers of every life, the old revision's included, that called itself ready."""
     return [e for e in observed(trace, "ready.answered") if e.data.get("ready") is True]
 
 
@@ -106,7 +136,7 @@ def _ready_until_ns(trace: Trace, answer: Event) -> int:
 
 def _recovered_in(trace: Trace, number: int, healed: Event, stayed: list[Event]) -> Result:
     """Whether a replica was ready after the heal, or `stayed` so."""
-    answers = of_replica(_ready_answers(trace), number)
+    answers = of_replica(ready_answers(trace), number)
     after = [e for e in answers if e.mono_ns >= healed.mono_ns]
     if stayed:
         return holds(f"attempt {stayed[-1].attempt} stayed ready", stayed)

@@ -221,6 +221,7 @@ _OF_WHOLE_LIVES = {
     "ready",
     "recovered",
     "restart_loop",
+    "rollout_stuck",
     "server_said",
 }
 """Checks that need no line of the app."""

@@ -1,0 +1,55 @@
+"""Incidents in which instances keep each other from starting: each knows itself, and no other."""
+
+from __future__ import annotations
+
+import pytest
+from crashloop_outages import KILLED, SLOTS
+from crashloop_restarts import STUCK
+from crashloop_traces import REPRODUCTION
+
+from crashloop.incidents import incident
+from crashloop.judge import judge, recorded_signature
+from crashloop.model import Role, Verdict
+
+OWN = {"rollout-deadlock-on-slots": STUCK}
+OTHERS = {
+    "issue-1278": REPRODUCTION,
+    "retry-longer-than-the-probe": KILLED,
+    "slots-exhausted-at-scale-out": SLOTS,
+}
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_its_signature_holds_for_its_own_outage(name: str) -> None:
+    judgement = judge(OWN[name])
+    assert judgement.verdict is Verdict.REPRODUCED, judgement.reason
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "check"),
+    [
+        ("rollout-deadlock-on-slots", "slots-exhausted-at-scale-out", "rollout_stuck"),
+        ("rollout-deadlock-on-slots", "issue-1278", "rollout_stuck"),
+        ("rollout-deadlock-on-slots", "retry-longer-than-the-probe", "rollout_stuck"),
+        ("slots-exhausted-at-scale-out", "rollout-deadlock-on-slots", "old_revision_held"),
+    ],
+)
+def test_its_signature_refutes_its_neighbours(name: str, other: str, check: str) -> None:
+    traces = OWN | OTHERS
+    judgement = judge(traces[other], recorded_signature(traces[name]))
+    assert judgement.verdict is Verdict.NOT_REPRODUCED, judgement.reason
+    assert [each.holds for each in judgement.findings if each.check == check] == [False]
+
+
+def test_a_rollout_ends_the_old_instance_when_the_new_one_is_ready() -> None:
+    (fault,) = incident("rollout-deadlock-on-slots").scenario().faults
+    assert "ready.answered (replica 1, ready True)" in str(fault.heal)
+
+
+def test_the_new_instance_wants_more_than_the_old_one_leaves_and_a_lazy_pool_does_not() -> None:
+    one = incident("rollout-deadlock-on-slots")
+    eager, lazy = (
+        one.scenario(role, max_connections=40) for role in (Role.REPRODUCTION, Role.REMEDY)
+    )
+    free = 40 - 3 - int(eager.replicas.old_knobs["warm_connections"])
+    assert int(lazy.app.knobs["warm_connections"]) < free < int(eager.app.knobs["warm_connections"])
