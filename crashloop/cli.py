@@ -12,7 +12,12 @@ from typing import Annotated
 import typer
 
 from crashloop import __version__
-from crashloop.commands import check_arguments, compare_arguments, proxy_arguments
+from crashloop.commands import (
+    check_arguments,
+    compare_arguments,
+    matrix_arguments,
+    proxy_arguments,
+)
 from crashloop.commands.arguments import (
     AppName,
     Artifacts,
@@ -176,6 +181,7 @@ def reproduce(
 
 app.command(epilog=check_arguments.EPILOG)(check_arguments.check)
 app.command(epilog=compare_arguments.EPILOG)(compare_arguments.compare)
+app.command(epilog=matrix_arguments.EPILOG)(matrix_arguments.matrix)
 
 
 @app.command(

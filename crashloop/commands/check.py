@@ -35,7 +35,7 @@ from crashloop.survey.plan import grouped, plan_dependencies, plan_incidents
 from crashloop.survey.progress import Progress
 from crashloop.survey.result import exit_status
 from crashloop.survey.summary import summary_text
-from crashloop.survey.view import LiveCheck, PlainView
+from crashloop.survey.view import LiveRuns, PlainView
 
 if TYPE_CHECKING:
     import signal
@@ -142,12 +142,12 @@ class _Running:
         except BaseExceptionGroup as group:
             raise first_failure(group) from None
 
-    def _view(self) -> PlainView | LiveCheck:
+    def _view(self) -> PlainView | LiveRuns:
         """Live on a terminal, else lines on standard error."""
         progress = Progress(at_once=self._order.at_once)
         is_live = self._terminal.is_live and not self._order.no_live
         if is_live and not self._order.as_json:
-            return LiveCheck(progress, self._terminal)
+            return LiveRuns(progress, self._terminal)
         return PlainView(progress, sys.stderr)
 
     def _say(self, number: signal.Signals, exit_status: int) -> None:

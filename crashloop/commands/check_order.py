@@ -12,34 +12,27 @@ from crashloop.apps import find_entry
 from crashloop.apps.file import nearest_file, read_apps
 from crashloop.apps.text import read_text
 from crashloop.commands.folder import require_folder
-from crashloop.commands.options import read_scale
-from crashloop.engines.local import LocalEngine
+from crashloop.commands.local_runs import LocalRuns
 from crashloop.errors import UsageError
 from crashloop.model import Outcome
-from crashloop.preflight import require_runnable
-from crashloop.preflight.capacity import processors
 from crashloop.run import artifacts_folder
 from crashloop.survey import baseline
 from crashloop.survey.evidence import Evidence
 
 if TYPE_CHECKING:
-    from crashloop.clock import TimeScale
-    from crashloop.model import AppUnderTest, Scenario
+    from crashloop.model import AppUnderTest
 
 REQUIRE = {"survived": Outcome.SURVIVED, "recovered": Outcome.RECOVERED}
-# Runs in real time mostly wait: four of them load two processors less than two scaled ones.
-REAL_TIME_FACTOR = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CheckOrder:
-    """The command line's options; `update` writes the baseline, `jobs` 0 is chosen here."""
+class CheckOrder(LocalRuns):
+    """The command line's options; `update` writes the baseline."""
 
     name: str | None = None
     config: Path | None = None
     incidents: tuple[str, ...] = ()
     params: tuple[str, ...] = ()
-    real_time: bool = False
     requirement: str = "recovered"
     as_json: bool = False
     junit: Path | None = None
@@ -49,21 +42,7 @@ class CheckOrder:
     artifacts: Path | None = None
     resume: bool = False
     dry_run: bool = False
-    jobs: int = 0
     no_live: bool = False
-
-    def at_once(self, scale: float) -> int:
-        """How many runs of a time scale are made at once."""
-        usual = processors() * (REAL_TIME_FACTOR if scale == 1 else 1)
-        return self.jobs or usual
-
-    def scale(self, ordinary: float) -> TimeScale:
-        """The time scale of a run whose ordinary one this is."""
-        return read_scale(None, real_time=self.real_time, ordinary=ordinary)
-
-    def require(self, scenario: Scenario, scale: TimeScale) -> None:
-        """Raise CapabilityError for what this machine cannot run, UsageError for a mistake."""
-        require_runnable(scenario, scale, LocalEngine)
 
 
 def again(order: CheckOrder, app: AppUnderTest, folder: str) -> str:

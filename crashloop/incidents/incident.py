@@ -45,7 +45,8 @@ class Incident:
 
     `outage` and `expect` give its scenario and what it looks like, from checked parameters. The
     four runs of its proof are derived. `time_scale` is one that its control run finds fair.
-    `compared` is its ordinary comparison.
+    `compared` is its ordinary comparison. `overlaps` are other incidents, or faults alone as
+    `fault:KIND`, whose runs truly look like this one too, each with the reason.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Incident:
     expect: Callable[[Params], tuple[CheckSpec, ...]]
     time_scale: float = DEFAULT_SCALE
     compared: Compared = field(default_factory=Compared)
+    overlaps: Mapping[str, str] = field(default_factory=dict)
 
     def scenario(
         self,

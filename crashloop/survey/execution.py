@@ -12,6 +12,7 @@ from crashloop.survey.children import ask
 from crashloop.survey.need import DependencyNeed, Seen, needs, not_seen, seen_in
 from crashloop.survey.plan import START_S, Group, Planned, grouped, plan_dependencies
 from crashloop.survey.result import Met, Result, not_applicable, result_of
+from crashloop.survey.shown import Shown, shown
 from crashloop.trace.reader import read_trace
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ BOUND_FACTOR, BOUND_S = 10.0, 600.0
 
 
 class View(Protocol):
-    """Shows a check while it runs."""
+    """Shows many runs while they are made."""
 
     def planned(self, runs: Sequence[Planned]) -> None:
         """These runs are to come; a run with the folder of another replaces it."""
@@ -40,8 +41,8 @@ class View(Protocol):
     def said(self, run: Planned, text: str) -> None:
         """A line of a run's progress."""
 
-    def finished(self, run: Planned, result: Result, *, earlier: bool) -> None:
-        """A run has ended, or an earlier check has made it."""
+    def finished(self, run: Planned, shown: Shown, *, earlier: bool) -> None:
+        """A run has ended, or it was made earlier."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +153,7 @@ class Check:
     async def _answer(self, run: Planned) -> tuple[Answer, Path]:
         """The answer of an earlier check to the same question, or of a new run."""
         if earlier := self.evidence.earlier(run):
-            self.view.finished(run, self._result(run, earlier[0]), earlier=True)
+            self.view.finished(run, shown(run, self._result(run, earlier[0])), earlier=True)
             return earlier
         folder = self.evidence.free(run)
         self.view.started(run)
@@ -165,7 +166,7 @@ class Check:
         result = self._result(run, answer)
         if result.met is not Met.HARNESS:
             self.evidence.keep(run, answer, folder)
-        self.view.finished(run, result, earlier=False)
+        self.view.finished(run, shown(run, result), earlier=False)
         return answer, folder
 
     def _result(self, run: Planned, answer: Answer) -> Result:

@@ -77,9 +77,10 @@ class Planned:
         expected_s = self.expected_s + self.starts * (start_s - START_S)
         return replace(self, expected_s=max(expected_s, OVERHEAD_S))
 
-    def words(self, app: str, config: str = "") -> list[str]:
-        """The arguments of `crashloop` that make this run."""
-        words = ["reproduce", self.incident, "--app", app]
+    def words(self, app: str = "", config: str = "") -> list[str]:
+        """The arguments of `crashloop` that make this run, of the sample app if none is named."""
+        words = ["reproduce", self.incident]
+        words += ["--app", app] if app else []
         words += ["--config", config] if config else []
         words += ["--real-time"] if self.scale == REAL_TIME else ["--time-scale", f"{self.scale:g}"]
         words += ["--role", str(self.role)] if self.role is not Role.REPRODUCTION else []
@@ -136,6 +137,14 @@ def plan_incidents(
     return sorted(found, key=lambda each: (bool(each.why), each.rank, each.incident))
 
 
+def plan_sample(names: Iterable[str], machine: Machine) -> list[Planned]:
+    """The runs of the sample app with these names, incidents or faults alone.
+
+    What this machine cannot run has the reason in `why`.
+    """
+    return [_of_sample(incident(name), machine) for name in names]
+
+
 def plan_dependencies(
     app: AppUnderTest, machine: Machine, *, start_s: float = START_S
 ) -> list[Planned]:
@@ -181,7 +190,15 @@ def _control(first: Planned) -> Planned:
     return replace(first, role=Role.CONTROL, expected_s=OVERHEAD_S + START_S, target="", way="")
 
 
-def _timed(planned: Planned, one: Incident, app: AppUnderTest, machine: Machine) -> Planned:
+def _of_sample(one: Incident, machine: Machine) -> Planned:
+    planned = Planned(incident=one.name, title=one.title, params={})
+    try:
+        return _timed(planned, one, None, machine)
+    except UsageError as error:  # this machine is too slow for it
+        return replace(planned, why=error.message)
+
+
+def _timed(planned: Planned, one: Incident, app: AppUnderTest | None, machine: Machine) -> Planned:
     """The run with its scale and time, or with the reason why this machine cannot make it."""
     scenario = one.scenario(Role.REPRODUCTION, app, **planned.params)
     scale = machine.scale(REAL_TIME if scenario.real_time_only else one.ordinary_scale(app))

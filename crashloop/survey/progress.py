@@ -40,7 +40,8 @@ class Progress:
         self.planned |= {each.folder: each for each in runs}
 
     def start(self, run: Planned, now_s: float) -> None:
-        """A run has started."""
+        """A run has started, perhaps for the second time."""
+        self.took_s.pop(run.folder, None)
         self.planned[run.folder] = run
         self.started_s[run.folder] = now_s
 

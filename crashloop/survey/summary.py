@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
-from crashloop.report.clean import clean
+from crashloop.report.markdown import markdown
 from crashloop.survey.result import Met, Result
 from crashloop.survey.table import back_words, died_words, outcome_words, totals, why_words
 
@@ -23,7 +22,6 @@ _SIGNS = {
     Met.INCONCLUSIVE: "❔",
     Met.DOES_NOT_APPLY: "⏭️",
 }
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~&])")
 
 
 def summary_text(results: Sequence[Result], needs: Sequence[DependencyNeed], *, app: str) -> str:
@@ -32,9 +30,9 @@ def summary_text(results: Sequence[Result], needs: Sequence[DependencyNeed], *, 
 
 
 def _lines(results: Sequence[Result], needs: Sequence[DependencyNeed], app: str) -> Iterator[str]:
-    yield f"### crashloop check {_text(app)}"
+    yield f"### crashloop check {markdown(app)}"
     yield ""
-    yield _text(totals(results))
+    yield markdown(totals(results))
     yield ""
     yield "| | outage | outcome | died | back after | |"
     yield "|---|---|---|---|---|---|"
@@ -43,7 +41,7 @@ def _lines(results: Sequence[Result], needs: Sequence[DependencyNeed], app: str)
         words = outcome_words(each)[0] if applies else "does not apply"
         cells = [_SIGNS[each.met], f"`{each.incident}`", words, died_words(each)]
         cells.append(back_words(each))
-        yield f"| {' | '.join([*cells[:2], *map(_text, cells[2:]), _notes(each)])} |"
+        yield f"| {' | '.join([*cells[:2], *map(markdown, cells[2:]), _notes(each)])} |"
     if needs:
         yield ""
         yield "| dependency | at start | at run time | |"
@@ -52,18 +50,14 @@ def _lines(results: Sequence[Result], needs: Sequence[DependencyNeed], app: str)
         cells = [need.name, str(need.start.need), str(need.run.need)]
         why = [f"at start, {need.start.why}", f"at run time, {need.run.why}", need.slow]
         why += [f"{flag}: {says}" for flag, says in need.flags.items()]
-        yield f"| {' | '.join([*map(_text, cells), '<br>'.join(_text(w) for w in why if w)])} |"
+        cells = [*map(markdown, cells), "<br>".join(markdown(each) for each in why if each)]
+        yield f"| {' | '.join(cells)} |"
 
 
 def _notes(result: Result) -> str:
     if result.met is Met.DOES_NOT_APPLY:
-        return _text(result.why)
+        return markdown(result.why)
     notes = [f"outage: {result.title}", why_words(result), result.changed]
     notes += [f"{flag}: {says}" for flag, says in result.flags.items()]
     notes += [f"what helps: {result.advice}"] if result.deaths and result.advice else []
-    return "<br>".join(_text(each) for each in notes if each)
-
-
-def _text(text: str) -> str:
-    """Text of others as Markdown shows it, on one line."""
-    return _SPECIAL.sub(r"\\\1", clean(text, 500))
+    return "<br>".join(markdown(each) for each in notes if each)

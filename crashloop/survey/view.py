@@ -1,4 +1,4 @@
-"""What a check shows while it runs: every run on a terminal, else a line for each that ends."""
+"""What many runs show while they are made: all on a terminal, else a line for each that ends."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ import re
 import time
 from typing import IO, TYPE_CHECKING, Self
 
-from crashloop.model import Role
 from crashloop.report.clean import clean
 from crashloop.report.lines import BLANK, Line, Span, Tone, line
 from crashloop.report.plain_lines import PlainLines
 from crashloop.report.redrawn import Redrawn
 from crashloop.report.terminal import MAX_WIDTH, Terminal, rich_text
-from crashloop.survey.result import Met, Result
-from crashloop.survey.table import NAME, OUTCOME, died_words, outcome_words
+from crashloop.survey.table import NAME, OUTCOME
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,19 +20,25 @@ if TYPE_CHECKING:
 
     from crashloop.survey.plan import Planned
     from crashloop.survey.progress import Progress
+    from crashloop.survey.shown import Shown
 
 REFRESH_PER_S = 4
 AROUND = 3
-DONE = "done"
 _CLOCKS = re.compile(r"^\s*[\d.]+ s\s+(\([^)]* here\)\s+)?")
 
 
 class PlainView:
-    """A context manager; writes a line for each run that starts or ends."""
+    """A context manager; writes a line for each run that starts or ends.
 
-    def __init__(self, progress: Progress, stream: IO[str]) -> None:
+    `earlier` says where the result of a run comes from that is not made now.
+    """
+
+    def __init__(
+        self, progress: Progress, stream: IO[str], *, earlier: str = "as an earlier check found"
+    ) -> None:
         self._progress = progress
         self._lines = PlainLines(stream)
+        self._earlier = earlier
 
     def planned(self, runs: Sequence[Planned]) -> None:
         """These runs are to come."""
@@ -49,17 +53,16 @@ class PlainView:
     def said(self, run: Planned, text: str) -> None:
         """A line of a run's own progress is not shown: runs are made at once."""
 
-    def finished(self, run: Planned, result: Result, *, earlier: bool) -> None:
-        """A run has ended, or an earlier check has made it."""
+    def finished(self, run: Planned, shown: Shown, *, earlier: bool) -> None:
+        """A run has ended, or it was made earlier."""
         now_s = time.monotonic()
-        words = words_of(run, result)
         if earlier:
             self._progress.skip(run)
-            self._lines.write(f"{run.name}: {words}, as an earlier check found")
+            self._lines.write(f"{run.name}: {shown}, {self._earlier}")
             return
         self._progress.finish(run, now_s)
         took_s = self._progress.took_s[run.folder]
-        self._lines.write(f"{run.name}: {words} in {took_s:.0f} s; {self._progress.words(now_s)}")
+        self._lines.write(f"{run.name}: {shown} in {took_s:.0f} s; {self._progress.words(now_s)}")
 
     def __enter__(self) -> Self:
         return self
@@ -68,13 +71,13 @@ class PlainView:
         pass
 
 
-class LiveCheck(Redrawn):
+class LiveRuns(Redrawn):
     """A context manager; draws all runs with how far they are and how long the rest may take."""
 
     def __init__(self, progress: Progress, terminal: Terminal) -> None:
         super().__init__(terminal, times_per_s=REFRESH_PER_S)
         self._progress = progress
-        self._done: dict[str, tuple[Planned, Result]] = {}
+        self._done: dict[str, tuple[Planned, Shown]] = {}
 
     def planned(self, runs: Sequence[Planned]) -> None:
         """These runs are to come."""
@@ -88,9 +91,9 @@ class LiveCheck(Redrawn):
         """A line of a run's progress."""
         self._progress.said[run.folder] = _CLOCKS.sub("", text)
 
-    def finished(self, run: Planned, result: Result, *, earlier: bool) -> None:
-        """A run has ended, or an earlier check has made it."""
-        self._done[run.folder] = run, result
+    def finished(self, run: Planned, shown: Shown, *, earlier: bool) -> None:
+        """A run has ended, or it was made earlier."""
+        self._done[run.folder] = run, shown
         if earlier:
             self._progress.skip(run)
         else:
@@ -112,7 +115,7 @@ class LiveCheck(Redrawn):
 
 def live_lines(
     progress: Progress,
-    done: dict[str, tuple[Planned, Result]],
+    done: dict[str, tuple[Planned, Shown]],
     *,
     now_s: float,
     width: int,
@@ -124,7 +127,7 @@ def live_lines(
     """
     running = [_running(*each, now_s=now_s, width=width) for each in progress.running()]
     room = max(height - AROUND - len(running), 0)
-    ended = [_ended(run, result, width) for run, result in done.values()]
+    ended = [_ended(run, shown, width) for run, shown in done.values()]
     active = {run.folder for run, _, _ in progress.running()}
     to_come = [
         line(Span(f"{clean(run.name, 60):{NAME}} waiting", Tone.DIM))
@@ -137,27 +140,9 @@ def live_lines(
     return [*shown, *running, *later, BLANK, words]
 
 
-def words_of(run: Planned, result: Result) -> str:
-    """What a run has shown, in a few words."""
-    words, _ = _outcome(run, result)
-    died = "" if words == DONE else died_words(result)
-    return f"{words} ({died})" if died else words
-
-
-def _outcome(run: Planned, result: Result) -> tuple[str, Tone]:
-    """The outcome; that of a control, and without a dependency, is not what the run is for."""
-    asks_else = run.target or run.role is Role.CONTROL
-    if asks_else and result.met not in {Met.HARNESS, Met.NEVER_STARTED, Met.DOES_NOT_APPLY}:
-        return DONE, Tone.DIM
-    if result.met is Met.DOES_NOT_APPLY:
-        return "does not apply", Tone.DIM
-    return outcome_words(result)
-
-
-def _ended(run: Planned, result: Result, width: int) -> Line:
-    words, tone = _outcome(run, result)
-    died = "" if words == DONE else died_words(result)
-    spans = [Span(f"{words:{OUTCOME}} ", tone), Span(died[: max(width - NAME - OUTCOME - 2, 0)])]
+def _ended(run: Planned, shown: Shown, width: int) -> Line:
+    more = shown.more[: max(width - NAME - OUTCOME - 2, 0)]
+    spans = [Span(f"{shown.words:{OUTCOME}} ", shown.tone), Span(more)]
     return line(f"{clean(run.name, 60):{NAME}} ", *spans)
 
 

@@ -19,6 +19,7 @@ from crashloop.survey.page import check_page, plan_page
 from crashloop.survey.plan import Planned, grouped
 from crashloop.survey.progress import Progress
 from crashloop.survey.result import Met, Result, exit_status, not_applicable, result_of
+from crashloop.survey.shown import shown
 from crashloop.survey.summary import summary_text
 from crashloop.survey.table import dependencies_table, results_table
 from crashloop.survey.view import PlainView, live_lines
@@ -247,7 +248,7 @@ def test_a_pipe_gets_a_line_for_each_start_and_end_with_the_time_left() -> None:
     with PlainView(progress, stream) as view:
         view.planned([HANGS])
         view.started(HANGS)
-        view.finished(HANGS, RECOVERED, earlier=False)
+        view.finished(HANGS, shown(HANGS, RECOVERED), earlier=False)
     assert stream.getvalue().splitlines() == [
         "issue-1278: started; 0 of 1 run done, about 10 s left",
         "issue-1278: recovered (3 times, exit 3) in 0 s; 1 of 1 run done",
@@ -270,14 +271,14 @@ def test_a_terminal_shows_what_has_ended_what_runs_and_what_waits() -> None:
     progress.finish(control, 5.0)
     progress.start(HANGS, 5.0)
     progress.said[HANGS.folder] = "attempt 1 died: exit 3"
-    done = {control.folder: (control, ran("INCONCLUSIVE"))}
+    done = {control.folder: (control, shown(control, ran("INCONCLUSIVE")))}
 
-    def shown(height: int) -> list[Line]:
+    def drawn(height: int) -> list[Line]:
         return live_lines(progress, done, now_s=9.0, width=80, height=height)
 
-    rows = text(shown(24)).splitlines()
+    rows = text(drawn(24)).splitlines()
     assert rows[0].split() == ["control,", "without", "a", "fault", "done"]
     assert rows[1].endswith("4 s  attempt 1 died: exit 3")
     assert rows[2].split() == ["cache-still-loading", "waiting"]
     assert rows[-1].startswith("1 of 3 runs done")
-    assert len(shown(5)) <= 5
+    assert len(drawn(5)) <= 5

@@ -13,7 +13,14 @@ from crashloop.durations import about, together_s
 from crashloop.errors import CapabilityError, UsageError
 from crashloop.incidents import INCIDENTS, incident
 from crashloop.model import Role, Scenario
-from crashloop.survey.plan import START_S, Planned, grouped, plan_dependencies, plan_incidents
+from crashloop.survey.plan import (
+    START_S,
+    Planned,
+    grouped,
+    plan_dependencies,
+    plan_incidents,
+    plan_sample,
+)
 from crashloop.survey.progress import Progress
 
 REAL_TIME_ONLY = shop(env={"DATABASE_URL": "{postgres.url}"})
@@ -229,3 +236,23 @@ def test_what_an_earlier_check_has_made_takes_no_time() -> None:
 )
 def test_a_time_is_promised_in_round_numbers(seconds: float, words: str) -> None:
     assert about(seconds) == words
+
+
+def test_a_run_that_is_made_again_is_not_done() -> None:
+    progress = Progress(at_once=lambda _: 1)
+    progress.plan([planned("a")])
+    for now_s in (0.0, 10.0):
+        progress.start(planned("a"), now_s)
+        progress.finish(planned("a"), now_s + 10.0)
+        assert progress.words(now_s + 10.0) == "1 of 1 run done"
+        progress.start(planned("a"), now_s + 10.0)
+        assert progress.words(now_s + 10.0) == "0 of 1 run done, about 10 s left"
+
+
+def test_runs_of_the_sample_app_name_no_app_and_say_what_cannot_run_here() -> None:
+    names = ("issue-1278", "fault:hold", "slots-exhausted-at-scale-out")
+    machine = Machine(without=(names[1],), contradicted=(names[2],))
+    runs = plan_sample(names, machine)
+    assert [each.why for each in runs] == ["", "this machine has no such kernel", "no"]
+    assert " ".join(runs[0].words()) == "reproduce issue-1278 --time-scale 20"
+    assert runs[0].expected_s > 0

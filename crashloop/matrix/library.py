@@ -1,0 +1,72 @@
+"""Which signatures are held against which traces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from crashloop.errors import UsageError
+from crashloop.faults import KINDS
+from crashloop.incidents import INCIDENTS, incident
+from crashloop.incidents.fault_alone import PREFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from crashloop.model import Scenario
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Library:
+    """The incidents `signatures`, and the `traces` by name, which are of incidents or `fault:KIND`.
+
+    Where `about` names incidents, only cells are asked for whose signature or trace is of one of
+    them. `scenarios` are today's, of every name. `overlaps` are those that incidents declare, by
+    the name of the signature, then by that of the trace.
+    """
+
+    signatures: tuple[str, ...]
+    traces: tuple[str, ...]
+    scenarios: Mapping[str, Scenario]
+    about: frozenset[str] = frozenset()
+    overlaps: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def against(self, trace: str) -> list[str]:
+        """The signatures that are held against a trace."""
+        everyone = not self.about or trace in self.about
+        return [name for name in self.signatures if everyone or name in self.about]
+
+    def has_diagonal(self, trace: str) -> bool:
+        """Whether a trace must show the signature of its own name."""
+        return trace in self.against(trace)
+
+
+def library(names: Sequence[str] = (), against: Sequence[str] = ()) -> Library:
+    """All signatures against all traces.
+
+    `names` are the incidents of `Library.about`. `against` are the only traces, besides those of
+    `names`. UsageError for an unknown name.
+    """
+    for name in names:
+        _require_signature(name)
+    signatures = tuple(sorted(INCIDENTS))
+    traces = tuple(dict.fromkeys((*names, *against))) if against else (*signatures, *_faults())
+    return Library(
+        signatures=signatures,
+        traces=traces,
+        scenarios={name: incident(name).scenario() for name in (*signatures, *traces)},
+        about=frozenset(names),
+        overlaps={name: INCIDENTS[name].overlaps for name in signatures},
+    )
+
+
+def _faults() -> list[str]:
+    return [f"{PREFIX}{kind}" for kind, found in KINDS.items() if found.alone is not None]
+
+
+def _require_signature(name: str) -> None:
+    if name not in INCIDENTS and incident(name):  # which refuses an unknown name
+        raise UsageError(
+            f"{name} is no incident, so no signature of the library is its own",
+            hint=f"hold the signatures against its trace: --against {name}",
+        )
