@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,8 +26,14 @@ def sample_app() -> AppUnderTest:
     for folder in (spec and spec.submodule_search_locations) or ():
         path = Path(folder) / FILE
         if path.is_file():
-            return load_entry(path, NAME)
+            return _entry(path)
     raise CapabilityError(
         f"the sample app is not installed: there is no {PACKAGE}/{FILE}",
         hint=INSTALL,
     )
+
+
+@functools.cache
+def _entry(path: Path) -> AppUnderTest:
+    """The entry in an installed file, which does not change; a whole library asks for it often."""
+    return load_entry(path, NAME)

@@ -66,8 +66,8 @@ def matrix(order: MatrixOrder) -> int:
     anything starts.
     """
     _require_possible(order)
-    known = library(order.names, order.against)
     evidence = _evidence(order)
+    known = library(order.names, order.against)
     folders = [*order.traces, *([evidence.folder] if evidence and order.resume else [])]
     there = stored(folders)
     runs = plan_sample(known.traces, order)

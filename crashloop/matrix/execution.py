@@ -129,9 +129,9 @@ class Matrix:
         assert self.evidence is not None
         folder, name = self.evidence.free(run), run.incident
         self.view.started(run)
+        words = [*run.words(), "--json", "--no-live", "--until-stdin-closes"]
         answer = await self.ask(
-            [*run.words(), "--json", "--no-live"]
-            + ["--artifacts", str(folder), "--until-stdin-closes"],
+            [*words, "--artifacts", str(folder)],
             bound_s=BOUND_FACTOR * run.expected_s + BOUND_S,
             on_line=lambda text: self.view.said(run, text),
         )

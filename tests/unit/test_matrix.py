@@ -6,13 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from matrices import HANGS, LOADS, RETRIES, SLOTS, TRACES, UNLIKE, loosened
+from matrices import HANGS, LOADS, RETRIES, SLOTS, TRACES, UNLIKE, loosened, small
 
 from crashloop.errors import UsageError
 from crashloop.faults import KINDS
 from crashloop.incidents import INCIDENTS, incident
 from crashloop.matrix.cell import COUNTS, Cell, Expected, column
-from crashloop.matrix.library import Library, library
+from crashloop.matrix.library import library
 from crashloop.matrix.page import page
 from crashloop.matrix.result import Found, What
 from crashloop.matrix.table import matrix_page, totals
@@ -21,12 +21,7 @@ from crashloop.report.lines import plain
 
 if TYPE_CHECKING:
     from crashloop.incidents.parameter import Params
-
-
-def small(*names: str) -> Library:
-    """These signatures, by default the three that there are traces of, against their own traces."""
-    chosen = names or (HANGS, RETRIES, SLOTS)
-    return replace(library(), signatures=tuple(sorted(chosen)), traces=tuple(sorted(TRACES)))
+    from crashloop.matrix.library import Library
 
 
 def found(known: Library, *without: str) -> Found:
@@ -132,7 +127,8 @@ def test_a_trace_that_only_the_number_of_deaths_rejects_is_listed(
         )
 
     monkeypatch.setitem(INCIDENTS, "twice", replace(INCIDENTS[HANGS], name="twice", expect=expect))
-    known = library([HANGS], ["twice"])
+    twice = {"twice": incident("twice").scenario()}
+    known = replace(small(HANGS), traces=("twice",), scenarios={**small(HANGS).scenarios, **twice})
     result = Found(library=known, columns=(column(UNLIKE, "twice", known),))
     one = cell(result, HANGS, "twice")
     assert (one.verdict, one.by_count) == (Verdict.NOT_REPRODUCED, True)
@@ -152,8 +148,8 @@ def test_a_signature_that_does_not_match_its_own_trace_is_missing_on_the_diagona
 
 
 def test_a_trace_that_does_not_show_its_fault_is_a_missing_trace() -> None:
-    known = small()
-    known = replace(known, traces=("fault:hold",))
+    scenarios = {"fault:hold": incident("fault:hold").scenario()}
+    known = replace(small(), traces=("fault:hold",), scenarios={**small().scenarios, **scenarios})
     result = Found(library=known, columns=(column(TRACES[HANGS], "fault:hold", known),))
     assert [(each.what, each.name) for each in result.missing] == [(What.TRACE, "fault:hold")]
     assert (result.exit_status, result.cells, result.rejected_share) == (11, [], None)

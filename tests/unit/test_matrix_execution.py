@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from matrices import HANGS, RETRIES, SLOTS, TRACES, UNLIKE, write
+from matrices import HANGS, RETRIES, SLOTS, TRACES, UNLIKE, small, write
 
 from crashloop.apps import sample_app
 from crashloop.incidents import INCIDENTS
 from crashloop.matrix.execution import Matrix
-from crashloop.matrix.library import Library, library
 from crashloop.matrix.result import Found, What
 from crashloop.matrix.stored import stored
 from crashloop.survey.children import Answer
@@ -33,10 +32,6 @@ RUNS = [
     Planned(incident=name, title=name, params={}, scale=20.0, expected_s=expected_s)
     for name, expected_s in ((HANGS, 2.0), (RETRIES, 1.0), (SLOTS, 3.0))
 ]
-
-
-def known() -> Library:
-    return replace(library(), signatures=tuple(sorted(TRACES)), traces=tuple(sorted(TRACES)))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -71,7 +66,7 @@ def matrix(
     said = StringIO()
     return (
         Matrix(
-            library=known(),
+            library=small(),
             runs=runs,
             stored=stored([folder]),
             evidence=Evidence(folder, sample_app()) if makes else None,

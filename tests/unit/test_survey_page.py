@@ -195,12 +195,12 @@ def test_a_dependency_without_which_data_is_lost_says_so() -> None:
     flags = {"data_lost": "GET /orders/1 is gone", "sigterm_ignored": "SIGKILL was needed"}
     (found,) = needs([(run, seen_in(run, absence(), "a", flags))])
     assert found.to_json()["ways"]["silent"]["flags"] == flags
-    for shown in (
+    for told in (
         text(dependencies_table([found], width=80)),
         summary_text([], [found], app="shop").replace("\\", ""),
     ):
-        assert "data_lost: GET /orders/1 is gone" in shown
-        assert "sigterm_ignored" not in shown
+        assert "data_lost: GET /orders/1 is gone" in told
+        assert "sigterm_ignored" not in told
 
 
 def test_a_run_that_broke_leaves_the_need_unknown_with_the_reason() -> None:
