@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING
 
 from crashloop.checks.connections import is_own, was_refused
 from crashloop.checks.consistency import contradiction, gap
-from crashloop.checks.lines import PHASE_ENDS
+from crashloop.checks.lines import PHASE_ENDS, of_process
 from crashloop.checks.lives import observed, of_replicas
 from crashloop.checks.result import MAX_EVIDENCE, Result, holds, saw_nothing
 from crashloop.checks.touches import planned_faults, touches
 from crashloop.plural import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from crashloop.model import Life
     from crashloop.trace.event import Event, Trace
 
 
@@ -48,7 +51,7 @@ def baseline_passed(trace: Trace, *, target: str = "") -> Result:
 
 
 def path_used(trace: Trace, *, phase: str, target: str) -> Result:
-    """In every life, the phase came to the target's proxy: by a connection, a SYN or a refusal.
+    """In every life, the phase came to the target's proxy, or asked for it by its name.
 
     Another phase's connections do not count; without a phase, any of the life's do. A replica for
     which the target itself confirmed a step of the journey needs a connection that reached the
@@ -62,7 +65,7 @@ def path_used(trace: Trace, *, phase: str, target: str) -> Result:
         what = f"reached phase {phase}" if phase else "was started"
         return saw_nothing(f"no attempt {what}, so the path was never used")
     evidence: list[Event] = []
-    refused = set()
+    firsts: dict[Life | None, Event] = {}
     for started in reached:
         used = _uses(trace, started, target)
         if not used:
@@ -72,8 +75,7 @@ def path_used(trace: Trace, *, phase: str, target: str) -> Result:
                 says = f"{name} reached phase {phase} but never the proxy of {target} in it"
             return saw_nothing(says, [started])
         evidence.append(used[0])
-        if used[0].source == "app" or used[0].kind == "gate.refused":
-            refused.add(started.life)
+        firsts.setdefault(started.life, used[0])
     connected = [e for e in observed(trace, "link.connected", target=target) if is_own(trace, e)]
     for step in observed(trace, "journey.step", target=target):
         if not any(e.replica == step.replica and e.mono_ns < step.mono_ns for e in connected):
@@ -82,17 +84,26 @@ def path_used(trace: Trace, *, phase: str, target: str) -> Result:
                 f"connections had reached {target}: it has another way there",
                 [step],
             )
-    every = {e.life for e in reached}
+    return holds(_ways_there(firsts.values(), target), evidence)
+
+
+def _ways_there(firsts: Collection[Event], target: str) -> str:
+    """How lives came to the target's proxy, by the first use of each, in words."""
     path = f"the proxy of {target}"
-    says = f"{counted(len(every - refused), 'attempt')} came through {path}"
+    refused = [e for e in firsts if e.source == "app" or e.kind == "gate.refused"]
+    asked = [e for e in firsts if e.kind == "name.asked"]
+    parts = []
+    if came := len(firsts) - len(refused) - len(asked):
+        parts.append(f"{counted(came, 'attempt')} came through {path}")
+    if asked:
+        parts.append(f"{counted(len(asked), 'attempt')} asked for {target} by its name")
     if refused:
-        who = counted(len(refused), "attempt")
         was = "was" if len(refused) == 1 else "were"
-        is_said = any(event.source == "app" for event in evidence)
+        is_said = any(event.source == "app" for event in refused)
         by_whose_word = ", by the app's own word" if is_said else ""
-        only = f"{who} {was} refused at the address of {path}{by_whose_word}"
-        says = only if refused == every else f"{says}; {only}"
-    return holds(says, evidence)
+        who = counted(len(refused), "attempt")
+        parts.append(f"{who} {was} refused at the address of {path}{by_whose_word}")
+    return "; ".join(parts)
 
 
 def _lived(trace: Trace, target: str) -> list[Event]:
@@ -125,12 +136,17 @@ def _uses(trace: Trace, started: Event, target: str) -> list[Event]:
     """How a phase, or a life that has `started`, came to the target's proxy before its end."""
     phase = started.data.get("phase")
     ends = trace.of(*PHASE_ENDS, life=started.life, phase=phase) if phase else []
+    ends = of_process(started, ends)
     ends += observed(trace, "process.exited", life=started.life)
     after = [e for e in sorted(ends, key=lambda e: e.mono_ns) if e.mono_ns >= started.mono_ns]
     until_ns = after[0].mono_ns if after else trace.events[-1].mono_ns
-    seen = observed(trace, "link.opened", "gate.syn_seen", life=started.life, target=target)
-    uses = [e for e in seen if started.mono_ns <= e.mono_ns <= until_ns and is_own(trace, e)]
-    if uses:
+
+    def own(*kinds: str) -> list[Event]:
+        seen = observed(trace, *kinds, life=started.life, target=target)
+        in_time = [e for e in seen if started.mono_ns <= e.mono_ns <= until_ns]
+        return [e for e in in_time if is_own(trace, e)]
+
+    if uses := own("link.opened", "gate.syn_seen") or own("name.asked"):
         return uses
     said = [
         (e, e.life) for e in trace.events if e.source == "app" and was_refused(trace, e, target)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from crashloop.trace.event import Event, Trace
 
@@ -22,22 +22,42 @@ def seconds(data: Mapping[str, Any], key: str) -> float | None:
 
 
 def phase_started(trace: Trace, line: Event, phase: str | None = None) -> Event | None:
-    """The line with which a phase of the line's life began; None if there is none before it.
+    """The line with which a phase of the line's process began; None if there is none before it.
 
     The phase is the line's own unless `phase` names another.
     """
     name = line.data.get("phase") if phase is None else phase
     started = trace.of("phase.started", life=line.life) if isinstance(name, str) else []
-    same = [e for e in started if e.data.get("phase") == name]
+    same = of_process(line, (e for e in started if e.data.get("phase") == name))
     return next((e for e in reversed(same) if e.mono_ns <= line.mono_ns), None)
 
 
+def of_process(line: Event, events: Iterable[Event]) -> list[Event]:
+    """Those of a life's events that another process than the line's own has not logged.
+
+    A server's workers are processes of one life, each with a boot id of its own.
+    """
+    boot = line.data.get("boot_id")
+    return [e for e in events if boot is None or e.data.get("boot_id") in (None, boot)]
+
+
+def by_process(lines: Iterable[Event]) -> list[list[Event]]:
+    """The lines of a life by the process that logged them; together where they do not say it."""
+    found: dict[str, list[Event]] = {}
+    for line in lines:
+        found.setdefault(str(line.data.get("boot_id")), []).append(line)
+    return list(found.values())
+
+
 def is_running(trace: Trace, died: Event, phase: str) -> bool:
-    """Whether the phase had begun and not ended when the life died."""
-    begun = phase_started(trace, died, phase)
+    """Whether the phase had begun and not ended in some process of the life when it died."""
     ends = trace.of(*PHASE_ENDS, life=died.life, phase=phase)
-    return begun is not None and not any(
-        begun.mono_ns <= end.mono_ns <= died.mono_ns for end in ends
+    ends = [end for end in ends if end.mono_ns <= died.mono_ns]
+    begun = trace.of("phase.started", life=died.life, phase=phase)
+    return any(
+        not any(end.mono_ns >= one.mono_ns for end in of_process(one, ends))
+        for one in begun
+        if one.mono_ns <= died.mono_ns
     )
 
 

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crashloop.checks.lines import PHASE_ENDS, error_chain, errors_of, matches, seconds, took_s
+from crashloop.checks.lines import (
+    PHASE_ENDS,
+    by_process,
+    error_chain,
+    errors_of,
+    matches,
+    seconds,
+    took_s,
+)
 from crashloop.checks.lives import (
     Replicas,
     deaths,
@@ -137,22 +145,29 @@ def _elsewhere(
 
 
 def all_phases_done(trace: Trace, *, phases: Sequence[str]) -> Result:
-    """The first life of each replica completed every phase of `phases`, in this order."""
+    """The first life of each replica completed every phase of `phases`, in this order.
+
+    Of a server with workers, each process that logged a phase did.
+    """
 
     def done_in(number: int) -> Result:
         life = next(iter(trace.lives(number)), None)
         if life is None:
             return saw_nothing("no attempt was started")
         done = trace.of("phase.completed", life=life)
-        names = [event.data.get("phase") for event in done]
-        if names == list(phases):
-            return holds(f"attempt {life.attempt} completed all {len(names)} phases", done)
-        if not _named(trace, life):
-            return saw_nothing(f"attempt {life.attempt} logged no phase")
-        failed = trace.of("phase.failed", "phase.degraded", life=life)
-        completed = ", ".join(map(str, names)) or "none"
-        says = f"attempt {life.attempt} completed the phases {completed}"
-        return refuted(says, done + failed) if failed else not_seen(trace, says, done)
+        logs = by_process(_named(trace, life)) or [[]]
+        for log in logs:
+            names = [e.data.get("phase") for e in log if e.kind == "phase.completed"]
+            if names == list(phases):
+                continue
+            if not log:
+                return saw_nothing(f"attempt {life.attempt} logged no phase")
+            failed = [e for e in log if e.kind in {"phase.failed", "phase.degraded"}]
+            completed = ", ".join(map(str, names)) or "none"
+            says = f"attempt {life.attempt} completed the phases {completed}"
+            return refuted(says, done + failed) if failed else not_seen(trace, says, done)
+        each = f" in each of {len(logs)} workers" if len(logs) > 1 else ""
+        return holds(f"attempt {life.attempt} completed all {len(phases)} phases{each}", done)
 
     return for_replicas(trace, "each", done_in)
 

@@ -1,6 +1,7 @@
 """Checks of whether a run was a fair test: complete evidence, baseline, path, scale."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from crashloop_cases import Case, cases
@@ -73,6 +74,16 @@ def touched(trace: Trace) -> Trace:
     link = {"link": opened.data["link"], "fault": FAULT}
     trace = inserted(trace, opened, "proxy", "link.held", attempt=1, target="postgres", **link)
     return with_scenario(trace, faults=REPRODUCTION.scenario["faults"])
+
+
+def looked_up(**asked: Any) -> Trace:
+    """The second attempt only looks the target's name up."""
+    trace = without(REPRODUCTION, "link.opened", attempt=2)
+    begun = one(trace, "phase.started", 2, "database")
+    return inserted(
+        trace, begun, "harness", "name.asked", attempt=2, target="postgres", fault=FAULT,
+        **{"pid": pid(2), **asked},
+    )  # fmt: skip
 
 
 CASES = [
@@ -200,6 +211,10 @@ CASES = [
                 THREE,
                 "12 attempts came through the proxy",
             ),
+            "who only looks up the name of the target came to its path": (
+                looked_up(),
+                "the proxy of postgres; 1 attempt asked for postgres by its name",
+            ),
             "a refused retry is a use of the path": (
                 KILLED,
                 "2 attempts were refused at the address of the proxy of postgres, by the app's own",
@@ -223,6 +238,10 @@ CASES = [
             ),
         },
         saw_nothing={
+            "another process's look-up is not the attempt's": (
+                looked_up(pid=7),
+                "attempt 2 reached phase database but never the proxy",
+            ),
             "an attempt that failed without a connection did not use the path": (
                 without(REPRODUCTION, "link.opened", attempt=2),
                 "attempt 2 reached phase database but never the proxy",

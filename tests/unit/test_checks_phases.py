@@ -10,6 +10,8 @@ from crashloop_edits import (
     inserted,
     moved,
     one,
+    sealed,
+    with_a_second_worker,
     with_scenario,
     without,
 )
@@ -77,6 +79,13 @@ def completed_and_died() -> Trace:
     return inserted(trace, begun, "app", "phase.completed", attempt=2, **begun.data)
 
 
+def one_worker_without(phase: str) -> Trace:
+    """Two workers, the second of which does not end the phase."""
+    trace = with_a_second_worker(CONTROL)
+    left_out = trace.of("phase.completed", phase=phase)[-1]
+    return sealed(trace, [e for e in trace.events if e is not left_out])
+
+
 CASES = [
     *cases(
         "phase_failed",
@@ -91,6 +100,10 @@ CASES = [
                 "failed 4 times at its limit of 20 s",
             ),
             "an SQLSTATE of an accepted class": (of_another_class("08006"), "[08006]"),
+            "two workers that began one after the other": (
+                with_a_second_worker(REPRODUCTION, later_s=0.2),
+                "failed 3 times at its limit of 20 s, after 20.0 s",
+            ),
             "three time-outs of each replica": (
                 THREE,
                 "in each of 3 replicas, phase database failed 3 times at its limit of 20 s",
@@ -299,6 +312,10 @@ CASES = [
         params={"phases": PHASES},
         holds={
             "seven phases in order": (CONTROL, "completed all 7 phases"),
+            "seven phases in each worker": (
+                with_a_second_worker(CONTROL, later_s=0.02),
+                "attempt 1 completed all 7 phases in each of 2 workers",
+            ),
             "seven phases in each replica": (
                 control(replicas=3),
                 "in each of 3 replicas, attempt 1 completed all 7 phases",
@@ -308,6 +325,10 @@ CASES = [
             "one of them left out in one replica": (
                 without(control(replicas=3), "phase.completed", phase="cache", replica=2),
                 "in replica 2, attempt 1 completed the phases init, dependencies, database",
+            ),
+            "one of them left out by one worker": (
+                one_worker_without("cache"),
+                "init, dependencies, database, services, websocket, finalize",
             ),
             "one of them left out": (
                 without(CONTROL, "phase.completed", phase="cache"),

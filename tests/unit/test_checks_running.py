@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from crashloop_cases import Case, cases
-from crashloop_edits import changed, inserted, moved, one, without
+from crashloop_edits import changed, inserted, moved, one, with_a_second_worker, without
 from crashloop_outages import KILLED, SLOTS, killed_while_retrying, slots_exhausted
 from crashloop_traces import CONTROL, REPRODUCTION
 
@@ -36,6 +36,13 @@ def told_after_the_start() -> Trace:
     return inserted(KILLED, begun, "app", "startup.completed", attempt=1)
 
 
+def one_worker_failed() -> Trace:
+    """Two workers run in the first life that is killed; the phase of the second has failed."""
+    trace = with_a_second_worker(KILLED)
+    begun = trace.of("phase.started", phase="database")[1]
+    return inserted(trace, begun, "app", "phase.failed", attempt=1, **begun.data)
+
+
 CASES = [
     *cases(
         "phase_running_at_death",
@@ -55,6 +62,10 @@ CASES = [
                     phase="database",
                 ),
                 "2 attempts died",
+            ),
+            "it was running in one of two workers": (
+                one_worker_failed(),
+                "2 attempts died while phase database was running",
             ),
             "a death that nobody saw the reason of": (
                 without(KILLED, "process.killed", "probe.failed"),
