@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from crashloop.checks.exits import no_death
+from crashloop.checks.journey import journey_passed
+from crashloop.checks.readiness import recovered
 from crashloop.errors import HarnessError
 from crashloop.judge import judge
 from crashloop.lab import run_scenario
@@ -16,9 +18,10 @@ from crashloop.run import artifacts_folder, write_whole
 from crashloop.trace.event import CONTROL_FAILED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from crashloop.checks.result import Result
     from crashloop.incidents.incident import Incident
     from crashloop.model import AppUnderTest, Judgement, Signature
     from crashloop.options import RunOptions
@@ -140,7 +143,8 @@ async def prove(
             on_role(role)
         one = replace(options, artifacts=artifacts / str(role))
         run = await run_scenario(scenario, one)
-        step = assess(run, healthy=incident.healthy(scenario) if role is Role.CONTROL else None)
+        healthy = incident.healthy(scenario) if role is Role.CONTROL else None
+        step = assess(run, healthy=healthy, prevents=incident.remedy.prevents)
         steps.append(step)
         if on_step is not None:
             on_step(step)
@@ -164,8 +168,11 @@ def _control_failed(run: Run) -> bool:
     return finished is not None and finished.data.get("how") == CONTROL_FAILED
 
 
-def assess(run: Run, *, healthy: Signature | None = None) -> Step:
-    """Whether one run ended as its role must; `healthy` is the control run's own signature."""
+def assess(run: Run, *, healthy: Signature | None = None, prevents: bool = True) -> Step:
+    """Whether one run ended as its role must; `healthy` is the control run's own signature.
+
+    `prevents`: with the remedy, no life may die; else the app must be back after the heal.
+    """
     role = run.scenario.role
     wanted = EXPECTED[role]
     if run.verdict is not wanted:
@@ -175,10 +182,11 @@ def assess(run: Run, *, healthy: Signature | None = None) -> Step:
         judgement = judge(run.trace, healthy)
         shortfall = "" if judgement.verdict is Verdict.REPRODUCED else judgement.reason
         return Step(role=role, run=run, shortfall=shortfall, healthy=judgement)
-    return Step(role=role, run=run, shortfall=_shortfall(run))
+    shortfall = _shortfall(run, prevents=prevents or role is not Role.REMEDY)
+    return Step(role=role, run=run, shortfall=shortfall)
 
 
-def _shortfall(run: Run) -> str:
+def _shortfall(run: Run, *, prevents: bool) -> str:
     """What a run with the right verdict still fails to show; the signature says what it must."""
     signature = run.scenario.signature
     specs = [*signature.require, *signature.expect]
@@ -199,5 +207,14 @@ def _shortfall(run: Run) -> str:
         case _:
             return ""
     unmet = next((finding.says for finding in needed if not finding.holds), "")
-    alive = no_death(run.trace)
-    return unmet or ("" if alive.holds else alive.says)
+    well = _well(run, prevents=prevents)
+    return unmet or next((each.says for each in well if not each.holds), "")
+
+
+def _well(run: Run, *, prevents: bool) -> Sequence[Result]:
+    """What shows that the app is well, besides the signature."""
+    if prevents:
+        return (no_death(run.trace),)
+    if run.fate is not None:  # the outcome of the user's own app says it
+        return ()
+    return recovered(run.trace, phase=run.scenario.phase), journey_passed(run.trace)

@@ -11,18 +11,28 @@ from crashloop.remedies import Remedied, remedied
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from crashloop.model import AppUnderTest, Outage, Platform, Value
+    from crashloop.model import AppUnderTest, Outage, PlannedFault, Platform, Value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remedy:
-    """What would have ended the outage: the knobs that it changes in the app, and its platform."""
+    """What would have ended the outage: the knobs that it changes in the app, and its platform.
+
+    `fault` gives each planned fault as it is with the remedy. One that no longer harms the app has
+    another receipt there, which shows that the app met what the outage was about. That keeps the
+    run with the remedy a fair test.
+
+    `prevents`: no life dies with it. Else it ends an outage that has begun, and the app must be
+    back after the heal.
+    """
 
     name: str
     says: str
     knobs: Mapping[str, Value] = field(default_factory=dict)
     old_knobs: Mapping[str, Value] = field(default_factory=dict)
     platform: Callable[[Platform], Platform] | None = None
+    fault: Callable[[PlannedFault], PlannedFault] | None = None
+    prevents: bool = True
 
     def applied(self, outage: Outage) -> Outage:
         """The same outage with the remedy in place."""
@@ -32,6 +42,7 @@ class Remedy:
             knobs={**outage.knobs, **self.knobs},
             replicas=replace(outage.replicas, old_knobs=old_knobs),
             platform=self.platform(outage.platform) if self.platform else outage.platform,
+            faults=tuple(map(self.fault, outage.faults)) if self.fault else outage.faults,
         )
 
 

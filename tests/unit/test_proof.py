@@ -8,7 +8,8 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from crashloop_traces import control
+from crashloop_edits import without
+from crashloop_traces import control, reproduction
 
 from crashloop.incidents import incident
 from crashloop.model import Fate, Finding, Judgement, Outcome, Role
@@ -57,6 +58,30 @@ def test_a_remedy_must_show_each_thing_required(check: str, holds: bool | None) 
     step = assess(run(Role.REMEDY, *others, finding(check, holds=holds)))
 
     assert step.shortfall == f"{check} is {holds}"
+
+
+def test_a_remedy_that_ends_an_outage_need_not_keep_lives_from_dying() -> None:
+    died = replace(run(Role.REMEDY, *map(finding, CHECKS)), trace=reproduction())
+
+    assert "ended with exit 3" in assess(died).shortfall
+    assert assess(died, prevents=False).ok
+
+
+def test_with_a_remedy_that_ends_an_outage_the_app_must_be_back() -> None:
+    ends = run(Role.REMEDY, *map(finding, CHECKS))
+    down = replace(ends, trace=without(reproduction(), "ready.answered"))
+    useless = replace(ends, trace=without(reproduction(), "journey.step"))
+
+    assert "never ready after the heal" in assess(down, prevents=False).shortfall
+    assert "no step of the journey passed" in assess(useless, prevents=False).shortfall
+
+
+def test_without_the_fault_nobody_may_die_whatever_the_remedy_does() -> None:
+    checks = ("faults_have_receipts", "receipts_not_contradicted")
+    unplugged = run(Role.UNPLUGGED, *(finding(check, holds=None) for check in checks))
+    died = replace(unplugged, trace=reproduction())
+
+    assert "ended with exit 3" in assess(died, prevents=False).shortfall
 
 
 def test_a_signature_that_asks_nothing_of_the_remedy_cannot_show_that_it_works() -> None:
