@@ -1,0 +1,39 @@
+"""Incidents of what starts the app, and beside what: workers, a side-car, a network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from crashloop_outages import KILLED, SLOTS
+from crashloop_traces import REPRODUCTION
+
+from crashloop.incidents import incident
+from crashloop.judge import judge
+from crashloop.model import Moment, Verdict
+
+if TYPE_CHECKING:
+    from crashloop.model import Trigger
+    from crashloop.trace.event import Trace
+
+SIDECAR = "sidecar-proxy-not-listening-yet"
+OTHERS = {"held": REPRODUCTION, "killed": KILLED, "slots": SLOTS}
+
+
+def moments(trigger: Trigger) -> list[tuple[str, Any]]:
+    return [(one.on, one.after_s) for one in trigger.first_of if isinstance(one, Moment)]
+
+
+def verdict(trace: Trace, name: str) -> Verdict:
+    return judge(trace, incident(name).scenario().signature).verdict
+
+
+@pytest.mark.parametrize("trace", OTHERS.values(), ids=OTHERS)
+@pytest.mark.parametrize("name", [SIDECAR])
+def test_other_outages_are_none_of_these(name: str, trace: Trace) -> None:
+    assert verdict(trace, name) is Verdict.NOT_REPRODUCED
+
+
+def test_a_side_car_listens_for_the_second_life_or_for_one_that_waits() -> None:
+    (fault,) = incident(SIDECAR).scenario(listens_s=3).faults
+    assert moments(fault.heal) == [("process.exited", 0.0), ("phase.started", 3.0)]
