@@ -43,6 +43,7 @@ _ALL: tuple[Callable[..., Result], ...] = (
     receipts.receipts_not_contradicted,
     receipts.no_receipt,
     connection.connection_was,
+    connection.never_came,
     request.request_passed_on,
     lateness.came_late,
     phases.phase_failed,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from crashloop.checks.connections import is_own, of_link, was_refused
 from crashloop.checks.failures import failures
-from crashloop.checks.lives import observed
+from crashloop.checks.lives import lives, observed
 from crashloop.checks.result import Result, holds, refuted, saw_nothing
 from crashloop.plural import counted
 
@@ -52,6 +52,24 @@ def connection_was(trace: Trace, *, target: str, phase: str, way: str) -> Result
             return refuted(f"{name}: {WAYS[best]}", [event, failure.ended])
         evidence.append(event)
     return holds(f"{counted(len(failed), 'attempt')}, each: {WAYS[way]}", evidence)
+
+
+def never_came(trace: Trace, *, target: str) -> Result:
+    """No life came to the target: it had no connection there, sent no SYN, and was not refused.
+
+    So whatever the target does, it is not what the lives died of.
+    """
+    known = set(lives(trace))
+    if not known:
+        return saw_nothing("no attempt was started")
+    kinds = ("link.opened", "gate.syn_seen", "gate.refused")
+    came = [e for e in observed(trace, *kinds, target=target) if "at" not in e.data]
+    came += [e for e in trace.events if e.source == "app" and was_refused(trace, e, target)]
+    for event in came:
+        if event.life in known:
+            return refuted(f"{trace.name(event.life)} came to {target}", [event])
+    started = observed(trace, "process.started")
+    return holds(f"{counted(len(known), 'attempt')} never came to {target}", started)
 
 
 def _ways(trace: Trace, failure: Failure, target: str) -> Iterator[tuple[str, Event]]:

@@ -20,6 +20,9 @@ _AMOUNT = re.compile(
 )
 """A number with a unit, or several: what may differ between replicas of the same fate."""
 
+AT_THE_END = ("restart.gave_up", "run.finished")
+"""The kinds of event that end a fault only when the platform starts the app no more."""
+
 Replicas = Literal["each", "some"]
 """Whether each replica must show something, or at least one."""
 
@@ -69,18 +72,20 @@ def is_too_often(trace: Trace, found: int, times: int, replicas: Replicas) -> bo
     """Whether something came more often than `times`, where it must come exactly so often.
 
     With several replicas a fault lasts until the last one has died so often; the others may die
-    more often meanwhile. A fault that a schedule heals lasts however often they die.
+    more often meanwhile. A fault that a schedule heals, or nothing while the platform restarts the
+    app, lasts however often they die.
     """
     if found <= times or replicas != "each" or len(trace.replicas()) > 1:
         return False
     heals = [each.get("heal") or {} for each in trace.scenario.get("faults") or ()]
-    return not any(_is_schedule(heal) for heal in heals)
+    return not any(_lasts(heal) for heal in heals)
 
 
-def _is_schedule(trigger: Mapping[str, Any]) -> bool:
-    """Whether a moment of the trigger comes whatever the app does."""
-    parts = [*(trigger.get("first_of") or ()), *(trigger.get("all_of") or ())]
-    return bool(trigger.get("through_restarts")) or any(_is_schedule(each) for each in parts)
+def _lasts(heal: Mapping[str, Any]) -> bool:
+    """Whether a fault with this heal lasts however often the app dies."""
+    parts = [*(heal.get("first_of") or ()), *(heal.get("all_of") or ())]
+    is_last = heal.get("on") in AT_THE_END
+    return is_last or bool(heal.get("through_restarts")) or any(_lasts(part) for part in parts)
 
 
 def for_replicas(trace: Trace, replicas: Replicas, check: Callable[[int], Result]) -> Result:

@@ -14,7 +14,15 @@ from crashloop.faults import REPLICAS, fault_kind, plan, read_params
 from crashloop.incidents.incident import Incident
 from crashloop.incidents.parameter import Parameter, Params
 from crashloop.incidents.remedy import Remedy
-from crashloop.incidents.usual import HEAL_S, POOLER, deaths, dependencies, limit, platform
+from crashloop.incidents.usual import (
+    HEAL_S,
+    POOLER,
+    by_name,
+    deaths,
+    dependencies,
+    limit,
+    platform,
+)
 from crashloop.model import ALONE, CheckSpec, Moment, Outage, Role, Signature, Trigger
 from crashloop.platforms import parse_platform
 
@@ -26,7 +34,6 @@ if TYPE_CHECKING:
     from crashloop.model import AppUnderTest, Scenario, Value
 
 PREFIX = ALONE
-NAME = "localhost"  # every machine can find it, so only the fault is what cannot
 RECOVERY_S = 200.0  # chosen: two starts, and the back-off between them
 
 
@@ -151,7 +158,7 @@ def _outage(kind: str, alone: Alone, amounts: Mapping[str, Value], params: Param
         heal = Trigger(first_of=(Moment(on="process.exited"), at_latest))
     found = dependencies(params, **(alone.settings if at == "postgres" else {}))
     if alone.by_name:
-        found = tuple(replace(each, host=NAME) if each.name == at else each for each in found)
+        found = by_name(found, at)
     return Outage(
         phase=alone.phase,
         target=at,

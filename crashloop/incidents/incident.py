@@ -200,8 +200,14 @@ def _signature(
             CheckSpec(check="receipts_not_contradicted", needs_fault=True),
             CheckSpec(check="path_used", params=on_path),
         ),
-        expect=(*expect, *nothing_left(outage.dependencies)),
+        expect=(*expect, *nothing_left(_reached(outage, expect))),
     )
+
+
+def _reached(outage: Outage, expect: tuple[CheckSpec, ...]) -> tuple[Dependency, ...]:
+    """The dependencies that lives come to: who never came to one leaves no session there."""
+    never = {spec.params["target"] for spec in expect if spec.check == "never_came"}
+    return tuple(each for each in outage.dependencies if each.name not in never)
 
 
 def _control(signature: Signature, phase: str) -> Signature:

@@ -214,6 +214,7 @@ _OF_WHOLE_LIVES = {
     "exit_code",
     "journey_passed",
     "killed_by_probe",
+    "never_came",
     "no_connection_left",
     "no_death",
     "no_receipt",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from crashloop.incidents.parameter import Parameter
@@ -20,6 +21,7 @@ HEAL_S = Parameter(
     says="when the faults end, in seconds, whatever the app does; 0: as the incident says",
 )
 
+NAME = "localhost"  # every machine can find it, so only the fault is what cannot
 
 POOLER = Parameter(
     default="",
@@ -57,6 +59,11 @@ def dependencies(params: Params, **settings: Value) -> tuple[Dependency, ...]:
         ),
         Dependency(name="redis", kind="redis"),
     )
+
+
+def by_name(found: tuple[Dependency, ...], target: str) -> tuple[Dependency, ...]:
+    """These dependencies, the target of which is reached over TCP by a name."""
+    return tuple(replace(each, host=NAME) if each.name == target else each for each in found)
 
 
 def deaths(number: int, *, replicas: int = 1) -> tuple[Moment, ...]:

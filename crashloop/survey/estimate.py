@@ -70,6 +70,8 @@ class _Guess:
         if moment.on in {"ready.answered", "journey.step"}:
             is_away = is_heal and self.fault.kind not in OUTLIVED
             return inf if is_away else self.start_s + is_heal * self._slow_s()
+        if moment.on == "restart.gave_up":
+            return inf
         if moment.on == "journey.tried":
             return self._failed_try_s() if is_heal else self.start_s
         return 0.0

@@ -1,11 +1,11 @@
-"""Check what the connections of lives that failed in a phase came to."""
+"""Check what the connections of lives came to, and that they never came to a target."""
 
 from typing import Any
 
 import pytest
 from crashloop_cases import Case, cases
 from crashloop_edits import changed, inserted, one, without
-from crashloop_traces import CONTROL, FAULT, REPRODUCTION, TARGET, pid
+from crashloop_traces import CONTROL, FAULT, REFUSAL, REPRODUCTION, TARGET, pid
 
 from crashloop.trace.event import Trace
 
@@ -127,6 +127,42 @@ CASES = cases(
             without(REPRODUCTION, "link.opened", attempt=2),
             "attempt 2 was never seen to come to postgres",
         ),
+    },
+)
+
+
+def got_through() -> Trace:
+    """Three attempts are told that the name has no address, and the fourth one is led to it."""
+    begun = one(TRACES["unknown"], "phase.started", 4, "database")
+    return inserted(
+        TRACES["unknown"], begun, "proxy", "link.opened", attempt=4, target=TARGET, link="x"
+    )
+
+
+CASES += cases(
+    "never_came",
+    params={"target": TARGET},
+    holds={
+        "they were told that the name has no address": (
+            TRACES["unknown"],
+            "4 attempts never came to postgres",
+        ),
+        "they were led to another address": (
+            unanswered(at="tcp:[::1]:5432"),
+            "4 attempts never came to postgres",
+        ),
+    },
+    refuted={
+        "a connection that was held": (REPRODUCTION, "attempt 1 came to postgres"),
+        "one life that got through": (got_through(), "attempt 4 came to postgres"),
+        "a SYN that was dropped": (unanswered(), "attempt 1 came to postgres"),
+        "a refusal at its address": (
+            changed(TRACES["unknown"], "phase.failed", attempt=2, error=REFUSAL),
+            "attempt 2 came to postgres",
+        ),
+    },
+    saw_nothing={
+        "no life at all": (without(REPRODUCTION, "process.started"), "no attempt was started")
     },
 )
 
