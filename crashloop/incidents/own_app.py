@@ -212,6 +212,7 @@ _OF_LIVES: Mapping[str, tuple[str, Mapping[str, Value]]] = {
 _OF_WHOLE_LIVES = {
     "a_replica_served",
     "exit_code",
+    "failure_hidden",
     "journey_passed",
     "killed_by_probe",
     "never_came",

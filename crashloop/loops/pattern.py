@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from crashloop.checks.ends import how_ended
+from crashloop.checks.hidden import LIVED_ON_S, failed_starts
 from crashloop.checks.lives import observed
 from crashloop.checks.receipts import last_heal_ns
 from crashloop.checks.touches import planned_faults, touches
@@ -26,15 +27,6 @@ So does Kubernetes: it restarts a container at once after its first exit, and ca
 CrashLoopBackOff from the second one on (kubernetes.io/docs, Pod Lifecycle: container restarts). One
 death is what an app has that only came before its side-car.
 """
-
-LIVED_ON_S = 2.0
-"""How many wall seconds a process may take to end once its start-up has failed.
-
-Chosen: uvicorn and gunicorn take less than 0.1 s on an idle machine.
-"""
-
-FAILURES = ("startup_failed", "worker_failed")
-"""What a server says of a start-up, or of a worker, that failed."""
 
 
 class Reading(NamedTuple):
@@ -129,7 +121,7 @@ def _silent(trace: Trace, replica: Replica) -> Reading | None:
     if watched is None or last.died or not watched.data.get("probes") or watched.data.get("opened"):
         return None
     name = f"the process of attempt {last.life.attempt}"
-    if failed := _failed_start(trace, last):
+    if failed := next(iter(failed_starts(trace, last.life)), None):
         lived_s = ((last.ended or watched).mono_ns - failed.mono_ns) / NS_PER_S
         says = f"{name} lived on for {lived_s:.1f} s after its start-up failed, with a shut port"
         evidence = [last.started, failed, watched]
@@ -140,13 +132,6 @@ def _silent(trace: Trace, replica: Replica) -> Reading | None:
         return None
     says = f"{name} lived, and its port stayed shut for all of its time to recover after the heal"
     return Reading(Pattern.SILENT_ALIVE, says, [last.started, watched, finished])
-
-
-def _failed_start(trace: Trace, one: LifeRecord) -> Event | None:
-    """The first line of a life by which its start-up, or that of a worker, failed."""
-    lines = trace.of("startup.failed", "log.server", life=one.life)
-    failed = [e for e in lines if e.kind == "startup.failed" or e.data.get("says") in FAILURES]
-    return next(iter(failed), None)
 
 
 def _undecided(replica: Replica) -> Reading:

@@ -5,20 +5,32 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from crashloop_outages import KILLED, SLOTS
+from crashloop_outages import HIDDEN, KILLED, SLOTS
 from crashloop_traces import REPRODUCTION
 
+from crashloop.apps import render
+from crashloop.clock import TimeScale
 from crashloop.incidents import incident
 from crashloop.judge import judge
 from crashloop.model import Moment, Role, Transport, Verdict
 
 if TYPE_CHECKING:
-    from crashloop.model import Trigger
+    from crashloop.model import Scenario, Trigger
     from crashloop.trace.event import Trace
 
+HIDES = "supervisor-hides-the-failure"
 NO_NAME = "name-does-not-resolve-for-ever"
 SIDECAR = "sidecar-proxy-not-listening-yet"
 OTHERS = {"held": REPRODUCTION, "killed": KILLED, "slots": SLOTS}
+PLACES = dict.fromkeys(
+    ("host", "port", "python", "seed", "replica", "attempt", "replicas", "redis.url"), "1"
+)
+
+
+def workers_of(scenario: Scenario) -> str:
+    """How many processes uvicorn is told to start."""
+    values = {**PLACES, "postgres.url": "postgresql://app@host/app"}
+    return render(scenario.app, values, TimeScale())[1]["WEB_CONCURRENCY"]
 
 
 def moments(trigger: Trigger) -> list[tuple[str, Any]]:
@@ -29,10 +41,28 @@ def verdict(trace: Trace, name: str) -> Verdict:
     return judge(trace, incident(name).scenario().signature).verdict
 
 
+def test_a_failure_that_the_server_hides_is_reproduced() -> None:
+    judgement = judge(HIDDEN)
+    assert judgement.verdict is Verdict.REPRODUCED, judgement.reason
+
+
 @pytest.mark.parametrize("trace", OTHERS.values(), ids=OTHERS)
-@pytest.mark.parametrize("name", [NO_NAME, SIDECAR])
+@pytest.mark.parametrize("name", [HIDES, NO_NAME, SIDECAR])
 def test_other_outages_are_none_of_these(name: str, trace: Trace) -> None:
     assert verdict(trace, name) is Verdict.NOT_REPRODUCED
+
+
+@pytest.mark.parametrize("name", [NO_NAME, SIDECAR, "issue-1278"])
+def test_a_failure_that_the_server_hides_is_none_of_the_others(name: str) -> None:
+    assert verdict(HIDDEN, name) is Verdict.NOT_REPRODUCED
+
+
+def test_the_sample_app_has_one_process_unless_an_incident_asks_for_workers() -> None:
+    hides = incident(HIDES)
+    assert workers_of(hides.scenario()) == "2"
+    assert workers_of(hides.scenario(workers=4)) == "4"
+    assert workers_of(hides.scenario(Role.REMEDY)) == "1"
+    assert workers_of(incident("issue-1278").scenario()) == "1"
 
 
 def test_a_name_stays_unknown_for_as_long_as_the_platform_restarts_the_app() -> None:

@@ -13,10 +13,11 @@ from crashloop_edits import changed, inserted, one, sealed, with_header, with_sc
 from crashloop_own_apps import HELD, OwnAppRun, black_hole, delayed, held, never_started, scenario
 from crashloop_traces import CONTROL, REPRODUCTION, SCALE, TARGET, reproduction
 
+from crashloop.checks.hidden import LIVED_ON_S
 from crashloop.clock import NS_PER_S
 from crashloop.loops import loops_of
 from crashloop.loops.cycle import STARTS_OVER
-from crashloop.loops.pattern import LIVED_ON_S, MIN_DEATHS
+from crashloop.loops.pattern import MIN_DEATHS
 from crashloop.model import Pattern, ReplicaLoop
 from crashloop.platforms import PLATFORMS, parse_platform, step_of
 from crashloop.platforms.base import Exit, State
