@@ -129,9 +129,9 @@ async def prove(
     """Run control, reproduction, remedy and unplugged, one after the other, with one seed.
 
     `app` is the one under test, and `remedy` names one of its own; None is the sample app. Writes
-    `proof.json` and a folder for each run. Ends early only if the harness broke, or if the app does
-    not start and serve without a fault; refuses before the first run what a later one could not do,
-    for example where there is no remedy.
+    `proof.json` and a folder for each run. Ends early only if the harness broke, or if the app is
+    not healthy without a fault; refuses before the first run what a later one could not do, for
+    example where there is no remedy.
     """
     scenarios = {role: incident.scenario(role, app, remedy=remedy, **params) for role in EXPECTED}
     for scenario in scenarios.values():
@@ -148,7 +148,7 @@ async def prove(
         steps.append(step)
         if on_step is not None:
             on_step(step)
-        if run.verdict is Verdict.HARNESS_ERROR or _control_failed(run):
+        if run.verdict is Verdict.HARNESS_ERROR or _control_failed(run) or _is_unhealthy(step):
             break
     proof = Proof(
         incident=incident.name, seed=options.seed, steps=tuple(steps), artifacts=artifacts
@@ -166,6 +166,11 @@ async def prove(
 def _control_failed(run: Run) -> bool:
     finished = run.trace.first("run.finished")
     return finished is not None and finished.data.get("how") == CONTROL_FAILED
+
+
+def _is_unhealthy(control: Step) -> bool:
+    """Whether a control run shows that the app is not healthy without a fault."""
+    return control.healthy is not None and control.healthy.verdict is Verdict.NOT_REPRODUCED
 
 
 def assess(run: Run, *, healthy: Signature | None = None, prevents: bool = True) -> Step:

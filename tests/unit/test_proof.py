@@ -5,16 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from crashloop_edits import without
-from crashloop_traces import control, reproduction
+from crashloop_traces import TraceBuilder, control, link_of, reproduction
 
 from crashloop.incidents import incident
-from crashloop.model import Fate, Finding, Judgement, Outcome, Role
-from crashloop.proof import EXPECTED, Proof, Step, assess
+from crashloop.judge import judge
+from crashloop.model import Fate, Finding, Judgement, Outcome, Role, Verdict
+from crashloop.options import RunOptions
+from crashloop.proof import EXPECTED, Proof, Step, assess, prove
 from crashloop.run import Run
+
+if TYPE_CHECKING:
+    from crashloop.model import Scenario
+    from crashloop.trace.event import Trace
 
 CHECKS = ("faults_have_receipts", "recovered", "journey_passed")
 
@@ -105,6 +111,44 @@ def test_an_unplugged_run_is_inconclusive_for_its_missing_receipt_alone() -> Non
     gap = finding("evidence_complete", holds=None)
     assert assess(run(Role.UNPLUGGED, *missing, gap)).shortfall == "evidence_complete is None"
     assert not assess(run(Role.UNPLUGGED, *map(finding, checks))).ok
+
+
+def died_without_a_fault() -> Trace:
+    """A control run whose first life served, and then ended on its own."""
+    builder = TraceBuilder(incident("issue-1278").scenario(Role.CONTROL))
+    builder.opening()
+    builder.serving(1)
+    builder.closed(link_of(1), 1, first_bytes_ns=builder.now_ns)
+    builder.exited(1, code=1)
+    builder.restarting(1)
+    builder.life(2)
+    builder.ending()
+    return builder.trace()
+
+
+async def test_a_proof_ends_with_a_control_run_that_is_not_healthy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def made(scenario: Scenario, options: RunOptions) -> Run:
+        trace, folder = died_without_a_fault(), options.artifacts
+        assert folder is not None
+        folder.mkdir()
+        return Run(
+            scenario=scenario,
+            trace=trace,
+            judgement=judge(trace),
+            artifacts=folder,
+            seed=options.seed,
+            command="",
+        )
+
+    monkeypatch.setattr("crashloop.proof.run_scenario", made)
+
+    proof = await prove(incident("issue-1278"), {}, RunOptions(artifacts=tmp_path))
+
+    (step,) = proof.steps
+    assert "attempt 1 ended with exit 1" in step.shortfall
+    assert proof.verdict is Verdict.INCONCLUSIVE
 
 
 @pytest.mark.parametrize(
