@@ -15,6 +15,7 @@ from crashloop import __version__
 from crashloop.commands import (
     check_arguments,
     compare_arguments,
+    incident_arguments,
     matrix_arguments,
     proxy_arguments,
 )
@@ -26,6 +27,7 @@ from crashloop.commands.arguments import (
     Debug,
     EngineName,
     FaultName,
+    IncidentFolder,
     IncidentName,
     NoLive,
     OptionalIncident,
@@ -81,19 +83,8 @@ def _root(
     pass
 
 
-@app.command(epilog=examples("crashloop incidents", "crashloop incidents issue-1278 --json"))
-def incidents(
-    name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="Describe this incident in full.")
-    ] = None,
-    *,
-    as_json: AsJson = False,
-    _debug: Debug = False,
-) -> None:
-    """List the known incidents, or describe one: source, parameters, look-alikes, remedy."""
-    from crashloop.commands.incidents import show_incidents  # noqa: PLC0415  when asked for only
-
-    show_incidents(name, as_json=as_json)
+app.command(epilog=incident_arguments.EPILOG)(incident_arguments.incidents)
+app.command("new-incident", epilog=incident_arguments.NEW_EPILOG)(incident_arguments.new_incident)
 
 
 @app.command(epilog=examples("crashloop faults", "crashloop faults black_hole --json"))
@@ -133,6 +124,7 @@ def faults(
 def reproduce(
     incident: OptionalIncident = None,
     *,
+    folder: IncidentFolder = None,
     app_name: AppName = None,
     config: Config = None,
     fault: FaultName = "",
@@ -155,13 +147,13 @@ def reproduce(
     """Make an incident, or one fault, happen on this machine, and judge from evidence if it did."""
     from crashloop import interrupt  # noqa: PLC0415  heavy: only when asked for
     from crashloop.commands import options  # noqa: PLC0415  likewise
+    from crashloop.commands.elsewhere import chosen_incident  # noqa: PLC0415  likewise
     from crashloop.commands.reproduce import reproduce as run  # noqa: PLC0415  likewise
-    from crashloop.incidents import incident as named  # noqa: PLC0415  likewise
 
     if until_stdin_closes:
         interrupt.end_with_stdin()
     name = options.incident_name(incident, fault)
-    chosen, under_test = named(name), options.own_app(app_name, config)
+    chosen, under_test = chosen_incident(name, folder), options.own_app(app_name, config)
     params = options.read_params(param or [])
     wanted = Role.REMEDY if remedy and role is Role.REPRODUCTION else role
     scenario = chosen.scenario(wanted, under_test, remedy=remedy, **params)
@@ -190,6 +182,7 @@ app.command(epilog=matrix_arguments.EPILOG)(matrix_arguments.matrix)
 def prove(
     incident: IncidentName,
     *,
+    folder: IncidentFolder = None,
     app_name: AppName = None,
     config: Config = None,
     param: Params = None,
@@ -206,10 +199,10 @@ def prove(
 ) -> None:
     """Prove an incident by four runs: no fault, the fault, the remedy, and the fault unplugged."""
     from crashloop.commands import options  # noqa: PLC0415  heavy: only when asked for
+    from crashloop.commands.elsewhere import chosen_incident  # noqa: PLC0415  likewise
     from crashloop.commands.prove import prove as run  # noqa: PLC0415  likewise
-    from crashloop.incidents import incident as named  # noqa: PLC0415  likewise
 
-    chosen, params = named(incident), options.read_params(param or [])
+    chosen, params = chosen_incident(incident, folder), options.read_params(param or [])
     under_test = options.own_app(app_name, config)
     ordinary = chosen.ordinary_scale(under_test)
     how = options.run_options(
@@ -237,13 +230,14 @@ def judge(
     current: Annotated[
         bool, typer.Option("--current", help="Judge by today's signature; show what differs.")
     ] = False,
+    folder: IncidentFolder = None,
     as_json: AsJson = False,
     _debug: Debug = False,
 ) -> None:
     """Judge a recorded run again, by the signature in its trace."""
     from crashloop.commands import judge as command  # noqa: PLC0415  heavy: only when asked for
 
-    raise typer.Exit(command.judge(trace, current=current, as_json=as_json))
+    raise typer.Exit(command.judge(trace, folder, current=current, as_json=as_json))
 
 
 @app.command(epilog=examples("crashloop init", "crashloop init shop --dry-run"))

@@ -11,7 +11,7 @@ from crashloop.clock import DEFAULT_SCALE, TimeScale
 from crashloop.durations import plain
 from crashloop.engines.catalogue import LOCAL
 from crashloop.engines.local import LocalEngine
-from crashloop.incidents import INCIDENTS, incident, is_known
+from crashloop.incidents import ELSEWHERE, find
 from crashloop.model import Role
 
 if TYPE_CHECKING:
@@ -57,6 +57,8 @@ class RunOptions:
 def rerun_command(scenario: Scenario, options: RunOptions, *, verb: str = "reproduce") -> str:
     """The command that makes the same run again, without options that have their defaults."""
     words = ["crashloop", verb, scenario.incident]
+    if folder := ELSEWHERE.folder_of(scenario.incident):
+        words += ["--incidents", str(folder)]
     if options.app:
         words += ["--app", options.app]
     if options.config is not None:
@@ -80,13 +82,13 @@ def rerun_command(scenario: Scenario, options: RunOptions, *, verb: str = "repro
 
 
 def _usual_remedy(scenario: Scenario) -> str:
-    known = INCIDENTS.get(scenario.incident)
+    known = find(scenario.incident)
     return known.remedy.name if known else ""
 
 
 def _scale_words(scenario: Scenario, options: RunOptions) -> list[str]:
     """The option of a time scale that is not the incident's own."""
-    known = incident(scenario.incident) if is_known(scenario.incident) else None
+    known = find(scenario.incident)
     if options.scale.factor == (known.ordinary_scale(scenario.app) if known else DEFAULT_SCALE):
         return []
     if options.scale.is_real_time:
@@ -96,8 +98,7 @@ def _scale_words(scenario: Scenario, options: RunOptions) -> list[str]:
 
 def _ordinary_values(scenario: Scenario) -> Mapping[str, object]:
     """The parameters' values where none are given: the incident's, or those of the app's entry."""
-    known = incident(scenario.incident) if is_known(scenario.incident) else None
-    app = scenario.app
+    known, app = find(scenario.incident), scenario.app
     values = {name: each.default for name, each in known.parameters.items()} if known else {}
     own = {"platform": app.platform, "transport": app.transport} if scenario.is_own_app else {}
     return values | {name: text for name, text in own.items() if text and name in values}

@@ -47,7 +47,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Read the settings; pytest.UsageError names the option or ini key that is wrong."""
-    config.stash[_SETTINGS] = read_settings(config)
+    config.stash[_SETTINGS] = settings = read_settings(config)
+    if settings.incidents is not None:
+        from crashloop.incidents import ELSEWHERE  # noqa: PLC0415  heavy; most sessions have none
+
+        try:
+            ELSEWHERE.use(settings.incidents)
+        except CrashloopError as error:
+            raise pytest.UsageError(f"--crashloop-incidents: {error}") from None
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -56,11 +63,12 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput[SEED_INPUT] = node.config.stash[_SETTINGS].seed
 
 
-def pytest_report_header(config: pytest.Config) -> str:
-    """Engine, time scale and seed: what is needed to run the same again."""
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Engine, time scale and seed: what is needed to run the same again; incidents left out."""
     settings = config.stash[_SETTINGS]
     scale = "each incident's own" if settings.scale is None else f"{settings.scale:g}"
-    return f"crashloop: engine {settings.engine}, time scale {scale}, seed {settings.seed}"
+    how = f"crashloop: engine {settings.engine}, time scale {scale}, seed {settings.seed}"
+    return [how, *(f"crashloop: left out: {why}" for why in _left_out(settings))]
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
@@ -141,6 +149,15 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
         made.close()
 
 
+def _left_out(settings: Settings) -> list[str]:
+    """Why files of the folder with incidents cannot be used."""
+    if settings.incidents is None:
+        return []
+    from crashloop.incidents import ELSEWHERE  # noqa: PLC0415  likewise
+
+    return [f"{each.place}: {each.why}" for each in ELSEWHERE.in_folder.left_out]
+
+
 def _is_coroutine_test_with_lab(item: pytest.Function) -> bool:
     """Whether it or a fixture of it uses our `lab`, and anyio does not run it."""
     if "anyio_backend" in item.fixturenames or not inspect.iscoroutinefunction(item.obj):
@@ -197,6 +214,8 @@ def _command(item: pytest.Item, settings: Settings) -> str:
         words += ["--crashloop-engine", settings.engine]
     if settings.config is not None:
         words += ["--crashloop-config", str(settings.config)]
+    if settings.incidents is not None:
+        words += ["--crashloop-incidents", str(settings.incidents)]
     if settings.postgres_bin is not None:
         words += ["--crashloop-postgres-bin", str(settings.postgres_bin)]
     return shlex.join(words)

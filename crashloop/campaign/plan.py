@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from crashloop import __version__
+from crashloop.incidents import ELSEWHERE
 from crashloop.model import Role
 from crashloop.options import MAX_SEED
 from crashloop.remedies import NONE
@@ -33,7 +34,7 @@ class Job:
     """One run for a worker: the arguments of `crashloop reproduce`, and where the evidence goes.
 
     `digest` is that of its scenario, which a worker makes again from these arguments: a file that
-    has changed meanwhile is noticed.
+    has changed meanwhile is noticed. `incidents` is the folder with the incident, if it has one.
     """
 
     incident: str
@@ -45,6 +46,7 @@ class Job:
     remedy: str = ""
     app: str = ""
     config: str = ""
+    incidents: str = ""
     folder: str = ""
 
     def in_folder(self, folder: str) -> Job:
@@ -154,6 +156,7 @@ class Campaign:
             remedy="" if arm.remedy == NONE else arm.remedy,
             app=self.app.name if self.app else "",
             config=self.config,
+            incidents=str(ELSEWHERE.folder_of(self.incident.name) or ""),
         )
         return replace(job, digest=digest_of(_scenario(self.incident, self.app, job)))
 

@@ -26,7 +26,7 @@ from crashloop.campaign.plan import CONTROL, Job, digest_of
 from crashloop.clock import TimeScale
 from crashloop.ending import first_failure
 from crashloop.errors import CrashloopError, UsageError
-from crashloop.incidents import incident
+from crashloop.incidents import ELSEWHERE, incident
 from crashloop.lab import run_scenario
 from crashloop.model import Role
 from crashloop.options import RunOptions
@@ -50,6 +50,8 @@ def answer(job: Job) -> dict[str, Any]:
 
 
 def _run(job: Job) -> Run:
+    if job.incidents:
+        _know(job.incidents)
     under_test = _entry(job.app, job.config)
     scenario = incident(job.incident).scenario(
         Role(job.role), under_test, remedy=job.remedy, **job.params
@@ -71,6 +73,12 @@ def _run(job: Job) -> Run:
         return interrupt.run(run_scenario(scenario, options), on_abandon=lambda *_: None)
     except BaseExceptionGroup as group:
         raise first_failure(group) from None
+
+
+@cache
+def _know(folder: str) -> None:
+    """Take the incidents of a folder, once."""
+    ELSEWHERE.use(Path(folder))
 
 
 @cache

@@ -22,6 +22,15 @@ OptionalIncident = Annotated[
     str | None,
     typer.Argument(metavar="[INCIDENT]", help="An incident from `crashloop incidents`."),
 ]
+IncidentFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--incidents",
+        metavar="DIR",
+        parser=path,
+        help="Know the incidents in the files of this folder, too.",
+    ),
+]
 FaultName = Annotated[
     str,
     typer.Option(

@@ -17,11 +17,13 @@ from crashloop.commands.check_order import (
     required_of,
     stricter,
 )
+from crashloop.commands.elsewhere import show_left_out
 from crashloop.commands.folder import claimed
 from crashloop.commands.options import read_params
 from crashloop.commands.page import print_json, short
 from crashloop.ending import first_failure
-from crashloop.errors import HarnessError
+from crashloop.errors import HarnessError, UsageError
+from crashloop.incidents import ELSEWHERE, library
 from crashloop.plural import counted
 from crashloop.report.failure import show_failure
 from crashloop.report.lines import paragraph
@@ -56,12 +58,17 @@ def check(order: CheckOrder) -> int:
     """Check the app and show what was found; return the exit status.
 
     0 met, 10 not met, 11 inconclusive, 12 the harness broke, 13 the app does not start without a
-    fault; the worst counts, in the order 13, 12, 10, 11. UsageError before anything starts.
+    fault, 2 an incident from elsewhere cannot be used; the worst counts, in the order 13, 12, 10,
+    11, 2. UsageError before anything starts.
     """
     require, app = required_of(order), app_of(order)
     accepted = accepted_by(order, app)
+    ELSEWHERE.use(order.folder)
+    left_out = ELSEWHERE.in_folder.left_out if order.incidents else library().left_out
+    incomplete = UsageError.exit_status if left_out and not order.incidents else 0
     incidents = plan_incidents(app, order.incidents, read_params(order.params), order)
     evidence = evidence_for(order, app)
+    show_left_out(left_out)
     if order.dry_run:
         absent = [] if order.incidents else plan_dependencies(app, order)
         groups = grouped([*incidents, *absent])
@@ -70,7 +77,7 @@ def check(order: CheckOrder) -> int:
         else:
             terminal = Terminal(sys.stdout)
             terminal.show(plan_page(groups, incidents, order.at_once, width=terminal.width))
-        return 0
+        return incomplete
     with claimed(order.artifacts, noun="check"):
         found = _Running(order, app, evidence).run(require, incidents)
     unwritten: list[HarnessError] = []
@@ -78,7 +85,8 @@ def check(order: CheckOrder) -> int:
         accepted = _updated(order, app, found, accepted)
     results = tuple(compared(each, accepted) for each in found.results)
     found = replace(found, results=results)
-    status = exit_status(found.results, found.broken)
+    shown = exit_status(found.results, found.broken)
+    status = shown or incomplete
     if order.as_json:
         print_json(_document(app, found, status, evidence))
     else:
@@ -88,13 +96,16 @@ def check(order: CheckOrder) -> int:
                 found,
                 app=app.name,
                 require=require,
-                status=status,
+                status=shown,
                 folder=short(evidence.folder),
                 update=stricter(order, app),
                 width=terminal.width,
             )
         )
         terminal.show(_broken_lines(found, width=terminal.width))
+        if incomplete:
+            says = f"{counted(len(left_out), 'incident')} left out, which cannot be used: see above"
+            terminal.show(paragraph(says, width=terminal.width))
     with _kept(unwritten):
         if order.junit:
             _write(order.junit, junit_text(found.results, app=app.name), "--junit")

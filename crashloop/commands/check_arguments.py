@@ -11,6 +11,7 @@ from crashloop.commands.arguments import (
     AsJson,
     Config,
     Debug,
+    IncidentFolder,
     NoLive,
     Params,
     RealTime,
@@ -20,8 +21,8 @@ from crashloop.commands.arguments import (
 
 STATUS = (
     "Exit status: 0 each outage ends as required, 10 one does not, 11 inconclusive, 12 crashloop "
-    "itself broke, 13 the app does not start without a fault, 2 wrong usage; of several, the worst "
-    "in the order 13, 12, 10, 11."
+    "itself broke, 13 the app does not start without a fault, 2 wrong usage, or an incident of "
+    "--incidents was left out; of several, the worst in the order 13, 12, 10, 11, 2."
 )
 EPILOG = "\n\n".join(
     (
@@ -53,6 +54,7 @@ def check(
             help="Run this one only, and take no dependency away; can be repeated.",
         ),
     ] = None,
+    folder: IncidentFolder = None,
     param: Params = None,
     real_time: RealTime = False,
     require: Annotated[
@@ -121,6 +123,7 @@ def check(
         name=name,
         config=config,
         incidents=tuple(incident or ()),
+        folder=folder,
         params=tuple(param or ()),
         real_time=real_time,
         requirement=require,

@@ -27,11 +27,15 @@ REQUIRE = {"survived": Outcome.SURVIVED, "recovered": Outcome.RECOVERED}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckOrder(LocalRuns):
-    """The command line's options; `update` writes the baseline."""
+    """The command line's options; `update` writes the baseline.
+
+    `folder` has incidents from outside of the package.
+    """
 
     name: str | None = None
     config: Path | None = None
     incidents: tuple[str, ...] = ()
+    folder: Path | None = None
     params: tuple[str, ...] = ()
     requirement: str = "recovered"
     as_json: bool = False
@@ -69,6 +73,7 @@ def _words(order: CheckOrder, app: AppUnderTest) -> list[str]:
     words += ["--config", str(order.config)] if order.config else []
     for name in order.incidents:
         words += ["--incident", name]
+    words += ["--incidents", str(order.folder)] if order.folder else []
     for one in order.params:
         words += ["-p", one]
     words += ["--real-time"] if order.real_time else []

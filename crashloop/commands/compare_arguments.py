@@ -12,6 +12,7 @@ from crashloop.commands.arguments import (
     AsJson,
     Config,
     Debug,
+    IncidentFolder,
     IncidentName,
     NoLive,
     Params,
@@ -46,6 +47,7 @@ EPILOG = "\n\n".join(
 def compare(
     incident: IncidentName,
     *,
+    folder: IncidentFolder = None,
     remedy: Annotated[
         list[str] | None,
         typer.Option(
@@ -130,6 +132,7 @@ def compare(
 
     order = CompareOrder(
         incident=incident,
+        folder=folder,
         remedies=tuple(remedy or ()),
         connectors=tuple(connector or ()),
         platform=platform,

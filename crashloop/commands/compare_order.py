@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from crashloop.apps import knobs_used, sample_app
 from crashloop.campaign.plan import CONNECTOR, HEAL, Campaign, PlannedArm
 from crashloop.clock import REAL_TIME, TimeScale
+from crashloop.commands.elsewhere import chosen_incident
 from crashloop.commands.options import own_app, read_params, read_scale
 from crashloop.engines.local import LocalEngine
 from crashloop.errors import CapabilityError, UsageError
 from crashloop.extras import INSTALL
-from crashloop.incidents import incident
 from crashloop.preflight import require_runnable
 from crashloop.profiles import load
 from crashloop.profiles.profile import CONNECTION, SETTLED
@@ -36,9 +36,13 @@ DEFAULT_TRIALS = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompareOrder:
-    """The command line's options; `remedies`, `connectors` and `criteria` empty: the ordinary."""
+    """The command line's options; `remedies`, `connectors` and `criteria` empty: the ordinary.
+
+    `folder` may have the incident.
+    """
 
     incident: str
+    folder: Path | None = None
     remedies: tuple[str, ...] = ()
     connectors: tuple[str, ...] = ()
     platform: str | None = None
@@ -82,7 +86,8 @@ def planned(order: CompareOrder, *, seed: int) -> Planned:
 
     A remedy that nobody named and that does not fit is left out, with the reason.
     """
-    chosen, app = incident(order.incident), own_app(order.app, order.config)
+    chosen = chosen_incident(order.incident, order.folder)
+    app = own_app(order.app, order.config)
     usual = chosen.compared
     params = _params(order, usual, app)
     connectors = _connectors(order, chosen, params)
@@ -123,6 +128,7 @@ def planned(order: CompareOrder, *, seed: int) -> Planned:
 def again(order: CompareOrder, campaign: Campaign, *, folder: str = "") -> str:
     """The command that makes the comparison again, or goes on with that in `folder`."""
     words = ["crashloop", "compare", order.incident]
+    words += ["--incidents", str(order.folder)] if order.folder else []
     words += _each("--remedy", order.remedies) + _each("--connector", order.connectors)
     words += ["--platform", order.platform] if order.platform else []
     words += ["--replicas", str(order.replicas)] if order.replicas else []

@@ -90,7 +90,8 @@ def document(kind: type[Fault]) -> dict[str, Any]:
         "parameters": [one.name for one in fields(kind)],
     }
     if kind.alone is not None:
-        found["shows"] = [f"{one.check} {_params(one.params)}".strip() for one in kind.alone.shows]
+        shows = [f"{one.check} {params_text(one.params)}".strip() for one in kind.alone.shows]
+        found["shows"] = shows
         found["told_by"] = dict(kind.alone.told_by)
         found["ends"] = kind.alone.ends
     return found
@@ -115,7 +116,7 @@ def _sections(kind: type[Fault]) -> Iterator[tuple[str, list[str]]]:
         yield "Parameters", [", ".join(names)]
     if kind.alone is None:
         return
-    shows = [f"{one.check}  {_params(one.params)}".strip() for one in kind.alone.shows]
+    shows = [f"{one.check}  {params_text(one.params)}".strip() for one in kind.alone.shows]
     yield "What it looks like", shows
     told_by = [f"{name}: by {check}" for name, check in kind.alone.told_by.items()]
     yield "What tells it from its neighbours", told_by
@@ -123,10 +124,11 @@ def _sections(kind: type[Fault]) -> Iterator[tuple[str, list[str]]]:
 
 
 def _where(fields_of: Any) -> str:
-    return f" with {_params(fields_of)}" if fields_of else ""
+    return f" with {params_text(fields_of)}" if fields_of else ""
 
 
-def _params(params: Any) -> str:
+def params_text(params: Any) -> str:
+    """Parameters of a check, or fields of an event, in one line."""
     return ", ".join(
         f"{name}={' or '.join(map(str, value)) if isinstance(value, tuple) else value}"
         for name, value in params.items()

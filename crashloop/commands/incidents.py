@@ -1,109 +1,124 @@
-"""`crashloop incidents`: list the incidents, or describe one."""
+"""`crashloop incidents`: list the incidents, or those that fit; or tell the story of one."""
 
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from crashloop.commands.elsewhere import chosen_incident, show_left_out
 from crashloop.commands.page import print_json
-from crashloop.incidents import INCIDENTS, incident
+from crashloop.commands.story import document, story
+from crashloop.errors import UsageError
+from crashloop.incidents import ELSEWHERE, library
+from crashloop.incidents.symptoms import shown
+from crashloop.platforms import parse_platform
+from crashloop.plural import counted
 from crashloop.report.lines import BLANK, Line, Span, Tone, line, paragraph
 from crashloop.report.terminal import Terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from typing import Any
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from crashloop.incidents.incident import Incident
-    from crashloop.incidents.parameter import Parameter
+    from crashloop.incidents.symptoms import Shown
 
 
-def show_incidents(name: str | None, *, as_json: bool) -> None:
-    """List all incidents, or describe one; UsageError for an unknown name."""
-    chosen = [INCIDENTS[key] for key in sorted(INCIDENTS)] if name is None else [incident(name)]
+MAX_ERRORS = 3
+"""An incident with more has one cause with many names, which its story lists."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """The filters of the list; None: any."""
+
+    platform: str | None = None
+    phase: str | None = None
+    symptom: str | None = None
+
+    def given(self) -> Mapping[str, str]:
+        """The filters that were given, by the names of their options; UsageError for an empty."""
+        every = {"platform": self.platform, "phase": self.phase, "symptom": self.symptom}
+        found = {name: text for name, text in every.items() if text is not None}
+        for name, text in found.items():
+            if not text.strip():
+                raise UsageError(f"--{name} is empty", hint=f"name one, or leave --{name} out")
+        return found
+
+
+def show_incidents(name: str | None, wanted: Wanted, folder: Path | None, *, as_json: bool) -> int:
+    """List the incidents that are wanted, or tell the story of one; return the exit status.
+
+    2 if one from elsewhere cannot be used, which is said. UsageError for an unknown name, and for
+    filters that no incident fits.
+    """
+    given = wanted.given()
+    if name is not None:
+        if given:
+            raise UsageError(
+                f"{name} and --{next(iter(given))} exclude each other",
+                hint="a filter is for the list; leave out one of the two",
+            )
+        _show_one(chosen_incident(name, folder), as_json=as_json)
+        return 0
+    ELSEWHERE.use(folder)
+    found = library()
+    every = [(one, shown(one)) for _, one in sorted(found.incidents.items())]
+    fitting = [(one, how) for one, how in every if _fits(how, given)]
+    show_left_out(found.left_out)
+    if not fitting:
+        raise _none_fits([how for _, how in every], given)
     if as_json:
-        documents = [document(one) for one in chosen]
-        print_json(documents if name is None else documents[0])
-        return
-    terminal = Terminal(sys.stdout)
-    width = terminal.width
-    terminal.show(catalogue(chosen, width=width) if name is None else entry(chosen[0], width=width))
+        print_json([document(one) for one, _ in fitting])
+    else:
+        terminal = Terminal(sys.stdout)
+        terminal.show(catalogue(fitting, of=len(every), width=terminal.width))
+    return UsageError.exit_status if found.left_out else 0
 
 
-def catalogue(incidents: Iterable[Incident], *, width: int) -> Iterator[Line]:
-    """Every incident with its title and source."""
-    for one in incidents:
+def catalogue(
+    incidents: Sequence[tuple[Incident, Shown]], *, of: int, width: int
+) -> Iterator[Line]:
+    """Each incident with its title, how it shows itself, and its source; `of` are known."""
+    for one, how in incidents:
         yield line(Span(one.name, Tone.HEAD))
         yield from paragraph(one.title, width=width)
-        yield from paragraph(f"source: {one.source}", width=width, tone=Tone.DIM)
+        where = [*how.platforms, *([f"phase {how.phase}"] if how.phase else [])]
+        errors = how.errors if len(how.errors) <= MAX_ERRORS else ()
+        shows = f"{', '.join(where)}: {', '.join((*how.symptoms, *errors))}"
+        yield from paragraph(shows, width=width, hanging="    ")
+        yield from paragraph(f"source: {one.source}", width=width, tone=Tone.DIM, hanging="    ")
     yield BLANK
-    yield line(Span("crashloop incidents NAME describes one in full", Tone.DIM))
+    some = counted(len(incidents), "incident") + (f" of {of}" if len(incidents) < of else "")
+    yield line(Span(f"{some}; crashloop incidents NAME tells the story of one", Tone.DIM))
 
 
-def entry(incident: Incident, *, width: int) -> Iterator[Line]:
-    """One incident: source, facts, parameters, look-alikes, remedy, and what to type."""
-    yield line(Span(incident.name, Tone.HEAD))
-    yield from paragraph(incident.title, width=width)
-    yield from paragraph(f"source: {incident.source}", width=width, tone=Tone.DIM)
-    for head, texts in (
-        ("Facts", incident.facts),
-        (
-            "Look-alikes, which are different outages",
-            [f"{one.says} (ruled out by {one.ruled_out_by})" for one in incident.look_alikes],
-        ),
-        ("Remedy that a proof tries", [f"{incident.remedy.name}: {incident.remedy.says}"]),
-    ):
-        yield BLANK
-        yield line(Span(head, Tone.HEAD))
-        for text in texts:
-            yield from paragraph(text, width=width, indent="  - ", hanging="    ")
-    yield BLANK
-    yield line(Span("Parameters", Tone.HEAD), Span("  --param NAME=VALUE", Tone.DIM))
-    room = max((len(name) for name in incident.parameters), default=0) + 4
-    for name, parameter in incident.parameters.items():
-        says = f"{parameter.says}; default {_value(parameter.default)}{_bounds(parameter)}"
-        first, *rest = paragraph(says, width=width - room, indent="")
-        yield line(Span(f"  {name:{room - 2}}", Tone.GOOD), *first)
-        for one in rest:
-            yield line(" " * room, *one)
-    yield BLANK
-    scale = f"x{incident.time_scale:g}, unless --time-scale or --real-time says otherwise"
-    yield line(Span("Time scale       ", Tone.HEAD), scale)
-    yield line(Span("Make it happen   ", Tone.HEAD), f"crashloop reproduce {incident.name}")
-    yield line(Span("Prove it         ", Tone.HEAD), f"crashloop prove {incident.name}")
+def _show_one(incident: Incident, *, as_json: bool) -> None:
+    if as_json:
+        print_json(document(incident))
+        return
+    terminal = Terminal(sys.stdout)
+    terminal.show(story(incident, width=terminal.width))
 
 
-def document(incident: Incident) -> dict[str, Any]:
-    """One incident: source, facts, parameters with bounds, look-alikes, remedy."""
-    return {
-        "name": incident.name,
-        "title": incident.title,
-        "source": incident.source,
-        "facts": list(incident.facts),
-        "parameters": {name: _parameter(p) for name, p in incident.parameters.items()},
-        "time_scale": incident.time_scale,
-        "look_alikes": [asdict(one) for one in incident.look_alikes],
-        "remedy": {"name": incident.remedy.name, "says": incident.remedy.says},
+def _fits(how: Shown, given: Mapping[str, str]) -> bool:
+    """Whether the incident fits every filter."""
+    fits: Mapping[str, Callable[[str], bool]] = {
+        "platform": lambda text: parse_platform(text).name in how.platforms,
+        "phase": lambda text: text == how.phase,
+        "symptom": how.has,
     }
+    return all(fits[name](text) for name, text in given.items())
 
 
-def _parameter(parameter: Parameter) -> dict[str, Any]:
-    found: dict[str, Any] = {"default": parameter.default, "says": parameter.says}
-    if parameter.choices:
-        found["choices"] = list(parameter.choices)
-    elif not isinstance(parameter.default, str):
-        found |= {"low": parameter.low, "high": parameter.high}
-    return found
-
-
-def _value(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _bounds(parameter: Parameter) -> str:
-    if parameter.choices:
-        return f"; one of {', '.join(parameter.choices)}"
-    if isinstance(parameter.default, str):
-        return ""
-    return f"; {parameter.low:g} to {parameter.high:g}"
+def _none_fits(every: Sequence[Shown], given: Mapping[str, str]) -> UsageError:
+    """Which filters no incident fits, with what they can be."""
+    known = {
+        "platform": {name for how in every for name in how.platforms},
+        "phase": {how.phase for how in every if how.phase},
+        "symptom": {one for how in every for one in (*how.symptoms, *how.errors)},
+    }
+    asked = " ".join(f"--{name} {text}" for name, text in given.items())
+    hint = "; ".join(f"--{name}: {', '.join(sorted(known[name]))}" for name in given)
+    return UsageError(f"no incident fits {asked}", hint=hint)

@@ -6,9 +6,9 @@ import sys
 from typing import TYPE_CHECKING
 
 from crashloop import judge as court
+from crashloop.commands.elsewhere import chosen_incident
 from crashloop.commands.page import print_json, run_page, short
 from crashloop.errors import UsageError
-from crashloop.incidents import incident
 from crashloop.model import Role
 from crashloop.report.compare import Comparison, differences
 from crashloop.report.data import judged_again, run_document
@@ -28,15 +28,21 @@ if TYPE_CHECKING:
 _MAX_ROLE_CHARS = 40
 
 
-def judge(path: Path, *, current: bool, as_json: bool) -> int:
+def judge(path: Path, folder: Path | None, *, current: bool, as_json: bool) -> int:
     """Judge and show the trace at `path`; return its exit status.
 
-    `current`: by the signature that today's incident has for the same role and parameters, and
-    where the two differ. UsageError for a file that is not a trace, or an unknown incident.
+    `current`: by the signature that today's incident, which may be in `folder`, has for the same
+    role and parameters, and where the two differ. UsageError for a file that is not a trace, or an
+    unknown incident.
     """
+    if folder is not None and not current:
+        raise UsageError(
+            f"--incidents {folder} was given without --current",
+            hint="a trace has its own signature; --current judges by today's",
+        )
     trace = read_trace(path)
     if current:
-        judgement, compared = _today(trace)
+        judgement, compared = _today(trace, folder)
     else:
         judgement, compared = court.judge(trace), None
     file = path / TRACE_FILE if path.is_dir() else path
@@ -55,9 +61,9 @@ def judge(path: Path, *, current: bool, as_json: bool) -> int:
     return status
 
 
-def _today(trace: Trace) -> tuple[Judgement, Comparison]:
+def _today(trace: Trace, folder: Path | None) -> tuple[Judgement, Comparison]:
     """Today's judgement and how it compares; a recorded signature may no longer be readable."""
-    signature = _scenario_today(trace).signature
+    signature = _scenario_today(trace, folder).signature
     today = court.judge(trace, signature)
     try:
         recorded_by = court.recorded_signature(trace)
@@ -68,7 +74,7 @@ def _today(trace: Trace) -> tuple[Judgement, Comparison]:
     return today, Comparison(today=today, recorded=recorded, differences=found)
 
 
-def _scenario_today(trace: Trace) -> Scenario:
+def _scenario_today(trace: Trace, folder: Path | None) -> Scenario:
     """The scenario that today's incident would make with the trace's role and parameters."""
     recorded = trace.scenario
     if recorded.get("is_own_app"):
@@ -87,10 +93,11 @@ def _scenario_today(trace: Trace) -> Scenario:
         ) from None
     params = recorded.get("params")
     try:
-        chosen = incident(str(recorded.get("incident")))
+        chosen = chosen_incident(str(recorded.get("incident")), folder)
     except UsageError as error:
         raise UsageError(
-            f"the trace is of an incident that this version does not have: {error.message}",
-            hint="leave --current out to judge it by its own signature",
+            f"the trace is of an incident that cannot be had here: {error.message}",
+            hint="leave --current out to judge it by its own signature; or name the folder that "
+            "has the incident: --incidents DIR",
         ) from None
     return chosen.scenario(role, **(params if isinstance(params, dict) else {}))

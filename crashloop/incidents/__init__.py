@@ -1,4 +1,4 @@
-"""The library of incidents: one module for each real outage."""
+"""The library of incidents: one module for each real outage, and those from elsewhere."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from crashloop.errors import UsageError
 from crashloop.incidents import dependency, fault_alone
+from crashloop.incidents.elsewhere import Elsewhere, Found
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,23 +30,35 @@ def _own() -> Iterator[Incident]:
 INCIDENTS: dict[str, Incident] = {one.name: one for one in _own()}
 """The incidents of this package, by name."""
 
-
-def is_known(name: str) -> bool:
-    """Whether it is the name of a run that `incident` describes; not whether it has no mistake."""
-    return name in INCIDENTS or name.startswith((dependency.PREFIX, fault_alone.PREFIX))
+ELSEWHERE = Elsewhere(INCIDENTS)
+"""The incidents of the folder that this process was given, and of installed packages."""
 
 
-def incident(name: str) -> Incident:
-    """The incident by name, a run without a dependency, or a fault alone; UsageError if unknown."""
+def library() -> Found:
+    """Every incident, by name, and what of those from elsewhere cannot be used."""
+    elsewhere = ELSEWHERE.all()
+    incidents = {**INCIDENTS, **elsewhere.incidents}
+    return Found(incidents=incidents, left_out=elsewhere.left_out)
+
+
+def find(name: str) -> Incident | None:
+    """The incident by name, a run without a dependency, or a fault alone; None if it is unknown.
+
+    UsageError for one that is known and has a mistake.
+    """
     if name.startswith(dependency.PREFIX):
         return dependency.dependency_incident(name)
     if name.startswith(fault_alone.PREFIX):
         return fault_alone.fault_alone(name)
-    found = INCIDENTS.get(name)
+    return INCIDENTS.get(name) or ELSEWHERE.find(name)
+
+
+def incident(name: str) -> Incident:
+    """The incident by name, a run without a dependency, or a fault alone; UsageError if unknown."""
+    found = find(name)
     if found is None:
-        near = difflib.get_close_matches(name, INCIDENTS, n=1)
+        names = sorted({*INCIDENTS, *ELSEWHERE.in_folder.incidents})
+        near = difflib.get_close_matches(name, names, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
-        raise UsageError(
-            f"unknown incident {name!r}", hint=f"{hint}known: {', '.join(sorted(INCIDENTS))}"
-        )
+        raise UsageError(f"unknown incident {name!r}", hint=f"{hint}known: {', '.join(names)}")
     return found

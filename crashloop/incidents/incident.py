@@ -46,7 +46,8 @@ class Incident:
     `outage` and `expect` give its scenario and what it looks like, from checked parameters. The
     four runs of its proof are derived. `time_scale` is one that its control run finds fair.
     `compared` is its ordinary comparison. `overlaps` are other incidents, or faults alone as
-    `fault:KIND`, whose runs truly look like this one too, each with the reason.
+    `fault:KIND`, whose runs truly look like this one too, each with the reason. `platforms` are
+    those of its reports, by name, besides the one that it runs on by default.
     """
 
     name: str
@@ -61,6 +62,12 @@ class Incident:
     time_scale: float = DEFAULT_SCALE
     compared: Compared = field(default_factory=Compared)
     overlaps: Mapping[str, str] = field(default_factory=dict)
+    platforms: tuple[str, ...] = ()
+
+    @property
+    def defaults(self) -> Params:
+        """The value of each parameter where none is given."""
+        return read_params(self.name, self.parameters, {})
 
     def scenario(
         self,
@@ -96,8 +103,8 @@ class Incident:
             under_test = _turned(under_test, outage, values)
         faults = () if role is Role.CONTROL else outage.faults
         signature = _signature(self.name, outage, expect, is_own_app=app is not None)
-        known = {spec.check for spec in (*signature.require, *signature.expect)}
-        assert app or {one.ruled_out_by for one in self.look_alikes} <= known, self.name
+        if app is None:
+            _require_ruled_out(self, signature)
         return Scenario(
             incident=self.name,
             title=self.title,
@@ -180,6 +187,18 @@ def recovery(
         CheckSpec(check=name, params=params, with_remedy=name in remedied)
         for name, params in wanted.items()
     )
+
+
+def _require_ruled_out(incident: Incident, signature: Signature) -> None:
+    """Refuse a look-alike that no check of the signature rules out."""
+    known = [spec.check for spec in (*signature.require, *signature.expect)]
+    for one in incident.look_alikes:
+        if one.ruled_out_by not in known:
+            raise UsageError(
+                f"{one.ruled_out_by!r}, which rules out a look-alike of {incident.name}, is not in "
+                "its signature",
+                hint=f"the signature has: {', '.join(known)}",
+            )
 
 
 def _signature(

@@ -155,6 +155,7 @@ INCIDENT = Incident(
     name="issue-1278",
     title="phase database times out while the VPC connector scales; exit 3; restart loop",
     source="audit of issue 1278, 2025-09-15; Cloud Run, Serverless VPC Access, Cloud SQL",
+    platforms=("cloud-run",),
     facts=(
         "seven start-up phases inside FastAPI's lifespan; nothing is served before the last",
         "one failing start: init 0.058 s, dependencies 31.115 s, database 20.0 s (its limit)",

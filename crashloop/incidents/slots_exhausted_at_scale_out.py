@@ -110,6 +110,7 @@ INCIDENT = Incident(
     name="slots-exhausted-at-scale-out",
     title="an old revision and three new instances want more connections than Postgres has",
     source="github.com/hushh-labs/hushh-research pull 5872 (2026-08-24); Cloud Run, Cloud SQL",
+    platforms=("cloud-run",),
     facts=(
         "pools of 12 + 6 per worker, two workers an instance: 108 connections at three instances",
         "144 connections while a fourth instance runs during a revision change",

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from crashloop import __version__
 from crashloop.clock import REAL_TIME
 from crashloop.errors import CapabilityError, UsageError
-from crashloop.incidents import INCIDENTS, incident
+from crashloop.incidents import ELSEWHERE, find, incident, library
 from crashloop.incidents.dependency import LATER_AWAY, START_AWAY, WAYS, dependency_name
+from crashloop.incidents.parameter import read_params
 from crashloop.model import Role
 from crashloop.survey.estimate import HANGS, OVERHEAD_S, expected_s
 
@@ -80,6 +81,8 @@ class Planned:
     def words(self, app: str = "", config: str = "") -> list[str]:
         """The arguments of `crashloop` that make this run, of the sample app if none is named."""
         words = ["reproduce", self.incident]
+        if folder := ELSEWHERE.folder_of(self.incident):
+            words += ["--incidents", str(folder)]
         words += ["--app", app] if app else []
         words += ["--config", config] if config else []
         words += ["--real-time"] if self.scale == REAL_TIME else ["--time-scale", f"{self.scale:g}"]
@@ -89,9 +92,10 @@ class Planned:
         return words
 
     def digest(self, app: AppUnderTest) -> str:
-        """What makes a run the same as an earlier one: entry, parameters, scale and version."""
+        """What makes a run the same as an earlier one: all that it is made from."""
         facts = [repr(app), self.incident, dict(self.params), self.scale, str(self.role)]
-        return sha256(json.dumps([*facts, __version__], default=str).encode()).hexdigest()
+        facts += [__version__, _made(self.incident, self.params)]
+        return sha256(json.dumps(facts, default=str).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +116,7 @@ def plan_incidents(
     contradicts the app's entry does not apply. Raises UsageError for a name or a parameter that
     none has, and for an entry that no incident can be run with.
     """
-    chosen = [incident(name) for name in dict.fromkeys(names or INCIDENTS)]
+    chosen = [incident(name) for name in dict.fromkeys(names or library().incidents)]
     for name in params:
         if not any(name in one.parameters for one in chosen):
             raise UsageError(
@@ -222,6 +226,15 @@ def _rank(scenario: Scenario) -> int:
     if "postgres" not in targets:
         return 2 if targets == {"redis"} else 3
     return 0 if HANGS & {fault.kind for fault in scenario.faults} else 1
+
+
+def _made(name: str, params: Mapping[str, Any]) -> str:
+    """What an incident's file makes of these parameters; it may change with the same version."""
+    one = find(name)
+    if one is None:
+        return ""
+    values = read_params(name, one.parameters, params)
+    return repr((one.outage(values), one.expect(values)))
 
 
 def _bounded(least_s: float, wanted_s: float) -> float:

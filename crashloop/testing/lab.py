@@ -31,7 +31,8 @@ class Settings:
     """A pytest session's settings, checked; it has RunOptions' names and loads no engine.
 
     `scale` None means each incident's own; `artifacts` None a folder below pytest's own base of
-    temporary folders. Apps are looked for in `config`, or from `folder` upwards.
+    temporary folders. Apps are looked for in `config`, or from `folder` upwards. `incidents` is a
+    folder with incidents from outside of the package.
     """
 
     engine: str
@@ -41,6 +42,7 @@ class Settings:
     postgres_bin: Path | None
     folder: Path
     config: Path | None
+    incidents: Path | None = None
 
 
 def _remembered(method: F) -> F:
@@ -189,9 +191,9 @@ class Lab:
 
     def _scale_of(self, incident: str, app: AppUnderTest | None, given: float | None) -> TimeScale:
         """The scale of one run: given for it, else the session's, else the incident's own."""
-        from crashloop.incidents import INCIDENTS  # noqa: PLC0415  heavy; most sessions run none
+        from crashloop.incidents import find  # noqa: PLC0415  heavy; most sessions run none
 
-        known = INCIDENTS.get(incident)
+        known = find(incident)
         own = known.ordinary_scale(app) if known else DEFAULT_SCALE
         return TimeScale(
             factor=next(s for s in (given, self._settings.scale, own) if s is not None)
@@ -254,9 +256,9 @@ def _scenario(
 
 def _is_from_library(scenario: Scenario) -> bool:
     """Whether `crashloop reproduce` makes this very scenario from its name and parameters."""
-    from crashloop.incidents import INCIDENTS  # noqa: PLC0415  heavy; most sessions run none
+    from crashloop.incidents import find  # noqa: PLC0415  heavy; most sessions run none
 
-    known = INCIDENTS.get(scenario.incident)
+    known = find(scenario.incident)
     try:
         return (
             known is not None

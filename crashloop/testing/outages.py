@@ -55,9 +55,9 @@ def outages(
 
 
 def _library() -> tuple[str, ...]:
-    from crashloop.incidents import INCIDENTS  # noqa: PLC0415  heavy; most sessions run none
+    from crashloop.incidents import library  # noqa: PLC0415  heavy; most sessions run none
 
-    return tuple(INCIDENTS)
+    return tuple(library().incidents)
 
 
 def _required(require: Outcome | str) -> Outcome:

@@ -28,6 +28,7 @@ OPTIONS = {
         "FILE",
         "the file with your apps (default: the nearest crashloop.toml or pyproject)",
     ),
+    "incidents": ("DIR", "a folder with incidents of your own, one a file"),
     "postgres-bin": ("DIR", "the folder of postgres and initdb (default: the wheel's, then PATH)"),
 }
 """Each `--crashloop-NAME` with its metavariable and what it says in `--help`."""
@@ -48,9 +49,10 @@ def read_settings(config: pytest.Config) -> Settings:
         scale=_scale(config),
         seed=_seed(config),
         artifacts=_path(config, "artifacts"),
-        postgres_bin=_postgres_bin(config),
+        postgres_bin=_folder(config, "postgres-bin", "postgres"),
         folder=search_folder(config),
         config=_path(config, "config"),
+        incidents=_folder(config, "incidents", "your incidents"),
     )
 
 
@@ -106,8 +108,9 @@ def search_folder(config: pytest.Config) -> Path:
     return start if start.is_relative_to(config.rootpath) else config.rootpath
 
 
-def _postgres_bin(config: pytest.Config) -> Path | None:
-    folder = _path(config, "postgres-bin")
+def _folder(config: pytest.Config, name: str, of: str) -> Path | None:
+    """The path of a folder that exists, with what belongs there."""
+    folder = _path(config, name)
     if folder is not None and not folder.is_dir():
-        raise _usage(config, "postgres-bin", "there is no such folder; name that of postgres")
+        raise _usage(config, name, f"there is no such folder; name that of {of}")
     return folder

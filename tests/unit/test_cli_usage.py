@@ -151,7 +151,10 @@ def test_no_command_shows_the_help(crashloop: Crashloop) -> None:
     assert "no command was given" in err
 
 
-@pytest.mark.parametrize("command", ["incidents", "reproduce", "prove", "judge", "proxy", "sweep"])
+COMMANDS = ("incidents", "faults", "reproduce", "prove", "judge", "check", "compare", "init")
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "new-incident", "proxy", "sweep"])
 def test_every_command_explains_itself_with_examples(crashloop: Crashloop, command: str) -> None:
     status, out, _ = crashloop(command, "--help")
 

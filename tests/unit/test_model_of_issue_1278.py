@@ -13,6 +13,7 @@ from crashloop.engines.local import LocalEngine
 from crashloop.errors import UsageError
 from crashloop.faults import fault_kind
 from crashloop.incidents import INCIDENTS, incident
+from crashloop.incidents.soundness import require_sound
 from crashloop.model import Moment, Role, Transport, Trigger
 from crashloop.preflight import require_runnable
 
@@ -149,10 +150,7 @@ def test_an_unknown_incident_is_answered_with_the_nearest() -> None:
 
 @pytest.mark.parametrize("name", sorted(INCIDENTS))
 def test_every_incident_names_its_source_facts_look_alikes_and_remedy(name: str) -> None:
-    found = INCIDENTS[name]
-    assert found.source
-    assert found.facts
-    assert found.look_alikes
+    found = require_sound(INCIDENTS[name])
     assert found.remedy.says
     checks = {spec.check for spec in found.scenario().signature.expect}
     assert {one.ruled_out_by for one in found.look_alikes} <= checks

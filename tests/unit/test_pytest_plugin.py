@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 import pytest
+from incident_files import EXAMPLE, NAME, written
 from own_runs import ended, never_started
 
 from crashloop.model import Outcome
@@ -175,6 +176,7 @@ def test_ini_keys_are_the_defaults_of_the_options_and_the_header_names_what_is_i
         ("--crashloop-seed=-1", "give a whole number from 0 to 4294967295"),
         ("--crashloop-seed=4294967296", "give a whole number from 0 to 4294967295"),
         ("--crashloop-postgres-bin=nowhere", "there is no such folder"),
+        ("--crashloop-incidents=nowhere", "there is no such folder; name that of your incidents"),
         ("--crashloop-artifacts=", "it cannot be empty"),
         (
             "--crashloop-postgres-bin=. --crashloop-engine=docker",
@@ -191,6 +193,29 @@ def test_a_bad_option_ends_the_session_with_one_sentence(
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     (error,) = [line for line in result.errlines if line]
     assert error.startswith(f"ERROR: {name} is {value!r}: {says}")
+
+
+def test_incidents_of_a_folder_are_part_of_the_library_and_the_header_says_what_is_left_out(
+    pytester: pytest.Pytester,
+) -> None:
+    written(pytester.path / "mine", one=EXAMPLE, two="1 / 0")
+    pytester.makepyfile(
+        """
+        from crashloop.testing import outages
+
+        test_outages = outages("shop")
+        """
+    )
+    options = ("--crashloop-incidents=mine", "--collect-only", "-q", "-v")
+    result = pytester.runpytest_subprocess(*options)
+    result.stdout.fnmatch_lines(
+        ["crashloop: left out: *two.py: line 1: ZeroDivisionError*", f"*test_outages?{NAME}?*"]
+    )
+
+    (pytester.path / "mine" / "one.py").unlink()
+    (pytester.path / "mine" / "two.py").unlink()
+    result = pytester.runpytest_subprocess(*options)
+    result.stderr.fnmatch_lines(["ERROR: --crashloop-incidents: *mine has no incident"])
 
 
 def test_a_bad_ini_value_names_the_key_and_the_file(pytester: pytest.Pytester) -> None:

@@ -1,0 +1,73 @@
+"""Where an incident was seen, in which phase, and by which symptoms, as its record says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from crashloop.incidents.incident import Incident
+    from crashloop.model import CheckSpec
+
+NO_SYMPTOMS = {"journey_passed", "last_phase", "no_connection_left", "recovered"}
+"""Checks about what nobody sees during the outage."""
+
+CLASS_LENGTH, SQLSTATE_LENGTH = 2, 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """How an incident shows itself; `errors` are exception names, SQLSTATEs and their classes.
+
+    `platforms` are names: those of its reports, and the one that it runs on by default. `phase` is
+    "" for an incident about whole lives.
+    """
+
+    platforms: tuple[str, ...]
+    phase: str
+    symptoms: tuple[str, ...]
+    errors: tuple[str, ...]
+
+    def has(self, symptom: str) -> bool:
+        """Whether one of the symptoms or errors has the text in it, or is the SQLSTATE's class."""
+        wanted = symptom.casefold()
+        if any(wanted in each.casefold() for each in (*self.symptoms, *self.errors)):
+            return True
+        classes = [each for each in self.errors if len(each) == CLASS_LENGTH]
+        return len(wanted) == SQLSTATE_LENGTH and wanted[:CLASS_LENGTH] in classes
+
+
+def shown(incident: Incident) -> Shown:
+    """How the incident shows itself with its default parameters."""
+    outage, expect = incident.outage(incident.defaults), incident.expect(incident.defaults)
+    errors = [error for spec in expect for error in spec.params.get("errors", ())]
+    return Shown(
+        platforms=tuple(dict.fromkeys((*incident.platforms, outage.platform.name))),
+        phase=outage.phase,
+        symptoms=tuple(dict.fromkeys(one for spec in expect for one in _symptoms(spec))),
+        errors=tuple(dict.fromkeys(errors)),
+    )
+
+
+def _symptoms(spec: CheckSpec) -> Iterator[str]:
+    """What somebody saw for whom the check holds, in a few words."""
+    params = spec.params
+    match spec.check:
+        case "exit_code":
+            yield f"exit {params['code']}"
+        case "died":
+            yield from [f"exit {code}" for code in params.get("codes", ())] or ["dies"]
+        case "phase_failed" if params["at_limit"]:
+            yield f"phase {params['phase']} times out"
+        case "phase_failed":
+            yield f"phase {params['phase']} fails"
+        case "killed_by_probe":
+            yield f"killed by the {params['probe']} probe"
+        case "connection_was":
+            yield f"connection {params['way'].replace('_', ' ')}"
+        case check if check in NO_SYMPTOMS or any(each is False for each in params.values()):
+            return
+        case check:
+            yield check.replace("_", " ")

@@ -1,0 +1,205 @@
+"""Incidents from a folder and from installed packages, and what of them cannot be used."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from incident_files import EXAMPLE, NAME, changed, package, written
+
+from crashloop.clock import TimeScale
+from crashloop.errors import UsageError
+from crashloop.incidents import ELSEWHERE, INCIDENTS, elsewhere, incident, library
+from crashloop.options import RunOptions, rerun_command
+from crashloop.survey.plan import Planned
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def _none_stay_known() -> Iterator[None]:
+    elsewhere._entry_points.cache_clear()
+    yield
+    elsewhere._entry_points.cache_clear()
+    ELSEWHERE.use(None)
+    for name in [name for name in sys.modules if name.startswith("our_")]:
+        del sys.modules[name]
+
+
+def test_an_incident_in_a_folder_is_known_by_its_name_and_is_part_of_the_library(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(UsageError, match=f"unknown incident '{NAME}'"):
+        incident(NAME)
+
+    ELSEWHERE.use(written(tmp_path, start_needs_the_cache=EXAMPLE))
+
+    assert incident(NAME).scenario().faults[0].kind == "cache_refused"
+    assert [*library().incidents] == [*INCIDENTS, NAME]
+    with pytest.raises(UsageError, match=f"did you mean {NAME}"):
+        incident("start-needs-a-cache")
+
+
+UNUSABLE = {
+    "no title": (changed(title="' '"), "it has no title"),
+    "no source": (changed(source="''"), "it has no source"),
+    "no facts": (changed(facts="()"), "it has no facts"),
+    "no look-alike": (changed(look_alikes="()"), "it has no look-alike"),
+    "no remedy": (changed(remedy="Remedy(name='', says='')"), "it has no remedy"),
+    "no name": (changed(name="'Start needs it'"), "its name cannot be 'Start needs it'"),
+    "no such platform": (changed(platforms="('moon',)"), "its platform 'moon' is unknown"),
+    "no such fault": (
+        EXAMPLE.replace("cache_refused", "cache_refuses"),
+        "unknown fault 'cache_refuses'",
+    ),
+    "another target": (
+        EXAMPLE.replace('TARGET = "redis"', 'TARGET = "postgres"'),
+        "the fault cache_refused cannot act on 'postgres'",
+    ),
+    "no such check": (
+        EXAMPLE.replace('"connection_was"', '"connexion_was"'),
+        "its signature asks for 'connexion_was', which is no check",
+    ),
+    "not ruled out": (
+        EXAMPLE.replace('ruled_out_by="last_phase"', 'ruled_out_by="first_phase"'),
+        "'first_phase', which rules out a look-alike",
+    ),
+    "a name of the package": (
+        changed(name="'issue-1278'"),
+        "there is another incident called issue-1278",
+    ),
+    "twice": (EXAMPLE, f"there is another incident called {NAME}"),
+    "a typing error": ("x = (\n", "SyntaxError: '(' was never closed"),
+    "a missing package": ("import no_such_package\n", "line 1: ModuleNotFoundError"),
+    "a bug": ("import os\nos.nothing()\n", "line 2: AttributeError"),
+    "an exit": ("raise SystemExit(0)\n", "line 1: SystemExit"),
+    "a bug in a function": (
+        EXAMPLE.replace('params["limit_s"]', 'params["limits"]'),
+        "KeyError: 'limits'",
+    ),
+    "nothing": ("", "it has no INCIDENT"),
+    "a word": ("INCIDENT = 'cache'\n", "its INCIDENT is of the type str"),
+}
+
+
+@pytest.mark.parametrize(("text", "why"), UNUSABLE.values(), ids=UNUSABLE)
+def test_what_cannot_be_used_is_left_out_with_one_reason_and_the_others_stay(
+    tmp_path: Path, text: str, why: str
+) -> None:
+    ELSEWHERE.use(written(tmp_path, a=EXAMPLE, b=text, c=changed(name="'third'")))
+
+    assert [*ELSEWHERE.in_folder.incidents] == [NAME, "third"]
+    (left_out,) = library().left_out
+    assert left_out.place == str(tmp_path / "b.py")
+    assert why in left_out.why
+
+
+def test_an_incident_that_cannot_be_used_is_refused_with_its_reason(tmp_path: Path) -> None:
+    ELSEWHERE.use(written(tmp_path, my_outage=changed(source="''"), other=EXAMPLE))
+
+    with pytest.raises(UsageError, match=r"my-outage cannot be used: .*my_outage\.py: it has no"):
+        incident("my-outage")
+
+
+def test_files_that_begin_with_an_underscore_are_not_run(tmp_path: Path) -> None:
+    ELSEWHERE.use(written(tmp_path, _shared="1 / 0", __init__="1 / 0", one=EXAMPLE))
+
+    assert not ELSEWHERE.in_folder.left_out
+
+
+def test_what_a_file_prints_goes_to_standard_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ELSEWHERE.use(written(tmp_path, one="print('hello')"))
+
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", "hello\n")
+
+
+@pytest.mark.parametrize(
+    ("place", "why"), [("nowhere", "is not a folder"), ("file", "is not a folder"), ("", "has no")]
+)
+def test_a_folder_without_an_incident_is_refused(tmp_path: Path, place: str, why: str) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "_shared.py").touch()
+
+    with pytest.raises(UsageError, match=why):
+        ELSEWHERE.use(tmp_path / place)
+
+
+def test_an_installed_package_brings_incidents_by_their_entry_points(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package(tmp_path, "outages", {NAME: "our_outages:INCIDENT"}, our_outages=EXAMPLE)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    assert incident(NAME).name == NAME
+    assert NAME in library().incidents
+    assert not library().left_out
+
+
+def test_an_entry_point_that_cannot_be_used_is_left_out_and_the_others_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points = {
+        NAME: "our_outages:INCIDENT",
+        "broken": "our_broken_outages:INCIDENT",
+        "issue-1278": "our_copies:INCIDENT",
+        "other-name": "our_outages:INCIDENT",
+    }
+    copy = changed(name="'issue-1278'")
+    modules = {"our_outages": EXAMPLE, "our_broken_outages": "1 / 0", "our_copies": copy}
+    package(tmp_path, "outages", points, **modules)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    found = library()
+
+    assert found.incidents["issue-1278"] is INCIDENTS["issue-1278"]
+    assert NAME in found.incidents
+    assert {each.name: each.why for each in found.left_out} == {
+        "broken": "ZeroDivisionError: division by zero",
+        "issue-1278": "there is another incident called issue-1278",
+        "other-name": f"its entry point is called other-name, and the incident {NAME}",
+    }
+    with pytest.raises(UsageError, match="broken cannot be used: our_broken_outages:INCIDENT of"):
+        incident("broken")
+
+
+def test_a_folders_incident_comes_before_an_installed_one_of_the_same_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package(tmp_path / "site", "outages", {NAME: "our_own:INCIDENT"}, our_own=EXAMPLE)
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    ELSEWHERE.use(written(tmp_path / "mine", one=changed(title="'mine'")))
+
+    assert incident(NAME).title == "mine"
+    (left_out,) = library().left_out
+    assert "there is another incident" in left_out.why
+
+
+def test_the_command_that_makes_a_run_again_names_the_folder(tmp_path: Path) -> None:
+    ELSEWHERE.use(written(tmp_path, one=EXAMPLE))
+
+    made = rerun_command(incident(NAME).scenario(), RunOptions(scale=TimeScale(), seed=7))
+
+    assert made == f"crashloop reproduce {NAME} --incidents {tmp_path} --seed 7"
+    again = rerun_command(incident("issue-1278").scenario(), RunOptions(seed=7))
+    assert "--incidents" not in again
+
+
+def test_a_check_knows_its_runs_in_the_folder_and_makes_them_again_when_a_file_has_changed(
+    tmp_path: Path,
+) -> None:
+    app = incident("issue-1278").scenario().app
+    run = Planned(incident=NAME, title="", params={})
+    ELSEWHERE.use(written(tmp_path, one=EXAMPLE))
+    before = run.digest(app)
+    assert run.words("shop")[:4] == ["reproduce", NAME, "--incidents", str(tmp_path)]
+
+    ELSEWHERE.use(written(tmp_path, one=changed(title="'the same outage in other words'")))
+    assert run.digest(app) == before
+    ELSEWHERE.use(written(tmp_path, one=EXAMPLE.replace("DEATHS = 3", "DEATHS = 4")))
+    assert run.digest(app) != before
