@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from crashloop import durations
 from crashloop.checks.ends import how_ended, killed_by_another, killing_signal, kills_of
 from crashloop.checks.exits import exactly
 from crashloop.checks.lives import Replicas, deaths, for_replicas, observed, of_replica
 from crashloop.checks.platform import probe_name
-from crashloop.checks.result import Result, not_seen, refuted, saw_nothing
+from crashloop.checks.result import Result, holds, not_seen, refuted, saw_nothing
 from crashloop.plural import counted
 
 if TYPE_CHECKING:
     from crashloop.trace.event import Event, Trace
+
+# Chosen: a probe may be late on a busy machine.
+SAME_AGE = 0.2
+SEVERAL = 2
 
 
 def killed_by_probe(trace: Trace, *, probe: str, times: int, replicas: Replicas = "each") -> Result:
@@ -45,6 +50,38 @@ def killed_by_probe(trace: Trace, *, probe: str, times: int, replicas: Replicas 
         return exactly(trace, says, died, times, replicas, evidence=evidence)
 
     return for_replicas(trace, replicas, often_enough)
+
+
+def killed_at_same_age(trace: Trace, *, probe: str) -> Result:
+    """The platform's probe killed each life that died, two or more, all at the same age.
+
+    The age is that at the first signal. The ages differ by a fifth of the youngest at most.
+    """
+    exits = deaths(trace)
+    kills: list[Event] = []
+    for died in exits:
+        if found := killed_by_another(trace, died):
+            return found
+        sent = kills_of(trace, died, f"{probe} probe")
+        if not sent:
+            return refuted(f"no {probe_name(probe)} killed {trace.name(died.life)}", [died])
+        kills.append(sent[0])
+    if len(kills) < SEVERAL:
+        says = f"{counted(len(kills), 'attempt')} died, so nothing says whether the age is the same"
+        return not_seen(trace, says, kills)
+    started = [trace.first("process.started", life=kill.life) for kill in kills]
+    born_ns = [event.mono_ns for event in started if event]
+    if len(born_ns) < len(kills):
+        return saw_nothing("nothing says when each attempt was started", kills)
+    ages_s = [
+        (kill.mono_ns - since_ns) / 1e9 * trace.scale
+        for kill, since_ns in zip(kills, born_ns, strict=True)
+    ]
+    ages = durations.times(ages_s)
+    says = f"the {probe_name(probe)} killed {len(kills)} attempts at the age of {ages} s"
+    if max(ages_s) - min(ages_s) > SAME_AGE * min(ages_s):
+        return refuted(f"{says}, which is not the same", kills)
+    return holds(says, kills)
 
 
 def _allowed(trace: Trace, probe: str) -> int:

@@ -60,6 +60,32 @@ def server_said(
     return for_replicas(trace, replicas, told)
 
 
+def server_said_no_error(trace: Trace, *, target: str, phase: str) -> Result:
+    """The target itself told no error to a life that failed in the phase, or was killed in it.
+
+    What a life's sessions are told after its kill does not count. An error whose client is not
+    known counts for every life.
+    """
+    failed = failures(trace, phase)
+    if not failed:
+        return saw_nothing(f"phase {phase} never failed" if phase else "no attempt died")
+    words_of = [
+        (event, *life_of_word(trace, event))
+        for event in trace.events
+        if event.source != "app" and event.target == target and event.data.get("sqlstate")
+    ]
+    errors = [(event, life) for event, came, life in words_of if life or not came]
+    for failure in failed:
+        mine = {None, failure.ended.life}
+        for event, life in errors:
+            if life in mine and failure.began_ns <= event.mono_ns <= failure.until_ns:
+                name, sqlstate = trace.name(failure.ended.life), event.data["sqlstate"]
+                says = f"{target} itself said {sqlstate} to {name} during {failure.what}"
+                return refuted(says, [event, failure.ended])
+    says = f"{target} itself said no error to {counted(len(failed), 'attempt')}"
+    return holds(says, [failure.ended for failure in failed])
+
+
 def role_was_unknown(trace: Trace, *, target: str, phase: str, unknown: bool) -> Result:
     """Each life that failed in the phase was refused a login, for an `unknown` role or a known one.
 

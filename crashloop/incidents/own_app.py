@@ -214,6 +214,7 @@ _OF_WHOLE_LIVES = {
     "exit_code",
     "failure_hidden",
     "journey_passed",
+    "killed_at_same_age",
     "killed_by_probe",
     "never_came",
     "no_connection_left",
@@ -225,5 +226,7 @@ _OF_WHOLE_LIVES = {
     "restart_loop",
     "rollout_stuck",
     "server_said",
+    "server_said_no_error",
+    "server_showed",
 }
 """Checks that need no line of the app."""

@@ -14,9 +14,43 @@ OF_THE_PROBE = ("probe.result", "probe.failed", "process.killed")
 
 FIRST = one(KILLED, "probe.result")
 LAST_KILL = [e for e in KILLED.events if e.kind == "process.killed"][-1]
+AGE_S = (one(KILLED, "process.killed", 1).mono_ns - one(KILLED, "process.started", 1).mono_ns) / 1e9
 WITH_SIGTERM_ONLY = sealed(KILLED, [e for e in KILLED.events if e is not LAST_KILL])
 
 CASES = [
+    *cases(
+        "killed_at_same_age",
+        params={"probe": "startup"},
+        holds={
+            "both were as old": (KILLED, "the start-up probe killed 2 attempts at the age of "),
+            "a probe may be a little late": (
+                moved(KILLED, "process.started", -AGE_S / 10, attempt=2),
+                "the start-up probe killed 2 attempts",
+            ),
+        },
+        refuted={
+            "one was half as old again": (
+                moved(KILLED, "process.started", -AGE_S / 2, attempt=2),
+                "s, which is not the same",
+            ),
+            "one was killed for another probe": (
+                changed(KILLED, "process.killed", attempt=2, by="liveness probe"),
+                "no start-up probe killed attempt 2",
+            ),
+            "they died on their own": (REPRODUCTION, "no start-up probe killed attempt 1"),
+            "one alone has no other to be as old as": (
+                killed_while_retrying(kills=1),
+                "1 attempt died, so nothing says whether the age is the same",
+            ),
+        },
+        saw_nothing={
+            "somebody else killed one": (without(KILLED, "process.killed", attempt=2), ANOTHER),
+            "nobody saw one start": (
+                without(KILLED, "process.started", attempt=2),
+                "nothing says when each attempt was started",
+            ),
+        },
+    ),
     *cases(
         "killed_by_probe",
         params=STARTUP,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from crashloop_cases import Case, cases
-from crashloop_edits import changed, moved, sealed, without
-from crashloop_outages import SLOTS, client_of
+from crashloop_edits import changed, inserted, moved, one, sealed, without
+from crashloop_outages import KILLED, SLOTS, client_of
 from crashloop_traces import NAME_ERROR, TARGET, control
 
 from crashloop.judge import judge
@@ -62,7 +62,44 @@ NO_ROLE = sealed(
 )
 LOGIN = {"target": TARGET, "phase": "database"}
 
+
+def told_an_error(after: str, attempt: int) -> Trace:
+    """Postgres tells somebody an error after this event of an attempt that a probe has killed."""
+    event = one(KILLED, after, attempt)
+    data: dict[str, Any] = {"sqlstate": "57014", "severity": "ERROR"}
+    return inserted(KILLED, event, "database", "database.error", target=TARGET, **data)
+
+
 CASES = [
+    *cases(
+        "server_said_no_error",
+        params=LOGIN,
+        holds={
+            "it said nothing to those that were killed": (
+                KILLED,
+                "postgres itself said no error to 2 attempts",
+            ),
+            "what it says after a kill does not count": (
+                told_an_error("process.killed", 2),
+                "postgres itself said no error to 2 attempts",
+            ),
+            "what has no SQLSTATE is no error": (
+                changed(SLOTS, "database.error", sqlstate=None),
+                "postgres itself said no error to 6 attempts",
+            ),
+        },
+        refuted={
+            "it told somebody an error meanwhile": (
+                told_an_error("database.retry_failed", 2),
+                "postgres itself said 57014 to attempt 2 during its phase database",
+            ),
+            "it refused each of them": (
+                SLOTS,
+                "postgres itself said 53300 to attempt 1 of replica 2 during its phase database",
+            ),
+        },
+        saw_nothing={"the phase never failed": (control(), "phase database never failed")},
+    ),
     *cases(
         "role_was_unknown",
         params={**LOGIN, "unknown": True},
