@@ -5,14 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from pgbouncer import needs_pgbouncer
 
 from crashloop.incidents import INCIDENTS
 from crashloop.model import Verdict
 
 if TYPE_CHECKING:
+    from _pytest.mark import ParameterSet
+
     from crashloop.testing import Lab
 
-OTHERS = sorted(set(INCIDENTS) - {"issue-1278"})  # which has tests of its own
+
+def runnable(name: str) -> ParameterSet:
+    """A test's parameter; it is skipped where this machine lacks the pooler that it needs."""
+    has_pooler = any(each.pooler for each in INCIDENTS[name].scenario().dependencies)
+    return pytest.param(name, marks=[needs_pgbouncer] if has_pooler else [])
+
+
+# issue-1278 has tests of its own.
+OTHERS = [runnable(name) for name in sorted(set(INCIDENTS) - {"issue-1278"})]
 
 
 @pytest.mark.slow
