@@ -30,6 +30,7 @@ _SERVERS_WORD = {
     "process.cpu_withheld": "the system shows that the app's process had to wait, time and again",
     "process.memory_exceeded": "the system shows that the app's process had too much memory, and "
     "was killed",
+    "database.statement_running": "{target} itself saw a statement of the app run",
     "database.role_unknown": "{target} itself said that the app's role does not exist",
     "process.files_read_only": "/proc shows that the folder was read-only for the app's process",
     "process.setting_missing": "/proc shows that the app's process was without the variable",

@@ -22,7 +22,10 @@ JOURNEY_S = 1.0
 ANSWERS = 5
 
 HANGS = frozenset(
-    {"hold", "slow_connect", "black_hole", "connect_delay", "timeout", "paused", "cache_silent"}
+    {
+        *("hold", "slow_connect", "black_hole", "connect_delay", "timeout"),
+        *("paused", "slow_query", "cache_silent"),
+    }
 )
 OUTLIVED = frozenset({"latency", "bandwidth", "slicer", "slow_close", "revision_change"})
 LIMIT = "limit_s"
@@ -86,7 +89,8 @@ class _Guess:
 
     def _hangs_s(self) -> float:
         """How long a start hangs: until the app's limit, or the platform's probe."""
-        app, probe = self.scenario.app, self.scenario.platform.startup
+        app, platform = self.scenario.app, self.scenario.platform
+        probe = platform.startup or platform.liveness
         is_known = LIMIT in knobs_used(app)
         limit_s = float(app.knobs[LIMIT]) if is_known else inf
         probe_s = probe.delay_s + probe.period_s * probe.failures if probe else inf

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -148,6 +149,35 @@ async def test_a_slow_statement_runs_until_the_heal_and_waits_for_nobody(
     assert await lab.server.inspector.ask("select count(*) from pg_event_trigger") == 0
     for connection in (slow, other):
         await connection.close()
+
+
+async def test_statements_of_a_session_take_their_time_once_and_again_after_a_rollback(
+    lab: Lab,
+) -> None:
+    takes_s = 0.3
+    slow, other = await lab.connect(), await lab.connect()
+
+    async def took_s(session: asyncpg.Connection[Any], statement: str) -> float:
+        began_s = time.monotonic()
+        await session.execute(statement, timeout=BOUND_S)
+        return time.monotonic() - began_s
+
+    async with lab.active(SlowQuery(takes_s=takes_s)):
+        await slow.execute("begin")
+        assert await took_s(slow, "create table made(id int)") >= takes_s
+        assert await took_s(slow, "create table besides(id int)") < takes_s
+        await slow.execute("rollback")
+        assert await took_s(slow, "create table made(id int)") >= takes_s
+        assert await took_s(other, "create table others(id int)") >= takes_s
+    assert await took_s(other, "drop table made, others") < takes_s
+    for connection in (slow, other):
+        await connection.close()
+
+
+@pytest.mark.parametrize("takes_s", [-1.0, float("nan"), float("inf")])
+def test_a_statement_takes_a_time_or_runs_until_the_heal(takes_s: float) -> None:
+    with pytest.raises(UsageError, match="slow_query got takes_s="):
+        SlowQuery(takes_s=takes_s)
 
 
 async def test_no_statement_sleeps_when_the_session_of_the_fault_is_gone(lab: Lab) -> None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from crashloop.driver import NO_RESULT
-from crashloop.errors import HarnessError
+from crashloop.errors import HarnessError, UsageError
 from crashloop.faults.alone import Alone
 from crashloop.faults.database.base import HANGS, OF_TARGET, TARGET, DatabaseFault, came
 from crashloop.faults.database.watching import watching
 from crashloop.faults.states import showed
 from crashloop.model import CheckSpec, Grade, Receipt
+from crashloop.proxy import attribute
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -24,14 +25,19 @@ BOUND_S = 10.0
 WHY = "an event trigger sleeps before each statement that changes the schema"
 
 # The fault is on as long as a session of the harness holds the lock: should that session die, no
-# statement sleeps any longer. A lock, unlike a row, is seen at every level of isolation.
+# statement sleeps any longer. A lock, unlike a row, is seen at every level of isolation. A setting
+# of the session has the time of its first statement, and a rollback takes that back.
 BEGIN = f"""
 select pg_advisory_lock({KEY});
 create schema crashloop_slow;
 create function crashloop_slow.wait() returns event_trigger
 language plpgsql security definer set search_path = pg_catalog as $$
+declare
+  since timestamptz := coalesce(
+    nullif(current_setting('crashloop_slow.since', true), '')::timestamptz, clock_timestamp());
 begin
-  while not pg_try_advisory_xact_lock_shared({KEY}) loop
+  perform set_config('crashloop_slow.since', since::text, false);
+  while {{still}} and not pg_try_advisory_xact_lock_shared({KEY}) loop
     perform pg_sleep(0.01);
   end loop;
 end $$;
@@ -48,7 +54,10 @@ where state = 'active' and wait_event = 'PgSleep' and client_addr is not null
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlowQuery(DatabaseFault):
-    """Statements that change the schema run until the heal; none of them waits for a lock."""
+    """Statements that change the schema run until the heal; none of them waits for a lock.
+
+    With `takes_s`, those of a session take that long together, and begin again after a rollback.
+    """
 
     kind = "slow_query"
     receipt = Receipt(grade=Grade.SERVER, kinds=("database.statement_running",), whose="server")
@@ -69,6 +78,14 @@ class SlowQuery(DatabaseFault):
         ends="the statement is made faster, runs outside the start, or gets a longer limit",
     )
 
+    takes_s: float = field(default=0.0, metadata=attribute.milliseconds("takes"))
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.takes_s < float("inf"):
+            raise UsageError(
+                f"slow_query got takes_s={self.takes_s}.", hint="Give more, or 0: until the heal."
+            )
+
     @contextlib.asynccontextmanager
     async def active(self, ports: Ports, *, name: str, target: str) -> AsyncIterator[None]:
         """Make the event trigger on entering, drop it on leaving.
@@ -85,12 +102,16 @@ class SlowQuery(DatabaseFault):
             database.session(superuser=True) as holder,
             database.session(superuser=True) as own,
         ):
-            await holder.execute(BEGIN, timeout=BOUND_S)
+            await holder.execute(self._begin(), timeout=BOUND_S)
             try:
                 async with watching(own, SLEEPING, emit=emit):
                     yield
             finally:
                 await _end(holder)
+
+    def _begin(self) -> str:
+        until = f"since + interval '{self.takes_s:.6f} s'"
+        return BEGIN.format(still=f"clock_timestamp() < {until}" if self.takes_s else "true")
 
 
 async def _end(holder: Any) -> None:
