@@ -44,6 +44,10 @@ _SCHEMA = (
     "SELECT id, client_id, text, created_at FROM messages LIMIT 0",
 )
 
+_IS_CURRENT = text(
+    "SELECT count(*) = 4 FROM pg_attribute WHERE attrelid = to_regclass('messages')"
+    " AND attname IN ('id', 'client_id', 'text', 'created_at')"
+)
 
 _LOCK = text("SELECT pg_advisory_lock(:key)")
 _UNLOCK = text("SELECT pg_advisory_unlock(:key)")
@@ -70,7 +74,8 @@ class Database:
     async def open(self) -> None:
         """Connect, create and check the tables, then open the configured connections at once.
 
-        With a migration lock, the tables are created under that session-level advisory lock.
+        With a migration lock, the tables are created under that session-level advisory lock. An app
+        that looks first leaves tables alone that are there.
 
         Raises the driver's error with its chain and closes every connection, since others may wait
         for its slot. A try that is cancelled, as a time limit does, keeps the connections that it
@@ -80,7 +85,7 @@ class Database:
         if self._engine is None:
             self._engine = await self._new_engine()
         try:
-            await _create_tables(self._engine, self._settings.database_migration_lock)
+            await _create_tables(self._engine, self._settings)
             await _warm(self._engine, self._size.warm)
         except Exception:
             await self.close()
@@ -182,13 +187,16 @@ def _arguments(settings: Settings) -> dict[str, Any]:
     }
 
 
-async def _create_tables(engine: AsyncEngine, lock: int) -> None:
-    """Create and check the tables in one transaction; `lock` is an advisory lock's key, 0: none.
+async def _create_tables(engine: AsyncEngine, settings: Settings) -> None:
+    """Create and check the tables in one transaction, under the lock that the settings ask for.
 
     The session of a try that fails or is cancelled is closed, and the lock with it.
     """
+    lock = settings.database_migration_lock
     async with engine.connect() as connection:
         try:
+            if settings.database_look_first and await connection.scalar(_IS_CURRENT):
+                return
             if lock:
                 await connection.execute(_LOCK, {"key": lock})
                 await connection.commit()

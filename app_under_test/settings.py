@@ -68,6 +68,10 @@ class Settings(RemedySettings):
         lt=2**63,
         description="key of the session-level advisory lock around creating the tables; 0: none",
     )
+    database_look_first: bool = Field(
+        default=False,
+        description="create no tables, and take no lock for it, where they are there already",
+    )
     database_prepared_statements: bool = Field(
         True, description="false: none is kept, as a pooler in transaction mode needs it"
     )

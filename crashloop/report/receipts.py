@@ -30,6 +30,7 @@ _SERVERS_WORD = {
     "process.cpu_withheld": "the system shows that the app's process had to wait, time and again",
     "process.memory_exceeded": "the system shows that the app's process had too much memory, and "
     "was killed",
+    "database.lock_orphaned": "{target} itself saw the lock held by a session that is idle",
     "database.statement_running": "{target} itself saw a statement of the app run",
     "database.role_unknown": "{target} itself said that the app's role does not exist",
     "process.files_read_only": "/proc shows that the folder was read-only for the app's process",
@@ -97,7 +98,7 @@ def _by_server(found: Sequence[Event], history: History) -> str:
         case "database.sessions_taken":
             taken, left = (count_of(first.data.get(key)) for key in ("count", "left"))
             return f"{target} itself counted {counted(taken, 'session')} taken and {left} left"
-        case "database.lock_waiting":
+        case "database.lock_waiting" | "database.orphan_waiting":
             return f"{target} itself saw a session wait for the lock {often(len(found))}"
         case "revision.overlapping":
             held = [

@@ -24,7 +24,7 @@ ANSWERS = 5
 HANGS = frozenset(
     {
         *("hold", "slow_connect", "black_hole", "connect_delay", "timeout"),
-        *("paused", "slow_query", "cache_silent"),
+        *("paused", "slow_query", "lock_orphaned", "cache_silent"),
     }
 )
 OUTLIVED = frozenset({"latency", "bandwidth", "slicer", "slow_close", "revision_change"})

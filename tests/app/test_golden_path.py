@@ -233,3 +233,27 @@ async def test_a_migration_lock_is_waited_for_and_given_back(
             assert await holder.fetchval("SELECT pg_try_advisory_lock(4711)") is True
     finally:
         await holder.close()
+
+
+async def test_an_app_that_looks_first_takes_the_migration_lock_only_to_make_its_tables(
+    start_app: StartApp, database_url: str
+) -> None:
+    asking: dict[str, Any] = {
+        "database_url": database_url,
+        "database_migration_lock": 4711,
+        "database_look_first": True,
+    }
+    target = make_url(database_url).set(drivername="postgresql")
+    holder = await asyncpg.connect(target.render_as_string(hide_password=False))
+    try:
+        await holder.execute("SELECT pg_advisory_lock(4711)")
+        async with start_app(**asking, phase_database_limit_s=0.3) as stuck:
+            assert await stuck.exit_code() == 3
+        await holder.execute("SELECT pg_advisory_unlock(4711)")
+        async with start_app(**asking) as first:
+            await first.event("startup.completed")
+        await holder.execute("SELECT pg_advisory_lock(4711)")
+        async with start_app(**asking) as second:
+            await second.event("startup.completed")
+    finally:
+        await holder.close()

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from crashloop.faults.ports import Pooler, Ports
+    from crashloop.model import AppUnderTest
 
 KEY = 4051  # chosen
-WAITS = "database.orphan_waiting"
+KNOB = "migration_lock"
+HELD, WAITS = "database.lock_orphaned", "database.orphan_waiting"
 OTHERS = 8  # chosen: more than the app uses up before the heal, one for each death
 TAKE = "select pg_advisory_lock($1), pg_backend_pid()"
 STILL_HELD = """
@@ -39,12 +41,12 @@ class LockOrphaned(DatabaseFault):
     """
 
     kind = "lock_orphaned"
-    receipt = Receipt(grade=Grade.SERVER, kinds=(WAITS,), whose="server")
+    receipt = Receipt(grade=Grade.SERVER, kinds=(HELD, WAITS), whose="server")
     alone = Alone(
         target=TARGET,
         pooler="transaction",
         params={"advisory": KEY},
-        knobs={"migration_lock": KEY},
+        knobs={KNOB: KEY},
         transport=Transport.TCP,
         shows=(*HANGS, came("answered"), showed(TARGET, WAITS)),
         told_by={"hold": "connection_was", "lock_held": "server_showed"},
@@ -54,31 +56,43 @@ class LockOrphaned(DatabaseFault):
 
     advisory: int = field(default=KEY, metadata=attribute.count("advisory"))
 
+    def why_not(self, app: AppUnderTest) -> str:
+        """Why an app that never waits for the lock shows nothing; "" where it may wait."""
+        if self.advisory != KEY or KNOB in app.knobs:
+            return ""
+        return f"nothing says that it takes a lock with the key {KEY}; give its own: advisory=KEY"
+
     @contextlib.asynccontextmanager
     async def active(self, ports: Ports, *, name: str, target: str) -> AsyncIterator[None]:
         """Take the lock through the pooler and leave; on leaving, end the session that has it.
 
         Emits `database.lock_orphaned` when Postgres says that the lock is held by an idle session,
-        and a `database.orphan_waiting` for each session that waits for it.
+        and again before it is ended. Emits a `database.orphan_waiting` for each session that waits
+        for it. Each has in `sessions` that the target has one that holds it.
         """
         del name
         pid = await self._taken(ports.pooler(target))
+        held = {target: 1}
+
+        async def require_idle() -> None:
+            state = await own.fetchval(STILL_HELD, pid)
+            if state != "idle":
+                raise HarnessError(
+                    "lock_orphaned: the lock went with its client, as the session that had it "
+                    f"is {state or 'gone'}",
+                    hint="the pooler must keep its sessions: transaction mode",
+                )
+            ports.emit("database", HELD, target, pid=pid, state=state, sessions=held)
+
+        def emit(row: Mapping[str, Any]) -> None:
+            ports.emit("database", WAITS, target, **row, blocked_by=pid, sessions=held)
+
         async with ports.database(target).session(superuser=True) as own:
             try:
-                state = await own.fetchval(STILL_HELD, pid)
-                if state != "idle":
-                    raise HarnessError(
-                        "lock_orphaned: the lock went with its client, as the session that had it "
-                        f"is {state or 'gone'}",
-                        hint="the pooler must keep its sessions: transaction mode",
-                    )
-                ports.emit("database", "database.lock_orphaned", target, pid=pid, state=state)
-
-                def emit(row: Mapping[str, Any]) -> None:
-                    ports.emit("database", WAITS, target, **row, blocked_by=pid)
-
+                await require_idle()
                 async with watching(own, WAITING, pid, emit=emit):
                     yield
+                await require_idle()
             finally:
                 await own.execute(END, pid)
 
