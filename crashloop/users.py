@@ -102,7 +102,10 @@ class Users:
         )
         if app.journey.patient or not setup.scenario.is_own_app:
             draw = Draw(journey_key(setup.seed, replica), replica)
-            return visitor(walk=PatientJourney(app=app, draw=draw, recorder=setup.recorder))
+            healing = self._healing if setup.scenario.journey_after_heal else None
+            return visitor(
+                walk=PatientJourney(app=app, draw=draw, recorder=setup.recorder, healing=healing)
+            )
         is_real_time, every_s = setup.scale.is_real_time, app.ready.every_s
         walk = Tries(
             tries,

@@ -45,6 +45,7 @@ _ALL: tuple[Callable[..., Result], ...] = (
     receipts.no_receipt,
     connection.connection_was,
     connection.never_came,
+    connection.came_from_several,
     request.request_passed_on,
     lateness.came_late,
     phases.phase_failed,

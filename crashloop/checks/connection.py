@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from crashloop.checks.connections import is_own, of_link, was_refused
 from crashloop.checks.failures import failures
-from crashloop.checks.lives import lives, observed
-from crashloop.checks.result import Result, holds, refuted, saw_nothing
+from crashloop.checks.lives import deaths, lives, observed
+from crashloop.checks.result import Result, holds, not_seen, refuted, saw_nothing
 from crashloop.plural import counted
 
 if TYPE_CHECKING:
@@ -70,6 +70,32 @@ def never_came(trace: Trace, *, target: str) -> Result:
             return refuted(f"{trace.name(event.life)} came to {target}", [event])
     started = observed(trace, "process.started")
     return holds(f"{counted(len(known), 'attempt')} never came to {target}", started)
+
+
+def came_from_several(trace: Trace, *, target: str, processes: int) -> Result:
+    """Each life that died had come to the target from at least so many of its own processes.
+
+    A server with workers has several in one life; the proxy knows from which a connection came.
+    """
+    exits = deaths(trace)
+    if not exits:
+        return not_seen(trace, "no attempt died on its own")
+    evidence: list[Event] = []
+    for died in exits:
+        name = trace.name(died.life)
+        opened = observed(trace, "link.opened", life=died.life, target=target)
+        own = [e for e in opened if is_own(trace, e)]
+        if not own:
+            return refuted(f"{name} was never seen to come to {target}", [died])
+        first = {e.data["client_pid"]: e for e in reversed(own) if e.data.get("client_pid")}
+        if not first:
+            return saw_nothing(f"nothing says from which process {name} came to {target}", own)
+        if len(first) < processes:
+            which = "1 process" if len(first) == 1 else f"{len(first)} processes"
+            return refuted(f"{name} came to {target} from {which}, not {processes}", own)
+        evidence += first.values()
+    says = f"{counted(len(exits), 'attempt')} came to {target} from {processes} processes or more"
+    return holds(says, evidence)
 
 
 def _ways(trace: Trace, failure: Failure, target: str) -> Iterator[tuple[str, Event]]:

@@ -114,6 +114,7 @@ class Incident:
             dependencies=outage.dependencies,
             platform=outage.platform,
             replicas=outage.replicas,
+            journey_after_heal=outage.journey_after_heal,
             faults=faults,
             phase=outage.phase,
             signature=signature if faults else _control(signature, outage.phase),

@@ -211,6 +211,7 @@ _OF_LIVES: Mapping[str, tuple[str, Mapping[str, Value]]] = {
 
 _OF_WHOLE_LIVES = {
     "a_replica_served",
+    "came_from_several",
     "exit_code",
     "failure_hidden",
     "journey_passed",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from crashloop.engines.base import Attempt
+    from crashloop.healing import Healing
     from crashloop.journey.draw import Draw
     from crashloop.journey.step import Answer, User
     from crashloop.journey.visitor import Answered
@@ -34,16 +35,24 @@ class PatientJourney:
 
     Emits `journey.step` for each step that has passed, `journey.waiting` with the reason why one
     does not (at each change, up to a bound), and `journey.failed`. It begins when the app answers
-    at all, and has passed when its steps have and the app calls itself ready: then `finished` is
-    set. After `over` it takes no step. All times are wall times, as this
-    is real work and not the incident's.
+    at all, with `healing` not before the last heal, and has passed when its steps have and the app
+    calls itself ready: then `finished` is set. After `over` it takes no step. All times are wall
+    times, as this is real work and not the incident's.
     """
 
-    def __init__(self, *, app: AppUnderTest, draw: Draw, recorder: Recorder) -> None:
+    def __init__(
+        self,
+        *,
+        app: AppUnderTest,
+        draw: Draw,
+        recorder: Recorder,
+        healing: Healing | None = None,
+    ) -> None:
         self.finished = asyncio.Event()
         self.over = asyncio.Event()
         self._key = draw.key
         self._recorder = recorder
+        self._healing = healing
         self._path = app.ready.path
         self._within_s = app.journey.within_s
         self._steps = [(step, filled(step, draw)) for step in app.journey.steps]
@@ -68,7 +77,8 @@ class PatientJourney:
             if refusals == MAX_REFUSALS:
                 asked = f"GET {self._path}"
                 self._fail(f"{asked} answered {status}, {refusals} times after start-up", life)
-            if answer["ready"] or status in SUCCESS:
+            may_begin = self._healing is None or self._healing.is_healed
+            if may_begin and (answer["ready"] or status in SUCCESS):
                 await self._walk(life, user, is_ready=answer["ready"])
             return ASK_AGAIN_S if is_refused else ASK_EVERY_S
 

@@ -28,6 +28,8 @@ class Outage:
     """What happens in an incident: the app's knobs, what it depends on, what is done to it.
 
     `phase` is the start-up phase that it is about, `target` the dependency that this phase opens.
+    `journey_after_heal`: the app may be ready before the last heal, as between two deaths, so that
+    the journeys of its users begin after it.
     """
 
     phase: str
@@ -38,6 +40,7 @@ class Outage:
     deadline_s: float
     knobs: Mapping[str, Value] = field(default_factory=dict)
     replicas: Replicas = field(default_factory=Replicas)
+    journey_after_heal: bool = False
 
     def healed_at(self, heal_s: float) -> Outage:
         """The outage whose faults are healed `heal_s` seconds after the baseline.

@@ -26,6 +26,7 @@ class Scenario:
 
     `remedy` names what this run does differently; `real_time_only` says why it cannot be scaled.
     `time_scale` is the one that an ordinary machine is fast enough for.
+    `journey_after_heal`: a patient journey begins after the last heal.
 
     `is_own_app`: the app is the user's own. Then a control life comes first, and the run has an
     outcome; `advice` is what would end the outage, `not_asked` are the checks of the incident whose
@@ -44,6 +45,7 @@ class Scenario:
     deadline_s: float
     phase: str = ""
     replicas: Replicas = field(default_factory=Replicas)
+    journey_after_heal: bool = False
     remedy: str = ""
     real_time_only: str = ""
     time_scale: float = 20.0

@@ -36,6 +36,7 @@ NEEDED: Mapping[str, dict[str, Value]] = {
     "name_late": {"delay_s": 1.0},
     "missing_setting": {"variable": "NAME"},
     "image_older": {"table": "orders", "column": "id"},
+    "many_workers": {"workers": 2},
 }
 
 
@@ -132,6 +133,9 @@ def test_a_scenario_may_choose_the_direction_and_the_share_of_connections() -> N
         ("lock_held", {"table": "a", "advisory": 1}, "lock_held got table='a' and advisory=1"),
         ("lock_held", {"table": 3}, "lock_held got table=3"),
         ("lock_held", {"advisory": 2**63}, "advisory=9223372036854775808"),
+        ("many_workers", {}, "workers=0"),
+        ("many_workers", {"workers": 1}, "workers=1"),
+        ("many_workers", {"workers": 2.5}, "workers=2.5"),
     ],
 )
 def test_parameters_that_a_fault_cannot_take_are_refused(

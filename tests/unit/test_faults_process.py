@@ -12,11 +12,12 @@ import pytest
 
 from crashloop.apps import sample_app
 from crashloop.clock import TimeScale
+from crashloop.commands.faults import standing
 from crashloop.engines.docker.capability import require_possible
 from crashloop.errors import CapabilityError, UsageError
 from crashloop.faults import KINDS
 from crashloop.faults.process.port import elsewhere_of
-from crashloop.faults.process.proc import signal_state, variables_of
+from crashloop.faults.process.proc import signal_state, variables_of, workers_of
 from crashloop.faults.process.sockets import has_other_listener, own_listeners
 from crashloop.incidents import incident
 from crashloop.model import AppUnderTest, Ready
@@ -35,7 +36,17 @@ with socket.create_server(("127.0.0.1", 0)) as server:
     print(server.getsockname()[1], flush=True)
     sys.stdin.read()
 """
-OF_LIVES = [kind for kind, found in KINDS.items() if found.needs_lives and not found.by_quota]
+OF_LIVES = [
+    kind
+    for kind, found in KINDS.items()
+    if found.needs_lives and not found.by_quota and found.alone
+]
+HAS_TWO_CHILDREN = """
+import subprocess, sys
+children = [subprocess.Popen(["cat"]) for _ in range(2)]
+print(flush=True)
+sys.stdin.read()
+"""
 
 
 @pytest.mark.parametrize("kind", OF_LIVES)
@@ -138,6 +149,36 @@ def test_proc_says_nothing_of_a_process_that_has_ended() -> None:
         os.waitpid(pid, 0)
     assert signal_state(pid) is None
     assert variables_of(pid) == frozenset()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_proc_says_which_workers_a_server_has() -> None:
+    serving = [sys.executable, "-I", "-c", HAS_TWO_CHILDREN]
+    with subprocess.Popen(serving, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        workers = workers_of(process.pid)
+        assert process.stdin is not None
+        process.stdin.close()
+        process.wait()
+    assert len(workers) == 2
+    assert workers_of(process.pid) == []
+
+
+def test_a_fault_of_lives_that_is_part_of_an_incident_is_not_to_be_had_in_a_container() -> None:
+    assert standing(KINDS["many_workers"], "local") == ("real", "")
+    word, why = standing(KINDS["many_workers"], "docker")
+    assert word == "not here"
+    assert "in a container" in why
+
+
+def test_a_server_that_is_told_its_workers_by_its_command_has_no_others() -> None:
+    scenario = incident("workers-times-pool").scenario()
+    require_consistent(scenario, TimeScale())
+    command = (*scenario.app.command, "--workers", "1")
+    fixed = replace(scenario, app=replace(scenario.app, command=command))
+    with pytest.raises(UsageError, match="says how many workers"):
+        require_consistent(fixed, TimeScale())
 
 
 @pytest.mark.parametrize("name", ["share=0", "share=1", "share=-1", "share=nan", "share=half"])

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 from crashloop_outages import KILLED, SLOTS
-from crashloop_restarts import STUCK
+from crashloop_restarts import STUCK, WORKERS
 from crashloop_traces import REPRODUCTION
 
 from crashloop.incidents import incident
 from crashloop.judge import judge, recorded_signature
 from crashloop.model import Role, Verdict
 
-OWN = {"rollout-deadlock-on-slots": STUCK}
+OWN = {"rollout-deadlock-on-slots": STUCK, "workers-times-pool": WORKERS}
 OTHERS = {
     "issue-1278": REPRODUCTION,
     "retry-longer-than-the-probe": KILLED,
@@ -29,9 +29,12 @@ def test_its_signature_holds_for_its_own_outage(name: str) -> None:
     ("name", "other", "check"),
     [
         ("rollout-deadlock-on-slots", "slots-exhausted-at-scale-out", "rollout_stuck"),
+        ("rollout-deadlock-on-slots", "workers-times-pool", "rollout_stuck"),
         ("rollout-deadlock-on-slots", "issue-1278", "rollout_stuck"),
-        ("rollout-deadlock-on-slots", "retry-longer-than-the-probe", "rollout_stuck"),
+        ("workers-times-pool", "slots-exhausted-at-scale-out", "came_from_several"),
+        ("workers-times-pool", "rollout-deadlock-on-slots", "came_from_several"),
         ("slots-exhausted-at-scale-out", "rollout-deadlock-on-slots", "old_revision_held"),
+        ("slots-exhausted-at-scale-out", "workers-times-pool", "a_replica_served"),
     ],
 )
 def test_its_signature_refutes_its_neighbours(name: str, other: str, check: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crashloop.faults.process.cpu_starved import CpuStarved
+from crashloop.faults.process.many_workers import ManyWorkers
 from crashloop.faults.process.memory_limit import MemoryLimit
 from crashloop.faults.process.missing_setting import MissingSetting
 from crashloop.faults.process.port import LoopbackOnly, OtherPort, PortInUse
@@ -24,4 +25,5 @@ FAULTS: tuple[type[Fault], ...] = (
     OtherPort,
     LoopbackOnly,
     ReadOnlyFiles,
+    ManyWorkers,
 )

@@ -87,3 +87,21 @@ def _read_only(process: str) -> list[str]:
         return []
     mounts = (line.split() for line in text.splitlines())
     return [each[_POINT] for each in mounts if "ro" in each[_OPTIONS].split(",")]
+
+
+def workers_of(pid: int) -> list[int]:
+    """The workers of a server: the children of its first process.
+
+    Python's own tracker of shared resources, which comes with spawned workers, is none of them.
+    """
+    return sorted(int(each.name) for each in Path("/proc").iterdir() if _is_worker(each, pid))
+
+
+def _is_worker(folder: Path, pid: int) -> bool:
+    if not folder.name.isdecimal():
+        return False
+    try:
+        is_child = f"\nPPid:\t{pid}\n" in (folder / "status").read_text(errors="replace")
+        return is_child and b"resource_tracker" not in (folder / "cmdline").read_bytes()
+    except OSError:  # it has ended
+        return False
