@@ -154,11 +154,13 @@ def _phases(
     events: Sequence[Event], instants: Instants, *, end_s: float, is_over: bool
 ) -> tuple[PhaseSpan, ...]:
     spans: list[PhaseSpan] = []
+    processes: list[object] = []  # that of each span; a server's workers log the same phases
     for event in events:
-        name = label(event.data.get("phase", "?"))
+        name, process = label(event.data.get("phase", "?")), event.data.get("boot_id")
         outcome = PHASE_ENDS.get(event.kind)
         if event.kind == "phase.started" and len(spans) < MAX_PHASES:
             start_s = min(instants.at_s(event), end_s)
+            processes.append(process)
             spans.append(
                 PhaseSpan(
                     name=name,
@@ -169,11 +171,14 @@ def _phases(
                     limit_s=number(event.data.get("limit_s")),
                 )
             )
-        elif outcome and spans and spans[-1].name == name:
-            span = spans[-1]
+        elif outcome and process in processes:
+            last = len(processes) - 1 - processes[::-1].index(process)
+            span = spans[last]
+            if span.name != name:
+                continue
             ended_s = min(max(instants.at_s(event), span.start_s), end_s)
             took_s = number(event.data.get("duration_s"))
-            spans[-1] = replace(
+            spans[last] = replace(
                 span,
                 end_s=ended_s,
                 outcome=outcome,

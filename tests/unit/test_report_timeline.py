@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from crashloop_edits import with_a_second_worker
 from crashloop_traces import TraceBuilder, control, reproduction
 from report_runs import Told
 from report_texts import timeline_text
@@ -137,6 +138,13 @@ def test_an_unfinished_phase_is_running_and_ends_now() -> None:
     assert phase is not None
     assert phase.outcome is PhaseEnd.RUNNING
     assert phase.took_s == pytest.approx(0.5)
+
+
+def test_the_phases_of_workers_end_each_by_the_line_of_its_own_process() -> None:
+    (life,) = history_of(with_a_second_worker(control(), later_s=0.02)).lives
+    ends = {(phase.name, phase.outcome) for phase in life.phases}
+    assert {outcome for _, outcome in ends} == {PhaseEnd.COMPLETED}
+    assert len(life.phases) == 2 * len(ends)
 
 
 def test_a_phase_whose_process_ended_in_it_was_cut_short() -> None:
