@@ -44,6 +44,8 @@ _SCHEMA = (
     "SELECT id, client_id, text, created_at FROM messages LIMIT 0",
 )
 
+_STARTUP_TABLE = "CREATE TABLE IF NOT EXISTS {} (key text PRIMARY KEY, value text NOT NULL)"
+
 _IS_CURRENT = text(
     "SELECT count(*) = 4 FROM pg_attribute WHERE attrelid = to_regclass('messages')"
     " AND attname IN ('id', 'client_id', 'text', 'created_at')"
@@ -75,7 +77,7 @@ class Database:
         """Connect, create and check the tables, then open the configured connections at once.
 
         With a migration lock, the tables are created under that session-level advisory lock. An app
-        that looks first leaves tables alone that are there.
+        that looks first leaves tables alone that are there. A start-up table is read as a whole.
 
         Raises the driver's error with its chain and closes every connection, since others may wait
         for its slot. A try that is cancelled, as a time limit does, keeps the connections that it
@@ -86,6 +88,8 @@ class Database:
             self._engine = await self._new_engine()
         try:
             await _create_tables(self._engine, self._settings)
+            if table := self._settings.database_startup_table:
+                await _read(self._engine, table)
             await _warm(self._engine, self._size.warm)
         except Exception:
             await self.close()
@@ -192,20 +196,32 @@ async def _create_tables(engine: AsyncEngine, settings: Settings) -> None:
 
     The session of a try that fails or is cancelled is closed, and the lock with it.
     """
-    lock = settings.database_migration_lock
+    lock, table = settings.database_migration_lock, settings.database_startup_table
+    startup_table = (_STARTUP_TABLE.format(table),) if table else ()
     async with engine.connect() as connection:
         try:
-            if settings.database_look_first and await connection.scalar(_IS_CURRENT):
+            if settings.database_look_first and not table and await connection.scalar(_IS_CURRENT):
                 return
             if lock:
                 await connection.execute(_LOCK, {"key": lock})
                 await connection.commit()
-            for statement in _SCHEMA:
+            for statement in (*_SCHEMA, *startup_table):
                 await connection.execute(text(statement))
             await connection.commit()
             if lock:
                 await connection.execute(_UNLOCK, {"key": lock})
                 await connection.commit()
+        except BaseException:
+            await connection.invalidate()
+            raise
+
+
+async def _read(engine: AsyncEngine, table: str) -> None:
+    """Read a whole table; the session of a try that fails or is cancelled is closed."""
+    async with engine.connect() as connection:
+        try:
+            await connection.execute(text(f"SELECT key, value FROM {table}"))  # noqa: S608  a name
+            await connection.commit()
         except BaseException:
             await connection.invalidate()
             raise

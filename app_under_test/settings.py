@@ -72,6 +72,13 @@ class Settings(RemedySettings):
         default=False,
         description="create no tables, and take no lock for it, where they are there already",
     )
+    database_startup_table: str = Field(
+        "",
+        pattern=r"^([a-z_][a-z0-9_]*)?$",
+        max_length=63,
+        description="a table of keys and values that phase database makes if it is missing, and "
+        "reads; or nothing",
+    )
     database_prepared_statements: bool = Field(
         True, description="false: none is kept, as a pooler in transaction mode needs it"
     )

@@ -219,7 +219,7 @@ def _shortfall(run: Run, *, prevents: bool) -> str:
 def _well(run: Run, *, prevents: bool) -> Sequence[Result]:
     """What shows that the app is well, besides the signature."""
     if prevents:
-        return (no_death(run.trace),)
+        return (no_death(run.trace, but_signalled=True),)
     if run.fate is not None:  # the outcome of the user's own app says it
         return ()
     return recovered(run.trace, phase=run.scenario.phase), journey_passed(run.trace)

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from crashloop.checks.ends import code_of, exit_words, how_ended, killed_by_another
+from crashloop.checks.ends import (
+    code_of,
+    exit_words,
+    how_ended,
+    killed_by_another,
+    killing_signal,
+)
 from crashloop.checks.lives import (
     Replicas,
     deaths,
@@ -119,9 +125,14 @@ def restart_loop(trace: Trace, *, restarts: int, replicas: Replicas = "each") ->
     return for_replicas(trace, replicas, looped)
 
 
-def no_death(trace: Trace) -> Result:
-    """Each replica was started, and none of its lives died on its own."""
+def no_death(trace: Trace, *, but_signalled: bool = False) -> Result:
+    """Each replica was started, and none of its lives died on its own.
+
+    `but_signalled`: the lives that a signal of a planned fault ended do not count.
+    """
     exits = deaths(trace)
+    if but_signalled:
+        exits = [died for died in exits if not _was_signalled(trace, died)]
     if exits:
         name = trace.name(exits[0].life)
         if found := killed_by_another(trace, exits[0]):
@@ -133,6 +144,12 @@ def no_death(trace: Trace) -> Result:
             return saw_nothing(f"no attempt{of} was started")
     started = [trace.first("process.started", life=life) for life in lives(trace)]
     return holds("no attempt died", [event for event in started if event])
+
+
+def _was_signalled(trace: Trace, died: Event) -> bool:
+    """Whether a planned fault's own signal ended a life."""
+    took = observed(trace, "process.took_signal", life=died.life)
+    return killing_signal(trace, died) in [e.data.get("signal") for e in took]
 
 
 def exactly(

@@ -229,5 +229,6 @@ _OF_WHOLE_LIVES = {
     "server_said",
     "server_said_no_error",
     "server_showed",
+    "stayed_down",
 }
 """Checks that need no line of the app."""

@@ -36,6 +36,7 @@ _SERVERS_WORD = {
     "process.files_read_only": "/proc shows that the folder was read-only for the app's process",
     "process.setting_missing": "/proc shows that the app's process was without the variable",
     "process.workers_started": "/proc shows that the app's server had so many workers",
+    "database.read_shared": "{target} itself had its time shared by sessions that read a table",
     "name.asked": "a process of the app looked up the name of {target}, and the fault answered it",
     "process.stopped": "the processes of {target} were stopped",
 }

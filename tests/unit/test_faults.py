@@ -36,6 +36,7 @@ NEEDED: Mapping[str, dict[str, Value]] = {
     "name_late": {"delay_s": 1.0},
     "missing_setting": {"variable": "NAME"},
     "image_older": {"table": "orders", "column": "id"},
+    "shared_capacity": {"table": "orders", "work_s": 1.0},
     "many_workers": {"workers": 2},
 }
 
@@ -133,6 +134,9 @@ def test_a_scenario_may_choose_the_direction_and_the_share_of_connections() -> N
         ("lock_held", {"table": "a", "advisory": 1}, "lock_held got table='a' and advisory=1"),
         ("lock_held", {"table": 3}, "lock_held got table=3"),
         ("lock_held", {"advisory": 2**63}, "advisory=9223372036854775808"),
+        ("shared_capacity", {"table": "orders"}, "work_s=0.0"),
+        ("shared_capacity", {"table": "orders", "work_s": float("inf")}, "work_s=inf"),
+        ("shared_capacity", {"table": "a; drop table b", "work_s": 1}, "table='a; drop table b'"),
         ("many_workers", {}, "workers=0"),
         ("many_workers", {"workers": 1}, "workers=1"),
         ("many_workers", {"workers": 2.5}, "workers=2.5"),

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import pytest
 from crashloop_outages import KILLED, SLOTS
-from crashloop_restarts import STUCK, WORKERS
+from crashloop_restarts import HERD, STUCK, WORKERS
 from crashloop_traces import REPRODUCTION
 
 from crashloop.incidents import incident
 from crashloop.judge import judge, recorded_signature
 from crashloop.model import Role, Verdict
 
-OWN = {"rollout-deadlock-on-slots": STUCK, "workers-times-pool": WORKERS}
+OWN = {
+    "restart-herd": HERD,
+    "rollout-deadlock-on-slots": STUCK,
+    "workers-times-pool": WORKERS,
+}
 OTHERS = {
     "issue-1278": REPRODUCTION,
     "retry-longer-than-the-probe": KILLED,
@@ -28,13 +32,19 @@ def test_its_signature_holds_for_its_own_outage(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "other", "check"),
     [
+        ("restart-herd", "issue-1278", "stayed_down"),
+        ("restart-herd", "retry-longer-than-the-probe", "stayed_down"),
+        ("restart-herd", "slots-exhausted-at-scale-out", "stayed_down"),
+        ("restart-herd", "rollout-deadlock-on-slots", "stayed_down"),
         ("rollout-deadlock-on-slots", "slots-exhausted-at-scale-out", "rollout_stuck"),
         ("rollout-deadlock-on-slots", "workers-times-pool", "rollout_stuck"),
         ("rollout-deadlock-on-slots", "issue-1278", "rollout_stuck"),
         ("workers-times-pool", "slots-exhausted-at-scale-out", "came_from_several"),
         ("workers-times-pool", "rollout-deadlock-on-slots", "came_from_several"),
+        ("workers-times-pool", "restart-herd", "came_from_several"),
         ("slots-exhausted-at-scale-out", "rollout-deadlock-on-slots", "old_revision_held"),
         ("slots-exhausted-at-scale-out", "workers-times-pool", "a_replica_served"),
+        ("issue-1278", "restart-herd", "exit_code"),
     ],
 )
 def test_its_signature_refutes_its_neighbours(name: str, other: str, check: str) -> None:
@@ -56,3 +66,17 @@ def test_the_new_instance_wants_more_than_the_old_one_leaves_and_a_lazy_pool_doe
     )
     free = 40 - 3 - int(eager.replicas.old_knobs["warm_connections"])
     assert int(lazy.app.knobs["warm_connections"]) < free < int(eager.app.knobs["warm_connections"])
+
+
+def test_two_readers_at_once_take_longer_than_the_limit_and_one_does_not() -> None:
+    scenario = incident("restart-herd").scenario(limit_s=30)
+    (work_s,) = (f.params["work_s"] for f in scenario.faults if f.kind == "shared_capacity")
+    assert 30 / 2 < float(work_s) < 0.75 * 30
+    assert scenario.journey_after_heal
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_the_replicas_of_a_herd_start_one_after_the_other_at_first(role: Role) -> None:
+    scenario = incident("restart-herd").scenario(role)
+    limit_s = float(scenario.params["limit_s"])
+    assert scenario.replicas.stagger_s >= limit_s

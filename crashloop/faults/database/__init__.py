@@ -13,6 +13,7 @@ from crashloop.faults.database.missing_role import MissingRole
 from crashloop.faults.database.paused import Paused
 from crashloop.faults.database.read_only import ReadOnly
 from crashloop.faults.database.recovering import Recovering
+from crashloop.faults.database.shared_capacity import SharedCapacity
 from crashloop.faults.database.slots_taken import SlotsTaken
 from crashloop.faults.database.slow_query import SlowQuery
 from crashloop.faults.database.starting_up import StartingUp
@@ -37,4 +38,5 @@ FAULTS: tuple[type[DatabaseFault], ...] = (
     WrongPassword,
     MissingRole,
     MissingDatabase,
+    SharedCapacity,
 )

@@ -1,4 +1,4 @@
-"""The faults of a signal that comes while the app starts."""
+"""The faults of a signal to the app, such as one that comes while it starts."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class SignalFault(ProcessFault):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Killed(SignalFault):
-    """SIGKILL ends the app's process while it starts."""
+    """SIGKILL ends the process of each life that runs; where it is run alone, while it starts."""
 
     kind = "killed"
     number = signal.SIGKILL
