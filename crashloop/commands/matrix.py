@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from crashloop import interrupt
 from crashloop.apps import sample_app
+from crashloop.commands.elsewhere import show_left_out
 from crashloop.commands.folder import claimed, require_folder
 from crashloop.commands.local_runs import LocalRuns
 from crashloop.commands.page import print_json, short
 from crashloop.ending import first_failure
 from crashloop.errors import HarnessError, UsageError
+from crashloop.incidents import ELSEWHERE
+from crashloop.incidents import library as incidents
 from crashloop.matrix.execution import Matrix
 from crashloop.matrix.library import library
 from crashloop.matrix.page import page
@@ -50,6 +53,7 @@ class MatrixOrder(LocalRuns):
 
     names: tuple[str, ...] = ()
     against: tuple[str, ...] = ()
+    folder: Path | None = None
     traces: tuple[Path, ...] = ()
     artifacts: Path | None = None
     resume: bool = False
@@ -62,24 +66,31 @@ class MatrixOrder(LocalRuns):
 def matrix(order: MatrixOrder) -> int:
     """Make and judge the traces, and show what was found; return the exit status.
 
-    0 as expected, 10 a false match or a missing diagonal, 11 a missing trace. UsageError before
-    anything starts.
+    0 as expected, 10 a false match or a missing diagonal, 11 a missing trace, 2 an incident from
+    elsewhere cannot be used, if nothing else is wrong. UsageError before anything starts.
     """
     _require_possible(order)
     evidence = _evidence(order)
+    ELSEWHERE.use(order.folder)
     known = library(order.names, order.against)
+    left_out = incidents().left_out
+    incomplete = UsageError.exit_status if left_out else 0
+    show_left_out(left_out)
     folders = [*order.traces, *([evidence.folder] if evidence and order.resume else [])]
     there = stored(folders)
     runs = plan_sample(known.traces, order)
     if order.dry_run:
         _show_plan(order, runs, there)
-        return 0
+        return incomplete
     with claimed(order.artifacts, noun="matrix"):
-        return _Running(order, known, runs, there, evidence).run()
+        return _Running(order, known, runs, there, evidence, incomplete=incomplete).run()
 
 
 class _Running:
-    """The matrix while it runs: its view, its end, and what is shown of it."""
+    """The matrix while it runs: its view, its end, and what is shown of it.
+
+    `incomplete` is the exit status where nothing else is wrong.
+    """
 
     def __init__(
         self,
@@ -88,8 +99,10 @@ class _Running:
         runs: Sequence[Planned],
         there: Mapping[str, Sequence[Path]],
         evidence: Evidence | None,
+        *,
+        incomplete: int,
     ) -> None:
-        self._order, self._evidence = order, evidence
+        self._order, self._evidence, self._incomplete = order, evidence, incomplete
         self._terminal = Terminal(sys.stdout)
         self._view = self._make_view()
         self._matrix = Matrix(
@@ -118,7 +131,8 @@ class _Running:
 
     def _show(self, found: Found) -> int:
         """Show what was found, and keep it beside the traces; the exit status."""
-        document = self._document(found)
+        exit_status = found.exit_status or self._incomplete
+        document = {**self._document(found), "exit_status": exit_status}
         if self._order.as_json:
             print_json(document)
         elif self._order.as_markdown:
@@ -127,7 +141,7 @@ class _Running:
             folder = short(self._evidence.folder) if self._evidence else ""
             self._terminal.show(matrix_page(found, folder=folder, width=self._terminal.width))
         status = self._keep(document) if self._evidence else 0
-        return status or found.exit_status
+        return status or exit_status
 
     def _keep(self, document: Mapping[str, Any]) -> int:
         """Write the document beside the traces; the exit status, 0 if it is written."""
@@ -223,6 +237,7 @@ def _at_once(order: MatrixOrder) -> int:
 def _again(order: MatrixOrder, folder: str) -> str:
     """The command that goes on where this one has ended."""
     words = ["crashloop", "matrix", *order.names]
+    words += ["--incidents", str(order.folder)] if order.folder else []
     for name in order.against:
         words += ["--against", name]
     words += ["--json"] if order.as_json else []

@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
-from crashloop.commands.arguments import AsJson, Debug, NoLive, examples, path
+from crashloop.commands.arguments import AsJson, Debug, IncidentFolder, NoLive, examples, path
 
 STATUS = (
     "Exit status: 0 each signature matches its own trace and no other, 10 one matches another "
-    "trace, or not its own, 11 a trace is missing, 2 wrong usage, 130 or 143 interrupted."
+    "trace, or not its own, 11 a trace is missing, 2 wrong usage, or an incident of --incidents "
+    "was left out, 130 or 143 interrupted."
 )
 EPILOG = "\n\n".join(
     (
@@ -45,6 +46,7 @@ def matrix(
             "be repeated.",
         ),
     ] = None,
+    folder: IncidentFolder = None,
     traces: Annotated[
         list[Path] | None,
         typer.Option(
@@ -94,6 +96,7 @@ def matrix(
     order = MatrixOrder(
         names=tuple(names or ()),
         against=tuple(against or ()),
+        folder=folder,
         traces=tuple(traces or ()),
         artifacts=artifacts,
         resume=resume,

@@ -69,6 +69,7 @@ def document(incident: Incident) -> dict[str, Any]:
         "parameters": {name: _parameter(p) for name, p in incident.parameters.items()},
         "time_scale": incident.time_scale,
         "look_alikes": [asdict(one) for one in incident.look_alikes],
+        "overlaps": dict(incident.overlaps),
         "remedy": {
             "name": incident.remedy.name,
             "says": incident.remedy.says,
@@ -84,7 +85,8 @@ def document(incident: Incident) -> dict[str, Any]:
 
 def _sections(incident: Incident) -> Iterator[tuple[str, list[str]]]:
     how, outage = shown(incident), _outage(incident)
-    yield "What happened", [f"seen on {', '.join(how.platforms)}", *incident.facts]
+    seen_on = ", ".join(incident.platforms or how.platforms)
+    yield "What happened", [f"seen on {seen_on}", *incident.facts]
     signs = [
         f"{spec.check}  {params_text(spec.params)}".strip()
         for spec in incident.expect(incident.defaults)
@@ -94,6 +96,7 @@ def _sections(incident: Incident) -> Iterator[tuple[str, list[str]]]:
         "Look-alikes: what it is mistaken for",
         [f"{one.says} (ruled out by {one.ruled_out_by})" for one in incident.look_alikes],
     )
+    yield "What truly looks like it", [f"{n}: {why}" for n, why in incident.overlaps.items()]
     yield "What ends it", [*_remedy(incident)]
     yield "What crashloop does to the app", [*_done(outage)]
     where = {engine: _standing(incident, engine) for engine in ENGINES}
@@ -110,7 +113,8 @@ def _remedy(incident: Incident) -> Iterator[str]:
     remedy = incident.remedy
     changes = [f"{name} = {_value(value)}" for name, value in remedy.knobs.items()]
     changes += [f"{n} = {_value(v)} in the old revision" for n, v in remedy.old_knobs.items()]
-    changes += ["the platform's probes or restarts"] if remedy.platform else []
+    changes += ["another platform or other probes"] if remedy.platform else []
+    changes += ["another course of the fault"] if remedy.fault else []
     yield f"{remedy.name}: {remedy.says}"
     if changes:
         yield f"the proof tries it by {', '.join(changes)}"

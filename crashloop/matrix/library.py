@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from crashloop import incidents
 from crashloop.errors import UsageError
 from crashloop.faults import KINDS
-from crashloop.incidents import INCIDENTS, incident
 from crashloop.incidents.fault_alone import PREFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from crashloop.model import Scenario
 
@@ -47,16 +47,17 @@ def library(names: Sequence[str] = (), against: Sequence[str] = ()) -> Library:
     `names` are the incidents of `Library.about`. `against` are the only traces, besides those of
     `names`. UsageError for an unknown name.
     """
+    known = incidents.library().incidents
     for name in names:
-        _require_signature(name)
-    signatures = tuple(sorted(INCIDENTS))
+        _require_signature(name, known)
+    signatures = tuple(sorted(known))
     traces = tuple(dict.fromkeys((*names, *against))) if against else (*signatures, *_faults())
     return Library(
         signatures=signatures,
         traces=traces,
-        scenarios={name: incident(name).scenario() for name in (*signatures, *traces)},
+        scenarios={name: incidents.incident(name).scenario() for name in (*signatures, *traces)},
         about=frozenset(names),
-        overlaps={name: INCIDENTS[name].overlaps for name in signatures},
+        overlaps={name: known[name].overlaps for name in signatures},
     )
 
 
@@ -64,8 +65,8 @@ def _faults() -> list[str]:
     return [f"{PREFIX}{kind}" for kind, found in KINDS.items() if found.alone is not None]
 
 
-def _require_signature(name: str) -> None:
-    if name not in INCIDENTS and incident(name):  # which refuses an unknown name
+def _require_signature(name: str, known: Collection[str]) -> None:
+    if name not in known and incidents.incident(name):  # which refuses an unknown name
         raise UsageError(
             f"{name} is no incident, so no signature of the library is its own",
             hint=f"hold the signatures against its trace: --against {name}",

@@ -8,14 +8,15 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from incident_files import EXAMPLE, NAME, written
 from matrices import HANGS, RETRIES, SLOTS, TRACES, loosened, write
 
 from crashloop import interrupt
 from crashloop.cli import main
-from crashloop.incidents import INCIDENTS
+from crashloop.incidents import ELSEWHERE, INCIDENTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterator
     from pathlib import Path
 
     Run = Callable[..., tuple[int, str, str]]
@@ -26,7 +27,7 @@ THREE = ("--against", HANGS, "--against", RETRIES, "--against", SLOTS, "--traces
 @pytest.fixture
 def matrix(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> Run:
+) -> Iterator[Run]:
     """Run `crashloop matrix` in a folder with three stored traces."""
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.chdir(tmp_path)
@@ -39,7 +40,8 @@ def matrix(
         said = capsys.readouterr()
         return status, said.out, said.err
 
-    return run
+    yield run
+    ELSEWHERE.use(None)
 
 
 def test_stored_traces_are_judged_by_every_signature(matrix: Run) -> None:
@@ -112,6 +114,21 @@ def test_the_plan_lists_what_would_run_and_starts_nothing(matrix: Run, tmp_path:
     plan = json.loads(matrix(*words, "--json")[1])
     assert ([run["name"] for run in plan["runs"]], plan["stored"]) == (["fault:hold"], [HANGS])
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+def test_the_incidents_of_a_folder_have_a_row_and_one_that_is_left_out_is_no_success(
+    matrix: Run, tmp_path: Path
+) -> None:
+    written(tmp_path / "mine", one=EXAMPLE)
+    status, out, err = matrix(*THREE, "--incidents", "mine", "--json")
+    cells = json.loads(out)["cells"]
+    assert (status, len(cells)) == (0, 3 * len(INCIDENTS) + 3)
+    assert {each["verdict"] for each in cells if each["signature"] == NAME} == {"NOT_REPRODUCED"}
+
+    written(tmp_path / "mine", two="1 / 0")
+    status, out, err = matrix(*THREE, "--incidents", "mine", "--json")
+    assert (status, json.loads(out)["exit_status"]) == (2, 2)
+    assert "left out: mine/two.py" in err
 
 
 @pytest.mark.parametrize("as_json", [False, True])
