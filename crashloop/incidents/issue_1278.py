@@ -227,4 +227,9 @@ INCIDENT = Incident(
         },
         remedies=("limit=8", "limit=20", "limit=25", "limit=35", "limit=60"),
     ),
+    overlaps={
+        "fault:hold": "it is the incident's own fault",
+        "fault:black_hole": "it is one of the effects that a scaling connector may have",
+        "fault:latency": "it is one of the effects that a scaling connector may have",
+    },
 )

@@ -36,7 +36,7 @@ class Cell:
     `decided_by` is the finding behind a verdict other than REPRODUCED, None where the run as a
     whole decided; `why` is the judge's reason. `unmet` is the requirement by which the trace is no
     fair test of the signature, though it is one of its own; "" if there is none. `by_count`: the
-    signature would match if the app had died as often as it expects.
+    signature would match if the app had died as often as it expects, and no overlap is declared.
     """
 
     signature: str
@@ -127,15 +127,17 @@ def _cell(trace: Trace, name: str, signature: str, own: Signature, known: Librar
         first = _unmet(found)
         if first is not None and fair.verdict is Verdict.NOT_REPRODUCED:
             found, unmet = fair, first.check
+    expected = _expected(signature, name, known)
+    is_asked = expected is Expected.NOT_REPRODUCED and not unmet
     return Cell(
         signature=signature,
         trace=name,
         verdict=found.verdict,
-        expected=_expected(signature, name, known),
+        expected=expected,
         why=found.reason,
         decided_by=_deciding(found),
         unmet=unmet,
-        by_count=signature != name and not unmet and _is_by_count(trace, asked, found),
+        by_count=is_asked and _is_by_count(trace, asked, found),
     )
 
 

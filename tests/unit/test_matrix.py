@@ -136,6 +136,8 @@ def test_a_trace_that_only_the_number_of_deaths_rejects_is_listed(
     shown = plain(matrix_page(result, folder="", width=100))
     assert "rejected by the number of deaths alone" in shown
     assert not any(each.by_count for each in found(small()).cells)
+    declared = replace(known, overlaps={HANGS: {"twice": "it is the same outage"}})
+    assert not column(UNLIKE, "twice", declared).cells[0].by_count
 
 
 def test_a_signature_that_does_not_match_its_own_trace_is_missing_on_the_diagonal() -> None:
