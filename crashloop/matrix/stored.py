@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from crashloop.apps import sample_app
 from crashloop.model import Role
 from crashloop.report.clean import mapping
 from crashloop.run import TRACE_FILE
@@ -26,6 +27,7 @@ _SAME = (
     "faults",
     "phase",
     "deadline_s",
+    "journey_after_heal",
     "is_own_app",
 )
 """What makes two scenarios the same outage of the same app, besides the app's knobs."""
@@ -50,12 +52,13 @@ def stored(folders: Iterable[Path]) -> dict[str, list[Path]]:
 def is_run_of(header: Mapping[str, Any], scenario: Scenario) -> bool:
     """Whether a run with this header would be made in the same way today.
 
-    The signature does not count: a trace is judged by today's.
+    The signature does not count: a trace is judged by today's. Neither does a knob that the app did
+    not have then, where it has its default now.
     """
     recorded, today = mapping(header.get("scenario")), scenario.to_json()
     knobs = mapping(mapping(recorded.get("app")).get("knobs"))
-    is_same = all(recorded.get(name) == today[name] for name in _SAME)
-    return is_same and knobs == today["app"]["knobs"]
+    is_same = all(recorded.get(name, False) == today[name] for name in _SAME)
+    return is_same and {**sample_app().knobs, **knobs} == today["app"]["knobs"]
 
 
 def _header(path: Path) -> dict[str, Any]:

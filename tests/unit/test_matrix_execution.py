@@ -140,7 +140,8 @@ async def test_a_signature_that_was_changed_needs_no_new_run(
         {"role": "control"},
         {"deadline_s": 1.0},
         {"is_own_app": True},
-        {"app": {"knobs": {}}},
+        {"app": {"knobs": {"limit_s": 8.0}}},
+        {"app": {"knobs": {"no_such_knob": True}}},
     ],
     ids=lambda changes: next(iter(changes)),
 )
@@ -155,6 +156,21 @@ async def test_a_trace_of_another_outage_is_made_again_beside_it(
     assert lab.asked == [HANGS]
     (column,) = result.columns
     assert column.path == str(tmp_path / f"{HANGS}-2" / "trace.jsonl")
+
+
+async def test_a_knob_that_the_app_did_not_have_then_changes_nothing_at_its_default(
+    tmp_path: Path,
+) -> None:
+    trace = TRACES[HANGS]
+    scenario = trace.header["scenario"]
+    knobs = {name: value for name, value in scenario["app"]["knobs"].items() if name != "retry_s"}
+    app = {**scenario["app"], "knobs": knobs}
+    older = {name: value for name, value in scenario.items() if name != "journey_after_heal"}
+    header = {**trace.header, "scenario": {**older, "app": app}}
+    write(replace(trace, header=header), tmp_path / HANGS)
+    lab = Lab()
+    await found(lab, tmp_path, runs=RUNS[:1])
+    assert lab.asked == []
 
 
 @pytest.mark.parametrize("text", ["", "{}", "{torn", "[]\n", "[" * 100_000, '{"scenario": 1}\n'])
