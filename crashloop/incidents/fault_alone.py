@@ -94,14 +94,10 @@ class _Alone(Incident):
                 hint="name one: --remedy NAME",
             )
         made = Incident.scenario(self, role, app, remedy=remedy, **params)
-        alone = _alone(self.name.split(":")[1])
-        if not alone.comes:
-            require = tuple(each for each in made.signature.require if each.check != "path_used")
-            made = replace(made, signature=replace(made.signature, require=require))
         if made.is_own_app:
             acted = CheckSpec(
                 check="faults_have_receipts",
-                params={"phase": "", "target": alone.target},
+                params={"phase": "", "target": _alone(self.name.split(":")[1]).target},
                 needs_fault=True,
             )
             signature = Signature(name=self.name, require=made.signature.require, expect=(acted,))
@@ -181,4 +177,5 @@ def _outage(kind: str, alone: Alone, amounts: Mapping[str, Value], params: Param
             **alone.knobs,
         },
         deadline_s=alone.heal_s + RECOVERY_S,
+        comes=alone.comes,
     )

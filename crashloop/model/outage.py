@@ -30,6 +30,7 @@ class Outage:
     `phase` is the start-up phase that it is about, `target` the dependency that this phase opens.
     `journey_after_heal`: the app may be ready before the last heal, as between two deaths, so that
     the journeys of its users begin after it.
+    Where the app may die before it connects to the target, it need not come: `comes` is false.
     """
 
     phase: str
@@ -41,6 +42,7 @@ class Outage:
     knobs: Mapping[str, Value] = field(default_factory=dict)
     replicas: Replicas = field(default_factory=Replicas)
     journey_after_heal: bool = False
+    comes: bool = True
 
     def healed_at(self, heal_s: float) -> Outage:
         """The outage whose faults are healed `heal_s` seconds after the baseline.

@@ -1,0 +1,38 @@
+"""What a remedy may change of an incident, and incidents in which no life comes to its database."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from crashloop.incidents import incident
+from crashloop.incidents.remedy import Remedy
+from crashloop.model import UNTIL_THE_END, Role, Scenario
+
+ISSUE = incident("issue-1278")
+
+
+def requires_the_path(scenario: Scenario) -> bool:
+    return "path_used" in {spec.check for spec in scenario.signature.require}
+
+
+def test_a_remedy_can_change_the_fault_in_its_own_run_alone() -> None:
+    remedy = Remedy(name="any", says="any", fault=lambda each: replace(each, heal=UNTIL_THE_END))
+    found = replace(ISSUE, remedy=remedy)
+    for role in (Role.REPRODUCTION, Role.UNPLUGGED):
+        assert found.scenario(role).faults == ISSUE.scenario(role).faults
+    (before,), (after,) = ISSUE.scenario().faults, found.scenario(Role.REMEDY).faults
+    assert after == replace(before, heal=UNTIL_THE_END)
+
+
+def test_an_app_that_dies_before_it_connects_need_not_come_to_its_database() -> None:
+    found = replace(
+        ISSUE, outage=lambda params: replace(ISSUE.outage(params), phase="init", comes=False)
+    )
+    assert not any(requires_the_path(found.scenario(role)) for role in Role)
+    healthy = found.healthy(found.scenario(Role.CONTROL))
+    (path,) = [spec for spec in healthy.require if spec.check == "path_used"]
+    assert path.params == {"phase": "", "target": "postgres"}
+
+
+def test_any_other_app_must_come_to_its_database_in_its_phase() -> None:
+    assert all(requires_the_path(ISSUE.scenario(role)) for role in Role)
