@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -92,7 +93,10 @@ def sqlstates(data: Mapping[str, Any]) -> set[str]:
 
 
 def matches(data: Mapping[str, Any], errors: Sequence[str]) -> bool:
-    """Whether the error is one of `errors`: names, SQLSTATEs (`57P03`) or their classes (`08`).
+    """Whether the error is one of `errors`.
+
+    Those are names of exceptions or of an errno (`EROFS`), SQLSTATEs (`57P03`) or classes of them
+    (`08`).
 
     A SQLSTATE decides before the name of the exception that carries or directly wraps it: a
     driver's OperationalError is also what a statement's own time limit (57014) raises.
@@ -101,7 +105,8 @@ def matches(data: Mapping[str, Any], errors: Sequence[str]) -> bool:
     for error, cause in zip(chain, [*chain[1:], {}], strict=False):
         if code := _sqlstate(error):
             return code in errors or code[:2] in errors
-        if _name(error) in errors and not _sqlstate(cause):
+        is_named = _name(error) in errors or _errno(error) in errors
+        if is_named and not _sqlstate(cause):
             return True
     return False
 
@@ -112,3 +117,8 @@ def _name(error: Mapping[str, Any]) -> str:
 
 def _sqlstate(error: Mapping[str, Any]) -> str:
     return str(error.get("sqlstate") or "")
+
+
+def _errno(error: Mapping[str, Any]) -> str | None:
+    number = error.get("errno")
+    return errno.errorcode.get(number) if isinstance(number, int) else None

@@ -51,10 +51,11 @@ def phase_failed(
 ) -> Result:
     """The phase failed in `times` lives of each replica, always with one of `errors`.
 
-    `errors` are the last parts of qualified exception names, SQLSTATEs like `57P03`, or SQLSTATE
-    classes like `08`. `at_limit`: it took its whole limit, the scenario's, so it waited and was not
-    refused. The duration is the app's own, at most the time between its two lines. Exactly `times`
-    if there is one replica, else at least; "some": in at least one replica.
+    `errors` are the last parts of qualified exception names, names of an errno like `EROFS`,
+    SQLSTATEs like `57P03`, or SQLSTATE classes like `08`. `at_limit`: it took its whole limit, the
+    scenario's, so it waited and was not refused. The duration is the app's own, at most the time
+    between its two lines. Exactly `times` if there is one replica, else at least; "some": in at
+    least one replica.
     """
     for event in of_replicas(trace, trace.of(*PHASE_ENDS, phase=phase)):
         if why := _other_limit(trace, event):

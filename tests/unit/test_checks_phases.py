@@ -1,5 +1,6 @@
 """Checks of which phase failed, how, and after how long."""
 
+import errno
 from typing import Any
 
 import pytest
@@ -391,3 +392,19 @@ def test_a_sqlstate_is_named_in_full_or_by_its_class() -> None:
     assert matches(shutdown, ("57P01",))
     assert matches(shutdown, ("57",))
     assert not matches(shutdown, ("57P03", "57P", "5"))
+
+
+@pytest.mark.parametrize(
+    ("error", "is_one"),
+    [
+        ({"type": "OSError", "errno": errno.EROFS}, True),
+        ({"type": "OSError", "errno": errno.ENOSPC}, False),
+        ({"type": "OSError", "errno": None}, False),
+        ({"type": "a.B", "errno": "EROFS"}, False),
+        ({"type": "a.B", "sqlstate": "25006", "errno": errno.EROFS}, False),
+    ],
+)
+def test_an_error_of_the_system_is_named_by_its_errno(
+    error: dict[str, object], *, is_one: bool
+) -> None:
+    assert matches({"error": [error]}, ("EROFS",)) is is_one

@@ -36,3 +36,11 @@ def test_an_app_that_dies_before_it_connects_need_not_come_to_its_database() -> 
 
 def test_any_other_app_must_come_to_its_database_in_its_phase() -> None:
     assert all(requires_the_path(ISSUE.scenario(role)) for role in Role)
+
+
+def test_a_writable_folder_leaves_the_other_one_read_only() -> None:
+    found = incident("nothing-may-be-written")
+    (before,), (after,) = found.scenario().faults, found.scenario(Role.REMEDY).faults
+    assert before == after
+    knobs = [found.scenario(role).app.knobs["scratch_folder"] for role in Role]
+    assert len({*knobs}) == 2
