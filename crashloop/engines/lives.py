@@ -156,12 +156,13 @@ class Lives:
         told: tuple[str, int] | None = None,
         changes: Sequence[Launch] = (),
     ) -> AppProcess:
-        """Start a process; `told` is where the app is told to listen, by default where it is asked.
+        """Start a process; `told` is where the app is told to listen, by default the usual address.
 
         `changes` are applied in their order.
         """
-        address = (HOST, self._ports[life.replica])
-        host, port = told or address
+        usual = (HOST, self._ports[life.replica])
+        host, port = told or usual
+        asked = (host, port) if any(each.asked_there for each in changes) else usual
         values = {
             **self._values,
             "host": host,
@@ -188,7 +189,7 @@ class Lives:
             inherited=kept,
             life=life,
             space=self._space,
-            address=address,
+            address=asked,
             output=output,
             folder=Path(app.cwd) if app.cwd else folder,
         )

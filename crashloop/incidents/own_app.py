@@ -218,6 +218,7 @@ _OF_WHOLE_LIVES = {
     "killed_at_same_age",
     "killed_by_probe",
     "never_came",
+    "listened_elsewhere",
     "no_connection_left",
     "no_death",
     "no_receipt",

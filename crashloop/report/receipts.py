@@ -24,7 +24,7 @@ WEAK = " The app named no address, so this is weaker evidence."
 _MAX_KINDS = 4
 _SERVERS_WORD = {
     "cache.loading": "{target} itself answered -LOADING",
-    "process.listens": "the kernel shows that the app listened, and not where it was asked",
+    "process.listens": "the kernel shows where the app listened",
     "process.port_taken": "the kernel shows that somebody else listened at the app's port",
     "process.took_signal": "the system shows that the app's process took the signal",
     "process.cpu_withheld": "the system shows that the app's process had to wait, time and again",

@@ -77,6 +77,19 @@ async def test_it_can_be_told_another_address_and_another_port(tmp_path: Path) -
     assert port != asked
 
 
+async def test_it_can_be_asked_at_the_other_port(tmp_path: Path) -> None:
+    change = Launch(other_port=True, asked_there=True)
+    async with opened(tmp_path, SAYS, REDIS) as run:
+        async with run.engine.ports.lives().launched(change), run.replicas():
+            (line,) = await run.until("app.output")
+            asked = run.lives[0].address
+        (ready,) = run.of("lab.ready")
+    assert asked is not None
+    host, port = asked
+    assert str(line.data["text"]).split()[:2] == [host, str(port)]
+    assert ready.data["app_addresses"]["1"] != f"{host}:{port}"
+
+
 async def test_somebody_else_answers_at_a_port_that_is_taken(tmp_path: Path) -> None:
     async with opened(tmp_path, SAYS, REDIS) as run:
         async with run.engine.ports.lives().launched(Launch(port_taken=True)), run.replicas():

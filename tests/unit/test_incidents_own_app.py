@@ -27,6 +27,7 @@ ISSUE = incident("issue-1278")
 PROBE = incident("retry-longer-than-the-probe")
 CACHE = incident("cache-still-loading")
 SLOTS = incident("slots-exhausted-at-scale-out")
+PORT = incident("probe-asks-another-port")
 
 WITH_REDIS = replace(SHOP, dependencies=("postgres", "redis"))
 WRAPPED = replace(SHOP, wrap="shop:app", phases=(LIFESPAN,))
@@ -162,6 +163,10 @@ def test_a_kill_by_a_probe_is_a_death_whatever_the_apps_codes() -> None:
     made = PROBE.scenario(Role.REPRODUCTION, replace(SHOP, exit_codes=(3,)))
     assert checks(made)["died"] == {"codes": (), "times": 2}
     assert "killed_by_probe" in checks(made)
+
+
+def test_where_an_app_listened_is_asked_without_its_lines() -> None:
+    assert "listened_elsewhere" in checks(PORT.scenario(Role.REPRODUCTION, SHOP))
 
 
 def test_the_wrapper_tells_that_the_lifespan_failed_and_not_under_which_limit() -> None:

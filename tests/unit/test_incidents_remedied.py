@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from crashloop.incidents import incident
 from crashloop.incidents.remedy import Remedy
 from crashloop.model import UNTIL_THE_END, Role, Scenario
 
 ISSUE = incident("issue-1278")
+CHANGED = ("probe-asks-another-port",)
+"""With the remedy, the fault is there and harms nobody."""
 
 
 def requires_the_path(scenario: Scenario) -> bool:
@@ -44,3 +48,13 @@ def test_a_writable_folder_leaves_the_other_one_read_only() -> None:
     assert before == after
     knobs = [found.scenario(role).app.knobs["scratch_folder"] for role in Role]
     assert len({*knobs}) == 2
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_the_run_with_the_remedy_needs_a_receipt_that_no_failure_gives(name: str) -> None:
+    found = incident(name)
+    (before,), (after,) = found.scenario().faults, found.scenario(Role.REMEDY).faults
+    assert (after.name, after.kind, after.target) == (before.name, before.kind, before.target)
+    assert (after.inject, after.heal) == (before.inject, UNTIL_THE_END)
+    assert after.receipt.grade == before.receipt.grade
+    assert after.receipt != before.receipt

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
+from abc import abstractmethod
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from crashloop.faults.alone import DEATHS, Alone
@@ -12,6 +13,7 @@ from crashloop.faults.base import REPLICAS
 from crashloop.faults.process.fault import ProcessFault, each_life, seen
 from crashloop.faults.process.sockets import EVERY, has_other_listener, own_listeners
 from crashloop.model import CheckSpec, Launch, Probe, ProbeKind
+from crashloop.proxy import attribute
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -81,8 +83,11 @@ class Elsewhere(ProcessFault):
 
     __slots__ = ()
 
-    change: ClassVar[Launch]
     placeholder: ClassVar[str]
+
+    @abstractmethod
+    def change(self) -> Launch:
+        """How each life is started."""
 
     def why_not(self, app: AppUnderTest) -> str:
         """Why the app cannot be told so; "" if it can."""
@@ -113,7 +118,7 @@ class Elsewhere(ProcessFault):
                     data["modelled"] = True
                 ports.emit("harness", "process.listens", target, life=life, **data)
 
-        async with lives.launched(self.change), each_life(lives, look):
+        async with lives.launched(self.change()), each_life(lives, look):
             yield
 
 
@@ -151,10 +156,12 @@ def _never_reached(elsewhere: str, told_by: dict[str, str], ends: str) -> Alone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherPort(Elsewhere):
-    """The app listens on another port than the one at which it is asked."""
+    """The app listens on another port than the one at which it is asked.
+
+    With `asked_there`, its platform knows that other port and asks there, and so does everybody.
+    """
 
     kind = "other_port"
-    change = Launch(other_port=True)
     placeholder = "{port}"
     receipt = seen("process.listens", elsewhere="port")
     alone = _never_reached(
@@ -163,13 +170,18 @@ class OtherPort(Elsewhere):
         "the app listens on the port that its platform was told, as in $PORT",
     )
 
+    asked_there: bool = field(default=False, metadata=attribute.flag("asked_there"))
+
+    def change(self) -> Launch:
+        """With another port than the usual one."""
+        return Launch(other_port=True, asked_there=self.asked_there)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoopbackOnly(Elsewhere):
     """The app listens on an address that is not the one at which it is asked, as on 127.0.0.1."""
 
     kind = "loopback_only"
-    change = Launch(host="127.0.0.2")
     placeholder = "{host}"
     modelled: ClassVar = {
         "local": "the app listens on 127.0.0.2 and is asked at 127.0.0.1, in place of a container "
@@ -181,3 +193,7 @@ class LoopbackOnly(Elsewhere):
         {"other_port": "listened_elsewhere"},
         "the app listens on 0.0.0.0, or on the address of its network interface",
     )
+
+    def change(self) -> Launch:
+        """With another address of the loopback."""
+        return Launch(host="127.0.0.2")
