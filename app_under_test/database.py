@@ -17,7 +17,7 @@ from app_under_test.pool_size import PoolSize
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
-    from sqlalchemy.engine import Dialect
+    from sqlalchemy.engine import URL, Dialect
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
     from app_under_test.pool_size import Sizing
@@ -133,9 +133,15 @@ async def probe(settings: Settings) -> None:
         await engine.dispose()
 
 
+def _url(settings: Settings) -> URL:
+    """The database's URL, with the role that the settings name besides."""
+    url = make_url(settings.database_url.get_secret_value())
+    return url.set(username=settings.database_user) if settings.database_user else url
+
+
 async def _connect(settings: Settings) -> asyncpg.Connection:
     """Open a connection as the engine would."""
-    url = make_url(settings.database_url.get_secret_value()).difference_update_query(OF_DIALECT)
+    url = _url(settings).difference_update_query(OF_DIALECT)
     _, where = url.get_dialect()().create_connect_args(url)
     return await asyncpg.connect(**where, **_arguments(settings))
 
@@ -145,7 +151,7 @@ def _engine(
 ) -> AsyncEngine:
     """Make an engine; `first` is a connection that is open already and becomes its first."""
     engine = create_async_engine(
-        settings.database_url.get_secret_value(),
+        _url(settings),
         pool_size=size.pool,
         max_overflow=size.overflow,
         pool_timeout=settings.database_pool_timeout_s,

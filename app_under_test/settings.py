@@ -31,6 +31,9 @@ class Settings(RemedySettings):
         description="postgresql+asyncpg://user:password@host:port/name, or "
         "...@/name?host=/folder for a Unix socket in that folder",
     )
+    database_user: str = Field(
+        "", max_length=63, description="the role to log in as, or nothing: the one in the URL"
+    )
     scratch_folder: str = Field(
         "",
         description="a folder that phase init writes in, or nothing: it writes no file",

@@ -80,10 +80,10 @@ class AccessChanges:
             return await self._opening(self._login(superuser=superuser))
 
     @contextlib.asynccontextmanager
-    async def changed(self, part: AccessPart) -> AsyncIterator[None]:
-        """While entered, this part is another at the server; sessions that are open go on.
+    async def changed(self, part: AccessPart, *, to: str = "") -> AsyncIterator[None]:
+        """While entered, this part is `to` at the server, by default a random text.
 
-        UsageError if the part is changed already.
+        Sessions that are open go on. UsageError if the part is changed already.
         """
         if part in self._changed:
             raise UsageError(
@@ -92,20 +92,19 @@ class AccessChanges:
             )
         self._changed.add(part)
         try:
-            async with self._another(part):
+            async with self._another(part, to or f"crashloop_{secrets.token_hex(8)}"):
                 yield
         finally:
             self._changed.discard(part)
 
     @contextlib.asynccontextmanager
-    async def _another(self, part: AccessPart) -> AsyncIterator[None]:
+    async def _another(self, part: AccessPart, another: str) -> AsyncIterator[None]:
         catalog, column, name = _STORED[part]
         find = f"select oid, {column} from {catalog} where {name} = $1"  # noqa: S608  all from _STORED
         write = f"update {catalog} set {column} = $2 where oid = $1"  # noqa: S608
         was = self._app
         async with self._session() as own:
             row = await own.fetchrow(find, was.database if part == "database" else was.role)
-        another = f"crashloop_{secrets.token_hex(8)}"
 
         async def change() -> None:
             async with self._session() as own, self._changing:

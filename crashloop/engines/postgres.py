@@ -103,9 +103,14 @@ class PostgresServer(Server):
         """A new session over the Unix socket; its backend has ended on leaving."""
         return session(self._connect(superuser=superuser))
 
-    def changed_access(self, part: AccessPart) -> AbstractAsyncContextManager[None]:
-        """While entered, the app's access is another in this part; sessions that are open go on."""
-        return self._access.changed(part)
+    def changed_access(
+        self, part: AccessPart, *, to: str = ""
+    ) -> AbstractAsyncContextManager[None]:
+        """While entered, the app's access is another in this part; sessions that are open go on.
+
+        It is `to`, or a random one.
+        """
+        return self._access.changed(part, to=to)
 
     @contextlib.asynccontextmanager
     async def stopped(self) -> AsyncIterator[None]:

@@ -65,11 +65,14 @@ class Database(Protocol):
         `database.disk_full` and `database.disk_freed`, each as the server itself says.
         """
 
-    def changed_access(self, part: AccessPart) -> AbstractAsyncContextManager[None]:
-        """While entered, the app's role or its database has another name, or the role's password.
+    def changed_access(
+        self, part: AccessPart, *, to: str = ""
+    ) -> AbstractAsyncContextManager[None]:
+        """While entered, the name of the app's role, its password, or its database is another.
 
-        The app has what it had before; sessions that are open go on, and the harness's own are
-        opened with what it is now. UsageError if the part is changed already.
+        What is changed becomes `to`, or a random text. The app has what it had before; sessions
+        that are open go on, and the harness's own are opened with what it is now. UsageError if the
+        part is changed already.
         """
 
 

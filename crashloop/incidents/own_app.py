@@ -227,6 +227,7 @@ _OF_WHOLE_LIVES = {
     "recovered",
     "restart_loop",
     "rollout_stuck",
+    "role_was_unknown",
     "server_said",
     "server_said_no_error",
     "server_showed",

@@ -32,6 +32,7 @@ _SERVERS_WORD = {
     "was killed",
     "database.lock_orphaned": "{target} itself saw the lock held by a session that is idle",
     "database.statement_running": "{target} itself saw a statement of the app run",
+    "database.role_renamed": "{target} itself had the app's role under another name",
     "database.role_unknown": "{target} itself said that the app's role does not exist",
     "process.files_read_only": "/proc shows that the folder was read-only for the app's process",
     "process.setting_missing": "/proc shows that the app's process was without the variable",

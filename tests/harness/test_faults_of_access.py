@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import asyncpg
 import pytest
-from database_faults import ACCESS, Lab, running
+from database_faults import ACCESS, BOUND_S, Lab, running
 
 from crashloop.errors import UsageError
 from crashloop.faults.database.lock_held import LockHeld
@@ -111,6 +111,24 @@ async def test_the_sessions_of_the_harness_go_on_while_the_access_is_changed(
             pass
         assert not lab.of("database.error")
     assert await lab.answers()
+
+
+async def test_a_role_can_have_a_name_with_a_comment_in_it(lab: Lab) -> None:
+    name = "app # change the URL as well"
+    async with lab.active(MissingRole(other_name=name)):
+        assert lab.of("database.role_renamed") == [{"role": name}]
+        with pytest.raises(asyncpg.InvalidPasswordError):
+            await lab.connect()
+        connection = await asyncpg.connect(lab.server.app_url(), user=name, timeout=BOUND_S)
+        assert await connection.fetchval("select current_user::text") == name
+        await connection.close()
+    assert await lab.answers()
+
+
+@pytest.mark.parametrize("name", ["x" * 64, "app, or not", "app=1", "a\0b"])
+def test_a_name_that_postgres_cuts_off_or_clients_cannot_log_in_with_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="missing_role got other_name="):
+        MissingRole(other_name=name)
 
 
 async def test_all_of_the_access_may_be_changed_at_once_and_healed_in_any_order(lab: Lab) -> None:

@@ -28,6 +28,7 @@ PROBE = incident("retry-longer-than-the-probe")
 CACHE = incident("cache-still-loading")
 SLOTS = incident("slots-exhausted-at-scale-out")
 PORT = incident("probe-asks-another-port")
+COMMENT = incident("comment-became-part-of-a-value")
 
 WITH_REDIS = replace(SHOP, dependencies=("postgres", "redis"))
 WRAPPED = replace(SHOP, wrap="shop:app", phases=(LIFESPAN,))
@@ -167,6 +168,12 @@ def test_a_kill_by_a_probe_is_a_death_whatever_the_apps_codes() -> None:
 
 def test_where_an_app_listened_is_asked_without_its_lines() -> None:
     assert "listened_elsewhere" in checks(PORT.scenario(Role.REPRODUCTION, SHOP))
+
+
+def test_which_role_the_server_lacked_is_asked_without_the_apps_lines() -> None:
+    made = COMMENT.scenario(Role.REPRODUCTION, SHOP)
+    unknown = {"phase": "", "target": "postgres", "unknown": True}
+    assert checks(made)["role_was_unknown"] == unknown
 
 
 def test_the_wrapper_tells_that_the_lifespan_failed_and_not_under_which_limit() -> None:

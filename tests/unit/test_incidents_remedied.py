@@ -11,7 +11,7 @@ from crashloop.incidents.remedy import Remedy
 from crashloop.model import UNTIL_THE_END, Role, Scenario
 
 ISSUE = incident("issue-1278")
-CHANGED = ("probe-asks-another-port",)
+CHANGED = ("comment-became-part-of-a-value", "probe-asks-another-port")
 """With the remedy, the fault is there and harms nobody."""
 
 
@@ -58,3 +58,9 @@ def test_the_run_with_the_remedy_needs_a_receipt_that_no_failure_gives(name: str
     assert (after.inject, after.heal) == (before.inject, UNTIL_THE_END)
     assert after.receipt.grade == before.receipt.grade
     assert after.receipt != before.receipt
+
+
+def test_the_app_logs_in_under_the_name_that_the_server_has() -> None:
+    remedied = incident("comment-became-part-of-a-value").scenario(Role.REMEDY)
+    (fault,) = remedied.faults
+    assert remedied.app.knobs["database_user"] == fault.params["other_name"]

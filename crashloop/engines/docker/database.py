@@ -137,9 +137,14 @@ class Database:
         """A new session without the path; its slot is free again on leaving."""
         return session(self._connect(superuser=superuser), self._has_ended)
 
-    def changed_access(self, part: AccessPart) -> AbstractAsyncContextManager[None]:
-        """While entered, the app's access is another in this part; sessions that are open go on."""
-        return self._access.changed(part)
+    def changed_access(
+        self, part: AccessPart, *, to: str = ""
+    ) -> AbstractAsyncContextManager[None]:
+        """While entered, the app's access is another in this part; sessions that are open go on.
+
+        It is `to`, or a random one.
+        """
+        return self._access.changed(part, to=to)
 
     @contextlib.asynccontextmanager
     async def stopped(self) -> AsyncIterator[None]:

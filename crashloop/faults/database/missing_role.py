@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from crashloop.errors import UsageError
 from crashloop.faults.alone import Alone
 from crashloop.faults.database.access import AccessFault
 from crashloop.faults.database.base import OF_TARGET, TARGET, refused
 from crashloop.model import CheckSpec, Grade, Receipt
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from crashloop.faults.ports import Ports
+
+MOST_BYTES = 63
+"""Postgres cuts off what is longer."""
+NOT_IN_NAMES = ",=\0"
+"""Clients such as asyncpg do not escape the first two when they log in with SCRAM."""
+ROLE_RENAMED = "database.role_renamed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +29,7 @@ class MissingRole(AccessFault):
     """The app's role has another name: each new session is refused with 28P01.
 
     To the client that is a wrong password; only Postgres' own log says that the role is missing.
+    The other name is `other_name`, or a random one.
     """
 
     kind = "missing_role"
@@ -29,3 +44,26 @@ class MissingRole(AccessFault):
         told_by={"wrong_password": "role_was_unknown", "missing_database": "phase_failed"},
         ends="the role is made, or the URL names the right one; no restart helps",
     )
+
+    other_name: str = ""
+
+    def __post_init__(self) -> None:
+        if len(self.other_name.encode()) > MOST_BYTES or {*self.other_name} & {*NOT_IN_NAMES}:
+            raise UsageError(
+                f"missing_role got other_name={self.other_name!r}.",
+                hint=f"Give a name of at most {MOST_BYTES} bytes, without a comma and without =.",
+            )
+
+    @contextlib.asynccontextmanager
+    async def active(self, ports: Ports, *, name: str, target: str) -> AsyncIterator[None]:
+        """Rename the role at the server on entering, and back on leaving.
+
+        Emits `database.role_renamed` with the name that the server then has for it.
+        """
+        del name
+        database = ports.database(target)
+        async with database.changed_access(self.part, to=self.other_name):
+            async with database.session(superuser=False) as own:
+                role = await own.fetchval("select current_user::text")
+            ports.emit("database", ROLE_RENAMED, target, role=role)
+            yield
