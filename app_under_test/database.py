@@ -32,27 +32,31 @@ DRIVER_ERRORS = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError,
 OF_DIALECT = ("prepared_statement_cache_size", "prepared_statement_name_func")
 """Parameters in the URL that are SQLAlchemy's own, and that asyncpg does not know."""
 
-_SCHEMA = (
-    f"SELECT pg_advisory_xact_lock({SCHEMA_LOCK_KEY})",
-    (
-        "CREATE TABLE IF NOT EXISTS messages ("
-        " id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,"
-        " client_id uuid NOT NULL UNIQUE,"
-        " text text NOT NULL,"
-        " created_at timestamptz NOT NULL DEFAULT now())"
-    ),
-    "SELECT id, client_id, text, created_at FROM messages LIMIT 0",
-)
 
 _STARTUP_TABLE = "CREATE TABLE IF NOT EXISTS {} (key text PRIMARY KEY, value text NOT NULL)"
 
 _IS_CURRENT = text(
     "SELECT count(*) = 4 FROM pg_attribute WHERE attrelid = to_regclass('messages')"
-    " AND attname IN ('id', 'client_id', 'text', 'created_at')"
+    " AND attname IN ('id', 'client_id', :text_column, 'created_at')"
 )
 
 _LOCK = text("SELECT pg_advisory_lock(:key)")
 _UNLOCK = text("SELECT pg_advisory_unlock(:key)")
+
+
+def _schema(column: str) -> tuple[str, ...]:
+    """The statements that create and check the tables; `column` has a message's text."""
+    return (
+        f"SELECT pg_advisory_xact_lock({SCHEMA_LOCK_KEY})",
+        (
+            "CREATE TABLE IF NOT EXISTS messages ("
+            " id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,"
+            " client_id uuid NOT NULL UNIQUE,"
+            f" {column} text NOT NULL,"
+            " created_at timestamptz NOT NULL DEFAULT now())"
+        ),
+        f"SELECT id, client_id, {column}, created_at FROM messages LIMIT 0",  # noqa: S608  the settings check it
+    )
 
 
 class Database:
@@ -72,6 +76,11 @@ class Database:
     def is_open(self) -> bool:
         """True between a successful `open` and `close`."""
         return self._is_open
+
+    @property
+    def text_column(self) -> str:
+        """The column that has a message's text."""
+        return self._settings.text_column
 
     async def open(self) -> None:
         """Connect, create and check the tables, then open the configured connections at once.
@@ -206,12 +215,14 @@ async def _create_tables(engine: AsyncEngine, settings: Settings) -> None:
     startup_table = (_STARTUP_TABLE.format(table),) if table else ()
     async with engine.connect() as connection:
         try:
-            if settings.database_look_first and not table and await connection.scalar(_IS_CURRENT):
+            column = {"text_column": settings.text_column}
+            may_look = settings.database_look_first and not table
+            if may_look and await connection.scalar(_IS_CURRENT, column):
                 return
             if lock:
                 await connection.execute(_LOCK, {"key": lock})
                 await connection.commit()
-            for statement in (*_SCHEMA, *startup_table):
+            for statement in (*_schema(settings.text_column), *startup_table):
                 await connection.execute(text(statement))
             await connection.commit()
             if lock:

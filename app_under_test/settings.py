@@ -34,6 +34,12 @@ class Settings(RemedySettings):
     database_user: str = Field(
         "", max_length=63, description="the role to log in as, or nothing: the one in the URL"
     )
+    text_column: str = Field(
+        "text",
+        pattern="^[a-z_][a-z0-9_]*$",
+        max_length=63,
+        description="the column of a message's text, as this release of the app names it",
+    )
     scratch_folder: str = Field(
         "",
         description="a folder that phase init writes in, or nothing: it writes no file",

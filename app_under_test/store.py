@@ -16,13 +16,6 @@ if TYPE_CHECKING:
     from app_under_test.database import Database
     from app_under_test.messages import Message
 
-_INSERT = text(
-    "INSERT INTO messages (client_id, text) VALUES (:key, :text)"
-    " ON CONFLICT (client_id) DO NOTHING RETURNING id, client_id, text, created_at"
-)
-_BY_KEY = text("SELECT id, client_id, text, created_at FROM messages WHERE client_id = :key")
-_NEWEST = text("SELECT id, client_id, text, created_at FROM messages ORDER BY id DESC LIMIT :limit")
-
 
 class Store(Protocol):
     """Where the chat's messages are. Both methods raise DatabaseAwayError if that fails."""
@@ -39,15 +32,22 @@ class MessageStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        row = f"id, client_id, {database.text_column}, created_at"
+        self._insert = text(
+            f"INSERT INTO messages (client_id, {database.text_column}) VALUES (:key, :text)"  # noqa: S608  the settings check it
+            f" ON CONFLICT (client_id) DO NOTHING RETURNING {row}"
+        )
+        self._by_key = text(f"SELECT {row} FROM messages WHERE client_id = :key")  # noqa: S608
+        self._newest = text(f"SELECT {row} FROM messages ORDER BY id DESC LIMIT :limit")  # noqa: S608
 
     async def add(self, message: Message) -> StoredMessage:
         """Store the message, or return the one stored under the same key."""
         try:
             async with self._database.begin() as connection:
                 parameters = {"key": message.key, "text": message.text}
-                row = (await connection.execute(_INSERT, parameters)).one_or_none()
+                row = (await connection.execute(self._insert, parameters)).one_or_none()
                 if row is None:
-                    row = (await connection.execute(_BY_KEY, {"key": message.key})).one()
+                    row = (await connection.execute(self._by_key, {"key": message.key})).one()
         except DRIVER_ERRORS as error:
             raise DatabaseAwayError(f"the message {message.key} was not stored") from error
         return StoredMessage(id=row[0], key=row[1], text=row[2], created_at=row[3])
@@ -57,9 +57,9 @@ class MessageStore:
         try:
             async with self._database.begin() as connection:
                 result = (
-                    await connection.execute(_NEWEST, {"limit": limit})
+                    await connection.execute(self._newest, {"limit": limit})
                     if key is None
-                    else await connection.execute(_BY_KEY, {"key": key})
+                    else await connection.execute(self._by_key, {"key": key})
                 )
                 rows = result.all()
         except DRIVER_ERRORS as error:

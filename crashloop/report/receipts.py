@@ -34,6 +34,7 @@ _SERVERS_WORD = {
     "database.statement_running": "{target} itself saw a statement of the app run",
     "database.role_renamed": "{target} itself had the app's role under another name",
     "database.role_unknown": "{target} itself said that the app's role does not exist",
+    "database.schema_newer": "{target} itself had the schema of a newer image",
     "process.files_read_only": "/proc shows that the folder was read-only for the app's process",
     "process.setting_missing": "/proc shows that the app's process was without the variable",
     "process.workers_started": "/proc shows that the app's server had so many workers",

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import asyncpg
 import pytest
 from sqlalchemy import make_url
+from sqlalchemy.exc import DBAPIError, ProgrammingError
 
 from app_under_test.database import Database
+from app_under_test.messages import Message
 from app_under_test.settings import Settings
 from app_under_test.store import MessageStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+NEWER = "text_of_a_newer_image"
 
 
 @asynccontextmanager
@@ -28,9 +33,31 @@ async def opened(url: str, **settings: object) -> AsyncIterator[MessageStore]:
         await database.close()
 
 
+async def test_a_message_is_kept_in_the_column_that_the_settings_name(database_url: str) -> None:
+    message = Message(key=uuid4(), text="hello")
+    async with opened(database_url, text_column=NEWER) as store:
+        stored = await store.add(message)
+        assert (stored.key, stored.text) == (message.key, "hello")
+        assert await store.add(message) == stored
+        assert await store.newest(limit=1) == [stored]
+        assert await store.newest(limit=1, key=message.key) == [stored]
+
+
+async def test_an_older_release_does_not_start_with_the_table_of_a_newer_one(
+    database_url: str,
+) -> None:
+    async with opened(database_url, text_column=NEWER):
+        pass
+    with pytest.raises(ProgrammingError, match='column "text" does not exist'):
+        async with opened(database_url):
+            pass
+
+
 async def test_the_role_of_the_settings_goes_before_that_of_the_url(database_url: str) -> None:
     url = make_url(database_url).set(username="nobody").render_as_string(hide_password=False)
-    with pytest.raises(asyncpg.InvalidPasswordError):
+    # Before 2.1, SQLAlchemy passes errors of connecting on as they are.
+    refused = (asyncpg.InvalidPasswordError, DBAPIError)
+    with pytest.raises(refused, match="password authentication failed"):
         async with opened(url):
             pass
     async with opened(url, database_user="app") as store:

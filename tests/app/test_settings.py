@@ -4,6 +4,7 @@ import ast
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 import app_under_test
 from app_under_test.phases import DEFAULT_PHASES
@@ -137,3 +138,9 @@ def test_only_the_phases_that_open_a_dependency_have_an_address() -> None:
 
 def test_all_connections_of_the_pool_and_its_overflow_may_be_opened_at_once() -> None:
     assert settings(database_warm_connections=50).database_warm_connections == 50
+
+
+@pytest.mark.parametrize("name", ["", "Text", "text; drop table messages", "te-xt", "x" * 64])
+def test_a_column_has_a_name_that_needs_no_quotes(name: str) -> None:
+    with pytest.raises(ValidationError, match="text_column"):
+        settings(text_column=name)

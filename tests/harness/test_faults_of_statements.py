@@ -238,6 +238,18 @@ async def test_a_newer_schema_lacks_the_column_until_the_heal(lab: Lab) -> None:
         await connection.close()
 
 
+async def test_a_table_that_a_newer_image_made_can_have_other_columns(lab: Lab) -> None:
+    others = "id bigint generated always as identity, at timestamptz default now()"
+    fault = ImageOlder(table="messages", column="text", create=True, others=others)
+    async with lab.active(fault):
+        (seen,) = lab.of("database.schema_newer")
+        assert seen["columns"] == ["text_of_a_newer_image", "id", "at"]
+        connection = await lab.connect()
+        await connection.execute("insert into messages (text_of_a_newer_image) values ('kept')")
+        assert await connection.fetchval("select id from messages") == 1
+        await connection.close()
+
+
 async def test_a_table_that_a_newer_image_made_is_gone_after_the_heal(lab: Lab) -> None:
     async with lab.active(ImageOlder(table="messages", column="text", create=True)):
         connection = await lab.connect()

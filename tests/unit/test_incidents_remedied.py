@@ -11,7 +11,11 @@ from crashloop.incidents.remedy import Remedy
 from crashloop.model import UNTIL_THE_END, Role, Scenario
 
 ISSUE = incident("issue-1278")
-CHANGED = ("comment-became-part-of-a-value", "probe-asks-another-port")
+CHANGED = (
+    "comment-became-part-of-a-value",
+    "image-older-than-the-database",
+    "probe-asks-another-port",
+)
 """With the remedy, the fault is there and harms nobody."""
 
 
@@ -64,3 +68,9 @@ def test_the_app_logs_in_under_the_name_that_the_server_has() -> None:
     remedied = incident("comment-became-part-of-a-value").scenario(Role.REMEDY)
     (fault,) = remedied.faults
     assert remedied.app.knobs["database_user"] == fault.params["other_name"]
+
+
+def test_the_newer_image_asks_for_the_column_by_the_name_that_it_now_has() -> None:
+    remedied = incident("image-older-than-the-database").scenario(Role.REMEDY)
+    (fault,) = remedied.faults
+    assert remedied.app.knobs["text_column"] == f"{fault.params['column']}_of_a_newer_image"

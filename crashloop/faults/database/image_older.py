@@ -22,10 +22,16 @@ if TYPE_CHECKING:
 
 NO_COLUMN = "42703"
 NEWER = "_of_a_newer_image"
+"""What a newer image adds to the name of the column."""
+SCHEMA_NEWER = "database.schema_newer"
 
 COLUMN = """
 select true from pg_attribute
 where attrelid = to_regclass($1) and attname = $2 and attnum > 0 and not attisdropped
+"""
+COLUMNS = """
+select array_agg(attname::text order by attnum) from pg_attribute
+where attrelid = to_regclass($1) and attnum > 0 and not attisdropped
 """
 
 
@@ -34,7 +40,7 @@ class ImageOlder(DatabaseFault):
     """A newer image has renamed a `column` of a `table`; the app still asks for the old one.
 
     `table` may name its schema. With `create`, a table that is not there yet is made without the
-    column.
+    column, and with the `others`, which are written as in CREATE TABLE.
     """
 
     kind = "image_older"
@@ -59,6 +65,7 @@ class ImageOlder(DatabaseFault):
     table: str = ""
     column: str = ""
     create: bool = field(default=False, metadata=attribute.flag("create"))
+    others: str = ""
 
     def __post_init__(self) -> None:
         if not self.table or not self.column:
@@ -69,14 +76,17 @@ class ImageOlder(DatabaseFault):
 
     @contextlib.asynccontextmanager
     async def active(self, ports: Ports, *, name: str, target: str) -> AsyncIterator[None]:
-        """Rename the column on entering, and back on leaving; emits `database.schema_newer`."""
+        """Rename the column on entering, and back on leaving.
+
+        Emits `database.schema_newer` with the columns that the server then has.
+        """
         del name
         database = ports.database(target)
         undo = await self._change(database)
-        ports.emit(
-            "database", "database.schema_newer", target, table=self.table, column=self.column
-        )
         try:
+            async with database.session(superuser=False) as own:
+                columns = await own.fetchval(COLUMNS, self.table)
+            ports.emit("database", SCHEMA_NEWER, target, table=self.table, columns=columns)
             yield
         finally:
             await self._execute(database, undo)
@@ -93,7 +103,8 @@ class ImageOlder(DatabaseFault):
             )
             has_column = await own.fetchval(COLUMN, self.table, self.column)
         if table is None and self.create:
-            await self._execute(database, f"create table {new_table} ({newer} text)")
+            others = f", {self.others}" if self.others else ""
+            await self._execute(database, f"create table {new_table} ({newer} text{others})")
             return f"drop table {new_table}"
         if table is None or not has_column:
             raise self._nothing_to_rename(table)
