@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Context:
     """Filled phase by phase; a part is None until its phase builds it.
 
-    `remedies` are those that are switched on, the outermost first.
+    `remedies` are those that are switched on, the outermost first. `memory` is taken and not used.
     """
 
     settings: Settings
@@ -32,6 +32,7 @@ class Context:
     chat: Chat | None = None
     connections: Connections | None = None
     pool_sizing: Sizing | None = None
+    memory: list[bytearray] = field(default_factory=list)
     remedies: list[Remedy] = field(default_factory=list)
 
     @property

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from app_under_test.context import Context
 
+MIB = 1024 * 1024
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Phase:
@@ -54,7 +56,8 @@ def _write_in(folder: str) -> None:
 async def dependencies(context: Context) -> None:
     """Load the drivers and check that they are installed; costs about 0.2 s of imports.
 
-    The imports run in a thread so that the phase's limit holds for them too.
+    The imports run in a thread so that the phase's limit holds for them too. So does what takes
+    the memory that the settings ask for, which is kept.
     """
     settings = context.settings
     packages = ["sqlalchemy", "asyncpg"]
@@ -68,8 +71,15 @@ async def dependencies(context: Context) -> None:
     collector.spare_what_is_loaded()
     for package in packages:
         importlib.metadata.version(package)
+    if settings.startup_memory_mib:
+        context.memory = await asyncio.to_thread(_memory, settings.startup_memory_mib)
     if settings.dependencies_replay_s:
         await asyncio.sleep(settings.dependencies_replay_s)
+
+
+def _memory(mib: int) -> list[bytearray]:
+    """Take that much memory and write to all of it, piece by piece, as loading a model does."""
+    return [bytearray(b"\1") * MIB for _ in range(mib)]
 
 
 async def database(context: Context) -> None:

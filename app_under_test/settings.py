@@ -44,6 +44,9 @@ class Settings(RemedySettings):
         "",
         description="a folder that phase init writes in, or nothing: it writes no file",
     )
+    startup_memory_mib: int = Field(
+        0, ge=0, le=65536, description="memory that phase dependencies takes and keeps; 0: none"
+    )
     cache_url: SecretStr | None = Field(None, description="redis://..., or nothing: no cache")
 
     phase_init_limit_s: float = timer(10.0, "limit of phase init")

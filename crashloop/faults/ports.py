@@ -143,10 +143,13 @@ class Lives(Protocol):
 class Quotas(Protocol):
     """What the kernel holds the app's lives to."""
 
-    def memory(self, limit_bytes: int, *, fault: str) -> AbstractAsyncContextManager[None]:
+    def memory(
+        self, limit_bytes: int, *, fault: str, old_limit_bytes: int = 0
+    ) -> AbstractAsyncContextManager[None]:
         """While entered, the kernel ends each life that has more memory than that.
 
-        Emits `process.memory_exceeded` for each.
+        Emits `process.memory_exceeded` for each; and with an old limit, which is smaller,
+        `process.memory_over_old_limit` for each life that has more memory than that.
         """
 
     def cpu(self, share: float, *, fault: str) -> AbstractAsyncContextManager[None]:

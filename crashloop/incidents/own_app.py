@@ -103,7 +103,7 @@ def adapted(outage: Outage, app: AppUnderTest, incident: str = "the incident") -
 
 def asked(expect: tuple[CheckSpec, ...], outage: Outage, app: AppUnderTest) -> Asked:
     """The checks of `expect` for `app`, on which `outage` is already adapted."""
-    is_killed = any(spec.check == "killed_by_probe" for spec in expect)
+    is_killed = any(spec.check in _KILLS for spec in expect)
     found: list[CheckSpec] = []
     left_out: dict[str, str] = {}
     for spec in expect:
@@ -209,6 +209,9 @@ _OF_LIVES: Mapping[str, tuple[str, Mapping[str, Value]]] = {
 }
 """The event of a whole life that stands for one of a phase, and fields that it must have."""
 
+_KILLS = {"killed_by_probe", "memory_exceeded"}
+"""Checks that somebody else ended the app, which then has no exit code of its own."""
+
 _OF_WHOLE_LIVES = {
     "a_replica_served",
     "came_from_several",
@@ -219,6 +222,7 @@ _OF_WHOLE_LIVES = {
     "killed_by_probe",
     "never_came",
     "listened_elsewhere",
+    "memory_exceeded",
     "no_connection_left",
     "no_death",
     "no_receipt",
@@ -226,8 +230,8 @@ _OF_WHOLE_LIVES = {
     "ready",
     "recovered",
     "restart_loop",
-    "rollout_stuck",
     "role_was_unknown",
+    "rollout_stuck",
     "server_said",
     "server_said_no_error",
     "server_showed",

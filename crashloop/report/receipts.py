@@ -32,6 +32,8 @@ _SERVERS_WORD = {
     "was killed",
     "database.lock_orphaned": "{target} itself saw the lock held by a session that is idle",
     "database.statement_running": "{target} itself saw a statement of the app run",
+    "process.memory_over_old_limit": "the system shows that the app's process had more memory than "
+    "the old limit allowed",
     "database.role_renamed": "{target} itself had the app's role under another name",
     "database.role_unknown": "{target} itself said that the app's role does not exist",
     "database.schema_newer": "{target} itself had the schema of a newer image",

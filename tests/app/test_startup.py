@@ -8,7 +8,7 @@ import pytest
 
 from app_under_test.context import Context
 from app_under_test.log import Log
-from app_under_test.phases import Phase, init
+from app_under_test.phases import Phase, dependencies, init
 from app_under_test.settings import Settings
 from app_under_test.startup import DeterministicStartupError, start
 
@@ -109,3 +109,10 @@ async def test_a_scratch_folder_that_cannot_be_written_in_ends_phase_init(tmp_pa
     with pytest.raises(FileNotFoundError):
         await init(context(scratch_folder=str(tmp_path / "absent")))
     await init(context(scratch_folder=str(tmp_path)))
+
+
+async def test_the_memory_that_phase_dependencies_takes_is_kept() -> None:
+    begun = context(startup_memory_mib=2)
+    await dependencies(begun)
+    assert [len(piece) for piece in begun.memory] == [1024 * 1024] * 2
+    assert {piece[-1] for piece in begun.memory} == {1}

@@ -87,6 +87,16 @@ async def test_an_app_over_its_memory_limit_is_killed(tmp_path: Path) -> None:
     assert seen.replica == 1
 
 
+async def test_an_app_over_its_old_memory_limit_is_reported_and_runs_on(tmp_path: Path) -> None:
+    fault = MemoryLimit(limit_mib=1024.0, old_limit_mib=16.0)
+    async with under(fault, GROWS, tmp_path) as run:
+        (seen,) = await run.until("process.memory_over_old_limit")
+        ((life, _),) = run.engine.ports.lives().running()
+    assert (seen.replica, seen.attempt) == (life.replica, life.attempt)
+    assert seen.data["resident_bytes"] > seen.data["old_limit_bytes"] == 16 * MIB
+    assert run.of("process.memory_exceeded") == []
+
+
 async def test_an_app_below_its_memory_limit_runs_on(tmp_path: Path) -> None:
     async with under(MemoryLimit(limit_mib=1024.0), GROWS, tmp_path) as run:
         lives = run.engine.ports.lives()

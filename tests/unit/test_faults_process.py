@@ -16,6 +16,7 @@ from crashloop.commands.faults import standing
 from crashloop.engines.docker.capability import require_possible
 from crashloop.errors import CapabilityError, UsageError
 from crashloop.faults import KINDS
+from crashloop.faults.process.memory_limit import MemoryLimit
 from crashloop.faults.process.port import elsewhere_of
 from crashloop.faults.process.proc import signal_state, variables_of, workers_of
 from crashloop.faults.process.sockets import has_other_listener, own_listeners
@@ -191,6 +192,12 @@ def test_a_starved_app_has_a_share_of_the_cpu(name: str) -> None:
 def test_a_memory_limit_is_a_number_of_mib(name: str) -> None:
     with pytest.raises(UsageError, match="memory_limit got limit_mib="):
         incident(f"fault:memory_limit:{name}")
+
+
+@pytest.mark.parametrize("old", [-1.0, 512.0, 600.0])
+def test_an_old_memory_limit_was_smaller(old: float) -> None:
+    with pytest.raises(UsageError, match="memory_limit got old_limit_mib="):
+        MemoryLimit(limit_mib=512.0, old_limit_mib=old)
 
 
 def test_an_app_that_is_starved_runs_in_real_time_only() -> None:

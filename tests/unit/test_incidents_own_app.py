@@ -28,6 +28,7 @@ PROBE = incident("retry-longer-than-the-probe")
 CACHE = incident("cache-still-loading")
 SLOTS = incident("slots-exhausted-at-scale-out")
 PORT = incident("probe-asks-another-port")
+MEMORY = incident("out-of-memory-while-starting")
 COMMENT = incident("comment-became-part-of-a-value")
 
 WITH_REDIS = replace(SHOP, dependencies=("postgres", "redis"))
@@ -174,6 +175,18 @@ def test_which_role_the_server_lacked_is_asked_without_the_apps_lines() -> None:
     made = COMMENT.scenario(Role.REPRODUCTION, SHOP)
     unknown = {"phase": "", "target": "postgres", "unknown": True}
     assert checks(made)["role_was_unknown"] == unknown
+
+
+def test_a_kill_for_its_memory_is_a_death_whatever_the_apps_codes() -> None:
+    made = MEMORY.scenario(Role.REPRODUCTION, replace(SHOP, exit_codes=(3,)))
+    assert checks(made)["died"] == {"codes": (), "times": 3}
+    assert checks(made)["memory_exceeded"] == {"exceeded": True}
+    assert set(made.not_asked) == {"phase_running_at_death", "no_port_before_ready"}
+
+
+def test_a_limit_of_the_app_is_a_parameter_although_it_has_no_such_knob() -> None:
+    (fault,) = MEMORY.scenario(Role.REPRODUCTION, SHOP, limit_mib=128.0).faults
+    assert fault.params == {"limit_mib": 128.0}
 
 
 def test_the_wrapper_tells_that_the_lifespan_failed_and_not_under_which_limit() -> None:

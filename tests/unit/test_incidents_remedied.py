@@ -14,6 +14,7 @@ ISSUE = incident("issue-1278")
 CHANGED = (
     "comment-became-part-of-a-value",
     "image-older-than-the-database",
+    "out-of-memory-while-starting",
     "probe-asks-another-port",
 )
 """With the remedy, the fault is there and harms nobody."""
@@ -74,3 +75,8 @@ def test_the_newer_image_asks_for_the_column_by_the_name_that_it_now_has() -> No
     remedied = incident("image-older-than-the-database").scenario(Role.REMEDY)
     (fault,) = remedied.faults
     assert remedied.app.knobs["text_column"] == f"{fault.params['column']}_of_a_newer_image"
+
+
+def test_the_larger_limit_is_seen_to_be_needed() -> None:
+    (fault,) = incident("out-of-memory-while-starting").scenario(Role.REMEDY).faults
+    assert fault.params == {"limit_mib": 1536.0, "old_limit_mib": 512.0}

@@ -15,7 +15,7 @@ from crashloop.errors import CapabilityError
 from crashloop.faults.base import REPLICAS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from crashloop.engines.docker.container import ContainerLife
     from crashloop.engines.docker.daemon import Daemon
@@ -39,18 +39,33 @@ class Quotas:
         self._memory: Mapping[str, Any] = {}
 
     @contextlib.asynccontextmanager
-    async def memory(self, limit_bytes: int, *, fault: str) -> AsyncIterator[None]:
+    async def memory(
+        self, limit_bytes: int, *, fault: str, old_limit_bytes: int = 0
+    ) -> AsyncIterator[None]:
         """While entered, the kernel ends each life that has more memory than that.
 
-        Emits `process.memory_exceeded` for each, when the daemon says so.
+        Emits `process.memory_exceeded` for each, when the daemon says so. With an old limit, emits
+        `process.memory_over_old_limit` for each life of which the kernel says that it has more
+        memory than that.
         """
         facts = self._daemon.facts
         if not facts.limits_memory:
             raise _lacking("memory")
-        self._memory = {"fault": fault, "limit_bytes": limit_bytes}
+        about: dict[str, Any] = {"fault": fault, "limit_bytes": limit_bytes}
+        over: set[Life] = set()
+
+        async def look(each: ContainerLife) -> None:
+            found = await blocking(self._resident_bytes, each)
+            if found > old_limit_bytes and each.life not in over:
+                over.add(each.life)
+                data = {**about, "resident_bytes": found, "old_limit_bytes": old_limit_bytes}
+                self._say("process.memory_over_old_limit", each.life, data)
+
+        self._memory = about
         try:
             await self._update(mem_limit=limit_bytes, memswap_limit=limit_bytes)
-            yield
+            async with self._watching(look) if old_limit_bytes else contextlib.nullcontext():
+                yield
         finally:
             # A limit cannot be taken away, only set higher than all there is.
             await self._update(mem_limit=facts.memory_bytes, memswap_limit=-1)
@@ -61,14 +76,7 @@ class Quotas:
         life = self._replicas.current(event.role)
         if self._memory and life is not None:
             data = {**self._memory, "signal": "SIGKILL", "container": event.container[:12]}
-            self._recorder.emit(
-                "platform",
-                "process.memory_exceeded",
-                data,
-                life=life,
-                target=REPLICAS,
-                mono_ns=event.mono_ns,
-            )
+            self._say("process.memory_exceeded", life, data, mono_ns=event.mono_ns)
 
     @contextlib.asynccontextmanager
     async def cpu(self, share: float, *, fault: str) -> AsyncIterator[None]:
@@ -83,33 +91,50 @@ class Quotas:
 
         def say(life: Life) -> None:
             data = {"fault": fault, "share": share, "withheld_s": round(withheld_s[life], 3)}
-            self._recorder.emit(
-                "platform", "process.cpu_withheld", data, life=life, target=REPLICAS
-            )
+            self._say("process.cpu_withheld", life, data)
+
+        async def look(each: ContainerLife) -> None:
+            found_s = await blocking(self._throttled_s, each)
+            is_first = each.life not in withheld_s
+            if found_s > withheld_s.get(each.life, 0.0):
+                withheld_s[each.life] = found_s
+                if is_first:
+                    say(each.life)
+
+        await self._update(cpu_period=PERIOD_US, cpu_quota=round(share * PERIOD_US))
+        try:
+            async with self._watching(look):
+                yield
+        finally:
+            await self._update(cpu_period=PERIOD_US, cpu_quota=-1)
+            for life in withheld_s:
+                say(life)
+
+    @contextlib.asynccontextmanager
+    async def _watching(
+        self, look: Callable[[ContainerLife], Awaitable[None]]
+    ) -> AsyncIterator[None]:
+        """While entered, look at each running life again and again, as a quota has no event."""
 
         async def watch() -> None:
             while True:
                 for each in self._replicas.running():
-                    found_s = await blocking(self._throttled_s, each)
-                    is_first = each.life not in withheld_s
-                    if found_s > withheld_s.get(each.life, 0.0):
-                        withheld_s[each.life] = found_s
-                        if is_first:
-                            say(each.life)
-                await asyncio.sleep(LOOK_EVERY_S)  # a quota has no event
+                    await look(each)
+                await asyncio.sleep(LOOK_EVERY_S)
 
-        await self._update(cpu_period=PERIOD_US, cpu_quota=round(share * PERIOD_US))
         watching = asyncio.create_task(watch())
         try:
             yield
         finally:
             watching.cancel()
             await asyncio.wait({watching})
-            await self._update(cpu_period=PERIOD_US, cpu_quota=-1)
-            for life in withheld_s:
-                say(life)
         if not watching.cancelled():
             watching.result()
+
+    def _say(
+        self, kind: str, life: Life, data: Mapping[str, Any], *, mono_ns: int | None = None
+    ) -> None:
+        self._recorder.emit("platform", kind, data, life=life, target=REPLICAS, mono_ns=mono_ns)
 
     async def _update(self, **limits: int) -> None:
         def update() -> None:
@@ -126,6 +151,14 @@ class Quotas:
             throttling = stats.get("cpu_stats", {}).get("throttling_data", {})
             return float(throttling.get("throttled_time", 0)) / NS_PER_S
         return 0.0
+
+    def _resident_bytes(self, life: ContainerLife) -> int:
+        """The memory of a running container that is no cache of files; 0 if it has ended."""
+        with contextlib.suppress(docker.errors.APIError):
+            stats = self._daemon.api.stats(life.container_id, stream=False, one_shot=True)
+            found = stats.get("memory_stats", {}).get("stats", {})
+            return int(found.get("anon", found.get("rss", 0)))  # version 2 and 1 of cgroups
+        return 0
 
 
 def _lacking(what: str) -> CapabilityError:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from crashloop.errors import UsageError
 from crashloop.faults.alone import DEATHS, Alone
@@ -25,6 +25,7 @@ MIB = 1024 * 1024
 LEAST_MIB = 6
 """The least that Docker takes."""
 LOOK_EVERY_S = 0.002
+OVER_OLD_LIMIT = "process.memory_over_old_limit"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +33,8 @@ class MemoryLimit(ProcessFault):
     """SIGKILL ends the app's first process as soon as it has more than `limit_mib` MiB of memory.
 
     In a container, the kernel does it. Else it is watched, and what is resident counts, as /proc
-    says it.
+    says it. With `old_limit_mib`, a smaller limit that there was before, each life that has more
+    memory than that is reported, and goes on.
     """
 
     kind = "memory_limit"
@@ -56,6 +58,7 @@ class MemoryLimit(ProcessFault):
     )
 
     limit_mib: float = 512.0
+    old_limit_mib: float = 0.0
 
     def __post_init__(self) -> None:
         if not LEAST_MIB <= self.limit_mib < 2**20:
@@ -63,32 +66,41 @@ class MemoryLimit(ProcessFault):
                 f"memory_limit got limit_mib={self.limit_mib}.",
                 hint=f"Give MiB, at least {LEAST_MIB} and less than 1048576.",
             )
+        if not 0 <= self.old_limit_mib < self.limit_mib:
+            raise UsageError(
+                f"memory_limit got old_limit_mib={self.old_limit_mib}, limit_mib={self.limit_mib}.",
+                hint="Give 0 if there was no limit before, or one that was smaller.",
+            )
 
     @contextlib.asynccontextmanager
     async def active(self, ports: Ports, *, name: str, target: str) -> AsyncIterator[None]:
         """Limit the memory of each life, or watch it, as each start begins small again.
 
         Emits `process.memory_exceeded` when the kernel has ended a life for it, or the wait status
-        says that SIGKILL has.
+        says that SIGKILL has. Before, emits `process.memory_over_old_limit` when a life has more
+        memory than the old limit, if there was one.
         """
-        limit_bytes = int(self.limit_mib * MIB)
+        limit_bytes, old_limit_bytes = int(self.limit_mib * MIB), int(self.old_limit_mib * MIB)
         if (quotas := ports.quotas()) is not None:
-            async with quotas.memory(limit_bytes, fault=name):
+            async with quotas.memory(limit_bytes, fault=name, old_limit_bytes=old_limit_bytes):
                 yield
             return
         lives = ports.lives()
 
         async def watch(life: Life, pid: int) -> None:
-            found = await _more_than(limit_bytes, pid)
-            if found is None:
+            about: dict[str, Any] = {"fault": name, "pid": pid, "limit_bytes": limit_bytes}
+            if old_limit_bytes and (found := await _more_than(old_limit_bytes, pid)) is not None:
+                seen = {"resident_bytes": found, "old_limit_bytes": old_limit_bytes}
+                ports.emit("harness", OVER_OLD_LIMIT, target, life=life, **about, **seen)
+            if (found := await _more_than(limit_bytes, pid)) is None:
                 return
-            data = {"fault": name, "pid": pid, "signal": signal.SIGKILL.name, "modelled": True}
+            about |= {"signal": signal.SIGKILL.name, "modelled": True}
             if not await lives.signal(life, signal.SIGKILL):
                 return
-            ports.emit("harness", "process.signalled", target, life=life, **data)
+            ports.emit("harness", "process.signalled", target, life=life, **about)
             if await lives.status(life) == -signal.SIGKILL:
-                seen = {"resident_bytes": found, "limit_bytes": limit_bytes}
-                ports.emit("harness", "process.memory_exceeded", target, life=life, **data, **seen)
+                about |= {"resident_bytes": found}
+                ports.emit("harness", "process.memory_exceeded", target, life=life, **about)
 
         async with each_life(lives, watch):
             yield
