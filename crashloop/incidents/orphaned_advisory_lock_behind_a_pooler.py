@@ -95,7 +95,7 @@ INCIDENT = Incident(
         "the fixes: look at the schema before the lock; a lock of the transaction; no pooler",
     ),
     look_alikes=(
-        LookAlike(says="a slow or silent database stops all", ruled_out_by="a_replica_served"),
+        LookAlike(says="a slow database stops every replica", ruled_out_by="a_replica_served"),
         LookAlike(says="a path that hangs gives no answer", ruled_out_by="connection_was"),
         LookAlike(says="a lock whose holder is at work is not idle", ruled_out_by="server_showed"),
     ),

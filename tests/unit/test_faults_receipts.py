@@ -66,3 +66,25 @@ def test_a_connection_that_a_fault_ends_has_its_receipt_although_its_end_is_seen
     built.add("proxy", "link.closed", **mine, by="proxy")
     result = CHECKS["faults_have_receipts"](built.trace(), phase="database", target=TARGET)
     assert result.holds, result.says
+
+
+@pytest.mark.parametrize("is_held_at_the_heal", [True, False])
+def test_a_lock_covers_who_is_connected_only_if_it_is_still_held_at_the_heal(
+    is_held_at_the_heal: bool,
+) -> None:
+    fault = plan(name="x", target=TARGET, kind="lock_orphaned", inject=NEVER, heal=NEVER)
+    built = TraceBuilder(replace(incident("issue-1278").scenario(), faults=(fault,)))
+    held: dict[str, Any] = {"target": TARGET, "sessions": {TARGET: 1}}
+    built.opening()
+    begun_ns = built.now_ns + 1
+    built.add("database", "database.lock_orphaned", **held)
+    built.add("harness", "fault.injected", target=TARGET, fault="x", begun_ns=begun_ns)
+    built.started(1)
+    built.link(link_of(1), 1)
+    begun_ns = built.now_ns + 1
+    if is_held_at_the_heal:
+        built.add("database", "database.lock_orphaned", **held)
+    built.add("harness", "fault.healed", target=TARGET, fault="x", begun_ns=begun_ns)
+    trace = built.trace()
+    found = [each.life for each in touches(trace, trace.scenario["faults"][0])]
+    assert found == [Life(1, 1)] * is_held_at_the_heal

@@ -57,7 +57,7 @@ class LockOrphaned(DatabaseFault):
     advisory: int = field(default=KEY, metadata=attribute.count("advisory"))
 
     def why_not(self, app: AppUnderTest) -> str:
-        """Why an app that never waits for the lock shows nothing; "" where it may wait."""
+        """Why nothing says that the app takes this lock; "" if it may."""
         if self.advisory != KEY or KNOB in app.knobs:
             return ""
         return f"nothing says that it takes a lock with the key {KEY}; give its own: advisory=KEY"
