@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from crashloop.checks.touch import Touch
+    from crashloop.model import Life
     from crashloop.trace.event import Event, Trace
 
 # A fault that touches the app only late in its phase, or that lets go of it early, does not explain
@@ -76,15 +77,15 @@ def faults_have_receipts(trace: Trace, *, phase: str, target: str) -> Result:
         if acted_on in {target, OF_REPLICAS} and touch.reached in {None, target}
     ]
     healed_ns = last_heal_ns(trace)
-    explained = 0
+    explained: set[Life | None] = set()
     for failure in failures(trace, phase):
         if failure.began_ns > healed_ns:
             continue
         if why := _unexplained(trace, explaining, failure, target):
             return saw_nothing(why, [failure.ended])
-        explained += 1
+        explained.add(failure.ended.life)
     shown = {(touch.event.seq, touch.life if touch.covers else None) for touch in everything}
-    failed_too = f", for {counted(explained, 'failed attempt')}" if explained else ""
+    failed_too = f", for {counted(len(explained), 'failed attempt')}" if explained else ""
     says = f"{counted(len(shown), 'receipt')}{failed_too}{_by_whose_word(faults, everything)}"
     return holds(says, evidence_of(everything))
 

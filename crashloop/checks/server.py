@@ -54,7 +54,8 @@ def server_said(
             never = f"phase {phase} never failed" if phase else "no attempt died"
             return saw_nothing(f"{never}, so {target} had nothing to say")
         states = sorted({str(told_by[event.seq].data["sqlstate"]) for event in own})
-        says = f"{target} itself said {' and '.join(states)} to {counted(len(own), 'attempt')}"
+        lives = {event.life for event in own}  # several processes of one may have failed
+        says = f"{target} itself said {' and '.join(states)} to {counted(len(lives), 'attempt')}"
         return holds(f"{says} that failed{in_phase}", [told_by[event.seq] for event in own])
 
     return for_replicas(trace, replicas, told)

@@ -46,6 +46,12 @@ def test_a_failure_that_the_server_hides_is_reproduced() -> None:
     assert judgement.verdict is Verdict.REPRODUCED, judgement.reason
 
 
+def test_workers_of_one_life_count_as_one_attempt() -> None:
+    says = {finding.check: finding.says for finding in judge(HIDDEN).findings}
+    assert "57P03 to 1 attempt that" in says["server_said"]
+    assert "for 1 failed attempt" in says["faults_have_receipts"]
+
+
 @pytest.mark.parametrize("trace", OTHERS.values(), ids=OTHERS)
 @pytest.mark.parametrize("name", [HIDES, NO_NAME, SIDECAR])
 def test_other_outages_are_none_of_these(name: str, trace: Trace) -> None:
