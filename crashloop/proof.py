@@ -168,9 +168,10 @@ def _control_failed(run: Run) -> bool:
     return finished is not None and finished.data.get("how") == CONTROL_FAILED
 
 
-def _is_unhealthy(control: Step) -> bool:
-    """Whether a control run shows that the app is not healthy without a fault."""
-    return control.healthy is not None and control.healthy.verdict is Verdict.NOT_REPRODUCED
+def _is_unhealthy(step: Step) -> bool:
+    """Whether it is a control run which shows that the app is not healthy without a fault."""
+    is_refuted = step.healthy is not None and step.healthy.verdict is Verdict.NOT_REPRODUCED
+    return step.role is Role.CONTROL and (is_refuted or no_death(step.run.trace).holds is False)
 
 
 def assess(run: Run, *, healthy: Signature | None = None, prevents: bool = True) -> Step:
@@ -181,8 +182,10 @@ def assess(run: Run, *, healthy: Signature | None = None, prevents: bool = True)
     role = run.scenario.role
     wanted = EXPECTED[role]
     if run.verdict is not wanted:
-        shortfall = f"ended {run.verdict}, not {wanted}: {run.judgement.reason}"
-        return Step(role=role, run=run, shortfall=shortfall)
+        why, alive = run.judgement.reason, no_death(run.trace)
+        if role is Role.CONTROL and alive.holds is False:
+            why = f"without a fault, {alive.says}; {why}"
+        return Step(role=role, run=run, shortfall=f"ended {run.verdict}, not {wanted}: {why}")
     if role is Role.CONTROL:
         judgement = judge(run.trace, healthy)
         shortfall = "" if judgement.verdict is Verdict.REPRODUCED else judgement.reason

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from crashloop_edits import without
-from crashloop_traces import TraceBuilder, control, link_of, reproduction
+from crashloop_traces import NAME_ERROR, TraceBuilder, control, link_of, reproduction
 
 from crashloop.incidents import incident
 from crashloop.judge import judge
@@ -113,24 +113,30 @@ def test_an_unplugged_run_is_inconclusive_for_its_missing_receipt_alone() -> Non
     assert not assess(run(Role.UNPLUGGED, *map(finding, checks))).ok
 
 
-def died_without_a_fault() -> Trace:
-    """A control run whose first life served, and then ended on its own."""
+def died_without_a_fault(*, served: bool) -> Trace:
+    """A control run whose first life ended on its own, after it had served or in phase init."""
     builder = TraceBuilder(incident("issue-1278").scenario(Role.CONTROL))
     builder.opening()
-    builder.serving(1)
-    builder.closed(link_of(1), 1, first_bytes_ns=builder.now_ns)
+    if served:
+        builder.serving(1)
+        builder.closed(link_of(1), 1, first_bytes_ns=builder.now_ns)
+    else:
+        builder.started(1)
+        builder.phase("init", 1, error=NAME_ERROR)
     builder.exited(1, code=1)
     builder.restarting(1)
-    builder.life(2)
+    if served:
+        builder.life(2)
     builder.ending()
     return builder.trace()
 
 
+@pytest.mark.parametrize("served", [True, False])
 async def test_a_proof_ends_with_a_control_run_that_is_not_healthy(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, served: bool
 ) -> None:
     async def made(scenario: Scenario, options: RunOptions) -> Run:
-        trace, folder = died_without_a_fault(), options.artifacts
+        trace, folder = died_without_a_fault(served=served), options.artifacts
         assert folder is not None
         folder.mkdir()
         return Run(
