@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from crashloop.incidents.incident import Incident
     from crashloop.model import CheckSpec
 
-NO_SYMPTOMS = {"journey_passed", "last_phase", "no_connection_left", "recovered"}
-"""Checks about what nobody sees during the outage."""
+NO_SYMPTOMS = {"journey_passed", "last_phase", "no_connection_left", "recovered", "server_said"}
+"""Checks about what nobody sees during the outage, or what is seen as an error."""
 
 CLASS_LENGTH, SQLSTATE_LENGTH = 2, 5
 
@@ -65,6 +65,8 @@ def _symptoms(spec: CheckSpec) -> Iterator[str]:
             yield f"phase {params['phase']} fails"
         case "killed_by_probe":
             yield f"killed by the {params['probe']} probe"
+        case "server_showed":
+            yield params["event"].rpartition(".")[2].replace("_", " ")
         case "connection_was":
             yield f"connection {params['way'].replace('_', ' ')}"
         case check if check in NO_SYMPTOMS or any(each is False for each in params.values()):

@@ -66,6 +66,7 @@ def documents(crashloop: Crashloop, *words: str) -> list[dict[str, Any]]:
         (["--symptom", "137"], "retry-longer-than-the-probe", "issue-1278"),
         (["--symptom", "timeouterror"], "issue-1278", "cache-still-loading"),
         (["--symptom", "times out"], "issue-1278", "slots-exhausted-at-scale-out"),
+        (["--symptom", "orphan waiting"], "orphaned-advisory-lock-behind-a-pooler", "issue-1278"),
         (["--symptom", "exit 3", "--phase", "cache"], "cache-still-loading", "issue-1278"),
     ],
 )  # fmt: skip
