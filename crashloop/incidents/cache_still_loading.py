@@ -92,4 +92,5 @@ INCIDENT = Incident(
     },
     outage=outage,
     expect=expect,
+    overlaps={"fault:loading": "it is the incident's own fault"},
 )

@@ -96,4 +96,5 @@ INCIDENT = Incident(
     },
     outage=outage,
     expect=expect,
+    overlaps={"fault:recovering": "it is the incident's own fault"},
 )

@@ -104,4 +104,5 @@ INCIDENT = Incident(
     outage=outage,
     expect=expect,
     time_scale=5.0,
+    overlaps={"fault:refuse": "it is the incident's own fault, for longer"},
 )
