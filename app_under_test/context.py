@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -21,12 +22,14 @@ class Context:
     """Filled phase by phase; a part is None until its phase builds it.
 
     `remedies` are those that are switched on, the outermost first. `memory` is taken and not used.
+    `started` is set when start-up is complete.
     """
 
     settings: Settings
     log: Log
     states: dict[str, State] = field(default_factory=dict)
     ready: bool = False
+    started: asyncio.Event = field(default_factory=asyncio.Event)
     database: Database | None = None
     cache: Cache | None = None
     chat: Chat | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -44,11 +45,16 @@ def create_app(
             raise startup.refuse(log, error) from error
         context = Context(settings=chosen, log=log)
         app.state.context = context
-        await startup.start(context, phases)
+        starting = None
+        if chosen.listen_first:
+            # The server opens its port as soon as this yields.
+            starting = asyncio.create_task(startup.start_or_exit(context, phases), name="start-up")
+        else:
+            await startup.start(context, phases)
         try:
             yield
         finally:
-            await startup.shut_down(context)
+            await startup.shut_down(context, starting)
 
     app = FastAPI(lifespan=lifespan, openapi_url=None)
     app.include_router(routes.router)

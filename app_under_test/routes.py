@@ -1,4 +1,7 @@
-"""The routes of the golden path: the chat's WebSocket and the list of stored messages."""
+"""The routes of the golden path: the chat's WebSocket and the list of stored messages.
+
+A request that comes before start-up is complete waits for that.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +33,7 @@ async def converse(socket: WebSocket) -> None:
     frame: `{"key": ..., "stored": true}`.
     """
     context: Context = socket.app.state.context
+    await context.started.wait()
     chat, connections = context.chat, context.connections
     assert connections is not None, "a chat before phase websocket"
     with connections.holding(socket) as placed:
@@ -79,6 +83,7 @@ async def messages(request: Request) -> JSONResponse:
     read by hand: declaring them costs 14 ms of every start (FastAPI then loads pydantic.v1).
     """
     context: Context = request.app.state.context
+    await context.started.wait()
     if context.chat is None:
         problem = "the chat service is not there yet; try again later"
         return JSONResponse({"error": problem}, status_code=503)

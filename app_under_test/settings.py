@@ -106,6 +106,10 @@ class Settings(RemedySettings):
     cache_socket_timeout_s: float = timer(5.0, "redis socket_timeout")
 
     cache_critical: bool = Field(default=False, description="whether phase cache must pass")
+    listen_first: bool = Field(
+        default=False,
+        description="open the port before the phases; one that fails then ends the process with 1",
+    )
 
     websocket_idle_s: float = timer(300.0, "a chat without a message is closed after this")
     websocket_limit: int = Field(1000, ge=1, description="open chats at once")

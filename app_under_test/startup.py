@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import platform
 import sys
 import time
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from app_under_test.state import State
 
 NANOSECONDS = 1_000_000_000
+
+FAILED_WHILE_LISTENING = 1
+"""The exit code of a process that listened first and could not start; uvicorn's own is 3."""
 
 
 class DeterministicStartupError(Exception):
@@ -87,6 +91,21 @@ async def start(context: Context, phases: Sequence[Phase]) -> None:
     )
     for remedy in context.remedies:
         remedy.serve()
+    context.started.set()
+
+
+async def start_or_exit(context: Context, phases: Sequence[Phase]) -> None:
+    """Run the phases while the server listens already; end the process if start-up fails.
+
+    Requests that wait for the start are cut off then.
+    """
+    try:
+        await start(context, phases)
+    except Exception as error:  # noqa: BLE001  nobody waits for this task, so it ends the process
+        sys.stderr.write(f"{stack_trace(error)}\n")
+        sys.stderr.flush()
+        # The server has no way to end with a code. What the phases had opened is closed.
+        os._exit(FAILED_WHILE_LISTENING)
 
 
 def refuse(log: Log, error: SettingsError) -> DeterministicStartupError:
@@ -119,11 +138,14 @@ async def close(context: Context) -> None:
         await context.database.close()
 
 
-async def shut_down(context: Context) -> None:
-    """Close everything after serving, with a line before and after."""
+async def shut_down(context: Context, starting: asyncio.Task[None] | None = None) -> None:
+    """Close everything after serving, with a line before and after; cancel a start that runs."""
     began_ns = time.monotonic_ns()
     context.ready = False
     context.log.emit("shutdown.started", "Shutdown begins")
+    if starting is not None:
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
     await close(context)
     context.log.emit("shutdown.completed", "Shutdown is complete", duration_s=_since_s(began_ns))
 
