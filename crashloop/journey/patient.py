@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from crashloop.apps.answers import SUCCESS
 from crashloop.journey.step import MAX_WHY_CHARS, StepError, filled, named, take
 from crashloop.model import SqlStep
+from crashloop.platforms.probes import Purpose
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -34,10 +35,11 @@ class PatientJourney:
     """One journey for the whole run of a replica.
 
     Emits `journey.step` for each step that has passed, `journey.waiting` with the reason why one
-    does not (at each change, up to a bound), and `journey.failed`. It begins when the app answers
-    at all, with `healing` not before the last heal, and has passed when its steps have and the app
-    calls itself ready: then `finished` is set. After `over` it takes no step. All times are wall
-    times, as this is real work and not the incident's.
+    does not (at each change in a life, up to a bound), and `journey.failed`. It begins when the app
+    answers with success, or before that where the platform lets requests in: its start-up probe has
+    passed, and it has no readiness probe. With `healing`, it does not begin before the last heal.
+    It has passed when its steps have and the app calls itself ready: then `finished` is set. After
+    `over` it takes no step. All times are wall times, as this is real work and not the incident's.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class PatientJourney:
         """Go on in this life; gives what takes the steps that an answer allows."""
         life, refusals = attempt.life, 0
         self._late_at_s = 0.0
+        self._waits = {}
 
         async def answered(answer: dict[str, Any]) -> float:
             nonlocal refusals
@@ -78,7 +81,8 @@ class PatientJourney:
                 asked = f"GET {self._path}"
                 self._fail(f"{asked} answered {status}, {refusals} times after start-up", life)
             may_begin = self._healing is None or self._healing.is_healed
-            if may_begin and (answer["ready"] or status in SUCCESS):
+            is_served = answer["ready"] or status in SUCCESS
+            if may_begin and (is_served or self._is_let_in(life)):
                 await self._walk(life, user, is_ready=answer["ready"])
             return ASK_AGAIN_S if is_refused else ASK_EVERY_S
 
@@ -88,6 +92,15 @@ class PatientJourney:
         return any(
             event.kind == "startup.completed" and event.life == life
             for event in self._recorder.events
+        )
+
+    def _is_let_in(self, life: Life) -> bool:
+        """Whether the platform sends requests to a life, ready or not."""
+        of_platform = [e for e in self._recorder.events if e.source == "supervisor"]
+        planned = [e.data.get("probe") for e in of_platform if e.kind == "probe.planned"]
+        return Purpose.READINESS not in planned and any(
+            e.kind == "probe.passed" and e.life == life and e.data.get("probe") == Purpose.STARTUP
+            for e in of_platform
         )
 
     async def _walk(self, life: Life, user: User, *, is_ready: bool) -> None:

@@ -177,6 +177,67 @@ async def test_a_degraded_app_is_used_before_it_is_ready_and_each_step_is_taken_
     assert user.finished.is_set()
 
 
+async def test_a_user_comes_before_the_app_is_ready_where_the_platform_lets_requests_in(
+    events: Recorder,
+) -> None:
+    events.emit("supervisor", "probe.passed", {"probe": "startup"}, life=Life(1, 1))
+    app = chat_app().answers("/ready", status=503).answers("/ready", READY)
+    user = visitor(app_entry(*STEPS, json=IS_READY), events, one_row)
+    async with app.serve() as life:
+        await until_finished(user, life)
+
+    assert [event.data["ready"] for event in of(events, "ready.answered")] == [False, True]
+    assert of(events, "journey.step")[-1].seq < of(events, "ready.answered")[-1].seq
+
+
+@pytest.mark.parametrize(
+    ("source", "probe", "passed_in"),
+    [
+        ("supervisor", "startup", Life(1, 2)),
+        ("supervisor", "liveness", Life(1, 1)),
+        ("app", "startup", Life(1, 1)),
+    ],
+)
+async def test_a_user_waits_until_the_app_is_ready_where_its_start_up_probe_has_not_passed(
+    events: Recorder, source: str, probe: str, passed_in: Life
+) -> None:
+    events.emit(source, "probe.passed", {"probe": probe}, life=passed_in)
+    await comes_when_ready(events)
+
+
+async def test_a_user_waits_until_the_app_is_ready_where_a_readiness_probe_asks_for_that(
+    events: Recorder,
+) -> None:
+    events.emit("supervisor", "probe.planned", {"probe": "readiness"})
+    events.emit("supervisor", "probe.passed", {"probe": "startup"}, life=Life(1, 1))
+    await comes_when_ready(events)
+
+
+async def comes_when_ready(events: Recorder) -> None:
+    """Visit an app that answers 503 first, and expect no step before it is ready."""
+    app = chat_app().answers("/ready", status=503).answers("/ready", READY)
+    user = visitor(app_entry(*STEPS, json=IS_READY), events, one_row)
+    async with app.serve() as life:
+        await until_finished(user, life)
+    assert of(events, "journey.step")[0].seq > of(events, "ready.answered")[-1].seq
+
+
+async def test_a_step_that_fails_in_the_same_way_is_recorded_again_in_the_next_life(
+    events: Recorder,
+) -> None:
+    user = visitor(app_entry(*STEPS, json=IS_READY), events)
+
+    async def fail_in(life_of_app: Life) -> None:
+        app = App().answers("/ready", DEGRADED).answers("/ws", status=500)
+        async with app.serve(life_of_app) as life:
+            events.subscribe(lambda e: life.ended.set() if e.kind == "journey.waiting" else None)
+            await user.visit(life)
+
+    await fail_in(Life(1, 1))
+    await fail_in(Life(1, 2))
+    assert {event.life for event in of(events, "journey.waiting")} == {Life(1, 1), Life(1, 2)}
+
+
 async def test_why_a_step_does_not_pass_is_recorded_once_for_each_reason(events: Recorder) -> None:
     app = App().answers("/ready", DEGRADED)
     for status in (403, 403, 403, 500):
