@@ -98,6 +98,32 @@ def came_from_several(trace: Trace, *, target: str, processes: int) -> Result:
     return holds(says, evidence)
 
 
+def connected_before(trace: Trace, *, target: str, phase: str) -> Result:
+    """Every life that failed in the phase had been answered by the target before the phase began.
+
+    That was on another connection of its own, such as a probe's.
+    """
+    failed = failures(trace, phase)
+    if not failed:
+        return saw_nothing(f"phase {phase} never failed" if phase else "no attempt died")
+    evidence: list[Event] = []
+    for failure in failed:
+        life = failure.ended.life
+        before = [
+            closed
+            for opened in observed(trace, "link.opened", life=life, target=target)
+            if is_own(trace, opened)
+            for closed in of_link(trace, "link.closed", opened)
+            if 0 < (closed.data.get("first_byte_down_ns") or 0) < failure.began_ns
+        ]
+        if not before:
+            says = f"{trace.name(life)} had no answer from {target} before {failure.what} began"
+            return refuted(says, [failure.ended])
+        evidence += before
+    says = f"{counted(len(failed), 'attempt')} had an answer from {target} before"
+    return holds(f"{says} phase {phase} began, and failed in it", evidence)
+
+
 def _ways(trace: Trace, failure: Failure, target: str) -> Iterator[tuple[str, Event]]:
     """What each of the life's connections came to, until the phase was over."""
     life = failure.ended.life

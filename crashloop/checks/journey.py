@@ -1,18 +1,21 @@
-"""Whether a user of the app got through the whole journey."""
+"""Whether a user of the app got through the whole journey, and which lives failed one."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from crashloop.checks.lives import for_replicas, observed, of_replica
+from crashloop.checks.lives import deaths, for_replicas, observed, of_replica
 from crashloop.checks.readiness import instead, refused
 from crashloop.checks.receipts import last_heal_ns
 from crashloop.checks.result import Result, holds, not_seen, refuted, saw_nothing
+from crashloop.plural import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from crashloop.trace.event import Event, Trace
+
+_TRIED_IN_VAIN = ("journey.waiting", "journey.failed", "journey.tried")
 
 
 def journey_passed(trace: Trace) -> Result:
@@ -52,6 +55,32 @@ def replica_passed(trace: Trace, number: int) -> Result:
     says = f"step {missing} of {len(wanted)} of the journey never passed"
     why = f": {waiting[-1].data.get('why')}" if waiting else ""
     return not_seen(trace, says + why, [*best.values(), *waiting[-1:]])
+
+
+def users_failed(trace: Trace, *, failed: bool) -> Result:
+    """In each life that died, the app had failed its user; or, not `failed`, in none.
+
+    That is, the port was open, and the user took a step of the journey that did not pass.
+    """
+    if not _steps(trace):
+        return saw_nothing("the app has no journey")
+    exits = deaths(trace)
+    if not exits:
+        return not_seen(trace, "no attempt died on its own")
+    evidence: list[Event] = []
+    for died in exits:
+        name = trace.name(died.life)
+        tries = observed(trace, *_TRIED_IN_VAIN, life=died.life)
+        found = [e for e in tries if not e.data.get("passed")]
+        if not any(e.data.get("probes") for e in observed(trace, "port.watched", life=died.life)):
+            return saw_nothing(f"nobody looked at the port of {name}", [died])
+        if found and not failed:
+            return refuted(f"{name} failed its user: {found[0].data.get('why')}", [*found, died])
+        if failed and not found:
+            return refuted(f"{name} failed no user before it died", [died])
+        evidence += [*found[:1], died]
+    did = "failed its user" if failed else "failed no user"
+    return holds(f"each of {counted(len(exits), 'attempt')} that died {did}", evidence)
 
 
 def _journey(trace: Trace) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""What of a life's connections to a target came late, as the proxy saw it."""
+"""What of a life's connections to a target came late, or not at all, as the proxy saw it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from crashloop.checks.connections import is_own, of_link
 from crashloop.checks.lines import PHASE_ENDS, phase_started
 from crashloop.checks.lives import observed, of_replicas
+from crashloop.checks.phases import AT_LIMIT
 from crashloop.checks.receipts import last_heal_ns
 from crashloop.checks.result import Result, holds, refuted, saw_nothing
+from crashloop.durations import plain
 from crashloop.plural import counted
 
 if TYPE_CHECKING:
@@ -69,6 +71,41 @@ def came_late(trace: Trace, *, target: str, phase: str, what: str) -> Result:
             return refuted(f"{name}: {LATE[late]}", [event, end])
         evidence.append(event)
     return holds(f"{counted(len(under), 'attempt')}, each: {LATE[what]}", evidence)
+
+
+def each_life_waited(trace: Trace, *, target: str, phase: str, at_least_s: float) -> Result:
+    """In every life that began the phase, nothing came from the target for so long.
+
+    Lives that completed the phase count, too. The time runs from the life's first connection in the
+    phase, in seconds of the incident.
+    """
+    begun = of_replicas(trace, trace.of("phase.started", phase=phase))
+    if not begun:
+        return saw_nothing(f"no attempt began phase {phase}")
+    evidence: list[Event] = []
+    for start in begun:
+        name, end = trace.name(start.life), _end(trace, start, phase)
+        came = _came(trace, start, end, target) if end else []
+        if end is None or not came:
+            return saw_nothing(f"{name} was never seen to come to {target}", [start])
+        closed = [each for one in came for each in of_link(trace, "link.closed", one)]
+        answered = [ns for each in closed if (ns := each.data.get("first_byte_down_ns"))]
+        until_ns = min([*answered, end.mono_ns])
+        waited_s = (until_ns - came[0].mono_ns) / 1e9 * trace.scale
+        if waited_s < AT_LIMIT * at_least_s:
+            says = f"{name} waited {waited_s:.1f} s for {target}, not {plain(at_least_s)} s"
+            return refuted(says, [came[0], *closed, end])
+        evidence += [came[0], *closed]
+    who = counted(len(begun), "attempt")
+    return holds(f"each of {who} waited {plain(at_least_s)} s for {target} at least", evidence)
+
+
+def _end(trace: Trace, start: Event, phase: str) -> Event | None:
+    """The line that ended the phase, or the end of its life."""
+    ends = trace.of(*PHASE_ENDS, life=start.life, phase=phase)
+    ends += observed(trace, "process.exited", life=start.life)
+    after = (e for e in ends if e.mono_ns >= start.mono_ns)
+    return min(after, key=lambda e: e.mono_ns, default=None)
 
 
 def _came(trace: Trace, start: Event, end: Event, target: str) -> list[Event]:

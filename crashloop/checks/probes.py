@@ -1,4 +1,4 @@
-"""Deaths that the platform's own probe caused."""
+"""What the platform's own probes said of lives that died, and which deaths they caused."""
 
 from __future__ import annotations
 
@@ -82,6 +82,28 @@ def killed_at_same_age(trace: Trace, *, probe: str) -> Result:
     if max(ages_s) - min(ages_s) > SAME_AGE * min(ages_s):
         return refuted(f"{says}, which is not the same", kills)
     return holds(says, kills)
+
+
+def probe_passed(trace: Trace, *, probe: str, passed: bool) -> Result:
+    """In each life that died, the platform's probe had passed before; or, not `passed`, in none."""
+    exits = deaths(trace)
+    if not exits:
+        return not_seen(trace, "no attempt died on its own")
+    if not _allowed(trace, probe):
+        return refuted(f"the platform had no {probe_name(probe)}", exits)
+    if not any(e.data.get("probe") == probe for e in observed(trace, "probe.planned")):
+        return saw_nothing(f"the {probe_name(probe)} is not recorded to have been planned")
+    evidence: list[Event] = []
+    for died in exits:
+        found = _of_probe(trace, "probe.passed", died, probe)
+        if bool(found) is not passed:
+            had = "had" if found else "had not"
+            says = f"the {probe_name(probe)} of {trace.name(died.life)} {had} passed before it died"
+            return refuted(says, [*found, died])
+        evidence += [*found, died]
+    had = "had" if passed else "had not"
+    who = counted(len(exits), "attempt")
+    return holds(f"the {probe_name(probe)} of {who} {had} passed before they died", evidence)
 
 
 def _allowed(trace: Trace, probe: str) -> int:

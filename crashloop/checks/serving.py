@@ -31,6 +31,30 @@ def no_port_before_ready(trace: Trace, *, by_answers: bool = False) -> Result:
     return holds("the app's port stayed shut until start-up was complete", [*watched, *opened])
 
 
+def port_before_ready(trace: Trace) -> Result:
+    """Each life that died had opened its port before its start-up was complete."""
+    exits = deaths(trace)
+    if not exits:
+        return not_seen(trace, "no attempt died on its own")
+    evidence: list[Event] = []
+    for died in exits:
+        name = trace.name(died.life)
+        watched = observed(trace, "port.watched", life=died.life)
+        if not any(e.data.get("probes") for e in watched):
+            return saw_nothing(f"the port of {name} was not watched", [died])
+        opened = next(iter(observed(trace, "port.opened", life=died.life)), None)
+        if opened is None:
+            return refuted(f"{name} died before it opened its port", [*watched, died])
+        early = _early_by_lines(trace, opened)
+        if early is None:
+            return refuted(f"{name} opened its port once start-up was complete", [opened, died])
+        if early.holds is None:
+            return early
+        evidence += [opened, died]
+    who = counted(len(exits), "attempt")
+    return holds(f"{who} opened the port before start-up was complete, and died", evidence)
+
+
 def _early_by_answers(trace: Trace, opened: Event) -> Result | None:
     """Why a port may not have stayed shut, by what the life answered; None if it did."""
     name = trace.name(opened.life)

@@ -68,10 +68,11 @@ def test_no_check_passes_on_an_empty_trace(check: str) -> None:
 OF_ITS_LOG = {
     *("path_used", "scale_is_fair", "phase_failed", "last_phase", "all_phases_done"),
     *("restart_loop", "no_port_before_ready", "phase_running_at_death", "fails_at_once"),
+    *("connected_before", "each_life_waited"),
 }
 OF_ITS_CONNECTIONS = {
     *("path_used", "faults_have_receipts", "receipts_not_contradicted", "no_receipt"),
-    "no_connection_left",
+    *("no_connection_left", "each_life_waited"),
 }
 WITHOUT_FAULTS = {"no_receipt", "all_phases_done", "scale_is_fair", "ready"}
 
@@ -134,6 +135,9 @@ TOO_SLOW = [
     ("died", CONTROL),
     ("died_at_own_limit", lazy()),
     ("killed_by_probe", without(KILLED, "process.exited")),
+    ("probe_passed", without(KILLED, "process.exited")),
+    ("port_before_ready", CONTROL),
+    ("users_failed", CONTROL),
     ("phase_running_at_death", CONTROL),
     ("a_replica_served", CONTROL),
     ("restart_loop", reproduction(deaths=2)),

@@ -1,4 +1,4 @@
-"""Check what the connections of lives came to, and that they never came to a target."""
+"""Check what the connections of lives came to, in a phase and before it, or that none came."""
 
 from typing import Any
 
@@ -106,29 +106,76 @@ def test_a_connection_came_to_one_way_only(way: str, seen: str) -> None:
     case.run()
 
 
-CASES = cases(
-    "connection_was",
-    params={"target": TARGET, "phase": "database", "way": "silent"},
-    holds={
-        "a server that answers when the client has gone": (
-            of_each(REPRODUCTION, "link.closed", received_down=24),
-            "no byte came back",
-        )
-    },
-    refuted={
-        "one that was answered is the best of two": (
-            changed(REPRODUCTION, "link.closed", attempt=2, first_byte_down_ns=1),
-            "attempt 2: its connection was answered",
-        )
-    },
-    saw_nothing={
-        "no life failed": (CONTROL, "phase database never failed"),
-        "a life without a connection": (
-            without(REPRODUCTION, "link.opened", attempt=2),
-            "attempt 2 was never seen to come to postgres",
-        ),
-    },
-)
+def probed(*, by: int = 0, answered: bool = True) -> Trace:
+    """Each attempt that failed had a connection before the phase, or the process `by` had."""
+    trace = REPRODUCTION
+    for attempt in OF_HELD:
+        done = one(trace, "phase.completed", attempt, "dependencies")
+        mine: dict[str, Any] = {"attempt": attempt, "target": TARGET, "link": f"probe-{attempt}"}
+        trace = inserted(trace, done, "proxy", "link.opened", **mine, client_pid=by or pid(attempt))
+        opened = next(e for e in trace.of("link.opened") if e.data["link"] == mine["link"])
+        trace = inserted(
+            trace, opened, "proxy", "link.closed", **mine, by="client",
+            first_byte_down_ns=opened.mono_ns if answered else None,
+        )  # fmt: skip
+    return trace
+
+
+CASES = [
+    *cases(
+        "connection_was",
+        params={"target": TARGET, "phase": "database", "way": "silent"},
+        holds={
+            "a server that answers when the client has gone": (
+                of_each(REPRODUCTION, "link.closed", received_down=24),
+                "no byte came back",
+            ),
+            "a connection before the phase does not count": (probed(), "no byte came back"),
+        },
+        refuted={
+            "one that was answered is the best of two": (
+                changed(REPRODUCTION, "link.closed", attempt=2, first_byte_down_ns=1),
+                "attempt 2: its connection was answered",
+            )
+        },
+        saw_nothing={
+            "no life failed": (CONTROL, "phase database never failed"),
+            "a life without a connection": (
+                without(REPRODUCTION, "link.opened", attempt=2),
+                "attempt 2 was never seen to come to postgres",
+            ),
+        },
+    ),
+    *cases(
+        "connected_before",
+        params={"target": TARGET, "phase": "database"},
+        holds={
+            "a probe was answered": (
+                probed(),
+                "3 attempts had an answer from postgres before phase database began",
+            )
+        },
+        refuted={
+            "no connection before the phase": (
+                REPRODUCTION,
+                "attempt 1 had no answer from postgres before its phase database began",
+            ),
+            "a probe without an answer": (
+                probed(answered=False),
+                "attempt 1 had no answer from postgres",
+            ),
+            "another process's connection": (
+                probed(by=99),
+                "attempt 1 had no answer from postgres",
+            ),
+            "one attempt without a probe": (
+                without(probed(), "link.opened", attempt=2),
+                "attempt 2 had no answer from postgres",
+            ),
+        },
+        saw_nothing={"no life failed": (CONTROL, "phase database never failed")},
+    ),
+]
 
 
 def got_through() -> Trace:

@@ -1,4 +1,4 @@
-"""Checks of whether a user of the app got through the whole journey."""
+"""Checks of whether a user of the app got through the whole journey, and which lives failed one."""
 
 from dataclasses import replace
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from crashloop_cases import Case, cases
 from crashloop_edits import changed, inserted, one, sealed, with_scenario, without
-from crashloop_traces import CONTROL, control
+from crashloop_traces import CONTROL, REPRODUCTION, control
 
 from crashloop.trace.event import Trace
 
@@ -47,6 +47,32 @@ for why, answered in (("answered 500", True), ("answered 403", True), ("ConnectE
         why=f"WebSocket /ws/chat: {why}", answered=answered,
     )  # fmt: skip
 NOT_FOUND: dict[str, Any] = {"ready": False, "status_code": 404, "answer": {}}
+
+
+def failing() -> Trace:
+    """In each attempt that dies, the first step of the journey does not pass."""
+    trace = REPRODUCTION
+    for attempt in (1, 2, 3):
+        begun = one(trace, "phase.started", attempt, "database")
+        trace = inserted(
+            trace, begun, "harness", "journey.waiting", attempt=attempt, step=1, of=3,
+            why="WebSocket /ws/chat: the connection ended before an answer", answered=False,
+        )  # fmt: skip
+    return trace
+
+
+def tried(*, passed: bool) -> Trace:
+    """Each attempt that dies is tried by a journey that is taken again and again."""
+    trace = REPRODUCTION
+    for attempt in (1, 2, 3):
+        begun = one(trace, "phase.started", attempt, "database")
+        trace = inserted(
+            trace, begun, "harness", "journey.tried", attempt=attempt, number=1, passed=passed
+        )
+    return trace
+
+
+IN_VAIN = failing()
 
 CASES = [
     *cases(
@@ -98,6 +124,49 @@ CASES = [
                 with_scenario(CONTROL, app={"journey": {"steps": []}}),
                 "the app has no journey",
             ),
+        },
+    ),
+    *cases(
+        "users_failed",
+        params={"failed": True},
+        holds={
+            "a step did not pass in each attempt that died": (
+                IN_VAIN,
+                "each of 3 attempts that died failed its user",
+            ),
+            "tries of a journey count, too": (tried(passed=False), "failed its user"),
+        },
+        refuted={
+            "no step was taken": (REPRODUCTION, "attempt 1 failed no user before it died"),
+            "no step was taken in one attempt": (
+                without(IN_VAIN, "journey.waiting", attempt=2),
+                "attempt 2 failed no user before it died",
+            ),
+            "every try passed": (tried(passed=True), "attempt 1 failed no user"),
+            "nobody died": (CONTROL, "no attempt died on its own"),
+        },
+        saw_nothing={
+            "nobody looked": (
+                without(IN_VAIN, "port.watched", attempt=2),
+                "nobody looked at the port of attempt 2",
+            ),
+            "an app without a journey": (
+                with_scenario(IN_VAIN, app={"journey": {"steps": []}}),
+                "the app has no journey",
+            ),
+        },
+    ),
+    *cases(
+        "users_failed",
+        params={"failed": False},
+        holds={"no step was taken": (REPRODUCTION, "each of 3 attempts that died failed no user")},
+        refuted={
+            "a step did not pass in one attempt": (
+                without(
+                    without(IN_VAIN, "journey.waiting", attempt=1), "journey.waiting", attempt=3
+                ),
+                "attempt 2 failed its user: WebSocket /ws/chat: the connection ended",
+            )
         },
     ),
 ]

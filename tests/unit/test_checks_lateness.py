@@ -66,6 +66,12 @@ def connect(waited_s: float) -> Trace:
     )  # fmt: skip
 
 
+def answered_later(after_s: float) -> Trace:
+    """A reproduction whose last life gets its first answer so late; its phase takes 0.03 s."""
+    at_ns = one(REPRODUCTION, "link.opened", 4).mono_ns + round(after_s * NS_PER_S)
+    return changed(REPRODUCTION, "link.closed", attempt=4, first_byte_down_ns=at_ns)
+
+
 # Of a latency of 0.1 s and a rate of 1000 bytes/s, as measured; and of slices with 0.1 s between.
 ANSWERS, BYTES, PIECES = (1025, 10, 1.003), (1025, 16, 1.025), (130, 11, 1.0)
 
@@ -164,6 +170,36 @@ CASES = [
         "came_late",
         params=params("connect"),
         refuted={"connect() took a small part of the phase": (connect(0.005), "nothing came late")},
+    ),
+    *cases(
+        "each_life_waited",
+        params={"target": TARGET, "phase": "database", "at_least_s": 0.5},
+        holds={
+            "the life that started waited, too": (
+                answered_later(0.027),
+                "each of 4 attempts waited 0.5 s for postgres at least",
+            )
+        },
+        refuted={
+            "the life that started was answered at once": (
+                REPRODUCTION,
+                "attempt 4 waited 0.0 s for postgres, not 0.5 s",
+            ),
+            "a life that failed was answered": (
+                changed(answered_later(0.027), "link.closed", attempt=2, first_byte_down_ns=1),
+                "attempt 2 waited",
+            ),
+        },
+        saw_nothing={
+            "a life without a connection": (
+                without(REPRODUCTION, "link.opened", attempt=2),
+                "attempt 2 was never seen to come to postgres",
+            ),
+            "no life began the phase": (
+                without(REPRODUCTION, "phase.started", phase="database"),
+                "no attempt began phase database",
+            ),
+        },
     ),
 ]
 

@@ -1,10 +1,12 @@
-"""Whether the platform's own probe ended the lives that died."""
+"""What the platform's probes say of the lives that died, and whether one ended them."""
 
 import pytest
 from crashloop_cases import Case, cases
 from crashloop_edits import changed, ended, inserted, moved, one, sealed, with_header, without
 from crashloop_outages import KILLED, killed_while_retrying
 from crashloop_traces import REPRODUCTION
+
+from crashloop.trace.event import Trace
 
 STARTUP = {"probe": "startup", "times": 2}
 SOME = {"replicas": "some"}
@@ -16,6 +18,20 @@ FIRST = one(KILLED, "probe.result")
 LAST_KILL = [e for e in KILLED.events if e.kind == "process.killed"][-1]
 AGE_S = (one(KILLED, "process.killed", 1).mono_ns - one(KILLED, "process.started", 1).mono_ns) / 1e9
 WITH_SIGTERM_ONLY = sealed(KILLED, [e for e in KILLED.events if e is not LAST_KILL])
+
+
+def passing() -> Trace:
+    """The start-up probe passes in each attempt that is killed later."""
+    trace = KILLED
+    for attempt in (1, 2):
+        begun = one(trace, "phase.started", attempt, "database")
+        trace = inserted(
+            trace, begun, "supervisor", "probe.passed", attempt=attempt, probe="startup"
+        )
+    return trace
+
+
+PASSED = passing()
 
 CASES = [
     *cases(
@@ -175,6 +191,61 @@ CASES = [
             "more kills than asked for": (
                 killed_while_retrying(kills=3),
                 "the start-up probe ended 3 attempts",
+            )
+        },
+    ),
+    *cases(
+        "probe_passed",
+        params={"probe": "startup", "passed": True},
+        holds={
+            "it had passed in each attempt that died": (
+                PASSED,
+                "the start-up probe of 2 attempts had passed before they died",
+            )
+        },
+        refuted={
+            "it had passed in one of them": (
+                without(PASSED, "probe.passed", attempt=2),
+                "the start-up probe of attempt 2 had not passed before it died",
+            ),
+            "another probe had passed": (
+                changed(PASSED, "probe.passed", probe="liveness"),
+                "the start-up probe of attempt 1 had not passed",
+            ),
+            "a probe that the app itself says has passed": (
+                inserted(
+                    without(PASSED, "probe.passed", attempt=2),
+                    one(PASSED, "phase.started", 2),
+                    "app",
+                    "probe.passed",
+                    attempt=2,
+                    probe="startup",
+                ),
+                "the start-up probe of attempt 2 had not passed",
+            ),
+            "a platform without a probe": (REPRODUCTION, "the platform had no start-up probe"),
+            "nobody died": (without(PASSED, "process.exited"), "no attempt died on its own"),
+        },
+        saw_nothing={
+            "a probe that nobody planned": (
+                without(PASSED, "probe.planned"),
+                "not recorded to have been planned",
+            )
+        },
+    ),
+    *cases(
+        "probe_passed",
+        params={"probe": "startup", "passed": False},
+        holds={
+            "it had passed in none": (
+                KILLED,
+                "the start-up probe of 2 attempts had not passed before they died",
+            )
+        },
+        refuted={
+            "it had passed in one": (
+                without(PASSED, "probe.passed", attempt=1),
+                "the start-up probe of attempt 2 had passed before it died",
             )
         },
     ),

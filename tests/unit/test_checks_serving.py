@@ -51,6 +51,17 @@ def listening(elsewhere: str) -> Trace:
     return trace
 
 
+def open_early() -> Trace:
+    """The port of each attempt that dies is open from phase database on."""
+    trace = REPRODUCTION
+    for attempt in (1, 2, 3):
+        begun = one(trace, "phase.started", attempt, "database")
+        trace = inserted(trace, begun, "harness", "port.opened", attempt=attempt, port=1)
+    return trace
+
+
+EARLY = open_early()
+
 CASES = [
     *cases(
         "listened_elsewhere",
@@ -103,6 +114,39 @@ CASES = [
             "one replica was not watched": (
                 without(THREE, "port.watched", replica=3),
                 "not watched in every attempt",
+            ),
+        },
+    ),
+    *cases(
+        "port_before_ready",
+        holds={
+            "each attempt that died had its port open": (
+                EARLY,
+                "3 attempts opened the port before start-up was complete, and died",
+            )
+        },
+        refuted={
+            "the ports stayed shut": (REPRODUCTION, "attempt 1 died before it opened its port"),
+            "one port stayed shut": (
+                without(EARLY, "port.opened", attempt=2),
+                "attempt 2 died before it opened its port",
+            ),
+            "start-up was complete first": (
+                inserted(
+                    EARLY, one(EARLY, "startup.started", 1), "app", "startup.completed", attempt=1
+                ),
+                "attempt 1 opened its port once start-up was complete",
+            ),
+            "nobody died": (CONTROL, "no attempt died on its own"),
+        },
+        saw_nothing={
+            "one attempt was not watched": (
+                without(EARLY, "port.watched", attempt=2),
+                "the port of attempt 2 was not watched",
+            ),
+            "an app that logs no start-up does not say when it is complete": (
+                without(EARLY, "startup.started", "startup.completed"),
+                "attempt 1 logged nothing of its start-up",
             ),
         },
     ),
