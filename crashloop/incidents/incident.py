@@ -151,8 +151,6 @@ class Incident:
         # In a phase before that of its dependency, an app that is well does not come to it either.
         phase = of_path(scenario.phase) if outage.comes else ""
         on_path = {"phase": phase, "target": target}
-        target = self.outage(dict(scenario.params)).target
-        on_path = {"phase": of_path(scenario.phase), "target": target}
         listens_first = bool(scenario.app.knobs.get(LISTEN_FIRST))
         expect = (
             CheckSpec(check="no_receipt", params={"target": target}),

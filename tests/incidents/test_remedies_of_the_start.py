@@ -87,3 +87,12 @@ async def test_sigterm_ends_a_killed_start_at_once_but_not_the_loop(lab: Lab) ->
     for kill, death in zip(killed, deaths(run), strict=True):
         assert death.data["signal"] == "SIGTERM"
         assert (death.mono_ns - kill.mono_ns) / 1e9 < kill.data["wall_s"], "within its grace"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("remedy", ["retry-jitter", "retry-probe"])
+async def test_a_wrong_password_is_tried_once_with_either_retry(lab: Lab, remedy: str) -> None:
+    run = await run_with(lab, remedy, "fault:wrong_password")
+
+    run.expect(Verdict.REPRODUCED)
+    assert not run.events("database.retry_failed")
