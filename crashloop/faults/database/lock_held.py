@@ -31,7 +31,7 @@ where oid = to_regclass($1) and relkind in ('r', 'p') and oid >= 16384
 """
 QUOTED = "select string_agg(quote_ident(part), '.') from unnest(parse_ident($1)) as part"
 WAITING = """
-select pid, host(client_addr) || ':' || client_port as client
+select pid, host(client_addr) || ':' || client_port as client, query_start::text as since
 from pg_stat_activity
 where wait_event_type = 'Lock' and $1 = any(pg_blocking_pids(pid))
 """

@@ -20,7 +20,9 @@ BOUND_S = 10.0
 async def watching(
     own: Any, query: str, *arguments: object, emit: Callable[[Mapping[str, Any]], object]
 ) -> AsyncIterator[None]:
-    """While entered, and once more on leaving, emit each row that `query` has, once for each `pid`.
+    """While entered, and once more on leaving, emit each row that `query` has.
+
+    A row is emitted once for each `pid`, and for each statement where it has `since`.
 
     `own` is a session of the harness. Raises HarnessError on leaving if Postgres did not answer.
     """
@@ -43,7 +45,7 @@ async def _watch(
     emit: Callable[[Mapping[str, Any]], object],
     healing: asyncio.Event,
 ) -> None:
-    seen: set[int] = set()
+    seen: set[tuple[int, str]] = set()
     is_last = False
     while not is_last:
         is_last = healing.is_set()
@@ -55,8 +57,8 @@ async def _watch(
                 hint="see postgres.log in the artifacts",
             ) from error
         for row in rows:
-            if row["pid"] not in seen:
-                seen.add(row["pid"])
+            if (key := (row["pid"], str(row.get("since")))) not in seen:
+                seen.add(key)
                 emit(dict(row))
         with contextlib.suppress(TimeoutError):  # Postgres announces no change of a session
             async with asyncio.timeout(0 if is_last else LOOK_EVERY_S):
