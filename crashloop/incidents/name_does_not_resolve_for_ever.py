@@ -102,4 +102,5 @@ INCIDENT = Incident(
     },
     outage=outage,
     expect=expect,
+    time_scale=10.0,
 )
