@@ -52,7 +52,7 @@ apart. A trace that nothing else rejects is listed, and has `by_count`.
 `--json` prints `cells` (signature, trace, verdict, expected, decided_by, why, unmet, by_count),
 `false_matches`, `missing`, `rejected_share`, `traces` and `wall_s`. Exit status: 0 all is as it
 must be, 10 a false match, or a signature that does not match its own trace, 11 a missing trace, 2
-wrong usage.
+wrong usage. `--incidents DIR` takes the incidents of a folder in as well.
 """
 
 

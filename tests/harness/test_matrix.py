@@ -19,6 +19,7 @@ ONE = ("matrix", "issue-1278", "--against", "fault:refuse", "--artifacts", "kept
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_an_interrupted_matrix_goes_on_with_the_traces_that_it_has(tmp_path: Path) -> None:
     matrix = begun(*ONE, folder=tmp_path)
     awaited(tmp_path / "kept", "fault-refuse/trace.jsonl", "process.started")
