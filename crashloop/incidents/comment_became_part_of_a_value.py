@@ -106,4 +106,5 @@ INCIDENT = Incident(
     outage=outage,
     expect=expect,
     time_scale=5.0,  # nothing waits in it: a run takes what the starts of processes take
+    overlaps={"fault:missing_role": "it is the incident's own fault"},
 )

@@ -103,4 +103,5 @@ INCIDENT = Incident(
     outage=outage,
     expect=expect,
     time_scale=5.0,  # nothing waits in it: a run takes what the starts of processes take
+    overlaps={"fault:read_only_files": "it is the incident's own fault"},
 )

@@ -104,4 +104,5 @@ INCIDENT = Incident(
     outage=outage,
     expect=expect,
     time_scale=6.0,  # a quarter of the probe's time must be enough for a start on a busy machine
+    overlaps={"fault:other_port": "it is the incident's own fault"},
 )
