@@ -37,6 +37,9 @@ MODES = ("session", "transaction", "statement")
 READY = "process up"
 VERSION = re.compile(r"PgBouncer (\d+)\.(\d+)")
 _BOUND_S = 10.0
+# Longer than a run. By default an idle session is tested after 30 s, the oldest one first, and
+# that one is given to the next client; it is closed after 600 s.
+KEEPS_S = 86_400
 
 
 class Pooler(Server):
@@ -170,4 +173,6 @@ pool_mode = {mode}
 max_client_conn = 1000
 default_pool_size = 20
 ignore_startup_parameters = extra_float_digits
+server_check_delay = {KEEPS_S}
+server_idle_timeout = {KEEPS_S}
 """

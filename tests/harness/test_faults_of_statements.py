@@ -81,6 +81,17 @@ async def test_a_wait_that_begins_just_before_the_heal_is_named_too(
     await waiter.close()
 
 
+async def test_a_session_that_waits_again_is_named_again(lab: Lab) -> None:
+    waiter = await lab.connect()
+    await waiter.execute("set lock_timeout = '200ms'")
+    async with lab.active(LockHeld(advisory=7)):
+        for number in (1, 2):
+            with pytest.raises(asyncpg.LockNotAvailableError):
+                await waiter.execute("select pg_advisory_lock(7)", timeout=BOUND_S)
+            assert len(lab.of("database.lock_waiting")) == number
+    await waiter.close()
+
+
 @own_mounts
 async def test_nothing_can_be_added_to_a_full_disk_until_the_heal(lab: Lab) -> None:
     there = await lab.connect()
