@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     import asyncpg
 
+pytestmark = pytest.mark.slow
+
 WORK_S = 0.3
 # Two at once take twice as long; whoever begins a little earlier has that for itself.
 TWO_S = 1.8 * WORK_S
