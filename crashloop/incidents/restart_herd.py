@@ -28,7 +28,7 @@ def outage(params: Params) -> Outage:
     """Replicas that have started one by one crash together, and start together."""
     count, limit_s = int(params["replicas"]), float(params["limit_s"])
     failed = Trigger(all_of=deaths(ROUNDS + 1, replicas=count))
-    at_latest = Moment(on="fault.healed", where={"fault": CRASH}, after_s=2.0 * ROUNDS * limit_s)
+    at_latest = Moment(on="fault.healed", where={"fault": CRASH}, after_s=4.0 * ROUNDS * limit_s)
     capacity = plan(
         name=CAPACITY,
         target="postgres",
@@ -54,7 +54,7 @@ def outage(params: Params) -> Outage:
         faults=(capacity, crash),
         knobs={"limit_s": limit_s, "startup_table": TABLE},
         journey_after_heal=True,  # it is ready before the crash
-        deadline_s=600.0,
+        deadline_s=900.0,
     )
 
 

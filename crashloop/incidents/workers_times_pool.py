@@ -25,7 +25,7 @@ PHASE = "database"
 DEATHS = 2  # chosen
 POOL = 10  # asyncpg's own default, all of it opened by a start
 REMEDIED = 5  # chosen: three workers have 15 of the 24 connections that are for apps
-FEWER_WORKERS_AT_LATEST_S = 180.0  # chosen: two lives, each of a few seconds of real work
+FEWER_WORKERS_AT_LATEST_S = 300.0  # chosen: two lives of real work, on a busy machine, too
 
 
 def outage(params: Params) -> Outage:
@@ -52,7 +52,7 @@ def outage(params: Params) -> Outage:
         faults=(fault,),
         knobs={"limit_s": params["limit_s"], **pool},
         journey_after_heal=True,  # a worker that got its pool serves until its server ends
-        deadline_s=600.0,
+        deadline_s=900.0,
     )
 
 
