@@ -12,6 +12,7 @@ import pytest
 from incident_files import EXAMPLE, NAME, written
 from own_runs import ended, never_started
 
+from crashloop import lab  # here, as pytester forgets what is imported in a test
 from crashloop.model import Outcome
 from crashloop.testing.settings import search_folder
 
@@ -319,7 +320,7 @@ def shop(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.P
         made = ended(ENDS.get(scenario.incident, Outcome.RECOVERED), options.artifacts)
         return replace_scenario(made, scenario)
 
-    monkeypatch.setattr("crashloop.lab.run_scenario", run_scenario)
+    monkeypatch.setattr(lab, "run_scenario", run_scenario)
     ini(pytester, crashloop_config="apps/mine.toml")
     pytester.mkdir("apps").joinpath("mine.toml").write_text(dedent(SHOP))
     return pytester
