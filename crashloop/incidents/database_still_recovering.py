@@ -96,5 +96,6 @@ INCIDENT = Incident(
     },
     outage=outage,
     expect=expect,
+    time_scale=10.0,
     overlaps={"fault:recovering": "it is the incident's own fault"},
 )
