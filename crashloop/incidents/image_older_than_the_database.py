@@ -92,10 +92,7 @@ INCIDENT = Incident(
         "the fix: refuse with both revisions named; going back a release needs a downgrade first",
     ),
     look_alikes=(
-        LookAlike(
-            says="a database that is away hangs or refuses, and says nothing of a column",
-            ruled_out_by="phase_failed",
-        ),
+        LookAlike(says="a database that is away names no column", ruled_out_by="phase_failed"),
         LookAlike(says="a migration that waits for a lock hangs", ruled_out_by="fails_at_once"),
         LookAlike(says="a wrong password is refused with 28P01", ruled_out_by="phase_failed"),
     ),
