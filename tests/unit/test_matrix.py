@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +14,7 @@ from crashloop.faults import KINDS
 from crashloop.incidents import INCIDENTS, incident
 from crashloop.matrix.cell import COUNTS, Cell, Expected, column
 from crashloop.matrix.library import library
-from crashloop.matrix.page import page
+from crashloop.matrix.page import COMMAND, page
 from crashloop.matrix.result import Found, What
 from crashloop.matrix.table import matrix_page, totals
 from crashloop.model import CheckSpec, Verdict
@@ -233,3 +234,9 @@ def test_overlaps_name_runs_of_the_library_and_have_a_reason() -> None:
             assert name != each.name
             assert incident(name).scenario()
             assert why
+
+
+def test_the_page_in_docs_has_every_trace_of_the_library() -> None:
+    shown = (Path(__file__).parents[2] / "docs" / "matrix.md").read_text()
+    missing = [name for name in library().traces if f" `{name}` |" not in shown]
+    assert not missing, f"docs/matrix.md is out of date; write it again: {COMMAND}"
