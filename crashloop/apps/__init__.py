@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from crashloop.apps.entry import find_entry, load_entry
+from crashloop.apps.entry import load_entry
 from crashloop.apps.environment import inherited, python_of
 from crashloop.apps.file import about_entry
+from crashloop.apps.find import find_entry
 from crashloop.apps.placeholders import service_values, url_values
 from crashloop.apps.sample import sample_app
 from crashloop.apps.secret import secret_values, without_secrets

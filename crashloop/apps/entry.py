@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from crashloop.apps import template
 from crashloop.apps.commands import read_command, read_variables
-from crashloop.apps.file import nearest_file, read_apps, table_of
+from crashloop.apps.file import read_apps, table_of
 from crashloop.apps.placeholders import LIMIT, OF_APP, TARGET, of_app
 from crashloop.apps.ready import read_ready
 from crashloop.apps.remedies import read_platform, read_remedies
@@ -38,14 +38,6 @@ _NAME = re.compile(r"\w[\w.-]*")  # it is a part of file names, and an argument
 _KNOB = re.compile(r"[A-Za-z_]\w*")
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 _EXIT_CODES = range(256)
-
-
-def find_entry(name: str, *, folder: Path, file: Path | None = None) -> AppUnderTest:
-    """The app `name` of `file`, or of the nearest file in `folder` or above it.
-
-    Raises UsageError as `load_entry` does, and where no file has an app.
-    """
-    return load_entry(file or nearest_file(folder), name)
 
 
 def load_entry(path: Path, name: str) -> AppUnderTest:

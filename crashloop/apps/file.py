@@ -42,7 +42,8 @@ def nearest_file(folder: Path) -> Path:
     raise UsageError(
         f"no app of your own is described in {folder} or above it",
         hint=f"`crashloop init` writes one; or write [apps.NAME] in {OURS}, or "
-        f"[{TABLES[PYPROJECT]}.NAME] in {PYPROJECT}, by hand: see docs/your-app.md",
+        f"[{TABLES[PYPROJECT]}.NAME] in {PYPROJECT}, by hand: see docs/your-app.md; the name "
+        "`sample` needs no entry",
     )
 
 

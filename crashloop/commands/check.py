@@ -33,7 +33,7 @@ from crashloop.survey.baseline import baseline_text, compared, read_baseline
 from crashloop.survey.execution import Check, Found
 from crashloop.survey.junit import junit_text
 from crashloop.survey.page import check_page, plan_document, plan_page, rows
-from crashloop.survey.plan import grouped, plan_dependencies, plan_incidents
+from crashloop.survey.plan import control_of, grouped, plan_dependencies, plan_incidents
 from crashloop.survey.progress import Progress
 from crashloop.survey.result import exit_status
 from crashloop.survey.summary import summary_text
@@ -66,17 +66,12 @@ def check(order: CheckOrder) -> int:
     ELSEWHERE.use(order.folder)
     left_out = ELSEWHERE.in_folder.left_out if order.incidents else library().left_out
     incomplete = UsageError.exit_status if left_out and not order.incidents else 0
-    incidents = plan_incidents(app, order.incidents, read_params(order.params), order)
+    params, remedy = read_params(order.params), order.remedy
+    incidents = plan_incidents(app, order.incidents, params, order, remedy=remedy)
     evidence = evidence_for(order, app)
     show_left_out(left_out)
     if order.dry_run:
-        absent = [] if order.incidents else plan_dependencies(app, order)
-        groups = grouped([*incidents, *absent])
-        if order.as_json:
-            print_json(plan_document(groups, incidents, app=app.name))
-        else:
-            terminal = Terminal(sys.stdout)
-            terminal.show(plan_page(groups, incidents, order.at_once, width=terminal.width))
+        _show_plan(order, app, incidents)
         return incomplete
     with claimed(order.artifacts, noun="check"):
         found = _Running(order, app, evidence).run(require, incidents)
@@ -88,13 +83,13 @@ def check(order: CheckOrder) -> int:
     shown = exit_status(found.results, found.broken)
     status = shown or incomplete
     if order.as_json:
-        print_json(_document(app, found, status, evidence))
+        print_json(_document(app, found, status, evidence, remedy=remedy))
     else:
         terminal = Terminal(sys.stdout)
         terminal.show(
             check_page(
                 found,
-                app=app.name,
+                title=f"{app.name}, with the remedy {remedy}" if remedy else app.name,
                 require=require,
                 status=shown,
                 folder=short(evidence.folder),
@@ -119,6 +114,18 @@ def check(order: CheckOrder) -> int:
     return status
 
 
+def _show_plan(order: CheckOrder, app: AppUnderTest, incidents: Sequence[Planned]) -> None:
+    """Show what would run."""
+    absent = [] if order.incidents else plan_dependencies(app, order, remedy=order.remedy)
+    runs = [*incidents, *absent]
+    groups, control = grouped(runs), control_of(runs)
+    if order.as_json:
+        print_json(plan_document(groups, incidents, control, app=app.name))
+        return
+    terminal = Terminal(sys.stdout)
+    terminal.show(plan_page(groups, incidents, control, order.at_once, width=terminal.width))
+
+
 class _Running:
     """The check while it runs: its view, and its end by a signal."""
 
@@ -139,6 +146,7 @@ class _Running:
             view=view,
             at_once=order.at_once,
             with_dependencies=not order.incidents,
+            remedy=order.remedy,
         )
         try:
             with view:
@@ -216,13 +224,16 @@ def _append(file: Path, text: str) -> None:
         raise HarnessError(f"--summary {file} cannot be written: {error.strerror}") from None
 
 
-def _document(app: AppUnderTest, found: Found, status: int, evidence: Evidence) -> dict[str, Any]:
+def _document(
+    app: AppUnderTest, found: Found, status: int, evidence: Evidence, *, remedy: str
+) -> dict[str, Any]:
     return {
         "app": app.name,
+        "remedy": remedy,
         "results": [each.to_json() for each in found.results],
         "dependencies": [each.to_json() for each in found.needs],
         "ok": status == 0,
-        "controls": [each.to_json() for each in found.controls],
+        "control": found.control.to_json() if found.control else None,
         "stopped": found.stopped,
         "exit_status": status,
         "artifacts": str(evidence.folder),

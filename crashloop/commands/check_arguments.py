@@ -29,6 +29,7 @@ EPILOG = "\n\n".join(
         examples(
             "crashloop check",
             "crashloop check shop --dry-run",
+            "crashloop check sample --remedy degraded-start",
             "crashloop check --incident issue-1278 -p limit_s=8 --require survived",
             "crashloop check --junit check.xml --summary $GITHUB_STEP_SUMMARY",
             "crashloop check --baseline crashloop-baseline.json --update-baseline",
@@ -42,7 +43,10 @@ EPILOG = "\n\n".join(
 def check(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="NAME", help="An app of crashloop.toml, if it has several."),
+        typer.Argument(
+            metavar="NAME",
+            help="An app of crashloop.toml, if it has several; sample is the sample app.",
+        ),
     ] = None,
     *,
     config: Config = None,
@@ -56,6 +60,15 @@ def check(
     ] = None,
     folder: IncidentFolder = None,
     param: Params = None,
+    remedy: Annotated[
+        str,
+        typer.Option(
+            "--remedy",
+            metavar="NAME",
+            help="Put this remedy in place: one of the app's `remedies`, or limit=S; + combines "
+            "two.",
+        ),
+    ] = "",
     real_time: RealTime = False,
     require: Annotated[
         str,
@@ -125,6 +138,7 @@ def check(
         incidents=tuple(incident or ()),
         folder=folder,
         params=tuple(param or ()),
+        remedy=remedy,
         real_time=real_time,
         requirement=require,
         as_json=as_json,

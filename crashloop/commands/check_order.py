@@ -29,7 +29,7 @@ REQUIRE = {"survived": Outcome.SURVIVED, "recovered": Outcome.RECOVERED}
 class CheckOrder(LocalRuns):
     """The command line's options; `update` writes the baseline.
 
-    `folder` has incidents from outside of the package.
+    `folder` has incidents from outside of the package. `remedy` is in place in all runs.
     """
 
     name: str | None = None
@@ -37,6 +37,7 @@ class CheckOrder(LocalRuns):
     incidents: tuple[str, ...] = ()
     folder: Path | None = None
     params: tuple[str, ...] = ()
+    remedy: str = ""
     requirement: str = "recovered"
     as_json: bool = False
     junit: Path | None = None
@@ -76,6 +77,7 @@ def _words(order: CheckOrder, app: AppUnderTest) -> list[str]:
     words += ["--incidents", str(order.folder)] if order.folder else []
     for one in order.params:
         words += ["-p", one]
+    words += ["--remedy", order.remedy] if order.remedy else []
     words += ["--real-time"] if order.real_time else []
     words += ["--require", order.requirement] if order.requirement != "recovered" else []
     return words
@@ -97,9 +99,11 @@ def required_of(order: CheckOrder) -> Outcome:
 
 def app_of(order: CheckOrder) -> AppUnderTest:
     """The app by name, or the only one of its file; UsageError if it has several."""
+    if order.name is not None:
+        return find_entry(order.name, folder=Path.cwd(), file=order.config)
     file = order.config or nearest_file(Path.cwd())
     names = [*read_apps(file)[1]]
-    if order.name is None and len(names) != 1:
+    if len(names) != 1:
         known = ", ".join(names)
         raise UsageError(
             f"{file} has {len(names) or 'no'} apps" + (f": {known}" if known else ""),
@@ -107,7 +111,7 @@ def app_of(order: CheckOrder) -> AppUnderTest:
             if names
             else "`crashloop init` writes one",
         )
-    return find_entry(order.name or names[0], folder=Path.cwd(), file=file)
+    return find_entry(names[0], folder=Path.cwd(), file=file)
 
 
 def accepted_by(order: CheckOrder, app: AppUnderTest) -> dict[str, baseline.Accepted]:

@@ -113,5 +113,6 @@ INCIDENT = Incident(
     outage=outage,
     expect=expect,
     time_scale=5.0,  # nothing waits in it: a run takes what the starts of processes take
+    idle="it asks for no such column: give one that it asks for, -p table=NAME -p column=NAME",
     overlaps={"fault:image_older": "it is the incident's own fault"},
 )

@@ -49,7 +49,8 @@ class Incident:
     four runs of its proof are derived. `time_scale` is one that its control run finds fair.
     `compared` is its ordinary comparison. `overlaps` are other incidents, or faults alone as
     `fault:KIND`, whose runs truly look like this one too, each with the reason. `platforms` are
-    those of its reports, by name, besides the one that it runs on by default.
+    those of its reports, by name, besides the one that it runs on by default. `idle` says why it
+    cannot happen to an app of the user's that its faults never touch.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Incident:
     compared: Compared = field(default_factory=Compared)
     overlaps: Mapping[str, str] = field(default_factory=dict)
     platforms: tuple[str, ...] = ()
+    idle: str = ""
 
     @property
     def defaults(self) -> Params:
@@ -135,9 +137,12 @@ class Incident:
         Raises UsageError for a parameter that it cannot take.
         """
         try:
-            self.scenario(Role.REPRODUCTION, app, **params)
+            scenario = self.scenario(Role.REPRODUCTION, app, **params)
         except NotApplicableError as error:
             return error.message
+        for fault in scenario.faults:
+            if why := fault_kind(fault.kind)(**fault.params).why_not(app):
+                return f"{self.name} cannot happen to app {app.name}: {why}"
         return ""
 
     def ordinary_scale(self, app: AppUnderTest | None = None) -> float:

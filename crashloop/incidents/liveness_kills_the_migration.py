@@ -113,4 +113,5 @@ INCIDENT = Incident(
     outage=outage,
     expect=expect,
     time_scale=10.0,
+    idle="it changes no schema while it starts, so there is no migration to kill",
 )

@@ -110,4 +110,5 @@ INCIDENT = Incident(
     outage=outage,
     expect=expect,
     time_scale=5.0,  # nothing waits in it: a run takes what the starts of processes take
+    idle="it needs less memory than the limit: give one that it outgrows, -p limit_mib=N",
 )

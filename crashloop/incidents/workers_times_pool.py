@@ -103,4 +103,5 @@ INCIDENT = Incident(
     outage=outage,
     expect=expect,
     time_scale=5.0,
+    idle="its server takes no number of workers from WEB_CONCURRENCY",
 )

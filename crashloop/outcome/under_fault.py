@@ -60,6 +60,11 @@ def tries_under_fault(trace: Trace) -> list[Event]:
     return found
 
 
+def served_under_fault(trace: Trace) -> int:
+    """How many tries of the journey passed while a fault was on."""
+    return sum(event.data.get("passed") is True for event in tries_under_fault(trace))
+
+
 def _had_been_ready(trace: Trace, tried: Event) -> bool:
     answers = observed(trace, "ready.answered", life=tried.life)
     return any(e.data.get("ready") is True and e.mono_ns <= begun_ns(tried) for e in answers)

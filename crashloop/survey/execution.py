@@ -1,4 +1,4 @@
-"""A check from its plan to its results: a control for each time scale, then all its runs."""
+"""A check from its plan to its results: a control, then all its runs."""
 
 from __future__ import annotations
 
@@ -7,11 +7,21 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from crashloop.errors import CrashloopError
+from crashloop.incidents import find
+from crashloop.model import Role
 from crashloop.report.clean import listing, number
 from crashloop.survey.children import ask
 from crashloop.survey.need import DependencyNeed, Seen, needs, not_seen, seen_in
-from crashloop.survey.plan import START_S, Group, Planned, grouped, plan_dependencies
-from crashloop.survey.result import Met, Result, not_applicable, result_of
+from crashloop.survey.plan import (
+    START_S,
+    Group,
+    Planned,
+    control_of,
+    grouped,
+    plan_dependencies,
+)
+from crashloop.survey.reading import read_result, started_before
+from crashloop.survey.result import Met, Result, by_damage, not_applicable, result_of
 from crashloop.survey.shown import Shown, shown
 from crashloop.trace.reader import read_trace
 
@@ -47,21 +57,25 @@ class View(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What a check has found. `stopped` is why it ended at its last control; "" if it did not.
+    """What a check has found, what broke the app first.
 
-    `broken` are the runs without a dependency in which the harness broke, each with the reason.
+    `stopped` is why it ended at its `control`; "" if it did not. `broken` are the runs without a
+    dependency in which the harness broke, each with the reason.
     """
 
     results: tuple[Result, ...]
     needs: tuple[DependencyNeed, ...]
-    controls: tuple[Result, ...] = ()
+    control: Result | None = None
     stopped: str = ""
     broken: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True)
 class Check:
-    """A check of `app`; `at_once` are the runs at a time for each time scale."""
+    """A check of `app`; `at_once` are the runs at a time for each time scale.
+
+    `remedy` is in place in all runs but the control.
+    """
 
     app: AppUnderTest
     config: str
@@ -71,10 +85,11 @@ class Check:
     view: View
     at_once: Callable[[float], int]
     with_dependencies: bool = True
+    remedy: str = ""
     ask: Callable[..., Awaitable[Answer]] = ask
     _results: dict[str, Result] = field(default_factory=dict)
     _seen: dict[str, tuple[Planned, Seen]] = field(default_factory=dict)
-    _controls: list[Result] = field(default_factory=list)
+    _control: Result | None = None
     _absent: list[Planned] = field(default_factory=list)
     _broken: dict[str, str] = field(default_factory=dict)
 
@@ -84,30 +99,33 @@ class Check:
         It ends with the control if the app does not work without a fault.
         """
         if self.with_dependencies:
-            self._absent = plan_dependencies(self.app, self.machine)
-        groups = grouped([*incidents, *self._absent])
-        self.view.planned([run for group in groups for run in (group.control, *group.runs)])
-        stopped = ""
-        for nth, group in enumerate(groups):
-            answer, trace = await self._control(group.control)
-            stopped = _does_not_work(self._controls[-1], trace)
-            if stopped:
-                left = [run for each in groups[nth:] for run in each.runs if not run.target]
-                self._results |= {run.incident: self._result(run, answer) for run in left}
-                break
+            self._absent = plan_dependencies(self.app, self.machine, remedy=self.remedy)
+        runs = [*incidents, *self._absent]
+        groups, control = grouped(runs), control_of(runs)
+        if control is None:
+            return self.so_far(incidents)
+        self.view.planned([control, *(run for group in groups for run in group.runs)])
+        answer, trace = await self._controlled(control)
+        self._control = self._result(control, answer)
+        if stopped := _does_not_work(self._control, trace):
+            found = {run.incident: self._result(run, answer) for run in incidents if not run.why}
+            self._results |= found
+            return replace(self.so_far(incidents), stopped=stopped)
+        for group in groups:
             await self._runs(group, start_s=_start_s(trace))
-        return replace(self.so_far(incidents), stopped=stopped)
+        return self.so_far(incidents)
 
     def so_far(self, incidents: Sequence[Planned]) -> Found:
         """What the runs that have ended show, and which of the incidents do not apply."""
         found = self._results | {
             each.incident: not_applicable(each) for each in incidents if each.why
         }
+        results = [found[each.incident] for each in incidents if each.incident in found]
         asked = [self._seen[each.incident] for each in self._absent if each.incident in self._seen]
         return Found(
-            results=tuple(found[each.incident] for each in incidents if each.incident in found),
+            results=tuple(by_damage(results)),
             needs=tuple(needs(asked)),
-            controls=tuple(self._controls),
+            control=self._control,
             broken={
                 each.incident: self._broken[each.incident]
                 for each in self._absent
@@ -115,19 +133,17 @@ class Check:
             },
         )
 
-    async def _control(self, run: Planned) -> tuple[Answer, Trace | None]:
-        """Make a control; its answer and its trace."""
+    async def _controlled(self, run: Planned) -> tuple[Answer, Trace | None]:
+        """Make the control; its answer and its trace."""
         answer, folder = await self._answer(run)
         trace = _trace(folder)
-        answer = _with_lines(answer, trace)
-        self._controls.append(self._result(run, answer))
-        return answer, trace
+        return _with_lines(answer, trace), trace
 
     async def _runs(self, group: Group, *, start_s: float) -> None:
-        """Make the runs of a group; `start_s` is how long its control took to start."""
+        """Make the runs of a group; `start_s` is how long the app took to start."""
         runs = tuple(each.after_control(start_s) for each in group.runs)
         if self.with_dependencies:
-            timed = plan_dependencies(self.app, self.machine, start_s=start_s)
+            timed = plan_dependencies(self.app, self.machine, start_s=start_s, remedy=self.remedy)
             again = {each.incident: each for each in timed}
             runs = tuple(again.get(each.incident, each) for each in runs)
         self.view.planned(runs)
@@ -140,7 +156,7 @@ class Check:
         async with permits:
             answer, folder = await self._answer(run)
         if not run.target:
-            self._results[run.incident] = self._result(run, answer)
+            self._results[run.incident] = self._read(run, answer, folder)
             return
         trace, result = _trace(folder), self._result(run, answer)
         seen = not_seen(run, result.why)
@@ -153,7 +169,7 @@ class Check:
     async def _answer(self, run: Planned) -> tuple[Answer, Path]:
         """The answer of an earlier check to the same question, or of a new run."""
         if earlier := self.evidence.earlier(run):
-            self.view.finished(run, shown(run, self._result(run, earlier[0])), earlier=True)
+            self.view.finished(run, shown(run, self._read(run, *earlier)), earlier=True)
             return earlier
         folder = self.evidence.free(run)
         self.view.started(run)
@@ -163,11 +179,20 @@ class Check:
             bound_s=BOUND_FACTOR * run.expected_s + BOUND_S,
             on_line=lambda text: self.view.said(run, text),
         )
-        result = self._result(run, answer)
+        result = self._read(run, answer, folder)
         if result.met is not Met.HARNESS:
             self.evidence.keep(run, answer, folder)
         self.view.finished(run, shown(run, result), earlier=False)
         return answer, folder
+
+    def _read(self, run: Planned, answer: Answer, folder: Path) -> Result:
+        """The result of a run, with what its trace adds."""
+        result = self._result(run, answer)
+        if run.target or run.role is Role.CONTROL:
+            return result
+        result, trace = started_before(result, run), _trace(folder)
+        known = find(run.incident)
+        return read_result(result, trace, idle=known.idle if known else "") if trace else result
 
     def _result(self, run: Planned, answer: Answer) -> Result:
         return result_of(run, answer.document, require=self.require, took_s=answer.took_s)

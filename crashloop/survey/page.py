@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from crashloop.clock import REAL_TIME
 from crashloop.durations import about, together_s
 from crashloop.model import Outcome
 from crashloop.plural import counted, listed
@@ -13,10 +14,10 @@ from crashloop.survey.baseline import is_better
 from crashloop.survey.result import Met
 from crashloop.survey.table import (
     INDENT,
-    NAME,
     dependencies_table,
     inapplicable,
     last_lines,
+    name_width,
     results_table,
     totals,
 )
@@ -40,7 +41,7 @@ _BAD = {Met.NOT_MET, Met.INCONCLUSIVE, Met.HARNESS}
 def check_page(
     found: Found,
     *,
-    app: str,
+    title: str,
     require: Outcome,
     status: int,
     folder: str,
@@ -49,22 +50,27 @@ def check_page(
 ) -> Iterator[Line]:
     """The table of the outages and that of the dependencies, and whether all is as required.
 
-    `update` is the command that makes the baseline stricter.
+    `title` is the app, with the remedy that was in place. `update` is the command that makes the
+    baseline stricter.
     """
-    yield line(Span(clean(app, 60), Tone.HEAD), f"  {totals(found.results)}")
+    yield line(Span(clean(title, 120), Tone.HEAD))
+    yield from paragraph(totals(found.results), width=width)
     yield BLANK
-    if found.stopped:
-        more = "more " if len(found.controls) > 1 else ""
-        yield from paragraph(f"no {more}fault was tried: {clean(found.stopped)}", width=width)
-        yield from last_lines(found.controls[-1].lines, width=width)
-    if not found.stopped or len(found.controls) > 1:
+    if found.stopped and found.control:
+        yield from paragraph(f"no fault was tried: {clean(found.stopped)}", width=width)
+        yield from last_lines(found.control.lines, width=width)
+    else:
         yield from rows(found, width=width)
     yield BLANK
     badge, tone = _SAID[status]
     must = "recovers from" if require is Outcome.RECOVERED else "survives"
-    wanted = f"  required: it {must} each outage that applies"
+    wanted = f"required: it {must} each outage that applies"
     failed = [each.incident for each in found.results if each.met in _BAD]
-    yield line(Span(badge, tone), wanted)
+    if len(badge) + len(wanted) + 2 <= width:
+        yield line(Span(badge, tone), f"  {wanted}")
+    else:
+        yield line(Span(badge, tone))
+        yield from paragraph(wanted, width=width)
     if failed and not found.stopped:
         yield from paragraph(f"see {listed(failed)}", width=width)
     if update and is_better(found.results):
@@ -86,20 +92,31 @@ def rows(found: Found, *, width: int) -> Iterator[Line]:
 def plan_page(
     groups: Sequence[Group],
     incidents: Sequence[Planned],
+    control: Planned | None,
     at_once: Callable[[float], int],
     *,
     width: int,
 ) -> Iterator[Line]:
     """What a check would run, with the time that it may take, and what does not apply."""
+    names = [run.name for group in groups for run in group.runs]
+    room = name_width(names)
+
+    def row(run: Planned, scale: str) -> Line:
+        took = f"{about(run.expected_s):14} {scale}".rstrip()
+        return line(f"  {clean(run.name, 60):{room}} ", Span(took, Tone.DIM))
+
     total_s = 0.0
+    if control:
+        total_s += control.expected_s
+        yield line(Span("first", Tone.HEAD))
+        yield row(control, _scale_words(control.scale))
+        yield BLANK
     for group in groups:
         runs = at_once(group.scale)
-        scale = "in real time" if group.scale == 1 else f"{group.scale:g} times faster"
-        yield line(Span(f"{scale}, {counted(runs, 'run')} at once", Tone.HEAD))
-        for run in (group.control, *group.runs):
-            yield line(f"  {clean(run.name, 60):{NAME}} ", Span(about(run.expected_s), Tone.DIM))
-        expected_s = [run.expected_s for run in group.runs]
-        total_s += group.control.expected_s + together_s(expected_s, runs)
+        yield line(Span(f"then, {counted(runs, 'run')} at once", Tone.HEAD))
+        for run in group.runs:
+            yield row(run, _scale_words(run.scale))
+        total_s += together_s([run.expected_s for run in group.runs], runs)
         yield BLANK
     rest = [each for each in incidents if each.why]
     if rest:
@@ -107,14 +124,19 @@ def plan_page(
         for each in rest:
             yield from paragraph(inapplicable(each), width=width, hanging=INDENT, tone=Tone.DIM)
         yield BLANK
-    runs = sum(len(group.runs) + 1 for group in groups)
+    runs = len(names) + bool(control)
     yield line(f"{counted(runs, 'run')}, {about(total_s)}; nothing was started")
 
 
+def _scale_words(scale: float) -> str:
+    return "in real time" if scale == REAL_TIME else f"x{scale:g}"
+
+
 def plan_document(
-    groups: Sequence[Group], incidents: Sequence[Planned], *, app: str
+    groups: Sequence[Group], incidents: Sequence[Planned], control: Planned | None, *, app: str
 ) -> dict[str, Any]:
     """The plan as a JSON object."""
+    runs = [*([control] if control else []), *(run for group in groups for run in group.runs)]
     return {
         "app": app,
         "runs": [
@@ -125,8 +147,7 @@ def plan_document(
                 "time_scale": run.scale,
                 "expected_s": round(run.expected_s, 1),
             }
-            for group in groups
-            for run in (group.control, *group.runs)
+            for run in runs
         ],
         "does_not_apply": [
             {"incident": each.incident, "why": each.why} for each in incidents if each.why

@@ -44,14 +44,15 @@ class Machine(Protocol):
 class Planned:
     """One run: an incident, or a run without a dependency, with the parameters that were given.
 
-    `why` says why an incident does not apply; "" if it does. `expected_s` are the wall seconds that
-    it may take, and `starts` how often the app starts meanwhile. `target` and `way` are those of a
-    run without a dependency.
+    `remedy` names one that is in place. `why` says why an incident does not apply; "" if it does.
+    `expected_s` are the wall seconds that it may take, and `starts` how often the app starts
+    meanwhile. `target` and `way` are those of a run without a dependency.
     """
 
     incident: str
     title: str
     params: Mapping[str, Any]
+    remedy: str = ""
     why: str = ""
     scale: float = REAL_TIME
     expected_s: float = 0.0
@@ -65,7 +66,7 @@ class Planned:
     def folder(self) -> str:
         """The name of the folder for its evidence."""
         if self.role is Role.CONTROL:
-            return f"control-x{self.scale:g}"
+            return "control"
         return self.incident.replace(":", "-")
 
     @property
@@ -87,6 +88,7 @@ class Planned:
         words += ["--config", config] if config else []
         words += ["--real-time"] if self.scale == REAL_TIME else ["--time-scale", f"{self.scale:g}"]
         words += ["--role", str(self.role)] if self.role is not Role.REPRODUCTION else []
+        words += ["--remedy", self.remedy] if self.remedy else []
         for name, value in self.params.items():
             words += ["-p", f"{name}={value}"]
         return words
@@ -94,27 +96,35 @@ class Planned:
     def digest(self, app: AppUnderTest) -> str:
         """What makes a run the same as an earlier one: all that it is made from."""
         facts = [repr(app), self.incident, dict(self.params), self.scale, str(self.role)]
-        facts += [__version__, _made(self.incident, self.params)]
+        facts += [self.remedy, __version__, _made(self.incident, self.params)]
         return sha256(json.dumps(facts, default=str).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """The runs of one time scale, after their control."""
+    """Runs that are made together: those that are scaled, or those in real time.
+
+    `scale` is the fastest of them.
+    """
 
     scale: float
-    control: Planned
     runs: tuple[Planned, ...]
 
 
 def plan_incidents(
-    app: AppUnderTest, names: Sequence[str], params: Mapping[str, str], machine: Machine
+    app: AppUnderTest,
+    names: Sequence[str],
+    params: Mapping[str, str],
+    machine: Machine,
+    *,
+    remedy: str = "",
 ) -> list[Planned]:
     """The incidents with these names (all of the library where none is given), most telling first.
 
     What hangs comes before what fails at once, the database before anything else. An incident that
-    contradicts the app's entry does not apply. Raises UsageError for a name or a parameter that
-    none has, and for an entry that no incident can be run with.
+    contradicts the app's entry, or that the `remedy` cannot be in place for, does not apply. Raises
+    UsageError for a name or a parameter that none has, and for an entry or a remedy that no
+    incident can be run with.
     """
     chosen = [incident(name) for name in dict.fromkeys(names or library().incidents)]
     for name in params:
@@ -127,7 +137,7 @@ def plan_incidents(
     refused: list[UsageError] = []
     for one in chosen:
         own = {name: value for name, value in params.items() if name in one.parameters}
-        planned = Planned(incident=one.name, title=one.title, params=own)
+        planned = _remedied(Planned(incident=one.name, title=one.title, params=own), remedy)
         if why := one.applies(app, **own):
             found.append(replace(planned, why=why))
             continue
@@ -150,7 +160,7 @@ def plan_sample(names: Iterable[str], machine: Machine) -> list[Planned]:
 
 
 def plan_dependencies(
-    app: AppUnderTest, machine: Machine, *, start_s: float = START_S
+    app: AppUnderTest, machine: Machine, *, start_s: float = START_S, remedy: str = ""
 ) -> list[Planned]:
     """Each dependency of the app taken away in each way; `start_s` is what its start takes.
 
@@ -170,28 +180,49 @@ def plan_dependencies(
             planned = Planned(
                 incident=one.name, title=one.title, params=params, target=target, way=way
             )
-            run = _timed(planned, one, app, machine)
+            run = _timed(_remedied(planned, remedy), one, app, machine)
             found.append(run.after_control(start_s))
     return found
 
 
-def grouped(runs: Iterable[Planned]) -> list[Group]:
-    """What applies, by time scale, the fastest first, each with a control of its first incident.
+def control_of(runs: Sequence[Planned]) -> Planned | None:
+    """The run without a fault, and without a remedy, that comes first; None where nothing applies.
 
-    One control is enough for each command and scale: all incidents start the app in the same way.
+    One is enough, that of the most telling run: all runs start the app in the same way, and each
+    begins with a life of its own without a fault.
     """
-    by_scale: dict[float, list[Planned]] = {}
+    first = next((each for each in runs if not each.why), None)
+    if first is None:
+        return None
+    return Planned(
+        incident=first.incident,
+        title=first.title,
+        params=first.params,
+        scale=first.scale,
+        expected_s=OVERHEAD_S + START_S,
+        role=Role.CONTROL,
+    )
+
+
+def grouped(runs: Iterable[Planned]) -> list[Group]:
+    """What applies, in the same order: what is scaled first, and then what runs in real time.
+
+    Runs in real time mostly wait, so more of them are made at once.
+    """
+    scaled: list[Planned] = []
+    real: list[Planned] = []
     for each in runs:
         if not each.why:
-            by_scale.setdefault(each.scale, []).append(each)
+            (real if each.scale == REAL_TIME else scaled).append(each)
     return [
-        Group(scale=scale, control=_control(found[0]), runs=tuple(found))
-        for scale, found in sorted(by_scale.items(), reverse=True)
+        Group(scale=max(each.scale for each in found), runs=tuple(found))
+        for found in (scaled, real)
+        if found
     ]
 
 
-def _control(first: Planned) -> Planned:
-    return replace(first, role=Role.CONTROL, expected_s=OVERHEAD_S + START_S, target="", way="")
+def _remedied(run: Planned, remedy: str) -> Planned:
+    return replace(run, role=Role.REMEDY, remedy=remedy) if remedy else run
 
 
 def _of_sample(one: Incident, machine: Machine) -> Planned:
@@ -204,7 +235,7 @@ def _of_sample(one: Incident, machine: Machine) -> Planned:
 
 def _timed(planned: Planned, one: Incident, app: AppUnderTest | None, machine: Machine) -> Planned:
     """The run with its scale and time, or with the reason why this machine cannot make it."""
-    scenario = one.scenario(Role.REPRODUCTION, app, **planned.params)
+    scenario = one.scenario(planned.role, app, remedy=planned.remedy, **planned.params)
     scale = machine.scale(REAL_TIME if scenario.real_time_only else one.ordinary_scale(app))
     try:
         machine.require(scenario, scale)

@@ -47,11 +47,21 @@ RANKS: dict[Outcome | None, int] = {
 }
 
 
+_DAMAGE = (
+    Outcome.NEVER_STARTED,
+    Outcome.NOT_RECOVERED,
+    Outcome.RECOVERED,
+    Outcome.INCONCLUSIVE,
+    Outcome.SURVIVED,
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """The result of one incident. `document` has the keys that `reproduce --app --json` prints.
 
-    `lines` are the last lines of the app. `changed` says what differs from the baseline.
+    `lines` are the last lines of the app. `changed` says what differs from the baseline. `proves`
+    is what an app that survived did meanwhile.
     """
 
     incident: str
@@ -64,6 +74,7 @@ class Result:
     took_s: float = 0.0
     command: str = ""
     changed: str = ""
+    proves: str = ""
     flags: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -93,6 +104,7 @@ class Result:
             **self.document,
             "title": self.title,
             "met": str(self.met),
+            "proves": self.proves,
             "changed": self.changed,
             "took_s": round(self.took_s, 1),
             "command": self.command,
@@ -125,6 +137,22 @@ def result_of(
         command=clean(answer.get("command", ""), MAX_WHY),
         flags={str(n): clean(says, MAX_WHY) for n, says in mapping(found["flags"]).items()},
     )
+
+
+def by_damage(results: Iterable[Result]) -> list[Result]:
+    """What broke the app first, then what nothing was shown by, then what it survived.
+
+    What does not apply comes last. Results of one kind stay in their order.
+    """
+    return sorted(results, key=_damage)
+
+
+def _damage(result: Result) -> int:
+    if result.met is Met.DOES_NOT_APPLY:
+        return len(_DAMAGE) + 1
+    if result.met is Met.HARNESS or result.outcome is None:
+        return _DAMAGE.index(Outcome.INCONCLUSIVE)
+    return _DAMAGE.index(result.outcome)
 
 
 def not_applicable(planned: Planned) -> Result:

@@ -29,21 +29,28 @@ WORDS = {
 _NEEDS = {Need.HARD: Tone.BAD, Need.SOFT: Tone.GOOD, Need.UNUSED: Tone.DIM, Need.UNKNOWN: Tone.DIM}
 INDENT = "    "
 MAX_CODES = 3
+MOST_NAME = 40
 LEGEND = "died: exits that nobody asked for; back after: time from the end of the outage"
 LAST_LINES = 8
 
 
 def results_table(results: Sequence[Result], *, width: int) -> Iterator[Line]:
-    """A row for each incident that was run, with what to know about it; then the rest."""
+    """A row for each incident that was run, with what to know about it; then the rest.
+
+    Where the terminal is too narrow, the last columns are left out: the notes say the same.
+    """
     ran = [each for each in results if each.met is not Met.DOES_NOT_APPLY]
+    name = name_width([each.incident for each in ran])
+    room = width - name - OUTCOME - 2
+    columns = (room >= DIED) + (room > DIED + BACK)
     if ran:
-        head = f"{'outage':{NAME}} {'outcome':{OUTCOME}} {'died':{DIED}} back after"
-        yield line(Span(head, Tone.HEAD))
+        more = ["", f"{'died':{DIED}}", f"{'died':{DIED}} back after"][columns]
+        yield line(Span(f"{'outage':{name}} {'outcome':{OUTCOME}} {more}".rstrip(), Tone.HEAD))
     for each in ran:
-        yield _row(each)
+        yield _row(each, name=name, columns=columns)
         yield from _notes(each, width=width)
-    if any(each.deaths for each in ran):
-        yield line(Span(LEGEND, Tone.DIM))
+    if columns and any(each.deaths for each in ran):
+        yield from paragraph(LEGEND, width=width, tone=Tone.DIM)
     rest = [each for each in results if each.met is Met.DOES_NOT_APPLY]
     if rest:
         yield BLANK
@@ -52,13 +59,19 @@ def results_table(results: Sequence[Result], *, width: int) -> Iterator[Line]:
             yield from paragraph(inapplicable(each), width=width, hanging=INDENT, tone=Tone.DIM)
 
 
-def _row(result: Result) -> Line:
+def name_width(names: Sequence[str]) -> int:
+    """How wide the column of these names is."""
+    return min(max([NAME, *map(len, names)]), MOST_NAME)
+
+
+def _row(result: Result, *, name: int, columns: int) -> Line:
     words, tone = outcome_words(result)
-    died, back = died_words(result), back_words(result)
+    died = died_words(result) if columns else ""
+    back = back_words(result) if columns > 1 else ""
     room = max(DIED + 1 + BACK - len(died), len(back) + 1)
     rest = f"{died}{back:>{room}}".rstrip()
     return line(
-        f"{clean(result.incident, 60):{NAME}} ",
+        f"{clean(result.incident, 60):{name}} ",
         Span(f"{words:{OUTCOME}} " if rest else words, tone),
         rest,
     )
@@ -95,9 +108,11 @@ def back_words(result: Result) -> str:
 
 
 def why_words(result: Result) -> str:
-    """What the app did, or why nothing shows it."""
+    """What the app did, what its survival proves, or why nothing was shown."""
     if not result.why:
         return ""
+    if result.proves:
+        return f"proves: {result.proves}"
     is_shown = result.met is not Met.HARNESS and result.outcome not in {None, Outcome.INCONCLUSIVE}
     return f"your app: {result.why}" if is_shown else f"because {result.why}"
 

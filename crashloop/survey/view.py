@@ -11,7 +11,7 @@ from crashloop.report.lines import BLANK, Line, Span, Tone, line
 from crashloop.report.plain_lines import PlainLines
 from crashloop.report.redrawn import Redrawn
 from crashloop.report.terminal import MAX_WIDTH, Terminal, rich_text
-from crashloop.survey.table import NAME, OUTCOME
+from crashloop.survey.table import OUTCOME, name_width
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -125,14 +125,15 @@ def live_lines(
 
     Where the terminal is too low, the oldest and the last of them are only counted.
     """
-    running = [_running(*each, now_s=now_s, width=width) for each in progress.running()]
+    name = name_width([run.name for run in [*progress.planned.values()]])
+    running = [_running(*each, now_s=now_s, name=name, width=width) for each in progress.running()]
     room = max(height - AROUND - len(running), 0)
-    ended = [_ended(run, shown, width) for run, shown in done.values()]
+    ended = [_ended(run, shown, name, width) for run, shown in done.values()]
     active = {run.folder for run, _, _ in progress.running()}
     to_come = [
-        line(Span(f"{clean(run.name, 60):{NAME}} waiting", Tone.DIM))
-        for name, run in list(progress.planned.items())
-        if name not in active and name not in progress.took_s
+        line(Span(f"{clean(run.name, 60):{name}} waiting", Tone.DIM))
+        for folder, run in list(progress.planned.items())
+        if folder not in active and folder not in progress.took_s
     ]
     shown = ended[-room:] if room else []
     later = to_come[: max(room - len(shown), 0)]
@@ -140,13 +141,15 @@ def live_lines(
     return [*shown, *running, *later, BLANK, words]
 
 
-def _ended(run: Planned, shown: Shown, width: int) -> Line:
-    more = shown.more[: max(width - NAME - OUTCOME - 2, 0)]
+def _ended(run: Planned, shown: Shown, name: int, width: int) -> Line:
+    more = shown.more[: max(width - name - OUTCOME - 2, 0)]
     spans = [Span(f"{shown.words:{OUTCOME}} ", shown.tone), Span(more)]
-    return line(f"{clean(run.name, 60):{NAME}} ", *spans)
+    return line(f"{clean(run.name, 60):{name}} ", *spans)
 
 
-def _running(run: Planned, since_s: float, said: str, *, now_s: float, width: int) -> Line:
-    head = f"{clean(run.name, 60):{NAME}} "
+def _running(
+    run: Planned, since_s: float, said: str, *, now_s: float, name: int, width: int
+) -> Line:
+    head = f"{clean(run.name, 60):{name}} "
     text = f"{now_s - since_s:3.0f} s  {clean(said)}"
     return line(head, Span(text[: max(width - len(head), 0)], Tone.RUNNING))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from crashloop.testing.lab import Lab
+    from crashloop.testing.outcome import LabRun
 
 MEETS = {
     Outcome.SURVIVED: (Outcome.SURVIVED,),
@@ -48,6 +49,8 @@ def outages(
         run = await lab.run(incident, app=app, time_scale=time_scale, **given)
         fate = run.fate
         assert fate is not None, "every run of an own app has an outcome"
+        if fate.outcome is Outcome.INCONCLUSIVE and (why := _idle(incident, run)):
+            pytest.skip(f"crashloop: {incident} cannot happen to app {app}: {why}")
         if fate.outcome not in MEETS[wanted]:
             raise run.mismatch(fate, wanted, f"required {' or '.join(MEETS[wanted])}")
 
@@ -58,6 +61,14 @@ def _library() -> tuple[str, ...]:
     from crashloop.incidents import library  # noqa: PLC0415  heavy; most sessions run none
 
     return tuple(library().incidents)
+
+
+def _idle(name: str, run: LabRun) -> str:
+    """Why the incident cannot happen to an app that it has passed by; "" if it may have."""
+    from crashloop.incidents import incident  # noqa: PLC0415  likewise
+    from crashloop.outcome import is_idle  # noqa: PLC0415  likewise
+
+    return incident(name).idle if is_idle(run.trace) else ""
 
 
 def _required(require: Outcome | str) -> Outcome:

@@ -15,6 +15,7 @@ from leftovers import left_of
 from many_runs import awaited, left_in_time, workspaces
 
 FIXTURE = Path(__file__).parents[2] / "fixtures" / "own_app"
+PLAIN = FIXTURE.parent / "plain_app"
 DEADLINE_S = 110.0
 ONE = ("check", "shop", "--incident", "issue-1278", "--artifacts", "kept")
 
@@ -34,7 +35,7 @@ def test_an_app_that_does_not_start_is_said_at_once_with_its_last_lines(tmp_path
     done = crashloop("check", "--artifacts", "kept", folder=tmp_path)
     assert done.returncode == 13, done.stdout + done.stderr
     assert "    no module named shop" in done.stdout
-    assert [path.name for path in (tmp_path / "kept").iterdir()] == ["control-x1"]
+    assert [path.name for path in (tmp_path / "kept").iterdir()] == ["control"]
 
 
 @pytest.mark.slow
@@ -85,3 +86,22 @@ def test_the_runs_of_a_check_that_is_killed_end_and_leave_nothing(shop: Path) ->
     check.kill()
     check.communicate(timeout=DEADLINE_S)
     assert not left_in_time(shop / "kept")
+
+
+@pytest.mark.slow
+def test_an_incident_that_needs_what_an_app_lacks_says_what_that_is(tmp_path: Path) -> None:
+    """This app has no cache, changes no schema, is small, and starts no workers."""
+    folder = tmp_path / "plain"
+    shutil.copytree(PLAIN, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    wanted = {
+        "cache-still-loading": "is about redis, which app plain does not use",
+        "liveness-kills-the-migration": "it changes no schema while it starts",
+        "out-of-memory-while-starting": "give one that it outgrows, -p limit_mib=N",
+        "workers-times-pool": "its server takes no number of workers",
+    }
+    names = [word for name in wanted for word in ("--incident", name)]
+    done = crashloop("check", *names, "--json", "--artifacts", "kept", folder=folder)
+    found = {each["incident"]: each for each in json.loads(done.stdout)["results"]}
+    assert {each["met"] for each in found.values()} == {"does not apply"}
+    assert all(says in found[name]["why"] for name, says in wanted.items())
+    assert done.returncode == 11, "nothing applies"

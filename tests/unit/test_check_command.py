@@ -18,6 +18,7 @@ from crashloop.apps.text import read_text
 from crashloop.cli import main
 from crashloop.commands.check_order import CheckOrder, again, stricter
 from crashloop.commands.folder import claimed
+from crashloop.incidents import INCIDENTS
 from crashloop.model import Outcome
 from crashloop.survey.execution import Check as Survey
 from crashloop.survey.execution import Found
@@ -95,6 +96,36 @@ def test_an_incident_that_is_named_comes_alone(check: Check) -> None:
     ]
     assert plan["runs"][1]["params"] == {"limit_s": "8"}
     assert plan["does_not_apply"] == []
+
+
+def test_an_app_that_lacks_what_an_incident_needs_is_told_what_that_is(check: Check) -> None:
+    plan = json.loads(check("--dry-run", "--json")[1])
+    why = {each["incident"]: each["why"] for each in plan["does_not_apply"]}
+    assert "redis, which app shop does not use" in why["cache-still-loading"]
+    assert "no knob startup_table" in why["restart-herd"]
+    assert all(why.values())
+    runs = [each["incident"] for each in plan["runs"] if "dependency:" not in each["incident"]]
+    assert {*runs} | {*why} == {*INCIDENTS}
+    assert not {*runs} & {*why}
+
+
+def test_the_sample_app_can_be_checked_from_anywhere_with_any_of_its_remedies(
+    check: Check, tmp_path: Path
+) -> None:
+    (tmp_path / "crashloop.toml").unlink()
+    words = ("sample", "--remedy", "sigterm", "--incident", "issue-1278", "--dry-run", "--json")
+    plan = json.loads(check(*words)[1])
+    assert [run["role"] for run in plan["runs"]] == ["control", "remedy"]
+    status, _, err = check("sample", "--remedy", "signterm", "--dry-run")
+    assert (status, "did you mean sigterm?" in err) == (2, True)
+
+
+def test_an_app_of_the_users_own_that_is_called_sample_is_the_users(
+    check: Check, tmp_path: Path
+) -> None:
+    (tmp_path / "crashloop.toml").write_text(ENTRY.format(name="sample"))
+    plan = json.loads(check("sample", "--dry-run", "--json")[1])
+    assert "cache-still-loading" in {each["incident"] for each in plan["does_not_apply"]}
 
 
 def test_real_time_is_for_all_runs(check: Check) -> None:
@@ -204,12 +235,13 @@ def test_the_commands_that_a_check_shows_ask_for_the_same_files(check: Check) ->
     order = CheckOrder(
         config=Path("crashloop.toml"),
         incidents=("issue-1278",),
+        remedy="mine",
         baseline=Path("my baseline.json"),
         update=True,
         junit=Path("check.xml"),
         summary=Path("check.md"),
     )
-    what = "crashloop check shop --config crashloop.toml --incident issue-1278"
+    what = "crashloop check shop --config crashloop.toml --incident issue-1278 --remedy mine"
     baseline = "--baseline 'my baseline.json' --update-baseline"
     assert stricter(order, app) == f"{what} {baseline}"
     assert again(order, app, "kept") == (

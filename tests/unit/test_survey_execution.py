@@ -60,7 +60,7 @@ class Lab:
     most: int = 0
 
     async def ask(self, words: Sequence[str], **_: Any) -> Answer:
-        role = words[words.index("--role") + 1] if "--role" in words else ""
+        role = "control" if "control" in words else ""
         self.asked.append((words[1], role))
         self.now += 1
         self.most = max(self.most, self.now)
@@ -152,10 +152,10 @@ async def test_a_check_that_is_cancelled_still_has_what_its_ended_runs_show(
     assert [each.incident for each in check.so_far(runs).results] == ["a", "d"]
 
 
-async def test_each_scale_has_one_control_and_then_its_runs(tmp_path: Path) -> None:
+async def test_one_control_comes_first_whatever_the_time_scales(tmp_path: Path) -> None:
     lab = Lab()
     done = await found(lab, tmp_path, REFUSING, HANGING, SLOW, REST)
-    assert lab.asked == [("a", "control"), ("a", ""), ("b", ""), ("c", "control"), ("c", "")]
+    assert lab.asked == [("a", "control"), ("a", ""), ("b", ""), ("c", "")]
     assert [each.incident for each in done.results] == ["a", "b", "c", "d"]
     assert done.results[-1].met is Met.DOES_NOT_APPLY
     assert lab.most == 2
@@ -185,11 +185,38 @@ async def test_an_app_that_does_not_work_without_a_fault_ends_the_check(
     assert done.stopped == control.get("why", control.get("error"))
 
 
-async def test_an_app_that_fails_at_one_scale_is_not_tried_at_the_next(tmp_path: Path) -> None:
+async def test_an_app_that_does_not_work_without_a_fault_is_tried_in_no_group(
+    tmp_path: Path,
+) -> None:
     lab = Lab(answers={"control": answer("NEVER_STARTED")})
     done = await found(lab, tmp_path, REFUSING, SLOW)
     assert lab.asked == [("a", "control")]
     assert [each.met for each in done.results] == [Met.NEVER_STARTED] * 2
+
+
+async def test_what_broke_the_app_comes_first_and_what_it_survived_after_it(tmp_path: Path) -> None:
+    lab = Lab(answers={"b": answer("RECOVERED"), "c": answer("NOT_RECOVERED")})
+    done = await found(lab, tmp_path, REST, REFUSING, HANGING, SLOW)
+    assert [each.incident for each in done.results] == ["c", "b", "a", "d"]
+
+
+async def test_an_app_that_started_in_the_control_is_told_what_leaves_it_too_little(
+    tmp_path: Path,
+) -> None:
+    lab = Lab(answers={"b": answer("NEVER_STARTED", why="without a fault, it exited with 3")})
+    done = await found(lab, tmp_path, REFUSING, HANGING)
+    (result,) = [each for each in done.results if each.incident == "b"]
+    assert result.met is Met.INCONCLUSIVE
+    assert "the time scale of 20, or what the incident sets, leaves it too little" in result.why
+    assert "--real-time" in result.why
+
+
+async def test_a_remedy_that_the_app_does_not_start_with_is_named(tmp_path: Path) -> None:
+    lab = Lab(answers={"b": answer("NEVER_STARTED", why="without a fault, it exited with 3")})
+    remedied = replace(HANGING, role=Role.REMEDY, remedy="mine")
+    done = await found(lab, tmp_path, REFUSING, remedied)
+    (result,) = [each for each in done.results if each.incident == "b"]
+    assert result.why.endswith("the remedy mine is what it does not start with")
 
 
 async def test_a_control_without_an_outcome_of_its_own_is_no_failure(tmp_path: Path) -> None:
@@ -262,7 +289,7 @@ async def test_a_result_without_its_own_trace_is_run_again(
     file = tmp_path / "issue-1278" / "trace.jsonl"
     file.unlink()
     if trace == "control":
-        file.write_bytes((tmp_path / "control-x1" / "trace.jsonl").read_bytes())
+        file.write_bytes((tmp_path / "control" / "trace.jsonl").read_bytes())
     elif trace is not None:
         file.write_text(trace)
     lab = real_lab()
@@ -277,13 +304,13 @@ async def test_another_entry_parameter_or_scale_is_run_again_beside_the_old_evid
     lab = real_lab()
     await found(lab, tmp_path, HUNG, app=shop(command=("other",)), resume=True)
     assert lab.asked == [("issue-1278", "control"), ("issue-1278", "")]
-    assert names(tmp_path) == {"control-x1", "control-x1-2", "issue-1278", "issue-1278-2"}
+    assert names(tmp_path) == {"control", "control-2", "issue-1278", "issue-1278-2"}
 
 
 @pytest.mark.parametrize("text", ['{"digest": ', "[" * 100_000], ids=["torn", "nested too deeply"])
 async def test_a_torn_result_is_run_again(tmp_path: Path, text: str) -> None:
     await found(real_lab(), tmp_path, HUNG)
-    (tmp_path / "control-x1" / RUN_FILE).write_text(text)
+    (tmp_path / "control" / RUN_FILE).write_text(text)
     lab = real_lab()
     await found(lab, tmp_path, HUNG, resume=True)
     assert lab.asked == [("issue-1278", "control")]

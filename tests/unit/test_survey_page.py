@@ -16,7 +16,7 @@ from crashloop.survey.execution import Found
 from crashloop.survey.junit import junit_text
 from crashloop.survey.need import needs, not_seen, seen_in
 from crashloop.survey.page import check_page, plan_page
-from crashloop.survey.plan import Planned, grouped
+from crashloop.survey.plan import Planned, control_of, grouped
 from crashloop.survey.progress import Progress
 from crashloop.survey.result import Met, Result, exit_status, not_applicable, result_of
 from crashloop.survey.shown import shown
@@ -101,7 +101,7 @@ def test_exit_codes_of_several_kinds_are_a_list(codes: list[int], words: str) ->
     assert len(row) <= 80
 
 
-@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("width", [60, 80, 120])
 def test_no_line_of_the_page_is_wider_than_the_terminal(width: int) -> None:
     long = replace(RECOVERED, title="why " * 60, why="because " * 60)
     found = Found(results=(long, FAILED, REST), needs=(), stopped="")
@@ -109,11 +109,28 @@ def test_no_line_of_the_page_is_wider_than_the_terminal(width: int) -> None:
     assert max(map(len, shown.splitlines())) <= width
 
 
+def test_a_narrow_terminal_loses_columns_that_the_notes_repeat() -> None:
+    long = replace(RECOVERED, incident="orphaned-advisory-lock-behind-a-pooler")
+    for width, columns in ((60, ["outcome"]), (80, ["outcome", "died"])):
+        lines = text(results_table([long], width=width)).splitlines()
+        assert lines[0].split()[1:3] == columns
+        assert max(map(len, lines)) <= width
+    wide = text(results_table([long], width=100)).splitlines()
+    assert wide[0].endswith("back after")
+
+
+def test_what_survival_proves_stands_in_its_row() -> None:
+    survived = replace(ran("SURVIVED"), proves="it did not die, and served 3 journeys")
+    shown = text(results_table([survived], width=80))
+    assert "    proves: it did not die, and served 3 journeys" in shown
+    assert survived.to_json()["proves"] == survived.proves
+
+
 def page(found: Found, *, width: int = 80, update: str = "") -> str:
     return text(
         check_page(
             found,
-            app="shop",
+            title="shop",
             require=Outcome.RECOVERED,
             status=exit_status(found.results),
             folder="crashloop-artifacts/x",
@@ -125,14 +142,16 @@ def page(found: Found, *, width: int = 80, update: str = "") -> str:
 
 def test_the_page_begins_with_the_totals_and_ends_with_what_to_do() -> None:
     shown = page(Found(results=(RECOVERED, FAILED, REST), needs=()))
-    assert shown.startswith("shop  3 outages: 1 recovered, 1 not recovered and 1 does not apply\n")
+    assert shown.startswith(
+        "shop\n  3 outages: 1 recovered, 1 not recovered and 1 does not apply\n"
+    )
     assert "NOT MET   required: it recovers from each outage that applies" in shown
     assert "crashloop reproduce issue-1278 --app shop" in shown
 
 
 def test_an_app_that_never_started_is_shown_with_its_last_lines_and_no_table() -> None:
     never = ran("NEVER_STARTED", last_lines=["ImportError: no module named shop"])
-    found = Found(results=(never,), needs=(), controls=(never,), stopped="it exited with 1")
+    found = Found(results=(never,), needs=(), control=never, stopped="it exited with 1")
     shown = page(found)
     assert "no fault was tried: it exited with 1" in shown
     assert "    ImportError: no module named shop" in shown
@@ -236,8 +255,9 @@ def test_the_summary_is_a_markdown_table_that_text_of_the_app_cannot_break() -> 
 
 
 def test_the_plan_lists_what_would_run_with_its_time_and_says_that_nothing_was_started() -> None:
-    shown = text(plan_page(grouped([HANGS]), [HANGS, LOADS], lambda _: 2, width=80))
-    assert "  issue-1278                     about 10 s" in shown
+    runs = [HANGS, LOADS]
+    shown = text(plan_page(grouped(runs), runs, control_of(runs), lambda _: 2, width=80))
+    assert "  issue-1278                     about 10 s     in real time" in shown
     assert "cache-still-loading: no Redis here" in shown
     assert shown.endswith("2 runs, about 15 s; nothing was started")
 

@@ -12,10 +12,11 @@ from crashloop.clock import TimeScale
 from crashloop.durations import about, together_s
 from crashloop.errors import CapabilityError, UsageError
 from crashloop.incidents import INCIDENTS, incident
-from crashloop.model import Role, Scenario
+from crashloop.model import OwnRemedy, Role, Scenario
 from crashloop.survey.plan import (
     START_S,
     Planned,
+    control_of,
     grouped,
     plan_dependencies,
     plan_incidents,
@@ -106,10 +107,10 @@ def test_a_dependency_is_away_for_a_few_starts_and_for_a_try_that_hangs() -> Non
     assert quick["later_away_s"] == (5.0 + 2.0) * 20
 
 
-def test_there_is_one_control_for_each_scale_and_the_fastest_comes_first() -> None:
+def test_what_is_scaled_comes_before_what_runs_in_real_time_each_most_telling_first() -> None:
     runs = [
         planned("a", scale=1.0),
-        planned("b", scale=20.0),
+        planned("b", scale=5.0),
         planned("c", scale=20.0),
         planned("d", why="no"),
     ]
@@ -118,7 +119,26 @@ def test_there_is_one_control_for_each_scale_and_the_fastest_comes_first() -> No
         (20.0, ["b", "c"]),
         (1.0, ["a"]),
     ]
-    assert all(group.control.role is Role.CONTROL for group in groups)
+
+
+def test_the_control_is_that_of_the_most_telling_run_that_applies() -> None:
+    runs = [planned("a", why="no"), planned("b", scale=5.0, remedy="x"), planned("c", scale=20.0)]
+    control = control_of(runs)
+    assert control is not None
+    assert (control.incident, control.scale, control.role) == ("b", 5.0, Role.CONTROL)
+    assert control.remedy == ""
+    assert control_of(runs[:1]) is None
+
+
+def test_a_remedy_is_in_place_in_each_run_and_one_that_is_unknown_is_refused() -> None:
+    app = shop(remedies={"mine": OwnRemedy(env={"RETRY": "1"})})
+    runs = plan_incidents(app, ("issue-1278",), {}, Machine(), remedy="mine")
+    runs += plan_dependencies(app, Machine(), remedy="mine")
+    assert {(run.role, run.remedy) for run in runs} == {(Role.REMEDY, "mine")}
+    assert "--role remedy --remedy mine" in " ".join(runs[0].words("shop"))
+    assert runs[0].digest(app) != planned("issue-1278", scale=20.0).digest(app)
+    with pytest.raises(UsageError, match="no remedy 'other' for app shop"):
+        plan_incidents(app, (), {}, Machine(), remedy="other")
 
 
 def test_an_app_without_declared_times_is_planned_in_real_time_and_takes_longer() -> None:
