@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from crashloop.commands.page import print_json
 from crashloop.engines.catalogue import DOCKER, ENGINES, engine_named
-from crashloop.engines.docker.capability import no_lives
+from crashloop.engines.docker.capability import LACKS, lacking
 from crashloop.errors import CapabilityError
 from crashloop.faults import KINDS, fault_kind
 from crashloop.incidents import incident
@@ -45,8 +45,8 @@ def standing(kind: type[Fault], engine: str) -> tuple[str, str]:
             engine_named(engine).require_possible(scenario)
         except CapabilityError as error:
             return NOT_HERE, error.message
-    elif engine == DOCKER and kind.needs_lives:
-        return NOT_HERE, no_lives().message
+    elif engine == DOCKER and kind.kind in LACKS:
+        return NOT_HERE, lacking(kind.kind).message
     why = kind.modelled.get(engine, "")
     return (MODELLED, why) if why else (REAL, "")
 

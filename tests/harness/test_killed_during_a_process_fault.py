@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from cli_runs import awaited, begun
+from faults_alone import reproducing
 from leftovers import LINUX, left_of
 
 from crashloop.faults.process import FAULTS
@@ -32,7 +33,7 @@ def is_open(port: int) -> bool:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", OF_LIVES)
 def test_no_process_and_no_listener_is_left_after_a_sigkill(kind: str, tmp_path: Path) -> None:
-    command = begun("reproduce", "--fault", kind, "--artifacts", "run", folder=tmp_path)
+    command = begun(*reproducing(kind), "--artifacts", "run", folder=tmp_path)
     try:
         folder = Path(awaited("workspace.made", tmp_path)["data"]["folder"])
         receipt = awaited(OF_LIVES[kind], tmp_path)["data"]

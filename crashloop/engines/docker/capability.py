@@ -45,11 +45,26 @@ _WHY_NOT = {
     "connect_delay": "it would have to act in the network namespace of the app's own container",
 }
 
+_CREATED = "a container keeps the {} that it was created with, and a restart changes none"
+_TOLD = "Docker does not restart a container to which it was told to send a signal"
+_NAMES = "Docker itself answers the look-ups of the app's container"
 LACKS: Mapping[str, str] = {
     "recovering": "the start of a container cannot be held at the moment when Postgres recovers",
     "disk_full": "the data of Postgres are on a disk of the Docker daemon",
+    "killed": _TOLD,
+    "sigterm_during_start": _TOLD,
+    "missing_setting": _CREATED.format("environment"),
+    "port_in_use": "each container has ports of its own, which nobody else can take",
+    "other_port": _CREATED.format("command"),
+    "loopback_only": _CREATED.format("command"),
+    "read_only_files": _CREATED.format("mounts"),
+    "many_workers": _CREATED.format("environment"),
+    "name_unknown": _NAMES,
+    "name_late": _NAMES,
+    "wrong_host": _NAMES,
+    "ipv6_first": _NAMES,
 }
-"""Faults of a server that are not to be had here, and why."""
+"""Faults that are not to be had here, and why."""
 
 DOCKERS_PLATFORM = "docker"
 
@@ -90,9 +105,6 @@ def require_possible(scenario: Scenario) -> None:
 def _require_fault(scenario: Scenario, fault: PlannedFault) -> None:
     if fault.kind in LACKS:
         raise lacking(fault.kind)
-    kind = fault_kind(fault.kind)
-    if kind.needs_lives and not kind.by_quota:
-        raise no_lives()
     if proxied := proxied_kind(fault):
         maker(scenario.dependency(fault.target), proxied)
 

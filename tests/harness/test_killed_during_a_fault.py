@@ -1,4 +1,4 @@
-"""The command is killed while it shows a fault alone."""
+"""The command is killed while a fault is in place."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 from cli_runs import awaited, begun
-from faults_alone import ALONE
+from faults_alone import ALONE, reproducing, runnable
 from leftovers import LINUX, left_of, segment_of, segments
+
+from crashloop.faults import KINDS
 
 GONE_WITHIN_S = 60.0
 LOOK_EVERY_S = 0.05
@@ -20,9 +22,9 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize("kind", ALONE)
+@pytest.mark.parametrize("kind", [runnable(kind) if kind in ALONE else kind for kind in KINDS])
 def test_nothing_is_left_after_a_sigkill(kind: str, tmp_path: Path) -> None:
-    command = begun("reproduce", "--fault", kind, "--artifacts", "run", folder=tmp_path)
+    command = begun(*reproducing(kind), "--artifacts", "run", folder=tmp_path)
     try:
         folder = Path(awaited("workspace.made", tmp_path)["data"]["folder"])
         awaited("fault.injected", tmp_path)
