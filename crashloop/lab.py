@@ -146,7 +146,6 @@ class _Lab:
                 if not ending.is_set():
                     visits.append(group.create_task(_accompany(engine, users, attempt)))
 
-            replicas = engine.replica_set(on_attempt)
             scenario = setup.scenario
             timeline = Timeline(
                 scenario.faults,
@@ -156,6 +155,7 @@ class _Lab:
                 plugged=scenario.role is not Role.UNPLUGGED,
                 start_s=healthy.start_s if healthy and not is_logged(scenario.phase) else 0.0,
             )
+            replicas = engine.replica_set(on_attempt, timeline.done_after)
             background = [group.create_task(timeline.run()), watching]
             try:
                 await engine.baseline()

@@ -9,68 +9,19 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from crashloop.clock import NS_PER_S, TimeScale
+from crashloop.clock import NS_PER_S
+from crashloop.countdown import Countdown
 from crashloop.faults import build
 from crashloop.model import Moment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
+    from crashloop.clock import TimeScale
     from crashloop.faults.ports import Ports
-    from crashloop.model import PlannedFault, Trigger
+    from crashloop.model import Life, PlannedFault, Trigger
     from crashloop.trace.event import Event
     from crashloop.trace.recorder import Recorder
-
-
-class Countdown:
-    """Seconds of the incident until something is due; pauses while its replica is restarting.
-
-    A restart's real work (process, imports) takes as long in a scaled run as in the incident, so
-    counting it twenty-fold would let "90 s after" come before its time. In real time, and
-    `through_restarts`, it never pauses. `replica` is that of the event from which it counts; with
-    None, any restart pauses it. Instants are of the monotonic clock, and may lie in the past.
-    """
-
-    def __init__(
-        self,
-        due_in_s: float,
-        *,
-        scale: TimeScale,
-        replica: int | None,
-        fire: Callable[[], None],
-        through_restarts: bool = False,
-    ) -> None:
-        self._remaining_s = scale.wall_s(due_in_s)
-        self._may_pause = not (scale.is_real_time or through_restarts)
-        self._replica = replica
-        self._fire = fire
-        self._timer: asyncio.TimerHandle | None = None
-        self._running_since_ns = 0
-
-    def run(self, replica: int | None, since_ns: int) -> None:
-        """Count from this instant; does nothing while it counts already."""
-        if self._timer is None and self._replica in {None, replica}:
-            passed_s = (time.monotonic_ns() - since_ns) / NS_PER_S
-            self._running_since_ns = since_ns
-            self._timer = asyncio.get_running_loop().call_later(
-                max(self._remaining_s - passed_s, 0), self._fire
-            )
-
-    def pause(self, replica: int | None, at_ns: int) -> None:
-        """Stop counting until `run`, unless it was due before this instant."""
-        if self._timer is None or self._replica not in {None, replica}:
-            return
-        counted_ns = max(at_ns - self._running_since_ns, 0)
-        left_s = self._remaining_s - counted_ns / NS_PER_S
-        if self._may_pause and left_s > 0:
-            self.cancel()
-            self._timer = None
-            self._remaining_s = left_s
-
-    def cancel(self) -> None:
-        """Never fire."""
-        if self._timer is not None:
-            self._timer.cancel()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -104,6 +55,18 @@ class _Pending:
         return come(self.trigger)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Due:
+    """An action that is due; if a death caused it, `after_s` seconds of the incident after that."""
+
+    pending: _Pending
+    why: str
+    cause: int | None = None
+    died: Life | None = None
+    after_s: float = 0.0
+    done: asyncio.Event = field(default_factory=asyncio.Event)
+
+
 class Timeline:
     """Injects and heals each planned fault when its trigger fires.
 
@@ -133,7 +96,9 @@ class Timeline:
         self._scale = scale
         self._plugged = plugged
         self._pending = [_Pending(fault=f, action="inject", trigger=f.inject) for f in faults]
-        self._due: asyncio.Queue[tuple[_Pending, str, int | None]] = asyncio.Queue()
+        self._due: asyncio.Queue[_Due] = asyncio.Queue()
+        self._done: _Due | None = None
+        self._caused: list[_Due] = []
         self._injected: dict[str, AsyncExitStack] = {}
         self._is_over = False
         recorder.subscribe(self._on_event)
@@ -143,8 +108,9 @@ class Timeline:
         try:
             async with AsyncExitStack() as everything:
                 while True:
-                    pending, why, cause = await self._due.get()
-                    await self._act(pending, why, cause, everything)
+                    due = await self._due.get()
+                    await self._act(due, everything)
+                    due.done.set()
                     self._due.task_done()
         finally:
             self._recorder.unsubscribe(self._on_event)
@@ -156,12 +122,32 @@ class Timeline:
         """Wait until everything that is due now has been done."""
         await self._due.join()
 
+    async def done_after(self, died: Life, backoff_s: float) -> bool:
+        """Wait until what the death of a life has caused is done; whether it was not done yet.
+
+        Call it when the back-off after the death, in seconds of the incident, is over. In the
+        incident, injecting and healing take no time, so a fault that is healed at a death is over
+        before the next life. Here they take as long as they take; a replica that waits for this
+        before its next start never meets a fault that its last death has healed, and always meets
+        one that this has injected.
+
+        A death causes what its `process.exited` makes due, and what is due as soon as that is done.
+        If that has a delay longer than the back-off, it is not awaited, because the incident has
+        the start first. Nor is what something else has caused, such as another replica's death,
+        unless it is in front. If an action fails, `run` raises, and this waits until cancelled.
+        """
+        waited = False
+        for due in self._caused:  # grows while this waits
+            if due.died == died and due.after_s <= backoff_s and not due.done.is_set():
+                waited = await due.done.wait()
+        return waited
+
     async def end(self, why: str) -> None:
         """Finish what is due, heal what is still injected, and inject nothing more."""
         self._is_over = True
         for pending in self._pending:
             if pending.action == "heal" and not pending.fired:
-                self._due.put_nowait((pending, why, None))
+                self._due.put_nowait(_Due(pending=pending, why=why))
             pending.fired = True
         await self.settled()
 
@@ -201,12 +187,27 @@ class Timeline:
             return
         pending.fired = True
         moment = pending.moments[number]
-        self._due.put_nowait((pending, str(moment), cause.seq))
+        died, after_s = self._death(moment, cause)
+        due = _Due(pending=pending, why=str(moment), cause=cause.seq, died=died, after_s=after_s)
+        self._due.put_nowait(due)
+        if died is not None:
+            self._caused.append(due)
         if pending.action == "inject":
             self._await_heal(pending.fault, moment, cause)
         elif pending.fault.each_life and not self._is_over:
             again = _Pending(fault=pending.fault, action="inject", trigger=pending.fault.inject)
             self._pending.append(again)
+
+    def _death(self, moment: Moment, cause: Event) -> tuple[Life | None, float]:
+        """The life whose death made the moment come, if one did, and the delay after it.
+
+        Also where that was through an action that it had caused and that has just been done.
+        """
+        if cause.kind == "process.exited":
+            return cause.life, moment.after_s
+        if self._done is None:
+            return None, 0.0
+        return self._done.died, self._done.after_s
 
     def _await_heal(self, fault: PlannedFault, injected: Moment, cause: Event) -> None:
         """Wait for the heal's trigger, from the event on that caused the injection.
@@ -221,14 +222,12 @@ class Timeline:
                 if moment.after_s or (event is cause and not injected.after_s):
                     self._weigh(heal, number, event)
 
-    async def _act(
-        self, pending: _Pending, why: str, cause: int | None, everything: AsyncExitStack
-    ) -> None:
-        fault = pending.fault
+    async def _act(self, due: _Due, everything: AsyncExitStack) -> None:
+        pending, fault = due.pending, due.pending.fault
         data: dict[str, Any] = {"fault": fault.name, "fault_kind": fault.kind}
         # What shows that a server's fault acts comes while it is being injected, and it may no
         # longer act while it is being healed.
-        data |= {"trigger": why, "cause": cause, "begun_ns": time.monotonic_ns()}
+        data |= {"trigger": due.why, "cause": due.cause, "begun_ns": time.monotonic_ns()}
         kind = "fault.healed"
         if pending.action == "inject":
             kind = "fault.injected"
@@ -241,7 +240,9 @@ class Timeline:
                 await self._injected[fault.name].enter_async_context(active)
         else:
             await self._injected[fault.name].aclose()
+        self._done = due  # what its event makes due is caused by the same death
         self._recorder.emit("harness", kind, data, target=fault.target)
+        self._done = None
 
 
 def _moments(trigger: Trigger) -> Iterator[Moment]:

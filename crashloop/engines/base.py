@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from crashloop.clock import TimeScale
     from crashloop.faults.ports import Ports
     from crashloop.model import Life, Scenario
+    from crashloop.supervisor.life import BeforeRestart
     from crashloop.trace.recorder import Recorder
 
 
@@ -111,10 +112,14 @@ class Engine(Protocol):
     async def baseline(self) -> None:
         """Prove each dependency's path before any fault; emits a `baseline.passed` for each."""
 
-    def replica_set(self, on_attempt: Callable[[Attempt], None]) -> ReplicaSet:
+    def replica_set(
+        self, on_attempt: Callable[[Attempt], None], before_restart: BeforeRestart
+    ) -> ReplicaSet:
         """What runs the replicas on the scenario's platform; called once, before any fault.
 
-        `on_attempt` is called with each life as it starts.
+        `on_attempt` is called with each life as it starts. A replica is started again only when
+        `before_restart` has returned, unless Docker's own restart policy starts it, which waits for
+        nobody.
         """
 
     async def count_sessions(self, life: Life) -> None:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from crashloop.engines.workspace import Workspace
     from crashloop.faults.ports import Ports
     from crashloop.model import AppUnderTest, Life, Scenario
+    from crashloop.supervisor.life import BeforeRestart
 
 
 class LocalEngine:
@@ -157,7 +158,9 @@ class LocalEngine:
             data = {"link": links[0] if links else None, **data}
             self._recorder.emit("harness", "baseline.passed", data, target=target)
 
-    def replica_set(self, on_attempt: Callable[[Attempt], None]) -> ReplicaSet:
+    def replica_set(
+        self, on_attempt: Callable[[Attempt], None], before_restart: BeforeRestart
+    ) -> ReplicaSet:
         """Our own supervisor, which starts the app's lives as children on the platform."""
         scenario = self._setup.scenario
         self._on_attempt = on_attempt
@@ -169,6 +172,7 @@ class LocalEngine:
             start=partial(self._start_life, scenario.app),
             seed=self._setup.seed,
             run_command=self._lives.run_command,
+            before_restart=before_restart,
         )
         return self._replicas
 

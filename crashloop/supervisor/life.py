@@ -49,3 +49,10 @@ StartLife: TypeAlias = Callable[[Life], Awaitable[LifeProcess]]
 
 If it is cancelled or fails, nothing that it has started may outlive the engine.
 """
+
+BeforeRestart: TypeAlias = Callable[[Life, float], Awaitable[bool]]
+"""Waits before a replica is started again, and returns whether there was anything to wait for.
+
+Called when the back-off is over, with the life that died and the back-off in seconds of the
+incident.
+"""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from crashloop.model import Platform
     from crashloop.platforms.probes import Purpose
-    from crashloop.supervisor.life import LifeProcess, StartLife
+    from crashloop.supervisor.life import BeforeRestart, LifeProcess, StartLife
     from crashloop.supervisor.prober import Prober
     from crashloop.trace.recorder import Recorder
 
@@ -34,11 +34,14 @@ MIN_GRACE_S = 0.5
 class ReplicaLoop:
     """Runs one replica on a platform until `stop` is called or the platform gives up.
 
-    Emits `process.started`, `process.killed`, `process.exited` (`exit_code` or `signal`, `run_s` in
-    wall seconds, `run_incident_s`: its waits scaled back, its real work as it was),
+    Emits `process.started` (`held_s`: how many wall seconds `before_restart` held it back once the
+    back-off was over, if it did), `process.killed`, `process.exited` (`exit_code` or `signal`,
+    `run_s` in wall seconds, `run_incident_s`: its waits scaled back, its real work as it was),
     `restart.scheduled` and `restart.gave_up`. `attempts` numbers its lives. The n-th draw of a
     replica's platform depends on `seed` alone. If `run` is cancelled or fails, the life that runs
     is ended.
+
+    What `before_restart` takes is the harness' own time: the platform's model does not count it.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class ReplicaLoop:
         seed: int,
         revision: Revision = "new",
         attempts: Iterator[int] | None = None,
+        before_restart: BeforeRestart | None = None,
     ) -> None:
         self.process: LifeProcess | None = None
         self.started = asyncio.Event()
@@ -64,6 +68,7 @@ class ReplicaLoop:
         self._prober = prober
         self._revision = revision
         self._attempts = itertools.count(1) if attempts is None else attempts
+        self._before_restart = before_restart
         self._draws = random.Random(f"restarts {seed} {replica}")  # noqa: S311  repeatable
         self._age_s = 0.0
         self._stop = asyncio.Event()
@@ -74,10 +79,14 @@ class ReplicaLoop:
         step = step_of(self._platform)
         state = State()
         backoff_s = after_s
+        life: Life | None = None
         try:
             while not await self._stopped_within(self._scale.wall_s(backoff_s)):
+                held_s = await self._held_s(life, backoff_s) if life else None
+                if self._stop.is_set():
+                    return
                 life = Life(self._replica, next(self._attempts))
-                ended = await self._live(life)
+                ended = await self._live(life, held_s)
                 if self._stop.is_set():
                     return
                 state, decision = step(state, ended)
@@ -115,7 +124,24 @@ class ReplicaLoop:
             return False
         return True
 
-    async def _live(self, life: Life) -> Exit:
+    async def _held_s(self, died: Life, backoff_s: float) -> float | None:
+        """Wait for `before_restart`, or to be stopped; how long that held the start back, if so."""
+        if self._before_restart is None:
+            return None
+        begun_ns = time.monotonic_ns()
+        waiting = asyncio.ensure_future(self._before_restart(died, backoff_s))
+        stopping = asyncio.ensure_future(self._stop.wait())
+        try:
+            await asyncio.wait({waiting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+            if not waiting.done():
+                waiting.cancel()
+        if self._stop.is_set() or not waiting.result():
+            return None
+        return (time.monotonic_ns() - begun_ns) / NS_PER_S
+
+    async def _live(self, life: Life, held_s: float | None = None) -> Exit:
         started_ns = time.monotonic_ns()
         waits = Waits(life)
         self._recorder.subscribe(waits.event)
@@ -129,6 +155,7 @@ class ReplicaLoop:
                     mono_ns=started_ns,
                     pid=process.pid,
                     revision=self._revision,
+                    **({} if held_s is None else {"held_s": round(held_s, 6)}),
                 )
                 self.started.set()
                 status = await self._until_exit(process, life, started_ns)

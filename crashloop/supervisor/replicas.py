@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from crashloop.clock import TimeScale
     from crashloop.model import Platform, Replicas
     from crashloop.supervisor.ask import RunCommand
-    from crashloop.supervisor.life import LifeProcess, StartLife
+    from crashloop.supervisor.life import BeforeRestart, LifeProcess, StartLife
     from crashloop.trace.recorder import Recorder
 
 
@@ -25,7 +25,8 @@ class Supervisor:
     """Runs the app's replicas: an `engines.base.ReplicaSet`.
 
     An error of one replica ends them all and is raised; so does a cancellation. Raises UsageError
-    for a command probe without `run_command`.
+    for a command probe without `run_command`. Of the old revision's instances, none waits for
+    `before_restart`: they are started and ended by a fault, which would wait for itself.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Supervisor:
         start: StartLife,
         seed: int,
         run_command: RunCommand | None = None,
+        before_restart: BeforeRestart | None = None,
     ) -> None:
         self._replicas = replicas
         self._prober = Prober(
@@ -52,7 +54,8 @@ class Supervisor:
             seed=seed,
         )
         self._new = [
-            self._loop(replica=number, start=start) for number in range(1, replicas.count + 1)
+            self._loop(replica=number, start=start, before_restart=before_restart)
+            for number in range(1, replicas.count + 1)
         ]
         first = replicas.count + 1
         self._old_attempts: dict[int, Iterator[int]] = {

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from crashloop.engines.base import Attempt
     from crashloop.model import Judgement
+    from crashloop.supervisor.life import BeforeRestart
     from crashloop.trace.event import Event
 
 # A run of the fake engine satisfies it, unless the run failed.
@@ -268,7 +269,10 @@ async def test_a_life_that_starts_while_the_run_is_cancelled_breaks_nothing(tmp_
     running: asyncio.Task[Run]
 
     class StartsAtTheEnd(FakeEngine):
-        def replica_set(self, on_attempt: Callable[[Attempt], None]) -> StartsAtTheEnd:
+        def replica_set(
+            self, on_attempt: Callable[[Attempt], None], before_restart: BeforeRestart
+        ) -> StartsAtTheEnd:
+            del before_restart
             self.on_attempt = on_attempt
             return self
 

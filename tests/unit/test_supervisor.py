@@ -184,3 +184,57 @@ async def test_an_error_beside_the_old_revision_still_records_how_that_ended() -
         async with run.supervisor.old_revision(run.start):
             raise OSError
     assert [event.data["requested"] for event in run.of("process.exited")] == [True]
+
+
+class Hold:
+    """Holds back what is to be started again, until `may_start` is set."""
+
+    def __init__(self, *lives: Life) -> None:
+        self.asked: list[tuple[Life, float]] = []
+        self.holds, self.may_start = asyncio.Event(), asyncio.Event()
+        self._lives = lives
+
+    async def __call__(self, died: Life, backoff_s: float) -> bool:
+        self.asked.append((died, backoff_s))
+        if died not in self._lives:
+            return False
+        self.holds.set()
+        return await self.may_start.wait()
+
+
+async def test_a_start_that_was_held_back_says_for_how_long_and_the_model_does_not_count_it() -> (
+    None
+):
+    hold = Hold(Life(1, 1))
+    run = Run(dies, platform="docker:on-failure:2", before_restart=hold)
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        group.create_task(run.supervisor.run())
+        await hold.holds.wait()
+        assert list(run.lives) == [Life(1, 1)]
+        hold.may_start.set()
+
+    assert hold.asked == [(Life(1, 1), 0.1), (Life(1, 2), 0.2)]
+    assert ["held_s" in e.data for e in run.of("process.started")] == [False, True, False]
+    assert [e.data["backoff_s"] for e in run.of("restart.scheduled")] == [0.1, 0.2]
+
+
+async def test_a_replica_that_is_held_back_holds_no_other_back() -> None:
+    hold = Hold(Life(1, 1))
+    run = Run(dies, platform="always", replicas=Replicas(count=2), before_restart=hold)
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        group.create_task(run.supervisor.run())
+        await run.seen("process.started", 4, replica=2)
+        await run.supervisor.stop()
+
+    assert [life for life in run.lives if life.replica == 1] == [Life(1, 1)]
+
+
+async def test_a_stop_while_a_start_is_held_back_starts_nothing() -> None:
+    hold = Hold(Life(1, 1))
+    run = Run(dies, before_restart=hold)
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        group.create_task(run.supervisor.run())
+        await hold.holds.wait()
+        await run.supervisor.stop()
+
+    assert list(run.lives) == [Life(1, 1)]

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from crashloop.engines.docker.events import ContainerEvent
     from crashloop.faults.ports import Ports
     from crashloop.model import Life, Scenario
+    from crashloop.supervisor.life import BeforeRestart
 
 
 class DockerEngine:
@@ -159,9 +160,11 @@ class DockerEngine:
         """Prove each path before any fault by using it as the app will."""
         await self._servers.baseline()
 
-    def replica_set(self, on_attempt: Callable[[Attempt], None]) -> ReplicaSet:
+    def replica_set(
+        self, on_attempt: Callable[[Attempt], None], before_restart: BeforeRestart
+    ) -> ReplicaSet:
         """Docker's own restart policy on the platform `docker`, else our own supervisor."""
-        return self._replicas.run_by_platform(on_attempt)
+        return self._replicas.run_by_platform(on_attempt, before_restart)
 
     async def count_sessions(self, life: Life) -> None:
         """Count what an ended life left in Postgres, by the addresses of its links."""

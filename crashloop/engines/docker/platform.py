@@ -28,6 +28,9 @@ class RestartedByDocker:
 
     Emits `process.started` and `process.exited` of source platform, each at Docker's own instant,
     with Docker's exit code and restart count, and `restart.gave_up`.
+
+    Docker's policy cannot be told to wait: a fault that is healed at a death may still be on when
+    the next life starts, if healing it takes longer than Docker's back-off.
     """
 
     def __init__(

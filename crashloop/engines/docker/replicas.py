@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from crashloop.engines.docker.events import ContainerEvent
     from crashloop.engines.docker.project import Project
     from crashloop.model import AppUnderTest, Life
+    from crashloop.supervisor.life import BeforeRestart
 
 
 CONTROL_ROLE, SETUP_ROLE = "control", "setup"
@@ -152,8 +153,10 @@ class Replicas:
         assert started is not None, "nothing ends the wait of a container of ours"
         return started
 
-    def run_by_platform(self, on_attempt: Callable[[Attempt], None]) -> ReplicaSet:
-        """What runs them on the scenario's platform."""
+    def run_by_platform(
+        self, on_attempt: Callable[[Attempt], None], before_restart: BeforeRestart
+    ) -> ReplicaSet:
+        """What runs them on the scenario's platform; Docker itself waits for nobody."""
         setup, scenario = self._setup, self._setup.scenario
         self._on_attempt = on_attempt
         self._containers |= {
@@ -171,6 +174,7 @@ class Replicas:
             start=partial(self.start, scenario.app),
             seed=setup.seed,
             run_command=run_command,
+            before_restart=before_restart,
         )
         if not is_dockers_own(scenario.platform):
             return self.supervisor
