@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import subprocess
@@ -18,6 +19,7 @@ import crashloop
 from crashloop.engines.app import AppProcess
 from crashloop.engines.names import require_names
 from crashloop.errors import CapabilityError, UsageError
+from crashloop.faults.network.ipv6_first import FIRST, Ipv6First
 from crashloop.model import AppUnderTest, Dependency, Life
 
 if TYPE_CHECKING:
@@ -106,6 +108,24 @@ async def test_the_end_of_the_fault_answers_who_waits_and_running_lives_are_well
             await fault.aclose()
             await run.until("app.output", count=3)
             assert "127.0.0.1" in str(run.of("app.output")[2].data["text"])
+
+
+async def test_who_waits_for_the_address_that_is_first_is_refused_when_the_fault_ends(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path, LOOKS_UP, REDIS) as run, contextlib.AsyncExitStack() as fault:
+        ports = run.engine.ports
+        try:
+            await fault.enter_async_context(Ipv6First().active(ports, name="f", target="redis"))
+        except CapabilityError as error:
+            pytest.skip(str(error))
+        port = run.engine.proxy.path("redis").address.port
+        waiting = asyncio.create_task(asyncio.open_connection(FIRST, port))
+        await run.until("gate.syn_seen")
+        await fault.aclose()
+        with pytest.raises(ConnectionRefusedError):
+            await waiting
+        assert not run.of("gate.opened"), "it could have been let in, and then cut off"
 
 
 async def test_a_life_of_before_the_fault_is_left_alone(tmp_path: Path) -> None:

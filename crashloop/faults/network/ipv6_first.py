@@ -50,9 +50,11 @@ class Ipv6First(NameFault):
 
     @contextlib.asynccontextmanager
     async def active(self, ports: Ports, *, name: str, target: str) -> AsyncIterator[None]:
-        """Drop the SYNs at the first address, and give each new life the answer."""
+        """Drop the SYNs at the first address, and give each new life the answer.
+
+        On leaving, who still waits there is refused at its next SYN, as nothing listens there then.
+        """
         async with ports.path_at(target, FIRST) as path:
             await path.inject(name, BlackHole())
             async with NameFault.active(self, ports, name=name, target=target):
                 yield
-            await path.heal(name)
