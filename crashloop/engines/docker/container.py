@@ -32,8 +32,8 @@ NOT_RUNNING = 409  # conflict
 class AppContainer:
     """The container of one replica, created but not started.
 
-    `lives` grows with each start, and they count from `first`. `events` are the container's, in
-    their order; a None among them ends a wait for the next life.
+    `lives` grows with each start that `next_life` was given, and they count from `first`. `events`
+    are the container's, in their order; a None among them ends a wait for the next life.
     """
 
     def __init__(
@@ -56,7 +56,23 @@ class AppContainer:
         self._replica = replica
         self._role = role
         self._first = first
+        self._starts = 0
         self._died_ns = 0
+
+    def take(self, event: ContainerEvent) -> None:
+        """Take its next start or death, as Docker tells of it."""
+        self._starts += event.action == "start"
+        self.events.put_nowait(event)
+
+    @property
+    def current(self) -> Life | None:
+        """The life that Docker has started last, even if nobody has asked for it yet.
+
+        What Docker says of the container is about this life: it tells of a start before it tells of
+        anything that happens after it, and may tell of a life's lack of memory after its death.
+        """
+        number = self._first + self._starts - 1
+        return Life(self._replica, number) if self._starts else None
 
     async def start(self) -> None:
         """Start it, or start it again."""

@@ -78,9 +78,9 @@ class Replicas:
         return [life for lives in found for life in lives if not life.exited.done()]
 
     def current(self, role: str) -> Life | None:
-        """The newest life of the container with this role, if it has had one."""
+        """The life that Docker has started last in the container with this role, if any."""
         container = self._containers.get(self.roles.get(role, -1))
-        return container.lives[-1].life if container and container.lives else None
+        return container.current if container else None
 
     def create(self, network: Any, values: Mapping[str, str], volumes: Mapping[str, str]) -> None:
         """Create all containers without starting one. Blocking."""
@@ -218,7 +218,7 @@ class Replicas:
     def take(self, event: ContainerEvent) -> None:
         """Pass a start or a death on to whoever runs the container."""
         if (container := self._containers.get(self.roles[event.role])) is not None:
-            container.events.put_nowait(event)
+            container.take(event)
 
     def count_lines(self, saved: Mapping[str, int]) -> None:
         """Emit `app.truncated` where the lives' logs lack lines of their container's log."""
