@@ -1,6 +1,6 @@
 """A server with a worker for each core wants more connections than Postgres has, in one container.
 
-Source: github.com/fastapi/full-stack-fastapi-template issue 1 (2019): 96 workers, each with
+Source: github.com/fastapi/full-stack-fastapi-template issue 1 (2019-02-26): 96 workers, each with
 asyncpg's default pool of 10. Here three workers and a smaller Postgres. When a worker cannot start,
 uvicorn 0.50 and later ends the others, and itself with 0; before, it started that worker again for
 ever, and no container died. The report's gunicorn exits with 3, and is no package of the sample.
@@ -8,6 +8,7 @@ ever, and no container died. The report's gunicorn exits with 3, and is no packa
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from crashloop.faults import plan
@@ -19,17 +20,19 @@ from crashloop.model import CheckSpec, Moment, Outage, Trigger
 from crashloop.platforms import parse_platform
 
 if TYPE_CHECKING:
-    from crashloop.model import Value
+    from crashloop.model import PlannedFault, Value
 
 PHASE = "database"
 DEATHS = 2  # chosen
 POOL = 10  # asyncpg's own default, all of it opened by a start
 REMEDIED = 5  # chosen: three workers have 15 of the 24 connections that are for apps
 FEWER_WORKERS_AT_LATEST_S = 300.0  # chosen: two lives of real work, on a busy machine, too
+ALL_STARTED_S = 30.0  # chosen: how much later than the first worker the last one is ready
 
 
 def outage(params: Params) -> Outage:
     """The server starts as many workers as the host has cores, until somebody tells it fewer."""
+    unplugged = Moment(on="fault.injected", where={"plugged": False})
     fault = plan(
         name="a-worker-for-each-core",
         target="replicas",
@@ -39,6 +42,7 @@ def outage(params: Params) -> Outage:
         heal=Trigger(
             first_of=(
                 *deaths(DEATHS),
+                unplugged,
                 Moment(on="process.started", after_s=FEWER_WORKERS_AT_LATEST_S),
             )
         ),
@@ -54,6 +58,12 @@ def outage(params: Params) -> Outage:
         journey_after_heal=True,  # a worker that got its pool serves until its server ends
         deadline_s=900.0,
     )
+
+
+def all_started(fault: PlannedFault) -> PlannedFault:
+    """As many workers, until each has had the time to fail."""
+    ready = Moment(on="ready.answered", where={"ready": True}, after_s=ALL_STARTED_S)
+    return replace(fault, heal=Trigger(first_of=(ready,)))
 
 
 def expect(_: Params) -> tuple[CheckSpec, ...]:
@@ -73,8 +83,8 @@ def expect(_: Params) -> tuple[CheckSpec, ...]:
 
 INCIDENT = Incident(
     name="workers-times-pool",
-    title="a worker for each core, each with a pool of its own: more than Postgres has",
-    source="github.com/fastapi/full-stack-fastapi-template issue 1 (2019)",
+    title="a worker for each core, each with its own pool: more connections than Postgres has",
+    source="github.com/fastapi/full-stack-fastapi-template issue 1 (2019-02-26)",
     facts=(
         "the number of workers came from the cores of the host: 96",
         "each opened asyncpg's default pool of 10 connections",
@@ -89,6 +99,7 @@ INCIDENT = Incident(
         name="pool sizing",
         says="size the pools for all workers of a container together, or start fewer workers",
         knobs={"pool_size": REMEDIED, "warm_connections": REMEDIED},
+        fault=all_started,
     ),
     parameters={
         "limit_s": limit(60.0, PHASE),  # asyncpg's own limit of a connection
