@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from crashloop.model import PlannedFault
 
 PHASE = "database"
-DEATHS = 3
+DEATHS = 3  # chosen
 RENAMED_AT_LATEST_S = 90.0  # chosen: in the report it went on until somebody looked
 NAME = "app # If you change this"  # the report's comment up to its comma, which asyncpg cannot take
 OF_PHASE = {"phase": PHASE, "target": "postgres"}

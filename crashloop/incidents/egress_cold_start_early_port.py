@@ -93,7 +93,7 @@ INCIDENT = Incident(
     look_alikes=(
         LookAlike(says="with a late port the probe never passes", ruled_out_by="probe_passed"),
         LookAlike(says="with a late port no user notices", ruled_out_by="users_failed"),
-        LookAlike(says="a failed lifespan ends the server with 3", ruled_out_by="exit_code"),
+        LookAlike(says="an app with a late port ends with 3", ruled_out_by="exit_code"),
     ),
     remedy=Remedy(
         name="retry",

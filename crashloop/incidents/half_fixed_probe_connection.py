@@ -1,7 +1,7 @@
 """A retry covers a probe connection only: it passes, and the first real query dies.
 
 Source: github.com/estuary/flow pull 3114 (2026-07-02): Cloud Run with Direct VPC egress. Four
-instances passed the probe of the fix before and then died at the next query, after 5 s.
+instances passed the probe of the fix before, and then died at the next query, which had 5 s.
 
 The report does not say what the path did between the two. Here it lets each connection through
 after 20 s: the probe's, which may wait for 120 s, and not the next one, which has 5 s.
@@ -69,7 +69,7 @@ INCIDENT = Incident(
     source="github.com/estuary/flow pull 3114 (2026-07-02); Cloud Run, Direct VPC egress",
     facts=(
         "a probe connection was tried again for 120 s, and four instances passed it",
-        "they died at the next query, still under 5 s: `Error: querying for agent user id`",
+        "they died at the next query, which still had 5 s: `Error: querying for agent user id`",
         "a wrong password and a TLS error were tried again for the whole 120 s, too",
         "an inner retry without a bound hung start-up in silence, with the port closed",
         "SIGTERM was not handled, so every scale-down was a hard kill",

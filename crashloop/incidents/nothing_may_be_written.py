@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from crashloop.incidents.parameter import Params
 
 PHASE = "init"
-DEATHS = 3
+DEATHS = 3  # chosen
 MOUNTED_AT_LATEST_S = 90.0  # chosen: in the report it went on until somebody looked
 READ_ONLY, WRITABLE = ".", "/tmp"  # noqa: S108  the folder that every Linux has for this
 

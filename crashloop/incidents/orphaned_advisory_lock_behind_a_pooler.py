@@ -28,7 +28,7 @@ from crashloop.model import CheckSpec, Moment, Outage, Replicas, Trigger
 from crashloop.platforms import parse_platform
 
 PHASE, TARGET = "database", "postgres"
-DEATHS = 2
+DEATHS = 2  # chosen
 STAGGER_S = 300.0  # chosen: the first replica has started by then, on a busy machine, too
 
 
@@ -88,11 +88,11 @@ INCIDENT = Incident(
     title="a migration's advisory lock stays in PgBouncer: the first replica starts, others wait",
     source="github.com/IBM/mcp-context-forge issue 4051 (2026-04); goauthentik/authentik 23876",
     facts=(
-        "migrations under an advisory lock of the session, a pooler in transaction mode",
-        "the unlock came to another session and returned false; the lock stayed where it was",
+        "migrations took an advisory lock of their session, through a pooler in transaction mode",
+        "the unlock reached another session and returned false; the lock stayed where it was",
         "the first replica started; the others tried for about 10 minutes to get the lock",
         "elsewhere it stayed until the pooler's server_lifetime, 3600 s by default",
-        "the fixes: look at the schema before the lock; a lock of the transaction; no pooler",
+        "the fixes: look at the schema first; lock in a transaction; migrate without the pooler",
     ),
     look_alikes=(
         LookAlike(says="a slow database stops every replica", ruled_out_by="a_replica_served"),

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from crashloop.model import PlannedFault
 
 PHASE = "dependencies"
-DEATHS = 3
+DEATHS = 3  # chosen
 NEEDS_MIB = 1024  # chosen: between the limit and the one that ended the outage
 TIMES_AS_LARGE = 1536 / 512  # the limit that ended it
 RAISED_AT_LATEST_S = 300.0  # chosen: the report does not say how long it lasted
@@ -96,7 +96,7 @@ INCIDENT = Incident(
     ),
     remedy=Remedy(
         name="larger limit",
-        says="raise the memory limit to three times as much, or load less",
+        says="raise the memory limit to three times as much",
         fault=larger,
     ),
     parameters={

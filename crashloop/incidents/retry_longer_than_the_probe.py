@@ -71,7 +71,10 @@ INCIDENT = Incident(
     ),
     look_alikes=(
         LookAlike(says="an app that gives up exits with 3", ruled_out_by="exit_code"),
-        LookAlike(says="a liveness probe kills an app that serves", ruled_out_by="killed_by_probe"),
+        LookAlike(
+            says="a liveness probe and a memory limit kill with 137, too",
+            ruled_out_by="killed_by_probe",
+        ),
     ),
     remedy=Remedy(
         name="degraded start",

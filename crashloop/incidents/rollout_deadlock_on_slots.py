@@ -2,7 +2,8 @@
 
 Source: github.com/KBVE/kbve issue 12668, fix 12673 (2026-06-17): one replica, RollingUpdate with
 maxUnavailable 0, the connections of a pooler. Here they are those of Postgres itself: it counts
-whose they are, which a pooler hides. Its refusals are retried, as the report's driver does it.
+whose they are, which a pooler hides. Its refusals are retried, as the report's driver does it. The
+new instance exits with 3, as uvicorn does; in the report, with 1.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from crashloop.model import Value
 
 PHASE = "database"
-DEATHS = 3
+DEATHS = 3  # chosen
 EAGER = 5  # connections that the new instance opens at its start
 LEFT = 3  # chosen: fewer than it opens, and enough for a lazy pool
 NOT_FOR_APPS = 4  # Postgres reserves 3 for superusers, and the harness has a session
@@ -83,7 +84,7 @@ INCIDENT = Incident(
     source="github.com/KBVE/kbve issue 12668, pull 12673 (2026-06-17); Kubernetes",
     facts=(
         "RollingUpdate with maxUnavailable 0, one replica: the old one is stopped last",
-        "the new one opened 5 connections at once and exited after about 6 s, again and again",
+        "the new one opened 5 connections at once and exited with 1 after about 6 s, for ever",
         "the driver said: pool timed out while waiting for an open connection",
         "the service looked healthy, and the release never shipped",
         "the fix: a lazy pool with no minimum, ready with its first connection",

@@ -74,8 +74,9 @@ INCIDENT = Incident(
     facts=(
         "the containers of a pod start side by side: the app dials 127.0.0.1:5432 first",
         "connection to server at 127.0.0.1, port 5432 failed: Connection refused",
-        "an app that exits is started again, and finds the proxy (pega: a matter of milliseconds)",
-        "an app that hangs instead is killed by its start-up probe, once, with 137",
+        "the proxy was late by milliseconds (pega) to a few seconds",
+        "an app that exits is started again, and finds the proxy",
+        "an app that hangs instead (pega) is killed by its start-up probe, once, with 137",
         "the fix: a native side-car with a probe of its own, or a retry in the app",
     ),
     look_alikes=(
