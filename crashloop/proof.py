@@ -128,10 +128,10 @@ async def prove(
 ) -> Proof:
     """Run control, reproduction, remedy and unplugged, one after the other, with one seed.
 
-    `app` is the one under test, and `remedy` names one of its own; None is the sample app. Writes
-    `proof.json` and a folder for each run. Ends early only if the harness broke, or if the app is
-    not healthy without a fault; refuses before the first run what a later one could not do, for
-    example where there is no remedy.
+    `app` is the one under test; None is the sample app. `remedy` names one of its own, or of the
+    incident's `others`. Writes `proof.json` and a folder for each run. Ends early only if the
+    harness broke, or if the app is not healthy without a fault; refuses before the first run what
+    a later one could not do, for example where there is no remedy.
     """
     scenarios = {role: incident.scenario(role, app, remedy=remedy, **params) for role in EXPECTED}
     for scenario in scenarios.values():
@@ -144,7 +144,7 @@ async def prove(
         one = replace(options, artifacts=artifacts / str(role))
         run = await run_scenario(scenario, one)
         healthy = incident.healthy(scenario) if role is Role.CONTROL else None
-        step = assess(run, healthy=healthy, prevents=incident.remedy.prevents)
+        step = assess(run, healthy=healthy, prevents=incident.remedy_named(remedy).prevents)
         steps.append(step)
         if on_step is not None:
             on_step(step)

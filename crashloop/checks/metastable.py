@@ -9,6 +9,7 @@ from crashloop.checks.lives import deaths, for_replicas, of_replica
 from crashloop.checks.readiness import ready_answers
 from crashloop.checks.result import Result, holds, not_seen, refuted
 from crashloop.checks.touches import periods, planned_faults
+from crashloop.durations import plain
 from crashloop.plural import often
 
 if TYPE_CHECKING:
@@ -17,11 +18,12 @@ if TYPE_CHECKING:
     from crashloop.trace.event import Event, Trace
 
 
-def stayed_down(trace: Trace, *, cause: str, times: int) -> Result:
+def stayed_down(trace: Trace, *, cause: str, times: int, for_s: float = 0.0) -> Result:
     """Every replica was ready until the fault `cause` came, and none was after it had gone.
 
-    Each died `times` more. That lasted until the other faults were healed, which had been on while
-    the app was ready: they do not bring it down, they keep it down.
+    Each died `times` more, over `for_s` seconds of the incident or longer. That lasted until the
+    other faults were healed, which had been on while the app was ready: they do not bring it down,
+    they keep it down.
     """
     came = periods(trace, {"name": cause})
     if not came or came[-1][1] == FAR_FUTURE_NS:
@@ -47,7 +49,11 @@ def stayed_down(trace: Trace, *, cause: str, times: int) -> Result:
         says = f"it died {often(len(died))} after {cause}"
         if len(died) < times:
             return not_seen(trace, f"{says}, not {often(times)}", [before[-1], *died])
-        says = f"it was ready before {cause}, and died {often(len(died))} when that was over"
+        lasted_s = (died[-1].mono_ns - came[-1][1]) / 1e9 * trace.scale if died else 0.0
+        says = f"died {often(len(died))} in the {lasted_s:.0f} s after that"
+        if lasted_s < for_s:
+            return refuted(f"it {says}, not for {plain(for_s)} s", [before[-1], *died])
+        says = f"it was ready before {cause}, and {says}"
         return holds(f"{says}, without being ready again", [before[-1], *died])
 
     return for_replicas(trace, "each", down)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from crashloop.incidents.incident import Incident
     from crashloop.incidents.parameter import Parameter
+    from crashloop.incidents.remedy import Remedy
     from crashloop.model import Outage
 
 
@@ -70,17 +71,18 @@ def document(incident: Incident) -> dict[str, Any]:
         "time_scale": incident.time_scale,
         "look_alikes": [asdict(one) for one in incident.look_alikes],
         "overlaps": dict(incident.overlaps),
-        "remedy": {
-            "name": incident.remedy.name,
-            "says": incident.remedy.says,
-            "knobs": dict(incident.remedy.knobs),
-        },
+        "remedy": _remedy_document(incident.remedy),
+        "other_remedies": [_remedy_document(each) for each in incident.others],
         "engines": {
             engine: {"is": word, "why": why}
             for engine in ENGINES
             for word, why in [_standing(incident, engine)]
         },
     }
+
+
+def _remedy_document(remedy: Remedy) -> dict[str, Any]:
+    return {"name": remedy.name, "says": remedy.says, "knobs": dict(remedy.knobs)}
 
 
 def _sections(incident: Incident) -> Iterator[tuple[str, list[str]]]:
@@ -97,7 +99,7 @@ def _sections(incident: Incident) -> Iterator[tuple[str, list[str]]]:
         [f"{one.says} (ruled out by {one.ruled_out_by})" for one in incident.look_alikes],
     )
     yield "What truly looks like it", [f"{n}: {why}" for n, why in incident.overlaps.items()]
-    yield "What ends it", [*_remedy(incident)]
+    yield "What ends it", [*_remedies(incident)]
     yield "What crashloop does to the app", [*_done(outage)]
     where = {engine: _standing(incident, engine) for engine in ENGINES}
     standing = [f"{e}: {word}{', ' if why else ''}{why}" for e, (word, why) in where.items()]
@@ -108,16 +110,21 @@ def _outage(incident: Incident) -> Outage:
     return incident.outage(incident.defaults)
 
 
-def _remedy(incident: Incident) -> Iterator[str]:
-    """The remedy that a proof tries, with what it changes."""
-    remedy = incident.remedy
+def _remedies(incident: Incident) -> Iterator[str]:
+    """Each remedy with what it changes, the one first that the proof tries."""
+    yield from _remedy(incident.remedy, tried_by="the proof")
+    for other in incident.others:
+        yield from _remedy(other, tried_by=f"`--remedy {other.name}`")
+
+
+def _remedy(remedy: Remedy, *, tried_by: str) -> Iterator[str]:
     changes = [f"{name} = {_value(value)}" for name, value in remedy.knobs.items()]
     changes += [f"{n} = {_value(v)} in the old revision" for n, v in remedy.old_knobs.items()]
     changes += ["another platform or other probes"] if remedy.platform else []
     changes += ["another course of the fault"] if remedy.fault else []
     yield f"{remedy.name}: {remedy.says}"
     if changes:
-        yield f"the proof tries it by {', '.join(changes)}"
+        yield f"{tried_by} tries it by {', '.join(changes)}"
 
 
 def _done(outage: Outage) -> Iterator[str]:

@@ -50,7 +50,8 @@ class Incident:
     `compared` is its ordinary comparison. `overlaps` are other incidents, or faults alone as
     `fault:KIND`, whose runs truly look like this one too, each with the reason. `platforms` are
     those of its reports, by name, besides the one that it runs on by default. `idle` says why it
-    cannot happen to an app of the user's that its faults never touch.
+    cannot happen to an app of the user's that its faults never touch. `others` are more remedies; a
+    proof tries one of them if it is named.
     """
 
     name: str
@@ -67,11 +68,16 @@ class Incident:
     overlaps: Mapping[str, str] = field(default_factory=dict)
     platforms: tuple[str, ...] = ()
     idle: str = ""
+    others: tuple[Remedy, ...] = ()
 
     @property
     def defaults(self) -> Params:
         """The value of each parameter where none is given."""
         return read_params(self.name, self.parameters, {})
+
+    def remedy_named(self, name: str) -> Remedy:
+        """The remedy of the incident by this name; its first for any other, as for ""."""
+        return next((one for one in self.others if one.name == name), self.remedy)
 
     def scenario(
         self,
@@ -102,7 +108,9 @@ class Incident:
             if app is not None:
                 _require_noticed(self, app, outage, chosen, params)
             if role is Role.REMEDY:
-                remedied = remedied_run(self.name, self.remedy, outage, under_test, remedy)
+                own = self.remedy_named("" if remedy in under_test.remedies else remedy)
+                named = remedy if own is self.remedy else ""
+                remedied = remedied_run(self.name, own, outage, under_test, named)
                 outage, under_test, remedy_name = remedied
             under_test = _turned(under_test, outage, values)
         faults = () if role is Role.CONTROL else outage.faults

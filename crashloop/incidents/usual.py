@@ -6,9 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from crashloop.incidents.parameter import Parameter
-from crashloop.model import Dependency, Moment, Transport
+from crashloop.model import Dependency, Moment, Transport, Trigger
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from crashloop.incidents.parameter import Params
     from crashloop.model import Value
 
@@ -31,7 +33,7 @@ POOLER = Parameter(
 
 
 def limit(default_s: float, phase: str) -> Parameter:
-    """The time limit of a start-up phase."""
+    """The time limit of a start-up phase: 20 s, as in issue 1278, where a report has none."""
     says = f"time limit of phase {phase}, in seconds"
     return Parameter(default=default_s, low=1.0, high=3600.0, says=says)
 
@@ -72,3 +74,18 @@ def deaths(number: int, *, replicas: int = 1) -> tuple[Moment, ...]:
         Moment(on="process.exited", where={"replica": replica, "attempt": number})
         for replica in range(1, replicas + 1)
     )
+
+
+def ready(replicas: int, attempts: Iterable[int]) -> Trigger:
+    """When every replica has been ready in one of these attempts."""
+    lives = [[(number, one) for one in attempts] for number in range(1, replicas + 1)]
+    each = [
+        Trigger(
+            first_of=tuple(
+                Moment(on="ready.answered", where={"replica": n, "attempt": one, "ready": True})
+                for n, one in own
+            )
+        )
+        for own in lives
+    ]
+    return Trigger(all_of=tuple(each))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from crashloop.incidents import incident
+from crashloop.incidents.restart_herd import CAPACITY
 from crashloop.model import Role, Verdict
 
 if TYPE_CHECKING:
@@ -96,3 +97,16 @@ async def test_a_wrong_password_is_tried_once_with_either_retry(lab: Lab, remedy
 
     run.expect(Verdict.REPRODUCED)
     assert not run.events("database.retry_failed")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+async def test_random_pauses_end_a_herd_although_its_table_stays_as_slow(lab: Lab) -> None:
+    run = await run_with(lab, "jitter", "restart-herd")
+
+    run.expect(Verdict.NOT_REPRODUCED)
+    assert {death.data["signal"] for death in deaths(run)} == {"SIGKILL"}, "only the crash kills"
+    (healed,) = (e for e in run.events("fault.healed") if e.data["fault"] == CAPACITY)
+    assert "ready.answered" in healed.data["trigger"]
+    assert run.events("database.retry_failed"), "at first they read together"
+    assert next(f for f in run.findings if f.check == "journey_passed").holds

@@ -10,13 +10,13 @@ from crashloop_edits import changed, inserted, one, without
 from crashloop_restarts import HERD, herd
 from crashloop_traces import REPRODUCTION
 
-from crashloop.incidents.restart_herd import CRASH
+from crashloop.incidents.restart_herd import CRASH, ROUNDS
 from crashloop.trace.event import DEADLINE_PASSED
 
 if TYPE_CHECKING:
     from crashloop.trace.event import Trace
 
-DOWN = {"cause": CRASH, "times": 3}
+DOWN = {"cause": CRASH, "times": ROUNDS, "for_s": 20.0 * ROUNDS}
 
 
 def ready_again() -> Trace:
@@ -32,16 +32,16 @@ CASES = [
         holds={
             "each replica died again and again": (
                 HERD,
-                f"in each of 3 replicas, it was ready before {CRASH}, and died 3 times",
+                f"in each of 3 replicas, it was ready before {CRASH}, and died 5 times in the ",
             ),
-            "one round more": (herd(rounds=4), "died 4 times"),
+            "one round more": (herd(rounds=6), "died 6 times"),
         },
         refuted={
             "one replica was ready again": (
                 ready_again(),
                 f"attempt 2 of replica 1 was ready again after {CRASH}",
             ),
-            "one round less": (herd(rounds=2), "it died twice after"),
+            "one round less": (herd(rounds=4), "it died 4 times after"),
             "one replica had never been ready": (
                 without(HERD, "ready.answered", replica=2, attempt=1),
                 f"no attempt was ready before {CRASH}",
@@ -64,6 +64,11 @@ CASES = [
                 "it died twice after",
             )
         },
+    ),
+    *cases(
+        "stayed_down",
+        params={**DOWN, "for_s": 1000.0},
+        refuted={"it was soon over": (HERD, "after that, not for 1000 s")},
     ),
     *cases(
         "no_death",

@@ -128,6 +128,15 @@ def test_a_story_has_the_source_what_happened_what_it_is_not_and_what_ends_it(
     assert f"crashloop prove {name}" in told
 
 
+def test_a_story_tells_every_remedy_and_how_to_try_it(crashloop: Crashloop) -> None:
+    _, out, _ = crashloop("incidents", "restart-herd")
+
+    told = " ".join(out.split())
+    assert "admission: let one replica start at a time" in told
+    assert "jitter: draw the pause before each new try" in told
+    assert "`--remedy jitter` tries it by retry_s = 900" in told
+
+
 @pytest.mark.parametrize("name", [*sorted(INCIDENTS), "fault:hold", "dependency:redis:slow"])
 def test_every_story_can_be_told_in_words_and_as_json(crashloop: Crashloop, name: str) -> None:
     assert crashloop("incidents", name)[0] == 0

@@ -7,7 +7,9 @@ from crashloop_outages import KILLED, SLOTS
 from crashloop_restarts import HERD, STUCK, WORKERS
 from crashloop_traces import REPRODUCTION
 
+from crashloop.errors import UsageError
 from crashloop.incidents import incident
+from crashloop.incidents.restart_herd import CAPACITY
 from crashloop.judge import judge, recorded_signature
 from crashloop.model import Role, Verdict
 
@@ -80,3 +82,33 @@ def test_the_replicas_of_a_herd_start_one_after_the_other_at_first(role: Role) -
     scenario = incident("restart-herd").scenario(role)
     limit_s = float(scenario.params["limit_s"])
     assert scenario.replicas.stagger_s >= limit_s
+
+
+@pytest.mark.parametrize("remedy", ["", "jitter"])
+def test_a_herd_that_nobody_dies_of_gets_no_more_capacity_before_all_are_ready(remedy: str) -> None:
+    scenario = incident("restart-herd").scenario(Role.REMEDY, remedy=remedy, replicas=3)
+    (capacity,) = (each for each in scenario.faults if each.name == CAPACITY)
+    without_a_death = [
+        str(each)
+        for each in capacity.heal.first_of
+        if "process.exited" not in str(each) and "plugged False" not in str(each)
+    ]
+    (all_ready,) = without_a_death
+    assert all(f"ready.answered (replica {number}, " in all_ready for number in (1, 2, 3))
+
+
+def test_a_herd_has_a_second_remedy_that_goes_by_its_name() -> None:
+    herd = incident("restart-herd")
+    first, second = (herd.scenario(Role.REMEDY, remedy=name) for name in ("", "jitter"))
+    assert (first.remedy, second.remedy) == ("admission", "jitter")
+    assert first.app.knobs["admission"] == 1
+    assert second.app.knobs["admission"] == 0
+    reads_s = 4 * sum(float(f.params.get("work_s", 0.0)) for f in second.faults)
+    assert float(second.app.knobs["retry_first_pause_s"]) > reads_s
+    with pytest.raises(UsageError, match="there is no remedy 'jitters'"):
+        herd.scenario(Role.REMEDY, remedy="jitters")
+
+
+def test_a_worker_that_may_still_fail_is_waited_for_with_the_remedy() -> None:
+    (fault,) = incident("workers-times-pool").scenario(Role.REMEDY).faults
+    assert str(fault.heal) == "30 s after ready.answered (ready True)"
