@@ -10,7 +10,9 @@ from crashloop.checks.link_times import FAR_FUTURE_NS, hold_end_ns
 from crashloop.checks.lives import lives, observed
 from crashloop.checks.result import Result, holds, refuted, saw_nothing
 from crashloop.checks.touches import (
+    COUNT_NS,
     OF_REPLICAS,
+    life_of_word,
     periods,
     planned_faults,
     says_sqlstate,
@@ -188,7 +190,7 @@ def _unexplained(
 ) -> str | None:
     """Why no fault explains that the phase failed, or that the life died; None if one does."""
     name = trace.name(failure.ended.life)
-    touched = [touch for touch in explaining if _is_in(touch, failure)]
+    touched = [touch for touch in explaining if _is_in(trace, touch, failure)]
     if any(_is_the_error(trace, touch, failure) for touch in explaining):
         return None
     if not touched:
@@ -224,14 +226,22 @@ def _got_through(trace: Trace, touched: Sequence[Touch], failure: Failure, targe
     return False
 
 
-def _is_in(touch: Touch, failure: Failure) -> bool:
-    """Whether the fault touched the life while the phase ran."""
+def _is_in(trace: Trace, touch: Touch, failure: Failure) -> bool:
+    """Whether the fault touched the life while the phase ran.
+
+    A server's log may be read a little after the app has logged that it failed, so the connection
+    that the server's error is about counts, too.
+    """
     ended_ns = failure.until_ns
     if touch.life != failure.ended.life:
         return False
     if touch.covers:
         return touch.begins_ns <= ended_ns and touch.ends_ns >= failure.began_ns
-    return failure.began_ns <= touch.event.mono_ns <= ended_ns
+    if touch.event.mono_ns <= ended_ns:
+        return failure.began_ns <= touch.event.mono_ns
+    came, _ = life_of_word(trace, touch.event)
+    is_late = touch.event.mono_ns <= ended_ns + COUNT_NS
+    return is_late and came is not None and failure.began_ns <= came.mono_ns <= ended_ns
 
 
 def _is_the_error(trace: Trace, touch: Touch, failure: Failure) -> bool:

@@ -37,7 +37,7 @@ OF_REPLICAS = "replicas"
 """The target of faults that act on the app's instances, and so on every dependency."""
 
 COUNT_NS = 1_000_000_000
-"""How much later than the refused app's own line a gate may tell of the refusal. Chosen."""
+"""How much later than the refused app's own line a gate or a server may say so. Chosen."""
 
 
 def planned_faults(trace: Trace) -> list[Mapping[str, Any]]:

@@ -25,6 +25,7 @@ NO_SLOTS = {
 REFUSED = with_scenario(
     SLOTS, faults=[{**SLOTS.scenario["faults"][0], "receipt": NO_SLOTS, "target": TARGET}]
 )
+NO_SQLSTATE = [{"type": "CannotConnectNowError", "sqlstate": None}]
 STARTING_UP = [{"type": "asyncpg.exceptions.CannotConnectNowError", "sqlstate": "57P03"}]
 
 
@@ -211,6 +212,10 @@ CASES = [
                 starting_up(),
                 "3 receipts, for 3 failed attempts",
             ),
+            "so it is where the app's own line has no SQLSTATE": (
+                changed(starting_up(), "phase.failed", error=NO_SQLSTATE, limit_s=20.0),
+                "3 receipts, for 3 failed attempts",
+            ),
             "a stopped server covers all who are connected to it": (
                 stopped(),
                 "3 receipts, for 3 failed attempts",
@@ -316,6 +321,14 @@ CASES = [
             "a server that continues early in the phase": (
                 moved(stopped(), "fault.healed", -0.8),
                 "did not touch attempt 3 for the last",
+            ),
+            "an error of its connection that comes long after it has failed": (
+                moved(
+                    changed(starting_up(), "phase.failed", error=NO_SQLSTATE, limit_s=20.0),
+                    "database.error",
+                    1.1,
+                ),
+                "failed in phase database without any receipt",
             ),
             "another session waits": (
                 without(waiting(), "database.lock_waiting", attempt=2),
