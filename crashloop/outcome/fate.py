@@ -94,7 +94,8 @@ def _beside_old_revision(
 ) -> tuple[Outcome, str, Sequence[Event]]:
     """The outcome of an app to which nothing was refused: what failed is not of this outage."""
     room = "no server refused a connection"
-    if not reason and recovery.is_complete:
+    # The old revision may be ended as soon as the new one is ready, before a journey is tried.
+    if (reason is None or reason.holds is None) and recovery.is_complete:
         return Outcome.SURVIVED, f"{room}: all instances fit beside the old revision", ()
     why = reason.says if reason else recovery.why
     return Outcome.INCONCLUSIVE, f"{why}, yet {room}, so it has another cause", died

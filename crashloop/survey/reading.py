@@ -9,7 +9,7 @@ from crashloop.checks.result import UNREADABLE
 from crashloop.checks.touches import periods, planned_faults
 from crashloop.clock import NS_PER_S
 from crashloop.model import Outcome
-from crashloop.outcome import is_idle, served_under_fault
+from crashloop.outcome import has_room, is_idle, served_under_fault
 from crashloop.plural import counted
 from crashloop.survey.result import Met, Result
 
@@ -57,6 +57,8 @@ def _changed(result: Result, met: Met, outcome: Outcome | None, why: str) -> Res
 
 def _proves(trace: Trace) -> str:
     """What the app did while the outage lasted, in words; "" where only the outcome says so."""
+    if has_room(trace):
+        return ""
     served, lasted_s = served_under_fault(trace), sum(_lasted_s(trace)) * trace.scale
     if not served or not lasted_s:
         return ""

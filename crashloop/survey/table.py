@@ -111,8 +111,8 @@ def why_words(result: Result) -> str:
     """What the app did, what its survival proves, or why nothing was shown."""
     if not result.why:
         return ""
-    if result.proves:
-        return f"proves: {result.proves}"
+    if result.outcome is Outcome.SURVIVED and result.met is not Met.HARNESS:
+        return f"proves: {result.proves or result.why}"
     is_shown = result.met is not Met.HARNESS and result.outcome not in {None, Outcome.INCONCLUSIVE}
     return f"your app: {result.why}" if is_shown else f"because {result.why}"
 

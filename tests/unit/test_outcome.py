@@ -423,6 +423,11 @@ def test_an_app_that_fits_beside_the_old_revision_says_that_nothing_was_refused(
     )
 
 
+def test_it_fits_as_well_if_the_old_revision_ends_before_a_journey_is_tried() -> None:
+    found = fate(without_tries(slots_exhausted(deaths=0), 2, 3))
+    assert (found.outcome, found.deaths) == (Outcome.SURVIVED, 0)
+
+
 def test_what_fails_beside_an_old_revision_without_a_refusal_has_another_cause() -> None:
     found = fate(without(slots_exhausted(), "database.error"))
     assert found.outcome is Outcome.INCONCLUSIVE

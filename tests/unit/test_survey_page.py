@@ -66,7 +66,7 @@ def test_a_row_has_outcome_deaths_exit_codes_and_when_it_was_back() -> None:
     assert shown.endswith("does not apply\n  cache-still-loading: no Redis here")
 
 
-@pytest.mark.parametrize("outcome", ["SURVIVED", "RECOVERED", "NOT_RECOVERED"])
+@pytest.mark.parametrize("outcome", ["RECOVERED", "NOT_RECOVERED"])
 def test_what_the_outage_is_stands_apart_from_what_the_app_did(outcome: str) -> None:
     result = ran(outcome, why="its journey failed under the fault")
     lines = text(results_table([result], width=80)).splitlines()

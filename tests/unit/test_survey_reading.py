@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 from crashloop_edits import changed, without
-from crashloop_own_apps import HELD, WITHOUT_JOURNEY, delayed, lazy, untouched
+from crashloop_own_apps import (
+    HELD,
+    WITHOUT_JOURNEY,
+    delayed,
+    lazy,
+    slots_exhausted,
+    untouched,
+)
 
 from crashloop.judge import judge
 from crashloop.model import Outcome
@@ -14,6 +21,7 @@ from crashloop.report.data import run_document
 from crashloop.survey.plan import Planned
 from crashloop.survey.reading import read_result
 from crashloop.survey.result import Met, Result, exit_status, result_of
+from crashloop.survey.table import why_words
 
 if TYPE_CHECKING:
     from crashloop.trace.event import Trace
@@ -34,8 +42,15 @@ def test_survival_proves_how_much_was_served_and_for_how_long() -> None:
     assert result.proves.startswith("it did not die, and served 1 journey in the 1 s")
 
 
-def test_without_a_journey_survival_proves_no_more_than_its_outcome_says() -> None:
-    assert read(delayed(app=WITHOUT_JOURNEY)).proves == ""
+@pytest.mark.parametrize(
+    "trace",
+    [delayed(app=WITHOUT_JOURNEY), slots_exhausted(deaths=0)],
+    ids=["no journey", "room beside the old revision"],
+)
+def test_where_the_outcome_says_best_what_survival_proves_it_is_not_replaced(trace: Trace) -> None:
+    result = read(trace)
+    assert (result.outcome, result.proves) == (Outcome.SURVIVED, "")
+    assert why_words(result) == f"proves: {result.why}"
 
 
 def test_an_incident_whose_fault_touched_nothing_of_a_healthy_app_does_not_apply() -> None:
