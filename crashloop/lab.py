@@ -138,6 +138,7 @@ class _Lab:
                 if healthy is None:
                     watching.cancel()
                     return CONTROL_FAILED
+                tries.scale(setup.scale)
             visits: list[asyncio.Task[None]] = []
             ending = asyncio.Event()
             users = Users(setup, engine, tries=tries, healthy=healthy)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ class Users:
     `healthy` is what the control life of a user's own app has shown. The app is asked whether it is
     ready as often as its entry says; in a scaled run, that much more often, but at most every
     50 ms, so that a fault that lasts a second is seen. Likewise, tries of a journey follow each
-    other after 0.5 s, and after 0.1 s in a scaled run.
+    other after 0.5 s, and after 0.1 s in a scaled run. `tries` has the journey that they take.
     """
 
     def __init__(
@@ -100,11 +101,16 @@ class Users:
         visitor = partial(
             Visitor, app=app, replica=replica, recorder=setup.recorder, query=self._engine.query
         )
-        if app.journey.patient or not setup.scenario.is_own_app:
-            draw = Draw(journey_key(setup.seed, replica), replica)
-            healing = self._healing if setup.scenario.journey_after_heal else None
+        is_own = setup.scenario.is_own_app
+        if app.journey.patient or not is_own:
             return visitor(
-                walk=PatientJourney(app=app, draw=draw, recorder=setup.recorder, healing=healing)
+                walk=PatientJourney(
+                    app=replace(app, journey=tries.journey),
+                    draw=Draw(journey_key(setup.seed, replica), replica),
+                    recorder=setup.recorder,
+                    healing=self._healing if setup.scenario.journey_after_heal else None,
+                    lasting=self._healing if is_own else None,
+                )
             )
         is_real_time, every_s = setup.scale.is_real_time, app.ready.every_s
         walk = Tries(

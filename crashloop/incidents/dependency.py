@@ -99,6 +99,8 @@ class _Absence(Incident):
         """As any incident's; UsageError for the sample app, whose dependencies are known."""
         if app is None:
             raise UsageError(f"{self.name} needs an app of your own", hint="name it: --app NAME")
+        # Whether a try fails is asked here, and a patient journey has none.
+        app = replace(app, journey=replace(app.journey, patient=False))
         made = Incident.scenario(self, role, app, remedy=remedy, **params)
         target = self.outage(dict(made.params)).target
         fair = ("evidence_complete", "control_passed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from crashloop.journey.draw import Draw, Draws, journey_key
+from crashloop.journey.pace import scaled
 from crashloop.journey.patient import PatientJourney
 from crashloop.journey.pause import pause
 from crashloop.journey.step import StepError, User, filled, named, take_within
@@ -22,5 +23,6 @@ __all__ = [
     "journey_key",
     "named",
     "pause",
+    "scaled",
     "take_within",
 ]

@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from crashloop.apps.answers import SUCCESS
+from crashloop.journey.pace import Pace
 from crashloop.journey.step import MAX_WHY_CHARS, StepError, filled, named, take
 from crashloop.model import SqlStep
 from crashloop.platforms.probes import Purpose
@@ -38,8 +39,10 @@ class PatientJourney:
     does not (at each change in a life, up to a bound), and `journey.failed`. It begins when the app
     answers with success, or before that where the platform lets requests in: its start-up probe has
     passed, and it has no readiness probe. With `healing`, it does not begin before the last heal.
-    It has passed when its steps have and the app calls itself ready: then `finished` is set. After
-    `over` it takes no step. All times are wall times, as this is real work and not the incident's.
+    With `lasting`, it never fails, and a step that goes on failing is tried more and more rarely
+    until these faults change. It has passed when its steps have and the app calls itself ready:
+    then `finished` is set. After `over` it takes no step. All times are wall times, as this is real
+    work and not the incident's.
     """
 
     def __init__(
@@ -49,12 +52,16 @@ class PatientJourney:
         draw: Draw,
         recorder: Recorder,
         healing: Healing | None = None,
+        lasting: Healing | None = None,
     ) -> None:
         self.finished = asyncio.Event()
         self.over = asyncio.Event()
         self._key = draw.key
         self._recorder = recorder
         self._healing = healing
+        self._lasting = lasting
+        self._pace = Pace()
+        self._why = ""
         self._path = app.ready.path
         self._within_s = app.journey.within_s
         self._steps = [(step, filled(step, draw)) for step in app.journey.steps]
@@ -107,6 +114,9 @@ class PatientJourney:
         """Take the steps that are left, each once it passes, until one does not."""
         why = f"every step has passed, but it is not ready {self._within_s:g} s later"
         while self._passed < len(self._steps):
+            if not self._is_due(is_ready=is_ready):
+                why = self._why
+                break
             number = self._passed
             template, step = self._steps[number]
             said, failed = None, None
@@ -120,6 +130,8 @@ class PatientJourney:
                 self._wait(f"{named(template)}: {failed.why}", life, answered=failed.answered)
                 why = f"step {number + 1}, {named(template)}: {failed.why}"
                 why += f", {self._within_s:g} s after it called itself ready"
+                self._why = why
+                self._pace.tried(self._state(is_ready=is_ready), passed=False)
                 break
             assert said is not None
             self._pass(template, said, life)
@@ -152,8 +164,19 @@ class PatientJourney:
             self._waitings += 1
             self._emit("journey.waiting", waits, life)
 
+    def _state(self, *, is_ready: bool) -> object:
+        """What may make a step pass that has failed."""
+        healed_ns = self._lasting and self._lasting.healed_since_ns
+        return self._passed, is_ready, healed_ns
+
+    def _is_due(self, *, is_ready: bool) -> bool:
+        """Whether the next step is to be tried now."""
+        return self._lasting is None or self._pace.is_due(self._state(is_ready=is_ready))
+
     def _is_late(self) -> bool:
-        """Whether the wait that began at the first call, after the last step, is over."""
+        """Whether the wait that began at the first call after the last step is over, if it ends."""
+        if self._lasting is not None:
+            return False
         now_s = time.monotonic()
         self._late_at_s = self._late_at_s or now_s + self._within_s
         return now_s > self._late_at_s

@@ -105,12 +105,13 @@ async def take(step: Step, user: User, *, left_s: float | None = None) -> Answer
 async def take_within(step: Step, user: User, *, ended: asyncio.Event) -> Answer:
     """Take a step within its own time; StepError if it has not passed by then.
 
-    A step that only reads (a query, or a GET with `contains`) is taken again until then, as what
-    it asks for may come a moment later; the error says what was answered last. Any other is taken
-    once. `ended` ends the wait.
+    A step that only reads (a query, or a GET with `contains`) is taken again until then, each time
+    after twice as long, as what it asks for may come a moment later; the error says what was
+    answered last. Any other is taken once. `ended` ends the wait.
     """
     loop = asyncio.get_running_loop()
-    until_s = loop.time() + step.within_s
+    begun_s = loop.time()
+    until_s = begun_s + step.within_s
     last: StepError | None = None
     while True:
         left_s = max(until_s - loop.time(), 0.001)
@@ -118,9 +119,12 @@ async def take_within(step: Step, user: User, *, ended: asyncio.Event) -> Answer
             return await _asked(step, user, left_s=left_s)
         except StepError as error:
             last = error if error.answered or last is None else last
-        if not _may_repeat(step) or loop.time() + ASK_AGAIN_S > until_s:
+        now_s = loop.time()
+        if not _may_repeat(step) or now_s + ASK_AGAIN_S > until_s:
             raise last
-        await pause(ended, ASK_AGAIN_S)
+        # The last time comes just before the end, however long the pause would be.
+        pause_s = min(now_s - begun_s, until_s - ASK_AGAIN_S - now_s)
+        await pause(ended, max(pause_s, ASK_AGAIN_S))
         if ended.is_set():
             raise last
 

@@ -9,12 +9,14 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from crashloop.clock import NS_PER_S
+from crashloop.journey.pace import Pace, scaled
 from crashloop.journey.pause import pause
 from crashloop.journey.step import StepError, filled, named, take_within
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from crashloop.clock import TimeScale
     from crashloop.engines.base import Attempt
     from crashloop.healing import Healing
     from crashloop.journey.draw import Draws
@@ -31,17 +33,26 @@ class TryCount:
     """Takes a journey once when asked, counts the tries of a run, and records them.
 
     Emits `journey.tried` for each, but no more than 10 in a row that ended equally in the same
-    life while the same faults were on; the numbers show how many were left out.
+    life while the same faults were on; the numbers show how many were left out. `changes` is how
+    often a fault has been injected or healed.
     """
 
     def __init__(self, journey: Journey, *, draws: Draws, recorder: Recorder) -> None:
-        self._steps = journey.steps
+        self.journey = journey
+        self.changes = 0
         self._draws = draws
         self._recorder = recorder
         self._numbers = itertools.count(1)
-        self._faults = 0
+        self._longest_s = 0.0
         self._ends: dict[Life, tuple[tuple[Any, ...], int]] = {}
-        recorder.subscribe(self._count_faults)
+        recorder.subscribe(self._count_changes)
+
+    def scale(self, scale: TimeScale) -> None:
+        """From now on, give each step the time that it has in a run at this scale.
+
+        The tries before were without a fault, and show how long a step takes.
+        """
+        self.journey = scaled(self.journey, scale, longest_s=self._longest_s)
 
     async def take(
         self, life: Life, user: User, *, ended: asyncio.Event, over: asyncio.Event | None = None
@@ -53,7 +64,8 @@ class TryCount:
         draw, number = self._draws.next(), next(self._numbers)
         begun_ns = time.monotonic_ns()
         failed, failed_step = None, None
-        for which, step in enumerate(self._steps, start=1):
+        for which, step in enumerate(self.journey.steps, start=1):
+            step_begun_s = time.monotonic()
             try:
                 await take_within(filled(step, draw), user, ended=ended)
             except StepError as error:
@@ -62,6 +74,7 @@ class TryCount:
                     f"{named(step)}: {error.why}", answered=error.answered, found=error.found
                 )
                 break
+            self._longest_s = max(self._longest_s, time.monotonic() - step_begun_s)
         why = failed.why if failed else ""
         data = {
             "number": number,
@@ -71,7 +84,7 @@ class TryCount:
             "took_s": round((time.monotonic_ns() - begun_ns) / NS_PER_S, 4),
             "key": draw.key,
         }
-        end = (self._faults, data["step"], why.replace(draw.key, ""))
+        end = (self.changes, data["step"], why.replace(draw.key, ""))
         last, equal = self._ends.get(life, ((), 0))
         equal = equal + 1 if end == last else 1
         self._ends[life] = end, equal
@@ -79,8 +92,8 @@ class TryCount:
             self._recorder.emit("harness", "journey.tried", data, life=life)
         return failed
 
-    def _count_faults(self, event: Event) -> None:
-        self._faults += event.kind in {"fault.injected", "fault.healed"}
+    def _count_changes(self, event: Event) -> None:
+        self.changes += event.kind in {"fault.injected", "fault.healed"}
 
 
 class Tries:
@@ -89,7 +102,8 @@ class Tries:
     One try at a time, while a life answers at all. It is finished when all faults are healed, a
     life is ready, and then a try has passed in it, if there is a journey. All times are wall times,
     as this is real work: the app is asked every `ask_every_s` whether it is ready, and the next try
-    begins `pause_s` after one.
+    begins `pause_s` after one. A journey that goes on failing is tried more and more rarely, until
+    a fault is injected or healed, or the life is ready or no longer so.
     """
 
     def __init__(
@@ -125,11 +139,17 @@ class Tries:
             return self._ask_every_s
 
         async def tries() -> None:
+            pace = Pace(pause_s=self._pause_s)
             while not attempt.ended.is_set():
                 await answers.wait()
                 async with self._trying:
-                    await self._try(attempt, user, is_ready)
+                    passed = await self._try(attempt, user, is_ready)
+                pace.tried((self._count.changes, is_ready.is_set()), passed=passed)
                 await pause(attempt.ended, self._pause_s)
+                while not pace.is_due((self._count.changes, is_ready.is_set())):
+                    await pause(attempt.ended, self._pause_s)
+                    if attempt.ended.is_set():
+                        return
 
         trying = asyncio.create_task(tries()) if self._has_journey else None
         try:
@@ -141,12 +161,14 @@ class Tries:
         if trying is not None and not trying.cancelled():
             trying.result()
 
-    async def _try(self, attempt: Attempt, user: User, is_ready: asyncio.Event) -> None:
+    async def _try(self, attempt: Attempt, user: User, is_ready: asyncio.Event) -> bool:
+        """Try it once; whether it has passed."""
         begun_healed = self._healing.healed_since_ns
         failed = await self._count.take(attempt.life, user, ended=attempt.ended, over=self.over)
         stayed_healed = begun_healed is not None and begun_healed == self._healing.healed_since_ns
         if failed is None and stayed_healed and is_ready.is_set():
             self.finished.set()
+        return failed is None
 
 
 def _set(event: asyncio.Event, value: bool) -> None:

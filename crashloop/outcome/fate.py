@@ -11,11 +11,11 @@ from crashloop.checks.lives import deaths, in_control, killed, observed, of_repl
 from crashloop.checks.result import UNREADABLE, Result
 from crashloop.checks.touches import OF_REPLICAS, periods, planned_faults, touches
 from crashloop.judge import ended_early
-from crashloop.model import Fate, Outcome
+from crashloop.model import ALONE, Fate, Grade, Outcome
 from crashloop.outcome.flags import flags_of, port_before_ready
 from crashloop.outcome.recovery import Recovery, recovery_of
 from crashloop.outcome.room import has_room
-from crashloop.outcome.under_fault import not_survived
+from crashloop.outcome.under_fault import not_survived, straddling, tries_under_fault
 from crashloop.plural import counted
 
 if TYPE_CHECKING:
@@ -155,10 +155,15 @@ def _untouched(trace: Trace) -> str:
         return ""
     if touched and (_came(trace) or not recovery_of(trace).is_complete):
         return ""
-    if not _was_on(trace):
-        return "no fault was injected"
+    return _nothing_shows(trace) if _was_on(trace) else "no fault was injected"
+
+
+def _nothing_shows(trace: Trace) -> str:
+    """Which observation there is none of, by the faults that were on."""
     if _is_by_lines(trace):
         return f"no line of its log says that {_targets(trace)} refused it"
+    if _is_of_processes(trace):
+        return "nothing shows that a fault acted on its processes"
     return f"nothing shows that it came to {_targets(trace)} while a fault was on"
 
 
@@ -185,6 +190,14 @@ def _was_on(trace: Trace) -> bool:
 def _is_by_lines(trace: Trace) -> bool:
     """Whether only lines of the app can show that a fault touched it."""
     return all(fault["receipt"]["whose"] == "app" for fault in planned_faults(trace))
+
+
+def _is_of_processes(trace: Trace) -> bool:
+    """Whether only the app's own processes can show that a fault touched it."""
+    return all(
+        fault["target"] == OF_REPLICAS and fault["receipt"]["grade"] == Grade.PROCESS
+        for fault in planned_faults(trace)
+    )
 
 
 def _targets(trace: Trace) -> str:
@@ -231,7 +244,27 @@ def _advice(trace: Trace, outcome: Outcome) -> str:
     if outcome in {Outcome.RECOVERED, Outcome.NOT_RECOVERED}:
         return str(trace.scenario.get("advice") or "")
     is_idle = control_passed(trace).holds and _was_on(trace) and not deaths(trace)
-    if outcome is not Outcome.INCONCLUSIVE or not is_idle or not _untouched(trace):
+    if outcome is not Outcome.INCONCLUSIVE or not is_idle:
+        return ""
+    if not _untouched(trace):
+        is_short = straddling(trace) and not tries_under_fault(trace)
+        return "let the fault last longer than a try: -p heal_s=SECONDS" if is_short else ""
+    if str(trace.scenario.get("incident")).startswith(ALONE):
+        kinds = [fault["kind"] for fault in planned_faults(trace)]
+        if found := [_GIVE[kind] for kind in kinds if kind in _GIVE]:
+            return found[0]
+    if _is_of_processes(trace):
         return ""
     lines = " and logs its errors" if _is_by_lines(trace) else ""
     return f"give a journey that uses {_targets(trace)}{lines}"
+
+
+_GIVE = {
+    "image_older": "name a column that its journey asks for: image_older:table=NAME,column=NAME",
+    "lock_held": "lock what the app itself uses: lock_held:table=NAME, a table of its journey, or "
+    "lock_held:advisory=KEY, the key of an advisory lock that it takes",
+    "lock_orphaned": "give the key of an advisory lock that it takes: lock_orphaned:advisory=KEY",
+    "memory_limit": "give a limit that it exceeds: memory_limit:limit_mib=MIB",
+    "slow_query": "let its journey or its start change the schema: no other statement is slow",
+}
+"""What lets a fault alone touch the app, where that is in its parameters and not in the journey."""

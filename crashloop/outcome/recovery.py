@@ -9,7 +9,7 @@ from crashloop.checks.journey import begun_ns
 from crashloop.checks.link_times import FAR_FUTURE_NS
 from crashloop.checks.lives import deaths, observed, of_replica
 from crashloop.checks.receipts import last_heal_ns
-from crashloop.outcome.under_fault import has_journey
+from crashloop.outcome.tries import has_journey, is_patient, tries_of
 from crashloop.trace.event import DEADLINE_PASSED, NOT_BACK_IN_TIME
 
 if TYPE_CHECKING:
@@ -83,7 +83,8 @@ def _back(trace: Trace, number: int, healed_ns: int) -> Sequence[Event] | str:
     """What shows that a replica was back, or why it was not.
 
     A life later than all its dead ones was ready after the heal, or before and until then; and a
-    try of the journey that had begun after the heal passed in it.
+    try of the journey that had begun after the heal passed in it. A patient journey, which is not
+    made twice, may have passed before.
     """
     dead = [e.attempt or 0 for e in of_replica(deaths(trace), number)]
     last_dead = max(dead, default=0)
@@ -98,8 +99,9 @@ def _back(trace: Trace, number: int, healed_ns: int) -> Sequence[Event] | str:
     if not has_journey(trace):
         # The run ends at the first such answer; later ones are those of an app that is stopped.
         return was_ready
-    tries = of_replica(observed(trace, "journey.tried"), number)
-    tries = [e for e in tries if begun_ns(e) >= healed_ns and (e.attempt or 0) > last_dead]
+    tries = of_replica(tries_of(trace), number)
+    if not is_patient(trace):
+        tries = [e for e in tries if begun_ns(e) >= healed_ns and (e.attempt or 0) > last_dead]
     passed = [e for e in tries if e.data.get("passed") is True][:1]
     if passed:
         return [*was_ready, *passed]

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from crashloop.checks.journey import begun_ns
 from crashloop.checks.link_times import FAR_FUTURE_NS
-from crashloop.checks.lives import observed, of_replica, of_replicas
+from crashloop.checks.lives import observed, of_replica
 from crashloop.checks.result import Result, refuted, saw_nothing
 from crashloop.checks.touches import periods, planned_faults
+from crashloop.outcome.tries import has_journey, tries_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,14 +34,8 @@ def not_survived(trace: Trace, died: Sequence[Event]) -> Result | None:
     if failed := [e for e in tries if e.data.get("passed") is not True]:
         return refuted(f"its journey failed under the fault: {failed[0].data.get('why')}", failed)
     if not tries and has_journey(trace):
-        return saw_nothing("its journey was never tried under the fault")
+        return _not_tried(trace)
     return None
-
-
-def has_journey(trace: Trace) -> bool:
-    """Whether the app's entry has a journey."""
-    journey = (trace.scenario.get("app") or {}).get("journey") or {}
-    return bool(journey.get("steps"))
 
 
 def tries_under_fault(trace: Trace) -> list[Event]:
@@ -51,7 +46,7 @@ def tries_under_fault(trace: Trace) -> list[Event]:
     that still starts.
     """
     found = []
-    for event in of_replicas(trace, observed(trace, "journey.tried")):
+    for event in tries_of(trace):
         is_failure = event.data.get("passed") is not True
         if is_failure and not _had_been_ready(trace, event):
             continue
@@ -63,6 +58,24 @@ def tries_under_fault(trace: Trace) -> list[Event]:
 def served_under_fault(trace: Trace) -> int:
     """How many tries of the journey passed while a fault was on."""
     return sum(event.data.get("passed") is True for event in tries_under_fault(trace))
+
+
+def straddling(trace: Trace) -> list[Event]:
+    """The tries that began under a fault and passed after its heal."""
+    passed = [e for e in tries_of(trace) if e.data.get("passed") is True]
+    return [e for e in passed if _on(trace, begun_ns(e)) and not _on(trace, e.mono_ns)]
+
+
+def _not_tried(trace: Trace) -> Result:
+    """Why no try says how the app served under the fault."""
+    if not (found := straddling(trace)):
+        return saw_nothing("its journey was never tried under the fault")
+    took_s = (found[0].mono_ns - begun_ns(found[0])) / 1e9
+    says = (
+        f"no try of its journey ended under the fault: the one under way at the heal, after "
+        f"{took_s:.1f} s, passed only then"
+    )
+    return saw_nothing(says, found)
 
 
 def _had_been_ready(trace: Trace, tried: Event) -> bool:

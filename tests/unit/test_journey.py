@@ -10,22 +10,24 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from journeys import BOUND_S, KEY, App, OneLife, app_entry, of, recorder, visitor
+from journeys import BOUND_S, KEY, App, OneLife, app_entry, no_query, of, recorder, visitor
 
 from crashloop.apps import answers, sample_app
-from crashloop.journey import journey_key, patient
+from crashloop.healing import Healing
+from crashloop.incidents import incident
+from crashloop.journey import Draw, PatientJourney, Visitor, journey_key, pace, patient
 from crashloop.journey import visitor as visitor_module
 from crashloop.model import Life, RequestStep, SqlStep, WebSocketStep
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from crashloop.journey import Visitor
     from crashloop.trace.recorder import Recorder
 
 READY = b'{"phases": {"database": "complete", "cache": "complete"}}'
 DEGRADED = b'{"phases": {"database": "degraded"}}'
 IS_READY = {"phases": {"database": "complete"}}
+FAULTS = incident("issue-1278").scenario().faults
 STEPS = (
     WebSocketStep(path="/ws", send={"text": "hello", "key": "{key}"}, expect={"key": "{key}"}),
     RequestStep(method="GET", path="/messages?key={key}", contains="{key}"),
@@ -410,3 +412,30 @@ async def test_a_step_that_two_lives_take_at_once_has_passed_once(events: Record
 
     assert len(of(events, "journey.step")) == 1
     assert user.finished.is_set()
+
+
+async def test_the_patient_journey_of_a_users_own_app_never_fails_and_waits_for_the_heal(
+    events: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pace, "SHARE", 1e6)  # never again, as long as nothing changes
+    entry = app_entry(RequestStep(method="GET", path="/messages"), within_s=0.0)
+    healing = Healing(FAULTS, events)
+    walk = PatientJourney(app=entry, draw=Draw(KEY, 1), recorder=events, lasting=healing)
+    user = Visitor(app=entry, replica=1, walk=walk, recorder=events, query=no_query)
+    app = App().answers("/ready", b"{}").answers("/messages", status=500)
+    fault = {"fault": FAULTS[0].name}
+    events.emit("harness", "fault.injected", fault)
+    async with app.serve() as life, asyncio.TaskGroup() as group:
+        visit = group.create_task(user.visit(life))
+        while app.asked.count("/ready") < 20:  # noqa: ASYNC110  the app announces no request
+            await asyncio.sleep(0.001)
+        assert app.asked.count("/messages") <= 2
+        assert not user.finished.is_set()
+        app.becomes("/messages", b"{}")
+        events.emit("harness", "fault.healed", fault)
+        await user.finished.wait()
+        life.ended.set()
+        await visit
+    assert not of(events, "journey.failed")
+    (waiting,) = of(events, "journey.waiting")
+    assert waiting.data["why"] == "GET /messages: answered 500, not 200"

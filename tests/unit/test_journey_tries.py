@@ -7,6 +7,7 @@ import contextlib
 import socket
 import struct
 import time
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,10 +18,11 @@ from crashloop.clock import TimeScale
 from crashloop.errors import HarnessError
 from crashloop.healing import Healing, recovery_wall_s
 from crashloop.incidents import incident
-from crashloop.journey import Draw, Draws, StepError, Tries, TryCount, User, Visitor, filled
+from crashloop.journey import Draw, Draws, StepError, Tries, TryCount, User, Visitor, filled, pace
 from crashloop.journey import step as steps
 from crashloop.journey.step import take_within
 from crashloop.model import (
+    CONTROL,
     AppUnderTest,
     Life,
     Moment,
@@ -50,6 +52,7 @@ def events() -> Recorder:
 @pytest.fixture(autouse=True)
 def _ask_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steps, "ASK_AGAIN_S", 0.001)
+    monkeypatch.setattr(pace, "SHARE", 0.0)
 
 
 def tries(
@@ -359,3 +362,77 @@ def test_the_time_to_recover_is_the_platforms_longest_back_off_and_three_starts(
     scenario = incident("issue-1278").scenario()
     assert recovery_wall_s(scenario, TimeScale(factor=1.0), start_s=2.0) == 60 + 3 * 2 + 10
     assert recovery_wall_s(scenario, TimeScale(factor=20.0), start_s=2.0) == 3 + 3 * 2 + 10
+
+
+async def asked_within(within_s: float, *, passes_after_s: float = inf) -> tuple[int, bool]:
+    """How often a query is asked whose value is right after a while, and whether it has passed."""
+    asked = 0
+    begun_s = time.monotonic()
+
+    async def query(target: str, sql: str) -> int:
+        nonlocal asked
+        del target, sql
+        asked += 1
+        return int(time.monotonic() - begun_s >= passes_after_s)
+
+    user = User(client=None, address=("127.0.0.1", 1), query=query)  # type: ignore[arg-type]
+    step = SqlStep(sql="select 1", equals=1, within_s=within_s)
+    try:
+        await take_within(step, user, ended=asyncio.Event())
+    except StepError:
+        return asked, False
+    return asked, True
+
+
+async def test_a_step_that_reads_is_asked_again_after_pauses_that_double() -> None:
+    asked, passed = await asked_within(0.3)
+    assert not passed
+    assert 2 < asked <= 12
+
+
+async def test_a_step_that_reads_is_asked_once_more_at_the_end_of_its_time() -> None:
+    _, passed = await asked_within(0.3, passes_after_s=0.25)
+    assert passed
+
+
+async def test_a_failing_journey_is_tried_rarely_and_at_once_when_the_fault_is_healed(
+    events: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pace, "SHARE", 1e6)  # never again, as long as nothing changes
+    user = tries(app_entry(ORDER), events)
+    inject(events)
+    app = App().answers("/ready").answers("/orders", status=500)
+    async with app.serve() as life, visiting(user, life):
+        await tried(events, 2)
+        app.becomes("/orders")
+        assert not user.finished.is_set()
+        heal(events)
+        await user.finished.wait()
+    assert [event.data["passed"] for event in of(events, "journey.tried")] == [False, False, True]
+
+
+async def tried(events: Recorder, number: int) -> None:
+    """Wait until the try of this number has ended."""
+    done = asyncio.Event()
+    at_try(events, number, done.set)
+    if len(of(events, "journey.tried")) < number:
+        await done.wait()
+
+
+async def test_a_try_of_a_scaled_run_has_the_time_that_its_steps_took_without_a_fault(
+    events: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pace, "MIN_STEP_S", 0.001)
+
+    async def query(target: str, sql: str) -> int:
+        del target, sql
+        await asyncio.sleep(0.02)  # the step's own work
+        return 1
+
+    count = TryCount(app_entry(COUNT).journey, draws=Draws(7), recorder=events)
+    user = User(client=None, address=("127.0.0.1", 1), query=query)  # type: ignore[arg-type]
+    assert await count.take(CONTROL, user, ended=asyncio.Event()) is None
+    (control,) = of(events, "journey.tried")
+    count.scale(TimeScale(factor=1000.0))
+    (step,) = count.journey.steps
+    assert step.within_s == pytest.approx(3 * control.data["took_s"], abs=0.01)

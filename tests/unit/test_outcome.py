@@ -26,6 +26,7 @@ from crashloop_own_apps import (
 )
 from crashloop_traces import CONTROL, DATABASE, REPRODUCTION
 
+from crashloop.incidents import incident
 from crashloop.model import Fate, Outcome, Role
 from crashloop.outcome import fate_of
 from crashloop.trace.event import DEADLINE_PASSED, NOT_BACK_IN_TIME, Trace
@@ -437,3 +438,89 @@ def test_what_fails_beside_an_old_revision_without_a_refusal_has_another_cause()
 def test_an_app_that_the_old_revision_left_no_slot_has_recovered() -> None:
     found = fate(slots_exhausted())
     assert (found.outcome, found.deaths) == (Outcome.RECOVERED, 3)
+
+
+def test_a_try_that_the_heal_lets_through_is_said_to_show_nothing_and_what_would() -> None:
+    found = fate(without_tries(straddling(""), 2))
+    assert found.outcome is Outcome.INCONCLUSIVE
+    assert found.why == (
+        "no try of its journey ended under the fault: the one under way at the heal, after 1.0 s, "
+        "passed only then"
+    )
+    assert found.advice == "let the fault last longer than a try: -p heal_s=SECONDS"
+
+
+PATIENT = replace(SHOP, journey=replace(SHOP.journey, patient=True))
+
+
+def patient(*, waits: bool = True, passes: bool = True, under_the_fault: bool = False) -> Trace:
+    """A patient journey of one step: it `waits` under the fault, and `passes` then or later."""
+    run = OwnAppRun(scenario(PATIENT))
+    run.begin()
+    run.starts(1)
+    run.ready(1)
+    link = run.hold(1)
+    of: dict[str, Any] = {"attempt": 1, "step": 1, "of": 1}
+    if waits:
+        why = "POST /orders/{key}: answered 500, not 200"
+        run.add("harness", "journey.waiting", **of, why=why, answered=True)
+    run.wait(1.0)
+    says: dict[str, Any] = {"says": "POST /orders/{key} answered", "key": "k", "answered": 200}
+    if passes and under_the_fault:
+        run.add("harness", "journey.step", **of, **says)
+    run.healed()
+    run.release(link, 1)
+    if passes and not under_the_fault:
+        run.add("harness", "journey.step", **of, **says)
+    run.closed(link, 1)
+    run.stops(1)
+    return run.over() if passes else run.over(NOT_BACK_IN_TIME)
+
+
+def test_a_patient_journey_that_waits_for_the_heal_has_failed_under_the_fault() -> None:
+    found = fate(patient())
+    assert found.outcome is Outcome.RECOVERED
+    assert "its journey failed under the fault: POST /orders/{key}: answered 500" in found.why
+
+
+def test_a_patient_journey_that_passes_under_the_fault_need_not_pass_again() -> None:
+    assert fate(patient(waits=False, under_the_fault=True)).outcome is Outcome.SURVIVED
+
+
+def test_a_patient_journey_that_never_passes_has_not_recovered() -> None:
+    found = fate(patient(passes=False))
+    assert found.outcome is Outcome.NOT_RECOVERED
+    assert found.why == (
+        "its journey did not pass again: POST /orders/{key}: answered 500, not 200"
+    )
+
+
+def never_met(name: str) -> Trace:
+    """A fault alone that acts, and that an app which serves all the time does not meet."""
+    run = OwnAppRun(incident(name).scenario(Role.REPRODUCTION, SHOP))
+    run.begin()
+    run.starts(1)
+    run.ready(1)
+    run.tried(1)
+    run.healed()
+    run.tried(1)
+    run.stops(1)
+    return run.over()
+
+
+@pytest.mark.parametrize(
+    ("name", "why", "advice"),
+    [
+        ("lock_held:table=nosuch", "came to postgres", "lock_held:table=NAME, a table of its"),
+        ("image_older:table=a,column=b", "came to postgres", "a column that its journey asks for"),
+        ("memory_limit:limit_mib=4096", "acted on its processes", "give a limit that it exceeds"),
+        ("paused", "came to postgres", "give a journey that uses postgres"),
+    ],
+)
+def test_a_fault_alone_that_the_app_did_not_meet_says_what_to_give(
+    name: str, why: str, advice: str
+) -> None:
+    found = fate(never_met(f"fault:{name}"))
+    assert found.outcome is Outcome.INCONCLUSIVE
+    assert why in found.why
+    assert advice in found.advice
