@@ -7,6 +7,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from crashloop.apps import knobs_used
+from crashloop.journey import scaled
 from crashloop.model import Moment, Trigger
 from crashloop.platforms import step_of
 from crashloop.platforms.base import Exit, State
@@ -27,6 +28,9 @@ HANGS = frozenset(
         *("paused", "slow_query", "lock_orphaned", "cache_silent"),
     }
 )
+NEVER_READY = frozenset({"other_port", "loopback_only"})
+"""Faults under which nobody finds the app ready, so that each life lasts until a probe kills it."""
+
 OUTLIVED = frozenset({"latency", "bandwidth", "slicer", "slow_close", "revision_change"})
 LIMIT = "limit_s"
 
@@ -83,15 +87,15 @@ class _Guess:
         """Until so many lives have died, with the back-offs between them."""
         if self.fault.kind in OUTLIVED:
             return inf
-        life_s = self.start_s + (self._hangs_s() if self.fault.kind in HANGS else 0.0)
+        life_s = self.start_s + (self._hangs_s() if self.fault.kind in HANGS | NEVER_READY else 0.0)
         backoffs = _backoffs_s(self.scenario.platform, number - 1)
         return number * life_s + self.scale.wall_s(backoffs)
 
     def _hangs_s(self) -> float:
-        """How long a start hangs: until the app's limit, or the platform's probe."""
+        """How long a start hangs: until the app's own limit, if that ends it, or a probe."""
         app, platform = self.scenario.app, self.scenario.platform
         probe = platform.startup or platform.liveness
-        is_known = LIMIT in knobs_used(app)
+        is_known = LIMIT in knobs_used(app) and self.fault.kind not in NEVER_READY
         limit_s = float(app.knobs[LIMIT]) if is_known else inf
         probe_s = probe.delay_s + probe.period_s * probe.failures if probe else inf
         return self.scale.wall_s(min(limit_s, probe_s)) if min(limit_s, probe_s) < inf else inf
@@ -100,7 +104,8 @@ class _Guess:
         """Until a try of the journey fails: at its step's own bound, where the dependency hangs."""
         if self.fault.kind in OUTLIVED:
             return inf
-        within_s = max((step.within_s for step in self.scenario.app.journey.steps), default=0.0)
+        journey = scaled(self.scenario.app.journey, self.scale, longest_s=0.0)
+        within_s = max((step.within_s for step in journey.steps), default=0.0)
         return min(within_s, self._hangs_s()) if self.fault.kind in HANGS else JOURNEY_S
 
     def _slow_s(self) -> float:
