@@ -6,7 +6,7 @@ import asyncio
 import signal
 from typing import TYPE_CHECKING, Protocol
 
-from crashloop.engines import process, reaper
+from crashloop.engines import mounts, process, reaper
 from crashloop.engines.account import clean_environment
 from crashloop.engines.output import AppOutput
 from crashloop.errors import HarnessError
@@ -38,7 +38,7 @@ class AppProcess:
 
     Like a container, a life ends as a whole: when the process has exited, what it started is
     killed, daemons included. They are found by `mark` in their environment. `folder` and
-    `environment` are those that it was started with.
+    `environment` are those that it was started with; `begun` as of `app_process`.
     """
 
     def __init__(
@@ -51,6 +51,7 @@ class AppProcess:
         address: tuple[str, int],
         folder: Path,
         environment: Mapping[str, str],
+        begun: Path | None = None,
     ) -> None:
         self.pid = child.pid
         self.life = life
@@ -61,6 +62,7 @@ class AppProcess:
         self._mark = mark
         self._child = child
         self._output = output
+        self._begun = begun
         self._left_nothing = False
 
     @property
@@ -84,10 +86,17 @@ class AppProcess:
     async def wait(self) -> int:
         """The exit status, a code or minus a signal's number, when all output has been read.
 
-        May be cancelled and called again.
+        May be cancelled and called again. Raises HarnessError if the words of `mounts` before the
+        command failed: then the status is theirs.
         """
         status = await asyncio.shield(self._child.exited)
         await self._finish()
+        if status > 0 and self._begun is not None and not mounts.has_begun(self._begun):
+            raise HarnessError(
+                f"{describe(self.life)} could not be started in a mount namespace of its own "
+                f"(exit {status}):\n{self._child.tail()}",
+                hint="the app itself was not run; the lines above say what failed",
+            )
         return status
 
     async def stop(self) -> None:
@@ -128,13 +137,15 @@ def app_process(
     address: tuple[str, int],
     output: Output,
     folder: Path | None = None,
+    begun: Path | None = None,
 ) -> AppProcess:
     """Start one life in a clean environment; its lines go to `output`. `release` lets it begin.
 
     It gets the variables `inherited` (default: the few that every child gets) and `environment`.
 
     `address` is where the app was told to listen. `folder` is the working folder: a new one by
-    default. Raises HarnessError if no process can be started.
+    default. `begun` is the file of `mounts.began`, where words of that module come before the
+    command. Raises HarnessError if no process can be started.
     """
     mark = f"{space.run_id}/{life.replica}/{life.attempt}"
     folder = folder or space.part(f"app-{life.replica}-{life.attempt}")
@@ -157,6 +168,7 @@ def app_process(
         address=address,
         folder=folder,
         environment=clean_environment(space.run_id, environment, inherited),
+        begun=begun,
     )
 
 

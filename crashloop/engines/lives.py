@@ -180,6 +180,9 @@ class Lives:
             environment = {**_without(environment, change.unset), **change.set_env}
             kept = _without(kept, change.unset)
         prefix = tuple(word for change in changes for word in _words_before(change))
+        begun = self._space.path / f"begun-{life.replica}-{life.attempt}" if prefix else None
+        if begun is not None:
+            prefix = (*mounts.began(begun), *prefix)
         self._prefixes[life] = prefix
         for secret in secret_values(app, environment):
             self._setup.recorder.redactor.add(secret)
@@ -192,6 +195,7 @@ class Lives:
             address=asked,
             output=output,
             folder=Path(app.cwd) if app.cwd else folder,
+            begun=begun,
         )
         self._children.append(started)
         return started

@@ -22,6 +22,7 @@ TRY_BOUND_S = 10.0
 FAILED = 125
 """The exit code of a life whose mounts failed, as env and timeout have it for their own failure."""
 
+_SAYS = 9  # the highest descriptor that every shell knows
 _OF_ROOT = ("--mount",)
 # Whoever makes a user namespace may mount in it, and keeps the user's own number.
 _OF_A_USER = ("--user", "--map-current-user", "--keep-caps", "--mount")
@@ -33,6 +34,8 @@ _TRIED = (
 
 def in_namespace(steps: Sequence[Sequence[str]]) -> tuple[str, ...]:
     """The words before a command that run it in a mount namespace, after these commands.
+
+    The words `began` come before them.
 
     Raises CapabilityError as `require_namespace` does.
     """
@@ -47,6 +50,8 @@ def bound(files: Mapping[Path, Path]) -> list[list[str]]:
 def with_read_only(folder: str) -> tuple[str, ...]:
     """The words before a command for which a folder, relative to its own, is read-only.
 
+    The words `began` come before them.
+
     Raises CapabilityError as `require_namespace` does.
     """
     return _after(
@@ -59,9 +64,25 @@ def with_read_only(folder: str) -> tuple[str, ...]:
     )
 
 
+def began(file: Path) -> tuple[str, ...]:
+    """The words before those of this module by which `has_begun` knows how far they have come.
+
+    A life that has ended was the app, or one of these commands that failed: the exit code alone
+    does not tell.
+    """
+    return ("/bin/sh", "-c", f'exec {_SAYS}>"$0" && exec "$@"', str(file))
+
+
+def has_begun(file: Path) -> bool:
+    """Whether the mounts were made, and the app's own command came next."""
+    return file.is_file() and file.stat().st_size > 0
+
+
 def _after(steps: Iterable[str]) -> tuple[str, ...]:
     script = "".join(f"{step} || exit {FAILED}\n" for step in steps)
-    return (*_unshare(), "/bin/sh", "-c", f'{script}unset PWD OLDPWD\nexec "$@"', "sh")
+    # Opened before, the file can be written to even if the folder that it is in is now read-only.
+    become = f'unset PWD OLDPWD\necho >&{_SAYS}\nexec "$@" {_SAYS}>&-'
+    return (*_unshare(), "/bin/sh", "-c", f"{script}{become}", "sh")
 
 
 def require_namespace(fault: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import sys
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crashloop.engines.mounts import require_namespace
@@ -13,18 +14,20 @@ from crashloop.engines.pgbouncer import find_pgbouncer
 from crashloop.engines.postgres_settings import postgres_settings
 from crashloop.errors import CapabilityError, UsageError
 from crashloop.faults import fault_kind
+from crashloop.faults.process.read_only_files import ReadOnlyFiles
 from crashloop.model import Grade, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from crashloop.model import Dependency, PlannedFault, Scenario
+    from crashloop.model import AppUnderTest, Dependency, PlannedFault, Scenario
 
 
 def require_possible(scenario: Scenario, *, platform: str = sys.platform) -> None:
     """Raise CapabilityError for what this machine or engine lacks.
 
-    Raises UsageError for two dependencies of a kind, and for settings that one cannot have.
+    Raises UsageError for two dependencies of a kind, for settings that one cannot have, and for a
+    folder that is not there.
     """
     for dependency in scenario.dependencies:
         check = _CHECKS.get(dependency.kind)
@@ -42,6 +45,8 @@ def require_possible(scenario: Scenario, *, platform: str = sys.platform) -> Non
         )
     for fault in scenario.faults:
         _require_fault(fault.kind)
+        if fault.kind == ReadOnlyFiles.kind:
+            _require_folder(str(fault.params.get("folder", ".")), scenario.app)
     if platform != "linux":
         for fault in scenario.faults:
             _require_no_proc(fault, platform)
@@ -55,6 +60,18 @@ def _require_fault(name: str) -> None:
         require_names(name)
     if kind.needs_address:
         _require_address(name, kind.needs_address)
+
+
+def _require_folder(folder: str, app: AppUnderTest) -> None:
+    """Refuse a folder that is not there before the app starts, unless it is one made for it."""
+    works_in = f"the app's working folder, {app.cwd}" if app.cwd else "a new, empty folder"
+    found = Path(app.cwd, folder)
+    is_there = found.is_dir() if app.cwd or found.is_absolute() else found == Path()
+    if not is_there:
+        raise UsageError(
+            f"the fault read_only_files has folder={folder}, and there is no such folder",
+            hint=f"give one that is there before the app starts; it may be relative to {works_in}",
+        )
 
 
 def _require_address(fault: str, host: str) -> None:

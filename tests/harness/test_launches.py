@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import pytest
 from local_runs import REDIS, opened
 
+from crashloop.ending import first_failure
 from crashloop.engines.mounts import require_namespace
-from crashloop.errors import CapabilityError
+from crashloop.errors import CapabilityError, HarnessError
 from crashloop.faults.process.proc import read_only_mounts
 from crashloop.model import AppUnderTest, Launch, Life, Replicas
 
@@ -170,3 +171,34 @@ async def test_its_folder_can_be_read_only_for_it_alone(tmp_path: Path) -> None:
         (tmp_path / "outside").touch()
     assert said.data["text"] == "refused"
     assert not (tmp_path / "here").exists()
+
+
+EXITS_125 = AppUnderTest(name="exits", command=("/bin/sh", "-c", "exit 125"))
+
+
+@pytest.mark.skipif(not has_namespaces(), reason="needs a mount namespace")
+async def test_a_mount_that_fails_ends_the_run_and_is_no_exit_of_the_app(tmp_path: Path) -> None:
+    async with opened(tmp_path, EXITS_125, REDIS) as run:
+        async with run.engine.ports.lives().launched(Launch(read_only="nonexistent")):
+            with pytest.raises(ExceptionGroup) as raised:
+                async with asyncio.timeout(BOUND_S):
+                    await run.run_replicas()
+        assert not run.of("process.exited")
+    error = first_failure(raised.value)
+    assert isinstance(error, HarnessError)
+    assert "could not be started in a mount namespace of its own (exit 125)" in error.message
+    assert "nonexistent" in error.message
+
+
+@pytest.mark.skipif(not has_namespaces(), reason="needs a mount namespace")
+@pytest.mark.parametrize("folder", [".", "/dev/shm", "/tmp"])  # noqa: S108  where a run's files are
+async def test_an_app_that_exits_as_a_failed_mount_does_is_an_exit_of_the_app(
+    folder: str, tmp_path: Path
+) -> None:
+    async with (
+        opened(tmp_path, EXITS_125, REDIS) as run,
+        run.engine.ports.lives().launched(Launch(read_only=folder)),
+        run.replicas(),
+    ):
+        (ended, *_) = await run.until("process.exited")
+    assert ended.data["exit_code"] == 125

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from crashloop.engines import possible
 from crashloop.engines.possible import require_possible
 from crashloop.errors import CapabilityError, CrashloopError, UsageError
 from crashloop.faults import plan
@@ -23,6 +24,8 @@ from crashloop.model import (
 from crashloop.platforms import parse_platform
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from crashloop.model import PlannedFault, Value
 
 POSTGRES = Dependency(name="postgres", kind="postgres")
@@ -114,3 +117,34 @@ def test_a_setting_that_only_the_lab_may_choose_is_named(dependency: Dependency,
     assert isinstance(error, UsageError)
     assert name in error.message
     assert "it can set" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("cwd", "folder", "is_there"),
+    [
+        ("", ".", True),
+        ("", "data", False),
+        ("", "/", True),
+        ("", "/nonexistent", False),
+        ("{here}", ".", True),
+        ("{here}", "data", True),
+        ("{here}", "file", False),
+        ("{here}", "nonexistent", False),
+    ],
+)
+def test_a_folder_that_is_to_be_read_only_must_be_there(
+    cwd: str, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_there: bool
+) -> None:
+    monkeypatch.setattr(possible, "require_namespace", lambda _: None)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "file").touch()
+    wanted = scenario(fault("read_only_files", "replicas", folder=folder))
+    wanted = replace(wanted, app=replace(wanted.app, cwd=cwd.format(here=tmp_path)))
+    if is_there:
+        require_possible(wanted, platform="linux")
+        return
+    error = refusal(wanted)
+    assert isinstance(error, UsageError)
+    assert error.message == (
+        f"the fault read_only_files has folder={folder}, and there is no such folder"
+    )
