@@ -28,6 +28,7 @@ from crashloop.engines.sessions import count, count_left
 from crashloop.engines.workspace import workspace
 from crashloop.errors import HarnessError, UsageError
 from crashloop.supervisor.replicas import Supervisor
+from crashloop.trace.event import NO_BASELINE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -148,8 +149,11 @@ class LocalEngine:
     async def baseline(self) -> None:
         """Prove each path before any fault by using it as the app would.
 
-        Emits `baseline.passed` for each dependency, with its link; HarnessError if one fails.
+        Emits `baseline.passed` for each dependency, with its link, and `baseline.not_needed` if
+        there is none. HarnessError if one fails.
         """
+        if not self._dependencies:
+            self._recorder.emit("harness", NO_BASELINE, {})
         for target, dependency in self._dependencies.items():
             before = self._links.opened()
             data = await dependency.baseline(self.proxy.path(target).address)

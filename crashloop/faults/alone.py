@@ -30,7 +30,8 @@ class Alone:
     `ends` is what ends such an outage, in words. `comes`: a connection of the app's own shows that
     it came to the target. `each_life`: it is injected again in each life, when the phase begins
     there, until the last of the `deaths`. `by_name`: it reaches the target by a name, not by an
-    address. `platform` restarts the app, with the probe `startup`.
+    address. `platform` restarts the app, with the probe `startup`. `own`: what has to be given for
+    another app, where `params` name something of the sample app's.
     """
 
     target: str
@@ -39,6 +40,7 @@ class Alone:
     ends: str
     phase: str = "database"
     params: Mapping[str, Value] = field(default_factory=dict)
+    own: str = ""
     knobs: Mapping[str, Value] = field(default_factory=dict)
     settings: Mapping[str, Value] = field(default_factory=dict)
     transport: Transport = Transport.UNIX

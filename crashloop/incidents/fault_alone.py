@@ -10,8 +10,9 @@ from dataclasses import MISSING, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from crashloop.errors import UsageError
-from crashloop.faults import REPLICAS, fault_kind, plan, read_params
+from crashloop.faults import KINDS, REPLICAS, fault_kind, plan, read_params
 from crashloop.incidents.incident import Incident
+from crashloop.incidents.own_app import NotApplicableError
 from crashloop.incidents.parameter import Parameter, Params
 from crashloop.incidents.remedy import Remedy
 from crashloop.incidents.usual import (
@@ -87,12 +88,18 @@ class _Alone(Incident):
         remedy: str = "",
         **params: Any,
     ) -> Scenario:
-        """As any incident's; UsageError for the run with a remedy where none is named."""
+        """As any incident's.
+
+        UsageError for the run with a remedy where none is named, and for an app of the user's own
+        which the fault cannot act on, or not without being told on what.
+        """
         if role is Role.REMEDY and not remedy:
             raise UsageError(
                 f"{self.name} is a fault and no outage: it has no remedy of its own",
                 hint="name one: --remedy NAME",
             )
+        if app is not None:
+            _require_own(self.name, app)
         made = Incident.scenario(self, role, app, remedy=remedy, **params)
         if made.is_own_app:
             acted = CheckSpec(
@@ -103,6 +110,26 @@ class _Alone(Incident):
             signature = Signature(name=self.name, require=made.signature.require, expect=(acted,))
             return replace(made, signature=signature, not_asked={})
         return made
+
+
+def _require_own(name: str, app: AppUnderTest) -> None:
+    """Refuse what this app does not use, and what only the sample app has."""
+    kind, _, given = name.removeprefix(PREFIX).partition(":")
+    alone = _alone(kind)
+    if alone.target not in {*app.dependencies, REPLICAS}:
+        any_app = [k for k, one in KINDS.items() if one.alone and one.alone.target == REPLICAS]
+        raise NotApplicableError(
+            f"the fault {kind} acts on {alone.target}, which app {app.name} does not use",
+            hint=f"if it does, add {alone.target!r} to its `dependencies`; these faults need none: "
+            f"{', '.join(any_app)}",
+        )
+    if alone.own and not given:
+        usual = ", ".join(f"{each}={value}" for each, value in alone.params.items())
+        raise UsageError(
+            f"the fault {kind} has to be told what of app {app.name} it acts on: without it, it "
+            f"acts on what the sample app uses, {usual}",
+            hint=f"give {alone.own}: crashloop reproduce --fault {kind}:... --app {app.name}",
+        )
 
 
 def _pooler(mode: str) -> Parameter:

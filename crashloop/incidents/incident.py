@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from crashloop.apps import about_entry, is_scalable, knobs_used, sample_app, with_knobs
 from crashloop.clock import DEFAULT_SCALE, REAL_TIME
 from crashloop.errors import UsageError
-from crashloop.faults import fault_kind
+from crashloop.faults import REPLICAS, fault_kind
 from crashloop.incidents.compared import Compared
 from crashloop.incidents.own_app import (
     NotApplicableError,
@@ -102,7 +102,7 @@ class Incident:
         not_asked: Mapping[str, str] = {}
         remedy_name = ""
         if app is not None:
-            outage = adapted(outage, app, self.name)
+            outage = adapted(outage, app, expect, incident=self.name)
             expect, not_asked = asked(expect, outage, app)
         with about_entry(under_test):
             if app is not None:
@@ -159,7 +159,10 @@ class Incident:
 
     def healthy(self, scenario: Scenario) -> Signature:
         """What the control run must show, besides that the incident did not happen in it."""
-        outage = self.outage(dict(scenario.params))
+        values = dict(scenario.params)
+        outage, wanted = self.outage(values), self.expect(values)
+        if scenario.is_own_app:
+            outage = adapted(outage, scenario.app, wanted)
         target = outage.target
         # In a phase before that of its dependency, an app that is well does not come to it either.
         phase = of_path(scenario.phase) if outage.comes else ""
@@ -175,14 +178,13 @@ class Incident:
             *nothing_left(scenario.dependencies),
         )
         if scenario.is_own_app:
-            outage = adapted(outage, scenario.app)
             expect, _ = asked(expect, outage, scenario.app)
         return Signature(
             name="healthy",
             require=(
                 CheckSpec(check="evidence_complete"),
-                CheckSpec(check="baseline_passed", params={"target": target}),
-                CheckSpec(check="path_used", params=on_path),
+                *_baseline(target),
+                *((CheckSpec(check="path_used", params=on_path),) if target != REPLICAS else ()),
                 *_fair_scale(scenario.phase),
             ),
             expect=expect,
@@ -232,7 +234,7 @@ def _signature(
         require=(
             CheckSpec(check="evidence_complete"),
             *(CheckSpec(check=check) for check in own),
-            CheckSpec(check="baseline_passed", params={"target": outage.target}),
+            *_baseline(outage.target),
             CheckSpec(
                 check="faults_have_receipts", params=on_path, needs_fault=True, with_remedy=True
             ),
@@ -241,6 +243,13 @@ def _signature(
         ),
         expect=(*expect, *nothing_left(_reached(outage, expect))),
     )
+
+
+def _baseline(target: str) -> tuple[CheckSpec, ...]:
+    """That the path to the target works; an app without any dependency has no path."""
+    if target == REPLICAS:
+        return ()
+    return (CheckSpec(check="baseline_passed", params={"target": target}),)
 
 
 def _reached(outage: Outage, expect: tuple[CheckSpec, ...]) -> tuple[Dependency, ...]:

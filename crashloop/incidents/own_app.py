@@ -12,13 +12,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from crashloop.errors import UsageError
-from crashloop.faults import REPLICAS
+from crashloop.faults import REPLICAS, fault_kind
 from crashloop.incidents.parameter import ALIASES
 from crashloop.model import CheckSpec, Dependency, Moment, Trigger
 from crashloop.platforms import PLATFORMS
+from crashloop.trace.event import NO_BASELINE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from crashloop.incidents.parameter import Params
     from crashloop.model import AppUnderTest, Outage, PlannedFault, Value
@@ -64,14 +65,23 @@ def preferred(app: AppUnderTest, known: Mapping[str, object], given: Params) -> 
     return {n: v for n, v in own.items() if v and n in known and n not in named} | given
 
 
-def adapted(outage: Outage, app: AppUnderTest, incident: str = "the incident") -> Outage:
-    """The outage as it can happen to `app`; NotApplicableError if it cannot.
+def adapted(
+    outage: Outage,
+    app: AppUnderTest,
+    expect: tuple[CheckSpec, ...],
+    *,
+    incident: str = "the incident",
+) -> Outage:
+    """The outage, which looks as `expect` says, as it can happen to `app`.
 
     It has the app's dependencies, its own phase, and faults that wait for events of such an app.
+    Raises NotApplicableError if it cannot happen to it.
     """
     phase = phase_for(app, outage.phase)
     dependencies = _dependencies(outage, app)
     names = [each.name for each in dependencies]
+    if outage.target not in names and _is_of_processes(outage, expect):
+        outage = _without_target(outage, names)
     for target in (outage.target, *(fault.target for fault in outage.faults)):
         if target not in (*names, REPLICAS):
             raise NotApplicableError(
@@ -121,6 +131,32 @@ def _dependencies(outage: Outage, app: AppUnderTest) -> tuple[Dependency, ...]:
         for name, upstream in app.services.items()
     ]
     return (*used, *services)
+
+
+def _is_of_processes(outage: Outage, expect: tuple[CheckSpec, ...]) -> bool:
+    """Whether it is about the app's own processes alone, and asks nothing about its target."""
+    asks = any(spec.params.get("target") == outage.target for spec in expect)
+    return not asks and all(
+        fault.target == REPLICAS and fault_kind(fault.kind).needs_lives for fault in outage.faults
+    )
+
+
+def _without_target(outage: Outage, names: Sequence[str]) -> Outage:
+    """The outage for an app that does not use its target, but what has these names, or nothing.
+
+    Its faults are injected when another path was shown to work or, without any, when the control
+    life has ended.
+    """
+    before = Moment(on="baseline.passed", where={"target": outage.target})
+    target = names[0] if names else REPLICAS
+    now = Moment(on=NO_BASELINE) if not names else replace(before, where={"target": target})
+
+    def on_now(moment: Moment) -> Moment:
+        same = moment.on == before.on and moment.where == before.where
+        return replace(moment, on=now.on, where=now.where) if same else moment
+
+    faults = tuple(_retriggered(fault, on_now) for fault in outage.faults)
+    return replace(outage, target=target, faults=faults, comes=False)
 
 
 def _retriggered(fault: PlannedFault, change: Callable[[Moment], Moment]) -> PlannedFault:

@@ -21,11 +21,12 @@ def status(history: History) -> str:
     if not history.lab_ready and history.making:
         return f"{history.making}; needed once"
     if not history.lab_ready:
-        return f"{listed([*names, 'the fault proxy'])} are starting"
+        return f"{listed([*names, 'the fault proxy'])} {'are' if names else 'is'} starting"
     if not history.lives and history.is_own_app and not _has_run(history.control):
         return _control(history.control)
     if not history.lives:
-        return f"checking the paths to {listed(names)} before any fault"
+        what = f"checking the paths to {listed(names)}" if names else "about to start the app"
+        return f"{what} before any fault"
     doing: dict[str, list[LifeSpan]] = {}
     journeys = {journey.replica: journey for journey in history.journeys}
     for replica, lives in history.by_replica().items():

@@ -17,6 +17,7 @@ _MOMENT = re.compile(
 _AT_THE_END = "the run ended"  # what was not healed by then is healed
 _HAPPENED = {
     "baseline.passed": "the path{target} was shown to work",
+    "baseline.not_needed": "the app was about to start",
     "fault.healed": "fault{fault} was healed",
     "fault.injected": "fault{fault} was injected",
     "journey.step": "a step of the journey passed{life}",

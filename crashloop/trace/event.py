@@ -31,6 +31,8 @@ SESSIONS_COUNTED = "database.backends"
 """The kind of event that says how many sessions an ended life left in a dependency."""
 SESSIONS_PEAK = "database.sessions_peak"
 """The kind of event that says how many sessions of the app a database had at once at most."""
+NO_BASELINE = "baseline.not_needed"
+"""The kind of event that comes in place of baselines where the app has no dependency."""
 MAX_REPLICAS = 1000
 """How many replicas a trace may speak of: what is asked of each is not asked without an end."""
 

@@ -8,6 +8,7 @@ import pytest
 from crashloop_own_apps import SHOP, WITHOUT_JOURNEY
 
 from crashloop.errors import UsageError
+from crashloop.faults import KINDS, REPLICAS
 from crashloop.incidents import INCIDENTS, incident
 from crashloop.incidents.own_app import LIFESPAN, NotApplicableError
 from crashloop.model import (
@@ -391,3 +392,73 @@ def test_a_remedys_platform_keeps_the_probe_if_it_can_probe_and_has_none_if_it_c
     probed = PROBE.scenario(Role.REPRODUCTION, app).platform.startup
     assert PROBE.scenario(Role.REMEDY, app, remedy="same").platform.startup == probed
     assert PROBE.scenario(Role.REMEDY, app, remedy="none").platform.startup is None
+
+
+# Without Postgres
+
+OF_PROCESSES = [
+    kind for kind, found in KINDS.items() if found.alone and found.alone.target == REPLICAS
+]
+BARE = replace(SHOP, command=("serve", "{host}", "{port}"), dependencies=(), env={"WORD": "x"})
+STOCK = {"stock": "127.0.0.1:9000"}
+
+
+@pytest.mark.parametrize("kind", OF_PROCESSES)
+@pytest.mark.parametrize(
+    ("app", "target"),
+    [
+        (BARE, ""),
+        (replace(BARE, dependencies=("redis",)), "redis"),
+        (replace(BARE, services=STOCK), "stock"),
+    ],
+    ids=["nothing", "a cache", "a service"],
+)
+def test_a_fault_of_the_processes_happens_to_an_app_with_what_it_has(
+    kind: str, app: AppUnderTest, target: str
+) -> None:
+    made = incident(f"fault:{kind}").scenario(Role.REPRODUCTION, app)
+    (fault,) = made.faults
+    assert [each.name for each in made.dependencies] == ([target] if target else [])
+    before = Moment(on="baseline.passed", where={"target": target})
+    begins = [before] if target else [Moment(on="baseline.not_needed")]
+    if not fault.each_life:
+        assert list(moments(fault.inject)) == begins
+    assert required(made).get("baseline_passed") == ({"target": target} if target else None)
+    assert "path_used" not in required(made)
+
+
+@pytest.mark.parametrize(
+    "name", ["probe-asks-another-port", "out-of-memory-while-starting", "nothing-may-be-written"]
+)
+def test_an_outage_of_the_processes_happens_to_an_app_without_a_database(name: str) -> None:
+    assert incident(name).applies(BARE) == ""
+    healthy = incident(name).healthy(incident(name).scenario(Role.CONTROL, BARE))
+    assert {"baseline_passed", "path_used"}.isdisjoint(spec.check for spec in healthy.require)
+
+
+@pytest.mark.parametrize("name", ["workers-times-pool", "slots-exhausted-at-scale-out"])
+def test_an_outage_of_connections_needs_the_database(name: str) -> None:
+    assert incident(name).applies(BARE) == f"{name} is about postgres, which app shop does not use"
+
+
+@pytest.mark.parametrize(("kind", "target"), [("hold", "postgres"), ("loading", "redis")])
+def test_a_fault_of_a_server_that_the_app_does_not_use_names_those_that_need_none(
+    kind: str, target: str
+) -> None:
+    with pytest.raises(NotApplicableError) as refused:
+        incident(f"fault:{kind}").scenario(Role.REPRODUCTION, BARE)
+    assert refused.value.message == (
+        f"the fault {kind} acts on {target}, which app shop does not use"
+    )
+    assert refused.value.hint is not None
+    assert all(each in refused.value.hint for each in OF_PROCESSES)
+
+
+@pytest.mark.parametrize("kind", ["lock_held", "image_older"])
+def test_a_fault_that_acts_on_what_the_sample_app_has_must_be_told_what_to_act_on(
+    kind: str,
+) -> None:
+    with pytest.raises(UsageError, match="has to be told what of app shop") as refused:
+        incident(f"fault:{kind}").scenario(Role.REPRODUCTION, SHOP)
+    assert refused.value.hint is not None
+    assert "give table=NAME" in refused.value.hint

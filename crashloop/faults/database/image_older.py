@@ -53,6 +53,7 @@ class ImageOlder(DatabaseFault):
     alone = Alone(
         target=TARGET,
         params={"table": "messages", "column": "text", "create": True},
+        own="table=NAME,column=NAME, a column that its start or its journey asks for",
         shows=refused(NO_COLUMN),
         told_by={
             "refuse": "phase_failed",

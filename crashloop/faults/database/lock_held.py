@@ -51,6 +51,7 @@ class LockHeld(DatabaseFault):
     alone = Alone(
         target=TARGET,
         params={"advisory": SCHEMA_LOCK_KEY},
+        own="table=NAME, a table of its journey, or advisory=KEY, the key of a lock that it takes",
         shows=(
             *HANGS,
             came("answered"),
