@@ -6,22 +6,14 @@ Cloud Run on Cloud SQL, about 100 connections, pools of 12 + 6 per worker, two w
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from crashloop.errors import UsageError
 from crashloop.faults import plan
 from crashloop.incidents.incident import Incident, LookAlike, recovery
 from crashloop.incidents.parameter import Parameter, Params
 from crashloop.incidents.remedy import Remedy
+from crashloop.incidents.tier import MAX_CONNECTIONS, TIER, server_settings
 from crashloop.incidents.usual import HEAL_S, TRANSPORT, deaths, dependencies, limit, platform
 from crashloop.model import CheckSpec, Moment, Outage, Replicas, Trigger
 from crashloop.platforms import parse_platform
-from crashloop.profiles import load_tier
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from crashloop.model import Value
 
 PHASE = "database"
 DEATHS = 3
@@ -48,7 +40,7 @@ def outage(params: Params) -> Outage:
     return Outage(
         phase=PHASE,
         target="postgres",
-        dependencies=dependencies(params, **_slots(params)),
+        dependencies=dependencies(params, **server_settings(params, held=BUSY)),
         platform=parse_platform(str(params["platform"])),
         replicas=Replicas(
             count=count,
@@ -64,26 +56,6 @@ def outage(params: Params) -> Outage:
         },
         deadline_s=300.0,
     )
-
-
-def _slots(params: Params) -> Mapping[str, Value]:
-    """How many connections Postgres takes; UsageError for what describes two servers or none."""
-    most, tier = params["max_connections"], str(params["tier"])
-    if not tier:
-        return {"max_connections": most}
-    if most != INCIDENT.parameters["max_connections"].default:
-        raise UsageError(
-            f"max_connections={most} and tier={tier} describe two servers",
-            hint="leave out one of them; a tier in a file of your own has both figures",
-        )
-    found = load_tier(tier)
-    if found.for_apps < BUSY:
-        raise UsageError(
-            f"tier={tier} leaves {found.for_apps} connections to the app, and the old instance "
-            f"alone holds {BUSY}",
-            hint=f"choose a tier with more than {BUSY}; the outage begins when the others start",
-        )
-    return found.settings
 
 
 def expect(_: Params) -> tuple[CheckSpec, ...]:
@@ -130,14 +102,8 @@ INCIDENT = Incident(
     ),
     parameters={
         "limit_s": limit(20.0, PHASE),
-        "max_connections": Parameter(
-            default=100, low=20, high=1000, says="connections that Postgres takes"
-        ),
-        "tier": Parameter(
-            default="",
-            says="what Postgres runs on, instead of max_connections: postgres (its own defaults), "
-            "db-f1-micro, db-g1-small, db-custom-CPUS-MB, or FILE.toml; see docs/profiles.md",
-        ),
+        "max_connections": MAX_CONNECTIONS,
+        "tier": TIER,
         "replicas": Parameter(default=3, low=2, high=20, says="instances of the new revision"),
         "transport": TRANSPORT,
         "platform": platform("docker:on-failure:20"),
