@@ -110,7 +110,7 @@ class Engine(Protocol):
         """Start one life of the app that no platform runs; before `replica_set` runs."""
 
     async def baseline(self) -> None:
-        """Prove each dependency's path before any fault; emits a `baseline.passed` for each."""
+        """Prove each dependency's path before any fault; then emit a `baseline.passed` for each."""
 
     def replica_set(
         self, on_attempt: Callable[[Attempt], None], before_restart: BeforeRestart

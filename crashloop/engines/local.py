@@ -149,17 +149,19 @@ class LocalEngine:
     async def baseline(self) -> None:
         """Prove each path before any fault by using it as the app would.
 
-        Emits `baseline.passed` for each dependency, with its link, and `baseline.not_needed` if
-        there is none. HarnessError if one fails.
+        Then emits `baseline.passed` for each dependency, with its link, and `baseline.not_needed`
+        if there is none. HarnessError if one fails.
         """
         if not self._dependencies:
             self._recorder.emit("harness", NO_BASELINE, {})
+        passed: dict[str, dict[str, Any]] = {}
         for target, dependency in self._dependencies.items():
             before = self._links.opened()
             data = await dependency.baseline(self.proxy.path(target).address)
             await self._settle()
             links = sorted(self._links.opened() - before)
-            data = {"link": links[0] if links else None, **data}
+            passed[target] = {"link": links[0] if links else None, **data}
+        for target, data in passed.items():  # a fault may begin as soon as one has passed
             self._recorder.emit("harness", "baseline.passed", data, target=target)
 
     def replica_set(

@@ -125,9 +125,7 @@ async def test_a_path_that_does_not_work_fails_the_baseline(tmp_path: Path, targ
         await run.engine.ports.path(target).inject("no", Refuse())
         with pytest.raises(HarnessError, match="did not work before any fault"):
             await run.engine.baseline()
-    assert [event.target for event in run.of("baseline.passed")] == ["postgres"][
-        : target == "redis"
-    ]
+    assert not run.of("baseline.passed")
 
 
 async def test_a_query_gives_its_value_or_nothing(tmp_path: Path) -> None:

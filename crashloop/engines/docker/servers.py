@@ -112,16 +112,19 @@ class Servers:
             await self.paths.to_redis(Address(host=self._project.name(REDIS), port=REDIS_PORT))
 
     async def baseline(self) -> None:
-        """Prove each path before any fault; emits a `baseline.passed` for each."""
+        """Prove each path before any fault; then emit a `baseline.passed` for each."""
         before = set(self._events.links)
         sessions = await self.paths.query(
             self.database.app_password, meanwhile=lambda: self.database.inspector.sessions(ROLE)
         )
-        await self._baseline_passed(POSTGRES, before, query=baseline.SELECT, sessions=sessions)
+        data = {"query": baseline.SELECT, "sessions": sessions}
+        passed = {POSTGRES: {"link": await self._new_link(before), **data}}
         if self.cache is not None:
             before = set(self._events.links)
             await baseline.ping(self.paths.sidecar_address, REDIS_PORT, log="redis.log")
-            await self._baseline_passed(REDIS, before, query=baseline.PING)
+            passed[REDIS] = {"link": await self._new_link(before), "query": baseline.PING}
+        for target, data in passed.items():  # a fault may begin as soon as one has passed
+            self._recorder.emit("harness", "baseline.passed", data, target=target)
 
     async def settle(self) -> None:
         """Wait until everything that has been seen on the paths is recorded, once there are any."""
@@ -135,11 +138,11 @@ class Servers:
         self.paths.close()
         await self.database.close()
 
-    async def _baseline_passed(self, target: str, before: set[str], **data: Any) -> None:
+    async def _new_link(self, before: set[str]) -> str | None:
+        """The link that was made since `before`, when everything that was seen is recorded."""
         await self.settle()
         links = sorted(set(self._events.links) - before)
-        data = {"link": links[-1] if links else None, **data}
-        self._recorder.emit("harness", "baseline.passed", data, target=target)
+        return links[-1] if links else None
 
     async def _start_database(self, back: Any) -> None:
         await blocking(self.database.start, back)
