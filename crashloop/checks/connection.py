@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from crashloop.checks.connections import is_own, of_link, was_refused
 from crashloop.checks.failures import failures
+from crashloop.checks.link_times import FAR_FUTURE_NS
 from crashloop.checks.lives import deaths, lives, observed
 from crashloop.checks.result import Result, holds, not_seen, refuted, saw_nothing
 from crashloop.plural import counted
@@ -47,7 +48,11 @@ def connection_was(trace: Trace, *, target: str, phase: str, way: str) -> Result
         found = list(_ways(trace, failure, target))
         if not found:
             return saw_nothing(f"{name} was never seen to come to {target}", [failure.ended])
-        best, event = max(found, key=lambda each: list(WAYS).index(each[0]))
+        ways = ["", *WAYS]
+        best, event = max(found, key=lambda each: ways.index(each[0]))
+        if best != ways[-1] and (unknown := [each for way_of, each in found if not way_of]):
+            says = f"nothing says what came of a connection of {name} to {target}"
+            return saw_nothing(says, unknown)
         if best != way:
             return refuted(f"{name}: {WAYS[best]}", [event, failure.ended])
         evidence.append(event)
@@ -65,10 +70,13 @@ def never_came(trace: Trace, *, target: str) -> Result:
     kinds = ("link.opened", "gate.syn_seen", "gate.refused")
     came = [e for e in observed(trace, *kinds, target=target) if "at" not in e.data]
     came += [e for e in trace.events if e.source == "app" and was_refused(trace, e, target)]
+    started = observed(trace, "process.started")
+    unknown = [e for e in came if e.kind == "link.opened" and e.life is None]
     for event in came:
         if event.life in known:
             return refuted(f"{trace.name(event.life)} came to {target}", [event])
-    started = observed(trace, "process.started")
+    if after := [e for e in unknown if e.mono_ns > started[0].mono_ns]:
+        return saw_nothing(f"nothing says who came to {target}", after)
     return holds(f"{counted(len(known), 'attempt')} never came to {target}", started)
 
 
@@ -98,29 +106,32 @@ def came_from_several(trace: Trace, *, target: str, processes: int) -> Result:
     return holds(says, evidence)
 
 
-def connected_before(trace: Trace, *, target: str, phase: str) -> Result:
-    """Every life that failed in the phase had been answered by the target before the phase began.
+def connected_before(trace: Trace, *, target: str, phase: str, before: bool = True) -> Result:
+    """Every life that failed in the phase had an answer from the target before the phase began.
 
-    That was on another connection of its own, such as a probe's.
+    That was on another connection of its own, such as a probe's. Or, not `before`, none had one.
     """
     failed = failures(trace, phase)
     if not failed:
         return saw_nothing(f"phase {phase} never failed" if phase else "no attempt died")
     evidence: list[Event] = []
     for failure in failed:
-        life = failure.ended.life
-        before = [
-            closed
-            for opened in observed(trace, "link.opened", life=life, target=target)
-            if is_own(trace, opened)
-            for closed in of_link(trace, "link.closed", opened)
-            if 0 < (closed.data.get("first_byte_down_ns") or 0) < failure.began_ns
-        ]
-        if not before:
-            says = f"{trace.name(life)} had no answer from {target} before {failure.what} began"
-            return refuted(says, [failure.ended])
-        evidence += before
-    says = f"{counted(len(failed), 'attempt')} had an answer from {target} before"
+        name, began_ns = trace.name(failure.ended.life), failure.began_ns
+        opened = observed(trace, "link.opened", life=failure.ended.life, target=target)
+        own = [e for e in opened if is_own(trace, e) and e.mono_ns < began_ns]
+        seen = [(event, _was_answered(trace, event, began_ns)) for event in own]
+        answered = [event for event, was_answered in seen if was_answered]
+        unknown = [event for event, was_answered in seen if was_answered is None]
+        if not answered and unknown:
+            says = f"nothing says whether {target} answered {name} before {failure.what} began"
+            return saw_nothing(says, unknown)
+        if bool(answered) is not before:
+            had = "an answer" if answered else "no answer"
+            says = f"{name} had {had} from {target} before {failure.what} began"
+            return refuted(says, [*answered, failure.ended])
+        evidence += answered or [failure.ended]
+    had = "an answer" if before else "no answer"
+    says = f"{counted(len(failed), 'attempt')} had {had} from {target} before"
     return holds(f"{says} phase {phase} began, and failed in it", evidence)
 
 
@@ -160,15 +171,37 @@ def _ways_of_names(trace: Trace, failure: Failure, target: str) -> Iterator[tupl
 
 
 def _way(trace: Trace, opened: Event) -> str:
+    """What came of a connection; "" if nothing says so."""
     if of_link(trace, "link.turned_away", opened):
         return "turned_away"
-    for closed in of_link(trace, "link.closed", opened):
-        if closed.data.get("by") == "proxy" and closed.data.get("reset") is True:
-            return "reset"
-        if not closed.data.get("first_byte_down_ns"):
-            return "swallowed" if of_link(trace, "link.dropped", opened) else "silent"
-        return "cut" if closed.data.get("by") not in {"client", "upstream"} else "answered"
-    return "answered" if of_link(trace, "link.connected", opened) else "silent"
+    closed = next(iter(of_link(trace, "link.closed", opened)), None)
+    by = closed.data.get("by") if closed else None
+    if closed and by == "proxy" and closed.data.get("reset") is True:
+        return "reset"
+    was_answered = _was_answered(trace, opened, FAR_FUTURE_NS)
+    if was_answered is None:
+        return ""
+    if not was_answered:
+        return "swallowed" if of_link(trace, "link.dropped", opened) else "silent"
+    return "cut" if by not in {"client", "upstream"} else "answered"
+
+
+def _was_answered(trace: Trace, opened: Event, until_ns: int) -> bool | None:
+    """Whether the target had answered a connection by then; None if nothing says so.
+
+    Behind Toxiproxy only the bytes are counted, when the connection ends.
+    """
+    closed = next(iter(of_link(trace, "link.closed", opened)), None)
+    if closed and "first_byte_down_ns" in closed.data:
+        first_ns = closed.data["first_byte_down_ns"]
+        return bool(first_ns) and first_ns < until_ns
+    connected = of_link(trace, "link.connected", opened)
+    if not any(event.mono_ns < until_ns for event in connected):
+        return False
+    if closed and "bytes_down" in closed.data:
+        has_bytes = bool(closed.data["bytes_down"])
+        return has_bytes if not has_bytes or closed.mono_ns < until_ns else None
+    return None
 
 
 def _is_in(event: Event, failure: Failure) -> bool:

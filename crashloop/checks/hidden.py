@@ -93,9 +93,15 @@ def _ended(trace: Trace, life: Life, ended: Event) -> Result:
         says = f"the platform started {trace.name(again[0].life)} after {name} had ended"
         return refuted(says, [ended, again[0]])
     failed = failed_starts(trace, life)
-    when = "after its start-up had failed" if failed else "without having been ready"
-    says = f"{name} ended with exit 0 {when}, which the platform took for success"
-    return holds(says, [*failed[:1], ended])
+    watched = observed(trace, "port.watched", life=life)
+    if failed or any(each.data.get("probes") for each in watched):
+        when = "after its start-up had failed" if failed else "without having been ready"
+        says = f"{name} ended with exit 0 {when}, which the platform took for success"
+        found = holds(says, [*failed[:1], ended])
+    else:
+        says = f"{name} ended with exit 0, and nobody asked it to be ready"
+        found = saw_nothing(says, [ended])
+    return found
 
 
 def _lived_on(trace: Trace, failed: list[Event], ended: Event | None) -> Result:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
 from crashloop.checks.connections import is_own, of_link
 from crashloop.checks.lines import PHASE_ENDS, phase_started
+from crashloop.checks.link_times import FAR_FUTURE_NS
 from crashloop.checks.lives import observed, of_replicas
 from crashloop.checks.phases import AT_LIMIT
 from crashloop.checks.receipts import last_heal_ns
-from crashloop.checks.result import Result, holds, refuted, saw_nothing
+from crashloop.checks.result import Result, holds, not_seen, refuted, saw_nothing
 from crashloop.durations import plain
 from crashloop.plural import counted
 
@@ -67,6 +69,8 @@ def came_late(trace: Trace, *, target: str, phase: str, what: str) -> Result:
         if unsized := _unsized(trace, start, end, target):
             return saw_nothing(f"nobody counted the bytes that came late to {name}", unsized)
         late, event = next(_lateness(trace, start, end, target), ("nothing", end))
+        if late == "nothing" and (untimed := _untimed(trace, start, end, target)):
+            return saw_nothing(f"nothing says when {target} answered {name}", untimed)
         if late != what:
             return refuted(f"{name}: {LATE[late]}", [event, end])
         evidence.append(event)
@@ -84,20 +88,81 @@ def each_life_waited(trace: Trace, *, target: str, phase: str, at_least_s: float
         return saw_nothing(f"no attempt began phase {phase}")
     evidence: list[Event] = []
     for start in begun:
-        name, end = trace.name(start.life), _end(trace, start, phase)
-        came = _came(trace, start, end, target) if end else []
-        if end is None or not came:
+        name, wait = trace.name(start.life), _wait(trace, start, phase, target)
+        if wait is None:
             return saw_nothing(f"{name} was never seen to come to {target}", [start])
-        closed = [each for one in came for each in of_link(trace, "link.closed", one)]
-        answered = [ns for each in closed if (ns := each.data.get("first_byte_down_ns"))]
-        until_ns = min([*answered, end.mono_ns])
-        waited_s = (until_ns - came[0].mono_ns) / 1e9 * trace.scale
-        if waited_s < AT_LIMIT * at_least_s:
-            says = f"{name} waited {waited_s:.1f} s for {target}, not {plain(at_least_s)} s"
-            return refuted(says, [came[0], *closed, end])
-        evidence += [came[0], *closed]
+        if wait.most_s < AT_LIMIT * at_least_s:
+            says = f"{name} waited {wait.most_s:.1f} s for {target}, not {plain(at_least_s)} s"
+            return refuted(says, wait.evidence)
+        if wait.least_s < AT_LIMIT * at_least_s:
+            return saw_nothing(f"nothing says when {target} answered {name}", wait.evidence)
+        evidence += wait.evidence
     who = counted(len(begun), "attempt")
     return holds(f"each of {who} waited {plain(at_least_s)} s for {target} at least", evidence)
+
+
+def a_life_got_through(trace: Trace, *, target: str, phase: str, within_s: float) -> Result:
+    """A life that completed the phase had waited for the target for less than `within_s`.
+
+    The time is counted as in `each_life_waited`.
+    """
+    if not trace.of("phase.started", phase=phase):
+        return saw_nothing(f"no attempt began phase {phase}")
+    done = of_replicas(trace, trace.of("phase.completed", phase=phase))
+    if not done:
+        return not_seen(trace, f"no attempt completed phase {phase}")
+    begun = [start for each in done if (start := phase_started(trace, each, phase))]
+    waits = [(start, _wait(trace, start, phase, target)) for start in begun]
+    seen = [(trace.name(start.life), wait) for start, wait in waits if wait is not None]
+    if not seen:
+        return saw_nothing(f"no attempt was seen to come to {target}", done)
+    for name, wait in seen:
+        if wait.most_s < AT_LIMIT * within_s:
+            says = f"{name} got through to {target} in less than {plain(within_s)} s"
+            return holds(says, wait.evidence)
+    if unknown := [(n, w) for n, w in seen if w.least_s < AT_LIMIT * within_s]:
+        name, wait = unknown[0]
+        return saw_nothing(f"nothing says when {target} answered {name}", wait.evidence)
+    name, wait = seen[-1]
+    says = f"{name}, which got through to {target}, had waited {wait.least_s:.1f} s for it"
+    return refuted(says, wait.evidence)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wait:
+    """How long nothing came from the target in a phase: as long at least, and as long at most.
+
+    In seconds of the incident. They differ where nothing says when the first answer came.
+    """
+
+    least_s: float
+    most_s: float
+    evidence: tuple[Event, ...]
+
+
+def _wait(trace: Trace, start: Event, phase: str, target: str) -> _Wait | None:
+    """How long a life waited in the phase that began then; None if it was not seen to come."""
+    end = _end(trace, start, phase)
+    came = _came(trace, start, end, target) if end else []
+    if end is None or not came:
+        return None
+    least_ns = most_ns = end.mono_ns
+    closings: list[Event] = []
+    for one in came:
+        closed = of_link(trace, "link.closed", one)
+        closings += closed
+        if said := [e for e in closed if "first_byte_down_ns" in e.data]:
+            answered_ns = said[0].data["first_byte_down_ns"] or FAR_FUTURE_NS
+            least_ns, most_ns = min(least_ns, answered_ns), min(most_ns, answered_ns)
+        else:
+            connected = of_link(trace, "link.connected", one)
+            least_ns = min([least_ns, *(e.mono_ns for e in connected)])
+    since_ns = came[0].mono_ns
+    return _Wait(
+        least_s=(least_ns - since_ns) / 1e9 * trace.scale,
+        most_s=(most_ns - since_ns) / 1e9 * trace.scale,
+        evidence=(came[0], *closings, end),
+    )
 
 
 def _end(trace: Trace, start: Event, phase: str) -> Event | None:
@@ -119,6 +184,13 @@ def _unsized(trace: Trace, start: Event, end: Event, target: str) -> list[Event]
     came = _came(trace, start, end, target)
     delayed = [e for each in came for e in of_link(trace, "link.delayed", each)]
     return [e for e in delayed if "passed_bytes" not in e.data]
+
+
+def _untimed(trace: Trace, start: Event, end: Event, target: str) -> list[Event]:
+    """The ends of connections that do not say when the first answer came, as behind Toxiproxy."""
+    came = _came(trace, start, end, target)
+    closed = [e for each in came for e in of_link(trace, "link.closed", each)]
+    return [e for e in closed if "first_byte_down_ns" not in e.data]
 
 
 def _lateness(trace: Trace, start: Event, end: Event, target: str) -> Iterator[tuple[str, Event]]:

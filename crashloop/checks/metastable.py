@@ -39,7 +39,7 @@ def stayed_down(trace: Trace, *, cause: str, times: int, for_s: float = 0.0) -> 
         answers = of_replica(ready_answers(trace), number)
         before = [e for e in answers if on_ns <= e.mono_ns < since_ns]
         if not before:
-            return refuted(f"no attempt was ready before {cause}")
+            return not_seen(trace, f"no attempt was ready before {cause}")
         again = [e for e in _of_later_lives(trace, answers, since_ns) if e.mono_ns < until_ns]
         if again:
             says = f"{trace.name(again[0].life)} was ready again after {cause}"

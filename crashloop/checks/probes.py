@@ -27,13 +27,12 @@ def killed_by_probe(trace: Trace, *, probe: str, times: int, replicas: Replicas 
     process, and it ended by the signal of that; until then the app had not logged that a phase
     failed. Exactly `times` if there is one replica, else at least; "some": in at least one replica.
     """
-    failures = _allowed(trace, probe)
-    if not failures:
-        says = f"the platform had no {probe_name(probe)}, so none can have ended an attempt"
-        return saw_nothing(says)
-    exits = deaths(trace)
+    failures, exits = _allowed(trace, probe), deaths(trace)
     if not exits:
         return not_seen(trace, "no attempt died on its own")
+    if not failures:
+        says = f"the platform had no {probe_name(probe)}, so none can have ended an attempt"
+        return refuted(says, exits)
     results = [e for died in exits for e in _of_probe(trace, "probe.result", died, probe)]
     kills = [e for died in exits for e in kills_of(trace, died, f"{probe} probe")]
     if not results and not kills:

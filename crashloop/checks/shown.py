@@ -29,7 +29,10 @@ def server_showed(
     shown = observed(trace, event, target=target)
     if not shown:
         return saw_nothing(f"{target} never showed {event}")
-    for failure in failures(trace, phase) if phase is not None else ():
+    failed = failures(trace, phase) if phase is not None else []
+    if phase is not None and not failed:
+        return saw_nothing(f"phase {phase} never failed" if phase else "no attempt died", shown)
+    for failure in failed:
         if not any(failure.began_ns <= each.mono_ns <= failure.until_ns for each in shown):
             name = trace.name(failure.ended.life)
             says = f"{name}: {target} did not show {event} during {failure.what}"

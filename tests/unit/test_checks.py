@@ -68,11 +68,11 @@ def test_no_check_passes_on_an_empty_trace(check: str) -> None:
 OF_ITS_LOG = {
     *("path_used", "scale_is_fair", "phase_failed", "last_phase", "all_phases_done"),
     *("restart_loop", "no_port_before_ready", "phase_running_at_death", "fails_at_once"),
-    *("connected_before", "each_life_waited"),
+    *("connected_before", "each_life_waited", "a_life_got_through", "not_let_through"),
 }
 OF_ITS_CONNECTIONS = {
     *("path_used", "faults_have_receipts", "receipts_not_contradicted", "no_receipt"),
-    *("no_connection_left", "each_life_waited"),
+    *("no_connection_left", "each_life_waited", "a_life_got_through", "not_let_through"),
 }
 WITHOUT_FAULTS = {"no_receipt", "all_phases_done", "scale_is_fair", "ready"}
 
@@ -131,6 +131,7 @@ TOO_SLOW = [
         without(REPRODUCTION, "phase.completed", attempt=4, phase="database"),
     ),
     ("phase_failed", without(CONTROL, "phase.completed", phase="database")),
+    ("a_life_got_through", without(CONTROL, "phase.completed", phase="database")),
     ("exit_code", CONTROL),
     ("died", CONTROL),
     ("died_at_own_limit", lazy()),

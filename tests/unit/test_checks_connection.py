@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from crashloop_cases import Case, cases
-from crashloop_edits import changed, inserted, one, without
+from crashloop_edits import changed, inserted, lacking, one, without
 from crashloop_traces import CONTROL, FAULT, REFUSAL, REPRODUCTION, TARGET, pid
 
 from crashloop.trace.event import Trace
@@ -106,7 +106,7 @@ def test_a_connection_came_to_one_way_only(way: str, seen: str) -> None:
     case.run()
 
 
-def probed(*, by: int = 0, answered: bool = True) -> Trace:
+def probed(*, by: int = 0, answered: bool = True, connected: bool = False) -> Trace:
     """Each attempt that failed had a connection before the phase, or the process `by` had."""
     trace = REPRODUCTION
     for attempt in OF_HELD:
@@ -118,7 +118,14 @@ def probed(*, by: int = 0, answered: bool = True) -> Trace:
             trace, opened, "proxy", "link.closed", **mine, by="client",
             first_byte_down_ns=opened.mono_ns if answered else None,
         )  # fmt: skip
+        if connected:
+            trace = inserted(trace, opened, "proxy", "link.connected", **mine)
     return trace
+
+
+def by_toxiproxy(trace: Trace, **data: Any) -> Trace:
+    """The trace in which nobody saw when bytes came; of the attempts that failed there is this."""
+    return of_each(lacking(trace, "link.closed", "first_byte_down_ns"), "link.closed", **data)
 
 
 CASES = [
@@ -131,18 +138,30 @@ CASES = [
                 "no byte came back",
             ),
             "a connection before the phase does not count": (probed(), "no byte came back"),
+            "as many bytes came as Toxiproxy counted": (
+                by_toxiproxy(after_opened("link.connected"), bytes_down=0),
+                "no byte came back",
+            ),
         },
         refuted={
+            "Toxiproxy counted an answer": (
+                by_toxiproxy(after_opened("link.connected"), bytes_down=24),
+                "attempt 1: its connection was answered",
+            ),
             "one that was answered is the best of two": (
                 changed(REPRODUCTION, "link.closed", attempt=2, first_byte_down_ns=1),
                 "attempt 2: its connection was answered",
-            )
+            ),
         },
         saw_nothing={
             "no life failed": (CONTROL, "phase database never failed"),
             "a life without a connection": (
                 without(REPRODUCTION, "link.opened", attempt=2),
                 "attempt 2 was never seen to come to postgres",
+            ),
+            "a connection that was passed on, and nobody saw an answer": (
+                by_toxiproxy(after_opened("link.connected")),
+                "nothing says what came of a connection of attempt 1 to postgres",
             ),
         },
     ),
@@ -173,7 +192,37 @@ CASES = [
                 "attempt 2 had no answer from postgres",
             ),
         },
-        saw_nothing={"no life failed": (CONTROL, "phase database never failed")},
+        saw_nothing={
+            "no life failed": (CONTROL, "phase database never failed"),
+            "nobody saw whether the probe was answered": (
+                by_toxiproxy(probed(connected=True)),
+                "nothing says whether postgres answered attempt 1 before its phase database began",
+            ),
+        },
+    ),
+    *cases(
+        "connected_before",
+        params={"target": TARGET, "phase": "database", "before": False},
+        holds={
+            "no connection before the phase": (
+                REPRODUCTION,
+                "3 attempts had no answer from postgres before phase database began",
+            ),
+            "a probe without an answer": (probed(answered=False), "3 attempts had no answer"),
+        },
+        refuted={
+            "a probe was answered": (
+                probed(),
+                "attempt 1 had an answer from postgres before its phase database began",
+            )
+        },
+        saw_nothing={
+            "no life failed": (CONTROL, "phase database never failed"),
+            "nobody saw whether the probe was answered": (
+                by_toxiproxy(probed(connected=True)),
+                "nothing says whether postgres answered attempt 1",
+            ),
+        },
     ),
 ]
 
@@ -209,7 +258,18 @@ CASES += cases(
         ),
     },
     saw_nothing={
-        "no life at all": (without(REPRODUCTION, "process.started"), "no attempt was started")
+        "no life at all": (without(REPRODUCTION, "process.started"), "no attempt was started"),
+        "a connection of which nobody knows whose it is": (
+            inserted(
+                TRACES["unknown"],
+                one(TRACES["unknown"], "phase.started", 1, "database"),
+                "proxy",
+                "link.opened",
+                target=TARGET,
+                link="x",
+            ),
+            "nothing says who came to postgres",
+        ),
     },
 )
 

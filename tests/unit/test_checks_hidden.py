@@ -117,6 +117,10 @@ CASES = [
                 lived_on(for_s=LIVED_ON_S / 2),
                 "attempt 1 was stopped 1.0 s after its start-up failed",
             ),
+            "exit 0 of an app that says nothing, and that nobody asked to be ready": (
+                without(HIDDEN, "startup.failed", "port.watched"),
+                "attempt 1 ended with exit 0, and nobody asked it to be ready",
+            ),
             "a kill that was nobody's": (
                 changed(HIDDEN, "process.exited", exit_code=None, signal="SIGKILL"),
                 "killed by somebody else than the platform",

@@ -5,7 +5,7 @@ from itertools import accumulate
 
 import pytest
 from crashloop_cases import Case, cases
-from crashloop_edits import changed, inserted, one, without
+from crashloop_edits import changed, inserted, lacking, one, without
 from crashloop_traces import CONTROL, FAULT, NS_PER_S, REPRODUCTION, TARGET
 
 from crashloop.trace.event import Trace
@@ -72,6 +72,9 @@ def answered_later(after_s: float) -> Trace:
     return changed(REPRODUCTION, "link.closed", attempt=4, first_byte_down_ns=at_ns)
 
 
+UNTIMED = lacking(REPRODUCTION, "link.closed", "first_byte_down_ns")
+"""Nobody saw when a connection was answered; that of the last life was passed on at once."""
+
 # Of a latency of 0.1 s and a rate of 1000 bytes/s, as measured; and of slices with 0.1 s between.
 ANSWERS, BYTES, PIECES = (1025, 10, 1.003), (1025, 16, 1.025), (130, 11, 1.0)
 
@@ -121,6 +124,10 @@ CASES = [
             "a life without a connection": (
                 without(CONTROL, "link.opened", attempt=1),
                 "was never seen to come to postgres",
+            ),
+            "an answer whose time nobody saw": (
+                lacking(CONTROL, "link.closed", "first_byte_down_ns"),
+                "nothing says when postgres answered attempt 1",
             ),
             "chunks of which nobody counted the bytes": (
                 uncounted(),
@@ -199,6 +206,50 @@ CASES = [
                 without(REPRODUCTION, "phase.started", phase="database"),
                 "no attempt began phase database",
             ),
+            "nobody saw when it was answered": (
+                UNTIMED,
+                "nothing says when postgres answered attempt 4",
+            ),
+        },
+    ),
+    *cases(
+        "a_life_got_through",
+        params={"target": TARGET, "phase": "database", "within_s": 0.5},
+        holds={
+            "the life that started was answered at once": (
+                REPRODUCTION,
+                "attempt 4 got through to postgres in less than 0.5 s",
+            )
+        },
+        refuted={
+            "the life that started waited, too": (
+                answered_later(0.027),
+                "attempt 4, which got through to postgres, had waited 0.5 s for it",
+            ),
+            "no life got through": (
+                without(REPRODUCTION, "phase.completed", phase="database"),
+                "no attempt completed phase database",
+            ),
+        },
+        saw_nothing={
+            "a life without a connection": (
+                without(REPRODUCTION, "link.opened", attempt=4),
+                "no attempt was seen to come to postgres",
+            ),
+            "nobody saw when it was answered": (
+                UNTIMED,
+                "nothing says when postgres answered attempt 4",
+            ),
+        },
+    ),
+    *cases(
+        "a_life_got_through",
+        params={"target": TARGET, "phase": "database", "within_s": 1.0},
+        holds={
+            "its whole phase took less": (
+                UNTIMED,
+                "attempt 4 got through to postgres in less than 1 s",
+            )
         },
     ),
 ]

@@ -131,13 +131,13 @@ CASES = [
                 changed(KILLED, "process.exited", attempt=1, exit_code=3, signal=None),
                 "attempt 1 was killed for its start-up probe, yet ended with exit 3",
             ),
+            "a platform without a probe": (REPRODUCTION, "the platform had no start-up probe"),
             "an app that nobody killed": (
                 without(KILLED, "process.exited", "process.killed"),
                 "no attempt died on its own",
             ),
         },
         saw_nothing={
-            "a platform without a probe": (REPRODUCTION, "the platform had no start-up probe"),
             "a SIGKILL that nobody sent": (without(KILLED, "process.killed", attempt=2), ANOTHER),
             "a SIGKILL within the grace period that the platform did not send": (
                 WITH_SIGTERM_ONLY,

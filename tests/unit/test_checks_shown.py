@@ -84,7 +84,19 @@ CASES = [
                 "attempt 2: postgres did not show database.lock_waiting during its phase database",
             ),
         },
-        saw_nothing={"no phase failed": (CONTROL, "postgres never showed database.lock_waiting")},
+        saw_nothing={
+            "it showed nothing": (CONTROL, "postgres never showed database.lock_waiting"),
+            "no phase failed in which it could show it": (
+                inserted(
+                    CONTROL,
+                    one(CONTROL, "phase.started", 1, "database"),
+                    "database",
+                    "database.lock_waiting",
+                    target=TARGET,
+                ),
+                "phase database never failed",
+            ),
+        },
     ),
 ]
 
