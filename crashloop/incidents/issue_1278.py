@@ -41,6 +41,9 @@ HEAL_AT_LATEST_S = 90.0
 DEADLINE_S = 200.0
 NOWHERE = "nowhere"
 
+NEW_INSTANCE_S = 20.0
+"""The least that a new instance without egress waits: estuary/flow pull 3062 has 20 to 40 s."""
+
 TIME_OUTS_AND_CONNECTION_ERRORS = (
     "TimeoutError",
     "CancelledError",
@@ -131,8 +134,12 @@ def _of_connector(profile: Profile, params: Params) -> tuple[str, str, Mapping[s
     return profile.fault_name, fault.kind, amounts
 
 
-def expect(_: Params) -> tuple[CheckSpec, ...]:
-    """Each replica hangs at its limit and exits with 3, three times; then it recovers."""
+def expect(params: Params) -> tuple[CheckSpec, ...]:
+    """The path lets no replica through until its limit: exit 3, three times; then it recovers."""
+    on_path = {"phase": "database", "target": "postgres"}
+    hung = CheckSpec(check="not_let_through", params=on_path)
+    if params["fault"] == "latency":  # which lets connections through, and each answer comes late
+        hung = CheckSpec(check="connection_was", params={**on_path, "way": "answered"})
     return (
         CheckSpec(
             check="phase_failed",
@@ -143,10 +150,13 @@ def expect(_: Params) -> tuple[CheckSpec, ...]:
                 "at_limit": True,
             },
         ),
+        hung,
+        CheckSpec(check="connected_before", params={**on_path, "before": False}),
         CheckSpec(check="exit_code", params={"code": 3, "times": DEATHS}),
         CheckSpec(check="last_phase", params={"phase": "database"}),
         CheckSpec(check="restart_loop", params={"restarts": DEATHS}),
         CheckSpec(check="no_port_before_ready"),
+        CheckSpec(check="a_life_got_through", params={**on_path, "within_s": NEW_INSTANCE_S}),
         *recovery("database"),
     )
 
@@ -171,6 +181,18 @@ INCIDENT = Incident(
         ),
         LookAlike(
             says="exhausted slots (SQLSTATE 53300) fail at once", ruled_out_by="phase_failed"
+        ),
+        LookAlike(
+            says="a database that hangs, or a lock, has let the connection through",
+            ruled_out_by="not_let_through",
+        ),
+        LookAlike(
+            says="a retry that covers a probe only has had an answer before",
+            ruled_out_by="connected_before",
+        ),
+        LookAlike(
+            says="without egress, each new instance waits for 20 s, the one that starts, too",
+            ruled_out_by="a_life_got_through",
         ),
         LookAlike(
             says="a port opened before start-up is done hides the failure from a TCP probe",
@@ -230,6 +252,5 @@ INCIDENT = Incident(
     overlaps={
         "fault:hold": "it is the incident's own fault",
         "fault:black_hole": "it is one of the effects that a scaling connector may have",
-        "fault:latency": "it is one of the effects that a scaling connector may have",
     },
 )

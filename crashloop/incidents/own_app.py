@@ -191,6 +191,8 @@ def _why_not(spec: CheckSpec, outage: Outage, app: AppUnderTest) -> str:
         return "its entry has no journey"
     if spec.check == "no_port_before_ready":
         return _why_no_port(outage, app)
+    if spec.check in _OF_LOGGED_PHASES and outage.phase == LIFESPAN:
+        return "its wrapper does not know when it connects"
     if spec.check == "fails_at_once" and outage.phase == LIFESPAN:
         return "its wrapper does not know its limits"
     if outage.phase or spec.check in _OF_WHOLE_LIVES:
@@ -247,6 +249,9 @@ _OF_LIVES: Mapping[str, tuple[str, Mapping[str, Value]]] = {
 
 _KILLS = {"killed_by_probe", "memory_exceeded"}
 """Checks that somebody else ended the app, which then has no exit code of its own."""
+
+_OF_LOGGED_PHASES = {"a_life_got_through", "not_let_through"}
+"""Checks that count from the beginning of the phase in which the app connects."""
 
 _OF_WHOLE_LIVES = {
     "a_replica_served",

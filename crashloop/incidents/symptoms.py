@@ -11,7 +11,14 @@ if TYPE_CHECKING:
     from crashloop.incidents.incident import Incident
     from crashloop.model import CheckSpec
 
-NO_SYMPTOMS = {"journey_passed", "last_phase", "no_connection_left", "recovered", "server_said"}
+NO_SYMPTOMS = {
+    "a_life_got_through",
+    "journey_passed",
+    "last_phase",
+    "no_connection_left",
+    "recovered",
+    "server_said",
+}
 """Checks about what nobody sees during the outage, or what is seen as an error."""
 
 CLASS_LENGTH, SQLSTATE_LENGTH = 2, 5
