@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from crashloop.checks.failures import Failure
+    from crashloop.model import Life
     from crashloop.trace.event import Event, Trace
 
 WAYS = {
@@ -71,6 +72,8 @@ def never_came(trace: Trace, *, target: str) -> Result:
     came = [e for e in observed(trace, *kinds, target=target) if "at" not in e.data]
     came += [e for e in trace.events if e.source == "app" and was_refused(trace, e, target)]
     started = observed(trace, "process.started")
+    if not observed(trace, "link.opened", target=target):
+        return saw_nothing(f"nobody was seen to come to {target}, not even before any attempt")
     unknown = [e for e in came if e.kind == "link.opened" and e.life is None]
     for event in came:
         if event.life in known:
@@ -119,6 +122,8 @@ def connected_before(trace: Trace, *, target: str, phase: str, before: bool = Tr
         name, began_ns = trace.name(failure.ended.life), failure.began_ns
         opened = observed(trace, "link.opened", life=failure.ended.life, target=target)
         own = [e for e in opened if is_own(trace, e) and e.mono_ns < began_ns]
+        if not (before or _was_seen(trace, failure.ended.life, target)):
+            return saw_nothing(f"{name} was never seen to come to {target}", [failure.ended])
         seen = [(event, _was_answered(trace, event, began_ns)) for event in own]
         answered = [event for event, was_answered in seen if was_answered]
         unknown = [event for event, was_answered in seen if was_answered is None]
@@ -133,6 +138,12 @@ def connected_before(trace: Trace, *, target: str, phase: str, before: bool = Tr
     had = "an answer" if before else "no answer"
     says = f"{counted(len(failed), 'attempt')} had {had} from {target} before"
     return holds(f"{says} phase {phase} began, and failed in it", evidence)
+
+
+def _was_seen(trace: Trace, life: Life | None, target: str) -> bool:
+    """Whether the life was seen to come to the target, or to look for it, at any time."""
+    kinds = ("link.opened", "gate.syn_seen", "name.asked")
+    return any(is_own(trace, event) for event in observed(trace, *kinds, life=life, target=target))
 
 
 def _ways(trace: Trace, failure: Failure, target: str) -> Iterator[tuple[str, Event]]:

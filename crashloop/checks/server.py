@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 LOGIN_REFUSED = "28P01"
 ROLE_UNKNOWN = ".role_unknown"
+OTHERS = {"app", "harness", "platform", "proxy", "supervisor"}
+"""Who has events about a target besides the target itself."""
 
 
 def server_said(
@@ -70,10 +72,11 @@ def server_said_no_error(trace: Trace, *, target: str, phase: str) -> Result:
     failed = failures(trace, phase)
     if not failed:
         return saw_nothing(f"phase {phase} never failed" if phase else "no attempt died")
+    of_target = [e for e in trace.events if e.target == target and e.source not in OTHERS]
+    if not of_target:
+        return saw_nothing(f"{target} itself was never heard of")
     words_of = [
-        (event, *life_of_word(trace, event))
-        for event in trace.events
-        if event.source != "app" and event.target == target and event.data.get("sqlstate")
+        (event, *life_of_word(trace, event)) for event in of_target if event.data.get("sqlstate")
     ]
     errors = [(event, life) for event, came, life in words_of if life or not came]
     for failure in failed:

@@ -49,8 +49,11 @@ def looked_up(*answer: dict[str, Any]) -> Trace:
 
 
 def instead(*events: tuple[str, str, dict[str, Any]]) -> Trace:
-    """The attempts that failed have these events of their own in place of a connection."""
-    trace = without(REPRODUCTION, "link.opened", "link.held", "link.released", "link.closed")
+    """The attempts that failed have these events of their own; no attempt has a connection."""
+    trace = REPRODUCTION
+    of_links = ("link.opened", "link.connected", "link.held", "link.released", "link.closed")
+    for attempt in (*OF_HELD, 4):
+        trace = without(trace, *of_links, attempt=attempt)
     for attempt in OF_HELD:
         last = one(trace, "phase.started", attempt, "database")
         for source, kind, data in events:
@@ -217,6 +220,10 @@ CASES = [
             )
         },
         saw_nothing={
+            "a life that nobody saw": (
+                without(REPRODUCTION, "link.opened", attempt=2),
+                "attempt 2 was never seen to come to postgres",
+            ),
             "no life failed": (CONTROL, "phase database never failed"),
             "nobody saw whether the probe was answered": (
                 by_toxiproxy(probed(connected=True)),
@@ -259,6 +266,10 @@ CASES += cases(
     },
     saw_nothing={
         "no life at all": (without(REPRODUCTION, "process.started"), "no attempt was started"),
+        "a target to which not even the harness was seen to come": (
+            without(TRACES["unknown"], "link.opened"),
+            "nobody was seen to come to postgres",
+        ),
         "a connection of which nobody knows whose it is": (
             inserted(
                 TRACES["unknown"],

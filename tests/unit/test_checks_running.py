@@ -138,6 +138,12 @@ CASES = [
             "they died on their own": (REPRODUCTION, "attempt 1 died without having been told"),
             "nobody died": (CONTROL, "no attempt died on its own"),
         },
+        saw_nothing={
+            "nobody had died when the trace was cut off": (
+                without(CONTROL, "run.finished"),
+                "no attempt died on its own, as far as the trace goes",
+            )
+        },
     ),
     *cases(
         "told_to_stop",
