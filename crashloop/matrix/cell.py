@@ -35,8 +35,8 @@ class Cell:
 
     `decided_by` is the finding behind a verdict other than REPRODUCED, None where the run as a
     whole decided; `why` is the judge's reason. `unmet` is the requirement by which the trace is no
-    fair test of the signature, though it is one of its own; "" if there is none. `by_count`: the
-    signature would match if the app had died as often as it expects, and no overlap is declared.
+    fair test of the signature, though it is one of its own; "" if there is none. `by_count`: only
+    the number of deaths rejects the trace. A declared overlap is judged whatever that is.
     """
 
     signature: str
@@ -120,15 +120,18 @@ def _cell(trace: Trace, name: str, signature: str, own: Signature, known: Librar
     The trace is a fair test: its own signature says so. Where another one asks for another path,
     its expectations alone are asked, and can reject the trace, but never match it.
     """
-    asked = known.scenarios[signature].signature
-    found, unmet = judge(trace, asked), ""
-    if found.verdict is Verdict.INCONCLUSIVE and signature != name:
-        fair = judge(trace, replace(asked, require=own.require))
+    asked, expected = known.scenarios[signature].signature, _expected(signature, name, known)
+    found, unmet, by_count = judge(trace, asked), "", False
+    if expected is not Expected.REPRODUCED:
+        found, by_count = _whatever_the_count(trace, asked, found)
+    if found.verdict is Verdict.INCONCLUSIVE and expected is not Expected.REPRODUCED:
+        fair = replace(asked, require=own.require)
+        rejected, is_counted = _whatever_the_count(trace, fair, judge(trace, fair))
         first = _unmet(found)
-        if first is not None and fair.verdict is Verdict.NOT_REPRODUCED:
-            found, unmet = fair, first.check
-    expected = _expected(signature, name, known)
-    is_asked = expected is Expected.NOT_REPRODUCED and not unmet
+        if first and rejected.verdict is Verdict.NOT_REPRODUCED and not is_counted:
+            found, unmet = rejected, first.check
+    if by_count and expected is Expected.OVERLAP:
+        found, by_count = judge(trace, _as_often(trace, asked)), False
     return Cell(
         signature=signature,
         trace=name,
@@ -137,8 +140,18 @@ def _cell(trace: Trace, name: str, signature: str, own: Signature, known: Librar
         why=found.reason,
         decided_by=_deciding(found),
         unmet=unmet,
-        by_count=is_asked and _is_by_count(trace, asked, found),
+        by_count=by_count,
     )
+
+
+def _whatever_the_count(
+    trace: Trace, signature: Signature, found: Judgement
+) -> tuple[Judgement, bool]:
+    """The judgement whatever the number of deaths, and whether nothing but that rejects."""
+    if found.verdict is not Verdict.NOT_REPRODUCED or not deaths(trace):
+        return found, False
+    often = judge(trace, _as_often(trace, signature))
+    return (found, True) if often.verdict is Verdict.REPRODUCED else (often, False)
 
 
 def _expected(signature: str, trace: str, known: Library) -> Expected:
@@ -169,19 +182,9 @@ def _refuted(found: Judgement) -> list[Finding]:
     return [each for each in found.findings if each.role == "expect" and each.holds is False]
 
 
-def _is_by_count(trace: Trace, signature: Signature, found: Judgement) -> bool:
-    """Whether nothing but the number of deaths keeps the signature from matching."""
-    counting = {spec.check for spec in signature.expect if COUNTS & set(spec.params)}
-    if found.verdict is not Verdict.NOT_REPRODUCED:
-        return False
-    if any(each.check not in counting for each in _refuted(found)):
-        return False
-    return judge(trace, _as_often(trace, signature)).verdict is Verdict.REPRODUCED
-
-
 def _as_often(trace: Trace, signature: Signature) -> Signature:
     """The signature of an outage in which the app dies as often as in the trace."""
-    often = min(Counter(died.replica for died in deaths(trace)).values(), default=0)
+    often = min(Counter(died.replica for died in deaths(trace)).values())
 
     def of_trace(spec: CheckSpec) -> CheckSpec:
         counts = dict.fromkeys(COUNTS & set(spec.params), often)

@@ -47,7 +47,9 @@ expectations alone are asked: they can reject the trace, but not match it. Such 
 requirement in `unmet`.
 
 How often the app dies is how long an outage was made to last, which is chosen and tells nothing
-apart. A trace that nothing else rejects is listed, and has `by_count`.
+apart. So a trace is judged as if the app had died in it as often as the signature asks for, and a
+cell names what else rejects it. Where nothing else does, the trace is listed, and has `by_count`. A
+declared overlap must match then, or the declaration is not true.
 
 `--json` prints `cells` (signature, trace, verdict, expected, decided_by, why, unmet, by_count),
 `false_matches`, `missing`, `rejected_share`, `traces` and `wall_s`. Exit status: 0 all is as it

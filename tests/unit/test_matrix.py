@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from crashloop_edits import changed
 from matrices import HANGS, LOADS, RETRIES, SLOTS, TRACES, UNLIKE, loosened, small
 
 from crashloop.errors import UsageError
@@ -88,14 +90,30 @@ def test_an_overlap_that_the_incident_declares_is_no_false_match(
     assert f"| `{RETRIES}` | `{HANGS}` | the same loop |" in page(result)
 
 
-def test_a_declared_overlap_may_be_rejected_and_is_shown_so(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_declared_overlap_that_is_none_is_shown_so(monkeypatch: pytest.MonkeyPatch) -> None:
     declared = replace(INCIDENTS[RETRIES], overlaps={HANGS: "the same loop"})
     monkeypatch.setitem(INCIDENTS, RETRIES, declared)
     result = found(small())
     assert result.exit_status == 0
     assert "NOT_REPRODUCED here; the same loop" in plain(matrix_page(result, folder="", width=120))
+
+
+def test_a_cell_names_what_rejects_the_trace_besides_the_number_of_deaths(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(INCIDENTS, "other", replace(loosened(HANGS), name="other"))
+    other = {"other": incident("other").scenario()}
+    known = replace(small(HANGS), traces=("other",), scenarios={**small(HANGS).scenarios, **other})
+    trace = changed(
+        changed(UNLIKE, "process.exited", attempt=1, exit_code=1),
+        "process.exited",
+        attempt=2,
+        exit_code=1,
+    )
+    (one,) = column(trace, "other", known).cells
+    assert (one.verdict, one.by_count) == (Verdict.NOT_REPRODUCED, False)
+    assert one.decided_by is not None
+    assert one.decided_by.check == "exit_code"
 
 
 def test_where_a_signature_asks_for_another_path_its_expectations_reject_the_trace() -> None:
@@ -138,7 +156,8 @@ def test_a_trace_that_only_the_number_of_deaths_rejects_is_listed(
     assert "rejected by the number of deaths alone" in shown
     assert not any(each.by_count for each in found(small()).cells)
     declared = replace(known, overlaps={HANGS: {"twice": "it is the same outage"}})
-    assert not column(UNLIKE, "twice", declared).cells[0].by_count
+    (overlap,) = column(UNLIKE, "twice", declared).cells
+    assert (overlap.verdict, overlap.by_count) == (Verdict.REPRODUCED, False)
 
 
 def test_a_signature_that_does_not_match_its_own_trace_is_missing_on_the_diagonal() -> None:
@@ -236,7 +255,13 @@ def test_overlaps_name_runs_of_the_library_and_have_a_reason() -> None:
             assert why
 
 
-def test_the_page_in_docs_has_every_trace_of_the_library() -> None:
+def test_the_page_in_docs_has_the_traces_and_the_overlaps_of_the_library() -> None:
     shown = (Path(__file__).parents[2] / "docs" / "matrix.md").read_text()
-    missing = [name for name in library().traces if f" `{name}` |" not in shown]
-    assert not missing, f"docs/matrix.md is out of date; write it again: {COMMAND}"
+    again = f"docs/matrix.md is out of date; write it again: {COMMAND}"
+    known = library()
+    table, _, overlaps = shown.partition("### Declared overlaps")
+    overlaps, _, _ = overlaps.partition("###")
+    assert re.findall(r"^\| \d* ?\| `([^`]+)` \|", table, re.MULTILINE) == [*known.traces], again
+    assert set(re.findall(r"^\| `([^`]+)` \| `([^`]+)` \|", overlaps, re.MULTILINE)) == {
+        (name, trace) for name, declared in known.overlaps.items() for trace in declared
+    }, again

@@ -63,7 +63,11 @@ def probed() -> Trace:
     for attempt in FAILED:
         done = one(trace, "phase.completed", attempt, "dependencies")
         mine: dict[str, Any] = {"attempt": attempt, "target": TARGET, "link": f"probe-{attempt}"}
-        ended: dict[str, Any] = {"by": "client", "first_byte_up_ns": 1, "first_byte_down_ns": done.mono_ns + 500}
+        ended: dict[str, Any] = {
+            "by": "client",
+            "first_byte_up_ns": 1,
+            "first_byte_down_ns": done.mono_ns + 500,
+        }
         trace = inserted(trace, done, "proxy", "link.closed", **mine, **ended)
         trace = inserted(trace, done, "proxy", "link.opened", **mine, client_pid=pid(attempt))
     return trace
