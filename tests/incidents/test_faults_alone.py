@@ -9,17 +9,20 @@ from crashloop.checks import CHECKS
 from crashloop.checks.touches import planned_faults, touches
 from crashloop.judge import judge, recorded_signature
 from crashloop.model import Role, Verdict
+from crashloop.testing.settings import read_settings
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="session")
-def faults(tmp_path_factory: pytest.TempPathFactory) -> FaultRuns:
-    """The runs of the faults, shared by all workers."""
-    base = tmp_path_factory.getbasetemp()
+def faults(
+    pytestconfig: pytest.Config, testrun_uid: str, tmp_path_factory: pytest.TempPathFactory
+) -> FaultRuns:
+    """The runs of the faults, shared by all workers; they are kept where all evidence is."""
+    kept, base = read_settings(pytestconfig).artifacts, tmp_path_factory.getbasetemp()
     is_worker = base.name.startswith("popen-")
-    folder = (base.parent if is_worker else base) / "faults"
-    folder.mkdir(exist_ok=True)
+    folder = (kept or (base.parent if is_worker else base)) / f"faults-{testrun_uid}"
+    folder.mkdir(parents=True, exist_ok=True)
     return FaultRuns(folder)
 
 

@@ -99,3 +99,10 @@ def test_failure_pattern_in_the_logs(run: Run) -> None:
     assert [entry["textPayload"] for entry in exits] == ["Container called exit(3)."] * 3
     assert all(entry["labels"][MODELLED] == "true" for entry in exits)
     assert not any(MODELLED in e["labels"] for e in entries if "jsonPayload" in e)
+
+
+def test_every_path_is_proven_before_the_fault_begins(run: Run) -> None:
+    (injected,) = run.trace.of("fault.injected")
+    passed = run.trace.of("baseline.passed")
+    assert [event.target for event in passed] == ["postgres", "redis"]
+    assert all(event.mono_ns < injected.data["begun_ns"] for event in passed)
