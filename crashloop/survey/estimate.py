@@ -78,7 +78,8 @@ class _Guess:
             is_away = is_heal and self.fault.kind not in OUTLIVED
             return inf if is_away else self.start_s + is_heal * self._slow_s()
         if moment.on == "restart.gave_up":
-            return inf
+            most = self.scenario.platform.restart.max_restarts
+            return self._deaths_s(most + 1) if most else inf
         if moment.on == "journey.tried":
             return self._failed_try_s() if is_heal else self.start_s
         return 0.0

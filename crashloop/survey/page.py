@@ -13,11 +13,10 @@ from crashloop.report.lines import BLANK, Line, Span, Tone, command_lines, line,
 from crashloop.survey.baseline import is_better
 from crashloop.survey.result import Met
 from crashloop.survey.table import (
-    INDENT,
     dependencies_table,
-    inapplicable,
     last_lines,
     name_width,
+    rest_lines,
     results_table,
     totals,
 )
@@ -59,9 +58,9 @@ def check_page(
     if found.stopped and found.control:
         yield from paragraph(f"no fault was tried: {clean(found.stopped)}", width=width)
         yield from last_lines(found.control.lines, width=width)
+        yield BLANK
     else:
         yield from rows(found, width=width)
-    yield BLANK
     badge, tone = _SAID[status]
     must = "recovers from" if require is Outcome.RECOVERED else "survives"
     wanted = f"required: it {must} each outage that applies"
@@ -71,6 +70,8 @@ def check_page(
     else:
         yield line(Span(badge, tone))
         yield from paragraph(wanted, width=width)
+    if all(each.met is Met.DOES_NOT_APPLY for each in found.results):
+        yield from paragraph("no outage applies to it: the reasons are above", width=width)
     if failed and not found.stopped:
         yield from paragraph(f"see {listed(failed)}", width=width)
     if update and is_better(found.results):
@@ -85,8 +86,8 @@ def rows(found: Found, *, width: int) -> Iterator[Line]:
     """The two tables, of what has been found."""
     yield from results_table(found.results, width=width)
     if found.needs:
-        yield BLANK
         yield from dependencies_table(found.needs, width=width)
+        yield BLANK
 
 
 def plan_page(
@@ -118,12 +119,7 @@ def plan_page(
             yield row(run, _scale_words(run.scale))
         total_s += together_s([run.expected_s for run in group.runs], runs)
         yield BLANK
-    rest = [each for each in incidents if each.why]
-    if rest:
-        yield line(Span("does not apply", Tone.HEAD))
-        for each in rest:
-            yield from paragraph(inapplicable(each), width=width, hanging=INDENT, tone=Tone.DIM)
-        yield BLANK
+    yield from rest_lines([each for each in incidents if each.why], width=width)
     runs = len(names) + bool(control)
     yield line(f"{counted(runs, 'run')}, {about(total_s)}; nothing was started")
 

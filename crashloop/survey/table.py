@@ -51,12 +51,8 @@ def results_table(results: Sequence[Result], *, width: int) -> Iterator[Line]:
         yield from _notes(each, width=width)
     if columns and any(each.deaths for each in ran):
         yield from paragraph(LEGEND, width=width, tone=Tone.DIM)
-    rest = [each for each in results if each.met is Met.DOES_NOT_APPLY]
-    if rest:
         yield BLANK
-        yield line(Span("does not apply", Tone.HEAD))
-        for each in rest:
-            yield from paragraph(inapplicable(each), width=width, hanging=INDENT, tone=Tone.DIM)
+    yield from rest_lines([each for each in results if each.met is Met.DOES_NOT_APPLY], width=width)
 
 
 def name_width(names: Sequence[str]) -> int:
@@ -77,10 +73,19 @@ def _row(result: Result, *, name: int, columns: int) -> Line:
     )
 
 
-def inapplicable(one: Result | Planned) -> str:
-    """Which incident does not apply, and why."""
-    name, why = clean(one.incident, 60), clean(one.why)
-    return why if why.startswith(f"{name} ") else f"{name}: {why}"
+def rest_lines(rest: Sequence[Result | Planned], *, width: int) -> Iterator[Line]:
+    """Which incidents do not apply, and why, those with the same reason together."""
+    if not rest:
+        return
+    yield line(Span("does not apply", Tone.HEAD))
+    reasons: dict[str, list[str]] = {}
+    for each in rest:
+        name, why = clean(each.incident, 60), clean(each.why)
+        reasons.setdefault(why.removeprefix(f"{name} "), []).append(name)
+    for why, names in reasons.items():
+        text = f"{listed(names)}: {why.removeprefix('is ')}"
+        yield from paragraph(text, width=width, hanging=INDENT, tone=Tone.DIM)
+    yield BLANK
 
 
 def outcome_words(result: Result) -> tuple[str, Tone]:

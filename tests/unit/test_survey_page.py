@@ -63,7 +63,7 @@ def test_a_row_has_outcome_deaths_exit_codes_and_when_it_was_back() -> None:
     )
     assert "    what helps: serve at once" in shown
     assert "    sigterm_ignored: SIGKILL was needed" in shown
-    assert shown.endswith("does not apply\n  cache-still-loading: no Redis here")
+    assert shown.rstrip().endswith("does not apply\n  cache-still-loading: no Redis here")
 
 
 @pytest.mark.parametrize("outcome", ["RECOVERED", "NOT_RECOVERED"])
@@ -302,3 +302,18 @@ def test_a_terminal_shows_what_has_ended_what_runs_and_what_waits() -> None:
     assert rows[2].split() == ["cache-still-loading", "waiting"]
     assert rows[-1].startswith("1 of 3 runs done")
     assert len(drawn(5)) <= 5
+
+
+def test_what_does_not_apply_for_the_same_reason_stands_together() -> None:
+    why = "{} is about redis, which app shop does not use"
+    rest = [
+        not_applicable(replace(LOADS, incident=name, why=why.format(name))) for name in ("a", "b")
+    ]
+    shown = text(results_table([*rest, REST], width=80))
+    assert "  a and b: about redis, which app shop does not use\n" in shown
+    assert "  cache-still-loading: no Redis here\n" in shown
+
+
+def test_a_check_in_which_nothing_applies_says_so() -> None:
+    shown = page(Found(results=(REST,), needs=()))
+    assert "no outage applies to it: the reasons are above" in shown

@@ -276,3 +276,8 @@ def test_runs_of_the_sample_app_name_no_app_and_say_what_cannot_run_here() -> No
     assert [each.why for each in runs] == ["", "this machine has no such kernel", "no"]
     assert " ".join(runs[0].words()) == "reproduce issue-1278 --time-scale 20"
     assert runs[0].expected_s > 0
+
+
+def test_an_outage_that_lasts_until_its_platform_gives_up_lasts_for_its_restarts() -> None:
+    (run,) = plan_incidents(shop(), ("name-does-not-resolve-for-ever",), {}, Machine())
+    assert run.expected_s < 30
