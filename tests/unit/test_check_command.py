@@ -206,7 +206,7 @@ def test_a_report_that_cannot_be_written_hides_no_result(check: Check, tmp_path:
     (tmp_path / "crashloop.toml").write_text(NO_DEPENDENCY)
     words = ("--incident", "issue-1278", "--summary", "/dev/full", "--no-live")
     status, out, err = check(*words)
-    assert "is about postgres, which app shop does not use" in " ".join(out.split())
+    assert "about postgres, which app shop does not use" in " ".join(out.split())
     assert "--summary /dev/full cannot be written" in err
     assert status == 12
     status, out, err = check(*words, "--json")
