@@ -42,6 +42,7 @@ from crashloop.commands.arguments import (
     path,
 )
 from crashloop.commands.errors import exit_status
+from crashloop.commands.once import OnceCommand
 from crashloop.engines.catalogue import LOCAL
 from crashloop.model import Role
 
@@ -288,6 +289,10 @@ def sweep(
 
     how = command.SweepOrder(images=images, everything=everything, dry_run=dry_run, as_json=as_json)
     raise typer.Exit(command.sweep(how))
+
+
+for _each in app.registered_commands:
+    _each.cls = OnceCommand
 
 
 def main() -> int:

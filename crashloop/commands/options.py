@@ -35,7 +35,7 @@ def incident_name(incident: str | None, fault: str) -> str:
             "nothing was named that is to happen",
             hint="name an incident of `crashloop incidents`, or --fault NAME of `crashloop faults`",
         )
-    return incident or f"{FAULT}{fault}"
+    return incident or f"{FAULT}{fault.removeprefix(FAULT)}"
 
 
 def read_params(given: Sequence[str]) -> dict[str, str]:
