@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,6 +25,9 @@ VERDICT_FILE = "verdict.json"
 LOG_FILE = "cloud-logging.jsonl"
 FILES = (TRACE_FILE, VERDICT_FILE, LOG_FILE, "containers.json")
 SERVERS = ("postgres", "pgbouncer", "cache", "toxiproxy", "sidecar", "app")
+
+LONGEST_NAME = 60
+_UNSAFE = re.compile(r"[^\w.]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,10 +69,18 @@ def evidence_files(folder: Path, trace: Trace) -> tuple[str, ...]:
     return tuple(name for name in sorted(names) if (folder / name).is_file())
 
 
+def folder_name(name: str) -> str:
+    """A folder's name for what is called `name`: short, and of characters that are safe anywhere.
+
+    The name of a fault alone has a colon and its parameters, which may be any text.
+    """
+    return _UNSAFE.sub("-", name)[:LONGEST_NAME].strip("-.") or "run"
+
+
 def artifacts_folder(name: str) -> Path:
-    """A new name under ./crashloop-artifacts: incident, time, and a few random characters."""
+    """A new name under ./crashloop-artifacts: what is run, time, and a few random characters."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
-    return Path(ARTIFACTS) / f"{name}-{stamp}-{secrets.token_hex(3)}"
+    return Path(ARTIFACTS) / f"{folder_name(name)}-{stamp}-{secrets.token_hex(3)}"
 
 
 def write_evidence(run: Run) -> None:

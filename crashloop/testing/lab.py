@@ -214,8 +214,10 @@ class Lab:
 
     def _folder(self, name: str) -> Path:
         """A new folder `name-N`: evidence of an earlier run is never written over."""
+        from crashloop.run import folder_name  # noqa: PLC0415  heavy; most sessions run none
+
         for number in itertools.count(1):
-            folder = self.artifacts / f"{name}-{number}"
+            folder = self.artifacts / f"{folder_name(name)}-{number}"
             try:
                 folder.mkdir(parents=True)
             except FileExistsError:
