@@ -16,6 +16,7 @@ from crashloop.incidents.remedy import Remedy
 from crashloop.incidents.usual import HEAL_S, deaths, dependencies, limit, platform
 from crashloop.model import CheckSpec, Moment, Outage, Transport, Trigger
 from crashloop.platforms import parse_platform
+from crashloop.profiles import load_sidecar
 
 if TYPE_CHECKING:
     from crashloop.incidents.parameter import Params
@@ -30,7 +31,7 @@ def outage(params: Params) -> Outage:
     listens = Moment(
         on="phase.started",
         where={"phase": PHASE, "attempt": 1},
-        after_s=float(params["listens_s"]),
+        after_s=_listens_s(params),
     )
     fault = plan(
         name="proxy-not-listening",
@@ -48,6 +49,12 @@ def outage(params: Params) -> Outage:
         knobs={"limit_s": params["limit_s"]},
         deadline_s=300.0,
     )
+
+
+def _listens_s(params: Params) -> float:
+    """When the proxy listens, as a profile has it if one is given."""
+    profile = str(params["sidecar"])
+    return load_sidecar(profile).listens_at_s if profile else float(params["listens_s"])
 
 
 def expect(_: Params) -> tuple[CheckSpec, ...]:
@@ -98,6 +105,9 @@ INCIDENT = Incident(
             high=60.0,
             says="when the proxy listens for an app that waits, in seconds (chosen: the reports "
             "say from milliseconds to a few seconds)",
+        ),
+        "sidecar": Parameter(
+            default="", says="side-car profile in place of listens_s: envoy, or FILE.toml"
         ),
         "platform": platform("kubernetes"),
         "heal_s": HEAL_S,

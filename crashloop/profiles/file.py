@@ -9,13 +9,17 @@ from crashloop.apps.table import Table, known_names
 from crashloop.errors import UsageError
 from crashloop.profiles.figure import Known, read_figures
 from crashloop.profiles.profile import CONNECTION, EACH_OTHER, SETTLED, THROUGHPUT, Profile
+from crashloop.profiles.sidecar import LISTENS, Sidecar
 from crashloop.profiles.tier import CUSTOM, MAX_CONNECTIONS, MEMORY, RESERVED, Tier
 
 FOLDER = Path(__file__).parent
 TIERS_FOLDER = FOLDER / "tiers"
+SIDECARS_FOLDER = FOLDER / "sidecars"
 SUFFIX = ".toml"
 NAMES = tuple(sorted(path.stem for path in FOLDER.glob(f"*{SUFFIX}")))
 """The connector profiles that come with crashloop."""
+SIDECAR_NAMES = tuple(sorted(path.stem for path in SIDECARS_FOLDER.glob(f"*{SUFFIX}")))
+"""The side-car profiles that come with crashloop."""
 
 _NO_FAULT = "nothing would be slow"
 CONNECTORS = Known(
@@ -34,6 +38,14 @@ TIERS = Known(
     units={MAX_CONNECTIONS: ("connections",), RESERVED: ("connections",), MEMORY: ("GB",)},
     needed=(MAX_CONNECTIONS, RESERVED),
     of_zero={MAX_CONNECTIONS: "nobody could connect", MEMORY: "nothing could run"},
+)
+
+
+SIDECARS = Known(
+    of="a side-car profile",
+    units={LISTENS: ("s",)},
+    needed=(LISTENS,),
+    of_zero={LISTENS: "it would listen before the app asks"},
 )
 
 
@@ -77,6 +89,17 @@ def load_tier(name_or_path: str) -> Tier:
             f"{RESERVED} leaves none of {tier.max_connections} connections to an app"
         )
     return tier
+
+
+def load_sidecar(name_or_path: str) -> Sidecar:
+    """The side-car profile of this name, or of a file whose path ends in .toml.
+
+    UsageError, with file and line where there is one, for what is not a profile.
+    """
+    path = _place(name_or_path, SIDECARS_FOLDER, SIDECAR_NAMES, "side-car profile", "sidecar")
+    top = _top(path, _FIELDS, SIDECARS)
+    figures = read_figures(top, SIDECARS)
+    return Sidecar(name=name_or_path, title=top.text("title") or path.stem, figures=figures)
 
 
 _FIELDS = ("title", "figures")
