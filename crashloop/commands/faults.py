@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import inspect
 import sys
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+from crashloop.commands import fault_parameters
 from crashloop.commands.page import print_json
-from crashloop.engines.catalogue import DOCKER, ENGINES, engine_named
-from crashloop.engines.docker.capability import LACKS, lacking
-from crashloop.errors import CapabilityError
+from crashloop.commands.standing import REAL, not_installed, standing
+from crashloop.engines.catalogue import ENGINES
 from crashloop.faults import KINDS, fault_kind
-from crashloop.incidents import incident
-from crashloop.incidents.fault_alone import PREFIX
-from crashloop.report.lines import BLANK, Line, Span, Tone, line, paragraph
+from crashloop.report.lines import BLANK, Line, Span, Tone, command_lines, line, paragraph
 from crashloop.report.terminal import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from crashloop.faults.base import Fault
-
-REAL, MODELLED, NOT_HERE = "real", "modelled", "not here"
 
 
 def show_faults(name: str | None, *, as_json: bool) -> None:
@@ -37,20 +32,6 @@ def show_faults(name: str | None, *, as_json: bool) -> None:
     terminal.show(catalogue(chosen, width=width) if name is None else entry(chosen[0], width=width))
 
 
-def standing(kind: type[Fault], engine: str) -> tuple[str, str]:
-    """What the fault is on an engine, REAL, MODELLED or NOT_HERE, and why it is no real one."""
-    if kind.alone is not None:
-        try:
-            scenario = incident(f"{PREFIX}{kind.kind}").scenario()
-            engine_named(engine).require_possible(scenario)
-        except CapabilityError as error:
-            return NOT_HERE, error.message
-    elif engine == DOCKER and kind.kind in LACKS:
-        return NOT_HERE, lacking(kind.kind).message
-    why = kind.modelled.get(engine, "")
-    return (MODELLED, why) if why else (REAL, "")
-
-
 def catalogue(kinds: Iterable[type[Fault]], *, width: int) -> Iterator[Line]:
     """Every fault with what it acts on, what it does, and where it is no real one."""
     for kind in kinds:
@@ -58,26 +39,29 @@ def catalogue(kinds: Iterable[type[Fault]], *, width: int) -> Iterator[Line]:
         yield from paragraph(does(kind), width=width)
         for engine in ENGINES:
             word, why = standing(kind, engine)
-            if why:
-                says = f"{engine}: {word}, {why}"
-                yield from paragraph(says, width=width, tone=Tone.DIM)
+            if word != REAL:
+                yield from paragraph(f"{engine}: {word}, {why}", width=width, tone=Tone.DIM)
     yield BLANK
+    for missing in filter(None, map(not_installed, ENGINES)):
+        yield from paragraph(missing, width=width, indent="", tone=Tone.DIM)
     yield line(Span("crashloop faults NAME describes one in full", Tone.DIM))
 
 
 def entry(kind: type[Fault], *, width: int) -> Iterator[Line]:
     """One fault: what it does where, its receipt, its signature, its neighbours, what to type."""
     yield line(Span(kind.kind, Tone.HEAD), Span(f"  {_acts_on(kind)}", Tone.DIM))
-    yield from paragraph(does(kind), width=width)
+    for text in says(kind):
+        yield from paragraph(text, width=width)
     for head, texts in _sections(kind):
         yield BLANK
         yield line(Span(head, Tone.HEAD))
         for text in texts:
             yield from paragraph(text, width=width, indent="  - ", hanging="    ")
-    if kind.alone is not None:
-        yield BLANK
-        command = f"crashloop reproduce --fault {kind.kind}"
-        yield line(Span("Make it happen   ", Tone.HEAD), command)
+    yield from _parameters(kind, width=width)
+    yield BLANK
+    yield line(Span("Make it happen", Tone.HEAD))
+    for command in fault_parameters.commands(kind):
+        yield from command_lines("  ", command, width=width)
 
 
 def document(kind: type[Fault]) -> dict[str, Any]:
@@ -90,7 +74,8 @@ def document(kind: type[Fault]) -> dict[str, Any]:
         "transports": sorted(str(each) for each in kind.transports),
         "engines": {name: {"is": word, "why": why} for name, (word, why) in where.items()},
         "receipt": {"grade": str(kind.receipt.grade), "kinds": list(kind.receipt.kinds)},
-        "parameters": [one.name for one in fields(kind)],
+        "parameters": fault_parameters.document(kind),
+        "commands": fault_parameters.commands(kind),
     }
     if kind.alone is not None:
         shows = [f"{one.check} {params_text(one.params)}".strip() for one in kind.alone.shows]
@@ -102,7 +87,12 @@ def document(kind: type[Fault]) -> dict[str, Any]:
 
 def does(kind: type[Fault]) -> str:
     """What a fault does: the first paragraph of its class's text."""
-    return " ".join((inspect.getdoc(kind) or "").partition("\n\n")[0].split())
+    return says(kind)[0]
+
+
+def says(kind: type[Fault]) -> list[str]:
+    """The paragraphs of the text of a fault's class."""
+    return [" ".join(each.split()) for each in (inspect.getdoc(kind) or "").split("\n\n")]
 
 
 def _acts_on(kind: type[Fault]) -> str:
@@ -111,12 +101,12 @@ def _acts_on(kind: type[Fault]) -> str:
 
 def _sections(kind: type[Fault]) -> Iterator[tuple[str, list[str]]]:
     where = {engine: standing(kind, engine) for engine in ENGINES}
-    yield "Where", [f"{e}: {word}{', ' if why else ''}{why}" for e, (word, why) in where.items()]
+    missing = [*filter(None, map(not_installed, ENGINES))]
+    standings = [f"{e}: {word}{', ' if why else ''}{why}" for e, (word, why) in where.items()]
+    yield "Where", [*standings, *missing]
     receipt = kind.receipt
     kinds = " or ".join(receipt.kinds)
     yield "Receipt", [f"{receipt.grade}: {kinds}{_where(receipt.where)}"]
-    if names := [one.name for one in fields(kind)]:
-        yield "Parameters", [", ".join(names)]
     if kind.alone is None:
         return
     shows = [f"{one.check}  {params_text(one.params)}".strip() for one in kind.alone.shows]
@@ -124,6 +114,20 @@ def _sections(kind: type[Fault]) -> Iterator[tuple[str, list[str]]]:
     told_by = [f"{name}: by {check}" for name, check in kind.alone.told_by.items()]
     yield "What tells it from its neighbours", told_by
     yield "What ends it", [kind.alone.ends]
+
+
+def _parameters(kind: type[Fault], *, width: int) -> Iterator[Line]:
+    described = fault_parameters.described(kind)
+    if not described:
+        return
+    yield BLANK
+    yield line(Span("Parameters", Tone.HEAD))
+    room = max(map(len, described)) + 4
+    for name, text in described.items():
+        first, *rest = paragraph(text, width=width - room, indent="")
+        yield line(Span(f"  {name:{room - 2}}", Tone.GOOD), *first)
+        for one in rest:
+            yield line(" " * room, *one)
 
 
 def _where(fields_of: Any) -> str:

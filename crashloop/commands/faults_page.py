@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING
 
 from crashloop.checks import CHECKS
-from crashloop.commands.faults import does, standing
+from crashloop.commands.fault_parameters import commands, described, text
+from crashloop.commands.faults import says
+from crashloop.commands.standing import in_general
 from crashloop.engines.catalogue import ENGINES
 from crashloop.errors import UsageError
 from crashloop.faults import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from dataclasses import Field
     from typing import Any
 
     from crashloop.faults.alone import Alone
@@ -27,26 +27,37 @@ _HEAD = f"""\
 <!-- Do not edit this page. It is written by: {COMMAND} -->
 # Faults
 
-`crashloop faults` lists them, `crashloop faults NAME` describes one, and
-`crashloop reproduce --fault NAME[:PARAM=VALUE,...]` runs one alone, against the sample app or, with
-`--app NAME`, against your own. A scenario names a fault, its target (a dependency, or the app's
-replicas), and when it is injected and healed; times are in seconds of the incident.
+`crashloop faults` lists the faults, and `crashloop faults NAME` describes one. To run one alone:
+
+```
+crashloop reproduce --fault NAME
+crashloop reproduce --fault NAME:PARAM=VALUE,PARAM=VALUE
+crashloop reproduce --fault NAME --app NAME
+```
+
+The first runs it against the sample app with amounts that were chosen for it; the second with your
+own amounts; the third against your own app. All times are in seconds of the incident. A run has one
+fault alone. In a scenario there can be several: each names its target (a dependency, or the app's
+replicas), and when it is injected and healed.
 
 On an engine, a fault is **real**, **modelled** (something stands for it, and its receipt says so)
-or **not here**, with the reason. This page is about a run against Postgres on Linux.
+or **not here**, with the reason. This page is about Linux. `crashloop faults NAME` also says what
+this machine lacks.
 
-A fault's **receipt** is the observation that it acted, and its grade says who saw it. *direct*: the
-proxy held, delayed, refused or cut that connection. *kernel*: a SYN_SENT socket of the app's
-process. *client*: the app's own ECONNREFUSED while the port was proven shut. *server*: Postgres'
-or Redis' own log or answer. *process*: /proc, a wait status, or Docker. The receipt of a server
-counts for a life only together with a connection that the life's own process made to that server
-meanwhile.
+A fault's **receipt** is the observation that it acted. Its grade says who saw that:
+
+- *direct*: the proxy held, delayed, refused or cut that connection;
+- *kernel*: the kernel shows a connect() of the app's own process that gets no answer;
+- *client*: the app's own ECONNREFUSED, while the port was proven shut;
+- *server*: Postgres or Redis says so, in its log or in an answer. That counts for a life only if
+  a process of that life came to the server meanwhile;
+- *process*: /proc, a wait status, or Docker says it of the process.
 
 **Told apart**: each row of [the table of neighbours](#neighbours) is a test. The neighbour's run is
-judged as if it were the fault's, and the check that is named must refute it; so must the check of
-the row in the opposite direction. Each fault that is run alone is also tested with a run in which
-its receipt holds, one without a fault and without a receipt, and one in which it is unplugged and
-the verdict is inconclusive.
+judged as if it were the fault's, and the check that the row names must refute it. The same is
+tested in the opposite direction. Each fault that can be run alone is also tested with a run in
+which its receipt holds, one without a fault and without a receipt, and one in which the fault is
+unplugged and the verdict is INCONCLUSIVE.
 """
 
 
@@ -78,7 +89,7 @@ def _overview() -> Iterator[str]:
     yield f"| fault | acts on | {' | '.join(ENGINES)} | receipt |"
     yield f"|---|---|{'---|' * len(ENGINES)}---|"
     for name, kind in KINDS.items():
-        where = " | ".join(standing(kind, engine)[0] for engine in ENGINES)
+        where = " | ".join(in_general(kind, engine)[0] for engine in ENGINES)
         acts_on = ", ".join(sorted(kind.acts_on))
         yield f"| [{name}](#{name}) | {acts_on} | {where} | {kind.receipt.grade} |"
     yield ""
@@ -86,26 +97,26 @@ def _overview() -> Iterator[str]:
 
 def _section(kind: type[Fault]) -> Iterator[str]:
     yield f"## {kind.kind}"
-    yield does(kind)
-    yield ""
+    for paragraph in says(kind):
+        yield paragraph
+        yield ""
     for engine in ENGINES:
-        word, why = standing(kind, engine)
+        word, why = in_general(kind, engine)
         yield f"- on the {engine} engine: **{word}**{f': {why}' if why else ''}"
     kinds = " or ".join(f"`{each}`" for each in kind.receipt.kinds)
     fitting = f" with {_values(kind.receipt.where)}" if kind.receipt.where else ""
     yield f"- receipt, *{kind.receipt.grade}*: {kinds}{fitting}"
-    if parameters := [_parameter(one) for one in fields(kind)]:
-        yield f"- parameters: {', '.join(parameters)}"
-    if kind.alone is None:
-        yield "- part of an incident; it is not run alone"
-    else:
-        yield from _alone(kind.kind, kind.alone)
+    if parameters := described(kind):
+        yield "- parameters:"
+        for name, takes in parameters.items():
+            yield f"  - `{name}`: {takes}"
+    yield f"- to run it: {', '.join(f'`{each}`' for each in commands(kind))}"
+    if kind.alone is not None:
+        yield from _alone(kind.alone)
     yield ""
 
 
-def _alone(name: str, alone: Alone) -> Iterator[str]:
-    params = f", with {_values(alone.params)}: chosen" if alone.params else ""
-    yield f"- run alone: `crashloop reproduce --fault {name}`{params}"
+def _alone(alone: Alone) -> Iterator[str]:
     yield "- looks like:"
     for shown in alone.shows:
         yield f"  - {_check(shown)}"
@@ -125,18 +136,13 @@ def _values(params: Mapping[str, Any]) -> str:
 
 def _value(value: object) -> str:
     match value:
+        case "":
+            return "any"
         case bool():
             return "yes" if value else "no"
         case tuple() | list():
-            return " or ".join(f"`{each}`" for each in value)
-    return f"`{value}`"
-
-
-def _parameter(one: Field[Any]) -> str:
-    if one.default is MISSING:
-        return f"`{one.name}`"
-    default = "none" if one.default in {None, ""} else str(one.default).lower()
-    return f"`{one.name}` ({default})"
+            return " or ".join(f"`{text(each)}`" for each in value)
+    return f"`{text(value)}`"
 
 
 def _neighbours() -> Iterator[str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from crashloop.commands.faults import MODELLED, NOT_HERE, REAL, does, params_text
-from crashloop.engines.catalogue import ENGINES, engine_named
-from crashloop.errors import CrashloopError
+from crashloop.commands.faults import does, params_text
+from crashloop.commands.standing import standing_of
+from crashloop.engines.catalogue import ENGINES
 from crashloop.faults import fault_kind
 from crashloop.incidents import ELSEWHERE
 from crashloop.incidents.symptoms import shown
@@ -76,7 +76,7 @@ def document(incident: Incident) -> dict[str, Any]:
         "engines": {
             engine: {"is": word, "why": why}
             for engine in ENGINES
-            for word, why in [_standing(incident, engine)]
+            for word, why in [standing_of(incident, engine)]
         },
     }
 
@@ -101,7 +101,7 @@ def _sections(incident: Incident) -> Iterator[tuple[str, list[str]]]:
     yield "What truly looks like it", [f"{n}: {why}" for n, why in incident.overlaps.items()]
     yield "What ends it", [*_remedies(incident)]
     yield "What crashloop does to the app", [*_done(outage)]
-    where = {engine: _standing(incident, engine) for engine in ENGINES}
+    where = {engine: standing_of(incident, engine) for engine in ENGINES}
     standing = [f"{e}: {word}{', ' if why else ''}{why}" for e, (word, why) in where.items()]
     yield "Where it can be run", standing
 
@@ -138,18 +138,6 @@ def _done(outage: Outage) -> Iterator[str]:
     replicas = outage.replicas
     old = f", and {replicas.overlap} of the old revision" if replicas.overlap else ""
     yield f"{counted(replicas.count, 'instance')}{old}, on {outage.platform.name}"
-
-
-def _standing(incident: Incident, engine: str) -> tuple[str, str]:
-    """What the incident is on an engine, and why it is not real there."""
-    try:
-        engine_named(engine).require_possible(incident.scenario())
-    except CrashloopError as error:  # it lacks something, or this is no outage of the sample app
-        return NOT_HERE, error.message
-    for each in _outage(incident).faults:
-        if why := fault_kind(each.kind).modelled.get(engine, ""):
-            return MODELLED, f"{each.kind}: {why}"
-    return REAL, ""
 
 
 def _parameters(incident: Incident, *, width: int) -> Iterator[Line]:

@@ -99,14 +99,16 @@ class CacheServer(Server):
     async def loading(self) -> AsyncIterator[None]:
         """While entered, it answers -LOADING, as after a restart; its connections are closed.
 
-        Emits `cache.loading` and `cache.loaded` with what it answered to PING. Its data stay.
+        Emits `cache.loading` and `cache.loaded` with what it answered to PING; the former is
+        `modelled` where fakeredis answers. Its data stay.
         Raises CapabilityError for a redis-server before 7.0, HarnessError if it does not answer
         so, UsageError if another fault acts on it already.
         """
         with self._away():
             await self._begin_loading()
             try:
-                self._emit("cache.loading", {"said": await self._says(LOADING)})
+                is_fake = {"modelled": True} if self.kind == "fakeredis" else {}
+                self._emit("cache.loading", {"said": await self._says(LOADING), **is_fake})
                 yield
             finally:
                 await finish(self._end_loading())

@@ -8,19 +8,26 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from crashloop.engines.cache import PROGRAM, available_kind
+from crashloop.engines.catalogue import LOCAL
 from crashloop.engines.mounts import require_namespace
 from crashloop.engines.names import require_names
 from crashloop.engines.pgbouncer import find_pgbouncer
 from crashloop.engines.postgres_settings import postgres_settings
 from crashloop.errors import CapabilityError, UsageError
 from crashloop.faults import fault_kind
+from crashloop.faults.cache import Loading
 from crashloop.faults.process.read_only_files import ReadOnlyFiles
 from crashloop.model import Grade, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from crashloop.faults.base import Fault
     from crashloop.model import AppUnderTest, Dependency, PlannedFault, Scenario
+
+
+FAKE = "fakeredis answers so"
 
 
 def require_possible(scenario: Scenario, *, platform: str = sys.platform) -> None:
@@ -52,12 +59,38 @@ def require_possible(scenario: Scenario, *, platform: str = sys.platform) -> Non
             _require_no_proc(fault, platform)
 
 
+def needs_namespace(kind: type[Fault]) -> bool:
+    """Whether a fault needs a mount namespace: of the lives, or of the database."""
+    return bool(kind.replaces) or kind.kind == "disk_full"
+
+
+def needs(kind: type[Fault]) -> str:
+    """What a fault needs of a Linux besides what every run needs, in words; "" for nothing."""
+    found = []
+    if needs_namespace(kind):
+        found.append("where this user may make a mount namespace")
+    if kind.needs_address:
+        found.append(f"where the loopback has {kind.needs_address}")
+    if kind.alone is not None and kind.alone.pooler:
+        found.append("where PgBouncer is installed")
+    if kind is Loading:
+        found.append(f"where {PROGRAM} is installed; else {FAKE}: modelled")
+    return ", and ".join(found)
+
+
+def stands_for(kind: type[Fault]) -> str:
+    """What stands for a fault on this machine; "" if it is real."""
+    if kind is Loading and available_kind() == "fakeredis":
+        return f"{FAKE}, as no {PROGRAM} is installed"
+    return kind.modelled.get(LOCAL, "")
+
+
 def _require_fault(name: str) -> None:
     kind = fault_kind(name)
-    if name == "disk_full" or kind.replaces == "files":
-        require_namespace(name)
     if kind.replaces == "names":
         require_names(name)
+    elif needs_namespace(kind):
+        require_namespace(name)
     if kind.needs_address:
         _require_address(name, kind.needs_address)
 

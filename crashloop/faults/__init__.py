@@ -3,14 +3,12 @@
 A fault's receipt has a grade, which is the word of whoever saw it act. *direct*: the proxy held,
 delayed, refused or cut that connection. *kernel*: the kernel dropped a SYN of the app's process.
 *client*: the app's own ECONNREFUSED while the gate was shut. *server*: Postgres or Redis says so
-itself. *process*: /proc, a wait status, or
-Docker says it of the process that the fault acts on.
+itself. *process*: /proc, a wait status, or Docker says it of the process that the fault acts on.
 """
 
 from __future__ import annotations
 
 import difflib
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from crashloop.clock import REAL_TIME, TimeScale
@@ -26,15 +24,15 @@ from crashloop.faults import (
     revision,
 )
 from crashloop.faults.base import REPLICAS
+from crashloop.faults.parameter import parameters, refused
 from crashloop.model import PlannedFault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from dataclasses import Field
 
     from crashloop.faults.base import Fault
+    from crashloop.faults.parameter import Parameter
     from crashloop.model import Trigger, Value
-    from crashloop.proxy.attribute import Attribute
 
 __all__ = ["KINDS", "REPLICAS", "build", "fault_kind", "plan", "read_params"]
 
@@ -104,27 +102,25 @@ def plan(
 def build(planned: PlannedFault, scale: TimeScale) -> Fault:
     """The fault that was planned: the incident's seconds become wall seconds here.
 
-    Raises UsageError for parameters that the kind does not have, that are missing or of the wrong
-    type, or that have no meaning.
+    Raises UsageError for parameters that the kind does not have, that are missing, of the wrong
+    type or out of bounds, or that have no meaning together.
     """
     kind = fault_kind(planned.kind)
-    known = {one.name: one for one in fields(kind)}
+    known = parameters(kind)
     if unknown := sorted(set(planned.params) - set(known)):
+        raise _unknown(planned.kind, unknown[0], known)
+    needed = [one for name, one in known.items() if one.is_needed and name not in planned.params]
+    if needed:
         raise UsageError(
-            f"the fault {planned.kind} has no parameter {', '.join(unknown)}",
-            hint=f"known: {', '.join(known) or 'none'}",
+            f"the fault {planned.kind} needs more parameters: "
+            f"{', '.join(one.name for one in needed)}",
+            hint="; ".join(f"{one.name} is {one.takes.bounds}" for one in needed),
         )
     given: dict[str, Any] = {
         name: _wall(planned.kind, known[name], value, scale)
         for name, value in planned.params.items()
     }
-    try:
-        return kind(**given)
-    except TypeError as error:  # a parameter without a default was not given
-        raise UsageError(
-            f"the fault {planned.kind} needs more parameters: {error}",
-            hint=f"known: {', '.join(known)}",
-        ) from error
+    return kind(**given)
 
 
 def read_params(kind: str, texts: Mapping[str, str]) -> dict[str, Value]:
@@ -132,59 +128,57 @@ def read_params(kind: str, texts: Mapping[str, str]) -> dict[str, Value]:
 
     Raises UsageError for one that the kind does not have, or that cannot be read.
     """
-    known = {one.name: one for one in fields(fault_kind(kind))}
+    known = parameters(fault_kind(kind))
     found: dict[str, Value] = {}
     for name, text in texts.items():
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            meant = f"did you mean {near[0]}? " if near else ""
-            raise UsageError(
-                f"the fault {kind} has no parameter {name!r}",
-                hint=f"{meant}known: {', '.join(known) or 'none'}",
-            )
+            raise _unknown(kind, name, known)
         found[name] = _read(kind, known[name], text)
     return found
 
 
-def _read(kind: str, one: Field[Any], text: str) -> Value:
-    flags = {"true": True, "false": False}
-    match _unit(one):
-        case "text":
+def _unknown(kind: str, name: str, known: Mapping[str, Parameter]) -> UsageError:
+    near = difflib.get_close_matches(name, known, n=1)
+    meant = f"did you mean {near[0]}? " if near else ""
+    return UsageError(
+        f"the fault {kind} has no parameter {name!r}",
+        hint=f"{meant}known: {', '.join(known) or 'none'}",
+    )
+
+
+def _read(kind: str, one: Parameter, text: str) -> Value:
+    match one.takes.unit, text.lower():
+        case "text", _:
             return text
-        case "flag" if text.lower() in flags:
-            return flags[text.lower()]
-        case "flag":
-            return _wall(kind, one, text, TimeScale(factor=REAL_TIME))
+        case "flag", "true" | "false":
+            return text.lower() == "true"
+        case "flag", _:
+            raise refused(kind, one, text)
+    try:
+        return int(text)  # a float could not hold each key of a lock
+    except ValueError:
+        pass
     try:
         return float(text)
     except ValueError:
-        return _wall(kind, one, text, TimeScale(factor=REAL_TIME))
+        raise refused(kind, one, text) from None
 
 
-def _unit(one: Field[Any]) -> str:
-    attribute: Attribute | None = one.metadata.get("api")
-    return attribute.unit if attribute else "text" if isinstance(one.default, str) else "share"
-
-
-def _wall(kind: str, one: Field[Any], value: Value, scale: TimeScale) -> Value:
-    unit = _unit(one)
-    match unit, value:
-        case "flag", bool():
+def _wall(kind: str, one: Parameter, value: Value, scale: TimeScale) -> Value:
+    """The value with the incident's seconds as wall seconds; UsageError if it is not allowed."""
+    unit = one.takes.unit
+    if unit in {"flag", "text"}:
+        if isinstance(value, bool if unit == "flag" else str):
             return value
-        case "text", str():
-            return value
-        case (("s" | "share" | "bytes/s" | "count"), bool() | str()):
-            pass
-        case "s", _:
-            return scale.wall_s(float(value))
-        case "share", _:
-            return value
-        case "bytes/s", _:
-            return round(float(value) * scale.factor)
-        case "count", _ if float(value).is_integer():
-            return int(value)
-    amount = {"flag": "true or false", "text": "text", "count": "a whole number"}
-    raise UsageError(
-        f"the fault {kind} got {one.name}={value!r}",
-        hint=f"{one.name} is {amount.get(unit, 'a number')}",
-    )
+        raise refused(kind, one, value)
+    if isinstance(value, bool | str) or not one.takes.allows(value):
+        raise refused(kind, one, value)
+    if unit == "s":
+        return scale.wall_s(value)
+    if unit == "bytes/s":
+        return round(value * scale.factor)
+    if unit in {"share", "MiB"}:
+        return value
+    if not float(value).is_integer():
+        raise refused(kind, one, value)
+    return int(value)

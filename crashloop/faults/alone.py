@@ -31,7 +31,8 @@ class Alone:
     it came to the target. `each_life`: it is injected again in each life, when the phase begins
     there, until the last of the `deaths`. `by_name`: it reaches the target by a name, not by an
     address. `platform` restarts the app, with the probe `startup`. `own`: what has to be given for
-    another app, where `params` name something of the sample app's.
+    another app, where `params` name something of the sample app's. `either`: parameters of which
+    one is given. `example`: amounts that differ from the usual ones, to show how to give them.
     """
 
     target: str
@@ -41,6 +42,8 @@ class Alone:
     phase: str = "database"
     params: Mapping[str, Value] = field(default_factory=dict)
     own: str = ""
+    either: tuple[str, ...] = ()
+    example: Mapping[str, Value] = field(default_factory=dict)
     knobs: Mapping[str, Value] = field(default_factory=dict)
     settings: Mapping[str, Value] = field(default_factory=dict)
     transport: Transport = Transport.UNIX

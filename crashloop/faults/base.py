@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from crashloop.faults.alone import Alone
     from crashloop.faults.ports import Ports
-    from crashloop.model import AppUnderTest
+    from crashloop.model import AppUnderTest, Dependency
 
 REPLICAS = "replicas"
 """The target of a fault that acts on the app's instances."""
@@ -22,13 +22,13 @@ REPLICAS = "replicas"
 class Fault(ABC):
     """One kind of fault; its subclasses are frozen dataclasses of its parameters.
 
-    `acts_on` are kinds of dependencies, or REPLICAS. A parameter with a unit has the metadata of
-    `crashloop.proxy.attribute`. `alone` is how it is shown alone, None where it needs a scenario of
-    its own. `modelled` says, for each engine on which the fault is no real one, what stands for it
-    there. `needs_lives`: it acts on the app's own processes; `by_quota`: the kernel does, where it
-    has a quota. `replaces`: what of the machine's own each life gets another of, in a mount
-    namespace. `needs_address`: an address of this machine at which it listens, besides the usual
-    one. Raises UsageError for parameters without a meaning.
+    `acts_on` are kinds of dependencies, or REPLICAS. Each parameter has the metadata of
+    `crashloop.faults.parameter.takes`. `alone` is how it is shown alone, None where it needs a
+    scenario of its own. `modelled` says, for each engine on which it is no real one, what stands
+    for it there. `needs_lives`: it acts on the app's own processes; `by_quota`: the kernel does,
+    where it has a quota. `replaces`: what of the machine's own each life gets another of, in a
+    mount namespace. `needs_address`: an address of this machine at which it listens, besides the
+    usual one. Raises UsageError for parameters without a meaning.
     """
 
     __slots__ = ()
@@ -51,6 +51,11 @@ class Fault(ABC):
         The limit and the fault's parameters are seconds of the incident.
         """
         del limit_s
+        return ""
+
+    def why_not_at(self, dependency: Dependency) -> str:
+        """Why it cannot act on this dependency, as the scenario has it; "" if it can."""
+        del dependency
         return ""
 
     def why_not(self, app: AppUnderTest) -> str:

@@ -21,7 +21,7 @@ SAID = "LOADING Redis is loading the dataset in memory"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loading(Fault):
-    """The cache restarts, and answers every command with -LOADING until the heal."""
+    """The cache loads its data, and answers every command with -LOADING until the heal."""
 
     kind = "loading"
     acts_on = frozenset({"redis"})
@@ -43,7 +43,7 @@ class Loading(Fault):
 
     @contextlib.asynccontextmanager
     async def active(self, ports: Ports, *, name: str, target: str) -> AsyncIterator[None]:
-        """Restart the target, and let it finish loading on leaving."""
+        """Let the target load its data on entering, and finish on leaving."""
         del name
         async with ports.cache(target).loading():
             yield

@@ -155,6 +155,7 @@ ALONE: Mapping[str, Alone] = {
             "name_late": "connection_was",
         },
         ends="the path answers again; a longer limit helps only if it is longer than the silence",
+        example={"delay_s": 30.0},
     ),
     "slow_connect": Alone(
         target=TARGET,
@@ -185,6 +186,7 @@ ALONE: Mapping[str, Alone] = {
             "timeout": "connection_was",
         },
         ends="what stands before the database reaches it again; until then, a retry with back-off",
+        example={"reset": True},
     ),
     "refuse": Alone(
         target=TARGET,

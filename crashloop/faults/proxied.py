@@ -7,14 +7,18 @@ from dataclasses import field, fields, make_dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from crashloop.faults.base import Fault
+from crashloop.faults.parameter import takes
 from crashloop.faults.path_alone import ALONE
-from crashloop.model import Grade, Receipt
-from crashloop.proxy.faults import KINDS, BlackHole, ConnectDelay
+from crashloop.model import Grade, Receipt, Transport
+from crashloop.proxy.faults import KINDS, BlackHole, ConnectDelay, Refuse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
+    from dataclasses import Field
 
+    from crashloop.faults.parameter import Takes, Unit
     from crashloop.faults.ports import Ports
+    from crashloop.model import Dependency
     from crashloop.proxy.faults import Fault as ProxyFault
 
 LAST_SYN_S = 30.0
@@ -48,6 +52,21 @@ RECEIPTS: Mapping[str, Receipt] = {
 }
 """What the proxy, or the app, emits when a fault of each kind acts."""
 
+_OF_ANY: Mapping[str, dict[str, Takes]] = {
+    "toxicity": takes("share", above=True, says="of the connections, drawn for each"),
+    "connections": takes("count", least=1, says="the first so many alone; none: all"),
+    "direction": takes("text", says="downstream, towards the app, or upstream"),
+}
+_NEEDS_SOME = {("latency", "latency_s"), ("slow_close", "delay_s")}
+"""Parameters that would leave nothing of the fault if they were 0."""
+_SAYS: Mapping[tuple[str, str], str] = {
+    ("bandwidth", "rate_bytes_s"): "0: nothing passes",
+    ("hold", "delay_s"): "0: until the heal",
+    ("slow_connect", "slot_s"): "how long one draw holds; 0: all the time",
+    ("slow_connect", "each_other_s"): "for each other one that is held",
+    ("timeout", "timeout_s"): "0: it is never closed",
+}
+
 
 class ProxiedFault(Fault):
     """A fault of the proxy on the path to a dependency; its parameters are the proxy's own."""
@@ -66,6 +85,13 @@ class ProxiedFault(Fault):
             one.name: getattr(self, one.name) for one in fields(self.proxy_kind)
         }
         return self.proxy_kind(**given)
+
+    def why_not_at(self, dependency: Dependency) -> str:
+        """Why it cannot act on this path; "" if it can."""
+        match self.to_proxy():
+            case Refuse(connections=int()) if dependency.transport is Transport.UNIX:
+                return "the kernel reports no refusal of a Unix socket, so none can be counted"
+        return ""
 
     def real_time_only(self, *, limit_s: float) -> str:
         """A connect() under a shut gate succeeds at a SYN that the kernel times."""
@@ -95,7 +121,11 @@ class ProxiedFault(Fault):
 def _adapted(kind: type[ProxyFault]) -> type[ProxiedFault]:
     """A fault with the parameters of the proxy's kind."""
     parameters = [
-        (one.name, one.type, field(default=one.default, metadata=one.metadata))
+        (
+            one.name,
+            one.type,
+            field(default=one.default, metadata=_takes(kind.kind, one)),
+        )
         for one in fields(kind)
     ]
     made: type[ProxiedFault] = make_dataclass(
@@ -116,6 +146,22 @@ def _adapted(kind: type[ProxyFault]) -> type[ProxiedFault]:
         slots=True,
     )
     return made
+
+
+def _takes(kind: str, one: Field[Any]) -> dict[str, Takes]:
+    """What a parameter takes, by its attribute in the proxy's API."""
+    if one.name in _OF_ANY:
+        return _OF_ANY[one.name]
+    attribute = one.metadata["api"]
+    unit: Unit = attribute.unit
+    if unit == "count" and one.name.endswith("_bytes"):
+        unit = "bytes"
+    return takes(
+        unit,
+        least=attribute.least,
+        above=(kind, one.name) in _NEEDS_SOME,
+        says=_SAYS.get((kind, one.name), ""),
+    )
 
 
 FAULTS: tuple[type[ProxiedFault], ...] = tuple(_adapted(kind) for kind in KINDS.values())

@@ -6,7 +6,7 @@ library: it shows what the fault looks like, and that it cannot be taken for its
 
 from __future__ import annotations
 
-from dataclasses import MISSING, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from crashloop.errors import UsageError
@@ -28,10 +28,9 @@ from crashloop.model import ALONE, CheckSpec, Moment, Outage, Role, Signature, T
 from crashloop.platforms import parse_platform
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from crashloop.faults.alone import Alone
-    from crashloop.faults.base import Fault
     from crashloop.model import AppUnderTest, Scenario, Value
 
 PREFIX = ALONE
@@ -40,9 +39,10 @@ RECOVERY_S = 200.0  # chosen: two starts, and the back-off between them
 
 def fault_alone(name: str) -> Incident:
     """The run of one fault by its name, as an incident; UsageError if the name is none."""
-    kind, _, texts = name.removeprefix(PREFIX).partition(":")
+    kind, colon, texts = name.removeprefix(PREFIX).partition(":")
     found, alone = fault_kind(kind), _alone(kind)
-    params = _params(found, alone, read_params(kind, _texts(kind, texts)))
+    given = read_params(kind, _texts(kind, texts)) if colon else {}
+    params = _params(alone, given)
     _outage(kind, alone, params, _DEFAULTS | _own(alone))
     return _Alone(
         name=name,
@@ -65,6 +65,7 @@ def fault_alone(name: str) -> Incident:
         outage=lambda values: _outage(kind, alone, params, values),
         expect=lambda _: alone.shows,
         time_scale=alone.time_scale,
+        lacks=_names_of_the_sample_app(alone, params, given),
     )
 
 
@@ -77,7 +78,22 @@ def _own(alone: Alone) -> Params:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Alone(Incident):
-    """An incident that asks what one fault looks like, and nothing else."""
+    """An incident that asks what one fault looks like, and nothing else.
+
+    `lacks` are parameters that were not given, and that name something of the sample app.
+    """
+
+    lacks: tuple[str, ...] = ()
+
+    @property
+    def called(self) -> str:
+        """What it is called in messages, without its parameters."""
+        return f"the fault {self.kind}"
+
+    @property
+    def kind(self) -> str:
+        """The kind of the fault."""
+        return self.name.split(":")[1]
 
     def scenario(
         self,
@@ -95,16 +111,16 @@ class _Alone(Incident):
         """
         if role is Role.REMEDY and not remedy:
             raise UsageError(
-                f"{self.name} is a fault and no outage: it has no remedy of its own",
+                f"{self.called} is no outage: it has no remedy of its own",
                 hint="name one: --remedy NAME",
             )
         if app is not None:
-            _require_own(self.name, app)
+            _require_own(self.kind, app, self.lacks)
         made = Incident.scenario(self, role, app, remedy=remedy, **params)
         if made.is_own_app:
             acted = CheckSpec(
                 check="faults_have_receipts",
-                params={"phase": "", "target": _alone(self.name.split(":")[1]).target},
+                params={"phase": "", "target": _alone(self.kind).target},
                 needs_fault=True,
             )
             signature = Signature(name=self.name, require=made.signature.require, expect=(acted,))
@@ -112,9 +128,8 @@ class _Alone(Incident):
         return made
 
 
-def _require_own(name: str, app: AppUnderTest) -> None:
+def _require_own(kind: str, app: AppUnderTest, lacks: Sequence[str]) -> None:
     """Refuse what this app does not use, and what only the sample app has."""
-    kind, _, given = name.removeprefix(PREFIX).partition(":")
     alone = _alone(kind)
     if alone.target not in {*app.dependencies, REPLICAS}:
         any_app = [k for k, one in KINDS.items() if one.alone and one.alone.target == REPLICAS]
@@ -123,13 +138,21 @@ def _require_own(name: str, app: AppUnderTest) -> None:
             hint=f"if it does, add {alone.target!r} to its `dependencies`; these faults need none: "
             f"{', '.join(any_app)}",
         )
-    if alone.own and not given:
-        usual = ", ".join(f"{each}={value}" for each, value in alone.params.items())
+    if lacks:
+        usual = ", ".join(f"{each}={alone.params[each]}" for each in lacks)
         raise UsageError(
             f"the fault {kind} has to be told what of app {app.name} it acts on: without it, it "
             f"acts on what the sample app uses, {usual}",
             hint=f"give {alone.own}: crashloop reproduce --fault {kind}:... --app {app.name}",
         )
+
+
+def _names_of_the_sample_app(
+    alone: Alone, params: Mapping[str, Value], given: Mapping[str, Value]
+) -> tuple[str, ...]:
+    """The parameters that were not given, and name something of the sample app."""
+    names = [name for name, value in params.items() if not isinstance(value, bool)]
+    return tuple(name for name in names if alone.own and name not in given)
 
 
 def _pooler(mode: str) -> Parameter:
@@ -142,25 +165,46 @@ def _alone(kind: str) -> Alone:
     if alone is None:
         raise UsageError(
             f"the fault {kind} is part of an incident and cannot be run alone",
-            hint="crashloop incidents lists what can be reproduced",
+            hint=f"crashloop faults {kind} names the incidents that have it",
         )
     return alone
 
 
-def _params(kind: type[Fault], alone: Alone, given: Mapping[str, Value]) -> dict[str, Value]:
-    """The parameters given, where the fault needs no more; else those of `alone` as well."""
-    needed = {one.name for one in fields(kind) if one.default is MISSING}
-    return dict(given) if given and needed <= set(given) else {**alone.params, **given}
+def _params(alone: Alone, given: Mapping[str, Value]) -> dict[str, Value]:
+    """The parameters given, and the usual ones that they do not replace.
+
+    Who names all that the fault acts on wants no more of the sample app's.
+    """
+    replaced = set(alone.either) if given.keys() & set(alone.either) else set()
+    usual = {name: value for name, value in alone.params.items() if name not in replaced}
+    if alone.own and not _names_of_the_sample_app(alone, usual, given):
+        return dict(given)
+    return usual | dict(given)
 
 
 def _texts(kind: str, texts: str) -> dict[str, str]:
+    """The parameters of a fault's name, as texts; UsageError if it is not written as one."""
+    as_in = "as in latency:latency_s=2,jitter_s=0.5"
+    if not texts:
+        raise UsageError(
+            f"the fault {kind} has a colon and no parameter after it",
+            hint=f"leave the colon out, or give one, {as_in}",
+        )
     found: dict[str, str] = {}
-    for one in texts.split(",") if texts else ():
+    for one in texts.split(","):
         name, equals, value = one.partition("=")
-        if not equals or not name or name in found:
+        if not equals or not name:
             raise UsageError(
-                f"{PREFIX}{kind}:{texts} is not {PREFIX}KIND:NAME=VALUE,...",
-                hint=f"as in {PREFIX}latency:latency_s=2,jitter_s=0.5; each parameter once",
+                f"{one!r} of the fault {kind} is not NAME=VALUE", hint=f"write parameters {as_in}"
+            )
+        if name in found:
+            raise UsageError(
+                f"the fault {kind} got {name} twice", hint=f"give each parameter once, {as_in}"
+            )
+        if not value:
+            raise UsageError(
+                f"the fault {kind} got no value for {name}",
+                hint="leave the parameter out for its default, or give it a value",
             )
         found[name] = value
     return found

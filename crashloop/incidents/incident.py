@@ -71,9 +71,14 @@ class Incident:
     others: tuple[Remedy, ...] = ()
 
     @property
+    def called(self) -> str:
+        """What it is called in messages."""
+        return self.name
+
+    @property
     def defaults(self) -> Params:
         """The value of each parameter where none is given."""
-        return read_params(self.name, self.parameters, {})
+        return read_params(self.called, self.parameters, {})
 
     def remedy_named(self, name: str) -> Remedy:
         """The remedy of the incident by this name; its first for any other, as for ""."""
@@ -95,14 +100,14 @@ class Incident:
         the incident cannot happen to the app.
         """
         chosen = params if app is None else preferred(app, self.parameters, params)
-        values = read_params(self.name, self.parameters, chosen)
+        values = read_params(self.called, self.parameters, chosen)
         outage, under_test, expect = self.outage(values), app or sample_app(), self.expect(values)
         if heal_s := float(values.get("heal_s", 0.0)):
             outage = outage.healed_at(heal_s)
         not_asked: Mapping[str, str] = {}
         remedy_name = ""
         if app is not None:
-            outage = adapted(outage, app, expect, incident=self.name)
+            outage = adapted(outage, app, expect, incident=self.called)
             expect, not_asked = asked(expect, outage, app)
         with about_entry(under_test):
             if app is not None:
@@ -110,7 +115,7 @@ class Incident:
             if role is Role.REMEDY:
                 own = self.remedy_named("" if remedy in under_test.remedies else remedy)
                 named = remedy if own is self.remedy else ""
-                remedied = remedied_run(self.name, own, outage, under_test, named)
+                remedied = remedied_run(self.called, own, outage, under_test, named)
                 outage, under_test, remedy_name = remedied
             under_test = _turned(under_test, outage, values)
         faults = () if role is Role.CONTROL else outage.faults
@@ -281,11 +286,11 @@ def _require_noticed(
 ) -> None:
     """Refuse parameters that only turn knobs which the user's app has no placeholder of."""
     without = {name: value for name, value in chosen.items() if name not in given}
-    usual = incident.outage(read_params(incident.name, incident.parameters, without))
+    usual = incident.outage(read_params(incident.called, incident.parameters, without))
     changed = [n for n, value in outage.knobs.items() if usual.knobs.get(n) != value]
     if changed and not knobs_used(app) & set(changed):
         raise UsageError(
-            f"{', '.join(given)} of {incident.name} would change {', '.join(changed)}, and app "
+            f"{', '.join(given)} of {incident.called} would change {', '.join(changed)}, and app "
             f"{app.name} would not notice",
             hint=f"use {', '.join(f'{{{name}}}' for name in changed)} in its `env` or `command`",
         )

@@ -116,7 +116,7 @@ def _require_fault(scenario: Scenario, fault: PlannedFault, scale: TimeScale) ->
         raise UsageError(
             f"the fault {fault.name} is {fault.kind}, which does not act over "
             f"{dependency.transport}, and that is how the app reaches {fault.target}",
-            hint=f"add transport={'|'.join(sorted(kind.transports))}, or choose another fault, "
+            hint=f"add -p transport={'|'.join(sorted(kind.transports))}, or choose another fault, "
             "such as hold",
         )
     if fault.kind == RevisionChange.kind and not scenario.replicas.overlap:
@@ -124,7 +124,13 @@ def _require_fault(scenario: Scenario, fault: PlannedFault, scale: TimeScale) ->
             f"the fault {fault.name} is {fault.kind}, and this scenario has no old revision",
             hint="give its replicas an overlap of 1 or more",
         )
-    if why := build(fault, scale).why_not(scenario.app):
+    built = build(fault, scale)
+    if dependency and (why := built.why_not_at(dependency)):
+        raise UsageError(
+            f"the fault {fault.name} cannot act on {fault.target} so: {why}",
+            hint=f"crashloop faults {fault.kind} says what its parameters take",
+        )
+    if why := built.why_not(scenario.app):
         raise UsageError(
             f"the fault {fault.name} cannot happen to app {scenario.app.name}: {why}",
             hint=f"crashloop faults {fault.kind} says what it does",

@@ -42,10 +42,10 @@ class Fault:
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value >= attribute.least):
                 amount = "wall seconds" if attribute.unit == "s" else "a whole number"
-                self._reject(f"{name}={value!r}", f"Give {amount}, {attribute.least} or more.")
+                self._reject(f"{name}={value!r}", f"give {amount}, {attribute.least} or more")
 
     def _reject(self, problem: str, hint: str) -> None:
-        raise UsageError(f"{type(self).__name__} got {problem}.", hint=hint)
+        raise UsageError(f"the fault {self.kind} got {problem}", hint=hint)
 
 
 class GateFault(Fault):
@@ -68,7 +68,7 @@ class ConnectionFault(Fault):
     def __post_init__(self) -> None:
         Fault.__post_init__(self)
         if not 0 <= self.toxicity <= 1:
-            self._reject(f"toxicity={self.toxicity!r}", "Give a share, 0 to 1.")
+            self._reject(f"toxicity={self.toxicity!r}", "give a share, 0 to 1")
 
 
 class ArrivalFault(ConnectionFault):
@@ -87,7 +87,7 @@ class LinkFault(ConnectionFault):
         ConnectionFault.__post_init__(self)
         if self.direction not in get_args(Direction):
             self._reject(
-                f"direction={self.direction!r}", f"Give {' or '.join(get_args(Direction))}."
+                f"direction={self.direction!r}", f"give {' or '.join(get_args(Direction))}"
             )
 
 
@@ -155,7 +155,7 @@ class Slicer(LinkFault):
         if self.variation_bytes > self.average_bytes:
             self._reject(
                 f"variation_bytes={self.variation_bytes} with average_bytes={self.average_bytes}",
-                "A slice would have less than no bytes: vary by the average at most.",
+                "a slice would have less than no bytes: vary by the average at most",
             )
 
 
@@ -208,7 +208,7 @@ class SlowConnect(ArrivalFault):
         if not 0 < self.high_s >= self.low_s:
             self._reject(
                 f"low_s={self.low_s!r} and high_s={self.high_s!r}",
-                "Give a highest time above 0 that is not below the lowest one.",
+                "give a highest time above 0 that is not below the lowest one",
             )
 
     def slot(self, after_s: float) -> int:

@@ -185,12 +185,6 @@ async def test_statements_of_a_session_take_their_time_once_and_again_after_a_ro
         await connection.close()
 
 
-@pytest.mark.parametrize("takes_s", [-1.0, float("nan"), float("inf")])
-def test_a_statement_takes_a_time_or_runs_until_the_heal(takes_s: float) -> None:
-    with pytest.raises(UsageError, match="slow_query got takes_s="):
-        SlowQuery(takes_s=takes_s)
-
-
 async def test_no_statement_sleeps_when_the_session_of_the_fault_is_gone(lab: Lab) -> None:
     slow = await lab.connect()
     ended = "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'"
@@ -227,7 +221,7 @@ async def test_a_table_that_cannot_be_made_is_refused(lab: Lab, name: str) -> No
     assert await lab.answers()
 
 
-@pytest.mark.parametrize("name", ["missing", "a.b.c.d", "a; drop table x", "pg_views", "pg_class"])
+@pytest.mark.parametrize("name", ["missing", "missing.orders", "pg_views", "pg_class"])
 async def test_a_table_that_is_not_there_cannot_be_locked(lab: Lab, name: str) -> None:
     with pytest.raises(UsageError, match="there is no table"):
         async with lab.active(LockHeld(table=name)):
@@ -279,7 +273,6 @@ async def test_a_table_that_a_newer_image_made_is_gone_after_the_heal(lab: Lab) 
         (ImageOlder(table="mesages", column="text"), "there is no table 'mesages'"),
         (ImageOlder(table="things", column="txt"), "there is no column 'txt' in things"),
         (ImageOlder(table="things", column="txt", create=True), "there is no column 'txt'"),
-        (ImageOlder(table="not a name", column="txt"), "there is no table 'not a name'"),
     ],
 )
 async def test_a_newer_schema_needs_a_column_that_is_there(
@@ -299,12 +292,6 @@ async def test_a_table_of_somebody_else_cannot_be_of_a_newer_image(lab: Lab) -> 
     with pytest.raises(UsageError, match="may not change theirs: must be owner"):
         async with lab.active(ImageOlder(table="theirs", column="text")):
             pass
-
-
-@pytest.mark.parametrize("params", [{}, {"table": "messages"}, {"column": "text"}])
-def test_a_newer_schema_needs_a_table_and_a_column(params: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match="image_older got table="):
-        ImageOlder(**params)
 
 
 async def test_the_limits_of_a_scenarios_sessions_are_not_for_the_harness(tmp_path: Path) -> None:

@@ -116,8 +116,8 @@ def test_a_scenario_may_choose_the_direction_and_the_share_of_connections() -> N
 @pytest.mark.parametrize(
     ("kind", "params", "words"),
     [
-        ("latency", {"latency_s": 1, "delay_s": 1}, "latency has no parameter delay_s"),
-        ("starting_up", {"left": 1}, "starting_up has no parameter left"),
+        ("latency", {"latency_s": 1, "delay_s": 1}, "latency has no parameter 'delay_s'"),
+        ("starting_up", {"left": 1}, "starting_up has no parameter 'left'"),
         ("latency", {}, "latency needs more parameters.*latency_s"),
         ("hold", {"delay_s": "30"}, "hold got delay_s='30'"),
         ("hold", {"delay_s": True}, "hold got delay_s=True"),
@@ -134,10 +134,10 @@ def test_a_scenario_may_choose_the_direction_and_the_share_of_connections() -> N
         ("lock_held", {"table": "a", "advisory": 1}, "lock_held got table='a' and advisory=1"),
         ("lock_held", {"table": 3}, "lock_held got table=3"),
         ("lock_held", {"advisory": 2**63}, "advisory=9223372036854775808"),
-        ("shared_capacity", {"table": "orders"}, "work_s=0.0"),
+        ("shared_capacity", {"table": "orders"}, "needs more parameters: work_s"),
         ("shared_capacity", {"table": "orders", "work_s": float("inf")}, "work_s=inf"),
         ("shared_capacity", {"table": "a; drop table b", "work_s": 1}, "table='a; drop table b'"),
-        ("many_workers", {}, "workers=0"),
+        ("many_workers", {}, "needs more parameters: workers"),
         ("many_workers", {"workers": 1}, "workers=1"),
         ("many_workers", {"workers": 2.5}, "workers=2.5"),
     ],

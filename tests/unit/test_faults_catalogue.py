@@ -40,11 +40,11 @@ def test_a_fault_alone_is_a_scenario_of_the_sample_app(kind: str) -> None:
     [
         ("fault:hol", "did you mean hold"),
         ("fault:hold:dely_s=3", "did you mean delay_s"),
-        ("fault:hold:delay_s", "is not fault:KIND:NAME=VALUE"),
+        ("fault:hold:delay_s", "'delay_s' of the fault hold is not NAME=VALUE"),
         ("fault:hold:delay_s=1,delay_s=2", "each parameter once"),
-        ("fault:hold:delay_s=soon", "delay_s is a number"),
-        ("fault:hold:delay_s=-1", "0 or more"),
-        ("fault:hold:delay_s=nan", "0 or more"),
+        ("fault:hold:delay_s=soon", "delay_s is seconds, 0 to 3600"),
+        ("fault:hold:delay_s=-1", "delay_s is seconds, 0 to 3600"),
+        ("fault:hold:delay_s=nan", "delay_s is seconds, 0 to 3600"),
     ],
 )
 def test_a_name_that_cannot_be_read_says_what_is_wrong_with_it(name: str, says: str) -> None:

@@ -16,6 +16,7 @@ from crashloop.proxy.faults import KINDS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from crashloop.faults.base import Fault
     from crashloop.model import AppUnderTest, Dependency, PlannedFault, Platform, Scenario
 
 Maker = Literal["sidecar", "toxiproxy", "gate"]
@@ -165,6 +166,17 @@ def maker(dependency: Dependency, kind: str) -> Maker:
         f"{dependency.transport}: {why}",
         hint=f"use --engine local, or one of these: {', '.join(offered)}",
     )
+
+
+def paths(kind: type[Fault]) -> tuple[str, str]:
+    """Where a fault of the proxy is made, and where it is not, in words; "" for nowhere."""
+    found: dict[bool, list[str]] = {True: [], False: []}
+    for (dependency, transport), offered in MAKERS.items():
+        is_fit = dependency in kind.acts_on and transport in kind.transports
+        if is_fit and issubclass(kind, ProxiedFault):
+            is_made = kind.proxy_kind.kind in offered
+            found[is_made].append(f"to {dependency} over {transport}")
+    return " and ".join(found[True]), " or ".join(found[False])
 
 
 def makers(scenario: Scenario) -> set[Maker]:

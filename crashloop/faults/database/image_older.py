@@ -11,9 +11,10 @@ import asyncpg
 from crashloop.errors import HarnessError, UsageError
 from crashloop.faults.alone import Alone
 from crashloop.faults.database.base import TARGET, DatabaseFault, refused
-from crashloop.faults.database.lock_held import LOCK_BOUND_S, TABLE
+from crashloop.faults.database.lock_held import LOCK_BOUND_S, QUOTED, TABLE
+from crashloop.faults.database.table import IS, MOST_BYTES, require_table
+from crashloop.faults.parameter import takes
 from crashloop.model import Grade, Receipt
-from crashloop.proxy import attribute
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -24,6 +25,7 @@ NO_COLUMN = "42703"
 NEWER = "_of_a_newer_image"
 """What a newer image adds to the name of the column."""
 SCHEMA_NEWER = "database.schema_newer"
+COLUMN_IS = "a column of the table that the app asks for, of 46 bytes at most"
 
 COLUMN = """
 select true from pg_attribute
@@ -63,16 +65,23 @@ class ImageOlder(DatabaseFault):
         ends="the newer image is deployed again, or the schema goes back; no restart helps",
     )
 
-    table: str = ""
-    column: str = ""
-    create: bool = field(default=False, metadata=attribute.flag("create"))
-    others: str = ""
+    table: str = field(metadata=takes("text", says=IS))
+    column: str = field(metadata=takes("text", says=COLUMN_IS))
+    create: bool = field(default=False, metadata=takes("flag"))
+    others: str = field(
+        default="", metadata=takes("text", says="columns, as in CREATE TABLE; with create")
+    )
 
     def __post_init__(self) -> None:
-        if not self.table or not self.column:
+        require_table(self, self.table)
+        if not self.column or len(f"{self.column}{NEWER}".encode()) > MOST_BYTES:
             raise UsageError(
-                f"image_older got table={self.table!r} and column={self.column!r}.",
-                hint="Give both: a table of the app, and a column that the app asks for.",
+                f"the fault image_older got column={self.column!r}", hint=f"column is {COLUMN_IS}"
+            )
+        if self.others and not self.create:
+            raise UsageError(
+                f"the fault image_older got others={self.others!r} without create",
+                hint="they are columns of a table that is made: add create=true",
             )
 
     @contextlib.asynccontextmanager
@@ -97,7 +106,7 @@ class ImageOlder(DatabaseFault):
         async with database.session(superuser=False) as own:
             table = await own.fetchval(TABLE, self.table)
             column, newer, new_table = await own.fetchrow(
-                "select quote_ident($1), quote_ident($2), quote_ident($3)",
+                f"select quote_ident($1), quote_ident($2), ({QUOTED.replace('$1', '$3')})",
                 self.column,
                 self.column + NEWER,
                 self.table,
@@ -126,6 +135,11 @@ class ImageOlder(DatabaseFault):
             raise UsageError(
                 f"image_older: the app's role may not change {self.table}: {error}",
                 hint="choose a table that the app has made itself",
+            ) from error
+        except (asyncpg.SyntaxOrAccessError, asyncpg.InvalidSchemaNameError) as error:
+            raise UsageError(
+                f"image_older: Postgres refuses to {statement}: {error}",
+                hint="correct the parameters; crashloop faults image_older describes them",
             ) from error
 
     def _nothing_to_rename(self, table: Any) -> UsageError:

@@ -11,10 +11,11 @@ import asyncpg
 from crashloop.errors import HarnessError, UsageError
 from crashloop.faults.alone import Alone
 from crashloop.faults.database.base import HANGS, OF_TARGET, TARGET, DatabaseFault, came
+from crashloop.faults.database.table import IS, require_table
 from crashloop.faults.database.watching import watching
+from crashloop.faults.parameter import takes
 from crashloop.faults.states import showed
 from crashloop.model import CheckSpec, Grade, Receipt
-from crashloop.proxy import attribute
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -52,6 +53,7 @@ class LockHeld(DatabaseFault):
         target=TARGET,
         params={"advisory": SCHEMA_LOCK_KEY},
         own="table=NAME, a table of its journey, or advisory=KEY, the key of a lock that it takes",
+        either=("table", "advisory"),
         shows=(
             *HANGS,
             came("answered"),
@@ -70,26 +72,25 @@ class LockHeld(DatabaseFault):
         ends="the session that holds the lock commits or ends; pg_locks names it",
     )
 
-    table: str = ""
-    advisory: int = field(default=0, metadata=attribute.count("advisory"))
-    create: bool = field(default=False, metadata=attribute.flag("create"))
+    table: str = field(default="", metadata=takes("text", says=IS))
+    advisory: int = field(
+        default=0, metadata=takes("count", least=-(2**63), most=2**63 - 1, says="the lock's key")
+    )
+    create: bool = field(default=False, metadata=takes("flag"))
 
     def __post_init__(self) -> None:
         if bool(self.table) == bool(self.advisory):
             raise UsageError(
-                f"lock_held got table={self.table!r} and advisory={self.advisory}.",
-                hint="Give one of them: a table's name, or the key of an advisory lock.",
+                f"the fault lock_held got table={self.table!r} and advisory={self.advisory}",
+                hint="give one of them: a table's name, or the key of an advisory lock",
             )
         if self.create and not self.table:
             raise UsageError(
-                f"lock_held got create=True and advisory={self.advisory}.",
-                hint="An advisory lock has no table to be made: leave create out.",
+                f"the fault lock_held got create=True and advisory={self.advisory}",
+                hint="an advisory lock has no table to be made: leave create out",
             )
-        if not -(2**63) <= self.advisory < 2**63:
-            raise UsageError(
-                f"lock_held got advisory={self.advisory}.",
-                hint="Postgres' key of an advisory lock has 64 bits, with a sign.",
-            )
+        if self.table:
+            require_table(self, self.table)
 
     @contextlib.asynccontextmanager
     async def active(self, ports: Ports, *, name: str, target: str) -> AsyncIterator[None]:

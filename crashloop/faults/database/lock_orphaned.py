@@ -11,9 +11,9 @@ from crashloop.faults.alone import Alone
 from crashloop.faults.database.base import HANGS, TARGET, DatabaseFault, came
 from crashloop.faults.database.lock_held import WAITING
 from crashloop.faults.database.watching import watching
+from crashloop.faults.parameter import takes
 from crashloop.faults.states import showed
 from crashloop.model import Grade, Receipt, Transport
-from crashloop.proxy import attribute
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -57,7 +57,9 @@ class LockOrphaned(DatabaseFault):
         "a direct connection for migrations",
     )
 
-    advisory: int = field(default=KEY, metadata=attribute.count("advisory"))
+    advisory: int = field(
+        default=KEY, metadata=takes("count", least=-(2**63), most=2**63 - 1, says="the lock's key")
+    )
 
     def why_not(self, app: AppUnderTest) -> str:
         """Why nothing says that the app takes this lock; "" if it may."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from crashloop.errors import UsageError
 from crashloop.faults.alone import Alone
 from crashloop.faults.database.access import AccessFault
 from crashloop.faults.database.base import OF_TARGET, TARGET, refused
+from crashloop.faults.parameter import takes
 from crashloop.model import CheckSpec, Grade, Receipt
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ MOST_BYTES = 63
 NOT_IN_NAMES = ",=\0"
 """Clients such as asyncpg do not escape the first two when they log in with SCRAM."""
 ROLE_RENAMED = "database.role_renamed"
+NAME_IS = f"a role that the server does not have, {MOST_BYTES} bytes at most, without , and ="
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,15 +45,16 @@ class MissingRole(AccessFault):
         ),
         told_by={"wrong_password": "role_was_unknown", "missing_database": "phase_failed"},
         ends="the role is made, or the URL names the right one; no restart helps",
+        example={"other_name": "app_v2"},
     )
 
-    other_name: str = ""
+    other_name: str = field(default="", metadata=takes("text", says=NAME_IS))
 
     def __post_init__(self) -> None:
         if len(self.other_name.encode()) > MOST_BYTES or {*self.other_name} & {*NOT_IN_NAMES}:
             raise UsageError(
-                f"missing_role got other_name={self.other_name!r}.",
-                hint=f"Give a name of at most {MOST_BYTES} bytes, without a comma and without =.",
+                f"the fault missing_role got other_name={self.other_name!r}",
+                hint=f"other_name is {NAME_IS}",
             )
 
     @contextlib.asynccontextmanager

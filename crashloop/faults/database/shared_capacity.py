@@ -11,8 +11,8 @@ from crashloop.driver import NO_RESULT
 from crashloop.errors import HarnessError, UsageError
 from crashloop.faults.database.base import DatabaseFault
 from crashloop.faults.database.watching import watching
+from crashloop.faults.parameter import takes
 from crashloop.model import Grade, Receipt
-from crashloop.proxy import attribute
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -24,6 +24,7 @@ KNOB = "startup_table"
 HOLDER, READERS = 0x63617061, 0x72656164  # advisory locks: only tried, or shared; nobody waits
 QUANTUM_S = 0.02
 BOUND_S = 10.0
+NAME_IS = "a name of lower-case letters, digits and _"
 WHY = "a policy of the table lets each reader sleep, the longer the more readers there are"
 
 # As a processor does that is shared: of each quantum a reader gets its part, and it is done when it
@@ -79,18 +80,13 @@ class SharedCapacity(DatabaseFault):
     receipt = Receipt(grade=Grade.SERVER, kinds=("database.read_shared",), whose="server")
     modelled: ClassVar[Mapping[str, str]] = {"local": WHY, "docker": WHY}
 
-    table: str = ""
-    work_s: float = field(default=0.0, metadata=attribute.milliseconds("work"))
+    table: str = field(metadata=takes("text", says=NAME_IS))
+    work_s: float = field(metadata=takes("s", above=True))
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z_][a-z0-9_]*", self.table):
             raise UsageError(
-                f"shared_capacity got table={self.table!r}.",
-                hint="Give a name of lower-case letters, digits and _.",
-            )
-        if not 0 < self.work_s < float("inf"):
-            raise UsageError(
-                f"shared_capacity got work_s={self.work_s}.", hint="Give more than 0 seconds."
+                f"the fault shared_capacity got table={self.table!r}", hint=f"table is {NAME_IS}"
             )
 
     def why_not(self, app: AppUnderTest) -> str:

@@ -12,15 +12,20 @@ import asyncpg
 from crashloop.errors import UsageError
 from crashloop.faults.alone import Alone
 from crashloop.faults.database.base import TARGET, DatabaseFault, refused
+from crashloop.faults.parameter import takes
 from crashloop.model import Grade, Receipt
-from crashloop.proxy import attribute
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from crashloop.faults.ports import Database, Ports
+    from crashloop.model import Dependency, Value
 
 OPEN_AT_ONCE = 8
+
+RESERVED = ("superuser_reserved_connections", "reserved_connections")
+SLOTS: Mapping[str, Value] = {"max_connections": 100, RESERVED[0]: 3, RESERVED[1]: 0}
+"""What a Postgres has where its settings say nothing else: its documentation, version 18."""
 
 # What the app's role may still take. Its own slots end where the reserved ones begin, and every
 # session counts, whoever has it; our own that asks is closed at once.
@@ -51,13 +56,18 @@ class SlotsTaken(DatabaseFault):
             "disk_full": "phase_failed",
         },
         ends="sessions are closed: fewer or smaller pools, or a larger max_connections",
+        example={"left": 2},
     )
 
-    left: int = field(default=0, metadata=attribute.count("left"))
+    left: int = field(default=0, metadata=takes("count"))
 
-    def __post_init__(self) -> None:
-        if self.left < 0:
-            raise UsageError(f"slots_taken got left={self.left}.", hint="Give 0 or more.")
+    def why_not_at(self, dependency: Dependency) -> str:
+        """Why it cannot leave so many slots; "" if it can."""
+        slots = {**SLOTS, **dependency.settings}
+        most = int(slots["max_connections"]) - sum(int(slots[name]) for name in RESERVED)
+        if self.left < most:
+            return ""
+        return f"its server has {most} slots for apps, and left={self.left} leaves them all free"
 
     @contextlib.asynccontextmanager
     async def active(self, ports: Ports, *, name: str, target: str) -> AsyncIterator[None]:

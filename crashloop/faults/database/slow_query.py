@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from crashloop.driver import NO_RESULT
-from crashloop.errors import HarnessError, UsageError
+from crashloop.errors import HarnessError
 from crashloop.faults.alone import Alone
 from crashloop.faults.database.base import HANGS, OF_TARGET, TARGET, DatabaseFault, came
 from crashloop.faults.database.watching import watching
+from crashloop.faults.parameter import takes
 from crashloop.faults.states import showed
 from crashloop.model import CheckSpec, Grade, Receipt
-from crashloop.proxy import attribute
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -76,15 +76,10 @@ class SlowQuery(DatabaseFault):
             "latency": "came_late",
         },
         ends="the statement is made faster, runs outside the start, or gets a longer limit",
+        example={"takes_s": 30.0},
     )
 
-    takes_s: float = field(default=0.0, metadata=attribute.milliseconds("takes"))
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.takes_s < float("inf"):
-            raise UsageError(
-                f"slow_query got takes_s={self.takes_s}.", hint="Give more, or 0: until the heal."
-            )
+    takes_s: float = field(default=0.0, metadata=takes("s", says="0: until the heal"))
 
     @contextlib.asynccontextmanager
     async def active(self, ports: Ports, *, name: str, target: str) -> AsyncIterator[None]:

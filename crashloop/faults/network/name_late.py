@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from crashloop.errors import UsageError
 from crashloop.faults.alone import Alone, dies
 from crashloop.faults.network.name_fault import PHASE, RIGHT, TARGET, NameFault, came
+from crashloop.faults.parameter import takes
 from crashloop.model import Transport
-from crashloop.proxy import attribute
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,11 +36,7 @@ class NameLate(NameFault):
         ends="the resolver answers sooner, or the limit is longer than its own time-outs",
     )
 
-    delay_s: float = field(metadata=attribute.milliseconds("delay"))
-
-    def __post_init__(self) -> None:
-        if not 0 < self.delay_s < float("inf"):
-            raise UsageError(f"name_late got delay_s={self.delay_s}.", hint="Give more than 0.")
+    delay_s: float = field(metadata=takes("s", above=True))
 
     def answer(self) -> tuple[tuple[str, ...], float]:
         """The right address, late."""

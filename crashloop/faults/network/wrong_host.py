@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from crashloop.errors import UsageError
 from crashloop.faults.alone import Alone, fails_at_once
 from crashloop.faults.network.name_fault import PHASE, RIGHT, TARGET, NameFault, came
+from crashloop.faults.parameter import takes
 from crashloop.model import Transport
+
+ADDRESS_IS = f"an address in 127.0.0.0/8 that is not {RIGHT}, where the services are"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,9 +38,10 @@ class WrongHost(NameFault):
             "ipv6_first": "phase_failed",
         },
         ends="the setting, or the name's record, is corrected; no restart and no retry helps",
+        example={"address": "127.0.0.3"},
     )
 
-    address: str = "127.0.0.2"
+    address: str = field(default="127.0.0.2", metadata=takes("text", says=ADDRESS_IS))
 
     def __post_init__(self) -> None:
         try:
@@ -46,8 +50,8 @@ class WrongHost(NameFault):
             given = None
         if given is None or not given.is_loopback or self.address == RIGHT:
             raise UsageError(
-                f"wrong_host got address={self.address!r}.",
-                hint=f"Give an address in 127.0.0.0/8 that is not {RIGHT}, where services are.",
+                f"the fault wrong_host got address={self.address!r}",
+                hint=f"address is {ADDRESS_IS}",
             )
 
     def answer(self) -> tuple[tuple[str, ...], float]:

@@ -6,12 +6,12 @@ import asyncio
 import contextlib
 import signal
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
-from crashloop.errors import UsageError
 from crashloop.faults.alone import Alone
 from crashloop.faults.base import REPLICAS
+from crashloop.faults.parameter import takes
 from crashloop.faults.process.fault import ProcessFault, each_life, seen
 from crashloop.faults.process.usage import cpu_s, is_stopped
 from crashloop.model import CheckSpec
@@ -25,17 +25,18 @@ if TYPE_CHECKING:
 PERIOD_S = 0.1
 """As Linux's own CPU quota has it: cpu.max, "max 100000" microseconds."""
 
-LEAST_SHARE = 0.01
-"""The kernel's least quota: 1 ms of each period."""
+LEAST_SHARE, MOST_SHARE = 0.01, 0.99
+"""Of the period: the kernel's least quota is 1 ms of it."""
 
 LATE_S = 8.0  # chosen: several times what the imports of an app take on a busy machine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CpuStarved(ProcessFault):
-    """The app may run for a `share` of the time: the kernel makes it wait for the rest.
+    """The app may run for a `share` of the time, and has to wait for the rest.
 
-    In a container by a CPU quota. Else its first process is stopped and continued.
+    In a container, the kernel sees to it by a CPU quota. Else, the app's first process is stopped
+    and continued.
     """
 
     kind = "cpu_starved"
@@ -61,14 +62,10 @@ class CpuStarved(ProcessFault):
         ends="the app gets more CPU: a larger quota, CPU boost at start-up, fewer starts at once",
     )
 
-    share: float = 0.1
-
-    def __post_init__(self) -> None:
-        if not LEAST_SHARE <= self.share < 1:
-            raise UsageError(
-                f"cpu_starved got share={self.share}.",
-                hint=f"Give a share of at least {LEAST_SHARE:g} and below 1.",
-            )
+    share: float = field(
+        default=0.1,
+        metadata=takes("share", least=LEAST_SHARE, most=MOST_SHARE, says="of one CPU's time"),
+    )
 
     def real_time_only(self, *, limit_s: float) -> str:
         """Why it cannot be scaled: what the app computes takes as long at every scale."""

@@ -7,11 +7,10 @@ import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from crashloop.errors import UsageError
+from crashloop.faults.parameter import takes
 from crashloop.faults.process.fault import ProcessFault, each_life, seen
 from crashloop.faults.process.proc import signal_state, workers_of
 from crashloop.model import Launch
-from crashloop.proxy import attribute
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 VARIABLE = "WEB_CONCURRENCY"
 """What uvicorn and gunicorn take the number of their workers from."""
 
+MOST_WORKERS = 256  # chosen: each is a process of this machine
 LOOK_EVERY_S = 0.05
 
 
@@ -35,11 +35,7 @@ class ManyWorkers(ProcessFault):
     kind = "many_workers"
     receipt = seen("process.workers_started")
 
-    workers: int = field(default=0, metadata=attribute.count("workers", least=2))
-
-    def __post_init__(self) -> None:
-        if self.workers < 2:  # noqa: PLR2004  one worker is what a server starts without this
-            raise UsageError(f"many_workers got workers={self.workers}.", hint="Give 2 or more.")
+    workers: int = field(metadata=takes("count", least=2, most=MOST_WORKERS))
 
     def why_not(self, app: AppUnderTest) -> str:
         """Why the number of workers cannot be changed; "" if it can."""

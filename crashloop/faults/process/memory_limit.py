@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from crashloop.errors import UsageError
 from crashloop.faults.alone import DEATHS, Alone
 from crashloop.faults.base import REPLICAS
+from crashloop.faults.parameter import takes
 from crashloop.faults.process.fault import ProcessFault, each_life, seen
 from crashloop.faults.process.usage import resident_bytes
 from crashloop.model import CheckSpec
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from crashloop.model import Life
 
 MIB = 1024 * 1024
-LEAST_MIB = 6
-"""The least that Docker takes."""
+LEAST_MIB, MOST_MIB = 6, 2**20
+"""The least that Docker takes; and 1 TiB."""
 LOOK_EVERY_S = 0.002
 OVER_OLD_LIMIT = "process.memory_over_old_limit"
 
@@ -57,19 +58,17 @@ class MemoryLimit(ProcessFault):
         ends="a larger limit, or an app that loads less: each start needs as much again",
     )
 
-    limit_mib: float = 512.0
-    old_limit_mib: float = 0.0
+    limit_mib: float = field(default=512.0, metadata=takes("MiB", least=LEAST_MIB, most=MOST_MIB))
+    old_limit_mib: float = field(
+        default=0.0, metadata=takes("MiB", most=MOST_MIB, says="less than limit_mib; 0: none")
+    )
 
     def __post_init__(self) -> None:
-        if not LEAST_MIB <= self.limit_mib < 2**20:
+        if self.old_limit_mib >= self.limit_mib:
             raise UsageError(
-                f"memory_limit got limit_mib={self.limit_mib}.",
-                hint=f"Give MiB, at least {LEAST_MIB} and less than 1048576.",
-            )
-        if not 0 <= self.old_limit_mib < self.limit_mib:
-            raise UsageError(
-                f"memory_limit got old_limit_mib={self.old_limit_mib}, limit_mib={self.limit_mib}.",
-                hint="Give 0 if there was no limit before, or one that was smaller.",
+                f"the fault memory_limit got old_limit_mib={self.old_limit_mib:g} and "
+                f"limit_mib={self.limit_mib:g}",
+                hint="give an old limit that is smaller, or leave it out",
             )
 
     @contextlib.asynccontextmanager

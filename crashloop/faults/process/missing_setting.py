@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from crashloop.errors import UsageError
 from crashloop.faults.alone import DEATHS, Alone
 from crashloop.faults.base import REPLICAS
+from crashloop.faults.parameter import takes
 from crashloop.faults.process.fault import ProcessFault, each_life, seen
 from crashloop.faults.process.proc import variables_of
 from crashloop.model import CheckSpec, Launch
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
     from crashloop.faults.ports import Ports
     from crashloop.model import AppUnderTest, Life
+
+
+VARIABLE_IS = "an environment variable of the app, as in variable=DATABASE_URL"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,13 +59,13 @@ class MissingSetting(ProcessFault):
         ends="the setting is there; no restart and no retry helps",
     )
 
-    variable: str = ""
+    variable: str = field(metadata=takes("text", says=VARIABLE_IS))
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"\w+", self.variable):
             raise UsageError(
-                f"missing_setting got variable={self.variable!r}.",
-                hint="Give the name of an environment variable.",
+                f"the fault missing_setting got variable={self.variable!r}",
+                hint=f"variable is {VARIABLE_IS}",
             )
 
     def why_not(self, app: AppUnderTest) -> str:
@@ -69,7 +73,8 @@ class MissingSetting(ProcessFault):
         inherits = any(fnmatchcase(self.variable, pattern) for pattern in app.inherit_env)
         if self.variable in app.env or inherits:
             return ""
-        return f"its entry gives it no variable {self.variable}"
+        has = ", ".join((*app.env, *app.inherit_env)) or "none"
+        return f"its entry gives it no variable {self.variable}; variable=NAME is one of: {has}"
 
     @contextlib.asynccontextmanager
     async def active(self, ports: Ports, *, name: str, target: str) -> AsyncIterator[None]:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from crashloop.faults.alone import DEATHS, Alone
 from crashloop.faults.base import REPLICAS
+from crashloop.faults.parameter import takes
 from crashloop.faults.process.fault import ProcessFault, each_life, seen
 from crashloop.faults.process.sockets import EVERY, has_other_listener, own_listeners
 from crashloop.model import CheckSpec, Launch, Probe, ProbeKind
-from crashloop.proxy import attribute
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -170,7 +170,7 @@ class OtherPort(Elsewhere):
         "the app listens on the port that its platform was told, as in $PORT",
     )
 
-    asked_there: bool = field(default=False, metadata=attribute.flag("asked_there"))
+    asked_there: bool = field(default=False, metadata=takes("flag"))
 
     def change(self) -> Launch:
         """With another port than the usual one."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from crashloop.errors import UsageError
 from crashloop.faults.alone import DEATHS, Alone
+from crashloop.faults.parameter import takes
 from crashloop.faults.process.fault import ProcessFault, each_life, seen
 from crashloop.faults.process.proc import read_only_mounts
 from crashloop.model import CheckSpec, Launch
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from crashloop.model import Life
 
 PHASE = "init"
+FOLDER_IS = "a folder's path, relative to the folder that the app works in"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,13 +56,13 @@ class ReadOnlyFiles(ProcessFault):
         ends="the app writes to a volume that it may write to, or not at all",
     )
 
-    folder: str = "."
+    folder: str = field(default=".", metadata=takes("text", says=FOLDER_IS))
 
     def __post_init__(self) -> None:
         if not self.folder or "\0" in self.folder or self.folder.startswith("-"):
             raise UsageError(
-                f"read_only_files got folder={self.folder!r}.",
-                hint="Give a folder's path, relative to the folder that the app works in.",
+                f"the fault read_only_files got folder={self.folder!r}",
+                hint=f"folder is {FOLDER_IS}",
             )
 
     @contextlib.asynccontextmanager
