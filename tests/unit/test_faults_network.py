@@ -18,7 +18,7 @@ OF_NAMES = [kind for kind, found in KINDS.items() if found.replaces == "names"]
     [
         ("name_late:delay_s=0", "more than 0"),
         ("name_late:delay_s=inf", "more than 0"),
-        ("name_late:delay_s=soon", "delay_s is a number"),
+        ("name_late:delay_s=soon", "delay_s is seconds, more than 0"),
         ("wrong_host:address=10.0.0.1", "127.0.0.0/8"),
         ("wrong_host:address=127.0.0.1", "127.0.0.0/8"),
         ("wrong_host:address=nowhere", "127.0.0.0/8"),

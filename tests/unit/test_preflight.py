@@ -242,7 +242,7 @@ HTTP, COMMAND = ProbeKind.HTTP, ProbeKind.COMMAND
             r"is revision_change, .* no old revision\n.*an overlap of 1",
         ),
         (scenario(faults=(planned("black_hole"),)), r"not act over unix.*\n.*transport=tcp"),
-        (scenario(faults=(planned(params={"delay": 1.0}),)), "hold has no parameter delay"),
+        (scenario(faults=(planned(params={"delay": 1.0}),)), "hold has no parameter .delay."),
         (with_knobs(warm_connections=51), r"warm_connections is 51, .* room for 50\n.* 20 \+ "),
         (
             scenario(replicas=Replicas(overlap=1, old_knobs={"warm_connections": 90})),
