@@ -104,7 +104,7 @@ def test_a_fault_that_cannot_be_as_it_is_asked_for_is_refused(
     ("words", "says"),
     [
         (["connect_delay", "--time-scale", "20"], "real time only"),
-        (["killed", "--engine", "docker"], "processes are in a container"),
+        (["killed", "--engine", "docker"], "Docker engine has no fault killed"),
         (["reset_peer", "--engine", "docker"], "Docker engine has no fault reset_peer"),
     ],
 )
