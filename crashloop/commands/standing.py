@@ -38,7 +38,7 @@ def standing(kind: type[Fault], engine: str) -> tuple[str, str]:
         possible.require_possible(_scenario(kind))
     except CapabilityError as error:
         return NOT_HERE, error.message
-    why = possible.stands_for(kind)
+    why = possible.stands_for(kind) or kind.modelled.get(engine, "")
     return (MODELLED, why) if why else (REAL, "")
 
 

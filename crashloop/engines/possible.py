@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crashloop.engines.cache import PROGRAM, available_kind
-from crashloop.engines.catalogue import LOCAL
 from crashloop.engines.mounts import require_namespace
 from crashloop.engines.names import require_names
 from crashloop.engines.pgbouncer import find_pgbouncer
@@ -79,10 +78,10 @@ def needs(kind: type[Fault]) -> str:
 
 
 def stands_for(kind: type[Fault]) -> str:
-    """What stands for a fault on this machine; "" if it is real."""
+    """What stands for a fault on this machine and not on every one; "" for nothing."""
     if kind is Loading and available_kind() == "fakeredis":
         return f"{FAKE}, as no {PROGRAM} is installed"
-    return kind.modelled.get(LOCAL, "")
+    return ""
 
 
 def _require_fault(name: str) -> None:
