@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
-from fake_engine import FakeEngine
+from fake_engine import FakeEngine, NoPath, NoPorts
 
 from crashloop import lab
 from crashloop.errors import CapabilityError, CrashloopError, HarnessError, UsageError
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from crashloop.model import Judgement
     from crashloop.supervisor.life import BeforeRestart
     from crashloop.trace.event import Event
+    from crashloop.trace.recorder import Recorder
 
 # A run of the fake engine satisfies it, unless the run failed.
 EASY = Signature(name="easy", require=(), expect=(CheckSpec(check="evidence_complete"),))
@@ -299,20 +300,27 @@ async def test_a_proof_ends_at_the_first_run_that_failed(tmp_path: Path) -> None
 
 
 async def test_a_heal_in_progress_when_the_platform_gives_up_is_recorded(tmp_path: Path) -> None:
-    class Slow(FakeEngine):
-        def path(self, target: str) -> Slow:
-            del target
-            return self
+    heals = asyncio.Event()
 
-        async def inject(self, fault_id: str, fault: object) -> None:
-            del fault_id, fault
-
+    class SlowPath(NoPath):
         async def heal(self, fault_id: str) -> None:
             del fault_id
+            heals.set()
             await asyncio.sleep(0.05)  # the work itself; nothing waits for it by the clock
+
+    class SlowPorts(NoPorts):
+        def path(self, target: str) -> NoPath:
+            del target
+            return SlowPath()
+
+    class Slow(FakeEngine):
+        def __init__(self, recorder: Recorder, targets: tuple[str, ...]) -> None:
+            super().__init__(recorder, targets)
+            self.ports = SlowPorts(recorder)
 
         async def run(self) -> None:
             self.recorder.emit("supervisor", "process.exited", life=Life(1, 1))
+            await heals.wait()
 
     fault = replace(
         incident("issue-1278").scenario().faults[0],
