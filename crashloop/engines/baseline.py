@@ -27,7 +27,8 @@ async def selected(url: str) -> AsyncIterator[None]:
     Raises HarnessError if it does not work.
     """
     try:
-        connection = await asyncpg.connect(url, timeout=LIMIT_S)
+        # One with a name would stay in a pooler's session, where the app may use the same name.
+        connection = await asyncpg.connect(url, timeout=LIMIT_S, statement_cache_size=0)
         try:
             value = await connection.fetchval(SELECT, timeout=LIMIT_S)
             if value != 1:

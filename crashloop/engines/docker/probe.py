@@ -25,7 +25,8 @@ async def query(
     connection = None
     answer = {"boot_id": BOOT_ID}
     try:
-        connection = await asyncpg.connect(dsn, timeout=timeout_s)
+        # One with a name would stay in a pooler's session, where the app may use the same name.
+        connection = await asyncpg.connect(dsn, timeout=timeout_s, statement_cache_size=0)
         answer["value"] = await connection.fetchval("select 1", timeout=timeout_s)
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         answer["error"] = f"{type(error).__name__}: {error}"
