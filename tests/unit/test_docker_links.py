@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
+import pytest
 from docker_cases import BACK, CLIENT, SPACE, Wire, kinds
 from hypothesis import given
 from hypothesis import strategies as st
 
 from crashloop.engines.docker import packets
 from crashloop.engines.docker.packets import ACK, FIN, RST, SYN, End, Links, Segment
-
-if TYPE_CHECKING:
-    import pytest
 
 OTHER: End = ("172.18.0.6", 40_001)
 OTHER_BACK: End = ("172.19.0.3", 50_001)
@@ -90,6 +87,16 @@ def test_a_reset_of_an_open_link_is_its_end_and_not_a_refusal() -> None:
     assert (closed.data["by"], closed.data["reset"]) == ("proxy", True)
 
 
+@pytest.mark.parametrize("end", [FIN | ACK, RST])
+def test_a_link_that_postgres_ends_is_closed_by_the_upstream_and_had_no_answer(end: int) -> None:
+    wire = linked()
+    wire.from_database(end)
+
+    (closed,) = wire.to_client(FIN | ACK)
+
+    assert (closed.data["by"], closed.data["first_byte_down_ns"]) == ("upstream", 0)
+
+
 def test_a_syn_that_is_sent_again_is_reported_once() -> None:
     wire = Wire()
 
@@ -101,7 +108,10 @@ def test_a_syn_that_is_sent_again_is_reported_once() -> None:
 def test_a_link_that_the_client_closes_is_reported_with_its_bytes() -> None:
     wire = linked()
     wire.from_client(size=30)
-    wire.to_client(size=70)
+    wire.after(2)
+    wire.to_client(size=1)
+    wire.after(1)
+    wire.to_client(size=69, offset=1)
 
     (closed,) = wire.from_client(FIN | ACK, offset=30)
 
@@ -112,6 +122,7 @@ def test_a_link_that_the_client_closes_is_reported_with_its_bytes() -> None:
         "bytes_down": 70,
         "by": "client",
         "reset": False,
+        "first_byte_down_ns": 2_000_000_000,
         "chunks": 0,
         "chunk_bytes": 0,
         "delay_s": 0.0,

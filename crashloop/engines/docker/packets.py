@@ -96,6 +96,8 @@ class _Link:
     up: _Leg = field(default_factory=_Leg)
     down: _Leg = field(default_factory=_Leg)
     upstream: _Leg = field(default_factory=_Leg)
+    first_down_ns: int = 0
+    upstream_ended: bool = False
     waiting: deque[tuple[int, int, int]] = field(default_factory=deque)  # begins, ends, arrived_ns
     chunks: int = 0
     delay_s: float = 0.0
@@ -106,8 +108,9 @@ class Links:
 
     Kinds: `syn` (a client's first), `refused`, `opened`, `connected`, `passed` (a chunk of the
     database has gone on to the client, or never did, after `delay_s`; only the first ones),
-    `closed`, with how many chunks there were, their bytes and their delays in all. `lost` counts
-    links beyond the most that are followed.
+    `closed`, with who did it first, when the first byte reached the client (0: none did), how many
+    chunks there were, their bytes and their delays in all. `lost` counts links beyond the most that
+    are followed.
     """
 
     def __init__(self, *, port: int) -> None:
@@ -169,9 +172,11 @@ class Links:
             yield self._seen("refused", link)
             return
         if link.down.take(segment):
+            link.first_down_ns = link.first_down_ns or mono_ns
             yield from self._passed(link, mono_ns)
         if segment.flags & (FIN | RST):
-            yield from self._close(link, "proxy", segment, mono_ns)
+            by = "upstream" if link.upstream_ended else "proxy"
+            yield from self._close(link, by, segment, mono_ns)
 
     def _to_database(self, segment: Segment) -> None:
         """Toxiproxy dials for the clients in their order, also for those that have hung up."""
@@ -194,6 +199,7 @@ class Links:
         before = link.upstream.bytes_seen
         if link.upstream.take(segment) and len(link.waiting) < MAX_WAITING:
             link.waiting.append((before, link.upstream.bytes_seen, mono_ns))
+        link.upstream_ended = link.upstream_ended or bool(segment.flags & (FIN | RST))
 
     def _passed(self, link: _Link, mono_ns: int) -> Iterator[Seen]:
         """Yield the chunks of which the first bytes have reached the client."""
@@ -222,6 +228,7 @@ class Links:
             bytes_down=link.down.bytes_seen,
             by=by,
             reset=bool(segment.flags & RST),
+            first_byte_down_ns=link.first_down_ns,
             chunks=link.chunks,
             chunk_bytes=link.upstream.bytes_seen,
             delay_s=round(link.delay_s, 6),
