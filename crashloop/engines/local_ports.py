@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from crashloop.engines.cache import CacheServer
+from crashloop.engines.pgbouncer import no_pooler
 from crashloop.engines.postgres import PostgresServer
 from crashloop.errors import CapabilityError
 
@@ -61,10 +62,7 @@ class LocalPorts:
     def pooler(self, target: str) -> Pooler:
         """The pooler of a Postgres."""
         if target not in self._poolers:
-            raise CapabilityError(
-                f"this fault needs a pooler before {target}, and there is none",
-                hint="give it one: -p pooler=transaction",
-            )
+            raise no_pooler(target)
         return self._poolers[target]
 
     def cache(self, target: str) -> CacheServer:

@@ -6,6 +6,7 @@ import contextlib
 import gc
 import os
 import warnings
+from dataclasses import replace
 
 import pytest
 
@@ -23,19 +24,31 @@ def docker_engine() -> type[DockerEngine]:
 
     No test's own deadline has to leave room for a build.
     """
-    missing = _what_is_missing()
+    _require(replace(Images.from_environment(), pooler_image=""))
+    return DockerEngine
+
+
+@pytest.fixture(scope="session")
+def docker_engine_with_pooler(docker_engine: type[DockerEngine]) -> type[DockerEngine]:
+    """The engine, with PgBouncer's image as well; else skipped or failed in the same way."""
+    _require(Images.from_environment())
+    return docker_engine
+
+
+def _require(images: Images) -> None:
+    missing = _what_is_missing(images)
     if not missing:
-        return DockerEngine
+        return
     if "docker" in {name.strip() for name in os.environ.get(REQUIRE_VARIABLE, "").split(",")}:
         pytest.fail(f"{REQUIRE_VARIABLE} asks for docker, but {missing}", pytrace=False)
     pytest.skip(missing)
 
 
-def _what_is_missing() -> str:
-    """Why no run on Docker is possible here; empty if one is."""
+def _what_is_missing(images: Images) -> str:
+    """Why no run on Docker with these images is possible here; empty if one is."""
     try:
         with contextlib.closing(connect()) as daemon:
-            ready(daemon, Images.from_environment(), say=print)
+            ready(daemon, images, say=print)
     except CapabilityError as error:
         why = error.message
     else:

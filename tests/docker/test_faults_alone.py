@@ -37,9 +37,14 @@ def _is_possible(kind: str) -> bool:
 
 @pytest.mark.parametrize("kind", [kind for kind in ALONE if _is_possible(kind)])
 async def test_a_fault_looks_on_docker_as_the_catalogue_says(
-    kind: str, docker_engine: type[DockerEngine], tmp_path: Path
+    kind: str,
+    docker_engine: type[DockerEngine],
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
 ) -> None:
     scenario = incident(PREFIX + kind).scenario()
+    if ALONE[kind].pooler:
+        request.getfixturevalue("docker_engine_with_pooler")
     options = RunOptions(
         engine=docker_engine,
         scale=TimeScale(factor=min(SCALE, scenario.time_scale)),

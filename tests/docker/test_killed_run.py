@@ -30,7 +30,9 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="processes are found by /proc/*/environ"),
 ]
 
-COMMAND = (sys.executable, "-P", "-m", "crashloop", "reproduce", "issue-1278")
+COMMAND = (sys.executable, "-P", "-m", "crashloop", "reproduce")
+ISSUE_1278 = ("issue-1278",)
+POOLED = ("--fault", "lock_orphaned")
 DEADLINE_S = 150.0
 GONE_WITHIN_S = 120.0
 LOOK_EVERY_S = 0.05
@@ -49,6 +51,7 @@ MILESTONES = (
     ("process.started", 4),
     ("process.exited", 4),
 )
+POOLED_MILESTONES = (("pooler.started", 1), ("database.lock_orphaned", 1))
 JITTER_S = 0.3  # the removal at the end takes about twice as long
 NOT_BEFORE_S = 0.3
 # The kills during which a second run is watched
@@ -140,13 +143,13 @@ def begin(tmp_path: Path) -> Iterator[Any]:
     """Starts runs, and ends those that are still running at the end."""
     with contextlib.ExitStack() as stack:
 
-        def begin(name: str, *words: str) -> Begun:
+        def begin(name: str, *words: str, what: tuple[str, ...] = ISSUE_1278) -> Begun:
             folder = tmp_path / name
             folder.mkdir()
             mark = uuid.uuid4().hex
             process = stack.enter_context(
                 subprocess.Popen(
-                    [*COMMAND, "--engine", "docker", "--artifacts", "run", *words],
+                    [*COMMAND, *what, "--engine", "docker", "--artifacts", "run", *words],
                     cwd=folder,
                     env={**os.environ, MARK: mark},
                     stdout=subprocess.PIPE,
@@ -177,7 +180,7 @@ def test_nothing_of_a_killed_run_is_left_and_another_run_is_not_disturbed(
 ) -> None:
     other = begin("other", "--time-scale", "3") if moment in WITH_ANOTHER else None
 
-    victim = killed(moment, begin)
+    victim = killed(begin, MILESTONES[moment], seed=moment)
 
     bystander.killed.append(victim.owner)
     assert bystander.all_of_runs()
@@ -188,12 +191,26 @@ def test_nothing_of_a_killed_run_is_left_and_another_run_is_not_disturbed(
         assert left_of(other, bystander) == []
 
 
-def killed(moment: int, begin: Any) -> Begun:
+@pytest.mark.usefixtures("docker_engine_with_pooler")
+@pytest.mark.parametrize("milestone", POOLED_MILESTONES, ids=lambda each: each[0])
+def test_nothing_of_a_killed_run_with_a_pooler_is_left(
+    milestone: tuple[str, int], begin: Any, bystander: Bystander
+) -> None:
+    victim = killed(begin, milestone, seed=0, what=POOLED)
+
+    bystander.killed.append(victim.owner)
+    assert bystander.all_of_runs()
+    assert left_of(victim, bystander) == []
+
+
+def killed(
+    begin: Any, milestone: tuple[str, int], *, seed: int, what: tuple[str, ...] = ISSUE_1278
+) -> Begun:
     """A run that was killed at this moment; another one where it had ended before the kill."""
-    kind, count = MILESTONES[moment]
+    kind, count = milestone
     for number in range(TRIES):
-        run: Begun = begin(f"victim-{number}")
-        after_s = random.Random(moment).uniform(0, JITTER_S)  # noqa: S311  repeatable moments
+        run: Begun = begin(f"victim-{number}", what=what)
+        after_s = random.Random(seed).uniform(0, JITTER_S)  # noqa: S311  repeatable moments
         if kind:
             run.await_event(kind, count)
         else:

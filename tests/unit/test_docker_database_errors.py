@@ -32,9 +32,9 @@ class Log:
     def __init__(self) -> None:
         record = recorder()
         lives = [SimpleNamespace(life=Life(2, 1), address=(APP_HOST, 8080), pid=7, started_ns=0)]
-        self._path = PathEvents(Transport.TCP, record, lambda: cast("Any", lives))
+        self.path = PathEvents(Transport.TCP, record, lambda: cast("Any", lives))
         self.known = asyncio.Event()
-        self.errors = DatabaseErrors(record, self._path, settle=self.known.wait)
+        self.errors = DatabaseErrors(record, self.path, settle=self.known.wait)
         self._links("toxi-1", f"{APP_HOST}:40000", via="172.19.0.3:50000")
         self._links("toxi-2", "172.18.0.9:40000", via="172.19.0.3:50001")
         self.known.set()
@@ -46,7 +46,7 @@ class Log:
 
     def _links(self, link: str, client: str, *, via: str) -> None:
         for kind, more in (("opened", {}), ("connected", {"via": via})):
-            self._path.on_witness(kind, {"link": link, "client": client, **more}, 1)
+            self.path.on_witness(kind, {"link": link, "client": client, **more}, 1)
 
 
 @pytest.mark.parametrize(("client", "life"), [(APP, Life(2, 1)), (BASELINE, None)])
@@ -72,6 +72,17 @@ async def test_an_error_of_a_client_that_did_not_come_through_the_path_is_the_ha
     await log.errors.settle()
 
     assert log.recorded == []
+
+
+async def test_an_error_that_came_through_a_pooler_is_recorded_as_nobodys() -> None:
+    log = Log()
+    log.path.pooler = "172.19.0.7"
+
+    log.errors.line(refused("172.19.0.7(50000)"), 17)
+    log.errors.line(refused(HARNESS), 18)
+    await log.errors.settle()
+
+    assert [(e.life, e.mono_ns) for e in log.recorded] == [(None, 17)]
 
 
 async def test_an_error_of_the_server_itself_has_no_client() -> None:

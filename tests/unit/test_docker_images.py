@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from crashloop.engines.docker.images import Images
+from crashloop.engines.docker.images import Images, of_scenario
 from crashloop.errors import UsageError
+from crashloop.incidents import incident
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,3 +56,18 @@ def test_a_folder_without_wheels_is_named_with_its_variable(tmp_path: Path, cont
 def test_a_missing_folder_has_no_wheels(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is not a folder with wheels"):
         Images.from_environment({variable("wheels"): str(tmp_path / "missing")})
+
+
+@pytest.mark.parametrize("pooler", ["", "transaction"])
+def test_a_poolers_image_is_used_where_the_scenario_has_one(pooler: str) -> None:
+    scenario = incident("fault:hold").scenario(pooler=pooler)
+
+    assert ("pooler" in of_scenario(Images(), scenario).in_use()) is bool(pooler)
+
+
+def test_the_image_of_an_app_is_its_own_unless_the_variable_names_one() -> None:
+    made = incident("fault:hold").scenario()
+    scenario = replace(made, app=replace(made.app, image="shop:1"))
+
+    assert of_scenario(Images(), scenario).app_image == "shop:1"
+    assert of_scenario(Images(app_image="given:2"), scenario).app_image == "given:2"

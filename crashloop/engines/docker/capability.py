@@ -90,8 +90,6 @@ def require_possible(scenario: Scenario) -> None:
                 f"the Docker engine has no {dependency.kind} over {dependency.transport}",
                 hint="use --engine local",
             )
-        if dependency.pooler:
-            raise no_pooler(dependency.name)
         if dependency.kind == POSTGRES:
             postgres_settings(dependency.settings)
         elif dependency.settings:
@@ -123,13 +121,6 @@ def lacking(kind: str) -> CapabilityError:
     """The error for a fault that this engine lacks."""
     return CapabilityError(
         f"the Docker engine has no fault {kind}: {LACKS[kind]}", hint="use --engine local"
-    )
-
-
-def no_pooler(target: str) -> CapabilityError:
-    """Why nothing stands between the app and its Postgres."""
-    return CapabilityError(
-        f"the Docker engine has no PgBouncer before {target}", hint="use --engine local"
     )
 
 

@@ -28,18 +28,25 @@ class ContainerLog:
 
     Docker keeps one log for all lives of a container, with the instant of each line, and ends a
     reader that follows it when the container ends. Lines up to `since_ns`, the death before, are
-    skipped. `on_line` is called in the loop with each line and its instant on the monotonic clock;
-    `lines` counts them.
+    skipped. `on_line` is called in the loop with each line and its instant on the monotonic clock,
+    `on_end` once after the last one; `lines` counts them.
     """
 
     def __init__(
-        self, daemon: Daemon, container: str, *, since_ns: int, on_line: Callable[[str, int], None]
+        self,
+        daemon: Daemon,
+        container: str,
+        *,
+        since_ns: int,
+        on_line: Callable[[str, int], None],
+        on_end: Callable[[], None] = lambda: None,
     ) -> None:
         self.lines = 0
         self._daemon = daemon
         self._container = container
         self._since_ns = since_ns
         self._on_line = on_line
+        self._on_end = on_end
         self._over = asyncio.Event()
         self._broken = ""
         follow("docker logs", self._follow, on_item=self._take, on_end=self._end)
@@ -73,6 +80,7 @@ class ContainerLog:
     def _end(self, why: str) -> None:
         self._broken = why
         self._over.set()
+        self._on_end()
 
 
 def lines_of(frames: Iterable[bytes]) -> Iterator[tuple[int, str]]:

@@ -2,8 +2,9 @@
 
 The app reaches Postgres as on Cloud Run: by a Unix socket on a shared volume. Behind the socket are
 our own proxy as the side-car, then Toxiproxy, then Postgres. Over TCP the app connects to Toxiproxy
-directly. Redis is behind the side-car. Both servers are on a network of their own, so there is no
-other path to them. No port is published: the harness reaches the containers at their own addresses.
+directly. Where a scenario wants a pooler, PgBouncer is between Toxiproxy and Postgres. Redis is
+behind the side-car. The servers are on a network of their own, so there is no other path to them.
+No port is published: the harness reaches the containers at their own addresses.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from crashloop.engines.docker.capability import (
 )
 from crashloop.engines.docker.daemon import connect
 from crashloop.engines.docker.events import Events
-from crashloop.engines.docker.images import Images, built_from, of_app, ready
+from crashloop.engines.docker.images import Images, built_from, of_scenario, ready
 from crashloop.engines.docker.path_events import PathEvents
 from crashloop.engines.docker.ports import DockerPorts
 from crashloop.engines.docker.project import Project
@@ -109,7 +110,8 @@ class DockerEngine:
             if app.build and not wanted.app_image:
                 tag = await blocking(partial(built_from, daemon, app, say=say))
                 wanted = dataclasses.replace(wanted, app_image=tag)
-            images = await asyncio.to_thread(ready, daemon, of_app(wanted, app), say=say)
+            wanted = of_scenario(wanted, setup.scenario)
+            images = await asyncio.to_thread(ready, daemon, wanted, say=say)
             project = Project(daemon, secrets.token_hex(6))
             stack.enter_context(Watchdog(project.run_id))
             engine = cls(setup, project=project, images=images)
@@ -142,7 +144,7 @@ class DockerEngine:
                 recorder=self._recorder,
                 start=self._replicas.start,
                 supervisor=lambda: self._replicas.supervisor,
-                sessions=self._sessions,
+                sessions=partial(self._sessions, sessions.count),
                 without_sessions=self._require_no_sessions,
             ),
         )
@@ -168,8 +170,9 @@ class DockerEngine:
 
     async def count_sessions(self, life: Life) -> None:
         """Count what an ended life left in Postgres, by the addresses of its links."""
-        data = {"count": await self._sessions_left(life)}
-        self._recorder.emit("database", "database.backends", data, life=life, target=POSTGRES)
+        for target, left in (await self._sessions(sessions.count_left, life)).items():
+            data = {"count": left}
+            self._recorder.emit("database", "database.backends", data, life=life, target=target)
 
     async def query(self, target: str, sql: str) -> Any:
         """The one value of a query, asked directly as superuser; None if there is no row or table.
@@ -190,18 +193,16 @@ class DockerEngine:
             )
             await self._broken
 
-    async def _sessions(self, life: Life) -> dict[str, int]:
+    async def _sessions(self, count: sessions.Count, life: Life) -> dict[str, int]:
+        """A life's sessions in Postgres, counted by `count`; a pooler's are not a life's."""
         await self._servers.settle()
+        if self._servers.pooler is not None:
+            return {}
         inspector = self._servers.database.inspector
-        return {POSTGRES: await sessions.count(inspector, self._events.clients(life))}
-
-    async def _sessions_left(self, life: Life) -> int:
-        await self._servers.settle()
-        clients = self._events.clients(life)
-        return await sessions.count_left(self._servers.database.inspector, clients)
+        return {POSTGRES: await count(inspector, self._events.clients(life))}
 
     async def _require_no_sessions(self, life: Life) -> None:
-        if await self._sessions_left(life):
+        if sum((await self._sessions(sessions.count_left, life)).values()):
             raise HarnessError(
                 f"replica {life.replica} of the old revision has ended, and its sessions are "
                 "still in Postgres",

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from crashloop.engines.docker.context import Context
     from crashloop.engines.docker.daemon import Daemon
-    from crashloop.model import AppUnderTest
+    from crashloop.model import AppUnderTest, Scenario
 
 PREFIX = "CRASHLOOP_DOCKER_"
 PROJECT_LABEL = "org.crashloop.image"
@@ -46,6 +46,7 @@ class Images:
     postgres_image: str = "postgres:18"
     toxiproxy_image: str = "ghcr.io/shopify/toxiproxy:2.12.0"
     cache_image: str = "redis:7"
+    pooler_image: str = "edoburu/pgbouncer:v1.26.0-p0"
     base_image: str = "python:3.12-slim"
     app_image: str = ""
     sidecar_image: str = ""
@@ -66,14 +67,16 @@ class Images:
         return images
 
     def in_use(self) -> dict[str, str]:
-        """The images that containers are created from, by what they are for."""
-        return {
+        """The images that containers are created from, by what they are for; none is empty."""
+        found = {
             "postgres": self.postgres_image,
             "toxiproxy": self.toxiproxy_image,
             "cache": self.cache_image,
             "app": self.app_image,
             "sidecar": self.sidecar_image,
+            "pooler": self.pooler_image,
         }
+        return {role: image for role, image in found.items() if image}
 
 
 def variable(name: str) -> str:
@@ -81,9 +84,17 @@ def variable(name: str) -> str:
     return PREFIX + name.upper()
 
 
-def of_app(images: Images, app: AppUnderTest) -> Images:
-    """The images for an app that may have one of its own; the variable of ours goes first."""
-    return replace(images, app_image=images.app_image or app.image)
+def of_scenario(images: Images, scenario: Scenario) -> Images:
+    """The images for a scenario: its app may have one of its own, and few need a pooler's.
+
+    The variable of ours goes before the app's own.
+    """
+    has_pooler = any(each.pooler for each in scenario.dependencies)
+    return replace(
+        images,
+        app_image=images.app_image or scenario.app.image,
+        pooler_image=images.pooler_image if has_pooler else "",
+    )
 
 
 def built_from(daemon: Daemon, app: AppUnderTest, *, say: Callable[[str], None]) -> str:
@@ -106,15 +117,14 @@ def built_from(daemon: Daemon, app: AppUnderTest, *, say: Callable[[str], None])
 
 
 def ready(daemon: Daemon, images: Images, *, say: Callable[[str], None]) -> Images:
-    """Pull or build what is missing; returns the images with none empty. Blocking.
+    """Pull or build what is missing; returns the images with the tags of those built. Blocking.
 
     `say` gets a line before each long step. Raises CapabilityError, with the daemon's own message,
     if an image can be neither pulled nor built.
     """
     wheels = Path(images.wheels) if images.wheels else None
     for role, image in images.in_use().items():
-        if image:
-            _pulled(daemon, image, f"{role}_image", say)
+        _pulled(daemon, image, f"{role}_image", say)
     app = images.app_image or _built(daemon, images, "app", app_context(wheels), say)
     sidecar = images.sidecar_image or _built(
         daemon, images, "sidecar", sidecar_context(wheels), say

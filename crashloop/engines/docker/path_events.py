@@ -29,6 +29,8 @@ class PathEvents:
     `transport` is that of the path to Postgres. Over TCP its links are Toxiproxy's. Over the Unix
     socket they are the side-car's, and a chunk that Toxiproxy delayed is recorded for that link:
     the side-car dials it from the address `via`.
+
+    Behind a pooler, which has the host `pooler`, Postgres' client is that, and nobody's life.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class PathEvents:
     ) -> None:
         self.links: dict[str, Life | None] = {}
         self.closed = False
+        self.pooler: str | None = None
         self._transport = transport
         self._recorder = recorder
         self._lives = lives
@@ -94,8 +97,11 @@ class PathEvents:
             self._link_or_gate(kind, data, mono_ns)
 
     def knows(self, client: str) -> bool:
-        """Whether a link reached Postgres from this `host:port`: the harness itself uses none."""
-        return client in self._clients
+        """Whether a link reached Postgres from this `host:port`, or through the pooler.
+
+        The harness itself uses no link.
+        """
+        return client in self._clients or client.rpartition(":")[0] == self.pooler
 
     def owner(self, client: str) -> Life | None:
         """The life whose link reached Postgres most recently from this `host:port`, if any."""

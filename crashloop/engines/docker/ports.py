@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from crashloop.engines.docker.capability import POSTGRES, no_lives, no_pooler
+from crashloop.engines.docker.capability import POSTGRES, no_lives
+from crashloop.engines.pgbouncer import no_pooler
 from crashloop.errors import CapabilityError
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from crashloop.engines.docker.quotas import Quotas
     from crashloop.engines.docker.servers import Servers
     from crashloop.engines.revisions import OldRevision
-    from crashloop.faults.ports import Cache, Database, Path
+    from crashloop.faults.ports import Cache, Database, Path, Pooler
     from crashloop.model import Life
     from crashloop.trace.recorder import Recorder
 
@@ -51,9 +52,11 @@ class DockerPorts:
         assert target == POSTGRES, "a fault's target is of a kind that it acts on"
         return self._servers.database
 
-    def pooler(self, target: str) -> NoReturn:
-        """Refused: CapabilityError."""
-        raise no_pooler(target)
+    def pooler(self, target: str) -> Pooler:
+        """The pooler of a Postgres."""
+        if target != POSTGRES or self._servers.pooler is None:
+            raise no_pooler(target)
+        return self._servers.pooler
 
     def cache(self, target: str) -> Cache:
         """A Redis."""

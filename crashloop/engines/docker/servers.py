@@ -13,6 +13,8 @@ from crashloop.engines.docker.database import PORT, Database
 from crashloop.engines.docker.database_errors import DatabaseErrors
 from crashloop.engines.docker.faults import MadeByParts, ToxiproxyFaults
 from crashloop.engines.docker.path import POSTGRES_PORT, REDIS_PORT, Paths
+from crashloop.engines.docker.pooler import ROLE_NAME as PGBOUNCER
+from crashloop.engines.docker.pooler import Pooler
 from crashloop.engines.docker.threads import blocking
 from crashloop.engines.docker.witness import Witness
 from crashloop.engines.template import ROLE
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class Servers:
-    """Postgres, Redis where the scenario has one, both proxies, and the witness.
+    """Postgres, a pooler and Redis where the scenario has them, both proxies, and the witness.
 
     `create_app` creates the app's containers, from their network, the values of placeholders, and
     their volumes.
@@ -62,6 +64,17 @@ class Servers:
                 may_load=any(fault.kind == "loading" for fault in scenario.faults),
             )
             if REDIS in planned
+            else None
+        )
+        self.pooler = (
+            Pooler(
+                project,
+                images.pooler_image,
+                mode=mode,
+                password=self.database.app_password,
+                recorder=setup.recorder,
+            )
+            if (mode := planned[POSTGRES].pooler)
             else None
         )
         self.paths = Paths(
@@ -107,7 +120,12 @@ class Servers:
             group.create_task(self._start_proxies(back))
             if self.cache is not None:
                 group.create_task(blocking(self.cache.start, back))
-        await self.paths.to_postgres(Address(host=self._project.name(POSTGRES), port=PORT))
+            if self.pooler is not None:
+                group.create_task(self.pooler.start(back))
+        behind = POSTGRES
+        if self.pooler is not None:
+            behind, self._events.pooler = PGBOUNCER, self.pooler.address
+        await self.paths.to_postgres(Address(host=self._project.name(behind), port=PORT))
         if self.cache is not None:
             await self.paths.to_redis(Address(host=self._project.name(REDIS), port=REDIS_PORT))
 
