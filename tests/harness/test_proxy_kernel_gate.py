@@ -1,6 +1,7 @@
 """Black hole, connect delay and counted refusals: what the kernel does, and the receipts."""
 
 import asyncio
+import errno
 import os
 import socket
 
@@ -9,6 +10,7 @@ from proxied import Client, connecting_child, kernel, proxied
 
 from crashloop.errors import CapabilityError
 from crashloop.proxy import BlackHole, ConnectDelay, Refuse
+from crashloop.proxy.kernel.syn_drop import SynDrop
 
 pytestmark = pytest.mark.asyncio(loop_factories=["uvloop"])  # which `crashloop proxy` runs on
 
@@ -52,6 +54,25 @@ async def test_after_a_black_hole_a_waiting_client_connects_by_its_retransmissio
     assert admitted["waited_s"] > 0.5
     assert [each["reason"] for each in recorder.of("gate.syn_gone")] == ["admitted"]
     assert recorder.of("link.opened")[0]["link"] == admitted["link"]
+
+
+@kernel
+async def test_a_proxy_that_stops_under_a_black_hole_lets_nobody_in_for_a_moment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    close, outcomes = SynDrop.close, list[int]()
+
+    def close_and_knock(drop: SynDrop) -> None:
+        close(drop)
+        with socket.socket() as client:
+            client.settimeout(1)
+            outcomes.append(client.connect_ex(address))
+
+    async with proxied() as (proxy, _):
+        address = (proxy.address.host, proxy.address.port)
+        await proxy.inject("hole", BlackHole())
+        monkeypatch.setattr(SynDrop, "close", close_and_knock)
+    assert outcomes == [errno.ECONNREFUSED]
 
 
 @kernel

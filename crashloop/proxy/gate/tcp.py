@@ -140,9 +140,9 @@ class TcpGate:
         return seen
 
     def close(self) -> None:
-        """Release the port."""
-        self.unshut()
+        """Release the port; who waits at a gate that is shut is refused and never let in."""
         self._acceptor.close()
+        self.unshut()
         self._reservation.close()
 
     def _listen(self, backlog: int) -> socket.socket:

@@ -83,9 +83,10 @@ class SynDrop:
         steer(self._listener, sources, to=OPEN, others=FULL)
 
     def close(self) -> None:
-        """Stop dropping SYNs."""
+        """Stop dropping SYNs; the kernel refuses them if the port's other listener is closed."""
         if self._full is not None:
-            steer(self._listener, to=OPEN, others=OPEN)
+            if self._listener.fileno() >= 0:
+                steer(self._listener, to=OPEN, others=OPEN)
             self._full.close()
             self._full = None
         if self._filler is not None:
