@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from crashloop.checks.link_times import FAR_FUTURE_NS
 from crashloop.checks.lives import deaths, for_replicas, of_replica
-from crashloop.checks.readiness import ready_answers
+from crashloop.checks.readiness import ready_answers, ready_until_ns
 from crashloop.checks.result import Result, holds, not_seen, refuted
 from crashloop.checks.touches import periods, planned_faults
 from crashloop.durations import plain
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def stayed_down(trace: Trace, *, cause: str, times: int, for_s: float = 0.0) -> Result:
-    """Every replica was ready until the fault `cause` came, and none was after it had gone.
+    """Every replica was ready when the fault `cause` came, and none was after it had gone.
 
     Each died `times` more, over `for_s` seconds of the incident or longer. That lasted until the
     other faults were healed, which had been on while the app was ready: they do not bring it down,
@@ -33,13 +33,13 @@ def stayed_down(trace: Trace, *, cause: str, times: int, for_s: float = 0.0) -> 
     lasting = [each for each in others if each and each[0][0] < since_ns]
     if not lasting:
         return refuted(f"no other fault was on when {cause} came, so nothing else can keep it down")
-    on_ns, until_ns = max(each[0][0] for each in lasting), max(each[-1][1] for each in lasting)
+    until_ns = max(each[-1][1] for each in lasting)
 
     def down(number: int) -> Result:
         answers = of_replica(ready_answers(trace), number)
-        before = [e for e in answers if on_ns <= e.mono_ns < since_ns]
+        before = [e for e in answers if e.mono_ns < since_ns <= ready_until_ns(trace, e)]
         if not before:
-            return not_seen(trace, f"no attempt was ready before {cause}")
+            return not_seen(trace, f"no attempt was ready when {cause} came")
         again = [e for e in _of_later_lives(trace, answers, since_ns) if e.mono_ns < until_ns]
         if again:
             says = f"{trace.name(again[0].life)} was ready again after {cause}"
@@ -53,7 +53,7 @@ def stayed_down(trace: Trace, *, cause: str, times: int, for_s: float = 0.0) -> 
         says = f"died {often(len(died))} in the {lasted_s:.0f} s after that"
         if lasted_s < for_s:
             return refuted(f"it {says}, not for {plain(for_s)} s", [before[-1], *died])
-        says = f"it was ready before {cause}, and {says}"
+        says = f"it was ready when {cause} came, and {says}"
         return holds(f"{says}, without being ready again", [before[-1], *died])
 
     return for_replicas(trace, "each", down)

@@ -81,7 +81,7 @@ def a_replica_served(trace: Trace) -> Result:
         return not_seen(trace, "no replica died twice, so none looped while another served")
     for number, died in loops.items():
         for answer in ready_answers(trace):
-            until_ns = _ready_until_ns(trace, answer)
+            until_ns = ready_until_ns(trace, answer)
             meanwhile = answer.mono_ns <= died[-1].mono_ns and until_ns >= died[0].mono_ns
             if answer.replica != number and meanwhile:
                 old = answer.replica not in trace.replicas()
@@ -103,7 +103,7 @@ def rollout_stuck(trace: Trace) -> Result:
     old = [e for e in ready_answers(trace) if e.replica not in trace.replicas()]
     if not old:
         return not_seen(trace, "no old revision was ready beside the new one")
-    until_ns = max(_ready_until_ns(trace, answer) for answer in old)
+    until_ns = max(ready_until_ns(trace, answer) for answer in old)
 
     def stuck(number: int) -> Result:
         answers = of_replica(ready_answers(trace), number)
@@ -127,7 +127,7 @@ def ready_answers(trace: Trace) -> list[Event]:
     return [e for e in observed(trace, "ready.answered") if e.data.get("ready") is True]
 
 
-def _ready_until_ns(trace: Trace, answer: Event) -> int:
+def ready_until_ns(trace: Trace, answer: Event) -> int:
     """When a life that answered ready no longer was: at its next other answer, or its end."""
     later = observed(trace, "ready.answered", "process.exited", life=answer.life)
     ends = [e.mono_ns for e in later if e.mono_ns > answer.mono_ns and not e.data.get("ready")]

@@ -4,9 +4,8 @@ Source: Google Cloud's incident report ow5i3PPK96RduMcb1SsW (2025-06-12). Its fi
 of all tasks, is SIGKILL here. The capacity of the table that they read is modelled, in Postgres: N
 readers at once take N times as long.
 
-The outage is metastable: with the capacity as it was, the replicas start one by one, and after the
-crash each fails five times more, for 100 s at least. With either remedy every one comes back, and
-the capacity is still the same.
+The outage is metastable. With that capacity the app serves, and after the crash each replica fails
+five times more, for 100 s at least. With either remedy the capacity is the same, and all come back.
 """
 
 from __future__ import annotations
@@ -30,15 +29,18 @@ from crashloop.platforms import parse_platform
 
 PHASE, TARGET, TABLE = "database", "postgres", "policies"
 ROUNDS = 5  # chosen: how often each replica fails before the table gets more capacity
-READ_OF_LIMIT = 0.7  # chosen: what a read alone takes of the phase's limit; two at once never end
-PAUSES = {"retry_first_pause_s": 80.0, "retry_longest_pause_s": 80.0}  # chosen; 4 reads take 56 s
+READ_OF_LIMIT = 0.8  # chosen: what a read alone takes of the limit; two at once never end
+SERVED_S = 10.0  # chosen: how long it serves with that capacity before the crash
+PAUSE_S = 120.0  # chosen: the reads of four replicas, one after the other, take 64 s
+PAUSES = {"retry_first_pause_s": PAUSE_S, "retry_longest_pause_s": PAUSE_S}
 JITTER = {"retry_s": 900.0, "limit_s": 910.0, "retry_attempt_s": 20.0, **PAUSES}
 CRASH, CAPACITY = "all-crash-at-once", "readers-share-the-table"
 
 
 def outage(params: Params) -> Outage:
-    """Replicas that have started one by one crash together, and start together."""
+    """Replicas that serve crash together, and start together."""
     count, limit_s = int(params["replicas"]), float(params["limit_s"])
+    served = Moment(on="fault.injected", where={"fault": CAPACITY}, after_s=SERVED_S)
     unplugged = Moment(on="fault.injected", where={"fault": CRASH, "plugged": False})
     failed = Trigger(all_of=deaths(ROUNDS + 1, replicas=count))
     capacity = plan(
@@ -46,7 +48,7 @@ def outage(params: Params) -> Outage:
         target=TARGET,
         kind="shared_capacity",
         params={"table": TABLE, "work_s": READ_OF_LIMIT * limit_s},
-        inject=Trigger(first_of=(Moment(on="baseline.passed", where={"target": TARGET}),)),
+        inject=ready(count, (1,)),
         # If nobody dies, it lasts until all are back: no capacity is what brings them back.
         heal=Trigger(first_of=(ready(count, range(2, ROUNDS + 3)), failed, unplugged)),
     )
@@ -54,7 +56,7 @@ def outage(params: Params) -> Outage:
         name=CRASH,
         target="replicas",
         kind="killed",
-        inject=ready(count, (1,)),
+        inject=Trigger(first_of=(served,)),
         heal=Trigger(first_of=(*deaths(1, replicas=count), unplugged)),
     )
     return Outage(
@@ -62,11 +64,11 @@ def outage(params: Params) -> Outage:
         target=TARGET,
         dependencies=dependencies(params),
         platform=parse_platform(str(params["platform"])),
-        replicas=Replicas(count=count, stagger_s=limit_s),
+        replicas=Replicas(count=count),
         faults=(capacity, crash),
         knobs={"limit_s": limit_s, "startup_table": TABLE},
         journey_after_heal=True,  # it is ready before the crash
-        deadline_s=1200.0,
+        deadline_s=900.0,
     )
 
 
@@ -112,5 +114,5 @@ INCIDENT = Incident(
     },
     outage=outage,
     expect=expect,
-    time_scale=4.0,  # on a busy machine, too, the starts of a round are close to each other
+    time_scale=2.0,  # a start on a busy machine must be short beside the limit
 )

@@ -100,7 +100,7 @@ async def test_a_wrong_password_is_tried_once_with_either_retry(lab: Lab, remedy
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(500)
 async def test_random_pauses_end_a_herd_although_its_table_stays_as_slow(lab: Lab) -> None:
     run = await run_with(lab, "jitter", "restart-herd")
 

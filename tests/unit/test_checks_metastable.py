@@ -25,6 +25,12 @@ def ready_again() -> Trace:
     return inserted(HERD, done, "harness", "ready.answered", attempt=2, ready=True)
 
 
+def not_ready_at_last() -> Trace:
+    """One replica calls itself not ready a moment before the crash."""
+    shared = HERD.of("fault.injected")[0]
+    return inserted(HERD, shared, "harness", "ready.answered", attempt=1, ready=False)
+
+
 CASES = [
     *cases(
         "stayed_down",
@@ -32,7 +38,7 @@ CASES = [
         holds={
             "each replica died again and again": (
                 HERD,
-                f"in each of 3 replicas, it was ready before {CRASH}, and died 5 times in the ",
+                f"in each of 3 replicas, it was ready when {CRASH} came, and died 5 times in the ",
             ),
             "one round more": (herd(rounds=6), "died 6 times"),
         },
@@ -42,9 +48,13 @@ CASES = [
                 f"attempt 2 of replica 1 was ready again after {CRASH}",
             ),
             "one round less": (herd(rounds=4), "it died 4 times after"),
+            "one replica was no longer ready": (
+                not_ready_at_last(),
+                f"no attempt was ready when {CRASH} came",
+            ),
             "one replica had never been ready": (
                 without(HERD, "ready.answered", replica=2, attempt=1),
-                f"no attempt was ready before {CRASH}",
+                f"no attempt was ready when {CRASH} came",
             ),
             "a cause that is still there": (
                 changed(HERD, "fault.healed", target="replicas", fault="another"),
