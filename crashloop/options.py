@@ -12,7 +12,7 @@ from crashloop.durations import plain
 from crashloop.engines.catalogue import LOCAL
 from crashloop.engines.local import LocalEngine
 from crashloop.incidents import ELSEWHERE, find
-from crashloop.model import Role
+from crashloop.model import ALONE, Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -56,7 +56,7 @@ class RunOptions:
 
 def rerun_command(scenario: Scenario, options: RunOptions, *, verb: str = "reproduce") -> str:
     """The command that makes the same run again, without options that have their defaults."""
-    words = ["crashloop", verb, scenario.incident]
+    words = ["crashloop", verb, *_what(scenario.incident, verb)]
     if folder := ELSEWHERE.folder_of(scenario.incident):
         words += ["--incidents", str(folder)]
     if options.app:
@@ -79,6 +79,13 @@ def rerun_command(scenario: Scenario, options: RunOptions, *, verb: str = "repro
             shown = plain(value) if isinstance(value, float) else value
             words += ["-p", f"{name}={shown}"]
     return shlex.join(words)
+
+
+def _what(incident: str, verb: str) -> list[str]:
+    """The words that name what is run: a fault alone has an option of `reproduce`."""
+    if verb == "reproduce" and incident.startswith(ALONE):
+        return ["--fault", incident.removeprefix(ALONE)]
+    return [incident]
 
 
 def _usual_remedy(scenario: Scenario) -> str:

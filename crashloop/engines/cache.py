@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import importlib.util
 import os
 import re
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -142,11 +144,7 @@ class CacheServer(Server):
         if self.kind == "fakeredis":
             self._process.signal(signal.SIGUSR1)
             return
-        if [int(part) for part in re.findall(r"\d+", self.version)] < HELD_SINCE:
-            raise CapabilityError(
-                f"redis-server {self.version} cannot be held while it loads its data",
-                hint="install version 7.0 or later, or take it off PATH to use fakeredis",
-            )
+        _require_held(self.version)
         for command in (("CONFIG", "SET", "rdbcompression", "no"), FILL, ("SAVE",)):
             answer = await self._ask(*command)
             if answer.startswith("-"):
@@ -207,12 +205,45 @@ class CacheServer(Server):
             self.version = match[1]
 
 
+def has_redis() -> bool:
+    """Whether a redis-server is on PATH; else fakeredis stands for one."""
+    return shutil.which(PROGRAM) is not None
+
+
+def require_loading() -> None:
+    """Raise CapabilityError if the redis-server on PATH cannot be held while it loads its data."""
+    program = shutil.which(PROGRAM)
+    if program is not None and (version := _version_of(program)):
+        _require_held(version)
+
+
+@functools.cache
+def _version_of(program: str) -> str:
+    """What a redis-server says of its version; "" if it says nothing that is known."""
+    try:
+        ended = subprocess.run(  # noqa: S603  the server that a run would start
+            (program, "--version"), capture_output=True, text=True, timeout=10.0, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""  # the run says why, when it starts it
+    found = re.search(r"\bv=([\d.]+)", ended.stdout)
+    return found[1] if found else ""
+
+
+def _require_held(version: str) -> None:
+    if [int(part) for part in re.findall(r"\d+", version)] < HELD_SINCE:
+        raise CapabilityError(
+            f"redis-server {version} cannot be held while it loads its data",
+            hint="install version 7.0 or later, or take it off PATH to use fakeredis",
+        )
+
+
 def available_kind() -> Kind:
     """What this machine has: redis-server on PATH, else the package fakeredis.
 
     Raises HarnessError when it has neither.
     """
-    if shutil.which(PROGRAM):
+    if has_redis():
         return "redis-server"
     if importlib.util.find_spec("fakeredis"):
         return "fakeredis"

@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crashloop.engines.cache import PROGRAM, available_kind
+from crashloop.engines.cache import PROGRAM, has_redis, require_loading
 from crashloop.engines.mounts import require_namespace
 from crashloop.engines.names import require_names
 from crashloop.engines.pgbouncer import find_pgbouncer
@@ -79,7 +79,7 @@ def needs(kind: type[Fault]) -> str:
 
 def stands_for(kind: type[Fault]) -> str:
     """What stands for a fault on this machine and not on every one; "" for nothing."""
-    if kind is Loading and available_kind() == "fakeredis":
+    if kind is Loading and not has_redis():
         return f"{FAKE}, as no {PROGRAM} is installed"
     return ""
 
@@ -92,6 +92,8 @@ def _require_fault(name: str) -> None:
         require_namespace(name)
     if kind.needs_address:
         _require_address(name, kind.needs_address)
+    if kind is Loading:
+        require_loading()
 
 
 def _require_folder(folder: str, app: AppUnderTest) -> None:

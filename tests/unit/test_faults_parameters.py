@@ -15,6 +15,7 @@ from crashloop.faults import KINDS, fault_kind, plan
 from crashloop.faults.parameter import Takes, parameters, takes
 from crashloop.incidents import incident
 from crashloop.model import Moment, Trigger
+from crashloop.options import RunOptions, rerun_command
 from crashloop.preflight import require_runnable
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from crashloop.model import PlannedFault, Scenario, Value
-    from crashloop.options import RunOptions
 
 NEVER = Trigger(first_of=(Moment(on="never"),))
 PLANNED = "it was planned and not run"
@@ -139,6 +139,12 @@ def test_a_fault_that_is_described_shows_what_to_type(kind: str) -> None:
         assert command in out.replace(" \\\n  ", " ")
     for name in parameters(KINDS[kind]):
         assert f"  {name}  " in out
+
+
+def test_what_runs_a_fault_alone_again_is_written_as_a_user_writes_it() -> None:
+    made = incident("fault:hold:delay_s=3").scenario()
+    again = "crashloop reproduce --fault hold:delay_s=3 --seed 7"
+    assert rerun_command(made, RunOptions(seed=7)) == again
 
 
 def test_the_key_of_a_lock_keeps_each_of_its_digits() -> None:

@@ -17,6 +17,7 @@ from crashloop.faults.base import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 OF_INCIDENTS = [name for name, kind in KINDS.items() if kind.alone is None]
 
@@ -64,12 +65,25 @@ def test_a_fault_says_what_it_needs_of_a_machine() -> None:
     assert "::1" in in_general(KINDS["ipv6_first"], LOCAL)[1]
 
 
-@pytest.mark.parametrize(("kind", "word"), [("fakeredis", MODELLED), ("redis-server", REAL)])
-def test_a_cache_that_loads_is_modelled_where_fakeredis_answers(
-    kind: str, word: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("program", "word", "says"),
+    [
+        ("", MODELLED, "fakeredis answers so, as no redis-server is installed"),
+        ("echo 'Redis server v=6.2.7 sha=0'", NOT_HERE, "redis-server 6.2.7 cannot be held"),
+        ("echo 'Redis server v=7.0.15 sha=0'", REAL, ""),
+        ("exit 1", REAL, ""),
+    ],
+)
+def test_a_cache_that_loads_is_as_real_as_the_redis_server_on_path(
+    program: str, word: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crashloop.engines.possible.available_kind", lambda: kind)
-    assert standing(KINDS["loading"], LOCAL)[0] == word
+    if program:
+        (tmp_path / "redis-server").write_text(f"#!/bin/sh\n{program}\n")
+        (tmp_path / "redis-server").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found, why = standing(KINDS["loading"], LOCAL)
+    assert found == word
+    assert why.startswith(says)
 
 
 def test_the_catalogue_is_the_same_without_the_packages_of_docker(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,8 +12,6 @@ from crashloop.incidents import incident
 from crashloop.profiles import SIDECAR_NAMES, load_sidecar
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from crashloop.model import Trigger
 
 INCIDENT = incident("sidecar-proxy-not-listening-yet")
@@ -52,6 +51,13 @@ def test_an_envoy_listens_when_its_reports_say() -> None:
     figure = load_sidecar("envoy").figures["listens_s"]
     assert (figure.low, figure.high, figure.unit) == (4, 6.6, "s")
     assert listens_after_s(heal(sidecar="envoy")) == pytest.approx(5.3)
+
+
+def test_the_page_has_every_side_car_profile_with_its_range() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "profiles.md").read_text()
+    for name in SIDECAR_NAMES:
+        figure = load_sidecar(name).figures["listens_s"]
+        assert f"| {name} | {figure.low:g} to {figure.high:g} s | " in page
 
 
 def test_without_a_profile_the_parameter_says_when_the_proxy_listens() -> None:
