@@ -9,8 +9,9 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 import pytest
+from crashloop_own_apps import untouched
 from incident_files import EXAMPLE, NAME, written
-from own_runs import ended, never_started
+from own_runs import a_fate, ended, never_started, run_of
 
 from crashloop import lab  # here, as pytester forgets what is imported in a test
 from crashloop.model import Outcome
@@ -305,11 +306,15 @@ ENDS = {
 }
 
 
+IDLE = "liveness-kills-the-migration"
+
+
 @pytest.fixture
 def shop(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """An app of the user's own whose runs start nothing.
 
     They end as in ENDS, others are recovered from; without any ENDS, the app never starts.
+    The fault of IDLE touches nothing.
     """
 
     async def run_scenario(scenario: Scenario, options: RunOptions) -> Run:
@@ -317,6 +322,8 @@ def shop(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.P
         assert scenario.app.name == "shop"
         if not ENDS:
             return never_started(options.artifacts)
+        if scenario.incident == IDLE:
+            return run_of(untouched(), a_fate(Outcome.INCONCLUSIVE), options.artifacts)
         made = ended(ENDS.get(scenario.incident, Outcome.RECOVERED), options.artifacts)
         return replace_scenario(made, scenario)
 
@@ -348,6 +355,15 @@ def test_outages_is_one_test_for_each_incident_of_the_library_and_skips_what_can
             "SKIPPED * test_*.py: crashloop: cache-still-loading is about redis, which app shop*",
         ]
     )
+
+
+def test_an_outage_that_touches_nothing_of_a_healthy_app_is_skipped_with_what_it_lacks(
+    shop: pytest.Pytester,
+) -> None:
+    shop.makepyfile(OUTAGES.format(words=f'"shop", "{IDLE}"'))
+    result = shop.runpytest_inprocess("-rs")
+    result.assert_outcomes(skipped=1)
+    assert "cannot happen to app shop: it changes no schema" in " ".join(result.outlines)
 
 
 def test_an_outage_that_is_not_recovered_from_shows_its_evidence_and_nothing_of_ours(
