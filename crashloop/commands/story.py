@@ -87,8 +87,9 @@ def _remedy_document(remedy: Remedy) -> dict[str, Any]:
 
 def _sections(incident: Incident) -> Iterator[tuple[str, list[str]]]:
     how, outage = shown(incident), _outage(incident)
-    seen_on = ", ".join(incident.platforms or how.platforms)
-    yield "What happened", [f"seen on {seen_on}", *incident.facts]
+    verb = "seen" if incident.platforms else "run here"
+    platforms = ", ".join(incident.platforms or how.platforms)
+    yield "What happened", [f"{verb} on {platforms}", *incident.facts]
     signs = [
         f"{spec.check}  {params_text(spec.params)}".strip()
         for spec in incident.expect(incident.defaults)

@@ -33,7 +33,7 @@ READ_OF_LIMIT = 0.8  # chosen: what a read alone takes of the limit; two at once
 SERVED_S = 10.0  # chosen: how long it serves with that capacity before the crash
 PAUSE_S = 120.0  # chosen: the reads of four replicas, one after the other, take 64 s
 PAUSES = {"retry_first_pause_s": PAUSE_S, "retry_longest_pause_s": PAUSE_S}
-JITTER = {"retry_s": 900.0, "limit_s": 910.0, "retry_attempt_s": 20.0, **PAUSES}
+JITTER = {"retry_s": 600.0, "limit_s": 610.0, "retry_attempt_s": 20.0, **PAUSES}
 CRASH, CAPACITY = "all-crash-at-once", "readers-share-the-table"
 
 
@@ -48,9 +48,9 @@ def outage(params: Params) -> Outage:
         target=TARGET,
         kind="shared_capacity",
         params={"table": TABLE, "work_s": READ_OF_LIMIT * limit_s},
-        inject=ready(count, (1,)),
+        inject=ready(count, attempt=1),
         # If nobody dies, it lasts until all are back: no capacity is what brings them back.
-        heal=Trigger(first_of=(ready(count, range(2, ROUNDS + 3)), failed, unplugged)),
+        heal=Trigger(first_of=(ready(count, attempt=2), failed, unplugged)),
     )
     crash = plan(
         name=CRASH,
@@ -68,7 +68,7 @@ def outage(params: Params) -> Outage:
         faults=(capacity, crash),
         knobs={"limit_s": limit_s, "startup_table": TABLE},
         journey_after_heal=True,  # it is ready before the crash
-        deadline_s=900.0,
+        deadline_s=700.0,
     )
 
 
@@ -101,7 +101,7 @@ INCIDENT = Incident(
     look_alikes=(
         LookAlike(says="a cause that stays keeps them down, too", ruled_out_by="stayed_down"),
         LookAlike(says="a path that hangs lets no answer through", ruled_out_by="connection_was"),
-        LookAlike(says="who waits for a lock reads nothing", ruled_out_by="server_showed"),
+        LookAlike(says="an app that waits for a lock reads nothing", ruled_out_by="server_showed"),
     ),
     remedy=Remedy(name="admission", says="let one replica start at a time", knobs={"admission": 1}),
     others=(Remedy(name="jitter", says="draw the pause before each new try", knobs=JITTER),),

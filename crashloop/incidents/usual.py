@@ -9,8 +9,6 @@ from crashloop.incidents.parameter import Parameter
 from crashloop.model import Dependency, Moment, Transport, Trigger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from crashloop.incidents.parameter import Params
     from crashloop.model import Value
 
@@ -76,16 +74,9 @@ def deaths(number: int, *, replicas: int = 1) -> tuple[Moment, ...]:
     )
 
 
-def ready(replicas: int, attempts: Iterable[int]) -> Trigger:
-    """When every replica has been ready in one of these attempts."""
-    lives = [[(number, one) for one in attempts] for number in range(1, replicas + 1)]
-    each = [
-        Trigger(
-            first_of=tuple(
-                Moment(on="ready.answered", where={"replica": n, "attempt": one, "ready": True})
-                for n, one in own
-            )
-        )
-        for own in lives
-    ]
-    return Trigger(all_of=tuple(each))
+def ready(replicas: int, *, attempt: int) -> Trigger:
+    """When every replica has been ready in this attempt."""
+    lives = [{"replica": number, "attempt": attempt} for number in range(1, replicas + 1)]
+    return Trigger(
+        all_of=tuple(Moment(on="ready.answered", where={**one, "ready": True}) for one in lives)
+    )

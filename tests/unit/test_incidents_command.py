@@ -134,7 +134,7 @@ def test_a_story_tells_every_remedy_and_how_to_try_it(crashloop: Crashloop) -> N
     told = " ".join(out.split())
     assert "admission: let one replica start at a time" in told
     assert "jitter: draw the pause before each new try" in told
-    assert "`--remedy jitter` tries it by retry_s = 900" in told
+    assert "`--remedy jitter` tries it by retry_s = 600" in told
 
 
 @pytest.mark.parametrize("name", [*sorted(INCIDENTS), "fault:hold", "dependency:redis:slow"])
