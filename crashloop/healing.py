@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from crashloop.clock import NS_PER_S
@@ -24,13 +25,15 @@ SLACK_S = 10.0
 class Healing:
     """Follows the faults of a run: `healed_since_ns` is when the last of them was healed.
 
-    It is None while one is on, or has not been on yet. Without faults it is the instant at which
-    this was made.
+    It is None while one is on, or has not been on yet, or comes again in the next life. Without
+    faults it is the instant at which this was made.
     """
 
     def __init__(self, faults: Iterable[PlannedFault], recorder: Recorder) -> None:
-        self._missing = {fault.name for fault in faults}
+        self._planned = {fault.name: fault for fault in faults}
+        self._missing = {*self._planned}
         self._on: set[str] = set()
+        self._injections: Counter[str] = Counter()
         self._healed = asyncio.Event()
         self.healed_since_ns: int | None = None
         if not self._missing:
@@ -53,16 +56,26 @@ class Healing:
                 return
 
     def _on_event(self, event: Event) -> None:
-        name = event.data.get("fault")
+        name = str(event.data.get("fault"))
         if event.kind == "fault.injected":
-            self._missing.discard(str(name))
-            self._on.add(str(name))
+            self._injections[name] += 1
+            self._missing.discard(name)
+            self._on.add(name)
             self.healed_since_ns = None
             self._healed.clear()
         elif event.kind == "fault.healed":
-            self._on.discard(str(name))
+            self._on.discard(name)
+            if self._comes_again(name, event):
+                self._missing.add(name)
             if not self._on and not self._missing:
                 self._since(event.mono_ns)
+
+    def _comes_again(self, name: str, healed: Event) -> bool:
+        """Whether a death has healed a fault that the next life meets again."""
+        planned = self._planned[name]
+        by_death = str(healed.data.get("trigger")).startswith("process.exited")
+        times = len(planned.inject.first_of)
+        return planned.each_life and by_death and self._injections[name] < times
 
     def _since(self, mono_ns: int) -> None:
         self.healed_since_ns = mono_ns

@@ -436,3 +436,29 @@ async def test_a_try_of_a_scaled_run_has_the_time_that_its_steps_took_without_a_
     count.scale(TimeScale(factor=1000.0))
     (step,) = count.journey.steps
     assert step.within_s == pytest.approx(3 * control.data["took_s"], abs=0.01)
+
+
+def test_a_fault_that_each_life_meets_is_healed_by_the_last_of_its_deaths(
+    events: Recorder,
+) -> None:
+    (fault,) = incident("fault:killed").scenario().faults
+    healing = Healing((fault,), events)
+
+    def healed(trigger: str) -> None:
+        events.emit("harness", "fault.healed", {"fault": fault.name, "trigger": trigger})
+
+    inject(events, fault.name)
+    healed("process.exited")
+    assert not healing.is_healed, "the next life meets it, too"
+    inject(events, fault.name)
+    healed("process.exited")
+    assert healing.is_healed
+
+
+def test_a_fault_that_each_life_meets_is_healed_when_a_life_outlasts_it(events: Recorder) -> None:
+    (fault,) = incident("fault:killed").scenario().faults
+    healing = Healing((fault,), events)
+    inject(events, fault.name)
+    late = "90 s after phase.started (phase dependencies)"
+    events.emit("harness", "fault.healed", {"fault": fault.name, "trigger": late})
+    assert healing.is_healed
