@@ -79,7 +79,9 @@ def _death(history: History, same: Sequence[LifeSpan]) -> str:
     end = f"the app died with {first.exit}"
     if first.kills:
         end = f"the {first.kills[0].by} had the app killed ({first.exit})"
-    return f"{where} and {end}" if phase or not history.is_own_app else f"{where}; {end}"
+    if phase or not history.is_own_app:
+        return f"{where} and {end}"
+    return f"{where}; {end}" if where else end
 
 
 def _groups(history: History) -> list[Group]:
@@ -127,7 +129,8 @@ def _sentence(history: History, group: Group) -> str:
         process, each = "each process", ""
     verb = "ended" if first.kills else "died"
     end = f"{process} {verb} with {first.exit}{each}, and {_follows(history, group)}"
-    return f"{_who(history, group)}: {said}; {end}{_meanwhile(history, group)}."
+    before = f"{said}; " if said else ""
+    return f"{_who(history, group)}: {before}{end}{_meanwhile(history, group)}."
 
 
 def _who(history: History, group: Group) -> str:

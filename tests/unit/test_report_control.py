@@ -289,3 +289,10 @@ def test_the_live_view_keeps_the_control_life_and_the_last_try() -> None:
     tried = [e.data["number"] for e in kept if e.kind == "journey.tried" and e.life != CONTROL]
     assert len(tried) == MAX_EVENTS_OF_A_KIND
     assert tried[-1] == 3 * MAX_EVENTS_OF_A_KIND - 1
+
+
+def test_a_death_of_which_nothing_else_was_seen_is_said_without_a_gap() -> None:
+    run = OwnTold().control()
+    run.start(FIRST, 0.0)
+    run.exit(FIRST, 3.0, code=None, signal="SIGTERM")
+    assert "Attempt 1: the process died with SIGTERM, and" in happened(run.end(10.0))
