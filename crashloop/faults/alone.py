@@ -31,8 +31,9 @@ class Alone:
     it came to the target. `each_life`: it is injected again in each life, when the phase begins
     there, until the last of the `deaths`. `by_name`: it reaches the target by a name, not by an
     address. `platform` restarts the app, with the probe `startup`. `own`: what has to be given for
-    another app, where `params` name something of the sample app's. `either`: parameters of which
-    one is given. `example`: amounts that differ from the usual ones, to show how to give them.
+    another app, an example and words, where `params` name something of the sample app's. `either`:
+    parameters of which one is given. `example`: amounts that differ from the usual ones, to show
+    how to give them.
     """
 
     target: str

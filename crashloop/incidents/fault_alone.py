@@ -140,10 +140,11 @@ def _require_own(kind: str, app: AppUnderTest, lacks: Sequence[str]) -> None:
         )
     if lacks:
         usual = ", ".join(f"{each}={alone.params[each]}" for each in lacks)
+        example = alone.own.partition(" ")[0].removesuffix(",")
         raise UsageError(
-            f"the fault {kind} has to be told what of app {app.name} it acts on: without it, it "
-            f"acts on what the sample app uses, {usual}",
-            hint=f"give {alone.own}: crashloop reproduce --fault {kind}:... --app {app.name}",
+            f"the fault {kind} has to be told what of app {app.name} it acts on; by default, "
+            f"that is something of the sample app's: {usual}",
+            hint=f"give {alone.own}: crashloop reproduce --fault {kind}:{example} --app {app.name}",
         )
 
 

@@ -463,4 +463,4 @@ def test_a_fault_that_acts_on_what_the_sample_app_has_must_be_told_what_to_act_o
     with pytest.raises(UsageError, match="has to be told what of app shop") as refused:
         incident(f"fault:{kind}").scenario(Role.REPRODUCTION, SHOP)
     assert refused.value.hint is not None
-    assert "give table=NAME" in refused.value.hint
+    assert f"--fault {kind}:table=NAME" in refused.value.hint
