@@ -83,7 +83,7 @@ INCIDENT = Incident(
     remedy=Remedy(
         name="retry",
         says="retry 57P03, class 08 and refused connections with back-off, and no other error",
-        knobs={"retry_s": 220.0, "retry_attempt_s": 30.0, "limit_s": 230.0},
+        knobs={"retry_s": 220.0, "retry_attempt_s": 30.0, "limit_s": 230.0},  # chosen
     ),
     parameters={
         "limit_s": limit(20.0, PHASE),

@@ -107,7 +107,7 @@ INCIDENT = Incident(
     parameters={
         "limit_s": limit(600.0, PHASE),  # mcp-context-forge tried for about 10 minutes
         "advisory": Parameter(default=KEY, low=1, high=2**53, says="the key of the app's lock"),
-        "replicas": Parameter(default=2, low=2, high=4, says="instances, one after the other"),
+        "replicas": Parameter(default=2, low=2, high=4, says="instances in turn (chosen)"),
         "pooler": replace(POOLER, default="transaction", choices=("transaction",)),
         "transport": replace(TRANSPORT, default="tcp"),
         "platform": platform("kubernetes"),

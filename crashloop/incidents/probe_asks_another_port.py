@@ -96,7 +96,7 @@ INCIDENT = Incident(
         "probe_s": Parameter(
             default=240.0, low=20.0, high=3600.0, says="how long the start-up probe asks"
         ),
-        "kills": Parameter(default=1, low=1, high=20, says="kills before the ports agree"),
+        "kills": Parameter(default=1, low=1, high=20, says="kills before the ports agree (chosen)"),
         "transport": TRANSPORT,
         "platform": platform("cloud-run"),
         "heal_s": HEAL_S,

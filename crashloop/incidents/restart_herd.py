@@ -107,7 +107,7 @@ INCIDENT = Incident(
     others=(Remedy(name="jitter", says="draw the pause before each new try", knobs=JITTER),),
     parameters={
         "limit_s": limit(20.0, PHASE),
-        "replicas": Parameter(default=4, low=3, high=20, says="replicas that read the table"),
+        "replicas": Parameter(default=4, low=3, high=20, says="how many read the table (chosen)"),
         "transport": TRANSPORT,
         "platform": platform("docker:on-failure:12"),
         "heal_s": HEAL_S,

@@ -102,7 +102,7 @@ INCIDENT = Incident(
     parameters={
         "limit_s": limit(20.0, PHASE),
         "max_connections": Parameter(
-            default=24, low=12, high=1000, says="connections that Postgres takes"
+            default=24, low=12, high=1000, says="connections that Postgres takes (chosen)"
         ),
         "transport": TRANSPORT,
         "platform": platform("kubernetes"),

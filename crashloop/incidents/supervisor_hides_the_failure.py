@@ -104,7 +104,7 @@ INCIDENT = Incident(
         prevents=False,
     ),
     parameters={
-        "workers": Parameter(default=2, low=1, high=16, says="processes that the server starts"),
+        "workers": Parameter(default=2, low=1, high=16, says="processes of the server (chosen)"),
         "limit_s": limit(20.0, PHASE),
         "transport": TRANSPORT,
         "platform": platform("docker:on-failure:10"),

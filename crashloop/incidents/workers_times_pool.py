@@ -105,7 +105,7 @@ INCIDENT = Incident(
         "limit_s": limit(60.0, PHASE),  # asyncpg's own limit of a connection
         "workers": Parameter(default=3, low=2, high=100, says="workers (report: 96)"),
         "max_connections": Parameter(
-            default=28, low=16, high=1000, says="connections that Postgres takes"
+            default=28, low=16, high=1000, says="connections that Postgres takes (chosen)"
         ),
         "transport": TRANSPORT,
         "platform": platform("docker:always"),
