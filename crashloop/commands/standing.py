@@ -49,13 +49,13 @@ def in_general(kind: type[Fault], engine: str) -> tuple[str, str]:
             capability.require_possible(_scenario(kind))
         except CapabilityError as error:
             made, _ = capability.paths(kind)
-            return NOT_HERE, error.message + (f"; it is real {made}" if made else "")
+            return NOT_HERE, error.message + (f"; it is made on paths {made}" if made else "")
     if why := kind.modelled.get(engine, ""):
         return MODELLED, why
     if engine == LOCAL:
         return REAL, possible.needs(kind)
     made, lacking = capability.paths(kind)
-    return REAL, f"{made}, and not {lacking}" if lacking else ""
+    return REAL, f"on paths {made}, and on none {lacking}" if lacking else ""
 
 
 def standing_of(one: Incident, engine: str) -> tuple[str, str]:

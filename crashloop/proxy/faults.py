@@ -93,7 +93,7 @@ class LinkFault(ConnectionFault):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latency(LinkFault):
-    """Every chunk is delayed by `latency_s` +- `jitter_s` from its arrival; order is kept."""
+    """Each chunk of data is delayed by `latency_s` +- `jitter_s`; their order is kept."""
 
     kind = "latency"
 
@@ -121,7 +121,7 @@ class SlowClose(LinkFault):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeout(LinkFault):
-    """All data is dropped, and the connection closed after `timeout_s` without any; 0: never.
+    """All data is dropped, and the connection is closed after `timeout_s` without data; 0: never.
 
     The heal closes the connections that lost data: they cannot continue.
     """
@@ -133,7 +133,7 @@ class Timeout(LinkFault):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResetPeer(LinkFault):
-    """`timeout_s` after the first data, or the end, both sides are reset; nothing is passed on."""
+    """Both sides are reset `timeout_s` after the first data, or the end; nothing is passed on."""
 
     kind = "reset_peer"
 
@@ -183,16 +183,16 @@ class Hold(ArrivalFault):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlowConnect(ArrivalFault):
-    """New connections are accepted and then silent for a time that is drawn for the instant.
+    """New connections are accepted and then silent for a time from `low_s` to `high_s`.
 
     The time since the injection is cut into slots of `slot_s`; 0: one slot for all of it. Each slot
-    has one draw between `low_s` and `high_s`, and every connection that arrives in it is silent for
-    that time. Each other connection that the fault holds at that moment adds `each_other_s`. The
-    heal releases them all; meanwhile they are treated as `Hold` treats them.
+    has one draw, and every connection that arrives in it is silent for that time. Each other
+    connection that the fault holds at that moment adds `each_other_s`. The heal releases them all.
+    What the client sends meanwhile is kept, as with `hold`.
 
-    `each_client`: the time counts once for each client, from its first connection. All that the
-    client opens meanwhile is silent until then, and nothing that it opens later. A client is a
-    session of processes; where it is not known whose a connection is, each is another client's.
+    With `each_client`, the time counts once for each client, from its first connection. All that
+    the client opens meanwhile is silent until then, and what it opens later is not. A client is a
+    session of processes. A connection of which the client is not known counts as another client's.
     """
 
     kind = "slow_connect"
@@ -260,8 +260,8 @@ class BlackHole(GateFault):
 class ConnectDelay(GateFault):
     """A connect() finishes at its first SYN retransmission later than `delay_s`.
 
-    Retransmissions are the kernel's and cannot be scaled; on Linux 6.5 and later they come 1, 2,
-    3, 4, 5, 7, 11, 19 and 35 s after the first SYN (tcp_syn_linear_timeouts=4).
+    The kernel times the retransmissions, so they cannot be scaled. On Linux 6.5 and later they come
+    1, 2, 3, 4, 5, 7, 11, 19 and 35 s after the first SYN (tcp_syn_linear_timeouts=4).
     """
 
     kind = "connect_delay"

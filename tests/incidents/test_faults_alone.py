@@ -7,6 +7,9 @@ from faults_alone import ALONE, NEIGHBOURS, FaultRuns, runnable
 
 from crashloop.checks import CHECKS
 from crashloop.checks.touches import planned_faults, touches
+from crashloop.commands.standing import MODELLED, standing
+from crashloop.engines.catalogue import LOCAL
+from crashloop.faults import KINDS
 from crashloop.judge import judge, recorded_signature
 from crashloop.model import Role, Verdict
 from crashloop.testing.settings import read_settings
@@ -34,6 +37,16 @@ async def test_a_fault_has_its_receipt_and_looks_as_its_catalogue_says(
     judgement = judge(trace)
     assert judgement.verdict is Verdict.REPRODUCED, judgement.reason
     assert all(touches(trace, fault) for fault in planned_faults(trace))
+
+
+@pytest.mark.parametrize("kind", [runnable(each) for each in ALONE])
+async def test_a_receipt_says_that_it_is_of_a_modelled_fault_where_it_is(
+    kind: str, faults: FaultRuns
+) -> None:
+    trace = await faults.trace(kind)
+    said = [event for event in trace.events if event.kind in KINDS[kind].receipt.kinds]
+    is_modelled = standing(KINDS[kind], LOCAL)[0] == MODELLED
+    assert {event.data.get("modelled", False) for event in said} == {is_modelled}
 
 
 async def test_a_table_that_is_locked_looks_like_an_advisory_lock_that_is_held(

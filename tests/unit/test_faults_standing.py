@@ -52,11 +52,11 @@ def test_a_fault_of_a_path_says_to_what_it_is_made() -> None:
     assert in_general(KINDS["latency"], DOCKER) == (REAL, "")
     assert in_general(KINDS["hold"], DOCKER) == (
         REAL,
-        "to postgres over unix and to redis over tcp, and not to postgres over tcp",
+        "on paths to postgres over unix and to redis over tcp, and on none to postgres over tcp",
     )
     word, why = in_general(KINDS["reset_peer"], DOCKER)
     assert word == NOT_HERE
-    assert why.endswith("; it is real to postgres over unix and to redis over tcp")
+    assert why.endswith("; it is made on paths to postgres over unix and to redis over tcp")
 
 
 def test_a_fault_says_what_it_needs_of_a_machine() -> None:

@@ -21,10 +21,7 @@ PHASE, TARGET = "database", "postgres"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovering(DatabaseFault):
-    """The server is stopped immediately after a write, and recovers until the heal.
-
-    It answers 57P03 meanwhile.
-    """
+    """The server is stopped right after a write, and recovers until the heal: it answers 57P03."""
 
     kind = "recovering"
     receipt = Receipt(

@@ -27,9 +27,9 @@ LOOK_EVERY_S = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManyWorkers(ProcessFault):
-    """The app's server starts so many `workers` in one container, as on a host with as many cores.
+    """The app's server starts as many workers as `workers` says, as on a host with so many cores.
 
-    It is told by the environment variable WEB_CONCURRENCY.
+    The environment variable WEB_CONCURRENCY tells it to.
     """
 
     kind = "many_workers"
