@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from uuid import uuid4
 
 import asyncpg
@@ -11,13 +12,15 @@ import pytest
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
-from app_under_test.database import Database
+from app_under_test.database import Database, _warm
 from app_under_test.messages import Message
 from app_under_test.settings import Settings
 from app_under_test.store import MessageStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 NEWER = "text_of_a_newer_image"
 
@@ -62,3 +65,22 @@ async def test_the_role_of_the_settings_goes_before_that_of_the_url(database_url
             pass
     async with opened(url, database_user="app") as store:
         assert await store.newest(limit=1) == []
+
+
+class Refusing:
+    """An engine each connection of which is refused."""
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[None]:
+        await asyncio.sleep(0)
+        raise ConnectionRefusedError
+        yield
+
+
+async def test_connections_that_are_refused_leave_the_next_time_limit_as_it_is() -> None:
+    with pytest.raises(ConnectionRefusedError):
+        await _warm(cast("AsyncEngine", Refusing()), 2)
+
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0, "Python 3.11.2 would raise no TimeoutError in this task"
