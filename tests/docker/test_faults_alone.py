@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 
-SCALE = 4.0  # a container's start is not scaled, so more would not be fair
+SCALE = 8.0  # a container's start is not scaled, so much more would not be fair
 
 
 def _is_possible(kind: str) -> bool:
