@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from crashloop.engines.docker.engine import DockerEngine
+    from crashloop.model import Life
     from crashloop.trace.event import Event
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
@@ -51,7 +52,7 @@ async def test_a_life_over_the_old_limit_is_reported_and_one_over_the_limit_is_k
         artifacts=tmp_path,
     )
     async with docker_engine.open(setup) as engine:
-        replicas, quotas = engine.replica_set(lambda _: None), engine.ports.quotas()
+        replicas, quotas = engine.replica_set(lambda _: None, _at_once), engine.ports.quotas()
         assert quotas is not None
         async with quotas.memory(LIMIT, fault="limit", old_limit_bytes=OLD_LIMIT):
             running = asyncio.create_task(replicas.run())
@@ -67,3 +68,7 @@ async def test_a_life_over_the_old_limit_is_reported_and_one_over_the_limit_is_k
     assert {event.replica for event in events.events if event.kind == EXCEEDED} == {3}
     died = next(e for e in events.events if e.kind == "process.exited" and e.replica == 3)
     assert died.data["exit_code"] == 137
+
+
+async def _at_once(_: Life, __: float) -> bool:
+    return False
