@@ -117,6 +117,8 @@ class _Alone(Incident):
         if app is not None:
             _require_own(self.kind, app, self.lacks)
         made = Incident.scenario(self, role, app, remedy=remedy, **params)
+        if app is None:
+            _require_table(made)
         if made.is_own_app:
             acted = CheckSpec(
                 check="faults_have_receipts",
@@ -146,6 +148,17 @@ def _require_own(kind: str, app: AppUnderTest, lacks: Sequence[str]) -> None:
             f"that is something of the sample app's: {usual}",
             hint=f"give {alone.own}: crashloop reproduce --fault {kind}:{example} --app {app.name}",
         )
+
+
+def _require_table(made: Scenario) -> None:
+    """Refuse a table of the sample app's: it has none yet, as no life of it comes before."""
+    for fault in made.faults:
+        if (table := fault.params.get("table")) and not fault.params.get("create"):
+            raise UsageError(
+                f"the fault {fault.kind} acts before the sample app has made its tables, so there "
+                f"is no table {table!r}",
+                hint="add create=true, and the fault makes it",
+            )
 
 
 def _names_of_the_sample_app(

@@ -127,7 +127,7 @@ def _require_fault(scenario: Scenario, fault: PlannedFault, scale: TimeScale) ->
     built = build(fault, scale)
     if dependency and (why := built.why_not_at(dependency)):
         raise UsageError(
-            f"the fault {fault.name} cannot act on {fault.target} so: {why}",
+            f"the fault {fault.name} cannot act on {fault.target}: {why}",
             hint=f"crashloop faults {fault.kind} says what its parameters take",
         )
     if why := built.why_not(scenario.app):

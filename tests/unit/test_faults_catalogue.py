@@ -58,8 +58,8 @@ def test_the_advisory_lock_is_the_one_that_the_sample_app_takes() -> None:
 
 
 def test_a_parameter_of_the_user_replaces_those_that_the_fault_can_go_without() -> None:
-    (fault,) = incident("fault:lock_held:table=messages").scenario().faults
-    assert fault.params == {"table": "messages"}
+    (fault,) = incident("fault:lock_held:table=messages,create=true").scenario().faults
+    assert fault.params == {"table": "messages", "create": True}
 
 
 def test_a_fault_has_no_remedy_of_its_own() -> None:

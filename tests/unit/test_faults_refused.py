@@ -79,6 +79,8 @@ def test_a_fault_that_is_written_in_another_form_is_refused(kind: str) -> None:
         ([f"image_older:table={'x' * 300}"], "table is a table, as in"),
         ([f"image_older:column={'x' * 47}"], "46 bytes at most"),
         (["image_older:create=false,others=id int"], "add create=true"),
+        (["image_older:table=orders,column=id"], "there is no table 'orders' add create=true"),
+        (["lock_held:table=orders"], "before the sample app has made its tables"),
         ([f"missing_role:other_name={'x' * 64}"], "63 bytes at most"),
         (["missing_setting:variable=NOPE"], "gives it no variable NOPE"),
         (["missing_setting:variable=NOPE"], "variable=NAME is one of: APP_"),
@@ -125,7 +127,7 @@ def test_what_the_engine_or_the_scale_cannot_make_is_refused(
         ("loading", "the fault loading acts on redis, which app shop does not use"),
         ("image_older", "has to be told what of app shop it acts on"),
         ("image_older", "give table=NAME,column=NAME"),
-        ("image_older:table=orders", "what the sample app uses, column=text"),
+        ("image_older:table=orders", "has to be told what of app shop it acts on"),
         ("missing_setting", "variable=NAME is one of: DATABASE_URL, PATH"),
     ],
 )
