@@ -180,3 +180,17 @@ async def test_a_pgbouncer_that_refuses_its_configuration_is_shown_with_its_last
     assert "    FATAL cannot load config file" in run.judgement.reason
     assert "FATAL cannot load config file" in (run.artifacts / "pgbouncer.log").read_text()
     assert left() == []
+
+
+async def test_a_lock_that_stays_in_the_pooler_is_the_reported_outage(
+    docker_engine_with_pooler: type[DockerEngine], tmp_path: Path
+) -> None:
+    chosen = incident("orphaned-advisory-lock-behind-a-pooler")
+    scale = TimeScale(factor=12)
+    how = RunOptions(
+        engine=docker_engine_with_pooler, scale=scale, seed=1278, artifacts=tmp_path / "run"
+    )
+
+    run = await run_scenario(chosen.scenario(limit_s=200), how)
+
+    assert run.verdict is Verdict.REPRODUCED, run.judgement.reason
