@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from crashloop.durations import plain
 from crashloop.faults.parameter import Parameter, parameters
+from crashloop.faults.proxied import OF_ANY_PATH
 from crashloop.incidents import INCIDENTS
 
 if TYPE_CHECKING:
@@ -16,12 +17,18 @@ if TYPE_CHECKING:
     from crashloop.model import Value
 
 
+def ordered(kind: type[Fault]) -> list[Parameter]:
+    """The parameters: those that are needed, the fault's other ones, then those of any path."""
+    return sorted(
+        parameters(kind).values(), key=lambda one: (not one.is_needed, one.name in OF_ANY_PATH)
+    )
+
+
 def described(kind: type[Fault]) -> dict[str, str]:
     """What each parameter takes, its default, and its value where the fault is run alone."""
     chosen = kind.alone.params if kind.alone else {}
     return {
-        name: "; ".join((one.takes.bounds, *_defaults(one, chosen)))
-        for name, one in parameters(kind).items()
+        one.name: "; ".join((one.takes.bounds, *_defaults(one, chosen))) for one in ordered(kind)
     }
 
 
@@ -30,14 +37,14 @@ def document(kind: type[Fault]) -> list[dict[str, Any]]:
     chosen = kind.alone.params if kind.alone else {}
     return [
         {
-            "name": name,
+            "name": one.name,
             "unit": one.takes.unit,
             "takes": one.takes.bounds,
             "needed": one.is_needed,
             "default": one.default,
-            "alone": chosen.get(name, one.default),
+            "alone": chosen.get(one.name, one.default),
         }
-        for name, one in parameters(kind).items()
+        for one in ordered(kind)
     ]
 
 

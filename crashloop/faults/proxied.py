@@ -52,11 +52,12 @@ RECEIPTS: Mapping[str, Receipt] = {
 }
 """What the proxy, or the app, emits when a fault of each kind acts."""
 
-_OF_ANY: Mapping[str, dict[str, Takes]] = {
+OF_ANY_PATH: Mapping[str, dict[str, Takes]] = {
     "toxicity": takes("share", above=True, says="of the connections, drawn for each"),
     "connections": takes("count", least=1, says="the first so many alone; none: all"),
     "direction": takes("text", says="downstream, towards the app, or upstream"),
 }
+"""Parameters that any fault of a path may have."""
 _NEEDS_SOME = {("latency", "latency_s"), ("slow_close", "delay_s")}
 """Parameters that would leave nothing of the fault if they were 0."""
 _SAYS: Mapping[tuple[str, str], str] = {
@@ -150,8 +151,8 @@ def _adapted(kind: type[ProxyFault]) -> type[ProxiedFault]:
 
 def _takes(kind: str, one: Field[Any]) -> dict[str, Takes]:
     """What a parameter takes, by its attribute in the proxy's API."""
-    if one.name in _OF_ANY:
-        return _OF_ANY[one.name]
+    if one.name in OF_ANY_PATH:
+        return OF_ANY_PATH[one.name]
     attribute = one.metadata["api"]
     unit: Unit = attribute.unit
     if unit == "count" and one.name.endswith("_bytes"):
