@@ -81,7 +81,7 @@ async def test_degraded_phases_start_while_the_cache_still_loads(lab: Lab) -> No
 
 @pytest.mark.slow
 async def test_sigterm_ends_a_killed_start_at_once_but_not_the_loop(lab: Lab) -> None:
-    run = await run_with(lab, "sigterm", "retry-longer-than-the-probe")
+    run = await run_with(lab, "sigterm", "retry-longer-than-the-probe", probe_s=100)
 
     killed = run.events("process.killed")
     assert [event.data["signal"] for event in killed] == ["SIGTERM", "SIGTERM"]
