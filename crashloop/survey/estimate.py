@@ -31,7 +31,13 @@ HANGS = frozenset(
 NEVER_READY = frozenset({"other_port", "loopback_only"})
 """Faults under which nobody finds the app ready, so that each life lasts until a probe kills it."""
 
-OUTLIVED = frozenset({"latency", "bandwidth", "slicer", "slow_close", "revision_change"})
+OUTLIVED = frozenset(
+    {
+        *("latency", "bandwidth", "slicer", "slow_close", "revision_change"),
+        *("many_workers", "memory_limit", "read_only_files", "image_older"),
+    }
+)
+"""Faults that an app may well outlive, so that they last until their latest heal."""
 LIMIT = "limit_s"
 
 
@@ -77,6 +83,8 @@ class _Guess:
         if moment.on in {"ready.answered", "journey.step"}:
             is_away = is_heal and self.fault.kind not in OUTLIVED
             return inf if is_away else self.start_s + is_heal * self._slow_s()
+        if moment.where.get("plugged") is False:  # only the unplugged run of a proof has it
+            return inf
         if moment.on == "restart.gave_up":
             most = self.scenario.platform.restart.max_restarts
             return self._deaths_s(most + 1) if most else inf

@@ -90,14 +90,12 @@ def test_the_runs_of_a_check_that_is_killed_end_and_leave_nothing(shop: Path) ->
 
 @pytest.mark.slow
 def test_an_incident_that_needs_what_an_app_lacks_says_what_that_is(tmp_path: Path) -> None:
-    """This app has no cache, changes no schema, is small, and starts no workers."""
+    """This app has no cache, and changes no schema."""
     folder = tmp_path / "plain"
     shutil.copytree(PLAIN, folder, ignore=shutil.ignore_patterns("__pycache__"))
     wanted = {
         "cache-still-loading": "is about redis, which app plain does not use",
         "liveness-kills-the-migration": "it changes no schema while it starts",
-        "out-of-memory-while-starting": "give one that it outgrows, -p limit_mib=N",
-        "workers-times-pool": "its server takes no number of workers",
     }
     names = [word for name in wanted for word in ("--incident", name)]
     done = crashloop("check", *names, "--json", "--artifacts", "kept", folder=folder)

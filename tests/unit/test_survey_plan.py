@@ -278,6 +278,11 @@ def test_runs_of_the_sample_app_name_no_app_and_say_what_cannot_run_here() -> No
     assert runs[0].expected_s > 0
 
 
+def test_an_outage_that_an_app_may_outlive_is_taken_to_last_until_its_latest_heal() -> None:
+    (run,) = plan_incidents(shop(), ("workers-times-pool",), {}, Machine())
+    assert run.expected_s > 60.0
+
+
 def test_an_outage_that_lasts_until_its_platform_gives_up_lasts_for_its_restarts() -> None:
     (run,) = plan_incidents(shop(), ("name-does-not-resolve-for-ever",), {}, Machine())
     assert run.expected_s < 30
