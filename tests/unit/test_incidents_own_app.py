@@ -464,3 +464,9 @@ def test_a_fault_that_acts_on_what_the_sample_app_has_must_be_told_what_to_act_o
         incident(f"fault:{kind}").scenario(Role.REPRODUCTION, SHOP)
     assert refused.value.hint is not None
     assert f"--fault {kind}:table=NAME" in refused.value.hint
+
+
+def test_a_patient_journey_is_tried_again_and_again_where_a_dependency_is_taken_away() -> None:
+    patient = replace(SHOP, journey=replace(SHOP.journey, patient=True))
+    made = incident("dependency:postgres:refused").scenario(Role.REPRODUCTION, patient)
+    assert made.app.journey == SHOP.journey
