@@ -164,6 +164,8 @@ def _nothing_shows(trace: Trace) -> str:
         return f"no line of its log says that {_targets(trace)} refused it"
     if _is_of_processes(trace):
         return "nothing shows that a fault acted on its processes"
+    if _to_give(trace):  # it may well have come, and not to what the fault acts on
+        return f"nothing shows that a fault of {_targets(trace)} acted on it"
     return f"nothing shows that it came to {_targets(trace)} while a fault was on"
 
 
@@ -249,14 +251,19 @@ def _advice(trace: Trace, outcome: Outcome) -> str:
     if not _untouched(trace):
         is_short = straddling(trace) and not tries_under_fault(trace)
         return "let the fault last longer than a try: -p heal_s=SECONDS" if is_short else ""
-    if str(trace.scenario.get("incident")).startswith(ALONE):
-        kinds = [fault["kind"] for fault in planned_faults(trace)]
-        if found := [_GIVE[kind] for kind in kinds if kind in _GIVE]:
-            return found[0]
+    if found := _to_give(trace):
+        return found
     if _is_of_processes(trace):
         return ""
     lines = " and logs its errors" if _is_by_lines(trace) else ""
     return f"give a journey that uses {_targets(trace)}{lines}"
+
+
+def _to_give(trace: Trace) -> str:
+    """Which parameter lets a fault alone touch the app; "" if it is the journey that has to."""
+    if not str(trace.scenario.get("incident")).startswith(ALONE):
+        return ""
+    return next((_GIVE.get(fault["kind"], "") for fault in planned_faults(trace)), "")
 
 
 _GIVE = {

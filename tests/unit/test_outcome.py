@@ -511,8 +511,12 @@ def never_met(name: str) -> Trace:
 @pytest.mark.parametrize(
     ("name", "why", "advice"),
     [
-        ("lock_held:table=nosuch", "came to postgres", "lock_held:table=NAME, a table of its"),
-        ("image_older:table=a,column=b", "came to postgres", "a column that its journey asks for"),
+        (
+            "lock_held:table=nosuch",
+            "a fault of postgres acted on it",
+            "lock_held:table=NAME, a table of its",
+        ),
+        ("image_older:table=a,column=b", "acted on it", "a column that its journey asks for"),
         ("memory_limit:limit_mib=4096", "acted on its processes", "give a limit that it exceeds"),
         ("paused", "came to postgres", "give a journey that uses postgres"),
     ],
