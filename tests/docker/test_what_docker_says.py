@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 
 DEATHS = 3
-SCALE = TimeScale(factor=5)
+SCALE = TimeScale(factor=3)
 BOUND_S = 60.0
 HEARD = pytest.mark.xdist_group("heard")
 """The tests of the one run that is watched: in one worker, or each would have a run of its own."""
