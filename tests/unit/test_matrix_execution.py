@@ -126,8 +126,9 @@ async def test_a_signature_that_was_changed_needs_no_new_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await found(Lab(), tmp_path)
-    fewer = INCIDENTS[HANGS].expect({})[:-1]
-    monkeypatch.setitem(INCIDENTS, HANGS, replace(INCIDENTS[HANGS], expect=lambda _: fewer))
+    known = INCIDENTS[HANGS]
+    fewer = known.expect(known.defaults)[:-1]
+    monkeypatch.setitem(INCIDENTS, HANGS, replace(known, expect=lambda _: fewer))
     lab = Lab()
     await found(lab, tmp_path)
     assert lab.asked == []
