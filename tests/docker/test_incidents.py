@@ -32,6 +32,9 @@ MOST = 10.0
 OF_POOLS = {"rollout-deadlock-on-slots": 3.0, "slots-exhausted-at-scale-out": 3.0}
 """Smaller ones, as many connections at once are much work."""
 
+PARAMS = {"orphaned-advisory-lock-behind-a-pooler": {"limit_s": 200}}
+"""So that its replicas, which start one after the other, give up in time."""
+
 UNALIKE = {
     "cache-still-loading",
     "egress-cold-start-early-port",
@@ -81,4 +84,4 @@ async def proof_on(engine: type[Engine], name: str, artifacts: Path) -> Proof:
     options = RunOptions(
         engine=engine, scale=TimeScale(factor=factor), seed=SEED, artifacts=artifacts
     )
-    return await prove(chosen, {}, options)
+    return await prove(chosen, PARAMS.get(name, {}), options)
