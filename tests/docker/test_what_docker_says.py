@@ -40,9 +40,6 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 DEATHS = 3
 SCALE = TimeScale(factor=3)
 BOUND_S = 60.0
-HEARD = pytest.mark.xdist_group("heard")
-"""The tests of the one run that is watched: in one worker, or each would have a run of its own."""
-
 # Prints for each address whether a connection to it can be opened.
 PROBE = """
 import json, socket, sys
@@ -122,7 +119,6 @@ def _inspected(client: Any, filters: dict[str, str]) -> dict[str, dict[str, Any]
     return {one["Config"]["Labels"][ROLE_LABEL]: one for one in found}
 
 
-@HEARD
 def test_docker_and_the_trace_agree_on_every_start_and_every_death(heard: Heard) -> None:
     assert heard.verdict is Verdict.REPRODUCED
     docker_starts = [event["timeNano"] for event in heard.of_app("start")]
@@ -139,7 +135,6 @@ def test_docker_and_the_trace_agree_on_every_start_and_every_death(heard: Heard)
     assert [code for _, code in docker_deaths] == [3] * DEATHS + [0]
 
 
-@HEARD
 def test_docker_counts_as_many_restarts_as_there_are_attempts_less_one(heard: Heard) -> None:
     app = json.loads((heard.artifacts / "containers.json").read_text())["app"]
 
@@ -147,7 +142,6 @@ def test_docker_counts_as_many_restarts_as_there_are_attempts_less_one(heard: He
     assert app["HostConfig"]["RestartPolicy"]["Name"] == "on-failure"
 
 
-@HEARD
 def test_every_line_of_the_app_is_in_the_log_of_exactly_one_attempt(heard: Heard) -> None:
     logs = [
         (heard.artifacts / f"attempt-{number}.log").read_text() for _, number in heard.trace.lives()
@@ -162,7 +156,6 @@ def test_every_line_of_the_app_is_in_the_log_of_exactly_one_attempt(heard: Heard
     assert len(list(heard.artifacts.glob("attempt-*.log"))) == len(logs)
 
 
-@HEARD
 def test_each_life_has_a_name_of_its_own_in_postgres(heard: Heard) -> None:
     log = (heard.artifacts / "postgres.log").read_text()
 
@@ -216,7 +209,6 @@ def _probe(client: Any, containers: dict[str, dict[str, Any]]) -> dict[str, str]
     return dict(zip(places, json.loads(output).values(), strict=True))
 
 
-@HEARD
 def test_no_password_is_in_any_file_of_the_evidence(heard: Heard) -> None:
     settings = {
         name: value
