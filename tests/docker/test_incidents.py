@@ -39,7 +39,7 @@ UNALIKE = {
     "cache-still-loading",
     "egress-cold-start-early-port",
     "issue-1278",
-    "out-of-memory-while-starting",
+    "oom-killed-while-starting",
     "retry-longer-than-the-probe",
     "slots-exhausted-at-scale-out",
 }

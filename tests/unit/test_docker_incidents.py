@@ -19,8 +19,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "docker.md"
 NOT_ON_DOCKER = {
     "database-still-recovering": "recovering",
     "name-does-not-resolve-for-ever": "name_unknown",
-    "nothing-may-be-written": "read_only_files",
-    "probe-asks-another-port": "other_port",
+    "read-only-file-system": "read_only_files",
+    "listens-on-another-port-than-probed": "other_port",
     "restart-herd": "killed",
     "workers-times-pool": "many_workers",
 }

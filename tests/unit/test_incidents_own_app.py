@@ -28,9 +28,9 @@ ISSUE = incident("issue-1278")
 PROBE = incident("retry-longer-than-the-probe")
 CACHE = incident("cache-still-loading")
 SLOTS = incident("slots-exhausted-at-scale-out")
-PORT = incident("probe-asks-another-port")
-MEMORY = incident("out-of-memory-while-starting")
-COMMENT = incident("comment-became-part-of-a-value")
+PORT = incident("listens-on-another-port-than-probed")
+MEMORY = incident("oom-killed-while-starting")
+COMMENT = incident("env-file-comment-became-the-value")
 
 WITH_REDIS = replace(SHOP, dependencies=("postgres", "redis"))
 WRAPPED = replace(SHOP, wrap="shop:app", phases=(LIFESPAN,))
@@ -430,7 +430,8 @@ def test_a_fault_of_the_processes_happens_to_an_app_with_what_it_has(
 
 
 @pytest.mark.parametrize(
-    "name", ["probe-asks-another-port", "out-of-memory-while-starting", "nothing-may-be-written"]
+    "name",
+    ["listens-on-another-port-than-probed", "oom-killed-while-starting", "read-only-file-system"],
 )
 def test_an_outage_of_the_processes_happens_to_an_app_without_a_database(name: str) -> None:
     assert incident(name).applies(BARE) == ""

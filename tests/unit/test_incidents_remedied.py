@@ -12,10 +12,10 @@ from crashloop.model import UNTIL_THE_END, Role, Scenario
 
 ISSUE = incident("issue-1278")
 CHANGED = (
-    "comment-became-part-of-a-value",
-    "image-older-than-the-database",
-    "out-of-memory-while-starting",
-    "probe-asks-another-port",
+    "env-file-comment-became-the-value",
+    "image-older-than-the-schema",
+    "oom-killed-while-starting",
+    "listens-on-another-port-than-probed",
 )
 """With the remedy, the fault is there and harms nobody."""
 
@@ -48,7 +48,7 @@ def test_any_other_app_must_come_to_its_database_in_its_phase() -> None:
 
 
 def test_a_writable_folder_leaves_the_other_one_read_only() -> None:
-    found = incident("nothing-may-be-written")
+    found = incident("read-only-file-system")
     (before,), (after,) = found.scenario().faults, found.scenario(Role.REMEDY).faults
     assert before == after
     knobs = [found.scenario(role).app.knobs["scratch_folder"] for role in Role]
@@ -66,17 +66,17 @@ def test_the_run_with_the_remedy_needs_a_receipt_that_no_failure_gives(name: str
 
 
 def test_the_app_logs_in_under_the_name_that_the_server_has() -> None:
-    remedied = incident("comment-became-part-of-a-value").scenario(Role.REMEDY)
+    remedied = incident("env-file-comment-became-the-value").scenario(Role.REMEDY)
     (fault,) = remedied.faults
     assert remedied.app.knobs["database_user"] == fault.params["other_name"]
 
 
 def test_the_newer_image_asks_for_the_column_by_the_name_that_it_now_has() -> None:
-    remedied = incident("image-older-than-the-database").scenario(Role.REMEDY)
+    remedied = incident("image-older-than-the-schema").scenario(Role.REMEDY)
     (fault,) = remedied.faults
     assert remedied.app.knobs["text_column"] == f"{fault.params['column']}_of_a_newer_image"
 
 
 def test_the_larger_limit_is_seen_to_be_needed() -> None:
-    (fault,) = incident("out-of-memory-while-starting").scenario(Role.REMEDY).faults
+    (fault,) = incident("oom-killed-while-starting").scenario(Role.REMEDY).faults
     assert fault.params == {"limit_mib": 1536.0, "old_limit_mib": 512.0}

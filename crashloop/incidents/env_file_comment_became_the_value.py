@@ -74,7 +74,7 @@ def expect(_: Params) -> tuple[CheckSpec, ...]:
 
 
 INCIDENT = Incident(
-    name="comment-became-part-of-a-value",
+    name="env-file-comment-became-the-value",
     title="a role was created under a name with a comment in it: 28P01, exit 3, restart",
     source="github.com/endurain-project/endurain pull 495 (2026-01-20); FastAPI, compose",
     facts=(

@@ -75,7 +75,7 @@ def expect(_: Params) -> tuple[CheckSpec, ...]:
 
 
 INCIDENT = Incident(
-    name="out-of-memory-while-starting",
+    name="oom-killed-while-starting",
     title="the app needs more memory to start than its limit allows: killed with 137 each time",
     source="github.com/mitchross/talos-argocd-proxmox pull 1766 (2026-07-24); FastAPI, Kubernetes",
     facts=(

@@ -66,7 +66,7 @@ def expect(_: Params) -> tuple[CheckSpec, ...]:
 
 
 INCIDENT = Incident(
-    name="nothing-may-be-written",
+    name="read-only-file-system",
     title="a folder that the app writes to is read-only: EROFS, exit 3, restart",
     source="github.com/unclecode/crawl4ai issue 2027, pull 2029 (2026-06-21); FastAPI, compose",
     facts=(

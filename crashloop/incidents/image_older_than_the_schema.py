@@ -82,7 +82,7 @@ def expect(_: Params) -> tuple[CheckSpec, ...]:
 
 
 INCIDENT = Incident(
-    name="image-older-than-the-database",
+    name="image-older-than-the-schema",
     title="an older image meets the schema of a newer one: exit 3, restart, for ever",
     source="github.com/Morelitea/initiative pull 1800, issues 1798 and 1307 (2026-09-20); FastAPI",
     facts=(

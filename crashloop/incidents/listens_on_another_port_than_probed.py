@@ -69,7 +69,7 @@ def expect(params: Params) -> tuple[CheckSpec, ...]:
 
 
 INCIDENT = Incident(
-    name="probe-asks-another-port",
+    name="listens-on-another-port-than-probed",
     title="the app listens at once, and the start-up probe asks another port for 240 s",
     source="github.com/estuary/flow pull 3315 (2026-08-04); Cloud Run",
     facts=(
