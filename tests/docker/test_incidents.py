@@ -45,8 +45,13 @@ UNALIKE = {
 }
 """Those that differ most; only `tox -e docker-all` runs the others, too."""
 
-OF_CHANCE = {"slots-exhausted-at-scale-out", "supervisor-hides-the-failure"}
-"""Those in which chance decides which replica is hit, or which worker comes first."""
+OF_CHANCE = {
+    "rollout-deadlock-on-slots",
+    "slots-exhausted-at-scale-out",
+    "supervisor-hides-the-failure",
+}
+"""Those in which chance decides which replica is hit, which worker comes first, or whether the last
+try of a retry is refused or cut short."""
 
 
 def _is_possible(name: str) -> bool:
