@@ -46,12 +46,13 @@ UNALIKE = {
 """Those that differ most; only `tox -e docker-all` runs the others, too."""
 
 OF_CHANCE = {
+    "orphaned-advisory-lock-behind-a-pooler",
     "rollout-deadlock-on-slots",
     "slots-exhausted-at-scale-out",
     "supervisor-hides-the-failure",
 }
-"""Those in which chance decides which replica is hit, which worker comes first, or whether the last
-try of a retry is refused or cut short."""
+"""Those in which chance decides which replica is hit, which worker comes first, whether the last
+try of a retry is refused or cut short, or how far a replica has come when a fault is injected."""
 
 
 def _is_possible(name: str) -> bool:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-COMMAND = (sys.executable, "-P", "-m", "crashloop", "proxy", "--api", "127.0.0.1:0")
+COMMAND = (sys.executable, "-P", "-m", "crashloop", "proxy")
+ANY_PORT = ("--api", "127.0.0.1:0")
 DEADLINE_S = 20.0
 TIDY_WITHIN_S = 2.0
 SPARE_S = 3.0
@@ -66,13 +67,14 @@ def running(*words: str, **how: Any) -> Iterator[Proxy]:
 
 
 def begun(*words: str, **how: Any) -> subprocess.Popen[str]:
-    """Start the command."""
+    """Start the command, at any port where the words name none."""
     pipes: dict[str, Any] = {
         "stdin": subprocess.DEVNULL,
         "stdout": subprocess.PIPE,
         "stderr": subprocess.PIPE,
     }
-    return subprocess.Popen([*COMMAND, *words], text=True, **(pipes | how))
+    api = () if "--api" in words else ANY_PORT
+    return subprocess.Popen([*COMMAND, *api, *words], text=True, **(pipes | how))
 
 
 def refused(*words: str) -> str:
@@ -156,7 +158,7 @@ def test_it_ends_when_its_parent_is_killed() -> None:
         "child.wait()\n"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", script, *COMMAND, "--until-stdin-closes"],
+        [sys.executable, "-c", script, *COMMAND, *ANY_PORT, "--until-stdin-closes"],
         stdout=subprocess.PIPE,
         text=True,
     ) as parent:
