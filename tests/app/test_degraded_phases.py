@@ -55,6 +55,7 @@ class Cache:
 
 
 @pytest.mark.parametrize("cache_critical", [True, False], ids=["critical", "optional"])
+@pytest.mark.slow
 async def test_a_cache_that_still_loads_is_opened_when_it_has_loaded(
     start_app: StartApp, database_url: str, cache_critical: bool
 ) -> None:

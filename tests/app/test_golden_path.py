@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import asyncpg
 import httpx
+import pytest
 from gate import Gate
 from sqlalchemy import make_url
 from websockets.asyncio.client import connect
@@ -103,6 +104,7 @@ async def test_bad_input_is_refused_and_the_chat_stays_open(
         assert (await say({"text": "still here"}))["stored"] is True
 
 
+@pytest.mark.slow
 async def test_two_starts_at_once_both_find_the_tables(
     start_app: StartApp, database_url: str
 ) -> None:
@@ -212,6 +214,7 @@ async def test_the_pool_and_its_overflow_may_be_opened_at_once(
         await app.event("startup.completed")
 
 
+@pytest.mark.slow
 async def test_a_migration_lock_is_waited_for_and_given_back(
     start_app: StartApp, database_url: str
 ) -> None:
@@ -235,6 +238,7 @@ async def test_a_migration_lock_is_waited_for_and_given_back(
         await holder.close()
 
 
+@pytest.mark.slow
 async def test_an_app_that_looks_first_takes_the_migration_lock_only_to_make_its_tables(
     start_app: StartApp, database_url: str
 ) -> None:

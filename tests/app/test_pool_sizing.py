@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import asyncpg
+import pytest
 from sqlalchemy import make_url
 
 from app_under_test.remedies.pool_sizing import _SLOTS
@@ -82,6 +83,7 @@ async def test_a_role_whose_name_needs_quotes_tells_its_sessions_from_those_of_o
         await ask(superuser, f'DROP ROLE "{role}"')
 
 
+@pytest.mark.slow
 async def test_a_share_above_what_the_settings_ask_for_changes_nothing(
     start_app: StartApp, database_url: str
 ) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import pytest
 from websockets.asyncio.client import connect
 
 import app_under_test
@@ -119,6 +120,7 @@ async def test_a_degraded_start_serves_and_keeps_messages_up_to_its_bound(
         assert app.all_of("shutdown.completed")
 
 
+@pytest.mark.slow
 async def test_an_unreachable_cache_does_not_stop_the_other_phases(
     start_app: StartApp, silent_url: str, refusing_url: str
 ) -> None:

@@ -55,6 +55,7 @@ async def test_a_try_that_hangs_is_given_up_and_the_next_one_passes(
             assert (await app.event("database.retried"))["tries"] == 2
 
 
+@pytest.mark.slow
 async def test_a_try_that_is_given_up_keeps_the_connections_that_it_has(
     start_app: StartApp, database_url: str
 ) -> None:
@@ -99,6 +100,7 @@ async def test_a_database_that_is_closed_closes_the_connections_that_a_try_kept(
         assert await connections_of(name, database_url) == 0
 
 
+@pytest.mark.slow
 async def test_a_retry_around_a_probe_connection_leaves_the_real_query_to_fail(
     start_app: StartApp, database_url: str
 ) -> None:

@@ -82,6 +82,7 @@ def test_its_trace_judged_again_gives_the_same_page(reproduced: Reproduced) -> N
     assert again.stdout == done.stdout
 
 
+@pytest.mark.slow
 def test_a_terminal_gets_colours_and_a_dumb_one_or_no_color_gets_none(
     reproduced: Reproduced,
 ) -> None:

@@ -45,7 +45,10 @@ async def test_a_server_that_is_killed_ends_the_run_and_is_named(
     assert told in run.judgement.reason
 
 
-@pytest.mark.parametrize("server", ["database", "cache", "proxy"])
+@pytest.mark.parametrize(
+    "server",
+    ["database", *(pytest.param(one, marks=pytest.mark.slow) for one in ("cache", "proxy"))],
+)
 async def test_a_server_that_is_killed_after_the_last_attempt_is_a_broken_harness(
     tmp_path: Path, server: str
 ) -> None:
@@ -66,6 +69,7 @@ async def test_a_server_that_is_killed_after_the_last_attempt_is_a_broken_harnes
     assert not run.trace.of(f"{server}.stopped")
 
 
+@pytest.mark.slow
 async def test_servers_that_are_stopped_in_order_have_not_died(tmp_path: Path) -> None:
     options = RunOptions(artifacts=tmp_path / "run")
     run = await run_scenario(incident("issue-1278").scenario(Role.CONTROL), options)

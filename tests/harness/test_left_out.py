@@ -39,6 +39,7 @@ def _suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_plain_run_says_what_it_left_out_and_how_to_run_it(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_subprocess("-n", "2")
     assert result.parseoutcomes()["passed"] == 1

@@ -146,7 +146,7 @@ APPS: dict[str, tuple[Verdict, str, tuple[str, ...]]] = {
 
 
 # What a sceptic would try first runs by default; the rest takes a minute more.
-FIRST = {"exits_with_1", "name_error_in_dependencies", "opens_its_port_early"}
+FIRST = {"exits_with_1"}
 BROKEN_APPS = [app if app in FIRST else pytest.param(app, marks=pytest.mark.slow) for app in APPS]
 
 
@@ -156,6 +156,7 @@ async def test_a_broken_app_is_caught(app: str, options: RunOptions) -> None:
     await caught(incident_with(app), options, verdict, check, *words)
 
 
+@pytest.mark.slow
 async def test_an_app_that_hangs_without_a_limit_is_caught(options: RunOptions) -> None:
     scenario = replace(incident_with("hangs_for_ever"), deadline_s=20.0)
     impatient = replace(options, patience_s=1.0)
@@ -291,6 +292,7 @@ async def test_a_broken_engine_is_caught(
     await caught(incident_with(), broken, Verdict.INCONCLUSIVE, check, words)
 
 
+@pytest.mark.slow
 async def test_a_supervisor_that_does_not_restart_is_caught(options: RunOptions) -> None:
     one_shot = replace(options, engine=harness_parts.engine_under(harness_parts.OneShotLoop))
     nothing = "nothing was started after attempt 1 died"

@@ -94,6 +94,7 @@ async def test_an_app_that_its_probe_kills_for_another_reason_is_caught(
     await caught(scenario, options(tmp_path, scale=PROBE_SCALE), *KILLED[app])
 
 
+@pytest.mark.slow
 async def test_an_app_that_gives_up_before_its_probe_does_is_caught(tmp_path: Path) -> None:
     run = await caught(
         killed_by_a_probe(retry_s=10.0),

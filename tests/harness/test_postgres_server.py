@@ -143,6 +143,7 @@ async def test_a_server_that_does_not_start_is_quoted_with_a_hint(
     assert "template-" in failure.value.hint
 
 
+@pytest.mark.slow
 async def test_runs_that_need_the_template_at_once_make_it_once(empty_cache: Path) -> None:
     async def one() -> Template:
         with workspace() as ws:
@@ -156,6 +157,7 @@ async def test_runs_that_need_the_template_at_once_make_it_once(empty_cache: Pat
     assert made[0].app_password not in repr(made[0])
 
 
+@pytest.mark.slow
 async def test_a_run_cancelled_while_it_makes_the_template_leaves_nothing(
     empty_cache: Path,
 ) -> None:
@@ -205,6 +207,7 @@ def small() -> Iterator[Path]:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root's server runs as another user")
+@pytest.mark.slow
 async def test_a_wheel_that_the_unprivileged_user_cannot_read_runs_from_a_trimmed_copy(
     closed: Path, tmp_path: Path
 ) -> None:

@@ -247,6 +247,7 @@ def test_evidence_of_an_earlier_session_is_not_overwritten(ran: Session) -> None
     assert (ran.folder / EVIDENCE / "issue-1278-control-2" / "trace.jsonl").is_file()
 
 
+@pytest.mark.slow
 def test_a_broken_harness_never_passes_unless_it_was_expected(broken: Session) -> None:
     # expects_a_verdict, proof and typing_error fail; what looked away ends in an error
     assert broken.outcomes() == {"failed": 3, "passed": 4, "error": 2}, broken.output
@@ -293,6 +294,7 @@ def test_outages_of_an_own_app_are_tests_that_workers_share_and_what_cannot_happ
     assert own.junit()["test_outages[issue-1278]"]["crashloop_outcome"] == "RECOVERED"
 
 
+@pytest.mark.slow
 def test_a_run_of_an_app_that_never_started_passes_no_test_and_shows_the_app_s_last_lines(
     own: Session,
 ) -> None:

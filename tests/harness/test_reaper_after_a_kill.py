@@ -136,6 +136,7 @@ def test_a_harness_killed_at_any_stage_of_its_start_leaves_nothing(
     assert left_of(harness.path) == []
 
 
+@pytest.mark.slow
 def test_a_harness_killed_while_it_makes_the_template_leaves_no_half_of_it(
     tmp_path: Path, empty_cache: Path
 ) -> None:

@@ -52,6 +52,7 @@ async def test_a_limit_below_the_connection_time_never_ends_it(
     run.expect(Verdict.REPRODUCED)
 
 
+@pytest.mark.slow
 async def test_a_limit_above_the_connection_time_starts_at_the_first_attempt(lab: Lab) -> None:
     run = await lab.run("issue-1278", limit_s=35)
 

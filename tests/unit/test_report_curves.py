@@ -15,6 +15,8 @@ from crashloop.report.curves import limits_of, pictures
 HOSTILE = "<script>alert(1)</script>$\\frac{\x1b[31m✓"
 SVG = "{http://www.w3.org/2000/svg}"
 
+pytestmark = pytest.mark.slow  # they draw
+
 
 def hostile() -> Comparison:
     found = of_issue_1278()
