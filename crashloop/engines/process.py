@@ -153,8 +153,10 @@ class Process:
 
     async def drained(self) -> None:
         """Wait until all output has arrived; at most 0.5 s, as a grandchild may hold the pipe."""
+        # In Python 3.11, wait_for loses a cancellation that comes as the wait ends.
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._closed.wait(), OUTPUT_BOUND_S)
+            async with asyncio.timeout(OUTPUT_BOUND_S):
+                await self._closed.wait()
 
     def signal(self, number: signal.Signals) -> bool:
         """Signal the child itself; False if it has ended."""

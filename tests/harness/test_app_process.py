@@ -11,6 +11,7 @@ import pytest
 from leftovers import LINUX
 from memory_recorder import recorder
 
+from crashloop.engines import process
 from crashloop.engines.app import app_process
 from crashloop.engines.output import AppOutput
 from crashloop.engines.reaper import identity
@@ -62,3 +63,20 @@ async def test_a_life_that_has_ended_leaves_no_daemon(tmp_path: Path, dies: bool
             status = await ended
         assert status == (3 if dies else -signal.SIGTERM)
         assert [pid for pid in pids if identity(pid)] == []
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_a_cancellation_that_comes_as_the_output_ends_is_not_lost(turns: int) -> None:
+    with workspace() as space:
+        child = process.start(["sleep", "600"], workspace=space, name="sleep")
+        draining = asyncio.create_task(child.drained())
+        for _ in range(2):
+            await asyncio.sleep(0)
+        child.close_output()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        was_pending = draining.cancel()
+        await asyncio.wait({draining})
+        assert draining.cancelled() == was_pending
+        child.signal(signal.SIGKILL)
+        await child.exited
