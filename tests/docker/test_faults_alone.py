@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 
 SCALE = 8.0  # a container's start is not scaled, so much more would not be fair
+OF_BYTES = {"bandwidth": 4.0, "slicer": 4.0}  # what passes piece by piece needs time for its pieces
 
 
 def _is_possible(kind: str) -> bool:
@@ -47,7 +48,7 @@ async def test_a_fault_looks_on_docker_as_the_catalogue_says(
         request.getfixturevalue("docker_engine_with_pooler")
     options = RunOptions(
         engine=docker_engine,
-        scale=TimeScale(factor=min(SCALE, scenario.time_scale)),
+        scale=TimeScale(factor=min(OF_BYTES.get(kind, SCALE), scenario.time_scale)),
         seed=1278,
         artifacts=tmp_path / "run",
     )

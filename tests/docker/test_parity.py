@@ -33,6 +33,8 @@ async def test_both_engines_have_the_same_outcome(
     docker = await outcome_on(docker_engine, case, tmp_path / "docker")
 
     assert local["verdict"] is case.verdict
+    for each in (local, docker):
+        each["findings"] = [found for found in each["findings"] if found[0] not in case.unseen]
     assert docker == local
 
 
