@@ -36,3 +36,9 @@ class CapabilityError(CrashloopError):
     """This machine or engine cannot do what the scenario needs; a reason to skip, never a pass."""
 
     exit_status = 11
+
+
+class InterruptionError(CrashloopError):
+    """The user interrupted the command before anything was started."""
+
+    exit_status = 130

@@ -51,7 +51,7 @@ def _interrupted(words: list[str]) -> int:
 
 def _not_written(words: list[str], error: OSError) -> int:
     """Report what could not be written, and discard the rest of the buffer."""
-    from crashloop.report.terminal import discard  # noqa: PLC0415  only where something failed
+    from crashloop.report.document import discard  # noqa: PLC0415  only where something failed
 
     discard(sys.stdout)
     what = f"{error.filename or 'writing the result'}: {error.strerror or error}"

@@ -1,4 +1,4 @@
-"""A command that refuses an option which was given twice and would keep the last value alone."""
+"""A command that refuses an option given twice, and says what Ctrl-C has interrupted."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from typer.core import TyperCommand, TyperOption
 
-from crashloop.errors import UsageError
+from crashloop.errors import InterruptionError, UsageError
 
 
 class OnceCommand(TyperCommand):
@@ -27,6 +27,15 @@ class OnceCommand(TyperCommand):
                     hint=f"give it once; {ctx.command_path} --help says which can be repeated",
                 )
         return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; InterruptionError where an interrupt says what it came in."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as end:  # of which the library below keeps no word
+            if not end.args:
+                raise
+            raise InterruptionError(f"interrupted {end}") from None
 
 
 def _keeps_one(option: TyperOption) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import stat
 import sys
 import traceback
 from dataclasses import dataclass, field
@@ -15,10 +16,11 @@ from importlib.util import module_from_spec, spec_from_file_location
 from typing import TYPE_CHECKING, Any
 
 from crashloop.errors import CrashloopError, UsageError
+from crashloop.incidents.contained import Contained, TookTooLong
 from crashloop.incidents.soundness import require_sound
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from crashloop.incidents.incident import Incident
@@ -44,7 +46,7 @@ class Found:
     left_out: tuple[LeftOut, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Candidate:
     """What may be an incident; `file` is its absolute path, "" for a package's."""
 
@@ -92,8 +94,8 @@ class Elsewhere:
 
     def _installed(self, name: str = "") -> Found:
         """The incident of this name, or all, of installed packages."""
-        points = [each for each in _entry_points() if name in {"", each.name}]
-        return _sorted_out(map(_of_package, points), {*self._own, *self.in_folder.incidents})
+        wanted = [each for each in _of_packages() if name in {"", each.name}]
+        return _sorted_out(wanted, {*self._own, *self.in_folder.incidents})
 
 
 def _named(name: str, found: Found) -> Incident | None:
@@ -110,31 +112,49 @@ def _sorted_out(candidates: Iterable[_Candidate], taken: Collection[str]) -> Fou
     incidents: dict[str, Incident] = {}
     left_out: list[LeftOut] = []
     for each in candidates:
-        try:
-            with contextlib.redirect_stdout(sys.stderr):  # ours may be one JSON document
-                made = require_sound(each.load())
-            _require_free(made.name, {*taken, *incidents})
-        except (Exception, SystemExit) as error:  # noqa: BLE001  it is code from anywhere
-            why, hint = _reason(error, each.file)
-            left_out.append(LeftOut(name=each.name, place=each.place, why=why, hint=hint))
+        made = _tried(each)
+        if not isinstance(made, LeftOut) and made.name in {*taken, *incidents}:
+            why = f"there is another incident called {made.name}"
+            made = LeftOut(name=each.name, place=each.place, why=why, hint="rename one of the two")
+        if isinstance(made, LeftOut):
+            left_out.append(made)
         else:
             incidents[made.name] = made
     return Found(incidents=incidents, left_out=tuple(left_out))
 
 
-def _require_free(name: str, taken: Collection[str]) -> None:
-    if name in taken:
-        raise UsageError(f"there is another incident called {name}", hint="rename one of the two")
+@functools.lru_cache(maxsize=256)
+def _tried(candidate: _Candidate) -> Incident | LeftOut:
+    """The incident, or why it cannot be used; its code is run once.
+
+    KeyboardInterrupt if the user interrupts it: any other is the code's own.
+    """
+    code = Contained()
+    try:
+        with code:
+            return require_sound(candidate.load())
+    except BaseException as error:  # noqa: BLE001  it is code from anywhere
+        if code.is_interrupted:
+            raise KeyboardInterrupt(f"while {candidate.place} was loaded") from None
+        why, hint = _reason(error, candidate.file)
+        return LeftOut(name=candidate.name, place=candidate.place, why=why, hint=hint)
 
 
 def _reason(error: BaseException, file: str) -> tuple[str, str]:
     """What happened, with the last line of the file that was run, and what to do next."""
     if isinstance(error, CrashloopError):
         return error.message, error.hint
+    if isinstance(error, OSError) and error.filename == file:
+        return f"it cannot be read: {error.strerror}", ""
     frames = reversed(traceback.extract_tb(error.__traceback__))
     line = next((frame.lineno for frame in frames if frame.filename == file), None)
     where = f"line {line}: " if line else ""
-    return f"{where}{type(error).__name__}: {error}", ""
+    if isinstance(error, TookTooLong):
+        return f"{where}{error}", "let it do less while it is imported"
+    says = ""
+    with contextlib.suppress(Exception):  # its text is made by code from anywhere, too
+        says = f": {error}"
+    return f"{where}{type(error).__name__}{says}", ""
 
 
 def _files(folder: Path) -> list[_Candidate]:
@@ -143,7 +163,11 @@ def _files(folder: Path) -> list[_Candidate]:
             f"{folder} is not a folder",
             hint="name the folder with your incidents; `crashloop new-incident NAME` makes one",
         )
-    files = sorted(each for each in folder.glob("*.py") if not each.name.startswith("_"))
+    try:
+        found = sorted(folder.iterdir())
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be read: {error.strerror}") from None
+    files = [each for each in found if each.suffix == ".py" and not each.name.startswith("_")]
     if not files:
         raise UsageError(
             f"{folder} has no incident",
@@ -162,6 +186,8 @@ def _files(folder: Path) -> list[_Candidate]:
 
 def _of_file(file: Path) -> object:
     """Run the file; its INCIDENT."""
+    if not stat.S_ISREG(file.absolute().stat().st_mode):
+        raise UsageError("it is no regular file", hint="name what is no incident _NAME.py")
     name = f"crashloop_incident_{file.stem}"
     spec = spec_from_file_location(name, file.absolute())
     assert spec is not None
@@ -171,7 +197,7 @@ def _of_file(file: Path) -> object:
     try:
         spec.loader.exec_module(module)
     except BaseException:
-        del sys.modules[name]
+        sys.modules.pop(name, None)
         raise
     if not hasattr(module, "INCIDENT"):
         raise UsageError(
@@ -182,21 +208,60 @@ def _of_file(file: Path) -> object:
 
 
 @functools.cache
-def _entry_points() -> tuple[Any, ...]:
+def _of_packages() -> tuple[_Candidate, ...]:
+    """What installed packages name as incidents, by name."""
     from importlib.metadata import entry_points  # noqa: PLC0415  slow, and seldom asked for
 
-    return tuple(sorted(entry_points(group=GROUP), key=lambda each: each.name))
+    try:
+        found = [*map(_of_package, entry_points(group=GROUP))]
+    except Exception:  # noqa: BLE001  the file of one package fails those of all
+        found = [*_one_by_one()]
+    return tuple(sorted(found, key=lambda each: each.name))
+
+
+def _one_by_one() -> Iterator[_Candidate]:
+    """What each package names; for one whose file cannot be read, that."""
+    from importlib.metadata import distributions  # noqa: PLC0415  likewise
+
+    packages = {_name_of(each): each for each in reversed([*distributions()])}  # the first counts
+    for name, each in packages.items():
+        try:
+            yield from map(_of_package, each.entry_points.select(group=GROUP))
+        except Exception as error:  # noqa: BLE001  it is a file from anywhere
+            why = f"it cannot be read: {type(error).__name__}: {error}"
+            wrong = functools.partial(_refuse, why)
+            yield _Candidate(name=name, place=f"entry_points.txt of {name}", load=wrong)
+
+
+def _refuse(why: str) -> object:
+    raise UsageError(why, hint="install the package again, or uninstall it")
 
 
 def _of_package(point: Any) -> _Candidate:
-    def load() -> object:
-        made = point.load()
-        if getattr(made, "name", point.name) != point.name:
-            raise UsageError(
-                f"its entry point is called {point.name}, and the incident {made.name}",
-                hint="give both the same name",
-            )
-        return made
+    package = _name_of(point.dist)
+    return _Candidate(
+        name=point.name,
+        place=f"{point.value} of {package}",
+        load=functools.partial(_of_entry_point, point),
+    )
 
-    package = point.dist.name if point.dist else "an installed package"
-    return _Candidate(name=point.name, place=f"{point.value} of {package}", load=load)
+
+def _of_entry_point(point: Any) -> object:
+    if point.pattern.match(point.value) is None:
+        raise UsageError(
+            f"its entry point is {point.value!r}, which is not MODULE:NAME",
+            hint="write it as in our_outages:INCIDENT",
+        )
+    made = point.load()
+    if getattr(made, "name", point.name) != point.name:
+        raise UsageError(
+            f"its entry point is called {point.name}, and the incident {made.name}",
+            hint="give both the same name",
+        )
+    return made
+
+
+def _name_of(package: Any) -> str:
+    with contextlib.suppress(Exception):  # its file may have no name, or may not be there
+        return str(package.name)
+    return "an installed package"

@@ -7,6 +7,7 @@ import re
 from crashloop.checks import CHECKS
 from crashloop.errors import CapabilityError, UsageError
 from crashloop.incidents.incident import Incident
+from crashloop.incidents.types import require_types
 from crashloop.platforms import PLATFORMS
 
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -18,11 +19,8 @@ def require_sound(made: object) -> Incident:
 
     That its control run is healthy, and what the engine can do, only a run shows.
     """
-    if not isinstance(made, Incident):
-        raise UsageError(
-            f"its INCIDENT is of the type {type(made).__name__}",
-            hint="it must be a crashloop.incidents.incident.Incident",
-        )
+    require_types(made, Incident.__name__, "its INCIDENT")
+    assert isinstance(made, Incident)
     if not NAME.fullmatch(made.name):
         raise UsageError(f"its name cannot be {made.name!r}", hint=NAME_HINT)
     for part, value, hint in _parts(made):

@@ -286,3 +286,13 @@ def test_a_new_incident_takes_no_name_of_another_and_overwrites_nothing(
     assert (status, out) == (2, "")
     assert says in err
     assert (tmp_path / "incidents" / "there.py").read_text() == "mine\n"
+
+
+def test_ctrl_c_while_a_file_is_loaded_ends_the_command_and_names_the_file(
+    crashloop: Crashloop, tmp_path: Path
+) -> None:
+    written(tmp_path / "mine", slow="from signal import *\nraise_signal(SIGINT)")
+
+    status, out, err = crashloop("incidents", "--incidents", "mine")
+
+    assert (status, out, err) == (130, "", "interrupted while mine/slow.py was loaded\n")

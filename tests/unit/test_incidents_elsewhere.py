@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -10,7 +13,14 @@ from incident_files import EXAMPLE, NAME, changed, package, written
 
 from crashloop.clock import TimeScale
 from crashloop.errors import UsageError
-from crashloop.incidents import ELSEWHERE, INCIDENTS, elsewhere, incident, library
+from crashloop.incidents import (
+    ELSEWHERE,
+    INCIDENTS,
+    contained,
+    elsewhere,
+    incident,
+    library,
+)
 from crashloop.options import RunOptions, rerun_command
 from crashloop.survey.plan import Planned
 
@@ -21,9 +31,9 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def _none_stay_known() -> Iterator[None]:
-    elsewhere._entry_points.cache_clear()
+    elsewhere._of_packages.cache_clear()
     yield
-    elsewhere._entry_points.cache_clear()
+    elsewhere._of_packages.cache_clear()
     ELSEWHERE.use(None)
     for name in [name for name in sys.modules if name.startswith("our_")]:
         del sys.modules[name]
@@ -76,11 +86,29 @@ UNUSABLE = {
     "a missing package": ("import no_such_package\n", "line 1: ModuleNotFoundError"),
     "a bug": ("import os\nos.nothing()\n", "line 2: AttributeError"),
     "an exit": ("raise SystemExit(0)\n", "line 1: SystemExit"),
+    "an interrupt of its own": ("raise KeyboardInterrupt\n", "line 1: KeyboardInterrupt"),
+    "an end of its own": ("class End(BaseException): ...\nraise End\n", "line 2: End"),
+    "an error that cannot be said": (
+        "class Mute(Exception):\n    def __str__(self): return 1 / 0\nraise Mute\n",
+        "line 3: Mute",
+    ),
     "a bug in a function": (
         EXAMPLE.replace('params["limit_s"]', 'params["limits"]'),
         "KeyError: 'limits'",
     ),
     "nothing": ("", "it has no INCIDENT"),
+    "a title of another type": (changed(title="5"), "its title is of the type int"),
+    "a fact of another type": (changed(facts="('', 5)"), "one of its facts is of the type int"),
+    "facts in one text": (changed(facts="'a fact'"), "its facts is no tuple"),
+    "a remedy of another type": (changed(others="('retry',)"), "one of its others is of the type"),
+    "a remedy without words": (
+        changed(remedy="replace(INCIDENT.remedy, says=None)"),
+        "the says of its remedy is of the type NoneType",
+    ),
+    "a title that fails": (
+        EXAMPLE.replace("INCIDENT = Incident(", "class Mine(Incident): ...\nINCIDENT = Mine("),
+        "its INCIDENT is of the type Mine",
+    ),
     "a word": ("INCIDENT = 'cache'\n", "its INCIDENT is of the type str"),
 }
 
@@ -104,6 +132,49 @@ def test_an_incident_that_cannot_be_used_is_refused_with_its_reason(tmp_path: Pa
         incident("my-outage")
 
 
+@pytest.mark.parametrize("text", ["while True: ...", "import time\ntime.sleep(60)"])
+def test_a_file_that_hangs_is_left_out_with_the_line_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setattr(contained, "BOUND_S", 0.1)
+    ELSEWHERE.use(written(tmp_path, a=text, b=EXAMPLE))
+
+    (left_out,) = ELSEWHERE.in_folder.left_out
+    assert left_out.place == str(tmp_path / "a.py")
+    assert re.fullmatch(r"line [12]: it had not been loaded after 0\.1 s", left_out.why)
+    assert NAME in ELSEWHERE.in_folder.incidents
+
+
+@pytest.mark.parametrize(
+    "text", ["raise_signal(SIGINT)", "try: raise_signal(SIGINT)\nfinally: 1 / 0"]
+)
+def test_ctrl_c_while_a_file_is_loaded_interrupts_and_names_the_file(
+    tmp_path: Path, text: str
+) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    folder = written(tmp_path, a=f"from signal import SIGINT, raise_signal\n{text}\n", b=EXAMPLE)
+
+    with pytest.raises(KeyboardInterrupt, match=r"while .*a\.py was loaded"):
+        ELSEWHERE.use(folder)
+
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_only_regular_files_are_read(tmp_path: Path) -> None:
+    written(tmp_path, one=EXAMPLE)
+    os.mkfifo(tmp_path / "pipe.py")
+    (tmp_path / "folder.py").mkdir()
+    (tmp_path / "gone.py").symlink_to("nowhere.py")
+    ELSEWHERE.use(tmp_path)
+
+    assert {each.name: each.why for each in ELSEWHERE.in_folder.left_out} == {
+        "folder": "it is no regular file",
+        "gone": "it cannot be read: No such file or directory",
+        "pipe": "it is no regular file",
+    }
+    assert NAME in ELSEWHERE.in_folder.incidents
+
+
 def test_files_that_begin_with_an_underscore_are_not_run(tmp_path: Path) -> None:
     ELSEWHERE.use(written(tmp_path, _shared="1 / 0", __init__="1 / 0", one=EXAMPLE))
 
@@ -111,12 +182,20 @@ def test_files_that_begin_with_an_underscore_are_not_run(tmp_path: Path) -> None
 
 
 def test_what_a_file_prints_goes_to_standard_error(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    ELSEWHERE.use(written(tmp_path, one="print('hello')"))
+    text = """import ctypes, os, sys
+print("python")
+sys.__stdout__.write("the first stream\\n")
+ctypes.CDLL(None).puts(b"c")
+os.system("echo child")
+"""
+    ELSEWHERE.use(written(tmp_path, one=text))
+    print("ours")  # noqa: T201
 
-    said = capsys.readouterr()
-    assert (said.out, said.err) == ("", "hello\n")
+    said = capfd.readouterr()
+    assert said.out == "ours\n"
+    assert {*said.err.splitlines()} == {"python", "the first stream", "c", "child"}
 
 
 @pytest.mark.parametrize(
@@ -147,6 +226,10 @@ def test_an_entry_point_that_cannot_be_used_is_left_out_and_the_others_stay(
     points = {
         NAME: "our_outages:INCIDENT",
         "broken": "our_broken_outages:INCIDENT",
+        "colons": "our_outages::INCIDENT",
+        "missing": "our_missing_outages:INCIDENT",
+        "no-attribute": "our_outages:NOTHING",
+        "no-incident": "our_outages:TARGET",
         "issue-1278": "our_copies:INCIDENT",
         "other-name": "our_outages:INCIDENT",
     }
@@ -161,11 +244,42 @@ def test_an_entry_point_that_cannot_be_used_is_left_out_and_the_others_stay(
     assert NAME in found.incidents
     assert {each.name: each.why for each in found.left_out} == {
         "broken": "ZeroDivisionError: division by zero",
+        "colons": "its entry point is 'our_outages::INCIDENT', which is not MODULE:NAME",
+        "missing": "ModuleNotFoundError: No module named 'our_missing_outages'",
+        "no-attribute": "AttributeError: module 'our_outages' has no attribute 'NOTHING'",
+        "no-incident": "its INCIDENT is of the type str",
         "issue-1278": "there is another incident called issue-1278",
         "other-name": f"its entry point is called other-name, and the incident {NAME}",
     }
+    assert {each.place.rpartition(" of ")[2] for each in found.left_out} == {"outages"}
     with pytest.raises(UsageError, match="broken cannot be used: our_broken_outages:INCIDENT of"):
         incident("broken")
+
+
+def test_a_package_whose_entry_points_cannot_be_read_is_left_out_and_the_others_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package(tmp_path, "outages", {NAME: "our_outages:INCIDENT"}, our_outages=EXAMPLE)
+    package(tmp_path, "torn", {})
+    (tmp_path / "torn-1.0.dist-info" / "entry_points.txt").write_text("[crashloop.incidents]\nx\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    found = library()
+
+    assert NAME in found.incidents
+    (left_out,) = found.left_out
+    assert left_out.place == "entry_points.txt of torn"
+    assert left_out.why.startswith("it cannot be read: ")
+
+
+def test_the_code_of_an_entry_point_is_run_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    package(tmp_path, "outages", {"bad": "our_bad:INCIDENT"}, our_bad="print('run')\n1 / 0")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    assert library() == library()
+    assert capsys.readouterr().err == "run\n"
 
 
 def test_a_folders_incident_comes_before_an_installed_one_of_the_same_name(
