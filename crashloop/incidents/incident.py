@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from crashloop.apps import about_entry, is_scalable, knobs_used, sample_app, with_knobs
+from crashloop.apps import about_entry, is_scalable, sample_app
 from crashloop.clock import DEFAULT_SCALE, REAL_TIME
 from crashloop.errors import UsageError
 from crashloop.faults import REPLICAS, fault_kind
 from crashloop.incidents.compared import Compared
+from crashloop.incidents.knobs import LIMIT, require_known, require_noticed, turned
 from crashloop.incidents.own_app import (
     NotApplicableError,
     adapted,
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from crashloop.incidents.remedy import Remedy
     from crashloop.model import AppUnderTest, Dependency, Outage, PlannedFault
 
-LIMIT = "limit_s"
 LISTEN_FIRST = "listen_first"
 """The knob of an app that opens its port before it is ready, in a control run, too."""
 
@@ -106,18 +106,21 @@ class Incident:
             outage = outage.healed_at(heal_s)
         not_asked: Mapping[str, str] = {}
         remedy_name = ""
-        if app is not None:
+        if app is None:
+            require_known(self.called, outage, (self.remedy, *self.others), under_test)
+        else:
             outage = adapted(outage, app, expect, incident=self.called)
             expect, not_asked = asked(expect, outage, app)
         with about_entry(under_test):
             if app is not None:
-                _require_noticed(self, app, outage, chosen, params)
+                without = {name: value for name, value in chosen.items() if name not in params}
+                usual = self.outage(read_params(self.called, self.parameters, without))
+                require_noticed(self.called, app, outage, usual, params)
             if role is Role.REMEDY:
-                own = self.remedy_named("" if remedy in under_test.remedies else remedy)
-                named = remedy if own is self.remedy else ""
-                remedied = remedied_run(self.called, own, outage, under_test, named)
+                remedies = (self.remedy, *self.others)
+                remedied = remedied_run(self.called, remedies, outage, under_test, remedy)
                 outage, under_test, remedy_name = remedied
-            under_test = _turned(under_test, outage, values)
+            under_test = turned(under_test, outage, values)
         faults = () if role is Role.CONTROL else outage.faults
         signature = _signature(self.name, outage, expect, is_own_app=app is not None)
         if app is None and not params:  # parameters may choose what is asked
@@ -274,28 +277,6 @@ def _fair_scale(phase: str) -> tuple[CheckSpec, ...]:
     return (CheckSpec(check="scale_is_fair"),) if is_logged(phase) else ()
 
 
-def _turned(app: AppUnderTest, outage: Outage, values: Params) -> AppUnderTest:
-    """The app with the incident's value of each knob that it has; `limit_s` is a parameter's."""
-    wanted = {LIMIT: values[LIMIT]} if LIMIT in values else {}
-    wanted |= outage.knobs
-    return with_knobs(app, {name: value for name, value in wanted.items() if name in app.knobs})
-
-
-def _require_noticed(
-    incident: Incident, app: AppUnderTest, outage: Outage, chosen: Params, given: Params
-) -> None:
-    """Refuse parameters that only turn knobs which the user's app has no placeholder of."""
-    without = {name: value for name, value in chosen.items() if name not in given}
-    usual = incident.outage(read_params(incident.called, incident.parameters, without))
-    changed = [n for n, value in outage.knobs.items() if usual.knobs.get(n) != value]
-    if changed and not knobs_used(app) & set(changed):
-        raise UsageError(
-            f"{', '.join(given)} of {incident.called} would change {', '.join(changed)}, and app "
-            f"{app.name} would not notice",
-            hint=f"use {', '.join(f'{{{name}}}' for name in changed)} in its `env` or `command`",
-        )
-
-
 def _real_time_only(faults: tuple[PlannedFault, ...], app: AppUnderTest) -> str:
     """Why this cannot be scaled, as the app or the faults say; empty if it can."""
     if not is_scalable(app):
@@ -303,6 +284,6 @@ def _real_time_only(faults: tuple[PlannedFault, ...], app: AppUnderTest) -> str:
             f"app {app.name} takes no time from crashloop, neither by `timers` nor by a "
             "placeholder such as {limit_s}, so its waiting cannot be scaled"
         )
-    limit_s = float(app.knobs.get("limit_s", 0.0))
+    limit_s = float(app.knobs.get(LIMIT, 0.0))
     reasons = (fault_kind(f.kind)(**f.params).real_time_only(limit_s=limit_s) for f in faults)
     return next((reason for reason in reasons if reason), "")

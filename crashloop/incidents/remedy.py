@@ -9,7 +9,7 @@ from crashloop.errors import UsageError
 from crashloop.remedies import Remedied, remedied
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from crashloop.model import AppUnderTest, Outage, PlannedFault, Platform, Value
 
@@ -47,22 +47,33 @@ class Remedy:
 
 
 def remedied_run(
-    incident: str, remedy: Remedy, outage: Outage, app: AppUnderTest, name: str
+    incident: str, remedies: Sequence[Remedy], outage: Outage, app: AppUnderTest, name: str
 ) -> tuple[Outage, AppUnderTest, str]:
-    """The outage and the app with a remedy, and its name.
+    """The outage and the app with a remedy, and its name; `remedies` are the incident's.
 
-    That is the one by `name`, else the incident's if the app has its knobs, else the first of the
-    app's own. UsageError if there is none.
+    That is the one by `name`, the app's own before the incident's. Without a name it is the
+    incident's first if the app has its knobs, else the first of the app's own. UsageError if there
+    is none, and for one that is named and turns a knob which the app does not have.
     """
-    missing = [knob for knob in remedy.knobs if knob not in app.knobs]
-    if not name and not missing:
-        return remedy.applied(outage), app, remedy.name
-    if not name and not app.remedies:
-        raise UsageError(
-            f"{incident} is ended by: {remedy.says}; app {app.name} has no {', '.join(missing)} "
-            "among its `knobs`, and no remedy of its own",
-            hint="describe what you would change: "
-            f'[apps.{app.name}.remedies.mine] env = {{NAME = "value"}}',
-        )
-    chosen = name or next(iter(app.remedies))
-    return *remedied(chosen, Remedied(outage, app)), chosen
+    mine = None if name in app.remedies else _named(remedies, name)
+    if mine is None:
+        return *remedied(name, Remedied(outage, app)), name
+    missing = ", ".join(knob for knob in mine.knobs if knob not in app.knobs)
+    if not missing:
+        return mine.applied(outage), app, mine.name
+    if not name and app.remedies:
+        chosen = next(iter(app.remedies))
+        return *remedied(chosen, Remedied(outage, app)), chosen
+    lacks = f"app {app.name} has no {missing} among its `knobs`"
+    raise UsageError(
+        f"{incident} is ended by: {mine.says}; {lacks}, and no remedy of its own"
+        if not name
+        else f"the remedy {name!r} of {incident} cannot be tried: {lacks}",
+        hint="describe what you would change: "
+        f'[apps.{app.name}.remedies.mine] env = {{NAME = "value"}}',
+    )
+
+
+def _named(remedies: Sequence[Remedy], name: str) -> Remedy | None:
+    """The remedy by this name, the first for ""; None if there is none."""
+    return next((one for one in remedies if name in {"", one.name}), None)

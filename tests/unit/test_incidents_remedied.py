@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from crashloop.apps import sample_app
+from crashloop.errors import UsageError
 from crashloop.incidents import incident
-from crashloop.incidents.remedy import Remedy
-from crashloop.model import UNTIL_THE_END, Role, Scenario
+from crashloop.incidents.remedy import Remedy, remedied_run
+from crashloop.model import UNTIL_THE_END, OwnRemedy, Role, Scenario
 
 ISSUE = incident("issue-1278")
 CHANGED = (
@@ -80,3 +82,21 @@ def test_the_newer_image_asks_for_the_column_by_the_name_that_it_now_has() -> No
 def test_the_larger_limit_is_seen_to_be_needed() -> None:
     (fault,) = incident("oom-killed-while-starting").scenario(Role.REMEDY).faults
     assert fault.params == {"limit_mib": 1536.0, "old_limit_mib": 512.0}
+
+
+def test_an_incidents_own_first_remedy_can_be_named() -> None:
+    named = ISSUE.scenario(Role.REMEDY, remedy=ISSUE.remedy.name)
+    assert named == ISSUE.scenario(Role.REMEDY)
+    assert named.remedy == "degraded start"
+
+
+@pytest.mark.parametrize("name", ["degraded start", "admission", "jitter"])
+def test_a_remedy_that_is_named_is_not_replaced_by_one_of_the_apps_own(name: str) -> None:
+    own = replace(sample_app(), knobs={}, remedies={"mine": OwnRemedy(env={"A": "1"})})
+    found = ISSUE if name == ISSUE.remedy.name else incident("restart-herd")
+    before = found.outage(found.defaults)
+    remedies = (found.remedy, *found.others)
+
+    assert remedied_run(found.name, remedies, before, own, "")[-1] == "mine"
+    with pytest.raises(UsageError, match=f"{name!r} of {found.name} cannot be tried: app"):
+        remedied_run(found.name, remedies, before, own, name)
