@@ -15,6 +15,7 @@ from crashloop import __version__
 from crashloop.commands import (
     check_arguments,
     compare_arguments,
+    diagnose_arguments,
     incident_arguments,
     matrix_arguments,
     proxy_arguments,
@@ -86,6 +87,9 @@ def _root(
 
 app.command(epilog=incident_arguments.EPILOG)(incident_arguments.incidents)
 app.command("new-incident", epilog=incident_arguments.NEW_EPILOG)(incident_arguments.new_incident)
+
+
+app.command(epilog=diagnose_arguments.EPILOG)(diagnose_arguments.diagnose)
 
 
 @app.command(epilog=examples("crashloop faults", "crashloop faults black_hole --json"))

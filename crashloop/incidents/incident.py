@@ -26,6 +26,7 @@ from crashloop.model import CheckSpec, Role, Scenario, Signature
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from crashloop.diagnosis.cause import InLogs
     from crashloop.incidents.remedy import Remedy
     from crashloop.model import AppUnderTest, Dependency, Outage, PlannedFault
 
@@ -51,7 +52,7 @@ class Incident:
     `fault:KIND`, whose runs truly look like this one too, each with the reason. `platforms` are
     those of its reports, by name, besides the one that it runs on by default. `idle` says why it
     cannot happen to an app of the user's that its faults never touch. `others` are more remedies; a
-    proof tries one of them if it is named.
+    proof tries one of them if it is named. `in_logs` is how it shows itself in anybody's logs.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Incident:
     platforms: tuple[str, ...] = ()
     idle: str = ""
     others: tuple[Remedy, ...] = ()
+    in_logs: InLogs | None = None
 
     @property
     def called(self) -> str:

@@ -10,6 +10,11 @@ if TYPE_CHECKING:
 
 SERVER = "log.server"
 ERROR = "log.error"
+STARTED = "process.started"
+EXITED = "process.exited"
+PROBE_FAILED = "probe.failed"
+PLATFORM_SAID = "platform.said"
+"""What a platform says of an app and is no start, exit or probe: `says` (a slug), `text`, more."""
 MAX_LINKS = 10
 MAX_MESSAGE_CHARS = 1000
 

@@ -41,6 +41,11 @@ class LogReader:
         # A line above a traceback often has the same error in a driver's words.
         self._held: LogEvent | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether an error has begun that further lines may belong to."""
+        return self._python.is_open
+
     def feed(self, line: str, at_ns: int) -> list[LogEvent]:
         """Take the next line, heard at `at_ns`; returns the events that are now complete."""
         entry = json_object(line)

@@ -1,0 +1,92 @@
+"""`crashloop diagnose`: which known outage logs show, and which they do not."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from crashloop.commands.page import print_json
+from crashloop.diagnosis.cause import Cause
+from crashloop.diagnosis.causes import CAUSES
+from crashloop.diagnosis.diagnosis import Diagnosis, diagnose
+from crashloop.diagnosis.reading import Reading, in_order
+from crashloop.errors import CapabilityError, UsageError
+from crashloop.incidents import library
+from crashloop.log_files import read_lines
+from crashloop.logs.formats import FORMATS, entries
+from crashloop.report.diagnosis import catalogue, diagnosis_document, diagnosis_page
+from crashloop.report.terminal import Terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from crashloop.logs.entry import Entry, Line
+
+DECIDED, UNKNOWN = 0, CapabilityError.exit_status
+
+
+def every_cause() -> list[Cause]:
+    """The causes that are no incidents, and incidents from elsewhere that say how they show."""
+    incidents = [
+        Cause(
+            id=one.name,
+            title=one.title,
+            meaning=one.facts[0],
+            in_logs=one.in_logs,
+            reproduce=f"crashloop reproduce {one.name}",
+        )
+        for one in library().incidents.values()
+        if one.in_logs is not None
+    ]
+    return [*CAUSES, *incidents]
+
+
+class _Counted:
+    """Passes lines on and counts them."""
+
+    def __init__(self) -> None:
+        self.lines = 0
+
+    def of(self, lines: Iterator[Line]) -> Iterator[Line]:
+        for line in lines:
+            self.lines += 1
+            yield line
+
+
+def show_causes(*, as_json: bool) -> int:
+    """List every cause that a diagnosis can name."""
+    causes = sorted(every_cause(), key=lambda one: one.id)
+    if as_json:
+        print_json([{"id": c.id, "title": c.title, "meaning": c.meaning} for c in causes])
+    else:
+        terminal = Terminal(sys.stdout)
+        terminal.show(catalogue(causes, width=terminal.width))
+    return 0
+
+
+def show_diagnosis(files: Sequence[str], format_name: str | None, *, as_json: bool) -> int:
+    """Diagnose the logs and print the answer; return the exit status: 0, or 11 for unknown."""
+    found = diagnosis_of(files, format_name)
+    if as_json:
+        document: dict[str, Any] = diagnosis_document(found)
+        print_json(document)
+    else:
+        terminal = Terminal(sys.stdout)
+        terminal.show(diagnosis_page(found, width=terminal.width))
+    return UNKNOWN if found.unknown else DECIDED
+
+
+def diagnosis_of(files: Sequence[str], format_name: str | None) -> Diagnosis:
+    """The diagnosis of all files together; UsageError if one cannot be read, or for a format."""
+    if format_name is not None and format_name not in FORMATS:
+        raise UsageError(
+            f"there is no log format {format_name!r}", hint=f"one of: {', '.join(FORMATS)}"
+        )
+    counted = _Counted()
+    found: list[Entry] = []
+    for file in dict.fromkeys(files):
+        found += entries(counted.of(read_lines(file)), format_name)
+    kept, doubled = in_order(found)
+    reading = Reading()
+    reading.read(kept)
+    return diagnose(reading.case(read=counted.lines, doubled=doubled), every_cause())

@@ -1,0 +1,49 @@
+"""The arguments of `crashloop diagnose`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from crashloop.commands.arguments import AsJson, Debug, examples
+from crashloop.errors import UsageError
+
+EPILOG = (
+    examples(
+        "crashloop diagnose app.log postgres.log",
+        "kubectl logs web-0 --previous --timestamps | crashloop diagnose -",
+        "crashloop diagnose --causes",
+    )
+    + "\n\nExit status: 0 decided, 11 unknown, 2 nothing readable."
+)
+
+
+def diagnose(
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="FILE...", help="Logs of one outage; - is standard input."),
+    ] = None,
+    *,
+    format_name: Annotated[
+        str | None,
+        typer.Option("--format", metavar="NAME", help="Read the files as this, not as recognised."),
+    ] = None,
+    causes: Annotated[
+        bool, typer.Option("--causes", help="List every cause that can be named, and stop.")
+    ] = False,
+    as_json: AsJson = False,
+    _debug: Debug = False,
+) -> None:
+    """Say which known outage logs show, which they rule out, and by which lines."""
+    from crashloop.commands.diagnose import show_causes, show_diagnosis  # noqa: PLC0415  when asked
+
+    if causes:
+        if files:
+            raise UsageError("--causes takes no file", hint="leave out one of the two")
+        raise typer.Exit(show_causes(as_json=as_json))
+    if not files:
+        raise UsageError(
+            "no log was named", hint="crashloop diagnose FILE..., or - for standard input"
+        )
+    raise typer.Exit(show_diagnosis(files, format_name, as_json=as_json))

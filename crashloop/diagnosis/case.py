@@ -1,0 +1,131 @@
+"""What is known of an outage from logs alone: the events of a trace, each with its lines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from crashloop.logs.event import ERROR, EXITED, SERVER, STARTED
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from crashloop.trace.event import Event, Trace
+
+READY = frozenset({"startup_complete"})
+FAILED = frozenset({"startup_failed", "worker_failed"})
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Cited:
+    """One line of a file, as it stands there but for secrets and what cannot be shown."""
+
+    file: str
+    line: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """How many lines were read, how many of them some reader understood, and what was dropped."""
+
+    read: int
+    understood: int
+    doubled: int = 0
+    left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LifeLog:
+    """One process life of one source, as far as its log shows it, in order."""
+
+    source: str
+    attempt: int
+    events: tuple[Event, ...]
+
+    @property
+    def exit(self) -> Event | None:
+        """How it ended, if a platform said so; the last word counts."""
+        found = [e for e in self.events if e.kind == EXITED]
+        return found[-1] if found else None
+
+    @property
+    def was_ready(self) -> bool:
+        """Whether its start-up was completed, by its server's or its own word."""
+        return any(
+            e.kind == "startup.completed" or (e.kind == SERVER and e.data["says"] in READY)
+            for e in self.events
+        )
+
+    @property
+    def failed(self) -> bool:
+        """Whether it failed to start: a failed start-up, or an end before it was ready."""
+        if any(e.kind == SERVER and e.data["says"] in FAILED for e in self.events):
+            return True
+        if any(e.kind in {"phase.failed", "startup.failed"} for e in self.events):
+            return True
+        return self.exit is not None and not self.was_ready
+
+    @property
+    def errors(self) -> tuple[Event, ...]:
+        """The errors in it, in order: in tracebacks, in drivers' words, of a phase."""
+        return tuple(e for e in self.events if e.kind in {ERROR, "phase.failed"})
+
+    @property
+    def fatal(self) -> Event | None:
+        """The last error before it failed to start; None if it was ready, or logged none."""
+        if self.was_ready or not self.errors:
+            return None
+        return self.errors[-1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """The events of all logs as one trace, whose replicas are the sources in `sources`.
+
+    `cites` has the lines of an event by its `seq`. A dependency's log is a source, too; its events
+    are of the kinds `database.said`, `cache.said` and `pooler.said`.
+    """
+
+    trace: Trace
+    cites: Mapping[int, tuple[Cited, ...]]
+    sources: tuple[str, ...]
+    counts: Counts
+
+    @cached_property
+    def lives(self) -> tuple[LifeLog, ...]:
+        """Every life of every app, in order of source and attempt."""
+        found: dict[tuple[int, int], list[Event]] = {}
+        for event in self.trace.events:
+            if event.replica is not None and event.attempt is not None:
+                found.setdefault((event.replica, event.attempt), []).append(event)
+        return tuple(
+            LifeLog(source=self.sources[replica - 1], attempt=attempt, events=tuple(events))
+            for (replica, attempt), events in sorted(found.items())
+        )
+
+    @cached_property
+    def failed(self) -> tuple[LifeLog, ...]:
+        """The lives that failed to start, or logged an error and never were ready."""
+        return tuple(life for life in self.lives if life.failed or life.fatal is not None)
+
+    @cached_property
+    def fatal(self) -> tuple[Event, ...]:
+        """The last error of each life that failed to start."""
+        return tuple(life.fatal for life in self.failed if life.fatal is not None)
+
+    @cached_property
+    def restarted(self) -> tuple[Event, ...]:
+        """The starts of a source after its first: the sign of a loop."""
+        starts = [e for e in self.trace.of(STARTED, SERVER) if is_start(e)]
+        return tuple(e for e in starts if (e.attempt or 0) > 1)
+
+    def lines(self, *events: Event) -> tuple[Cited, ...]:
+        """The lines of these events, each once, in the order of the events."""
+        return tuple(dict.fromkeys(c for e in events for c in self.cites.get(e.seq, ())))
+
+
+def is_start(event: Event) -> bool:
+    """Whether the event begins a life: a process or a web server started."""
+    return event.kind == STARTED or (event.kind == SERVER and event.data["says"] == "started")

@@ -1,0 +1,136 @@
+"""Weighs the known causes against a case: which it is, which it is not, and by which lines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from crashloop.diagnosis.case import Case
+    from crashloop.diagnosis.cause import Cause, Sign
+    from crashloop.trace.event import Event
+
+
+class Confidence(IntEnum):
+    """How sure: a sign that decides and one that agrees; one that decides; only hints."""
+
+    LOW = 1
+    MEDIUM = 2
+    HIGH = 3
+
+    @property
+    def word(self) -> str:
+        """Its name in output."""
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """A sign and the events that show it."""
+
+    sign: Sign
+    events: tuple[Event, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weighed:
+    """A cause, and what the logs show of it. `explained_by` is the cause of which it is a part."""
+
+    cause: Cause
+    confidence: Confidence
+    decided: tuple[Seen, ...]
+    pointed: tuple[Seen, ...] = ()
+    against: tuple[Seen, ...] = ()
+    not_seen: tuple[Sign, ...] = ()
+    explained_by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis:
+    """The causes that fit, the surest first; those ruled out; `unknown` if none is decided."""
+
+    case: Case
+    causes: tuple[Weighed, ...]
+    ruled_out: tuple[Weighed, ...]
+    unknown: bool
+    decides: tuple[str, ...]
+
+
+MAX_LOW = 5
+"""How many possible causes are listed where none is decided."""
+
+
+def diagnose(case: Case, causes: Iterable[Cause]) -> Diagnosis:
+    """Weigh each cause. Unknown: no cause is decided, or two are that exclude each other."""
+    weighed = [w for w in (_weigh(case, cause) for cause in causes) if w is not None]
+    ruled_out = tuple(w for w in weighed if w.against)
+    standing = _explained([w for w in weighed if not w.against])
+    standing.sort(key=_rank)
+    sure = [w for w in standing if w.confidence > Confidence.LOW and not w.explained_by]
+    tied = [w for w in sure if w.confidence is sure[0].confidence]
+    unknown = len(tied) != 1
+    if unknown:
+        kept = [replace(w, confidence=Confidence.LOW) for w in standing[:MAX_LOW]]
+    else:
+        kept = [w for w in standing if w.decided]
+    return Diagnosis(
+        case=case,
+        causes=tuple(kept),
+        ruled_out=ruled_out,
+        unknown=unknown,
+        decides=tuple(_would_decide(kept, tied)) if unknown else (),
+    )
+
+
+def _weigh(case: Case, cause: Cause) -> Weighed | None:
+    """What the case shows of a cause; None if it shows nothing of it."""
+    signs = cause.in_logs
+    decided, pointed = _seen(case, signs.decides), _seen(case, signs.points)
+    if not decided and not pointed:
+        return None
+    confidence = Confidence.LOW
+    if decided:
+        confidence = Confidence.HIGH if pointed or len(decided) > 1 else Confidence.MEDIUM
+    found = {id(each.sign) for each in (*decided, *pointed)}
+    return Weighed(
+        cause=cause,
+        confidence=confidence,
+        decided=decided,
+        pointed=pointed,
+        against=_seen(case, signs.refutes),
+        not_seen=tuple(s for s in (*signs.decides, *signs.points) if id(s) not in found),
+    )
+
+
+def _seen(case: Case, signs: Sequence[Sign]) -> tuple[Seen, ...]:
+    looked = [(sign, tuple(sign.look(case))) for sign in signs]
+    return tuple(Seen(sign=sign, events=events) for sign, events in looked if events)
+
+
+def _explained(weighed: Sequence[Weighed]) -> list[Weighed]:
+    """Those that another one, decided, explains are no cause of their own."""
+    decided = [w for w in weighed if w.decided]
+    by = {part: w.cause.id for w in decided for part in w.cause.in_logs.explains}
+    return [
+        replace(w, explained_by=by[w.cause.id], confidence=Confidence.LOW)
+        if w.cause.id in by
+        else w
+        for w in weighed
+    ]
+
+
+def _rank(weighed: Weighed) -> tuple[int, int, str]:
+    seen = sum(len(each.events) for each in (*weighed.decided, *weighed.pointed))
+    return -weighed.confidence, -seen, weighed.cause.id
+
+
+def _would_decide(kept: Sequence[Weighed], tied: Sequence[Weighed]) -> list[str]:
+    """What would decide, as sentences: what each possible cause still lacks."""
+    of = tied or kept[:3]
+    found = [f"{w.cause.id}: whether {w.not_seen[0].says}" for w in of if w.not_seen]
+    return found or [
+        "the log of the app from its start to its end, and that of each dependency of that time"
+    ]

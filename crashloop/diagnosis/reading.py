@@ -1,0 +1,230 @@
+"""From the entries of logs to a case: in order, each once, in bounded memory."""
+
+from __future__ import annotations
+
+from collections import deque
+from datetime import UTC, datetime
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from crashloop.diagnosis.case import Case, Cited, Counts, is_start
+from crashloop.logs.dependencies import DependencyLines
+from crashloop.logs.event import ERROR, EXITED, STARTED, LogEvent
+from crashloop.logs.exceptions import exception_line
+from crashloop.logs.platforms import platform_event
+from crashloop.logs.reader import LogReader
+from crashloop.trace.event import Event, Trace
+from crashloop.trace.redact import Redactor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from crashloop.logs.entry import Entry
+
+MAX_EVENTS = 5000
+MAX_CITED_CHARS = 500
+MAX_WINDOW = 400
+"""How many lines of a source are remembered for citing an error that ends with a later line."""
+MAX_CITED = 4
+_NS = 1_000_000_000
+
+
+class _Source:
+    """One source's readers, and its last lines."""
+
+    def __init__(self) -> None:
+        self.app = LogReader()
+        self.dependency = DependencyLines()
+        self.recent: deque[tuple[int, Entry, str]] = deque(maxlen=MAX_WINDOW)
+        self.is_dependency = False
+
+    def feed(self, text: str, index: int) -> Iterator[LogEvent]:
+        """The events that are complete with this line."""
+        if (said := platform_event(text, index)) is not None:
+            yield said
+            return
+        is_theirs, events = self.dependency.feed(text, index)
+        yield from events
+        if is_theirs:
+            self.is_dependency = True
+            return
+        bare = None if self.app.is_open else exception_line(text, index)
+        yield from self.app.quiet() if bare else self.app.feed(text, index)
+        if bare is not None:
+            yield bare
+
+    def end(self) -> Iterator[LogEvent]:
+        yield from self.dependency.end()
+        yield from self.app.end()
+
+
+class Reading:
+    """Collects the events of entries that come in order; `case` is all of them together."""
+
+    def __init__(self, redactor: Redactor | None = None) -> None:
+        self._redactor = redactor or Redactor()
+        self._sources: dict[str, _Source] = {}
+        self._found: list[tuple[int, str, int | None, LogEvent, tuple[Cited, ...]]] = []
+        self._index = 0
+        self._at_ns: dict[int, int | None] = {}
+        self.understood = 0
+        self.left_out = 0
+
+    def read(self, entries: Iterable[Entry]) -> None:
+        """Take entries, in the order in which they happened."""
+        for entry in entries:
+            source = self._sources.setdefault(entry.source, _Source())
+            if entry.event is not None:
+                self._index += 1
+                source.recent.append((self._index, entry, entry.text))
+                self._add(entry.source, entry.event, self._index, entry.at_ns)
+                continue
+            for text in entry.text.split("\n"):
+                self._index += 1
+                source.recent.append((self._index, entry, text))
+                for event in source.feed(text, self._index):
+                    first = self._index if event.is_structured else event.at_ns
+                    self._add(entry.source, event, first, entry.at_ns)
+
+    def case(self, *, read: int, doubled: int = 0) -> Case:
+        """All that was read, as a case; `read` counts the lines of the files."""
+        for name, source in self._sources.items():
+            for event in source.end():
+                self._add(name, event, event.at_ns, None)
+        names = tuple(self._sources)
+        numbered = _Lives(self._sources)
+        events, cites = [], {}
+        for seq, (index, name, at_ns, event, cited) in enumerate(
+            sorted(self._found, key=_first), 1
+        ):
+            events.append(numbered.event(event, name, seq=seq, index=index, at_ns=at_ns))
+            cites[seq] = cited
+        counts = Counts(
+            read=read, understood=self.understood, doubled=doubled, left_out=self.left_out
+        )
+        header = {"scenario": {"replicas": {"count": 1}}}
+        trace = Trace(header=header, events=tuple(events))
+        return Case(trace=trace, cites=cites, sources=names, counts=counts)
+
+    def _add(self, name: str, event: LogEvent, first: int, at_ns: int | None) -> None:
+        if len(self._found) >= MAX_EVENTS:
+            self.left_out += 1
+            return
+        source = self._sources[name]
+        window = [each for each in source.recent if each[0] >= first]
+        at_first = next((entry.at_ns for _, entry, _ in window), at_ns)
+        self.understood += max(len(window), 1) if event.kind == ERROR else 1
+        cited = tuple(self._cited(entry, text) for entry, text in _told(event, window))
+        self._found.append((first, name, at_first, event, tuple(dict.fromkeys(cited))))
+
+    def _cited(self, entry: Entry, text: str) -> Cited:
+        # Cut before it is searched for secrets, but not within what may be one.
+        safe = self._redactor.text(text[: 4 * MAX_CITED_CHARS])
+        return Cited(entry.line.file, entry.line.number, safe[:MAX_CITED_CHARS])
+
+
+class _Lives:
+    """Numbers the lives of each source: a start begins one, what follows belongs to it."""
+
+    def __init__(self, sources: Mapping[str, _Source]) -> None:
+        self._replica = {name: number for number, name in enumerate(sources, 1)}
+        self._dependencies = {name for name, each in sources.items() if name and each.is_dependency}
+        self._attempt = dict.fromkeys(sources, 0)
+        self._is_over = dict.fromkeys(sources, False)
+        self._has_started = dict.fromkeys(sources, False)
+
+    def event(
+        self, event: LogEvent, name: str, *, seq: int, index: int, at_ns: int | None
+    ) -> Event:
+        """The event of a trace: whose it is, and its place among the others."""
+        made = Event(
+            seq=seq,
+            mono_ns=index,
+            at=_at(at_ns),
+            source="platform" if event.kind in {STARTED, EXITED} else "app",
+            kind=event.kind,
+            replica=None,
+            attempt=None,
+            target=name or None,
+            data={**event.data, "at_ns": at_ns},
+        )
+        is_theirs = name in self._dependencies or event.kind.endswith(".said")
+        if is_theirs:
+            return made
+        attempt = self._life(name, made)
+        return Event(**{**_fields(made), "replica": self._replica[name], "attempt": attempt})
+
+    def _life(self, name: str, event: Event) -> int:
+        starts, ends = is_start(event), event.kind == EXITED
+        begins = self._attempt[name] == 0 or (
+            self._has_started[name] or self._is_over[name]
+            if starts
+            else self._is_over[name] and not ends
+        )
+        if begins:
+            self._attempt[name] += 1
+            self._has_started[name] = self._is_over[name] = False
+        self._has_started[name] = self._has_started[name] or starts
+        self._is_over[name] = self._is_over[name] or ends
+        return self._attempt[name]
+
+
+def in_order(entries: Iterable[Entry]) -> tuple[list[Entry], int]:
+    """The entries in order of time, each once, and how many were doubled.
+
+    An instant orders them if every entry has one; else the order of the files does. Doubled are
+    those of one id, and neighbours that are the same in everything.
+    """
+    found: list[Entry] = []
+    seen: set[tuple[str, str]] = set()
+    doubled = 0
+    for entry in entries:
+        key = (entry.source, entry.id)
+        is_again = key in seen if entry.id else bool(found) and _same(found[-1], entry)
+        if is_again:
+            doubled += 1
+            continue
+        if entry.id:
+            seen.add(key)
+        found.append(entry)
+    if all(entry.at_ns is not None for entry in found):
+        found.sort(key=lambda entry: entry.at_ns or 0)
+    return found, doubled
+
+
+def _same(one: Entry, other: Entry) -> bool:
+    return bool(one.text.strip()) and (one.source, one.at_ns, one.text) == (
+        other.source,
+        other.at_ns,
+        other.text,
+    )
+
+
+def _told(event: LogEvent, window: Sequence[tuple[int, Entry, str]]) -> list[tuple[Entry, str]]:
+    """The lines that say what an event says: its first, or those of the errors of its chain."""
+    if not window:
+        return []
+    wanted = list(_sayings(event.data))
+    told = [(e, text) for _, e, text in window if any(said in text for said in wanted)]
+    return told[-MAX_CITED:] if told else [(window[0][1], window[0][2])]
+
+
+def _sayings(data: Mapping[str, Any]) -> Iterator[str]:
+    """The first lines of what an event quotes."""
+    links = data.get("error") or ()
+    texts = [data.get(name) for name in ("message", "detail", "hint", "context", "text")]
+    for text in chain(texts, (link.get("message") for link in links)):
+        if isinstance(text, str) and text.strip():
+            yield text.split("\n", 1)[0]
+
+
+def _first(found: tuple[int, str, int | None, LogEvent, tuple[Cited, ...]]) -> int:
+    return found[0]
+
+
+def _fields(event: Event) -> dict[str, Any]:
+    return {name: getattr(event, name) for name in Event.__slots__}
+
+
+def _at(at_ns: int | None) -> str:
+    return "" if at_ns is None else datetime.fromtimestamp(at_ns / _NS, UTC).isoformat()

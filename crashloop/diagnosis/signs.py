@@ -1,0 +1,142 @@
+"""The signs that causes are made of: each looks for events of one kind in a case.
+
+An error counts only where it was the last before a life failed to start, and in at least half of
+the lives that logged one: what an app logs beside its failure is not its cause.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from crashloop.diagnosis.cause import Sign
+from crashloop.logs.event import EXITED, PLATFORM_SAID, PROBE_FAILED, SERVER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from crashloop.diagnosis.case import Case
+    from crashloop.trace.event import Event
+
+HALF = 0.5
+
+
+def error(
+    says: str,
+    *,
+    types: tuple[str, ...] = (),
+    sqlstates: tuple[str, ...] = (),
+    errnos: tuple[int, ...] = (),
+    message: str = "",
+) -> Sign:
+    """Lives ended with an error of which one link has all that is given here.
+
+    A type is qualified, or a class's name alone. A SQLSTATE may be a class of two characters.
+    `message` is searched for.
+    """
+    pattern = re.compile(message) if message else None
+
+    def fits(link: Mapping[str, Any]) -> bool:
+        return (
+            (not types or _is_type(link.get("type"), types))
+            and (not sqlstates or str(link.get("sqlstate") or "").startswith(sqlstates))
+            and (not errnos or link.get("errno") in errnos)
+            and (pattern is None or pattern.search(str(link.get("message"))) is not None)
+        )
+
+    return fatal(says, lambda event: any(fits(link) for link in links(event)))
+
+
+def fatal(says: str, fits: Callable[[Event], bool]) -> Sign:
+    """Lives ended with an error that fits, at least half of those that logged one."""
+
+    def look(case: Case) -> Sequence[Event]:
+        found = [event for event in case.fatal if fits(event)]
+        return found if len(found) >= HALF * len(case.fatal) else ()
+
+    return Sign(says=says, look=look)
+
+
+def server_log(
+    says: str,
+    *,
+    kind: str = "database.said",
+    severity: tuple[str, ...] = (),
+    message: str = "",
+    detail: str = "",
+) -> Sign:
+    """A dependency's own log has a message that fits; the patterns are searched for."""
+    in_message, in_detail = re.compile(message), re.compile(detail)
+
+    def fits(data: Mapping[str, Any]) -> bool:
+        return (
+            (not severity or data.get("severity") in severity)
+            and in_message.search(str(data.get("message", ""))) is not None
+            and in_detail.search(str(data.get("detail", ""))) is not None
+        )
+
+    return Sign(says=says, look=lambda case: [e for e in case.trace.of(kind) if fits(e.data)])
+
+
+def web_server(says: str, *what: str, text: str = "") -> Sign:
+    """A web server said one of these of itself: `startup_failed`, `listening` ..."""
+    pattern = re.compile(text)
+
+    def look(case: Case) -> Sequence[Event]:
+        found = [e for e in case.trace.of(SERVER) if e.data["says"] in what]
+        return [e for e in found if pattern.search(str(e.data.get("text", "")))]
+
+    return Sign(says=says, look=look)
+
+
+def exited(says: str, *, code: int | None = None, reason: str = "") -> Sign:
+    """A life ended so before it was ready, by the platform's word."""
+
+    def look(case: Case) -> Sequence[Event]:
+        ends = [life.exit for life in case.lives if life.failed]
+        return [
+            e
+            for e in ends
+            if e is not None
+            and (code is None or e.data.get("exit_code") == code)
+            and (not reason or e.data.get("reason") == reason)
+        ]
+
+    return Sign(says=says, look=look)
+
+
+def probe_failed(says: str, fits: Callable[[Mapping[str, Any]], bool] = bool) -> Sign:
+    """A probe of the platform failed."""
+    return Sign(
+        says=says, look=lambda case: [e for e in case.trace.of(PROBE_FAILED) if fits(e.data)]
+    )
+
+
+def platform_said(says: str, *what: str) -> Sign:
+    """The platform said one of these of the app."""
+    return Sign(
+        says=says,
+        look=lambda case: [e for e in case.trace.of(PLATFORM_SAID) if e.data.get("says") in what],
+    )
+
+
+def restarts(says: str = "the app was started again and again") -> Sign:
+    """A source was started more than once."""
+    return Sign(says=says, look=lambda case: case.restarted)
+
+
+def ended(says: str, *kinds: str) -> Sign:
+    """Events of these kinds, of anything."""
+    return Sign(says=says, look=lambda case: case.trace.of(*(kinds or (EXITED,))))
+
+
+def links(event: Event) -> Sequence[Mapping[str, Any]]:
+    """The exceptions of an error event, outermost first."""
+    found = event.data.get("error")
+    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+
+
+def _is_type(name: object, types: tuple[str, ...]) -> bool:
+    if not isinstance(name, str):
+        return False
+    return name in types or name.rpartition(".")[2] in types

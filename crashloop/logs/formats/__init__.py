@@ -1,0 +1,46 @@
+"""Formats of log files: one module for each carrier; lines in, entries out, without I/O."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from itertools import chain, islice
+from typing import TYPE_CHECKING
+
+from crashloop.logs.formats.plain import PLAIN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from crashloop.logs.entry import Entry, Line
+    from crashloop.logs.formats.format import Format
+
+HEAD_LINES = 200
+"""How many lines a format is recognised by."""
+
+
+def _found() -> Iterator[Format]:
+    for each in pkgutil.iter_modules(__path__):
+        module = importlib.import_module(f"{__name__}.{each.name}")
+        one: Format | None = getattr(module, "FORMAT", None)
+        if one is not None:
+            yield one
+
+
+FORMATS: dict[str, Format] = {one.name: one for one in (*_found(), PLAIN)}
+"""Every format by the name that `--format` takes; plain lines are last, for they fit anything."""
+
+
+def entries(lines: Iterable[Line], format_name: str | None = None) -> Iterator[Entry]:
+    """The entries of one file; its format is recognised by its first 200 lines, unless named.
+
+    KeyError for a name that is none.
+    """
+    rest = iter(lines)
+    head = list(islice(rest, HEAD_LINES))
+    texts = [line.text for line in head]
+    if format_name is None:
+        chosen = max(FORMATS.values(), key=lambda one: one.fits(texts))
+    else:
+        chosen = FORMATS[format_name]
+    yield from chosen.entries(chain(head, rest))

@@ -1,0 +1,130 @@
+"""A diagnosis as a page of a terminal and as JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from crashloop.plural import counted
+from crashloop.report.clean import clean
+from crashloop.report.lines import BLANK, Line, Span, Tone, line, paragraph
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from crashloop.diagnosis.case import Case, Cited
+    from crashloop.diagnosis.cause import Cause
+    from crashloop.diagnosis.diagnosis import Diagnosis, Seen, Weighed
+
+MAX_LINES = 3
+"""How many lines of each sign the page shows; the JSON document has all that were kept."""
+
+
+def diagnosis_document(found: Diagnosis) -> dict[str, Any]:
+    """The diagnosis as `--json` prints it."""
+    counts = found.case.counts
+    return {
+        "causes": [_cause_document(found.case, each) for each in found.causes],
+        "ruled_out": [
+            {"id": each.cause.id, "by": _cited_documents(found.case, each.against)}
+            for each in found.ruled_out
+        ],
+        "unknown": found.unknown,
+        "decides": list(found.decides),
+        "lines": {
+            "read": counts.read,
+            "understood": counts.understood,
+            "doubled": counts.doubled,
+            "left_out": counts.left_out,
+        },
+    }
+
+
+def diagnosis_page(found: Diagnosis, *, width: int) -> list[Line]:
+    """The diagnosis for a reader: the answer, its lines, what else it is not, what to do next."""
+    page = list(_answer(found, width))
+    for each in found.causes:
+        page += [BLANK, *_cause_lines(found.case, each, width)]
+    if found.ruled_out:
+        page += [BLANK, line(Span("Ruled out", Tone.HEAD))]
+        for each in found.ruled_out:
+            page += _seen_lines(found.case, each.against[:1], width, head=f"{each.cause.id}: ")
+    if found.decides:
+        page += [BLANK, line(Span("What would decide", Tone.HEAD))]
+        for sentence in found.decides:
+            page += paragraph(sentence, width=width, hanging="    ")
+    return [*page, BLANK, *_counts(found, width)]
+
+
+def catalogue(causes: Sequence[Cause], *, width: int) -> list[Line]:
+    """Every cause with its meaning."""
+    page: list[Line] = []
+    for cause in causes:
+        page.append(line(Span(cause.id, Tone.HEAD)))
+        page += paragraph(cause.meaning, width=width)
+    return page
+
+
+def _answer(found: Diagnosis, width: int) -> Iterator[Line]:
+    if found.unknown:
+        yield line(Span("Unknown", Tone.INCONCLUSIVE), ": the logs do not decide the cause")
+        return
+    first = found.causes[0]
+    yield line(Span(first.cause.id, Tone.REPRODUCED), f"  ({first.confidence.word} confidence)")
+    yield from paragraph(first.cause.meaning, width=width)
+
+
+def _cause_lines(case: Case, weighed: Weighed, width: int) -> Iterator[Line]:
+    title = clean(weighed.cause.title)
+    yield line(Span(weighed.cause.id, Tone.HEAD), f"  {weighed.confidence.word}: {title}")
+    if weighed.explained_by:
+        yield from paragraph(f"a consequence of {weighed.explained_by}", width=width)
+    yield from _seen_lines(case, (*weighed.decided, *weighed.pointed), width, head="for: ")
+    for sign in weighed.not_seen:
+        yield from paragraph(f"not seen: {sign.says}", width=width, hanging="    ", tone=Tone.DIM)
+    yield from paragraph(f"next: {weighed.cause.in_logs.next}", width=width, hanging="    ")
+    if weighed.cause.reproduce:
+        yield from paragraph(f"make it happen: {weighed.cause.reproduce}", width=width)
+
+
+def _seen_lines(case: Case, seen: Sequence[Seen], width: int, *, head: str) -> Iterator[Line]:
+    for each in seen:
+        yield from paragraph(f"{head}{each.sign.says}", width=width, hanging="    ")
+        cited = case.lines(*each.events)
+        for one in cited[:MAX_LINES]:
+            yield _cited_line(one, width)
+        if len(cited) > MAX_LINES:
+            yield line(Span(f"      and {counted(len(cited) - MAX_LINES, 'line')} more", Tone.DIM))
+
+
+def _cited_line(cited: Cited, width: int) -> Line:
+    where = f"      {clean(cited.file, 60)}:{cited.line}: "
+    return line(Span(where, Tone.DIM), clean(cited.text, max(width - len(where), 20)))
+
+
+def _counts(found: Diagnosis, width: int) -> Iterator[Line]:
+    counts = found.case.counts
+    text = f"{counted(counts.read, 'line')} read, {counts.understood} understood"
+    if counts.doubled:
+        text += f", {counts.doubled} doubled"
+    if counts.left_out:
+        text += f"; {counted(counts.left_out, 'event')} beyond the bound left out"
+    yield from paragraph(text, width=width, indent="", tone=Tone.DIM)
+
+
+def _cause_document(case: Case, weighed: Weighed) -> dict[str, Any]:
+    return {
+        "id": weighed.cause.id,
+        "title": weighed.cause.title,
+        "confidence": weighed.confidence.word,
+        "for": _cited_documents(case, (*weighed.decided, *weighed.pointed)),
+        "against": _cited_documents(case, weighed.against),
+        "not_seen": [sign.says for sign in weighed.not_seen],
+        "next": weighed.cause.in_logs.next,
+        "explained_by": weighed.explained_by or None,
+        "reproduce": weighed.cause.reproduce or None,
+    }
+
+
+def _cited_documents(case: Case, seen: Sequence[Seen]) -> list[dict[str, Any]]:
+    events = [event for each in seen for event in each.events]
+    return [{"file": c.file, "line": c.line, "text": c.text} for c in case.lines(*events)]
