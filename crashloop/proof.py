@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from crashloop.judge import judge
 from crashloop.lab import run_scenario
 from crashloop.model import Outcome, Role, Verdict
 from crashloop.preflight import require_runnable
+from crashloop.report.document import document_text
 from crashloop.run import artifacts_folder, write_whole
 from crashloop.trace.event import CONTROL_FAILED
 
@@ -155,7 +155,7 @@ async def prove(
     )
     path = artifacts / PROOF_FILE
     try:
-        write_whole(path, json.dumps(proof.to_json(), indent=2) + "\n")
+        write_whole(path, document_text(proof.to_json()))
     except OSError as error:
         raise HarnessError(
             f"cannot write {path}: {error.strerror}", hint="free some room on that disk"

@@ -14,6 +14,7 @@ from crashloop.cloud_logging import log_entries
 from crashloop.errors import HarnessError
 from crashloop.model import CONTROL
 from crashloop.outcome import fate_of
+from crashloop.report.document import document_text
 
 if TYPE_CHECKING:
     from crashloop.model import Fate, Judgement, Scenario, Verdict
@@ -100,7 +101,7 @@ def write_evidence(run: Run) -> None:
     }
     log = "".join(json.dumps(entry) + "\n" for entry in log_entries(run.trace))
     try:
-        write_whole(run.artifacts / VERDICT_FILE, json.dumps(content, indent=2) + "\n")
+        write_whole(run.artifacts / VERDICT_FILE, document_text(content))
         write_whole(run.artifacts / LOG_FILE, log)
     except OSError as error:
         raise HarnessError(

@@ -20,11 +20,12 @@ from crashloop.commands.check_order import (
 from crashloop.commands.elsewhere import show_left_out
 from crashloop.commands.folder import claimed
 from crashloop.commands.options import read_params
-from crashloop.commands.page import print_json, short
+from crashloop.commands.page import short
 from crashloop.ending import first_failure
 from crashloop.errors import HarnessError, UsageError
 from crashloop.incidents import ELSEWHERE, library
 from crashloop.plural import counted
+from crashloop.report.document import write_document
 from crashloop.report.failure import show_failure
 from crashloop.report.lines import paragraph
 from crashloop.report.terminal import Terminal
@@ -83,7 +84,7 @@ def check(order: CheckOrder) -> int:
     shown = exit_status(found.results, found.broken)
     status = shown or incomplete
     if order.as_json:
-        print_json(_document(app, found, status, evidence, remedy=remedy))
+        write_document(_document(app, found, status, evidence, remedy=remedy))
     else:
         terminal = Terminal(sys.stdout)
         terminal.show(
@@ -120,7 +121,7 @@ def _show_plan(order: CheckOrder, app: AppUnderTest, incidents: Sequence[Planned
     runs = [*incidents, *absent]
     groups, control = grouped(runs), control_of(runs)
     if order.as_json:
-        print_json(plan_document(groups, incidents, control, app=app.name))
+        write_document(plan_document(groups, incidents, control, app=app.name))
         return
     terminal = Terminal(sys.stdout)
     terminal.show(plan_page(groups, incidents, control, order.at_once, width=terminal.width))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,7 @@ from crashloop.campaign.view import LiveComparison, PlainView
 from crashloop.commands.compare_order import again, planned, sources
 from crashloop.commands.folder import claimed, require_folder
 from crashloop.commands.options import own_app
-from crashloop.commands.page import print_json, short
+from crashloop.commands.page import short
 from crashloop.ending import first_failure
 from crashloop.errors import CrashloopError, HarnessError, UsageError
 from crashloop.model.comparison import Comparison
@@ -28,6 +27,7 @@ from crashloop.preflight.capacity import processors
 from crashloop.profiles import load
 from crashloop.report.comparison import comparison_table
 from crashloop.report.curves import pictures
+from crashloop.report.document import document_text, write_document
 from crashloop.report.failure import show_failure
 from crashloop.report.lines import BLANK, Line, command_lines, paragraph
 from crashloop.report.terminal import Terminal
@@ -180,7 +180,7 @@ class _Running:
         """Show what was found; the exit status."""
         found, status, kept = self._keep()
         if self._order.as_json:
-            print_json(self._document(found, status))
+            write_document(self._document(found, status))
         else:
             self._terminal.show(self._page(found, kept))
         return status
@@ -192,7 +192,7 @@ class _Running:
         """
         found, folder = self._comparison(), self._evidence.folder
         status, kept = interrupted or exit_status(found), [RESULTS_FILE]
-        document = json.dumps(self._document(found, status), indent=2) + "\n"
+        document = document_text(self._document(found, status))
         try:
             write_whole(folder / COMPARISON_FILE, document)
             kept.append(COMPARISON_FILE)
@@ -245,7 +245,7 @@ def _show_plan(
 ) -> None:
     """Show what would run."""
     if order.as_json:
-        print_json(plan_document(plan.campaign, criteria, looks, left_out=plan.left_out))
+        write_document(plan_document(plan.campaign, criteria, looks, left_out=plan.left_out))
     else:
         terminal = Terminal(sys.stdout)
         terminal.show(

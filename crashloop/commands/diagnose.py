@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from crashloop.commands.page import print_json
 from crashloop.diagnosis.cause import Cause
 from crashloop.diagnosis.causes import CAUSES
 from crashloop.diagnosis.diagnosis import Diagnosis, diagnose
@@ -15,6 +14,7 @@ from crashloop.incidents import library
 from crashloop.log_files import read_lines
 from crashloop.logs.formats import FORMATS, entries
 from crashloop.report.diagnosis import catalogue, diagnosis_document, diagnosis_page
+from crashloop.report.document import write_document
 from crashloop.report.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def show_causes(*, as_json: bool) -> int:
     """List every cause that a diagnosis can name."""
     causes = sorted(every_cause(), key=lambda one: one.id)
     if as_json:
-        print_json([{"id": c.id, "title": c.title, "meaning": c.meaning} for c in causes])
+        write_document([{"id": c.id, "title": c.title, "meaning": c.meaning} for c in causes])
     else:
         terminal = Terminal(sys.stdout)
         terminal.show(catalogue(causes, width=terminal.width))
@@ -69,7 +69,7 @@ def show_diagnosis(files: Sequence[str], format_name: str | None, *, as_json: bo
     found = diagnosis_of(files, format_name)
     if as_json:
         document: dict[str, Any] = diagnosis_document(found)
-        print_json(document)
+        write_document(document)
     else:
         terminal = Terminal(sys.stdout)
         terminal.show(diagnosis_page(found, width=terminal.width))

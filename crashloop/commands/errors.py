@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import re
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from crashloop.errors import CrashloopError, HarnessError, UsageError
+from crashloop.report.document import discard, reserved
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +22,8 @@ KEYBOARD_INTERRUPT = 130
 def exit_status(run: Callable[[], Any], words: list[str]) -> int:
     """Call `run`, the typer app on `words`; an error becomes one message, without a traceback."""
     sys.stdout, sys.stderr = _writable(sys.stdout), _writable(sys.stderr)
-    status = _status(run, words)
+    with reserved() if _is_json(words) else contextlib.nullcontext():
+        status = _status(run, words)
     try:
         sys.stdout.flush()
     except OSError as error:
@@ -45,15 +48,19 @@ def _status(run: Callable[[], Any], words: list[str]) -> int:
     return _interrupted(words) if status == KEYBOARD_INTERRUPT else status
 
 
+def _is_json(words: list[str]) -> bool:
+    """Whether a JSON document is asked for; a page of help is none."""
+    return "--json" in words and not {"-h", "--help"} & {*words}
+
+
 def _interrupted(words: list[str]) -> int:
     return _failed(words, "interrupted before anything was started", "", KEYBOARD_INTERRUPT)
 
 
 def _not_written(words: list[str], error: OSError) -> int:
     """Report what could not be written, and discard the rest of the buffer."""
-    from crashloop.report.document import discard  # noqa: PLC0415  only where something failed
-
-    discard(sys.stdout)
+    if sys.stdout is not sys.stderr:  # the stream of a document has been discarded
+        discard(sys.stdout)
     what = f"{error.filename or 'writing the result'}: {error.strerror or error}"
     hint = "check that the disk is not full and that the reader of the output is still there"
     return _failed(words, what, hint, HarnessError.exit_status)
@@ -105,6 +112,6 @@ def _failed(words: list[str], message: str, hint: str, status: int) -> int:
         message,
         hint=hint,
         exit_status=status,
-        as_json="--json" in words,
+        as_json=_is_json(words),
         debug="--debug" in words,
     )

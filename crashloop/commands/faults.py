@@ -7,10 +7,10 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from crashloop.commands import fault_parameters
-from crashloop.commands.page import print_json
 from crashloop.commands.standing import REAL, not_installed, standing
 from crashloop.engines.catalogue import ENGINES
 from crashloop.faults import KINDS, fault_kind
+from crashloop.report.document import write_document
 from crashloop.report.lines import BLANK, Line, Span, Tone, command_lines, line, paragraph
 from crashloop.report.terminal import Terminal
 
@@ -25,7 +25,7 @@ def show_faults(name: str | None, *, as_json: bool) -> None:
     chosen = list(KINDS.values()) if name is None else [fault_kind(name)]
     if as_json:
         documents = [document(one) for one in chosen]
-        print_json(documents if name is None else documents[0])
+        write_document(documents if name is None else documents[0])
         return
     terminal = Terminal(sys.stdout)
     width = terminal.width

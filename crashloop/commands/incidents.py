@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crashloop.commands.elsewhere import chosen_incident, show_left_out
-from crashloop.commands.page import print_json
 from crashloop.commands.story import document, story
 from crashloop.errors import UsageError
 from crashloop.incidents import ELSEWHERE, library
 from crashloop.incidents.symptoms import shown
 from crashloop.platforms import parse_platform
 from crashloop.plural import counted
+from crashloop.report.document import write_document
 from crashloop.report.lines import BLANK, Line, Span, Tone, line, paragraph
 from crashloop.report.terminal import Terminal
 
@@ -70,7 +70,7 @@ def show_incidents(name: str | None, wanted: Wanted, folder: Path | None, *, as_
     if not fitting:
         raise _none_fits([how for _, how in every], given)
     if as_json:
-        print_json([document(one) for one, _ in fitting])
+        write_document([document(one) for one, _ in fitting])
     else:
         terminal = Terminal(sys.stdout)
         terminal.show(catalogue(fitting, of=len(every), width=terminal.width))
@@ -96,7 +96,7 @@ def catalogue(
 
 def _show_one(incident: Incident, *, as_json: bool) -> None:
     if as_json:
-        print_json(document(incident))
+        write_document(document(incident))
         return
     terminal = Terminal(sys.stdout)
     terminal.show(story(incident, width=terminal.width))

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from crashloop import judge as court
 from crashloop.commands.elsewhere import chosen_incident
-from crashloop.commands.page import print_json, run_page, short
+from crashloop.commands.page import run_page, short
 from crashloop.errors import UsageError
 from crashloop.model import Role
 from crashloop.report.compare import Comparison, differences
 from crashloop.report.data import judged_again, run_document
+from crashloop.report.document import write_document
 from crashloop.report.lines import BLANK
 from crashloop.report.summary import Where
 from crashloop.report.terminal import Terminal
@@ -50,7 +51,7 @@ def judge(path: Path, folder: Path | None, *, current: bool, as_json: bool) -> i
     terminal = Terminal(sys.stdout)
     status: int = document["exit_status"]
     if as_json:
-        print_json(document if compared is None else judged_again(document, compared))
+        write_document(document if compared is None else judged_again(document, compared))
         return status
     files = evidence_files(path, trace) if path.is_dir() else ()
     where = Where(folder=short(path), files=files, command=document["command"])

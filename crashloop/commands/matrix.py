@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from crashloop.apps import sample_app
 from crashloop.commands.elsewhere import show_left_out
 from crashloop.commands.folder import claimed, require_folder
 from crashloop.commands.local_runs import LocalRuns
-from crashloop.commands.page import print_json, short
+from crashloop.commands.page import short
 from crashloop.ending import first_failure
 from crashloop.errors import HarnessError, UsageError
 from crashloop.incidents import ELSEWHERE
@@ -25,6 +24,7 @@ from crashloop.matrix.stored import stored
 from crashloop.matrix.table import matrix_page, plan_page, rows
 from crashloop.plural import counted
 from crashloop.preflight.capacity import processors
+from crashloop.report.document import document_text, write_document
 from crashloop.report.failure import show_failure
 from crashloop.report.terminal import Terminal
 from crashloop.run import artifacts_folder, write_whole
@@ -134,7 +134,7 @@ class _Running:
         exit_status = found.exit_status or self._incomplete
         document = {**self._document(found), "exit_status": exit_status}
         if self._order.as_json:
-            print_json(document)
+            write_document(document)
         elif self._order.as_markdown:
             sys.stdout.write(page(found))
         else:
@@ -149,7 +149,7 @@ class _Running:
         file = self._evidence.folder / MATRIX_FILE
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(file, json.dumps(document, indent=2) + "\n")
+            write_whole(file, document_text(document))
         except OSError as error:  # on standard error only: what was printed is the one document
             return show_failure(
                 f"{file} cannot be written: {error.strerror}",
@@ -251,7 +251,7 @@ def _show_plan(
     """Show what would run."""
     make = [run for run in runs if run.incident not in there and not order.traces]
     if order.as_json:
-        print_json(
+        write_document(
             {
                 "runs": [
                     {

@@ -1,12 +1,10 @@
-"""What a command prints: the page of one run, a JSON document, a path."""
+"""What a command prints: the page of one run, a path."""
 
 from __future__ import annotations
 
 import contextlib
-import json
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from crashloop.loops import loops_of
 from crashloop.outcome import fate_of
@@ -54,14 +52,3 @@ def short(path: Path) -> str:
     with contextlib.suppress(ValueError):
         return str(path.absolute().relative_to(Path.cwd()))
     return str(path)
-
-
-def print_json(document: Any) -> None:
-    """One document to standard output; a reader that went away is not an error."""
-    try:
-        sys.stdout.write(json.dumps(document, indent=2) + "\n")
-        sys.stdout.flush()
-    except BrokenPipeError:
-        from crashloop.report.terminal import discard  # noqa: PLC0415  heavy: only when used
-
-        discard(sys.stdout)

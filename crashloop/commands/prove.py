@@ -7,12 +7,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from crashloop import proof
-from crashloop.commands.page import print_json, short, step_page
+from crashloop.commands.page import short, step_page
 from crashloop.commands.session import Session
 from crashloop.errors import UsageError
 from crashloop.incidents.dependency import PREFIX
 from crashloop.model import Role
 from crashloop.options import rerun_command
+from crashloop.report.document import write_document
 from crashloop.report.fate import NEVER_STARTED_STATUS, exit_status
 from crashloop.report.summary import Where
 from crashloop.report.verdicts import ProofRow, proof_lines
@@ -74,7 +75,7 @@ def prove(
     status = _exit_status(done)
     if as_json:
         more = {"artifacts": str(done.artifacts), "command": command, "exit_status": status}
-        print_json({**done.to_json(), **more})
+        write_document({**done.to_json(), **more})
         return status
     terminal.show(
         proof_lines(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crashloop.commands.page import print_json, run_page, short
+from crashloop.commands.page import run_page, short
 from crashloop.commands.session import Session
 from crashloop.lab import run_scenario
 from crashloop.report.data import run_document
+from crashloop.report.document import write_document
 from crashloop.report.fate import exit_status
 from crashloop.report.summary import Where
 from crashloop.run import Run, evidence_files
@@ -28,7 +29,7 @@ def reproduce(scenario: Scenario, options: RunOptions, *, as_json: bool, no_live
     run = session.run(work())
     if as_json:
         where_is = {"artifacts": str(run.artifacts), "trace_path": str(run.trace_path)}
-        print_json(run_document(run.trace, run.judgement, **where_is))
+        write_document(run_document(run.trace, run.judgement, **where_is))
     else:
         files = evidence_files(run.artifacts, run.trace)
         where = Where(folder=short(run.artifacts), files=files, command=run.command)

@@ -8,7 +8,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from crashloop.commands.page import print_json
 from crashloop.engines.docker.daemon import connect
 from crashloop.engines.docker.owner import Owner
 from crashloop.engines.docker.removal import Done, Fate, Kind, remove
@@ -16,6 +15,7 @@ from crashloop.engines.docker.sweep import find_images, find_runs
 from crashloop.errors import HarnessError
 from crashloop.plural import counted
 from crashloop.report.clean import clean
+from crashloop.report.document import write_document
 from crashloop.report.lines import Line, Span, Tone, line
 from crashloop.report.terminal import Terminal
 
@@ -80,7 +80,7 @@ def sweep(order: SweepOrder) -> int:
     failed = any(each.fate is Fate.FAILED for each in done)
     exit_status = HarnessError.exit_status if failed else 0
     if order.as_json:
-        print_json(_document(swept, order, exit_status))
+        write_document(_document(swept, order, exit_status))
     else:
         hints = dict.fromkeys(each.hint for each in done if each.hint)
         dim = [line(Span(f"  {clean(hint, 600)}", Tone.DIM)) for hint in hints]

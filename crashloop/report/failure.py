@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
 import traceback
 
 from crashloop.report.clean import line_as_said
 from crashloop.report.data import error_document
+from crashloop.report.document import write_document
 
 INTERRUPTED = 128
 
@@ -30,8 +30,7 @@ def show_failure(
         sys.stderr.flush()
         if as_json:
             document = error_document(message, hint=hint, exit_status=exit_status)
-            sys.stdout.write(json.dumps(document, indent=2) + "\n")
-            sys.stdout.flush()
+            write_document(document)
     return exit_status
 
 

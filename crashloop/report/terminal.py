@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import shutil
 from typing import IO, TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
 
+from crashloop.report.document import discard
 from crashloop.report.glyphs import glyphs_for
 from crashloop.report.lines import Line, Tone
 
@@ -76,14 +75,6 @@ class Terminal:
         """Print the lines; a line that is too long (a path, a command) stays in one piece."""
         for one in lines:
             self.console.print(rich_text([one]), soft_wrap=True)
-
-
-def discard(stream: IO[str]) -> None:
-    """Discard everything that is still to be written to `stream`."""
-    with contextlib.suppress(OSError, ValueError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)
 
 
 def rich_text(lines: Iterable[Line]) -> Text:

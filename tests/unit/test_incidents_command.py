@@ -296,3 +296,22 @@ def test_ctrl_c_while_a_file_is_loaded_ends_the_command_and_names_the_file(
     status, out, err = crashloop("incidents", "--incidents", "mine")
 
     assert (status, out, err) == (130, "", "interrupted while mine/slow.py was loaded\n")
+
+
+def test_json_stays_one_document_where_the_functions_of_an_incident_print(
+    crashloop: Crashloop, tmp_path: Path
+) -> None:
+    prints = changed(outage="lambda p, o=INCIDENT.outage: (print('hello'), o(p))[1]")
+    written(tmp_path / "mine", one=prints)
+
+    status, out, err = crashloop("incidents", NAME, "--incidents", "mine", "--json")
+
+    assert (status, json.loads(out)["name"]) == (0, NAME)
+    assert "hello" in err
+
+
+def test_help_is_printed_where_json_is_asked_for_too(crashloop: Crashloop) -> None:
+    status, out, _ = crashloop("incidents", "--json", "--help")
+
+    assert status == 0
+    assert "Usage: crashloop incidents" in out

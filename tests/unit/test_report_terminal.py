@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from crashloop.commands.errors import exit_status
-from crashloop.commands.page import print_json
-from crashloop.report.terminal import discard
+from crashloop.report.document import discard, write_document
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,7 +40,7 @@ def failed() -> None:
     assert exit_status(lambda: sys.stdout.write("lost") * 0, []) > 0
 
 
-@pytest.mark.parametrize("writes", [written, lambda: print_json({"for": "nobody"}), failed])
+@pytest.mark.parametrize("writes", [written, lambda: write_document({"for": "nobody"}), failed])
 def test_what_nobody_reads_is_discarded_and_leaves_no_descriptor_open(
     writes: Callable[[], None],
 ) -> None:
