@@ -16,6 +16,7 @@ pytest_plugins = ["pytester", "databases"]
 
 OPT_IN = ("docker", "staging", "realtime", "slow", "alone", "servers", "services", "benchmark")
 LEFT_OUT_OUTPUT = "left_out"
+SLOW_BOUND_S = 480.0  # for a run, on a busy machine, and two more at smaller time scales
 
 _LEFT_OUT = pytest.StashKey[dict[str, int]]()
 
@@ -31,7 +32,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is marked as opt-in, unless -m selects tests."""
+    """Leave out what is marked as opt-in, unless -m selects tests; bound those that are slow."""
+    for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(SLOW_BOUND_S))
     if config.getoption("markexpr"):
         return
     marks = {item: [name for name in OPT_IN if item.get_closest_marker(name)] for item in items}

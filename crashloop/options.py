@@ -39,7 +39,8 @@ class RunOptions:
 
     `command` is what runs it again, if that is not the command line of `rerun_command`. `engine`
     is what it runs on; a test of the harness puts a broken one here. `app` names the entry of the
-    user's own app, "" for the sample app; `config` is its file, if that was given.
+    user's own app, "" for the sample app; `config` is its file, if that was given. `slower` is how
+    often `run_fairly` makes a run again whose scale is too large for this machine.
     """
 
     scale: TimeScale = field(default_factory=TimeScale)
@@ -52,6 +53,7 @@ class RunOptions:
     engine: type[Engine] = LocalEngine
     app: str = ""
     config: Path | None = None
+    slower: int = 0
 
 
 def rerun_command(scenario: Scenario, options: RunOptions, *, verb: str = "reproduce") -> str:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from crashloop.checks.touch import Touch
+    from crashloop.model import Life
     from crashloop.trace.event import Event, Trace
 
 # A scaled run is fair if real work is small compared with the scaled limits: a quarter at most.
@@ -64,28 +65,10 @@ def unfair_scale(trace: Trace) -> str:
     Only work that no fault touched counts: its time is real. A phase that did not complete may have
     hung for a reason of its own, so it counts only above the default scale.
     """
-    scale = seconds(trace.header, "time_scale") or 1.0
-    try:
-        return _unfair(trace, scale) if scale > 1 else ""
-    except UNREADABLE:  # nothing says which work a fault touched
+    slowest = _unfair_work(trace)
+    if slowest is None:
         return ""
-
-
-def ordinary_scale(trace: Trace) -> float:
-    """The scale that an ordinary machine is fast enough for, as the scenario says."""
-    return seconds(trace.scenario, "time_scale") or ORDINARY_SCALE
-
-
-def _unfair(trace: Trace, scale: float) -> str:
-    ended = of_replicas(
-        trace, trace.of(*(PHASE_ENDS if scale > ordinary_scale(trace) else PHASE_ENDS[:1]))
-    )
-    receipts = _touches(trace)
-    untouched = [e for e in ended if not _touched(trace, receipts, e)]
-    found = [*_phases(trace, untouched), *_starts(trace, receipts), *_whole_lives(trace)]
-    slowest = max(found, key=lambda work: work.share, default=None)
-    if slowest is None or slowest.share <= MAX_WORK_OF_LIMIT:
-        return ""
+    scale = _scale(trace)
     usable = _usable(scale, slowest.share)
     if slowest.ended.kind in {"phase.failed", "phase.degraded"}:
         phase = slowest.ended.data.get("phase")
@@ -100,6 +83,36 @@ def _unfair(trace: Trace, scale: float) -> str:
     )
 
 
+def usable_scale(trace: Trace) -> int | None:
+    """The largest scale that is usable on this machine; None if that of the run was not unfair."""
+    slowest = _unfair_work(trace)
+    return None if slowest is None else _usable(_scale(trace), slowest.share)
+
+
+def ordinary_scale(trace: Trace) -> float:
+    """The scale that an ordinary machine is fast enough for, as the scenario says."""
+    return seconds(trace.scenario, "time_scale") or ORDINARY_SCALE
+
+
+def _unfair_work(trace: Trace) -> Work | None:
+    """The work that makes the scale unfair, the slowest; None if it is not, or nothing says."""
+    try:
+        slowest = _slowest_untouched(trace) if _scale(trace) > 1 else None
+    except UNREADABLE:  # nothing says which work a fault touched
+        return None
+    return slowest if slowest is not None and slowest.share > MAX_WORK_OF_LIMIT else None
+
+
+def _slowest_untouched(trace: Trace) -> Work | None:
+    """The work without a fault that took the largest share of its limit."""
+    kinds = PHASE_ENDS if _scale(trace) > ordinary_scale(trace) else PHASE_ENDS[:1]
+    ended = of_replicas(trace, trace.of(*kinds))
+    receipts = _touches(trace)
+    untouched = [e for e in ended if not _touched(trace, receipts, e)]
+    found = [*_phases(trace, untouched), *_starts(trace, receipts), *_whole_lives(trace)]
+    return max(found, key=lambda work: work.share, default=None)
+
+
 def _phases(trace: Trace, ended: Iterable[Event]) -> Iterator[Work]:
     """The phases that report both their time and their limit."""
     for event in ended:
@@ -111,21 +124,35 @@ def _phases(trace: Trace, ended: Iterable[Event]) -> Iterator[Work]:
 
 
 def _starts(trace: Trace, receipts: Sequence[Touch]) -> Iterator[Work]:
-    """The starts that no fault touched, until the start-up probe passed."""
+    """The starts until the start-up probe passed, or until the phase in which a fault hit them."""
     probe = (trace.scenario.get("platform") or {}).get("startup")
     if not probe:
         return
     allowed_s = (probe["delay_s"] + probe["period_s"] * probe["failures"]) / trace.scale
-    hit = {touch.life for touch in receipts}
     for life in lives(trace):
         started = trace.first("process.started", life=life)
-        results = observed(trace, "probe.passed", life=life)
-        passed = next((e for e in results if e.data.get("probe") == "startup"), None)
-        if started is None or passed is None or life in hit:
+        hits_ns = [touch.begins_ns for touch in receipts if touch.life == life]
+        ended = _phase_begun(trace, life, min(hits_ns)) if hits_ns else _passed(trace, life)
+        if started is None or ended is None:
             continue
-        share = (passed.mono_ns - started.mono_ns) / 1e9 / allowed_s
+        share = (ended.mono_ns - started.mono_ns) / 1e9 / allowed_s
         says = f"{trace.name(life)} took {share:.0%} of what its start-up probe allows"
-        yield Work(share=share, says=says, ended=passed)
+        if hits_ns:
+            says += f" before phase {ended.data['phase']} began"
+        yield Work(share=share, says=says, ended=ended)
+
+
+def _passed(trace: Trace, life: Life) -> Event | None:
+    """The result with which the life's start-up probe passed."""
+    results = observed(trace, "probe.passed", life=life)
+    return next((e for e in results if e.data.get("probe") == "startup"), None)
+
+
+def _phase_begun(trace: Trace, life: Life, hit_ns: int) -> Event | None:
+    """The line with which the scenario's phase began in a life, if no fault had hit it before."""
+    begun = trace.of("phase.started", life=life)
+    phase = trace.scenario.get("phase")
+    return next((e for e in begun if e.data.get("phase") == phase and e.mono_ns <= hit_ns), None)
 
 
 def _whole_lives(trace: Trace) -> Iterator[Work]:
@@ -153,6 +180,10 @@ def _whole_lives(trace: Trace) -> Iterator[Work]:
     share = work_ns / (on[-1][1] - on[0][0])
     says = f"starts slower than the control life's and ends of lives took {share:.0%} of its time"
     yield Work(share=share, says=says, ended=ended[-1])
+
+
+def _scale(trace: Trace) -> float:
+    return seconds(trace.header, "time_scale") or 1.0
 
 
 def _usable(scale: float, share: float) -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import mutant_runs
 import pytest
-from mutant_runs import caught, healed_when_each_died, scenario_with, unmet
+from mutant_runs import caught, healed_when_each_died, reproduced, scenario_with, unmet
 from mutants import harness_parts
 
 from crashloop.clock import TimeScale
@@ -188,8 +188,7 @@ async def test_the_receipts_of_one_replica_are_not_those_of_another(
 
 @pytest.mark.slow
 async def test_two_sound_replicas_are_reproduced(options: RunOptions) -> None:
-    run = await run_scenario(incident_with(replicas=2), options)
-    assert run.verdict is Verdict.REPRODUCED, run.judgement.reason
+    await reproduced(incident_with(replicas=2), options)
 
 
 @pytest.mark.slow
@@ -197,8 +196,7 @@ async def test_two_sound_replicas_are_reproduced(options: RunOptions) -> None:
 async def test_an_app_that_works_in_a_child_process_is_reproduced(
     transport: str, options: RunOptions
 ) -> None:
-    run = await run_scenario(incident_with("works_in_a_child", transport=transport), options)
-    assert run.verdict is Verdict.REPRODUCED, run.judgement.reason
+    run = await reproduced(incident_with("works_in_a_child", transport=transport), options)
     assert {e.data["client_pid"] for e in run.trace.of("link.opened") if e.attempt}.isdisjoint(
         {e.data["pid"] for e in run.trace.of("process.started")}
     )

@@ -9,11 +9,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from mutant_runs import caught, healed_when_each_died, options, scenario_with, unmet
+from mutant_runs import caught, healed_when_each_died, options, reproduced, scenario_with, unmet
 from mutants import harness_parts
 
 from crashloop.faults import plan
-from crashloop.lab import run_scenario
 from crashloop.model import Replicas, Verdict
 
 if TYPE_CHECKING:
@@ -121,8 +120,7 @@ async def test_a_platform_that_kills_although_no_probe_has_failed_is_caught(tmp_
 
 @pytest.mark.slow
 async def test_a_sound_app_that_its_probe_kills_is_reproduced(tmp_path: Path) -> None:
-    run = await run_scenario(killed_by_a_probe(), options(tmp_path, scale=PROBE_SCALE))
-    assert run.verdict is Verdict.REPRODUCED, run.judgement.reason
+    await reproduced(killed_by_a_probe(), options(tmp_path, scale=PROBE_SCALE))
 
 
 @pytest.mark.slow
@@ -153,8 +151,7 @@ async def test_slots_that_no_replica_gets_are_not_an_outage_of_some(tmp_path: Pa
 
 @pytest.mark.slow
 async def test_sound_apps_that_run_out_of_slots_are_reproduced(tmp_path: Path) -> None:
-    run = await run_scenario(out_of_slots(), options(tmp_path, scale=SLOTS_SCALE))
-    assert run.verdict is Verdict.REPRODUCED, run.judgement.reason
+    await reproduced(out_of_slots(), options(tmp_path, scale=SLOTS_SCALE))
 
 
 @pytest.mark.slow
@@ -174,5 +171,4 @@ async def test_an_app_that_opens_its_cache_around_the_proxy_is_caught(tmp_path: 
 @pytest.mark.slow
 async def test_a_sound_app_whose_cache_loads_is_reproduced(tmp_path: Path) -> None:
     talkative = replace(options(tmp_path), engine=harness_parts.TalkativeEngine)
-    run = await run_scenario(loading(), talkative)
-    assert run.verdict is Verdict.REPRODUCED, run.judgement.reason
+    await reproduced(loading(), talkative)

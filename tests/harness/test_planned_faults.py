@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 from mutant_apps import mutant
-from mutant_runs import caught, of_sample_app, options, unmet
+from mutant_runs import caught, of_sample_app, options, reproduced, unmet
 from mutants.harness_parts import IdlePorts, LyingPorts, engine_with_ports
 from planned_faults import outage_of
 
 from crashloop.faults import fault_kind
-from crashloop.lab import run_scenario
 from crashloop.model import Role, Verdict
 
 if TYPE_CHECKING:
@@ -26,8 +25,7 @@ linux_only = pytest.mark.skipif(sys.platform != "linux", reason="/proc says what
 
 @pytest.mark.slow
 async def test_an_overlap_that_is_plugged_has_receipts_and_is_reproduced(tmp_path: Path) -> None:
-    run = await run_scenario(outage_of(OVERLAP).scenario(), options(tmp_path))
-    assert run.verdict is Verdict.REPRODUCED, run.judgement.reason
+    run = await reproduced(outage_of(OVERLAP).scenario(), options(tmp_path))
     assert run.trace.of(*fault_kind(OVERLAP).receipt.kinds)
 
 
@@ -49,8 +47,7 @@ async def test_an_overlap_that_is_unplugged_lacks_its_receipt_alone(tmp_path: Pa
 @pytest.mark.slow
 @linux_only
 async def test_a_server_that_is_stopped_is_seen_and_reproduced(tmp_path: Path) -> None:
-    run = await run_scenario(outage_of("paused").scenario(), options(tmp_path))
-    assert run.verdict is Verdict.REPRODUCED, run.judgement.reason
+    run = await reproduced(outage_of("paused").scenario(), options(tmp_path))
     assert run.trace.of("process.stopped")
 
 

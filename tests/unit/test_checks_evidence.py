@@ -287,9 +287,9 @@ CASES = [
                 probed(period_s=300.0),
                 "of its limit at most",
             ),
-            "a start that a fault touched says nothing of the scale": (
-                touched(probed(period_s=10.0)),
-                "of its limit at most",
+            "what a start takes after a fault hit it says nothing of the scale": (
+                touched(probed(period_s=18.0)),
+                "before phase database began at most",
             ),
             "quick phases make the scale fair": (CONTROL, "of its limit at most"),
             "in real time a slow phase is just slow": (
@@ -303,8 +303,12 @@ CASES = [
                 "over a quarter: the scale is unfair here; the largest usable one is 10",
             ),
             "a start over a quarter of what its probe allows makes it unfair": (
-                probed(period_s=10.0),
+                probed(period_s=18.0),
                 "of what its start-up probe allows at time scale 20, over a quarter",
+            ),
+            "what a start takes before a fault hits it may make it unfair": (
+                touched(probed(period_s=10.0)),
+                "allows before phase database began at time scale 20, over a quarter",
             ),
             "a slow phase of one replica makes it unfair": (
                 changed(

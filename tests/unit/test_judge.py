@@ -85,6 +85,16 @@ def test_a_start_that_used_up_its_probe_makes_the_scale_unfair() -> None:
     assert "of what its start-up probe allows" in judgement.reason
 
 
+def test_a_start_that_used_up_its_probe_before_the_fault_hit_it_makes_the_scale_unfair() -> None:
+    probe = {"delay_s": 0.0, "period_s": 10.0, "failures": 10}
+    trace = with_scenario(KILLED, platform={"name": "kubernetes", "startup": probe})
+
+    judgement = judge(without(trace, "journey.step", "probe.passed"))
+
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert "of what its start-up probe allows before phase database began" in judgement.reason
+
+
 @pytest.mark.parametrize("trace", [SLOTS, KILLED, reproduction(replicas=3)])
 def test_outages_of_several_replicas_and_of_probes_are_reproduced(trace: Trace) -> None:
     assert judge(trace).verdict is Verdict.REPRODUCED, judge(trace).reason
