@@ -19,6 +19,7 @@ from crashloop.commands import (
     incident_arguments,
     matrix_arguments,
     proxy_arguments,
+    trace_arguments,
 )
 from crashloop.commands.arguments import (
     AppName,
@@ -40,7 +41,6 @@ from crashloop.commands.arguments import (
     Seed,
     UntilStdinCloses,
     examples,
-    path,
 )
 from crashloop.commands.errors import exit_status
 from crashloop.commands.once import OnceCommand
@@ -224,25 +224,8 @@ def prove(
     raise typer.Exit(what)
 
 
-@app.command(
-    epilog=examples("crashloop judge trace.jsonl", "crashloop judge trace.jsonl --current --json")
-)
-def judge(
-    trace: Annotated[
-        Path, typer.Argument(metavar="TRACE", parser=path, help="A trace.jsonl, or its folder.")
-    ],
-    *,
-    current: Annotated[
-        bool, typer.Option("--current", help="Judge by today's signature; show what differs.")
-    ] = False,
-    folder: IncidentFolder = None,
-    as_json: AsJson = False,
-    _debug: Debug = False,
-) -> None:
-    """Judge a recorded run again, by the signature in its trace."""
-    from crashloop.commands import judge as command  # noqa: PLC0415  heavy: only when asked for
-
-    raise typer.Exit(command.judge(trace, folder, current=current, as_json=as_json))
+app.command(epilog=trace_arguments.JUDGE_EPILOG)(trace_arguments.judge)
+app.command(epilog=trace_arguments.REPORT_EPILOG)(trace_arguments.report)
 
 
 @app.command(epilog=examples("crashloop init", "crashloop init shop --dry-run"))

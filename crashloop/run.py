@@ -24,6 +24,7 @@ ARTIFACTS = "crashloop-artifacts"
 TRACE_FILE = "trace.jsonl"
 VERDICT_FILE = "verdict.json"
 LOG_FILE = "cloud-logging.jsonl"
+REPORT_FILE = "report.html"
 FILES = (TRACE_FILE, VERDICT_FILE, LOG_FILE, "containers.json")
 SERVERS = ("postgres", "pgbouncer", "cache", "toxiproxy", "sidecar", "app")
 

@@ -37,6 +37,7 @@ MAX_ERRORS = 6
 MAX_OUTPUT = 12
 MAX_NOT_ASKED = 40
 _MAX_NS = 2**63
+_BEGINS = frozenset({"process.started", "fault.injected"})
 KINDS = frozenset(
     {
         *PHASE_ENDS,
@@ -108,15 +109,8 @@ def history_so_far(
     """The history so far; what is still running ends, for now, at `now_ns` (CLOCK_MONOTONIC)."""
     scenario = mapping(header.get("scenario"))
     planned = [mapping(fault) for fault in listing(scenario.get("faults"))]
-    in_order = sorted(
-        (e for e in events if abs(e.mono_ns) <= _MAX_NS), key=lambda e: (e.mono_ns, e.seq)
-    )
-    kept = [e for e in in_order if _is_genuine(e)]
-    begins = [e for e in kept if e.kind in {"process.started", "fault.injected"}]
-    instants = Instants(
-        origin_ns=(begins or kept)[0].mono_ns if kept else 0,
-        last_ns=max([now_ns or 0, *(e.mono_ns for e in kept[-1:])]),
-    )
+    kept = _kept(events)
+    instants = _instants(kept, now_ns)
     scale = number(header.get("time_scale")) or 1.0
     lives = lives_of(kept, instants)
     found = _Events(kept)
@@ -149,8 +143,28 @@ def history_so_far(
     )
     faults = faults_of(kept, planned, instants=instants, history=history)
     ends = [life.end_s for life in lives] or [fault.end_s for fault in faults]
+    begins = any(e.kind in _BEGINS for e in kept)
     span_s = max([*ends, instants.now_s if begins and not ends else 0.0])
     return replace(history, faults=faults, span_s=span_s)
+
+
+def instants_of(trace: Trace) -> Instants:
+    """The instants that the trace's history goes by."""
+    return _instants(_kept(trace.events), None)
+
+
+def _kept(events: Iterable[Event]) -> list[Event]:
+    """What a history is made of, in order of time."""
+    sane = (e for e in events if abs(e.mono_ns) <= _MAX_NS)
+    return [e for e in sorted(sane, key=lambda e: (e.mono_ns, e.seq)) if _is_genuine(e)]
+
+
+def _instants(kept: Sequence[Event], now_ns: int | None) -> Instants:
+    begins = [e for e in kept if e.kind in _BEGINS]
+    return Instants(
+        origin_ns=(begins or kept)[0].mono_ns if kept else 0,
+        last_ns=max([now_ns or 0, *(e.mono_ns for e in kept[-1:])]),
+    )
 
 
 def _is_genuine(event: Event) -> bool:

@@ -50,7 +50,7 @@ class Progress:
         """The event's line, or None."""
         if self._origin_ns is None and event.kind in {"process.started", "fault.injected"}:
             self._origin_ns = event.mono_ns
-        words = self._words(event)
+        words = self.words(event)
         if words is None or self._lines > MAX_LINES or self._repeats(event, words):
             return None
         self._lines += 1
@@ -75,7 +75,8 @@ class Progress:
             return f"{wall_s:7.1f} s"
         return f"{wall_s * self._scale:7.1f} s ({wall_s:5.2f} s here)"
 
-    def _words(self, event: Event) -> str | None:
+    def words(self, event: Event) -> str | None:
+        """What the event says, without a clock; None if it is not worth a line."""
         if event.kind == "fault.healed":
             return _healed(event, several=self._several)
         say = _SAYINGS.get(event.kind)

@@ -1,0 +1,172 @@
+"""The page of a run: complete, harmless, bounded, and readable without its script."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from crashloop_traces import TraceBuilder, reproduction
+from html_pages import Page, read_page
+from report_runs import OwnTold, killed_by_the_probe, own_app, three_replicas
+
+from crashloop.incidents import incident
+from crashloop.judge import judge
+from crashloop.model import Finding, Judgement, Verdict
+from crashloop.report.page.run import run_html
+
+if TYPE_CHECKING:
+    from crashloop.trace.event import Trace
+
+MARKUP = "</pre><script>alert(1)</script><img src=x onerror=alert(1)>"
+SAYS = Judgement(
+    verdict=Verdict.INCONCLUSIVE,
+    reason="nothing was judged",
+    findings=(Finding(check="a_check", role="expect", holds=None, says="it", evidence=(3, 999)),),
+    signature="x",
+)
+
+
+def never_started() -> Trace:
+    return OwnTold().control_failed("died", "it died", "last line", exit_code=1)
+
+
+def page_of(trace: Trace, judgement: Judgement | None = None, **values: Any) -> Page:
+    return read_page(run_html(trace, judgement or judge(trace), **values))
+
+
+def saying(*texts: str) -> Trace:
+    """A reproduction whose app also said these texts."""
+    trace = reproduction()
+    last = trace.events[-1]
+    said = [
+        replace(
+            last,
+            seq=last.seq + n,
+            source="app",
+            kind="app.output",
+            replica=1,
+            attempt=1,
+            data={"lines": 1, "text": text},
+        )
+        for n, text in enumerate(texts, start=1)
+    ]
+    return replace(trace, events=(*trace.events, *said))
+
+
+def test_the_page_says_what_the_run_was_how_it_ended_and_how_to_run_it_again() -> None:
+    trace = reproduction()
+
+    page = page_of(trace)
+
+    assert page.all("h1")[0].text == "issue-1278"
+    head = page.all("header")[0].text
+    for words in (trace.scenario["title"], "REPRODUCED", "all 11 signs", "seed 1278", "scale 20"):
+        assert words in head
+    assert page.all("code")[0].text == "crashloop reproduce issue-1278"
+    told = page.by_id("happened").text
+    assert "Attempts 1 to 3: phase database failed after 20.0 s (its limit: 20 s)" in told
+
+
+def test_every_finding_links_to_the_events_that_it_rests_on() -> None:
+    trace = reproduction()
+    judgement = judge(trace)
+
+    page = page_of(trace, judgement)
+
+    ids = {one.attributes.get("id") for one in page.elements}
+    links = {address for tag, address in page.references() if tag == "a"}
+    assert {f"#e{seq}" for each in judgement.findings for seq in each.evidence} <= links
+    assert {address.removeprefix("#") for address in links} <= ids
+
+
+def test_a_cited_event_that_the_trace_lacks_is_named_as_missing() -> None:
+    assert "not in this trace: 999" in page_of(reproduction(), SAYS).by_id("evidence").text
+
+
+def test_the_timeline_says_in_words_what_it_draws() -> None:
+    page = page_of(reproduction())
+
+    drawn = next(one for one in page.all("svg") if one.attributes.get("role") == "img")
+    assert "attempt 1: phase database failed after 20 s of 20 s" in drawn.text
+    assert "exit 3 in database" in drawn.text
+    assert "fault connector-scaling (hold): injected at " in drawn.text
+    legend = next(one for one in page.all("ul") if one.attributes.get("class") == "legend").text
+    assert "phase failed" in legend
+    assert "probe failed" not in legend
+
+
+@pytest.mark.parametrize(
+    "trace",
+    [reproduction(), three_replicas(), killed_by_the_probe(), own_app(), never_started()],
+    ids=["reproduction", "replicas", "probes", "own app", "never started"],
+)
+def test_the_page_is_well_formed_and_complete_in_itself(trace: Trace) -> None:
+    page = page_of(trace, SAYS)
+
+    assert page.wrong == []
+    assert {tag for tag, _ in page.references()} <= {"a"}
+    assert all(address.startswith("#") for _, address in page.references())
+    ids = [one.attributes["id"] for one in page.elements if "id" in one.attributes]
+    assert len(ids) == len(set(ids))
+    assert not [one for one in page.elements if {"style", "onclick"} & one.attributes.keys()]
+
+
+def test_the_policy_allows_nothing_but_the_pages_own_style_and_script() -> None:
+    page = page_of(reproduction())
+
+    policy = next(one for one in page.all("meta") if "http-equiv" in one.attributes)
+    content = policy.attributes["content"] or ""
+    assert content.startswith("default-src 'none'; style-src 'sha256-")
+    assert "unsafe" not in content
+    assert [len(page.all(tag)) for tag in ("style", "script")] == [1, 1]
+
+
+def test_without_its_script_everything_is_shown() -> None:
+    page = page_of(reproduction())
+
+    hidden = [one for one in page.elements if "hidden" in one.attributes]
+    assert [one.attributes.get("id") for one in hidden] == ["filter"]
+
+
+def test_markup_in_a_log_is_text() -> None:
+    page = page_of(saying(MARKUP))
+
+    assert MARKUP in page.by_id("log").text
+    assert [len(page.all(tag)) for tag in ("script", "img")] == [1, 0]
+
+
+def test_escapes_and_marks_that_hide_text_are_taken_out_or_made_visible() -> None:
+    html = run_html(saying("\x1b[31mred\x1b]0;title\x07 abc\u202edcba\u200b\ud800"), SAYS)
+
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e]", html)
+    assert "red abc⟨U+202E⟩dcba⟨U+200B⟩\ufffd" in html
+    html.encode()
+
+
+def test_a_line_without_an_end_is_cut() -> None:
+    assert len(run_html(saying("x" * 1_000_000), SAYS)) < len(run_html(saying(""), SAYS)) + 10_000
+
+
+def test_a_page_of_more_than_5000_events_stays_below_3_mb_and_keeps_what_is_cited() -> None:
+    builder = TraceBuilder(incident("issue-1278").scenario())
+    builder.opening()
+    builder.started(1)
+    for n in range(5100):
+        builder.add("app", "app.output", attempt=1, lines=n, text='"<\u00e9' * 100)
+    cited = Finding(check="c", role="expect", holds=True, says="it", evidence=(2550,))
+
+    html = run_html(builder.trace(), replace(SAYS, findings=(cited,)))
+
+    assert len(html.encode()) < 3_000_000
+    assert '<tr id="e2550" data-l="1.1" class="c">' in html
+    assert "5111 events, of which 4999 are shown" in html
+    assert "earlier entries are left out; all of them are in attempt-1.log" in html
+
+
+def test_files_beside_the_page_are_linked() -> None:
+    page = page_of(reproduction(), files=("attempt-1.log", "trace.jsonl"))
+
+    assert ("a", "trace.jsonl") in page.references()
+    assert "The whole output: attempt-1.log" not in page.by_id("happened").text
