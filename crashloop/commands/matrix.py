@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from crashloop.matrix.library import Library
     from crashloop.matrix.result import Found
+    from crashloop.matrix.stored import Stored
     from crashloop.survey.plan import Planned
 
 MATRIX_FILE = "matrix.json"
@@ -80,7 +81,7 @@ def matrix(order: MatrixOrder) -> int:
     there = stored(folders)
     runs = plan_sample(known.traces, order)
     if order.dry_run:
-        _show_plan(order, runs, there)
+        _show_plan(order, runs, there.traces)
         return incomplete
     with claimed(order.artifacts, noun="matrix"):
         return _Running(order, known, runs, there, evidence, incomplete=incomplete).run()
@@ -97,7 +98,7 @@ class _Running:
         order: MatrixOrder,
         known: Library,
         runs: Sequence[Planned],
-        there: Mapping[str, Sequence[Path]],
+        there: Stored,
         evidence: Evidence | None,
         *,
         incomplete: int,

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from crashloop.checks.evidence import evidence_complete
 from crashloop.checks.lives import deaths
-from crashloop.judge import judge
+from crashloop.judge import ended_early, judge
 from crashloop.model import CheckSpec, Finding, Judgement, Verdict
 
 if TYPE_CHECKING:
@@ -95,6 +96,17 @@ class Column:
     def is_shown(self) -> bool:
         """Whether the trace shows what it was made for."""
         return self.own.verdict is Verdict.REPRODUCED
+
+
+def why_not_whole(trace: Trace) -> str:
+    """Why the trace can show nothing, whatever the signature; "" if it can.
+
+    The run did not end as runs do, or lines are missing.
+    """
+    if ended := ended_early(trace):
+        return ended[1]
+    complete = evidence_complete(trace)
+    return "" if complete.holds else complete.says
 
 
 def column(trace: Trace, name: str, known: Library, *, path: str = "") -> Column:

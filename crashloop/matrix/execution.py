@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from crashloop.errors import CapabilityError, CrashloopError, UsageError
-from crashloop.matrix.cell import Column, column
+from crashloop.matrix.cell import Column, column, why_not_whole
 from crashloop.matrix.result import Found
 from crashloop.matrix.stored import is_run_of
 from crashloop.model import Verdict
@@ -24,10 +24,11 @@ from crashloop.survey.shown import Shown
 from crashloop.trace.reader import read_trace
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
     from crashloop.matrix.library import Library
+    from crashloop.matrix.stored import Stored
     from crashloop.survey.children import Answer
     from crashloop.survey.evidence import Evidence
     from crashloop.survey.execution import View
@@ -47,7 +48,7 @@ class Matrix:
 
     library: Library
     runs: Sequence[Planned]
-    stored: Mapping[str, Sequence[Path]]
+    stored: Stored
     evidence: Evidence | None
     view: View
     at_once: int
@@ -55,6 +56,7 @@ class Matrix:
     clock: Callable[[], float] = time.monotonic
     _columns: dict[str, Column] = field(default_factory=dict)
     _absent: dict[str, str] = field(default_factory=dict)
+    _unusable: dict[str, str] = field(default_factory=dict)
     _again: list[str] = field(default_factory=list)
     _began_s: float = field(init=False)
 
@@ -71,9 +73,7 @@ class Matrix:
         left = [run for run in self.runs if not await self._take(run)]
         make = [run for run in left if self._can_be_made(run)]
         self._absent |= {
-            run.incident: run.why or "there is no trace of it as it would be made today"
-            for run in left
-            if run not in make
+            run.incident: run.why or self._why_none(run) for run in left if run not in make
         }
         permits = asyncio.Semaphore(self.at_once)
         again: list[Planned] = []
@@ -99,11 +99,18 @@ class Matrix:
             ),
             absent=dict(self._absent),
             again=tuple(self._again),
+            unusable={**self.stored.unusable, **self._unusable},
             wall_s=self.clock() - self._began_s,
         )
 
     def _can_be_made(self, run: Planned) -> bool:
         return self.evidence is not None and not run.why
+
+    def _why_none(self, run: Planned) -> str:
+        """Why no stored trace of it counts: what is wrong with the newest, if there is one."""
+        paths = map(str, self.stored.traces.get(run.incident, ()))
+        unusable = [self._unusable[path] for path in paths if path in self._unusable]
+        return (*unusable, "there is no trace of it as it would be made today")[0]
 
     async def _take(self, run: Planned) -> bool:
         """Take the newest stored trace that shows what it was made for.
@@ -111,7 +118,7 @@ class Matrix:
         Where none is made, one that does not show it counts, too.
         """
         found = []
-        for path in self.stored.get(run.incident, ()):
+        for path in self.stored.traces.get(run.incident, ()):
             judged = await asyncio.to_thread(self._column, run.incident, path)
             if judged is not None:
                 found.append(judged)
@@ -139,7 +146,8 @@ class Matrix:
         document = answer.document
         was_refused = "error" in document and document.get("exit_status") in _REFUSED
         if judged is None or was_refused:
-            why = clean(document.get("error") or "it left no trace of its own", MAX_WHY)
+            left = self._unusable.pop(str(folder / TRACE_FILE), "it left no trace of its own")
+            why = clean(document.get("error") or left, MAX_WHY)
             self._absent[name] = why
             self.view.finished(run, Shown(words="no trace", tone=Tone.BAD, more=why), earlier=False)
             return not was_refused
@@ -149,14 +157,19 @@ class Matrix:
         return not judged.is_shown
 
     def _column(self, name: str, path: Path) -> Column | None:
-        """The column of a trace; None if it is not one of this run."""
+        """The column of a trace; None if it is not one of this run, or cannot be used."""
         try:
             trace = read_trace(path)
             if not is_run_of(trace.header, self.library.scenarios[name]):
                 return None
-            return column(trace, name, self.library, path=str(path))
-        except (CrashloopError, ValueError, TypeError):  # it, or its scale, is none of ours
-            return None
+            if not (why := why_not_whole(trace)):
+                return column(trace, name, self.library, path=str(path))
+            self._unusable[str(path)] = f"{path}: {why}"
+        except CrashloopError as error:
+            self._unusable[str(path)] = error.message
+        except (ValueError, TypeError) as error:  # it, or its scale, is none of ours
+            self._unusable[str(path)] = f"{path}: {type(error).__name__}: {error}"
+        return None
 
 
 def _shown(column: Column) -> Shown:

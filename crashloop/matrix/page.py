@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crashloop.matrix.table import overlap_words, totals
+from crashloop.matrix.table import overlap_words, totals, unusable_words
 from crashloop.model import Verdict
 from crashloop.report.markdown import markdown
 
@@ -39,7 +39,8 @@ A trace is judged by today's signatures, so a signature that was changed needs n
 trace counts as long as its incident would be run in the same way today: the same parameters,
 dependencies, platform, replicas, faults and knobs of the sample app. `--traces` also takes the
 evidence of `crashloop reproduce` and `crashloop prove`. A trace must show what it was made for, by
-its own signature; a run that does not is made once more, alone, and then called missing.
+its own signature; a run that does not is made once more, alone, and then called missing. A trace
+that is torn, cannot be read, or is of a run that broke counts as no trace.
 
 So each trace is a fair test of something. Where a signature asks for a path that the trace's app
 never used, its own requirements are not met, and the judge would call that INCONCLUSIVE. There its
@@ -52,9 +53,9 @@ cell names what else rejects it. Where nothing else does, the trace is listed, a
 declared overlap must match then, or the declaration is not true.
 
 `--json` prints `cells` (signature, trace, verdict, expected, decided_by, why, unmet, by_count),
-`false_matches`, `missing`, `rejected_share`, `traces` and `wall_s`. Exit status: 0 all is as it
-must be, 10 a false match, or a signature that does not match its own trace, 11 a missing trace, 2
-wrong usage. `--incidents DIR` takes the incidents of a folder in as well.
+`false_matches`, `missing`, `unusable`, `rejected_share`, `traces` and `wall_s`. Exit status: 0 all
+is as it must be, 10 a false match, or a signature that does not match its own trace, 11 a missing
+trace, 2 wrong usage. `--incidents DIR` takes the incidents of a folder in as well.
 """
 
 
@@ -120,6 +121,11 @@ def _notes(found: Found) -> Iterator[str]:
         yield "|---|---|"
         for each in found.missing:
             yield f"| `{each.name}` | {markdown(each.why)} |"
+        yield ""
+    if said := unusable_words(found):
+        yield "### Traces that cannot be used"
+        yield ""
+        yield from (f"- {markdown(each)}" for each in said)
         yield ""
 
 

@@ -45,13 +45,15 @@ class Found:
     """The columns in the order of the library's traces.
 
     `absent` has the traces that there are none of, each with the reason, and `again` those that
-    were made twice, as the first did not show what it was made for.
+    were made twice, as the first did not show what it was made for. `unusable` has what is called
+    as a trace and is torn, or none that can be read: what is wrong with it, by its path.
     """
 
     library: Library
     columns: tuple[Column, ...]
     absent: Mapping[str, str] = field(default_factory=dict)
     again: tuple[str, ...] = ()
+    unusable: Mapping[str, str] = field(default_factory=dict)
     wall_s: float = 0.0
 
     @property
@@ -133,6 +135,7 @@ class Found:
             "rejected_share": None if share is None else round(share, 4),
             "traces": {column.trace: column.path for column in self.columns},
             "made_again": list(self.again),
+            "unusable": [{"path": path, "why": why} for path, why in self.unusable.items()],
             "wall_s": round(self.wall_s, 1),
             "exit_status": self.exit_status,
         }

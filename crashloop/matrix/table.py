@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from crashloop.survey.plan import Planned
 
 MAX_WHY = 500
+MAX_UNUSABLE = 20
 WIDE, OWN, REJECTED = 38, 15, 10
 _SAID = {
     0: (" AS EXPECTED ", Tone.REPRODUCED, "each signature matches its own trace, and no other"),
@@ -90,6 +91,13 @@ def overlap_words(found: Found, cell: Cell) -> str:
     return f"{seen}{found.library.overlaps[cell.signature][cell.trace]}"
 
 
+def unusable_words(found: Found) -> list[str]:
+    """What is wrong with each trace that cannot be used, of some."""
+    said = [*found.unusable.values()]
+    more = len(said) - MAX_UNUSABLE
+    return [*said[:MAX_UNUSABLE], *([f"and {more} more"] if more > 0 else [])]
+
+
 def plan_page(
     runs: Sequence[Planned], stored: Collection[str], *, at_once: int, width: int
 ) -> Iterator[Line]:
@@ -157,6 +165,7 @@ def _missing(found: Found, *, width: int) -> Iterator[Line]:
     for head, what in (("own trace not matched", What.DIAGONAL), ("no trace", What.TRACE)):
         missing = [each for each in found.missing if each.what is what]
         yield from _notes(head, [f"{each.name}: {each.why}" for each in missing], width=width)
+    yield from _notes("traces that cannot be used", unusable_words(found), width=width)
 
 
 def _tone(cell: Cell) -> Tone:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import stat
 from typing import TYPE_CHECKING, Any
 
 from crashloop.errors import UsageError
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_TRACE_BYTES = 512 * 1024 * 1024
+MAX_HEADER_BYTES = 4 * 1024 * 1024
 _HINT = "give the trace.jsonl that a run wrote into its artifacts folder"
 _TYPES = {"seq": int, "mono_ns": int, "at": str, "source": str, "kind": str, "data": dict}
 _OUR_SCHEMA = re.compile(r"crashloop\.trace/(?P<number>[0-9]{1,6})")
@@ -33,6 +35,25 @@ def read_trace(path: Path) -> Trace:
     if len(raw) > MAX_TRACE_BYTES:
         raise UsageError(f"{path} has more than {MAX_TRACE_BYTES} bytes, which no trace has")
     return parse_trace(raw, name=str(path))
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """The header of the trace in this file, which must be a regular one; UsageError like those."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise UsageError(f"{path} is not a trace: it is no regular file", hint=_HINT)
+        with path.open("rb") as file:
+            first = file.readline(MAX_HEADER_BYTES)
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}", hint=_HINT) from None
+    if not first:
+        raise UsageError(f"{path} is not a trace: it is empty", hint=_HINT)
+    name = str(path)
+    header = _object(first, name, 1)
+    if _is_older(header, name):
+        header = _upgraded(header, name)
+    _check_header(header, name)
+    return header
 
 
 def parse_trace(raw: bytes, *, name: str = "trace") -> Trace:

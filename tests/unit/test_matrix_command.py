@@ -80,6 +80,20 @@ def test_traces_that_are_not_there_fail_the_command(matrix: Run) -> None:
     assert "fault:hold: there is no trace of it as it would be made today" in out
 
 
+def test_a_torn_trace_is_a_missing_one_and_no_fault_of_the_signature(
+    matrix: Run, tmp_path: Path
+) -> None:
+    path = tmp_path / "kept" / HANGS / "trace.jsonl"
+    path.write_bytes(path.read_bytes()[:-9])
+
+    status, out, _ = matrix(*THREE)
+    assert status == 11
+    assert f"traces that cannot be used\n  kept/{HANGS}/trace.jsonl: the trace's last line" in out
+
+    document = json.loads(matrix(*THREE, "--json")[1])
+    assert [each["path"] for each in document["unusable"]] == [f"kept/{HANGS}/trace.jsonl"]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from dataclasses import dataclass, field, replace
 from io import StringIO
 from pathlib import Path
@@ -15,6 +16,7 @@ from matrices import HANGS, RETRIES, SLOTS, TRACES, UNLIKE, small, write
 from crashloop.apps import sample_app
 from crashloop.incidents import INCIDENTS
 from crashloop.matrix.execution import Matrix
+from crashloop.matrix.page import page
 from crashloop.matrix.result import Found, What
 from crashloop.matrix.stored import stored
 from crashloop.survey.children import Answer
@@ -24,7 +26,7 @@ from crashloop.survey.progress import Progress
 from crashloop.survey.view import PlainView
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from crashloop.trace.event import Trace
 
@@ -188,6 +190,88 @@ async def test_a_torn_trace_of_the_same_name_is_made_again(tmp_path: Path) -> No
     lab = Lab()
     await found(lab, tmp_path, runs=RUNS[:1])
     assert lab.asked == [HANGS]
+
+
+def torn(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-9])
+
+
+def cut_short(path: Path) -> None:
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-3]))
+
+
+def broken_within(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b"\n{", b"\n[", 1))
+
+
+def newer(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b"crashloop.trace/2", b"crashloop.trace/9"))
+
+
+def emptied(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def a_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def gone(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("nowhere")
+
+
+def broke(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b'"run.finished"', b'"harness.failed"'))
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (torn, "the trace's last line is torn"),
+        (cut_short, "the trace has no end"),
+        (broken_within, ":2 is not JSON"),
+        (newer, "has the schema 'crashloop.trace/9'"),
+        (emptied, "it is empty"),
+        (a_folder, "it is no regular file"),
+        (a_pipe, "it is no regular file"),
+        (gone, "No such file or directory"),
+        (broke, "the harness broke"),
+    ],
+)
+async def test_a_stored_trace_that_cannot_be_used_is_named_and_counts_as_none(
+    tmp_path: Path, change: Callable[[Path], None], why: str
+) -> None:
+    path = write(TRACES[HANGS], tmp_path / "one")
+    change(path)
+    result = await found(Lab(), tmp_path, makes=False, runs=RUNS[:1])
+    assert (What.TRACE, HANGS) in {(each.what, each.name) for each in result.missing}
+    assert (result.cells, result.exit_status) == ([], 11)
+    assert why in result.unusable[str(path)]
+    assert str(path) in result.unusable[str(path)]
+
+
+async def test_what_is_wrong_with_the_newest_trace_is_why_there_is_none(tmp_path: Path) -> None:
+    torn(write(TRACES[HANGS], tmp_path / "one"))
+    result = await found(Lab(), tmp_path, makes=False, runs=RUNS[:1])
+    assert "the trace's last line is torn" in {m.name: m.why for m in result.missing}[HANGS]
+    assert "### Traces that cannot be used" in page(result)
+
+
+async def test_an_older_trace_is_taken_where_the_newest_is_torn(tmp_path: Path) -> None:
+    for folder, at in (("a", "2026-01-01"), ("b", "2026-01-02")):
+        header = {**TRACES[HANGS].header, "at": at}
+        write(replace(TRACES[HANGS], header=header), tmp_path / folder)
+    torn(tmp_path / "b" / "trace.jsonl")
+    result = await found(Lab(), tmp_path, makes=False, runs=RUNS[:1])
+    assert [each.path for each in result.columns] == [str(tmp_path / "a" / "trace.jsonl")]
+    assert [*result.unusable] == [str(tmp_path / "b" / "trace.jsonl")]
 
 
 async def test_the_newest_trace_that_shows_its_own_incident_counts(tmp_path: Path) -> None:
