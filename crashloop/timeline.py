@@ -15,7 +15,7 @@ from crashloop.faults import build
 from crashloop.model import Moment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from crashloop.clock import TimeScale
     from crashloop.faults.ports import Ports
@@ -40,7 +40,7 @@ class _Pending:
     moments: list[Moment] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.moments = list(_moments(self.trigger))
+        self.moments = list(self.trigger.moments())
 
     def is_due(self) -> bool:
         """Whether enough of the trigger's moments have come."""
@@ -243,15 +243,6 @@ class Timeline:
         self._done = due  # what its event makes due is caused by the same death
         self._recorder.emit("harness", kind, data, target=fault.target)
         self._done = None
-
-
-def _moments(trigger: Trigger) -> Iterator[Moment]:
-    """The moments of a trigger, from left to right."""
-    for part in trigger.first_of or trigger.all_of:
-        if isinstance(part, Moment):
-            yield part
-        else:
-            yield from _moments(part)
 
 
 def _matches(moment: Moment, event: Event) -> bool:

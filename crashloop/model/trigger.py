@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 Value = str | float | bool
 """What a parameter or a field of an event holds; whole numbers included."""
@@ -46,6 +46,14 @@ class Trigger:
 
     def __post_init__(self) -> None:
         assert bool(self.first_of) != bool(self.all_of), "a trigger needs first_of or all_of"
+
+    def moments(self) -> Iterator[Moment]:
+        """Its moments, from left to right."""
+        for part in self.first_of or self.all_of:
+            if isinstance(part, Moment):
+                yield part
+            else:
+                yield from part.moments()
 
     def __str__(self) -> str:
         parts = self.first_of or self.all_of

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from crashloop.apps import about_entry, render, service_values, url_values, with_knobs
 from crashloop.apps.placeholders import PLACES
-from crashloop.checks import CHECKS
 from crashloop.errors import UsageError
 from crashloop.faults import REPLICAS, build, fault_kind
 from crashloop.faults.revision import RevisionChange
+from crashloop.incidents.asked import require_possible
 from crashloop.model import SqlStep
 from crashloop.platforms.probes import require_sound
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from crashloop.clock import TimeScale
     from crashloop.model import (
         AppUnderTest,
-        CheckSpec,
         PlannedFault,
         Scenario,
         Value,
@@ -38,7 +36,7 @@ def require_consistent(scenario: Scenario, scale: TimeScale) -> None:
         _require_fault(scenario, fault, scale)
     require_sound(scenario.platform, scenario.app)
     for spec in (*scenario.signature.require, *scenario.signature.expect):
-        _require_check(scenario.signature.name, spec)
+        require_possible(f"the signature {scenario.signature.name}", spec)
 
 
 def _require_app(scenario: Scenario, scale: TimeScale) -> None:
@@ -135,19 +133,3 @@ def _require_fault(scenario: Scenario, fault: PlannedFault, scale: TimeScale) ->
             f"the fault {fault.name} cannot happen to app {scenario.app.name}: {why}",
             hint=f"crashloop faults {fault.kind} says what it does",
         )
-
-
-def _require_check(signature: str, spec: CheckSpec) -> None:
-    check = CHECKS.get(spec.check)
-    if check is None:
-        raise UsageError(
-            f"the signature {signature} asks for {spec.check!r}, which is no check",
-            hint=f"known: {', '.join(sorted(CHECKS))}",
-        )
-    try:
-        inspect.signature(check).bind(None, **spec.params)
-    except TypeError as error:
-        raise UsageError(
-            f"the signature {signature} cannot ask {spec.check}: {error}",
-            hint=f"it takes: {', '.join(list(inspect.signature(check).parameters)[1:]) or 'none'}",
-        ) from None

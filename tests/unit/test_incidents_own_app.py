@@ -1,6 +1,5 @@
 """Incidents that are adapted to the user's own app: triggers, checks, dependencies, remedies."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +20,6 @@ from crashloop.model import (
     Role,
     Scenario,
     Transport,
-    Trigger,
 )
 
 ISSUE = incident("issue-1278")
@@ -49,14 +47,6 @@ def checks(made: Scenario) -> dict[str, dict[str, Any]]:
 
 def required(made: Scenario) -> dict[str, dict[str, Any]]:
     return {spec.check: dict(spec.params) for spec in made.signature.require}
-
-
-def moments(trigger: Trigger) -> Iterator[Moment]:
-    for part in (*trigger.first_of, *trigger.all_of):
-        if isinstance(part, Moment):
-            yield part
-        else:
-            yield from moments(part)
 
 
 @pytest.mark.parametrize("role", list(Role))
@@ -87,35 +77,35 @@ def test_the_sample_app_is_no_app_of_the_users_own() -> None:
 
 def test_without_phases_an_incident_counts_from_the_start_of_the_process() -> None:
     fault = ISSUE.scenario(Role.REPRODUCTION, SHOP).faults[0]
-    (latest,) = (one for one in moments(fault.heal) if one.after_s)
+    (latest,) = (one for one in fault.heal.moments() if one.after_s)
     assert (latest.on, latest.where, latest.after_s) == ("process.started", {}, 90.0)
-    assert {one.on for one in moments(fault.inject)} == {"baseline.passed"}
+    assert {one.on for one in fault.inject.moments()} == {"baseline.passed"}
 
 
 def test_the_replica_of_a_moment_stays() -> None:
     fault = SLOTS.scenario(Role.REPRODUCTION, SHOP).faults[0]
-    (latest,) = (one for one in moments(fault.heal) if one.after_s)
+    (latest,) = (one for one in fault.heal.moments() if one.after_s)
     assert (latest.on, latest.where) == ("process.started", {"replica": 1})
 
 
 def test_with_the_wrapper_a_moment_is_one_of_the_life_as_the_app_may_die_at_import() -> None:
     fault = ISSUE.scenario(Role.REPRODUCTION, WRAPPED).faults[0]
-    assert {one.on for one in moments(fault.heal)} == {"process.started", "process.exited"}
+    assert {one.on for one in fault.heal.moments()} == {"process.started", "process.exited"}
 
 
 def test_an_app_that_logs_the_incidents_phase_keeps_its_moments() -> None:
     fault = ISSUE.scenario(Role.REPRODUCTION, PHASED).faults[0]
-    (latest,) = (one for one in moments(fault.heal) if one.after_s)
+    (latest,) = (one for one in fault.heal.moments() if one.after_s)
     assert (latest.on, latest.where) == ("phase.started", {"phase": "database"})
 
 
 def test_readiness_stands_for_a_step_of_a_journey_that_is_tried_again_and_again() -> None:
     heal = PROBE.scenario(Role.REPRODUCTION, SHOP).faults[0].heal
-    (served,) = (one for one in moments(heal) if one.on == "ready.answered")
+    (served,) = (one for one in heal.moments() if one.on == "ready.answered")
     assert served.where == {"ready": True}
     patient = replace(SHOP, journey=Journey(steps=SHOP.journey.steps, patient=True))
     heal = PROBE.scenario(Role.REPRODUCTION, patient).faults[0].heal
-    assert any(one.on == "journey.step" for one in moments(heal))
+    assert any(one.on == "journey.step" for one in heal.moments())
 
 
 # Checks
@@ -424,7 +414,7 @@ def test_a_fault_of_the_processes_happens_to_an_app_with_what_it_has(
     before = Moment(on="baseline.passed", where={"target": target})
     begins = [before] if target else [Moment(on="baseline.not_needed")]
     if not fault.each_life:
-        assert list(moments(fault.inject)) == begins
+        assert list(fault.inject.moments()) == begins
     assert required(made).get("baseline_passed") == ({"target": target} if target else None)
     assert "path_used" not in required(made)
 
