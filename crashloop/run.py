@@ -25,7 +25,7 @@ TRACE_FILE = "trace.jsonl"
 VERDICT_FILE = "verdict.json"
 LOG_FILE = "cloud-logging.jsonl"
 REPORT_FILE = "report.html"
-FILES = (TRACE_FILE, VERDICT_FILE, LOG_FILE, "containers.json")
+FILES = (TRACE_FILE, VERDICT_FILE, LOG_FILE, REPORT_FILE, "containers.json")
 SERVERS = ("postgres", "pgbouncer", "cache", "toxiproxy", "sidecar", "app")
 
 LONGEST_NAME = 60
@@ -110,6 +110,23 @@ def write_evidence(run: Run) -> None:
             hint=f"free some room on that disk; the verdict was {run.verdict}: "
             f"{run.judgement.reason}",
         ) from None
+
+
+def write_page(folder: Path, trace: Trace, judgement: Judgement) -> str:
+    """Write `report.html` beside the evidence; returns why that failed, else "".
+
+    The verdict never depends on it, so this is done last, and raises nothing.
+    """
+    try:
+        from crashloop.report.page.run import run_html  # noqa: PLC0415  not before the verdict
+
+        page = run_html(trace, judgement, files=evidence_files(folder, trace))
+        write_whole(folder / REPORT_FILE, page)
+    except OSError as error:
+        return f"{folder / REPORT_FILE} cannot be written: {error.strerror}"
+    except Exception as error:  # noqa: BLE001  whatever a page stumbles over, the verdict stands
+        return f"no page of the run could be made: {type(error).__name__}: {error}"
+    return ""
 
 
 def write_whole(path: Path, content: str | bytes) -> None:

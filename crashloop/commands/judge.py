@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING
 
 from crashloop import judge as court
 from crashloop.commands.elsewhere import chosen_incident
-from crashloop.commands.page import run_page, short
+from crashloop.commands.page import evidence_of, run_page
 from crashloop.errors import UsageError
 from crashloop.model import Role
 from crashloop.report.compare import Comparison, differences
 from crashloop.report.data import judged_again, run_document
 from crashloop.report.document import write_document
 from crashloop.report.lines import BLANK
-from crashloop.report.summary import Where
 from crashloop.report.terminal import Terminal
 from crashloop.report.verdicts import compared_lines
-from crashloop.run import TRACE_FILE, evidence_files
+from crashloop.run import TRACE_FILE
 from crashloop.trace.reader import read_trace
 
 if TYPE_CHECKING:
@@ -53,8 +52,7 @@ def judge(path: Path, folder: Path | None, *, current: bool, as_json: bool) -> i
     if as_json:
         write_document(document if compared is None else judged_again(document, compared))
         return status
-    files = evidence_files(path, trace) if path.is_dir() else ()
-    where = Where(folder=short(path), files=files, command=document["command"])
+    where = evidence_of(path, trace, command=document["command"])
     lines = run_page(trace, judgement, terminal, where)
     if compared is not None:
         lines += [BLANK, *compared_lines(compared, width=terminal.width)]

@@ -12,6 +12,7 @@ from crashloop.report.drawing import timeline
 from crashloop.report.events import history_of
 from crashloop.report.lines import BLANK, Line
 from crashloop.report.summary import Where, ending_lines, summary, title
+from crashloop.run import REPORT_FILE, evidence_files
 
 if TYPE_CHECKING:
     from crashloop.model import Judgement
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
     from crashloop.trace.event import Trace
 
 
-def run_page(trace: Trace, judgement: Judgement, terminal: Terminal, where: Where) -> list[Line]:
-    """Everything about one run."""
+def run_page(
+    trace: Trace, judgement: Judgement, terminal: Terminal, where: Where | None = None
+) -> list[Line]:
+    """Everything about one run, without `where` all but where its evidence is."""
     history = history_of(trace)
     told = summary(
         history,
@@ -45,6 +48,13 @@ def step_page(trace: Trace, judgement: Judgement, terminal: Terminal) -> list[Li
 def _head(history: History, terminal: Terminal) -> list[Line]:
     drawn = timeline(history, width=terminal.width, glyphs=terminal.glyphs)
     return [title(history, width=terminal.width), BLANK, *drawn, BLANK]
+
+
+def evidence_of(path: Path, trace: Trace, *, command: str) -> Where:
+    """Where the evidence is, and what of it: of a run's folder, or of its trace alone."""
+    files = evidence_files(path, trace) if path.is_dir() else ()
+    page = short(path / REPORT_FILE) if REPORT_FILE in files else ""
+    return Where(folder=short(path), files=files, page=page, command=command)
 
 
 def short(path: Path) -> str:

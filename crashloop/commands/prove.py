@@ -14,9 +14,11 @@ from crashloop.incidents.dependency import PREFIX
 from crashloop.model import Role
 from crashloop.options import rerun_command
 from crashloop.report.document import write_document
+from crashloop.report.failure import show_warning
 from crashloop.report.fate import NEVER_STARTED_STATUS, exit_status
 from crashloop.report.summary import Where
 from crashloop.report.verdicts import ProofRow, proof_lines
+from crashloop.run import write_page
 
 if TYPE_CHECKING:
     from crashloop.incidents.incident import Incident
@@ -60,6 +62,7 @@ def prove(
                 views.close()
                 if not as_json:
                     terminal.show(step_page(step.run.trace, step.run.judgement, terminal))
+                show_warning(write_page(step.run.artifacts, step.run.trace, step.run.judgement))
 
             return await proof.prove(
                 incident,

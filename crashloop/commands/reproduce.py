@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crashloop.commands.page import run_page, short
+from crashloop.commands.page import evidence_of, run_page
 from crashloop.commands.session import Session
 from crashloop.lab import run_scenario
 from crashloop.report.data import run_document
 from crashloop.report.document import write_document
+from crashloop.report.failure import show_warning
 from crashloop.report.fate import exit_status
-from crashloop.report.summary import Where
-from crashloop.run import Run, evidence_files
+from crashloop.report.lines import BLANK
+from crashloop.report.summary import where_lines
+from crashloop.run import REPORT_FILE, Run, write_page
 
 if TYPE_CHECKING:
     from crashloop.model import Scenario
@@ -27,11 +29,15 @@ def reproduce(scenario: Scenario, options: RunOptions, *, as_json: bool, no_live
             return await run_scenario(scenario, session.options)
 
     run = session.run(work())
+    if not as_json:
+        session.terminal.show([*run_page(run.trace, run.judgement, session.terminal), BLANK])
+    no_page = write_page(run.artifacts, run.trace, run.judgement)
     if as_json:
         where_is = {"artifacts": str(run.artifacts), "trace_path": str(run.trace_path)}
-        write_document(run_document(run.trace, run.judgement, **where_is))
+        page = None if no_page else str(run.artifacts / REPORT_FILE)
+        write_document({**run_document(run.trace, run.judgement, **where_is), "page": page})
     else:
-        files = evidence_files(run.artifacts, run.trace)
-        where = Where(folder=short(run.artifacts), files=files, command=run.command)
-        session.terminal.show(run_page(run.trace, run.judgement, session.terminal, where))
+        where = evidence_of(run.artifacts, run.trace, command=run.command)
+        session.terminal.show(where_lines(where, width=session.terminal.width))
+    show_warning(no_page)
     return exit_status(run.judgement, run.fate)

@@ -11,10 +11,10 @@ from crashloop import interrupt
 from crashloop.commands.page import short, step_page
 from crashloop.errors import CrashloopError
 from crashloop.judge import judge
-from crashloop.report.failure import show_failure
+from crashloop.report.failure import show_failure, show_warning
 from crashloop.report.live import LiveView, PlainProgress
 from crashloop.report.terminal import Terminal
-from crashloop.run import TRACE_FILE, VERDICT_FILE, Run, write_evidence
+from crashloop.run import TRACE_FILE, VERDICT_FILE, Run, write_evidence, write_page
 from crashloop.trace.reader import read_trace
 
 if TYPE_CHECKING:
@@ -103,12 +103,15 @@ class Session:
         return folder if folder.is_dir() else self._artifacts
 
     def _show_unfinished(self) -> None:
-        """Replace the live view by what was seen of the run and its verdict."""
+        """Replace the live view by what was seen of the run and its verdict, and write its page."""
         if self._scenario is None or self._as_json:
             return
         with contextlib.suppress(CrashloopError, OSError):  # no trace yet, or the terminal is gone
-            trace = read_trace(self._folder(self._scenario))
-            self.terminal.show(step_page(trace, judge(trace), self.terminal))
+            folder = self._folder(self._scenario)
+            trace = read_trace(folder)
+            judgement = judge(trace)
+            self.terminal.show(step_page(trace, judgement, self.terminal))
+            show_warning(write_page(folder, trace, judgement))
 
     def _judge_unfinished(self) -> None:
         """Write the verdict on an unfinished trace: INCONCLUSIVE."""

@@ -34,6 +34,14 @@ def show_failure(
     return exit_status
 
 
+def show_warning(message: str) -> None:
+    """Write to standard error what went wrong beside a result that stands; "" is nothing."""
+    if message:
+        with contextlib.suppress(OSError):
+            sys.stderr.write(f"warning: {multiline(message)}\n")
+            sys.stderr.flush()
+
+
 def multiline(text: str) -> str:
     """`text` with its lines kept (a program's last words), each of them clean."""
     return "\n".join(line_as_said(one, 600) for one in text.split("\n")[:40])

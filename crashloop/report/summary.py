@@ -61,10 +61,14 @@ TONES: dict[Verdict, Tone] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Where:
-    """Where the evidence is: a folder (or a trace's path), the files in it, what to run again."""
+    """Where the evidence is: a folder (or a trace's path), the files in it, the page of the run.
+
+    `command` runs it again.
+    """
 
     folder: str
     files: tuple[str, ...] = ()
+    page: str = ""
     command: str = ""
 
 
@@ -111,7 +115,7 @@ def summary(
         lines += [BLANK, *ending_lines(history, judgement, fate, width=width)]
         lines += [BLANK, *evidence(judgement, width=width, glyphs=glyphs)]
     if where is not None:
-        lines += [BLANK, *_where(where, width=width)]
+        lines += [BLANK, *where_lines(where, width=width)]
     return lines
 
 
@@ -233,7 +237,8 @@ def output_lines(history: History, *, width: int) -> Iterator[Line]:
         yield from paragraph(one.lstrip(), width=width, indent=indent)
 
 
-def _where(where: Where, *, width: int) -> Iterator[Line]:
+def where_lines(where: Where, *, width: int) -> Iterator[Line]:
+    """Where the evidence and the page are, and the command that runs it again."""
     yield line(Span("Evidence  ", Tone.HEAD), clean(where.folder, 1000))
     if where.files:
         yield from paragraph(
@@ -242,5 +247,7 @@ def _where(where: Where, *, width: int) -> Iterator[Line]:
             indent=" " * 10,
             tone=Tone.DIM,
         )
+    if where.page:
+        yield line(Span("Page      ", Tone.HEAD), clean(where.page, 1000))
     if where.command:
         yield from command_lines("Again     ", where.command, width=width)

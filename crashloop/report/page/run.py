@@ -36,7 +36,8 @@ _WIDE = 100_000
 
 
 def run_html(trace: Trace, judgement: Judgement, *, files: Sequence[str] = ()) -> str:
-    """The page; `files` are those beside it, which it links to."""
+    """The page; `files` are those beside it, to which it links, but not to a page."""
+    files = [name for name in files if not name.endswith(".html")]
     history, instants = history_of(trace), instants_of(trace)
     cited = cited_by(judgement)
     overlap = count_of(mapping(trace.scenario.get("replicas")).get("overlap", 0))
