@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from crashloop.run import Run
 
 MAX_NAME_LENGTH = 80
+MAX_WHY_CHARS = 1200
 PACKAGE = Path(__file__).parent
 
 _SETTINGS = pytest.StashKey[Settings]()
@@ -154,8 +155,10 @@ def _left_out(settings: Settings) -> list[str]:
     if settings.incidents is None:
         return []
     from crashloop.incidents import ELSEWHERE  # noqa: PLC0415  likewise
+    from crashloop.report.clean import clean  # noqa: PLC0415  likewise
 
-    return [f"{each.place}: {each.why}" for each in ELSEWHERE.in_folder.left_out]
+    left_out = ELSEWHERE.in_folder.left_out
+    return [clean(f"{each.place}: {each.why}", MAX_WHY_CHARS) for each in left_out]
 
 
 def _is_coroutine_test_with_lab(item: pytest.Function) -> bool:

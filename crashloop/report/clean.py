@@ -29,6 +29,14 @@ def clean(value: object, limit: int = MAX_CHARS) -> str:
     return shown if len(shown) <= limit else f"{shown[: limit - 1]}…"
 
 
+def harmless(text: str) -> str:
+    """The text on one line without control characters and escape sequences, of any length."""
+    if text.isprintable():
+        return text
+    text = _ESCAPES.sub("", text)
+    return "".join(" " if each.isspace() else _shown(each) for each in text)
+
+
 def line_as_said(text: str, limit: int = MAX_CHARS) -> str:
     """`clean`, but with the line's indentation."""
     indent = len(text) - len(text.lstrip(" "))

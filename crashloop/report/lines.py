@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from crashloop.report.clean import clean
+from crashloop.report.clean import clean, harmless
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -59,8 +59,8 @@ def line(*parts: str | Span) -> Line:
 
 
 def plain(lines: Iterable[Line]) -> str:
-    """The lines as text, without tones or trailing blanks."""
-    return "\n".join("".join(span.text for span in one).rstrip() for one in lines)
+    """The lines as text, without tones, trailing blanks, or anything that acts on a terminal."""
+    return "\n".join("".join(harmless(span.text) for span in one).rstrip() for one in lines)
 
 
 def paragraph(

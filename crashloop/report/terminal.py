@@ -1,4 +1,4 @@
-"""Lines to a terminal: each tone gets a style. Nothing here is ever read as markup."""
+"""Lines to a terminal: each tone gets a style. No text acts on it, as markup or by escapes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import IO, TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
+from crashloop.report.clean import harmless
 from crashloop.report.document import discard
 from crashloop.report.glyphs import glyphs_for
 from crashloop.report.lines import Line, Tone
@@ -84,5 +85,5 @@ def rich_text(lines: Iterable[Line]) -> Text:
         if n:
             text.append("\n")
         for span in one:
-            text.append(span.text, STYLES[span.tone])
+            text.append(harmless(span.text), STYLES[span.tone])
     return text

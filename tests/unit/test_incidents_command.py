@@ -315,3 +315,23 @@ def test_help_is_printed_where_json_is_asked_for_too(crashloop: Crashloop) -> No
 
     assert status == 0
     assert "Usage: crashloop incidents" in out
+
+
+@pytest.mark.parametrize("words", [(), (NAME,)], ids=["list", "story"])
+def test_what_a_file_says_cannot_act_on_the_terminal(
+    crashloop: Crashloop, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    hostile = r"'\x1b[2J\x1b]0;mine\x07red\u202e\x9b1mend\n'"
+    text = changed(
+        title=hostile,
+        source=hostile,
+        facts=f"({hostile},)",
+        overlaps=f"{{'issue-1278': {hostile}}}",
+        remedy=f"replace(INCIDENT.remedy, says={hostile})",
+    )
+    written(tmp_path / "mine", one=text, two=f"raise RuntimeError({hostile})")
+
+    _, out, err = crashloop("incidents", *words, "--incidents", "mine")
+
+    assert "red\ufffdend" in out
+    assert {each for each in out + err if not each.isprintable()} == {"\n"}
