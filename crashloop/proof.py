@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from crashloop.checks.exits import no_death
@@ -10,11 +11,11 @@ from crashloop.checks.journey import journey_passed
 from crashloop.checks.readiness import recovered
 from crashloop.errors import HarnessError
 from crashloop.judge import judge
-from crashloop.lab import run_scenario
 from crashloop.model import Outcome, Role, Verdict
 from crashloop.preflight import require_runnable
 from crashloop.report.document import document_text
 from crashloop.run import artifacts_folder, write_whole
+from crashloop.slower import run_fairly
 from crashloop.trace.event import CONTROL_FAILED
 
 if TYPE_CHECKING:
@@ -137,14 +138,14 @@ async def prove(
     for scenario in scenarios.values():
         require_runnable(scenario, options.scale, options.engine)
     artifacts = options.artifacts or artifacts_folder(f"{incident.name}-proof")
+    step_of = partial(_step, incident, remedy)
     steps: list[Step] = []
     for role, scenario in scenarios.items():
         if on_role is not None:
             on_role(role)
         one = replace(options, artifacts=artifacts / str(role))
-        run = await run_scenario(scenario, one)
-        healthy = incident.healthy(scenario) if role is Role.CONTROL else None
-        step = assess(run, healthy=healthy, prevents=incident.remedy_named(remedy).prevents)
+        run = await run_fairly(scenario, one, is_expected=lambda run: step_of(run).ok)
+        step = step_of(run)
         steps.append(step)
         if on_step is not None:
             on_step(step)
@@ -161,6 +162,11 @@ async def prove(
             f"cannot write {path}: {error.strerror}", hint="free some room on that disk"
         ) from None
     return proof
+
+
+def _step(incident: Incident, remedy: str, run: Run) -> Step:
+    healthy = incident.healthy(run.scenario) if run.scenario.role is Role.CONTROL else None
+    return assess(run, healthy=healthy, prevents=incident.remedy_named(remedy).prevents)
 
 
 def _control_failed(run: Run) -> bool:

@@ -213,6 +213,8 @@ def _command(item: pytest.Item, settings: Settings) -> str:
     words = ["pytest", item.nodeid, "--crashloop-seed", str(settings.seed)]
     if settings.scale is not None:
         words += ["--crashloop-time-scale", f"{settings.scale:g}"]
+    if settings.slower:
+        words += ["--crashloop-slower", str(settings.slower)]
     if settings.engine != LOCAL:
         words += ["--crashloop-engine", settings.engine]
     if settings.config is not None:
@@ -230,6 +232,7 @@ def _properties(run: Run) -> list[tuple[str, object]]:
         *outcome,
         ("crashloop_verdict", str(run.verdict)),
         ("crashloop_seed", str(run.seed)),
+        ("crashloop_time_scale", f"{run.trace.scale:g}"),
         ("crashloop_trace", str(run.trace_path)),
         ("crashloop_command", run.command),
     ]

@@ -30,7 +30,8 @@ F = TypeVar("F", bound="Callable[..., Coroutine[Any, Any, Any]]")
 class Settings:
     """A pytest session's settings, checked; it has RunOptions' names and loads no engine.
 
-    `scale` None means each incident's own; `artifacts` None a folder below pytest's own base of
+    `scale` None means each incident's own; `slower` is how often a run is made again whose scale is
+    too large here; `artifacts` None a folder below pytest's own base of
     temporary folders. Apps are looked for in `config`, or from `folder` upwards. `incidents` is a
     folder with incidents from outside of the package.
     """
@@ -43,6 +44,7 @@ class Settings:
     folder: Path
     config: Path | None
     incidents: Path | None = None
+    slower: int = 0
 
 
 def _remembered(method: F) -> F:
@@ -96,7 +98,7 @@ class Lab:
         if the harness breaks later, the run has HARNESS_ERROR.
         """
         __tracebackhide__ = True
-        from crashloop.lab import run_scenario  # noqa: PLC0415  heavy; most sessions run none
+        from crashloop.slower import run_fairly  # noqa: PLC0415  heavy; most sessions run none
 
         under_test = self._app(app)
         wanted = _scenario(scenario, role, under_test, params)
@@ -106,7 +108,7 @@ class Lab:
             command="" if _is_from_library(wanted) else self._again,
         )
         try:
-            done = await run_scenario(wanted, options)
+            done = await run_fairly(wanted, options)
         except CapabilityError as error:
             pytest.skip(_skip_reason(error))
         self._on_run(done)
@@ -210,6 +212,7 @@ class Lab:
             postgres_bin=self._settings.postgres_bin,
             command=command,
             engine=engine_named(self._settings.engine),
+            slower=self._settings.slower,
         )
 
     def _folder(self, name: str) -> Path:

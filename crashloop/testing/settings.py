@@ -14,6 +14,8 @@ from crashloop.errors import CrashloopError
 from crashloop.testing.lab import Settings
 
 MAX_SEED = 2**32 - 1
+MAX_SLOWER = 9
+"""Half of a scale so often is real time, from any scale that there is; 2**9 < 1000 < 2**10."""
 SEED_INPUT = "crashloop_seed"
 
 OPTIONS = {
@@ -21,6 +23,10 @@ OPTIONS = {
     "time-scale": (
         "N",
         f"run N times faster (default: the incident's own, mostly {DEFAULT_SCALE:g})",
+    ),
+    "slower": (
+        "N",
+        "make a run that was too fast for this machine again, up to N times, slower (default: 0)",
     ),
     "seed": ("SEED", "the seed of every run, 0 to 2**32-1 (default: a new one, in the header)"),
     "artifacts": ("DIR", "keep each test's evidence in DIR/TEST (default: pytest's own tmp_path)"),
@@ -47,6 +53,7 @@ def read_settings(config: pytest.Config) -> Settings:
     return Settings(
         engine=engine or LOCAL,
         scale=_scale(config),
+        slower=_slower(config),
         seed=_seed(config),
         artifacts=_path(config, "artifacts"),
         postgres_bin=_folder(config, "postgres-bin", "postgres"),
@@ -79,6 +86,13 @@ def _scale(config: pytest.Config) -> float | None:
     except (ValueError, CrashloopError):
         hint = "give a number from 1 (real time) to 1000; 20 runs twenty times faster"
         raise _usage(config, "time-scale", hint) from None
+
+
+def _slower(config: pytest.Config) -> int:
+    text, _ = _value(config, "slower")
+    if text not in {"", *map(str, range(MAX_SLOWER + 1))}:
+        raise _usage(config, "slower", f"give a whole number from 0 to {MAX_SLOWER}")
+    return int(text or 0)
 
 
 def _seed(config: pytest.Config) -> int:

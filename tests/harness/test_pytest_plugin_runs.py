@@ -237,6 +237,7 @@ def test_junit_carries_verdict_seed_trace_and_command_and_workers_share_the_seed
     for test in ("test_right", "test_wrong"):
         assert properties[test]["crashloop_verdict"] == "NOT_REPRODUCED"
         assert properties[test]["crashloop_seed"] == seed[1]
+        assert properties[test]["crashloop_time_scale"] == "4"
         assert Path(properties[test]["crashloop_trace"]).is_file()
         assert f"--seed {seed[1]}" in properties[test]["crashloop_command"]
     assert properties["test_impossible_here"] == {}

@@ -8,18 +8,17 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from canned_machine import TOO_FAST, CannedMachine
 from crashloop_edits import without
 from crashloop_traces import NAME_ERROR, TraceBuilder, control, link_of, reproduction
 
 from crashloop.incidents import incident
-from crashloop.judge import judge
 from crashloop.model import Fate, Finding, Judgement, Outcome, Role, Verdict
 from crashloop.options import RunOptions
 from crashloop.proof import EXPECTED, Proof, Step, assess, prove
 from crashloop.run import Run
 
 if TYPE_CHECKING:
-    from crashloop.model import Scenario
     from crashloop.trace.event import Trace
 
 CHECKS = ("faults_have_receipts", "recovered", "journey_passed")
@@ -135,26 +134,24 @@ def died_without_a_fault(*, served: bool) -> Trace:
 async def test_a_proof_ends_with_a_control_run_that_is_not_healthy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, served: bool
 ) -> None:
-    async def made(scenario: Scenario, options: RunOptions) -> Run:
-        trace, folder = died_without_a_fault(served=served), options.artifacts
-        assert folder is not None
-        folder.mkdir()
-        return Run(
-            scenario=scenario,
-            trace=trace,
-            judgement=judge(trace),
-            artifacts=folder,
-            seed=options.seed,
-            command="",
-        )
-
-    monkeypatch.setattr("crashloop.proof.run_scenario", made)
+    CannedMachine(monkeypatch, died_without_a_fault(served=served))
 
     proof = await prove(incident("issue-1278"), {}, RunOptions(artifacts=tmp_path))
 
     (step,) = proof.steps
     assert "attempt 1 ended with exit 1" in step.shortfall
     assert proof.verdict is Verdict.INCONCLUSIVE
+
+
+async def test_a_run_of_a_proof_that_was_too_fast_for_the_machine_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = CannedMachine(monkeypatch, TOO_FAST, died_without_a_fault(served=True))
+
+    proof = await prove(incident("issue-1278"), {}, RunOptions(artifacts=tmp_path, slower=1))
+
+    assert machine.folders == ["control", "control-slower-1"]
+    assert [step.run.artifacts.name for step in proof.steps] == ["control-slower-1"]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from crashloop_own_apps import untouched
 from incident_files import EXAMPLE, NAME, written
 from own_runs import a_fate, ended, never_started, run_of
 
-from crashloop import lab  # here, as pytester forgets what is imported in a test
+from crashloop import slower  # here, as pytester forgets what is imported in a test
 from crashloop.model import Outcome
 from crashloop.testing.settings import search_folder
 
@@ -175,6 +175,7 @@ def test_ini_keys_are_the_defaults_of_the_options_and_the_header_names_what_is_i
         ("--crashloop-time-scale=fast", "give a number from 1 (real time) to 1000"),
         ("--crashloop-time-scale=0.5", "give a number from 1 (real time) to 1000"),
         ("--crashloop-time-scale=nan", "give a number from 1 (real time) to 1000"),
+        ("--crashloop-slower=10", "give a whole number from 0 to 9"),
         ("--crashloop-seed=-1", "give a whole number from 0 to 4294967295"),
         ("--crashloop-seed=4294967296", "give a whole number from 0 to 4294967295"),
         ("--crashloop-postgres-bin=nowhere", "there is no such folder"),
@@ -327,7 +328,7 @@ def shop(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.P
         made = ended(ENDS.get(scenario.incident, Outcome.RECOVERED), options.artifacts)
         return replace_scenario(made, scenario)
 
-    monkeypatch.setattr(lab, "run_scenario", run_scenario)
+    monkeypatch.setattr(slower, "run_scenario", run_scenario)
     ini(pytester, crashloop_config="apps/mine.toml")
     pytester.mkdir("apps").joinpath("mine.toml").write_text(dedent(SHOP))
     return pytester
