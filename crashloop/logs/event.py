@@ -40,6 +40,7 @@ class Link:
     """One exception of a chain; `type` is qualified, None if the line does not name it.
 
     `errno` is as the line has it, so a resolver's is negative. `code` is Node's own name of it.
+    `where` is the innermost frame of its traceback, as `package/module.py:function`.
     """
 
     type: str | None
@@ -48,6 +49,7 @@ class Link:
     sqlstate: str | None = None
     code: str | None = None
     address: str | None = None
+    where: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The link in the shape of a `phase.failed` line's `error`."""
@@ -57,7 +59,8 @@ class Link:
             "errno": self.errno,
             "message": self.message[:MAX_MESSAGE_CHARS],
         }
-        return data if self.code is None else {**data, "code": self.code}
+        more = {"code": self.code, "where": self.where}
+        return {**data, **{name: value for name, value in more.items() if value is not None}}
 
 
 def error_event(chain: Sequence[Link], *, by: By, at_ns: int) -> LogEvent:
