@@ -28,7 +28,9 @@ def incidents(
     *,
     platform: Annotated[
         str | None,
-        typer.Option("--platform", metavar="NAME", help="List those that were seen on this one."),
+        typer.Option(
+            "--platform", metavar="NAME", help="List those whose reports name this one, or none."
+        ),
     ] = None,
     phase: Annotated[
         str | None,

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 MAX_ERRORS = 3
 """An incident with more has one cause with many names, which its story lists."""
+ANY = "no platform named"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +85,7 @@ def catalogue(
     for one, how in incidents:
         yield line(Span(one.name, Tone.HEAD))
         yield from paragraph(one.title, width=width)
-        where = [*how.platforms, *([f"phase {how.phase}"] if how.phase else [])]
+        where = [*(how.platforms or [ANY]), *([f"phase {how.phase}"] if how.phase else [])]
         errors = how.errors if len(how.errors) <= MAX_ERRORS else ()
         shows = f"{', '.join(where)}: {', '.join((*how.symptoms, *errors))}"
         yield from paragraph(shows, width=width, hanging="    ")
@@ -105,7 +106,7 @@ def _show_one(incident: Incident, *, as_json: bool) -> None:
 def _fits(how: Shown, given: Mapping[str, str]) -> bool:
     """Whether the incident fits every filter."""
     fits: Mapping[str, Callable[[str], bool]] = {
-        "platform": lambda text: parse_platform(text).name in how.platforms,
+        "platform": lambda text: how.may_be_on(parse_platform(text).name),
         "phase": lambda text: text == how.phase,
         "symptom": how.has,
     }

@@ -87,9 +87,9 @@ def _remedy_document(remedy: Remedy) -> dict[str, Any]:
 
 def _sections(incident: Incident) -> Iterator[tuple[str, list[str]]]:
     how, outage = shown(incident), _outage(incident)
-    verb = "seen" if incident.platforms else "run here"
-    platforms = ", ".join(incident.platforms or how.platforms)
-    yield "What happened", [f"{verb} on {platforms}", *incident.facts]
+    here = f"its reports name no platform; it runs here on {outage.platform.name}"
+    seen = f"seen on {', '.join(how.platforms)}" if how.platforms else here
+    yield "What happened", [seen, *incident.facts]
     signs = [
         f"{spec.check}  {params_text(spec.params)}".strip()
         for spec in incident.expect(incident.defaults)

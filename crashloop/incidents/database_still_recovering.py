@@ -65,6 +65,7 @@ INCIDENT = Incident(
     title="Postgres recovers after a kill: it answers each start with 57P03, and refuses it",
     source="github.com/iuliandita/digarr pull 200 (2026-06-17); sapcc/openstack-helm pull 64; "
     "docker-library/postgres issue 1278",
+    platforms=("kubernetes",),
     facts=(
         "57P03 at the start, and about 25 restarts until the app got through",
         "elsewhere: a recovery of a minute, the database's liveness probe 20 s: 450 restarts",

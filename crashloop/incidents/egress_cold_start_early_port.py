@@ -83,6 +83,7 @@ INCIDENT = Incident(
     name="egress-cold-start-early-port",
     title="a new instance has no egress and its port is open: users get instances that die",
     source="github.com/estuary/flow pull 3109 (2026-07-02); Cloud Run, Direct VPC egress",
+    platforms=("cloud-run",),
     facts=(
         "a new instance passed no outbound traffic for 20 to 80 s; its pool waited for 5 s, exit 1",
         "the port was bound before the database connection, so the default TCP probe passed",

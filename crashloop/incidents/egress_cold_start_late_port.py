@@ -74,6 +74,7 @@ INCIDENT = Incident(
     name="egress-cold-start-late-port",
     title="a new instance has no egress for 40 s, its pool waits for 30 s; its port never opens",
     source="github.com/estuary/flow pull 3062 (2026-06-18); Cloud Run, Direct VPC egress",
+    platforms=("cloud-run",),
     facts=(
         "a new instance passed no outbound traffic for 20 to 40 s",
         "its pool waited for 30 s, and the port was bound only after the first connection",

@@ -77,6 +77,7 @@ INCIDENT = Incident(
     name="env-file-comment-became-the-value",
     title="a role was created under a name with a comment in it: 28P01, exit 3, restart",
     source="github.com/endurain-project/endurain pull 495 (2026-01-20); FastAPI, compose",
+    platforms=("docker",),
     facts=(
         "inline comments in .env, which some engines do not strip, became part of two names",
         "28P01 for the app; the server's log has the DETAIL that the role does not exist",

@@ -67,6 +67,7 @@ INCIDENT = Incident(
     name="half-fixed-probe-connection",
     title="a retry of 120 s covers a probe connection: it passes, and the first real query dies",
     source="github.com/estuary/flow pull 3114 (2026-07-02); Cloud Run, Direct VPC egress",
+    platforms=("cloud-run",),
     facts=(
         "a probe connection was tried again for 120 s, and four instances passed it",
         "they died at the next query, which still had 5 s: `Error: querying for agent user id`",

@@ -85,6 +85,7 @@ INCIDENT = Incident(
     name="image-older-than-the-schema",
     title="an older image meets the schema of a newer one: exit 3, restart, for ever",
     source="github.com/Morelitea/initiative pull 1800, issues 1798 and 1307 (2026-09-20); FastAPI",
+    platforms=("docker",),
     facts=(
         "a container came back on an older tag than the one that had last migrated",
         "alembic: Can't locate revision identified by '20260918_0317'; the start failed for ever",

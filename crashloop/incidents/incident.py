@@ -50,9 +50,9 @@ class Incident:
     four runs of its proof are derived. `time_scale` is one that its control run finds fair.
     `compared` is its ordinary comparison. `overlaps` are other incidents, or faults alone as
     `fault:KIND`, whose runs truly look like this one too, each with the reason. `platforms` are
-    those of its reports, by name, besides the one that it runs on by default. `idle` says why it
-    cannot happen to an app of the user's that its faults never touch. `others` are more remedies; a
-    proof tries one of them if it is named. `in_logs` is how it shows itself in anybody's logs.
+    those that its reports name, if any. `idle` says why it cannot happen to an app of the user's
+    that its faults never touch. `others` are more remedies; a proof tries one of them if it is
+    named. `in_logs` is how it shows itself in anybody's logs.
     """
 
     name: str

@@ -72,6 +72,7 @@ INCIDENT = Incident(
     name="listens-on-another-port-than-probed",
     title="the app listens at once, and the start-up probe asks another port for 240 s",
     source="github.com/estuary/flow pull 3315 (2026-08-04); Cloud Run",
+    platforms=("cloud-run",),
     facts=(
         "the app was up at once, on 8765",
         "Cloud Run asked 8080, by default for 240 s, and did not start the instance",

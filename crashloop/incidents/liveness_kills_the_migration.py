@@ -77,6 +77,7 @@ INCIDENT = Incident(
     title="a migration at the start takes longer than the liveness probe waits: killed, again",
     source="github.com/neutree-ai/agent-platform pull 252 (2026-08-21), kOlapsis/maintenant pull "
     "56, cal-itp/data-infra pull 5647; Kubernetes",
+    platforms=("kubernetes",),
     facts=(
         "liveness from 10 s on, 3 x 30 s: killed at about 100 s, while the migration ran",
         "each start began the migration again from the top, so it was never done",

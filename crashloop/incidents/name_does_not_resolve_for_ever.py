@@ -70,6 +70,7 @@ INCIDENT = Incident(
     name="name-does-not-resolve-for-ever",
     title="the container has no network, so the database's name has no address: no restart helps",
     source="github.com/snapotter-hq/SnapOtter pull 688 (2026-07-30); Docker Compose",
+    platforms=("docker",),
     facts=(
         "a first `docker compose up` failed, because a port was taken",
         "a plain retry started the app's container outside the network of the database",

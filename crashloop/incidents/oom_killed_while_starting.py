@@ -78,6 +78,7 @@ INCIDENT = Incident(
     name="oom-killed-while-starting",
     title="the app needs more memory to start than its limit allows: killed with 137 each time",
     source="github.com/mitchross/talos-argocd-proxmox pull 1766 (2026-07-24); FastAPI, Kubernetes",
+    platforms=("kubernetes",),
     facts=(
         "OOMKilled with exit 137, about 11 s after the start, every time",
         "the limit was 512 MiB; the fix: 1536 MiB",

@@ -69,6 +69,7 @@ INCIDENT = Incident(
     name="read-only-file-system",
     title="a folder that the app writes to is read-only: EROFS, exit 3, restart",
     source="github.com/unclecode/crawl4ai issue 2027, pull 2029 (2026-06-21); FastAPI, compose",
+    platforms=("docker",),
     facts=(
         "OSError: [Errno 30] Read-only file system, while a module was imported",
         "the worker did not boot and was started again; nothing listened",

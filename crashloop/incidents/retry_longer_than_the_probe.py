@@ -63,6 +63,7 @@ INCIDENT = Incident(
     name="retry-longer-than-the-probe",
     title="retries of 600 s inside a start-up probe of 300 s: killed with 137 while still trying",
     source="github.com/soma-smart/le-coffre pull 206 (2026-03-10); FastAPI on Kubernetes",
+    platforms=("kubernetes",),
     facts=(
         "migrations ran inside the lifespan, with a retry loop of up to 600 s",
         "the start-up probe allowed 30 x 10 s, so its SIGKILL came first: 137, not the app's exit",

@@ -82,6 +82,7 @@ INCIDENT = Incident(
     name="rollout-deadlock-on-slots",
     title="the new instance needs connections that the old one holds until the new one is ready",
     source="github.com/KBVE/kbve issue 12668, pull 12673 (2026-06-17); Kubernetes",
+    platforms=("kubernetes",),
     facts=(
         "RollingUpdate with maxUnavailable 0, one replica: the old one is stopped last",
         "the new one opened 5 connections at once and exited with 1 after about 6 s, for ever",

@@ -78,6 +78,7 @@ INCIDENT = Incident(
     title="the database's side-car proxy does not listen yet: refused once, exit 3, then well",
     source="cloud-sql-proxy issues 1757 and 2063; simple-container-com/api pull 347 (2026-06-27); "
     "pega-helm-charts issue 633; istio issue 11130",
+    platforms=("kubernetes",),
     facts=(
         "the containers of a pod start side by side: the app dials 127.0.0.1:5432 first",
         "connection to server at 127.0.0.1, port 5432 failed: Connection refused",

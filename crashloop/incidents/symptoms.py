@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,8 +29,8 @@ CLASS_LENGTH, SQLSTATE_LENGTH = 2, 5
 class Shown:
     """How an incident shows itself; `errors` are exception names, SQLSTATEs and their classes.
 
-    `platforms` are names: those of its reports, and the one that it runs on by default. `phase` is
-    "" for an incident about whole lives.
+    `platforms` are those that its reports name, which may be none. `phase` is "" for an incident
+    about whole lives.
     """
 
     platforms: tuple[str, ...]
@@ -37,12 +38,21 @@ class Shown:
     symptoms: tuple[str, ...]
     errors: tuple[str, ...]
 
+    def may_be_on(self, platform: str) -> bool:
+        """Whether its reports name the platform, or none at all."""
+        return not self.platforms or platform in self.platforms
+
     def has(self, symptom: str) -> bool:
-        """Whether one of the symptoms or errors has the text in it, or is the SQLSTATE's class."""
+        """Whether one of the symptoms or errors has the text in it, or is the SQLSTATE's class.
+
+        A text with a digit, as an exit code or a SQLSTATE, must be there as it is: 3 is not 53300.
+        """
         wanted = symptom.casefold()
-        if any(wanted in each.casefold() for each in (*self.symptoms, *self.errors)):
+        edge = r"\b" if any(map(str.isdigit, wanted)) else ""
+        text = re.compile(f"{edge}{re.escape(wanted)}{edge}")
+        if any(text.search(each.casefold()) for each in (*self.symptoms, *self.errors)):
             return True
-        classes = [each for each in self.errors if len(each) == CLASS_LENGTH]
+        classes = [each.casefold() for each in self.errors if len(each) == CLASS_LENGTH]
         return len(wanted) == SQLSTATE_LENGTH and wanted[:CLASS_LENGTH] in classes
 
 
@@ -51,7 +61,7 @@ def shown(incident: Incident) -> Shown:
     outage, expect = incident.outage(incident.defaults), incident.expect(incident.defaults)
     errors = [error for spec in expect for error in spec.params.get("errors", ())]
     return Shown(
-        platforms=tuple(dict.fromkeys((*incident.platforms, outage.platform.name))),
+        platforms=incident.platforms,
         phase=outage.phase,
         symptoms=tuple(dict.fromkeys(one for spec in expect for one in _symptoms(spec))),
         errors=tuple(dict.fromkeys(errors)),

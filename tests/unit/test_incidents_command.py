@@ -58,11 +58,15 @@ def documents(crashloop: Crashloop, *words: str) -> list[dict[str, Any]]:
     [
         (["--phase", "cache"], "cache-still-loading", "issue-1278"),
         (["--phase", "database"], "issue-1278", "cache-still-loading"),
-        (["--platform", "kubernetes"], "retry-longer-than-the-probe", "cache-still-loading"),
-        (["--platform", "cloud-run"], "issue-1278", "cache-still-loading"),
-        (["--platform", "docker:always"], "cache-still-loading", "retry-longer-than-the-probe"),
+        (["--platform", "kubernetes"], "retry-longer-than-the-probe", "issue-1278"),
+        (["--platform", "cloud-run"], "issue-1278", "retry-longer-than-the-probe"),
+        (["--platform", "docker:always"], "read-only-file-system", "issue-1278"),
+        (["--platform", "nomad"], "cache-still-loading", "read-only-file-system"),
         (["--symptom", "53300"], "slots-exhausted-at-scale-out", "cache-still-loading"),
         (["--symptom", "08006"], "issue-1278", "slots-exhausted-at-scale-out"),
+        (["--symptom", "3"], "issue-1278", "workers-times-pool"),
+        (["--symptom", "exit 1"], "egress-cold-start-early-port", "retry-longer-than-the-probe"),
+        (["--symptom", "57p03"], "database-still-recovering", "workers-times-pool"),
         (["--symptom", "137"], "retry-longer-than-the-probe", "issue-1278"),
         (["--symptom", "timeouterror"], "issue-1278", "cache-still-loading"),
         (["--symptom", "times out"], "issue-1278", "slots-exhausted-at-scale-out"),
@@ -84,7 +88,10 @@ def test_the_list_shows_how_each_incident_shows_itself(crashloop: Crashloop) -> 
 
     assert (status, err) == (0, "")
     told = " ".join(out.split())
-    assert "docker, phase cache: phase cache fails, fails at once, exit 3, restart loop" in told
+    assert (
+        "no platform named, phase cache: phase cache fails, fails at once, exit 3, restart loop"
+        in told
+    )
     assert INCIDENTS["cache-still-loading"].source in told
     assert f"1 incident of {len(INCIDENTS)}; crashloop incidents NAME tells" in told
 
@@ -95,7 +102,7 @@ def test_the_list_shows_how_each_incident_shows_itself(crashloop: Crashloop) -> 
         (["--symptom", "thunder"], "no incident fits --symptom thunder"),
         (["--symptom", "thunder"], "exit 137"),
         (["--phase", "cashe"], "--phase: cache, database"),
-        (["--phase", "cache", "--platform", "nomad"], "--platform: cloud-run, docker"),
+        (["--phase", "init", "--platform", "nomad"], "--platform: cloud-run, docker"),
         (["--platform", "moon"], "unknown platform 'moon'"),
         (["--symptom", ""], "--symptom is empty"),
         (["issue-1278", "--phase", "cache"], "issue-1278 and --phase exclude each other"),
@@ -150,6 +157,13 @@ def test_every_story_can_be_told_in_words_and_as_json(crashloop: Crashloop, name
 def test_every_incident_of_the_library_shows_itself() -> None:
     for one in INCIDENTS.values():
         assert shown(one).symptoms, one.name
+
+
+def test_an_incident_is_listed_on_the_platform_that_its_source_names() -> None:
+    words = {"cloud-run": "cloud run", "kubernetes": "kubernetes", "docker": "compose"}
+    for one in INCIDENTS.values():
+        named = {platform for platform, word in words.items() if word in one.source.casefold()}
+        assert named <= {*one.platforms}, one.name
 
 
 def test_what_cannot_be_used_is_said_once_and_the_others_are_listed(
