@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from crashloop import interrupt
@@ -42,7 +43,7 @@ from crashloop.survey.view import LiveRuns, PlainView
 
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from crashloop.model import AppUnderTest, Outcome
@@ -133,6 +134,7 @@ class _Running:
     def __init__(self, order: CheckOrder, app: AppUnderTest, evidence: Evidence) -> None:
         self._order, self._app, self._evidence = order, app, evidence
         self._terminal = Terminal(sys.stdout)
+        self._so_far: Callable[[], Found]
 
     def run(self, require: Outcome, incidents: Sequence[Planned]) -> Found:
         """Run it to its end; SystemExit with 128 + n when signal n ended it."""
@@ -149,6 +151,7 @@ class _Running:
             with_dependencies=not order.incidents,
             remedy=order.remedy,
         )
+        self._so_far = partial(check.so_far, incidents)
         try:
             with view:
                 return interrupt.run(
@@ -156,7 +159,7 @@ class _Running:
                 )
         except interrupt.Interrupted as end:
             if not order.as_json:
-                self._terminal.show(rows(check.so_far(incidents), width=self._terminal.width))
+                self._terminal.show(rows(self._so_far(), width=self._terminal.width))
             self._say(end.signal, end.exit_status)
             raise SystemExit(end.exit_status) from None
         except BaseExceptionGroup as group:
@@ -175,11 +178,13 @@ class _Running:
         self._terminal.console.show_cursor()
         folder, finished = short(self._evidence.folder), self._evidence.finished()
         where = f"the evidence of {counted(finished, 'run')} is in {folder}"
+        order, found = self._order, self._so_far()
         show_failure(
             f"interrupted by {number.name}; " + (where if finished else "no run had ended"),
-            hint=f"go on with: {again(self._order, self._app, folder)}" if finished else "",
+            hint=f"go on with: {again(order, self._app, folder)}" if finished else "",
             exit_status=exit_status,
-            as_json=self._order.as_json,
+            as_json=order.as_json,
+            so_far=_document(self._app, found, exit_status, self._evidence, remedy=order.remedy),
         )
 
 

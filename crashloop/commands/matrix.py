@@ -179,7 +179,8 @@ class _Running:
     def _say(self, number: signal.Signals, exit_status: int) -> None:
         """Say where the traces are, and how to go on."""
         self._terminal.console.show_cursor()
-        traces, hint = len(self._matrix.so_far().columns), ""
+        found, hint = self._matrix.so_far(), ""
+        traces = len(found.columns)
         where = f"{counted(traces, 'trace')} had been judged"
         if self._evidence is not None and traces:
             folder = short(self._evidence.folder)
@@ -190,6 +191,7 @@ class _Running:
             hint=hint,
             exit_status=exit_status,
             as_json=self._order.as_json,
+            so_far=self._document(found),
         )
 
 

@@ -5,20 +5,32 @@ from __future__ import annotations
 import contextlib
 import sys
 import traceback
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from crashloop.report.clean import line_as_said
 from crashloop.report.data import error_document
 from crashloop.report.document import write_document
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 INTERRUPTED = 128
 
 
 def show_failure(
-    message: str, *, hint: str, exit_status: int, as_json: bool, debug: bool = False
+    message: str,
+    *,
+    hint: str,
+    exit_status: int,
+    as_json: bool,
+    so_far: Mapping[str, Any] = MappingProxyType({}),
+    debug: bool = False,
 ) -> int:
     """Write the message to standard error (`as_json`: a document to standard output as well).
 
-    `debug` adds the traceback of the exception that is being handled. Returns `exit_status`.
+    `so_far` is what the document has besides: what had been found before. `debug` adds the
+    traceback of the exception that is being handled. Returns `exit_status`.
     """
     with contextlib.suppress(OSError):  # the terminal is gone; the status remains
         if debug and sys.exc_info()[0] is not None:
@@ -29,8 +41,8 @@ def show_failure(
             sys.stderr.write(f"  {multiline(hint)}\n")
         sys.stderr.flush()
         if as_json:
-            document = error_document(message, hint=hint, exit_status=exit_status)
-            write_document(document)
+            error = error_document(message, hint=hint, exit_status=exit_status)
+            write_document({**so_far, **error})
     return exit_status
 
 

@@ -293,4 +293,9 @@ def test_an_interrupted_check_shows_the_rows_of_the_runs_that_have_ended(
 
     assert status == 128 + signal.SIGINT
     assert ("issue-1278                     survived" in out) is not as_json
-    assert "interrupted by SIGINT" in (out if as_json else err)
+    assert "interrupted by SIGINT" in err
+    if as_json:
+        document = json.loads(out)
+        assert document["error"].startswith("interrupted by SIGINT")
+        assert [each["incident"] for each in document["results"]] == ["issue-1278"]
+        assert (document["ok"], document["exit_status"]) == (False, status)
