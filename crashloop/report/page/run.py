@@ -9,7 +9,7 @@ from crashloop.durations import plain
 from crashloop.loops import loops_of
 from crashloop.outcome import fate_of
 from crashloop.plural import counted
-from crashloop.report.clean import listing, mapping
+from crashloop.report.clean import mapping
 from crashloop.report.events import history_of, instants_of
 from crashloop.report.loops import loop_sentences
 from crashloop.report.page.contacts import contacts_of
@@ -64,7 +64,7 @@ def run_html(trace: Trace, judgement: Judgement, *, files: Sequence[str] = ()) -
         ("attempts", "Attempts"): part("attempts.html", attempts=[*attempts_of(history)]),
         ("log", "What the app said"): part("log.html", logs=logs, files=files),
         ("events", "Events"): events_part,
-        ("run", "This run"): part("facts.html", facts=[*_facts(trace, history)], files=files),
+        ("run", "This run"): part("facts.html", groups=_facts(trace, history), files=files),
     }
     parts = [
         Part(name=name, heading=heading, body=body) for (name, heading), body in bodies.items()
@@ -105,34 +105,38 @@ def _lives(rows: Sequence[Any]) -> dict[str, str]:
     return {row.life: row.who for row in rows if row.life}
 
 
-def _facts(trace: Trace, history: History) -> Iterator[tuple[str, str]]:
-    """What is needed to understand and repeat the run, as pairs."""
-    header, scenario = trace.header, trace.scenario
-    yield "incident", history.incident
+def _facts(trace: Trace, history: History) -> dict[str, list[tuple[str, str]]]:
+    """What is needed to understand and repeat the run, as pairs under headings."""
+    header = trace.header
+    return {
+        "How it was run": [*_how(trace, history)],
+        "Parameters of the incident": [*_named(mapping(trace.scenario.get("params")))],
+        "Versions": [*_named(mapping(header.get("versions")))],
+    }
+
+
+def _how(trace: Trace, history: History) -> Iterator[tuple[str, str]]:
+    header = trace.header
     yield "role", history.role
     if history.is_own_app:
-        yield "app", inert(mapping(scenario.get("app")).get("name", "?"), 60)
+        yield "app", inert(mapping(trace.scenario.get("app")).get("name", "?"), 60)
     if history.remedy:
         yield "remedy", history.remedy
-    yield "started at", inert(header.get("at", "?"), 40)
-    yield "lasted", f"{history.span_s:.1f} s here, {history.incident_s(history.span_s):.0f} s of it"
-    yield "time scale", plain(history.scale)
+    yield "started", inert(header.get("at", "?"), 40)
+    yield "lasted", f"{history.incident_s(history.span_s):.0f} s of the incident"
+    yield "here", f"{history.span_s:.1f} s, time scale {plain(history.scale)}"
     yield "seed", history.seed
     yield "engine", history.engine
-    yield "who restarts the app", history.restarter
+    yield "restarted by", history.restarter
     yield "replicas", str(history.replicas)
     for name, _, transport in history.dependencies:
         yield history.target(name), transport
-    yield from _named("parameter", mapping(scenario.get("params")))
-    yield "signature", inert(str(header.get("signature_sha256") or "?"), 64)
-    yield from _named("version", mapping(header.get("versions")))
     yield "revision", inert(header.get("git_revision") or "not in a repository", 60)
     yield "run", inert(header.get("run_id", "?"), 40)
-    capabilities = listing(mapping(header.get("engine")).get("capabilities"))
-    yield "the engine can", ", ".join(inert(one, 24) for one in capabilities[:20])
+    yield "signature", inert(str(header.get("signature_sha256") or "?")[:12])
 
 
-def _named(noun: str, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _named(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, value in [*values.items()][:40]:
         if value not in (None, ""):
-            yield f"{noun} {inert(name, 40)}", inert(value, 120)
+            yield inert(name, 40), inert(value, 120)
