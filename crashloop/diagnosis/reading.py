@@ -131,7 +131,7 @@ class _Lives:
         self._dependencies = {name for name, each in sources.items() if name and each.is_dependency}
         self._attempt = dict.fromkeys(sources, 0)
         self._is_over = dict.fromkeys(sources, False)
-        self._has_started = dict.fromkeys(sources, False)
+        self._started_by: dict[str, int | None] = dict.fromkeys(sources)
 
     def event(
         self, event: LogEvent, name: str, *, seq: int, index: int, at_ns: int | None
@@ -155,18 +155,30 @@ class _Lives:
         return Event(**{**_fields(made), "replica": self._replica[name], "attempt": attempt})
 
     def _life(self, name: str, event: Event) -> int:
-        starts, ends = is_start(event), event.kind == EXITED
-        begins = self._attempt[name] == 0 or (
-            self._has_started[name] or self._is_over[name]
-            if starts
-            else self._is_over[name] and not ends
-        )
-        if begins:
+        ends = event.kind == EXITED
+        starter, of_life = _starter(event), self._started_by[name]
+        is_again = starter is not None and of_life is not None and starter <= of_life
+        is_next = self._is_over[name] and not ends
+        if self._attempt[name] == 0 or is_again or is_next:
             self._attempt[name] += 1
-            self._has_started[name] = self._is_over[name] = False
-        self._has_started[name] = self._has_started[name] or starts
+            self._is_over[name], self._started_by[name] = False, None
+        if starter is not None and self._started_by[name] is None:
+            self._started_by[name] = starter
         self._is_over[name] = self._is_over[name] or ends
         return self._attempt[name]
+
+
+def _starter(event: Event) -> int | None:
+    """How far outside what says that it started is: a platform, a parent, a server; None: none.
+
+    What is started by another within the same life does not begin one.
+    """
+    if not is_start(event):
+        return None
+    if event.kind == STARTED:
+        return 0
+    is_parent = event.data["server"] == "gunicorn" or "parent" in event.data["text"]
+    return 1 if is_parent else 2
 
 
 def in_order(entries: Iterable[Entry]) -> tuple[list[Entry], int]:
@@ -188,8 +200,21 @@ def in_order(entries: Iterable[Entry]) -> tuple[list[Entry], int]:
             seen.add(key)
         found.append(entry)
     if all(entry.at_ns is not None for entry in found):
-        found.sort(key=lambda entry: entry.at_ns or 0)
+        keyed = sorted(zip(_instants(found), range(len(found)), found, strict=True))
+        found = [entry for *_, entry in keyed]
     return found, doubled
+
+
+def _instants(entries: Iterable[Entry]) -> Iterator[int]:
+    """The instant of each; one in whole seconds is no earlier than a line above it in its file."""
+    above: dict[str, int] = {}
+    for entry in entries:
+        at_ns = entry.at_ns or 0
+        last_ns = above.get(entry.line.file, at_ns)
+        if at_ns % _NS == 0 and at_ns <= last_ns < at_ns + _NS:
+            at_ns = last_ns
+        above[entry.line.file] = at_ns
+        yield at_ns
 
 
 def _same(one: Entry, other: Entry) -> bool:

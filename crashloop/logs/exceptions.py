@@ -17,7 +17,8 @@ _BUILTINS = frozenset(
     for name, value in vars(builtins).items()
     if isinstance(value, type) and issubclass(value, BaseException)
 )
-_LAST_WORDS = ("Error", "Exception", "Timeout", "Warning", "Failure")
+_LAST_WORDS = ("Error", "Exception", "Timeout", "Warning", "Failure", "error", "timeout")
+"""How a qualified class is called: also `socket.gaierror` and `socket.timeout`."""
 
 
 def exception_line(text: str, at_ns: int) -> LogEvent | None:

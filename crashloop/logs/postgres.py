@@ -19,6 +19,8 @@ _LINE = re.compile(
     r"|PANIC|DETAIL|HINT|CONTEXT|STATEMENT|QUERY|LOCATION):  (?! )(?:(?P<sqlstate>[0-9A-Z]{5}): )?"
     r"(?P<message>.*)"
 )
+_CLIENT = re.compile(r"(?:failed|[Ee]rror): $")
+"""What a client's own error writes before the words of the server that it repeats (libpq 12-18)."""
 _PROCESS = re.compile(r"\[(\d{1,10})\]")
 _MORE = frozenset({"DETAIL", "HINT", "CONTEXT", "STATEMENT", "QUERY", "LOCATION"})
 
@@ -36,7 +38,7 @@ class PostgresLines:
         if ":  " not in text:
             return False, []
         found = _LINE.match(text)
-        if found is None:
+        if found is None or _CLIENT.search(found["prefix"]):
             return False, []
         if not found["prefix"].strip() and found["severity"] == "WARNING":
             return False, []  # uvicorn writes it with two blanks, too

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from crashloop.diagnosis.whys import whys
 from crashloop.plural import counted
 from crashloop.report.clean import clean
 from crashloop.report.lines import BLANK, Line, Span, Tone, line, paragraph
+from crashloop.report.whys import cited_document, cited_line, whys_documents, whys_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from crashloop.diagnosis.case import Case, Cited
+    from crashloop.diagnosis.case import Case
     from crashloop.diagnosis.cause import Cause
     from crashloop.diagnosis.diagnosis import Diagnosis, Seen, Weighed
+    from crashloop.diagnosis.why import Whys
 
 MAX_LINES = 3
 """How many lines of each sign the page shows; the JSON document has all that were kept."""
@@ -22,6 +25,7 @@ MAX_LINES = 3
 def diagnosis_document(found: Diagnosis) -> dict[str, Any]:
     """The diagnosis as `--json` prints it."""
     counts = found.case.counts
+    chain = whys_of(found)
     return {
         "causes": [_cause_document(found.case, each) for each in found.causes],
         "ruled_out": [
@@ -30,6 +34,8 @@ def diagnosis_document(found: Diagnosis) -> dict[str, Any]:
         ],
         "unknown": found.unknown,
         "decides": list(found.decides),
+        "whys": whys_documents(chain),
+        "whys_end": chain.ends,
         "lines": {
             "read": counts.read,
             "understood": counts.understood,
@@ -39,9 +45,14 @@ def diagnosis_document(found: Diagnosis) -> dict[str, Any]:
     }
 
 
+def whys_of(found: Diagnosis) -> Whys:
+    """The whys of the first cause; where none is decided, as far as they go."""
+    return whys(found.case, None if found.unknown else found.causes[0])
+
+
 def diagnosis_page(found: Diagnosis, *, width: int) -> list[Line]:
     """The diagnosis for a reader: the answer, its lines, what else it is not, what to do next."""
-    page = list(_answer(found, width))
+    page = [*_answer(found, width), BLANK, *whys_lines(whys_of(found), width=width)]
     for each in found.causes:
         page += [BLANK, *_cause_lines(found.case, each, width)]
     if found.ruled_out:
@@ -91,14 +102,9 @@ def _seen_lines(case: Case, seen: Sequence[Seen], width: int, *, head: str) -> I
         yield from paragraph(f"{head}{each.sign.says}", width=width, hanging="    ")
         cited = case.lines(*each.events)
         for one in cited[:MAX_LINES]:
-            yield _cited_line(one, width)
+            yield cited_line(one, width)
         if len(cited) > MAX_LINES:
             yield line(Span(f"      and {counted(len(cited) - MAX_LINES, 'line')} more", Tone.DIM))
-
-
-def _cited_line(cited: Cited, width: int) -> Line:
-    where = f"      {clean(cited.file, 60)}:{cited.line}: "
-    return line(Span(where, Tone.DIM), clean(cited.text, max(width - len(where), 20)))
 
 
 def _counts(found: Diagnosis, width: int) -> Iterator[Line]:
@@ -127,4 +133,4 @@ def _cause_document(case: Case, weighed: Weighed) -> dict[str, Any]:
 
 def _cited_documents(case: Case, seen: Sequence[Seen]) -> list[dict[str, Any]]:
     events = [event for each in seen for event in each.events]
-    return [{"file": c.file, "line": c.line, "text": c.text} for c in case.lines(*events)]
+    return [cited_document(each) for each in case.lines(*events)]

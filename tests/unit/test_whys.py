@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import random
+from itertools import pairwise
+
+import pytest
+from made_cases import case_of, diagnosis_of
+
+from crashloop.diagnosis.whys import whys
+from crashloop.report.diagnosis import whys_of
+
+LOOP = """
+    db-1   | 2026-01-05 08:00:00.668 UTC [1] LOG:  database system is ready to accept connections
+    shop-1  | INFO:     Started server process [1]
+    shop-1  | INFO:     Waiting for application startup.
+    shop-1  | alembic.util.exc.CommandError: Can't locate revision identified by 'a1'
+    shop-1  | ERROR:    Application startup failed. Exiting.
+    shop-1 exited with code 3 (restarting)
+    shop-1  | INFO:     Started server process [1]
+    shop-1  | alembic.util.exc.CommandError: Can't locate revision identified by 'a1'
+    shop-1  | ERROR:    Application startup failed. Exiting.
+    shop-1 exited with code 3 (restarting)
+"""
+REFUSED_ROLE = """
+    db  | NOTICE:  identifier "shop # Change this, too" will be truncated to "shop # Change this"
+    db  | 2026-01-05 08:00:01.204 UTC [1] LOG:  database system is ready to accept connections
+    db  | 2026-01-05 08:00:02.478 UTC [74] FATAL:  password authentication failed for user "shop"
+    db  | 2026-01-05 08:00:02.478 UTC [74] DETAIL:  Role "shop" does not exist.
+    shop  | INFO:     Started server process [1]
+    shop  | psycopg.OperationalError: failed: FATAL:  password authentication failed for user "shop"
+    shop  | ERROR:    Application startup failed. Exiting.
+    shop exited with code 3
+"""
+KILLED = """
+    shop-1  | {"event": "phase.started", "mono_ns": 1, "phase": "init"}
+    shop-1  | {"event": "phase.completed", "mono_ns": 2, "phase": "init"}
+    shop-1  | {"event": "phase.started", "mono_ns": 3, "phase": "database"}
+    shop-1 exited with code 137
+"""
+
+
+def test_each_step_answers_why_of_the_one_before_with_its_lines() -> None:
+    steps = whys_of(diagnosis_of(LOOP)).steps
+    assert [(why.says, [each.line for each in why.lines]) for why in steps] == [
+        ("shop-1 was started twice and never became ready.", [2, 7]),
+        ("Each time its process ended with exit code 3.", [6, 10]),
+        ("Each time uvicorn gave up and said: Application startup failed. Exiting.", [5, 9]),
+        ("Each time it met CommandError: Can't locate revision identified by 'a1'", [4, 8]),
+    ]
+
+
+def test_a_chain_goes_on_to_what_the_server_said_and_to_what_decided_the_cause() -> None:
+    server, sign = whys_of(diagnosis_of(REFUSED_ROLE)).steps[-2:]
+    assert server.says.startswith("The database itself said: password authentication failed")
+    assert server.says.endswith('(Role "shop" does not exist.)')
+    assert [each.line for each in server.lines] == [3, 4]
+    assert sign.says == "The log shows that a name was created with a comment in it."
+    assert [each.line for each in sign.lines] == [1]
+
+
+def test_a_server_that_said_something_else_is_no_step() -> None:
+    other = REFUSED_ROLE.replace(
+        'FATAL:  password authentication failed for user "shop"\n    db', "ERROR:  deadlock\n    db"
+    )
+    says = [why.says for why in whys(case_of(other), None).steps]
+    assert not [each for each in says if "database itself" in each]
+
+
+def test_a_life_that_was_killed_shows_the_phase_that_it_was_in() -> None:
+    found = whys(case_of(KILLED), None)
+    assert [why.says for why in found.steps][1:] == [
+        "Its process ended with SIGKILL (exit code 137).",
+        "When it was killed, phase database had begun and not ended.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("log", "needs"),
+    [
+        ("hello\nworld", "the app's log from its start"),
+        ("shop-1  | INFO:     Started server process [1]\nshop-1 exited with code 137", "signal"),
+        ("shop-1  | INFO:     Started server process [1]\nshop-1 exited with code 3", "wrote"),
+        ("ConnectionRefusedError: [Errno 111] Connect call failed ('10.0.0.5', 5432)", "10.0.0.5"),
+        ("socket.gaierror: [Errno -3] Temporary failure in name resolution", "resolver"),
+    ],
+)
+def test_the_end_says_what_the_next_answer_needs(log: str, needs: str) -> None:
+    assert needs in whys(case_of(log), None).ends
+
+
+def test_every_step_rests_on_lines_and_none_is_later_than_what_it_explains() -> None:
+    lines = LOOP.strip("\n").split("\n")
+    for seed in range(20):
+        random.Random(seed).shuffle(lines)  # noqa: S311  no secret
+        steps = whys_of(diagnosis_of("\n".join(lines))).steps
+        assert all(why.lines for why in steps)
+        lasts = [{e.attempt: e.seq for e in why.events} for why in steps[1:]]
+        for effect, cause in pairwise(lasts):
+            shared = effect.keys() & cause.keys() - {None}
+            assert all(cause[attempt] < effect[attempt] for attempt in shared)
+
+
+def test_a_secret_in_an_error_is_masked_in_its_step() -> None:
+    log = "ValueError: bad URL 'postgresql://shop:made-up%2Fsecret@db:5432/shop'"
+    (_, why) = whys(case_of(log), None).steps
+    assert "bad URL" in why.says
+    assert "made-up" not in why.says
