@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from mutant_runs import SLOWER
 
 from crashloop.apps import find_entry
 from crashloop.commands.page import step_page
 from crashloop.incidents import incident
-from crashloop.lab import run_scenario
 from crashloop.model import CONTROL, Outcome, OwnRemedy, Ready, Role, Verdict
 from crashloop.options import RunOptions
 from crashloop.proof import prove
 from crashloop.report import lines
 from crashloop.report.terminal import Terminal
+from crashloop.slower import run_fairly
 from crashloop.trace.event import CONTROL_FAILED, JOURNEY_ENDED
 from crashloop.trace.reader import read_trace
 
@@ -34,8 +35,8 @@ def plain(**changes: Any) -> AppUnderTest:
 
 
 async def run(folder: Path, app: AppUnderTest, role: Role = Role.REPRODUCTION) -> Run:
-    options = RunOptions(artifacts=folder / "run", seed=7)
-    return await run_scenario(ISSUE.scenario(role, app), options)
+    options = RunOptions(artifacts=folder / "run", seed=7, slower=SLOWER)
+    return await run_fairly(ISSUE.scenario(role, app), options)
 
 
 def one(run: Run, kind: str) -> dict[str, Any]:
@@ -116,7 +117,7 @@ async def test_an_outage_of_the_users_own_app_is_proven_with_the_users_own_remed
         timers=("LIMIT_S",),
         remedies={"none": OwnRemedy(), "patience": OwnRemedy(env={"LIMIT_S": "240"})},
     )
-    options = RunOptions(artifacts=tmp_path / "proof", seed=7)
+    options = RunOptions(artifacts=tmp_path / "proof", seed=7, slower=SLOWER)
     proof = await prove(ISSUE, {}, options, app=app, remedy="patience")
     shortfalls = {str(step.role): step.shortfall for step in proof.steps}
     assert proof.proven, shortfalls

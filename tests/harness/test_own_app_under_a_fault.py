@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from mutant_runs import SLOWER
 
 from crashloop.apps import find_entry
 from crashloop.clock import TimeScale
 from crashloop.incidents import incident
-from crashloop.lab import run_scenario
 from crashloop.model import AppUnderTest, Journey, Outcome, Ready, RequestStep, Role, Verdict
 from crashloop.options import RunOptions
+from crashloop.slower import run_fairly
 
 if TYPE_CHECKING:
     from crashloop.run import Run
@@ -33,8 +34,8 @@ FILES = AppUnderTest(
 async def run(name: str, app: AppUnderTest, folder: Path) -> Run:
     one = incident(f"fault:{name}")
     scale = TimeScale(factor=one.ordinary_scale(app))
-    options = RunOptions(artifacts=folder / "run", seed=7, scale=scale)
-    return await run_scenario(one.scenario(Role.REPRODUCTION, app), options)
+    options = RunOptions(artifacts=folder / "run", seed=7, scale=scale, slower=SLOWER)
+    return await run_fairly(one.scenario(Role.REPRODUCTION, app), options)
 
 
 LOCK = "lock_held:table=orders"

@@ -17,6 +17,7 @@ from crashloop.lab import run_scenario
 from crashloop.model import Role, Verdict
 from crashloop.options import RunOptions
 from crashloop.run import evidence_files
+from crashloop.slower import run_fairly
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +30,7 @@ pytestmark = [pytest.mark.slow, needs_pgbouncer]
 @pytest.mark.parametrize("mode", ["session", "transaction"])
 async def test_the_sample_app_starts_and_answers_through_it(mode: str, tmp_path: Path) -> None:
     scenario = incident("fault:hold").scenario(Role.CONTROL, pooler=mode)
-    run = await run_scenario(scenario, options(tmp_path, scale=5.0))  # fair on a busy machine
+    run = await run_fairly(scenario, options(tmp_path, scale=5.0))  # fair on a busy machine
     assert run.verdict is Verdict.NOT_REPRODUCED, run.judgement.reason
     assert [event.data["step"] for event in run.trace.of("journey.step")] == [1, 2, 3]
     (started,) = run.trace.of("pooler.started")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from failure_pattern import failure_pattern
+from mutant_runs import SLOWER
 
 from crashloop.clock import TimeScale
 from crashloop.cloud_logging import MODELLED
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def proof(tmp_path_factory: pytest.TempPathFactory) -> Proof:
-    scale = TimeScale(factor=10)  # fair on a busy machine, too
-    options = RunOptions(scale=scale, artifacts=tmp_path_factory.mktemp("proof") / "runs")
+    folder = tmp_path_factory.mktemp("proof") / "runs"
+    options = RunOptions(scale=TimeScale(factor=10), artifacts=folder, slower=SLOWER)
     return asyncio.run(prove(incident("issue-1278"), {}, options))
 
 
