@@ -49,7 +49,7 @@ class Incident:
     `outage` and `expect` give its scenario and what it looks like, from checked parameters. The
     four runs of its proof are derived. `time_scale` is one that its control run finds fair.
     `compared` is its ordinary comparison. `overlaps` are other incidents, or faults alone as
-    `fault:KIND`, whose runs truly look like this one too, each with the reason. `platforms` are
+    `fault:KIND`, that truly look alike, each with the reason. `platforms` are
     those that its reports name, if any. `idle` says why it cannot happen to an app of the user's
     that its faults never touch. `others` are more remedies; a proof tries one of them if it is
     named. `in_logs` is how it shows itself in anybody's logs.

@@ -23,7 +23,7 @@ chosen."""
 
 
 class Expected(StrEnum):
-    """What the judge must say; `OVERLAP`: the incident declares that it may match as well."""
+    """What the judge must say; `OVERLAP`: one of the two declares that it may match as well."""
 
     REPRODUCED = "REPRODUCED"
     NOT_REPRODUCED = "NOT_REPRODUCED"
@@ -169,8 +169,7 @@ def _whatever_the_count(
 def _expected(signature: str, trace: str, known: Library) -> Expected:
     if signature == trace:
         return Expected.REPRODUCED
-    declared = trace in known.overlaps.get(signature, {})
-    return Expected.OVERLAP if declared else Expected.NOT_REPRODUCED
+    return Expected.OVERLAP if known.overlap(signature, trace) else Expected.NOT_REPRODUCED
 
 
 def _deciding(found: Judgement) -> Finding | None:

@@ -24,7 +24,7 @@ _HEAD = f"""\
 A signature is worth something only if it rejects its neighbours. `crashloop matrix` judges the
 trace of each [incident](incidents.md) and of each [fault alone](faults.md) by the signature of
 each incident. On the diagonal the verdict must be REPRODUCED. Everywhere else it must not, unless
-the incident declares the overlap with its reason. Nothing but REPRODUCED is a match.
+one of the two incidents declares the overlap with its reason. Nothing but REPRODUCED is a match.
 
 ```
 crashloop matrix                                     # make all traces, and judge them
@@ -58,6 +58,13 @@ is as it must be, 10 a false match, or a signature that does not match its own t
 trace, 2 wrong usage. `--incidents DIR` takes the incidents of a folder in as well.
 """
 
+_LEGEND = f"""\
+Each row is a run: the trace of an incident, or of a fault alone. Each column is the signature of
+the incident in the row of that number. So a row shows which signatures take its run for theirs.
+`=`: it is their own. `{REJECTED}`: they reject it, as they must. `{OVERLAP}`: they match it, and an incident
+declares why. `{OPEN}`: nothing can be said. `X` must not be: they match the run of another, or not
+their own."""
+
 
 def page(found: Found) -> str:
     """The page, as Markdown."""
@@ -84,9 +91,7 @@ def _table(found: Found) -> Iterator[str]:
     """A row for each trace, a column for each signature, which has the number of its own row."""
     names = found.library.signatures
     marks = {(cell.trace, cell.signature): _mark(cell) for cell in found.cells}
-    yield f"`=` its own trace, `{REJECTED}` rejected, `{OPEN}` inconclusive, `{OVERLAP}` a declared"
-    yield "overlap, `X` a false match, or none with its own trace. Columns are signatures, by the"
-    yield "numbers of the rows."
+    yield _LEGEND
     yield ""
     yield f"| | trace of | {' | '.join(str(n) for n in range(1, len(names) + 1))} |"
     yield f"|---|---|{'---|' * len(names)}"

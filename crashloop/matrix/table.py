@@ -88,7 +88,7 @@ def totals(found: Found) -> str:
 def overlap_words(found: Found, cell: Cell) -> str:
     """The reason of a declared overlap, and whether it is there."""
     seen = "" if cell.verdict is Verdict.REPRODUCED else f"{cell.verdict} here; "
-    return f"{seen}{found.library.overlaps[cell.signature][cell.trace]}"
+    return f"{seen}{found.library.overlap(cell.signature, cell.trace)}"
 
 
 def unusable_words(found: Found) -> list[str]:

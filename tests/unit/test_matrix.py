@@ -90,6 +90,28 @@ def test_an_overlap_that_the_incident_declares_is_no_false_match(
     assert f"| `{RETRIES}` | `{HANGS}` | the same loop |" in page(result)
 
 
+def test_an_overlap_counts_whichever_of_the_two_declares_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(INCIDENTS, RETRIES, loosened(RETRIES, overlaps={HANGS: "the same loop"}))
+    declared = replace(INCIDENTS[SLOTS], overlaps={RETRIES: "the same refusal"})
+    monkeypatch.setitem(INCIDENTS, SLOTS, declared)
+    result = found(small())
+    assert cell(result, RETRIES, SLOTS).expected is Expected.OVERLAP
+    assert (result.exit_status, result.false_matches) == (0, [])
+    assert f"| `{RETRIES}` | `{SLOTS}` | the same refusal |" in page(result)
+
+
+@pytest.mark.parametrize(("name", "meant"), [("issue-1279", "issue-1278"), (RETRIES, "")])
+def test_an_overlap_with_no_other_run_is_wrong_usage(
+    monkeypatch: pytest.MonkeyPatch, name: str, meant: str
+) -> None:
+    monkeypatch.setitem(INCIDENTS, RETRIES, replace(INCIDENTS[RETRIES], overlaps={name: "why"}))
+    with pytest.raises(UsageError, match=f"{RETRIES} declares an overlap with '{name}'") as caught:
+        library()
+    assert meant in caught.value.hint
+
+
 def test_a_declared_overlap_that_is_none_is_shown_so(monkeypatch: pytest.MonkeyPatch) -> None:
     declared = replace(INCIDENTS[RETRIES], overlaps={HANGS: "the same loop"})
     monkeypatch.setitem(INCIDENTS, RETRIES, declared)
@@ -259,6 +281,7 @@ def test_the_page_in_docs_has_the_traces_and_the_overlaps_of_the_library() -> No
     shown = (Path(__file__).parents[2] / "docs" / "matrix.md").read_text()
     again = f"docs/matrix.md is out of date; write it again: {COMMAND}"
     known = library()
+    assert shown.startswith(page(found(small())).partition("## The table")[0]), again
     table, _, overlaps = shown.partition("### Declared overlaps")
     overlaps, _, _ = overlaps.partition("###")
     assert re.findall(r"^\| \d* ?\| `([^`]+)` \|", table, re.MULTILINE) == [*known.traces], again
