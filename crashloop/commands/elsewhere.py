@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from crashloop.incidents.elsewhere import LeftOut
+    from crashloop.incidents.candidate import LeftOut
     from crashloop.incidents.incident import Incident
 
 MAX_CHARS = 1200

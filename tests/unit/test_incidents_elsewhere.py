@@ -17,9 +17,9 @@ from crashloop.incidents import (
     ELSEWHERE,
     INCIDENTS,
     contained,
-    elsewhere,
     incident,
     library,
+    packages,
 )
 from crashloop.options import RunOptions, rerun_command
 from crashloop.survey.plan import Planned
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def _none_stay_known() -> Iterator[None]:
-    elsewhere._of_packages.cache_clear()
+    packages.of_packages.cache_clear()
     yield
-    elsewhere._of_packages.cache_clear()
+    packages.of_packages.cache_clear()
     ELSEWHERE.use(None)
     for name in [name for name in sys.modules if name.startswith("our_")]:
         del sys.modules[name]
@@ -123,6 +123,19 @@ def test_what_cannot_be_used_is_left_out_with_one_reason_and_the_others_stay(
     (left_out,) = library().left_out
     assert left_out.place == str(tmp_path / "b.py")
     assert why in left_out.why
+
+
+@pytest.mark.parametrize("part", ["outage", "expect"])
+def test_what_a_function_of_an_incident_raises_is_a_message_with_its_file_and_line(
+    tmp_path: Path, part: str
+) -> None:
+    fails = f"lambda p, usual=INCIDENT.{part}: usual(p) if p['limit_s'] == 20 else 1 / 0"
+    ELSEWHERE.use(written(tmp_path, one=changed(**{part: fails})))
+    made = incident(NAME)
+
+    assert made.scenario().incident == NAME
+    with pytest.raises(UsageError, match=r"one\.py: line \d+: ZeroDivisionError: division by zero"):
+        made.scenario(limit_s=7.0)
 
 
 def test_an_incident_that_cannot_be_used_is_refused_with_its_reason(tmp_path: Path) -> None:
