@@ -61,9 +61,9 @@ trace, 2 wrong usage. `--incidents DIR` takes the incidents of a folder in as we
 _LEGEND = f"""\
 Each row is a run: the trace of an incident, or of a fault alone. Each column is the signature of
 the incident in the row of that number. So a row shows which signatures take its run for theirs.
-`=`: it is their own. `{REJECTED}`: they reject it, as they must. `{OVERLAP}`: they match it, and an incident
-declares why. `{OPEN}`: nothing can be said. `X` must not be: they match the run of another, or not
-their own."""
+`=`: it is their own. `{REJECTED}`: they reject it, as they must. `{OVERLAP}`: they match it, and
+an incident declares why. `{OPEN}`: nothing can be said. `X` must not be: they match the run of
+another, or not their own."""
 
 
 def page(found: Found) -> str:
