@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from crashloop.logs.event import ERROR, EXITED, SERVER, STARTED
+from crashloop.logs.event import ERROR, EXITED, PLATFORM_SAID, SERVER, STARTED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -117,9 +117,10 @@ class Case:
 
     @cached_property
     def restarted(self) -> tuple[Event, ...]:
-        """The starts of a source after its first: the sign of a loop."""
+        """The starts of a source after its first, or their number as a platform counts them."""
         starts = [e for e in self.trace.of(STARTED, SERVER) if is_start(e)]
-        return tuple(e for e in starts if (e.attempt or 0) > 1)
+        counted = [e for e in self.trace.of(PLATFORM_SAID) if e.data.get("restarts", 0) > 0]
+        return (*(e for e in starts if (e.attempt or 0) > 1), *counted)
 
     def lines(self, *events: Event) -> tuple[Cited, ...]:
         """The lines of these events, each once, in the order of the events."""

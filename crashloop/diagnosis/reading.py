@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from crashloop.diagnosis.case import Case, Cited, Counts, is_start
 from crashloop.logs.dependencies import DependencyLines
-from crashloop.logs.event import ERROR, EXITED, STARTED, LogEvent
+from crashloop.logs.event import ERROR, EXITED, PROBE_FAILED, STARTED, LogEvent
 from crashloop.logs.exceptions import exception_line
 from crashloop.logs.platforms import platform_event
 from crashloop.logs.reader import LogReader
@@ -77,7 +77,9 @@ class Reading:
             if entry.event is not None:
                 self._index += 1
                 source.recent.append((self._index, entry, entry.text))
-                self._add(entry.source, entry.event, self._index, entry.at_ns)
+                self._keep(
+                    entry.source, entry.event, self._index, entry.at_ns, [(entry, entry.text)]
+                )
                 continue
             for text in entry.text.split("\n"):
                 self._index += 1
@@ -107,15 +109,26 @@ class Reading:
         return Case(trace=trace, cites=cites, sources=names, counts=counts)
 
     def _add(self, name: str, event: LogEvent, first: int, at_ns: int | None) -> None:
-        if len(self._found) >= MAX_EVENTS:
-            self.left_out += 1
-            return
         source = self._sources[name]
         window = [each for each in source.recent if each[0] >= first]
         at_first = next((entry.at_ns for _, entry, _ in window), at_ns)
-        self.understood += max(len(window), 1) if event.kind == ERROR else 1
-        cited = tuple(self._cited(entry, text) for entry, text in _told(event, window))
-        self._found.append((first, name, at_first, event, tuple(dict.fromkeys(cited))))
+        self.understood += max(len(window), 1) - 1 if event.kind == ERROR else 0
+        self._keep(name, event, first, at_first, _told(event, window))
+
+    def _keep(
+        self,
+        name: str,
+        event: LogEvent,
+        first: int,
+        at_ns: int | None,
+        told: Iterable[tuple[Entry, str]],
+    ) -> None:
+        if len(self._found) >= MAX_EVENTS:
+            self.left_out += 1
+            return
+        self.understood += 1
+        cited = tuple(self._cited(entry, text) for entry, text in told)
+        self._found.append((first, name, at_ns, event, tuple(dict.fromkeys(cited))))
 
     def _cited(self, entry: Entry, text: str) -> Cited:
         # Cut before it is searched for secrets, but not within what may be one.
@@ -158,7 +171,7 @@ class _Lives:
         ends = event.kind == EXITED
         starter, of_life = _starter(event), self._started_by[name]
         is_again = starter is not None and of_life is not None and starter <= of_life
-        is_next = self._is_over[name] and not ends
+        is_next = self._is_over[name] and not ends and event.kind != PROBE_FAILED
         if self._attempt[name] == 0 or is_again or is_next:
             self._attempt[name] += 1
             self._is_over[name], self._started_by[name] = False, None
@@ -184,8 +197,9 @@ def _starter(event: Event) -> int | None:
 def in_order(entries: Iterable[Entry]) -> tuple[list[Entry], int]:
     """The entries in order of time, each once, and how many were doubled.
 
-    An instant orders them if every entry has one; else the order of the files does. Doubled are
-    those of one id, and neighbours that are the same in everything.
+    An entry without an instant stays behind the one before it in its file. A file without any
+    instant cannot be set beside others: the order of the files holds then. Doubled are those of
+    one id, and neighbours that are the same in everything.
     """
     found: list[Entry] = []
     seen: set[tuple[str, str]] = set()
@@ -199,18 +213,27 @@ def in_order(entries: Iterable[Entry]) -> tuple[list[Entry], int]:
         if entry.id:
             seen.add(key)
         found.append(entry)
-    if all(entry.at_ns is not None for entry in found):
-        keyed = sorted(zip(_instants(found), range(len(found)), found, strict=True))
-        found = [entry for *_, entry in keyed]
-    return found, doubled
+    return _sorted(found), doubled
+
+
+def _sorted(entries: list[Entry]) -> list[Entry]:
+    files = dict.fromkeys(entry.line.file for entry in entries)
+    timed = {entry.line.file for entry in entries if entry.at_ns is not None}
+    is_timed = len(timed) == len(files)
+    order = {file: 0 if is_timed else number for number, file in enumerate(files)}
+    keys = [
+        (order[entry.line.file], at_ns, index)
+        for index, (entry, at_ns) in enumerate(zip(entries, _instants(entries), strict=True))
+    ]
+    return [entries[index] for *_, index in sorted(keys)]
 
 
 def _instants(entries: Iterable[Entry]) -> Iterator[int]:
-    """The instant of each; one in whole seconds is no earlier than a line above it in its file."""
+    """The instant of each: of one without, and at the earliest in whole seconds, that above it."""
     above: dict[str, int] = {}
     for entry in entries:
-        at_ns = entry.at_ns or 0
-        last_ns = above.get(entry.line.file, at_ns)
+        last_ns = above.get(entry.line.file, -1)
+        at_ns = last_ns if entry.at_ns is None else entry.at_ns
         if at_ns % _NS == 0 and at_ns <= last_ns < at_ns + _NS:
             at_ns = last_ns
         above[entry.line.file] = at_ns
@@ -252,4 +275,7 @@ def _fields(event: Event) -> dict[str, Any]:
 
 
 def _at(at_ns: int | None) -> str:
-    return "" if at_ns is None else datetime.fromtimestamp(at_ns / _NS, UTC).isoformat()
+    if at_ns is None:
+        return ""
+    whole = datetime.fromtimestamp(at_ns // _NS, UTC)
+    return whole.replace(microsecond=at_ns % _NS // 1000).isoformat()

@@ -8,9 +8,10 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from crashloop.logs.formats.plain import PLAIN
+from crashloop.logs.formats.transcript import Transcript
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from crashloop.logs.entry import Entry, Line
     from crashloop.logs.formats.format import Format
@@ -27,20 +28,27 @@ def _found() -> Iterator[Format]:
             yield one
 
 
-FORMATS: dict[str, Format] = {one.name: one for one in (*_found(), PLAIN)}
-"""Every format by the name that `--format` takes; plain lines are last, for they fit anything."""
-
-
 def entries(lines: Iterable[Line], format_name: str | None = None) -> Iterator[Entry]:
     """The entries of one file; its format is recognised by its first 200 lines, unless named.
 
     KeyError for a name that is none.
     """
+    return _read(lines, FORMATS if format_name is None else {format_name: FORMATS[format_name]})
+
+
+def _read(lines: Iterable[Line], among: Mapping[str, Format]) -> Iterator[Entry]:
     rest = iter(lines)
     head = list(islice(rest, HEAD_LINES))
     texts = [line.text for line in head]
-    if format_name is None:
-        chosen = max(FORMATS.values(), key=lambda one: one.fits(texts))
-    else:
-        chosen = FORMATS[format_name]
+    chosen = max(among.values(), key=lambda one: one.fits(texts))
     yield from chosen.entries(chain(head, rest))
+
+
+def _section(lines: Iterable[Line], format_name: str | None) -> Iterator[Entry]:
+    """The entries of a part of a file, which is no transcript of its own."""
+    return _read(lines, _SINGLE if format_name is None else {format_name: _SINGLE[format_name]})
+
+
+_SINGLE: dict[str, Format] = {one.name: one for one in (*_found(), PLAIN)}
+FORMATS: dict[str, Format] = {"transcript": Transcript(_section), **_SINGLE}
+"""Every format by the name that `--format` takes; plain lines are last, for they fit anything."""
