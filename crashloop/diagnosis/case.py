@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from crashloop.trace.event import Event, Trace
 
 READY = frozenset({"startup_complete"})
-FAILED = frozenset({"startup_failed", "worker_failed"})
+FAILED = frozenset({"startup_failed", "worker_failed", "bind_failed"})
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -51,12 +51,22 @@ class LifeLog:
         return found[-1] if found else None
 
     @property
+    def ready(self) -> Event | None:
+        """Where its start-up was completed, by its server's or its own word.
+
+        None, too, if its server then could not bind: uvicorn binds last.
+        """
+        said = [e for e in self.events if e.kind == SERVER]
+        if any(e.data["says"] == "bind_failed" for e in said):
+            return None
+        own = [e for e in self.events if e.kind == "startup.completed"]
+        found = [*own, *(e for e in said if e.data["says"] in READY)]
+        return found[0] if found else None
+
+    @property
     def was_ready(self) -> bool:
-        """Whether its start-up was completed, by its server's or its own word."""
-        return any(
-            e.kind == "startup.completed" or (e.kind == SERVER and e.data["says"] in READY)
-            for e in self.events
-        )
+        """Whether its start-up was completed."""
+        return self.ready is not None
 
     @property
     def failed(self) -> bool:

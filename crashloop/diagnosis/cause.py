@@ -16,11 +16,13 @@ if TYPE_CHECKING:
 class Sign:
     """Something that logs may show. `look` returns the events that show it; none: not seen.
 
-    `says` completes "the log shows that ..." in a few words.
+    `says` completes "the log shows that ..." in a few words. `is_generic`: any outage may show it,
+    so that it makes a cause surer and never brings one up.
     """
 
     says: str
     look: Callable[[Case], Sequence[Event]]
+    is_generic: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

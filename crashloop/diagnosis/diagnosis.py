@@ -89,7 +89,7 @@ def _weigh(case: Case, cause: Cause) -> Weighed | None:
     """What the case shows of a cause; None if it shows nothing of it."""
     signs = cause.in_logs
     decided, pointed = _seen(case, signs.decides), _seen(case, signs.points)
-    if not decided and not pointed:
+    if not decided and all(each.sign.is_generic for each in pointed):
         return None
     confidence = Confidence.LOW
     if decided:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from crashloop.diagnosis.case import Case, Cited, Counts, is_start
 from crashloop.logs.dependencies import DependencyLines
-from crashloop.logs.event import ERROR, EXITED, PROBE_FAILED, STARTED, LogEvent
+from crashloop.logs.event import ERROR, EXITED, PROBE_FAILED, SERVER, STARTED, LogEvent
 from crashloop.logs.exceptions import exception_line
 from crashloop.logs.platforms import platform_event
 from crashloop.logs.reader import LogReader
@@ -37,6 +38,7 @@ class _Source:
         self.dependency = DependencyLines()
         self.recent: deque[tuple[int, Entry, str]] = deque(maxlen=MAX_WINDOW)
         self.is_dependency = False
+        self._torn_before = 0
 
     def feed(self, text: str, index: int) -> Iterator[LogEvent]:
         """The events that are complete with this line."""
@@ -49,13 +51,23 @@ class _Source:
             self.is_dependency = True
             return
         bare = None if self.app.is_open else exception_line(text, index)
-        yield from self.app.quiet() if bare else self.app.feed(text, index)
+        torn = self.app.torn
+        for event in self.app.quiet() if bare else self.app.feed(text, index):
+            if event.kind == SERVER and event.data["says"] == "started":
+                self._torn_before = torn
+            yield self._marked(event)
         if bare is not None:
-            yield bare
+            yield replace(bare, data={**bare.data, "is_torn": True})
 
     def end(self) -> Iterator[LogEvent]:
         yield from self.dependency.end()
-        yield from self.app.end()
+        yield from map(self._marked, self.app.end())
+
+    def _marked(self, event: LogEvent) -> LogEvent:
+        """The event; `is_torn`: parts of tracebacks were lost in this life, maybe of this error."""
+        if event.kind != ERROR or self.app.torn == self._torn_before:
+            return event
+        return replace(event, data={**event.data, "is_torn": True})
 
 
 class Reading:

@@ -1,7 +1,8 @@
 """The signs that causes are made of: each looks for events of one kind in a case.
 
 An error counts only where it was the last before a life failed to start, and in at least half of
-the lives that logged one: what an app logs beside its failure is not its cause.
+the lives that logged one: what an app logs beside its failure is not its cause. Where a single life
+failed, each of its errors may be the one.
 """
 
 from __future__ import annotations
@@ -51,6 +52,8 @@ def fatal(says: str, fits: Callable[[Event], bool]) -> Sign:
     """Lives ended with an error that fits, at least half of those that logged one."""
 
     def look(case: Case) -> Sequence[Event]:
+        if len(case.failed) == 1:
+            return [event for event in case.failed[0].errors if fits(event)]
         found = [event for event in case.fatal if fits(event)]
         return found if len(found) >= HALF * len(case.fatal) else ()
 
@@ -78,6 +81,26 @@ def server_log(
     return Sign(says=says, look=lambda case: [e for e in case.trace.of(kind) if fits(e.data)])
 
 
+def answered(says: str, *, message: str = "", detail: str = "") -> Sign:
+    """Postgres' own log has a refusal that fits, and a life that failed had it as its error.
+
+    What a server logs of others, such as a health check without a role, is no sign.
+    """
+    said = server_log(says, message=message, detail=detail)
+
+    def look(case: Case) -> Sequence[Event]:
+        told = [str(link.get("message")) for event in case.fatal for link in links(event)]
+        return [e for e in said.look(case) if any(e.data["message"] in text for text in told)]
+
+    return Sign(says=says, look=look)
+
+
+def server_was_ready() -> Sign:
+    """Postgres was ready: it agrees with a cause, and says nothing of it."""
+    ready = server_log("the database was ready", message="^database system is ready to accept")
+    return Sign(says=ready.says, look=ready.look, is_generic=True)
+
+
 def web_server(says: str, *what: str, text: str = "") -> Sign:
     """A web server said one of these of itself: `startup_failed`, `listening` ..."""
     pattern = re.compile(text)
@@ -89,11 +112,22 @@ def web_server(says: str, *what: str, text: str = "") -> Sign:
     return Sign(says=says, look=look)
 
 
-def exited(says: str, *, code: int | None = None, reason: str = "") -> Sign:
-    """A life ended so before it was ready, by the platform's word."""
+def start_refused(says: str, *what: str, text: str = "") -> Sign:
+    """A web server said one of these in a life that failed to start."""
+    whole = web_server(says, *what, text=text)
 
     def look(case: Case) -> Sequence[Event]:
-        ends = [life.exit for life in case.lives if life.failed]
+        theirs = {event.seq for life in case.failed for event in life.events}
+        return [event for event in whole.look(case) if event.seq in theirs]
+
+    return Sign(says=says, look=look)
+
+
+def exited(says: str, *, code: int | None = None, reason: str = "", ready: bool = False) -> Sign:
+    """A life ended so before it was ready, by the platform's word; `ready`: after it."""
+
+    def look(case: Case) -> Sequence[Event]:
+        ends = [life.exit for life in case.lives if (life.was_ready if ready else life.failed)]
         return [
             e
             for e in ends
@@ -121,8 +155,19 @@ def platform_said(says: str, *what: str) -> Sign:
 
 
 def restarts(says: str = "the app was started again and again") -> Sign:
-    """A source was started more than once."""
-    return Sign(says=says, look=lambda case: case.restarted)
+    """A source was started more than once: it agrees with a cause, and says nothing of it."""
+    return Sign(says=says, look=lambda case: case.restarted, is_generic=True)
+
+
+def became_ready(says: str = "the app became ready") -> Sign:
+    """A source of which a life failed to start had a life that was ready."""
+
+    def look(case: Case) -> Sequence[Event]:
+        failing = {life.source for life in case.failed}
+        found = (life.ready for life in case.lives if life.source in failing)
+        return [event for event in found if event is not None]
+
+    return Sign(says=says, look=look)
 
 
 def ended(says: str, *kinds: str) -> Sign:

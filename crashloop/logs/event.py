@@ -40,7 +40,8 @@ class Link:
     """One exception of a chain; `type` is qualified, None if the line does not name it.
 
     `errno` is as the line has it, so a resolver's is negative. `code` is Node's own name of it.
-    `where` is the innermost frame of its traceback, as `package/module.py:function`.
+    `where` is the innermost frame of its traceback, as `package/module.py:function`,
+    `via` the innermost installed package of its frames.
     """
 
     type: str | None
@@ -50,6 +51,7 @@ class Link:
     code: str | None = None
     address: str | None = None
     where: str | None = None
+    via: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The link in the shape of a `phase.failed` line's `error`."""
@@ -59,7 +61,7 @@ class Link:
             "errno": self.errno,
             "message": self.message[:MAX_MESSAGE_CHARS],
         }
-        more = {"code": self.code, "where": self.where}
+        more = {"code": self.code, "where": self.where, "via": self.via}
         return {**data, **{name: value for name, value in more.items() if value is not None}}
 
 

@@ -46,7 +46,7 @@ class PostgresLines:
         number = process[1] if process else ""
         if found["severity"] in _MORE:
             if self._data is None or number != self._process:
-                return True, []
+                return number != "", []
             self._data[found["severity"].lower()] = found["message"][:MAX_MESSAGE_CHARS]
             return True, []
         done = self.end()

@@ -44,6 +44,7 @@ _PLACE = re.compile(
     r'File "(?:[^"]{0,400}?[/\\])?(?P<path>(?:[^"/\\]{1,100}[/\\])?[^"/\\]{1,100})", '
     r"line \d{1,7}, in (?P<function>\S{1,100})"
 )
+_PACKAGE = re.compile(r'File "[^"]{0,400}(?:site|dist)-packages[/\\](?P<name>[A-Za-z_]\w{0,60})')
 _LOWER_CASE = ("error", "timeout")  # socket.gaierror, zlib.error, socket.timeout
 _MARGIN = re.compile(r"(?P<indent>(?:  ){1,20})(?:\| ?|(?=\+))(?P<rest>.*)", re.DOTALL)
 _FIRST_MEMBER = re.compile(r"\+-\+-{16} (?:\d{1,5}|\.\.\.) -{16}")
@@ -69,11 +70,12 @@ class _Exception:
     name: str
     lines: list[str]
     where: str | None = None
+    via: str | None = None
     members: list[list[_Exception]] = field(default_factory=list)
 
     def link(self) -> Link:
         link = python_link(self.name, "\n".join(self.lines).rstrip()[:MAX_MESSAGE_CHARS])
-        return replace(link, where=self.where)
+        return replace(link, where=self.where, via=self.via)
 
 
 @dataclass(slots=True)
@@ -83,6 +85,7 @@ class _Level:
     state: _State
     chain: list[_Exception] = field(default_factory=list)
     where: str | None = None
+    via: str | None = None
 
 
 class Tracebacks:
@@ -90,12 +93,14 @@ class Tracebacks:
 
     A traceback begins with a line that ends in Python's heading, and has a frame in the next line.
     Each line may follow a logger's prefix, or the heading alone. Lines of other loggers in between
-    are left out. Without an exception at its end it is no traceback.
+    are left out. Without an exception at its end it is no traceback. `torn` counts the parts of
+    tracebacks that have lost their head or their end.
     """
 
     def __init__(self, on_error: Callable[[LogEvent], None]) -> None:
         self._on_error = on_error
         self._open: _Traceback | None = None
+        self.torn = 0
 
     @property
     def is_open(self) -> bool:
@@ -113,6 +118,7 @@ class Tracebacks:
                 self.end()
         heading = _heading(line)
         if heading is None:
+            self.torn += line.startswith('  File "') or line.rstrip() in _CHAINED
             return False
         self.end()
         prefix, is_group = heading
@@ -129,6 +135,8 @@ class Tracebacks:
         found, self._open = self._open, None
         if found is not None and (chain := found.links()):
             self._on_error(error_event(chain, by="python", at_ns=found.at_ns))
+        else:
+            self.torn += found is not None
 
 
 class _Traceback:
@@ -235,6 +243,8 @@ class _Traceback:
             is_frame = not rest.strip() or rest.startswith(_FRAME)
             if is_frame and (place := _PLACE.match(rest.lstrip(" >│"))) is not None:
                 level.where = f"{place['path']}:{place['function']}"
+                package = _PACKAGE.search(rest)
+                level.via = package["name"] if package else level.via
             return is_frame or (not is_heading and self._exception(level, rest))
         return self._message(level, rest)
 
@@ -263,6 +273,7 @@ class _Traceback:
             level.chain[-1] = _Exception(found["name"], [])  # the outermost is the last one
         level.chain[-1].lines.append((found["message"] or "")[:MAX_MESSAGE_CHARS])
         level.chain[-1].where, level.where = level.where, None
+        level.chain[-1].via, level.via = level.via, None
         return True
 
 

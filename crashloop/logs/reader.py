@@ -46,6 +46,11 @@ class LogReader:
         """Whether an error has begun that further lines may belong to."""
         return self._python.is_open
 
+    @property
+    def torn(self) -> int:
+        """How many parts of tracebacks have lost their head or their end so far."""
+        return self._python.torn
+
     def feed(self, line: str, at_ns: int) -> list[LogEvent]:
         """Take the next line, heard at `at_ns`; returns the events that are now complete."""
         entry = json_object(line)

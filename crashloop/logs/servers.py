@@ -18,6 +18,7 @@ _UVICORN = (
     ("startup_failed", r"Application startup failed\. Exiting\."),
     ("startup_failed", r"Error loading ASGI app(?: factory:|\.) .+"),
     ("listening", r"Uvicorn running on \S.*"),
+    ("bind_failed", r"\[Errno \d{1,3}\] error while attempting to bind on address .*"),
     ("worker_failed", r"Child process \[\d{1,10}\] (?:died|failed to start, stopping .+)"),
     ("shutdown", r"Shutting down"),
     ("shutdown", r"Received SIG(?:TERM|INT), exiting\."),
@@ -25,6 +26,8 @@ _UVICORN = (
 _GUNICORN = (
     ("started", r"Starting gunicorn \S+"),
     ("listening", r"Listening at: \S.*"),
+    ("port_in_use", r"Connection in use: \S.*"),
+    ("bind_failed", r"Can't connect to \S.*"),
     ("worker_started", r"Booting worker with pid: \d{1,10}"),
     ("worker_failed", r"Worker \(pid:\d{1,10}\) exited with code -?\d{1,5}\.?"),
     ("worker_failed", r"Worker \(pid:\d{1,10}\) was sent SIG(?!TERM)[A-Z0-9]+!.*"),

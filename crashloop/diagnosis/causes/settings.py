@@ -1,9 +1,17 @@
-"""Settings that are wrong or missing."""
+"""Settings that are wrong or missing.
+
+Words: pydantic-settings 2.16 with pydantic 2.14, python-decouple 3.8, environs 14, django-environ
+0.12, SQLAlchemy 2.1, asyncpg 0.32, psycopg 3.3, Python 3.11.
+"""
 
 from __future__ import annotations
 
 from crashloop.diagnosis.cause import Cause, InLogs
-from crashloop.diagnosis.signs import error, server_log
+from crashloop.diagnosis.signs import error, restarts, server_log
+
+_INVALID = r"^\d+ validation errors? for "
+_OF_SETTINGS = _INVALID + r"\w*(?:[Ss]etting|[Cc]onfig|[Ee]nv)"
+_INJECTED = r"tcp://\d{1,3}(?:\.\d{1,3}){3}:\d{1,5}"
 
 CAUSES = (
     Cause(
@@ -39,7 +47,87 @@ CAUSES = (
                 server_log("the server has no such role", detail=r'^Role ".*" does not exist'),
                 error("the app was refused with 28P01", sqlstates=("28P01",)),
             ),
+            explains=("missing-role", "missing-database"),
             next="the lines of the .env file: a comment on the line of a value became part of it",
+        ),
+    ),
+    Cause(
+        id="missing-setting",
+        title="a setting that the app needs is not set",
+        meaning="The app stops while it reads its settings: one that it needs has no value.",
+        in_logs=InLogs(
+            decides=(
+                error(
+                    "a field of the settings is required and has no value",
+                    types=("ValidationError",),
+                    message=_OF_SETTINGS + r"(?s:.*)\n  Field required \[type=missing",
+                ),
+                error(
+                    "an environment variable was looked up and is not there",
+                    types=("KeyError",),
+                    message=r"^'[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+'$",
+                ),
+                error(
+                    "a settings library names the variable that is not set",
+                    message=r"^(?:\w+ not found\. Declare it as envvar or define a default value\."
+                    r"|Environment variable \"\w+\" not set|Set the \w+ environment variable)",
+                ),
+            ),
+            points=(
+                error("a value is required", types=("ValidationError",), message="type=missing"),
+                restarts(),
+            ),
+            explains=("wrong-setting", "kubernetes-variable-overrides-a-setting"),
+            next="the variable that the line names, in the environment of this deployment",
+        ),
+    ),
+    Cause(
+        id="kubernetes-variable-overrides-a-setting",
+        title="Kubernetes' variable of a service overrides a setting",
+        meaning="A service NAME gives each pod NAME_PORT=tcp://ADDRESS:PORT, and the app reads it "
+        "as its own setting.",
+        in_logs=InLogs(
+            decides=(
+                error(
+                    "a setting's value is the address that Kubernetes writes for a service",
+                    types=("ValidationError",),
+                    message=rf"input_value='{_INJECTED}'",
+                ),
+                error(
+                    "a number was expected where Kubernetes writes a service's address",
+                    types=("ValueError",),
+                    message=rf"^invalid literal for int\(\) with base 10: '{_INJECTED}'",
+                ),
+            ),
+            points=(restarts(),),
+            explains=("wrong-setting",),
+            next="enableServiceLinks: false in the pod, or another name for the setting",
+        ),
+    ),
+    Cause(
+        id="wrong-setting",
+        title="a setting has a value that cannot be read",
+        meaning="The app stops while it reads its settings: a value is not what it must be.",
+        in_logs=InLogs(
+            decides=(
+                error(
+                    "a field of the settings has a value of another kind",
+                    types=("ValidationError",),
+                    message=_OF_SETTINGS + r"(?s:.*)\[type=(?!missing)\w+",
+                ),
+                error(
+                    "the database URL is none",
+                    message=r"^(?:Could not parse SQLAlchemy URL from given URL string"
+                    r"|invalid DSN: |missing \"=\" after \".*\" in connection info string)",
+                ),
+                error(
+                    "the database URL names a dialect that is not there",
+                    types=("NoSuchModuleError",),
+                    message=r"^Can't load plugin: sqlalchemy\.dialects:",
+                ),
+            ),
+            points=(restarts(),),
+            next="that setting's value as the app's process has it, quotes and blanks included",
         ),
     ),
 )

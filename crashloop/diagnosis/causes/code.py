@@ -1,0 +1,154 @@
+"""The app's own code: nothing that it needs was away.
+
+Words: Python 3.11 to 3.13, uvicorn 0.54, gunicorn 26, asyncio, uvloop 0.22, nest_asyncio 1.6.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from crashloop.diagnosis.cause import Cause, InLogs, Sign
+from crashloop.diagnosis.infrastructure import is_infrastructure, of_infrastructure
+from crashloop.diagnosis.signs import error, links, restarts, start_refused
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from crashloop.diagnosis.case import Case, LifeLog
+    from crashloop.trace.event import Event
+
+MISTAKES = frozenset(
+    {
+        "AssertionError",
+        "AttributeError",
+        "FastAPIError",
+        "ImportError",
+        "IndentationError",
+        "IndexError",
+        "KeyError",
+        "NameError",
+        "NotImplementedError",
+        "PydanticSchemaGenerationError",
+        "PydanticUserError",
+        "RecursionError",
+        "SyntaxError",
+        "TypeError",
+        "UnboundLocalError",
+        "ZeroDivisionError",
+    }
+)
+"""What only the code itself raises, by the class's name."""
+AFTERWARDS = frozenset({"AttributeError", "IndexError", "KeyError", "UnboundLocalError"})
+"""Those of them that follow from a value that an earlier error kept from being made."""
+OTHERWISE = ("pop from an empty deque", "environment variable")
+HALF = 0.5
+
+
+def is_mistake(event: Event) -> bool:
+    """Whether a whole traceback ends in a mistake of the code, with nothing else in its chain."""
+    chain = links(event)
+    if event.data.get("by") != "python" or event.data.get("is_torn") or not chain:
+        return False
+    root = chain[-1]
+    return not any(is_infrastructure(link) for link in chain) and _is_mistake(root)
+
+
+def _is_mistake(link: Mapping[str, Any]) -> bool:
+    name, message = str(link.get("type")).rpartition(".")[2], str(link.get("message"))
+    if name not in MISTAKES or any(word in message for word in OTHERWISE):
+        return False
+    is_variable = name == "KeyError" and message.strip("'").isupper()
+    return not is_variable
+
+
+def _may_follow(event: Event) -> bool:
+    """Whether the mistake may be the consequence of an error that was handled before it."""
+    root = links(event)[-1]
+    name = str(root.get("type")).rpartition(".")[2]
+    return name in AFTERWARDS or "NoneType" in str(root.get("message"))
+
+
+def _mistakes(case: Case) -> Sequence[Event]:
+    failing = [life for life in case.failed if life.errors]
+    found = [event for life in failing if (event := _mistake(life)) is not None]
+    return found if found and len(found) >= HALF * len(failing) else ()
+
+
+def _mistake(life: LifeLog) -> Event | None:
+    last = life.fatal or life.errors[-1]
+    if not is_mistake(last):
+        return None
+    before = any(of_infrastructure(event) for event in life.errors)
+    return None if before and _may_follow(last) else last
+
+
+CAUSES = (
+    Cause(
+        id="programming-error",
+        title="a mistake in the app's code",
+        meaning="The app's own code raises at its start, and nothing that it needs was away.",
+        in_logs=InLogs(
+            decides=(
+                Sign(
+                    says="lives ended with a traceback of a mistake in code, with no failure of "
+                    "anything else in it",
+                    look=_mistakes,
+                ),
+            ),
+            points=(restarts(),),
+            next="the last frame of that traceback that is the app's own; roll back to what worked",
+        ),
+    ),
+    Cause(
+        id="module-not-found",
+        title="a module that the app imports is not in the image",
+        meaning="An import failed at the start: the module is not installed, or not on the path.",
+        in_logs=InLogs(
+            decides=(
+                error("a module was not found", types=("ModuleNotFoundError",)),
+                start_refused(
+                    "uvicorn could not import the app's module",
+                    "startup_failed",
+                    text=r"^Error loading ASGI app(?: factory)?[.:] Could not import module",
+                ),
+            ),
+            points=(restarts(),),
+            next="whether the image has the module: pip list in it, its working folder, PYTHONPATH",
+        ),
+    ),
+    Cause(
+        id="app-not-in-its-module",
+        title="the command names an app that its module does not have",
+        meaning="The module was imported, and has no attribute of the name that the command gives.",
+        in_logs=InLogs(
+            decides=(
+                start_refused(
+                    "uvicorn found no such attribute in the module",
+                    "startup_failed",
+                    text=r"^Error loading ASGI app(?: factory)?[.:] Attribute .* not found in mod",
+                ),
+            ),
+            points=(restarts(),),
+            next="the MODULE:NAME of the start command beside the module's own names",
+        ),
+    ),
+    Cause(
+        id="event-loop-mismatch",
+        title="an object of one event loop is used in another",
+        meaning="A pool, lock or future was made in one event loop and awaited in another, or the "
+        "loop is of a kind that a library cannot use.",
+        in_logs=InLogs(
+            decides=(
+                error("a future belongs to another loop", message="attached to a different loop"),
+                error(
+                    "the loop's own queue was emptied under it",
+                    types=("IndexError",),
+                    message="^pop from an empty deque",
+                ),
+                error("a loop cannot be patched", message=r"^Can't patch loop of type "),
+            ),
+            points=(restarts(),),
+            next="where the object is made: in the loop that uses it, never at import",
+        ),
+    ),
+)
