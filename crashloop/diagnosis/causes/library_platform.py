@@ -1,0 +1,205 @@
+"""Incidents of the library in which a platform ends the app, or does not notice that it failed.
+
+Words: Kubernetes 1.31 (kuberuntime_manager.go, prober.go), Cloud Run's system log, uvicorn 0.54
+(supervisors/multiprocess.py).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from crashloop.diagnosis.cause import Cause, InLogs, Sign
+from crashloop.diagnosis.course import DATABASE
+from crashloop.diagnosis.signs import exited, restarts, server_log
+from crashloop.logs.event import ERROR, EXITED, PLATFORM_SAID, PROBE_FAILED, SERVER
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from crashloop.diagnosis.case import Case, LifeLog
+    from crashloop.trace.event import Event
+
+_PORT = re.compile(r":(\d{1,5})(?=\D|$)")
+_MEMORY = re.compile(r"Memory limit of \S{1,20} \S{0,5} ?exceeded")
+
+
+def _never_ready(case: Case) -> list[LifeLog]:
+    return [life for life in case.lives if not life.was_ready]
+
+
+def _killed_by(case: Case, probe: str) -> list[Event]:
+    return [
+        event
+        for event in case.trace.of(PLATFORM_SAID)
+        if event.data.get("probe") == probe and event.data.get("says") == "killing"
+    ]
+
+
+def _unready_when_killed(case: Case, probe: str) -> Sequence[Event]:
+    """What the platform said of its kills, if at least one source was never ready before."""
+    killed = _killed_by(case, probe)
+    return killed if killed and _never_ready(case) else ()
+
+
+def _killed_while_it_migrates(case: Case) -> Sequence[Event]:
+    killed, at_work = _unready_when_killed(case, "liveness"), _at_work(case)
+    return (*killed, *at_work) if killed and at_work else ()
+
+
+def _at_work(case: Case) -> Sequence[Event]:
+    """Phases of a database, or migrations, that began and did not end in lives never ready."""
+    found = []
+    for life in _never_ready(case):
+        last = [e for e in life.events if e.kind.startswith("phase.")]
+        is_open = last and last[-1].kind == "phase.started"
+        if is_open and DATABASE.search(str(last[-1].data.get("phase"))) and not life.errors:
+            found.append(last[-1])
+    return found
+
+
+def _retries(case: Case) -> Sequence[Event]:
+    """Failed tries of lives that were never ready and did not give up, two or more each."""
+    found = []
+    for life in _never_ready(case):
+        gave_up = any(e.kind in {"phase.failed", "startup.failed"} for e in life.events)
+        tries = [e for e in life.events if e.kind.endswith(".retry_failed") or e.kind == ERROR]
+        if not gave_up and len(tries) > 1:
+            found += [tries[0], tries[-1]]
+    return found
+
+
+def _killed_while_it_retries(case: Case) -> Sequence[Event]:
+    killed, tries = _unready_when_killed(case, "startup"), _retries(case)
+    return (*killed, *tries) if killed and tries else ()
+
+
+def _listens_elsewhere(case: Case) -> Sequence[Event]:
+    """A failed start-up probe's port and the port of a listening line, if no life has both."""
+    probes = [e for e in case.trace.of(PROBE_FAILED) if _probed_port(e) is not None]
+    listens = [
+        e
+        for e in case.trace.of(SERVER)
+        if e.data["says"] == "listening" and _PORT.search(str(e.data.get("text")))
+    ]
+    asked = {_probed_port(e) for e in probes if e.data.get("probe") != "readiness"}
+    heard = {int(_PORT.findall(str(e.data["text"]))[-1]) for e in listens}
+    ready = any(e.data["says"] == "startup_complete" for e in case.trace.of(SERVER))
+    if not asked or not heard or asked & heard or not ready:
+        return ()
+    return [probes[-1], listens[-1]]
+
+
+def _probed_port(event: Event) -> int | None:
+    port = event.data.get("port")
+    return port if isinstance(port, int) else None
+
+
+def _over_memory(case: Case) -> Sequence[Event]:
+    """What the platform said of memory, of sources that were never ready."""
+    ready = {life.source for life in case.lives if life.was_ready}
+    return [
+        e
+        for e in case.trace.of(PLATFORM_SAID)
+        if _MEMORY.search(str(e.data.get("text"))) and e.target not in ready
+    ]
+
+
+def _hidden(case: Case) -> Sequence[Event]:
+    """Failed starts of workers under a parent that goes on; nothing tells of an exit."""
+    found = []
+    for life in case.lives:
+        said = [e for e in life.events if e.kind == SERVER]
+        parent = [e for e in said if str(e.data["text"]).startswith("Started parent process")]
+        failed = [e for e in said if e.data["says"] == "startup_failed"]
+        bad = [e for e in life.events if e.kind == EXITED and e.data.get("exit_code") != 0]
+        if parent and failed and not bad and life.attempt == 1:
+            found += [parent[0], failed[0]]
+    restarted = any(life.attempt > 1 for life in case.lives)
+    return found if not restarted else ()
+
+
+CAUSES = (
+    Cause(
+        id="liveness-kills-the-migration",
+        title="a liveness probe kills the app while it migrates, at every start",
+        meaning="The liveness probe ends an app that is at work in its database, and it begins "
+        "again.",
+        reproduce="crashloop reproduce liveness-kills-the-migration",
+        in_logs=InLogs(
+            decides=(
+                Sign(
+                    says="the liveness probe killed the app while it was at work in the database",
+                    look=_killed_while_it_migrates,
+                ),
+            ),
+            points=(
+                server_log(
+                    "the server lost its client in the middle of a statement",
+                    message="^connection to client lost",
+                ),
+                restarts(),
+            ),
+            refutes=(exited("it was out of memory", reason="OOMKilled"),),
+            next="a start-up probe that waits as long as the migration takes",
+        ),
+    ),
+    Cause(
+        id="retry-longer-than-the-probe",
+        title="the app tries again for longer than its start-up probe waits",
+        meaning="The start-up probe kills the app while it still tries to reach what it needs.",
+        reproduce="crashloop reproduce retry-longer-than-the-probe",
+        in_logs=InLogs(
+            decides=(
+                Sign(
+                    says="the start-up probe killed the app while it still tried",
+                    look=_killed_while_it_retries,
+                ),
+            ),
+            points=(restarts(),),
+            refutes=(exited("it was out of memory", reason="OOMKilled"),),
+            explains=("database-unreachable", "name-does-not-resolve-for-ever"),
+            next="the probe's delay + period x failures beside the retry's own limit",
+        ),
+    ),
+    Cause(
+        id="oom-killed-while-starting",
+        title="the app needs more memory to start than its limit allows",
+        meaning="The kernel killed it for its memory before it was ready, at every start.",
+        reproduce="crashloop reproduce oom-killed-while-starting",
+        in_logs=InLogs(
+            decides=(
+                exited("it was killed for its memory before it was ready", reason="OOMKilled"),
+                Sign(says="its memory limit was exceeded before it was ready", look=_over_memory),
+            ),
+            points=(restarts(),),
+            next="the memory that a start takes, beside the limit",
+        ),
+    ),
+    Cause(
+        id="listens-on-another-port-than-probed",
+        title="the app listens on one port, and the platform asks another",
+        meaning="The app is ready, and its probe fails on a port on which nothing listens.",
+        reproduce="crashloop reproduce listens-on-another-port-than-probed",
+        in_logs=InLogs(
+            decides=(
+                Sign(
+                    says="the app listens on another port than the probe asked",
+                    look=_listens_elsewhere,
+                ),
+            ),
+            points=(restarts(),),
+            next="the container's port in the platform, beside the port that the app takes",
+        ),
+    ),
+    Cause(
+        id="supervisor-hides-the-failure",
+        title="a parent process hides that its app cannot start",
+        meaning="The start fails in a worker, and its parent goes on: no failed exit, no restart.",
+        reproduce="crashloop reproduce supervisor-hides-the-failure",
+        in_logs=InLogs(
+            decides=(Sign(says="a worker's start failed and its parent went on", look=_hidden),),
+            next="uvicorn without --workers and --reload under a platform that restarts",
+        ),
+    ),
+)
