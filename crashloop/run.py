@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from crashloop.cloud_logging import log_entries
 from crashloop.errors import HarnessError
@@ -17,6 +19,8 @@ from crashloop.outcome import fate_of
 from crashloop.report.document import document_text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from crashloop.model import Fate, Judgement, Scenario, Verdict
     from crashloop.trace.event import Trace
 
@@ -112,21 +116,35 @@ def write_evidence(run: Run) -> None:
         ) from None
 
 
-def write_page(folder: Path, trace: Trace, judgement: Judgement) -> str:
-    """Write `report.html` beside the evidence; returns why that failed, else "".
+def write_run_page(folder: Path, trace: Trace, judgement: Judgement) -> str:
+    """Write the page of one run beside its evidence, as `write_page` does."""
 
-    The verdict never depends on it, so this is done last, and raises nothing.
-    """
-    try:
+    def make() -> str:
         from crashloop.report.page.run import run_html  # noqa: PLC0415  not before the verdict
 
-        page = run_html(trace, judgement, files=evidence_files(folder, trace))
-        write_whole(folder / REPORT_FILE, page)
+        return run_html(trace, judgement, files=evidence_files(folder, trace))
+
+    return write_page(folder, make)
+
+
+def write_page(folder: Path, make: Callable[[], str]) -> str:
+    """Write the page that `make` returns as `report.html`; returns why that failed, else "".
+
+    No result depends on it, so this is done last, and raises nothing.
+    """
+    try:
+        write_whole(folder / REPORT_FILE, make())
     except OSError as error:
         return f"{folder / REPORT_FILE} cannot be written: {error.strerror}"
-    except Exception as error:  # noqa: BLE001  whatever a page stumbles over, the verdict stands
-        return f"no page of the run could be made: {type(error).__name__}: {error}"
+    except Exception as error:  # noqa: BLE001  whatever a page stumbles over, the result stands
+        return f"no page could be made: {type(error).__name__}: {error}"
     return ""
+
+
+def page_beside(folder: Path, run: Path) -> str:
+    """The address of the page of a run for a page in `folder`; "" if there is none."""
+    page = run / REPORT_FILE
+    return quote(os.path.relpath(page, folder)) if page.is_file() else ""
 
 
 def write_whole(path: Path, content: str | bytes) -> None:

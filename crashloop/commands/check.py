@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from crashloop import interrupt
+from crashloop.commands.check_files import append_file, html_of, write_file
 from crashloop.commands.check_order import (
     CheckOrder,
     accepted_by,
@@ -27,10 +28,10 @@ from crashloop.errors import HarnessError, UsageError
 from crashloop.incidents import ELSEWHERE, library
 from crashloop.plural import counted
 from crashloop.report.document import write_document
-from crashloop.report.failure import show_failure
+from crashloop.report.failure import show_failure, show_warning
 from crashloop.report.lines import paragraph
 from crashloop.report.terminal import Terminal
-from crashloop.run import write_whole
+from crashloop.run import REPORT_FILE, write_page
 from crashloop.survey.baseline import baseline_text, compared, read_baseline
 from crashloop.survey.execution import Check, Found
 from crashloop.survey.junit import junit_text
@@ -44,7 +45,6 @@ from crashloop.survey.view import LiveRuns, PlainView
 if TYPE_CHECKING:
     import signal
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from crashloop.model import AppUnderTest, Outcome
     from crashloop.report.lines import Line
@@ -84,17 +84,25 @@ def check(order: CheckOrder) -> int:
     found = replace(found, results=results)
     shown = exit_status(found.results, found.broken)
     status = shown or incomplete
+    title = f"{app.name}, with the remedy {remedy}" if remedy else app.name
+    no_page = write_page(
+        evidence.folder,
+        lambda: html_of(order, app, found, evidence, title=title, require=require, status=shown),
+    )
+    page = None if no_page else evidence.folder / REPORT_FILE
     if order.as_json:
-        write_document(_document(app, found, status, evidence, remedy=remedy))
+        document = _document(app, found, status, evidence, remedy=remedy)
+        write_document({**document, "page": page and str(page)})
     else:
         terminal = Terminal(sys.stdout)
         terminal.show(
             check_page(
                 found,
-                title=f"{app.name}, with the remedy {remedy}" if remedy else app.name,
+                title=title,
                 require=require,
                 status=shown,
                 folder=short(evidence.folder),
+                page=short(page) if page else "",
                 update=stricter(order, app),
                 width=terminal.width,
             )
@@ -103,12 +111,13 @@ def check(order: CheckOrder) -> int:
         if incomplete:
             says = f"{counted(len(left_out), 'incident')} left out, which cannot be used: see above"
             terminal.show(paragraph(says, width=terminal.width))
+    show_warning(no_page)
     with _kept(unwritten):
         if order.junit:
-            _write(order.junit, junit_text(found.results, app=app.name), "--junit")
+            write_file(order.junit, junit_text(found.results, app=app.name), "--junit")
     with _kept(unwritten):
         if order.summary:
-            _append(order.summary, summary_text(found.results, found.needs, app=app.name))
+            append_file(order.summary, summary_text(found.results, found.needs, app=app.name))
     for error in unwritten:  # on standard error only: the results are the one document
         status = show_failure(
             error.message, hint=error.hint, exit_status=error.exit_status, as_json=False
@@ -204,7 +213,7 @@ def _updated(
     if not order.update or order.baseline is None or found.stopped:
         return accepted
     text = baseline_text(found.results, app=app.name, before=accepted)
-    _write(order.baseline, text, "--baseline")
+    write_file(order.baseline, text, "--baseline")
     return read_baseline(text, file=str(order.baseline), app=app.name)
 
 
@@ -212,22 +221,6 @@ def _broken_lines(found: Found, *, width: int) -> Iterator[Line]:
     """Which runs without a dependency broke, so that their need is not known."""
     for name, why in found.broken.items():
         yield from paragraph(f"the harness broke in {name}: {why}", width=width)
-
-
-def _write(file: Path, text: str, option: str) -> None:
-    try:
-        write_whole(file, text)
-    except OSError as error:
-        raise HarnessError(f"{option} {file} cannot be written: {error.strerror}") from None
-
-
-def _append(file: Path, text: str) -> None:
-    """GitHub's summary of a job has what each of its steps has appended."""
-    try:
-        with file.open("a", encoding="utf-8") as stream:
-            stream.write(text)
-    except OSError as error:
-        raise HarnessError(f"--summary {file} cannot be written: {error.strerror}") from None
 
 
 def _document(

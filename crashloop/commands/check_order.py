@@ -61,6 +61,11 @@ def again(order: CheckOrder, app: AppUnderTest, folder: str) -> str:
     return shlex.join([*words, "--artifacts", folder, "--resume"])
 
 
+def command_of(order: CheckOrder, app: AppUnderTest) -> str:
+    """The command that makes the same check again."""
+    return shlex.join(_words(order, app))
+
+
 def stricter(order: CheckOrder, app: AppUnderTest) -> str:
     """The command that makes the baseline stricter; "" without one."""
     if order.baseline is None:

@@ -18,9 +18,11 @@ from crashloop.report.failure import show_warning
 from crashloop.report.fate import NEVER_STARTED_STATUS, exit_status
 from crashloop.report.summary import Where
 from crashloop.report.verdicts import ProofRow, proof_lines
-from crashloop.run import write_page
+from crashloop.run import REPORT_FILE, page_beside, write_page, write_run_page
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from crashloop.incidents.incident import Incident
     from crashloop.model import AppUnderTest
     from crashloop.options import RunOptions
@@ -62,7 +64,7 @@ def prove(
                 views.close()
                 if not as_json:
                     terminal.show(step_page(step.run.trace, step.run.judgement, terminal))
-                show_warning(write_page(step.run.artifacts, step.run.trace, step.run.judgement))
+                show_warning(write_run_page(step.run.artifacts, step.run.trace, step.run.judgement))
 
             return await proof.prove(
                 incident,
@@ -75,23 +77,45 @@ def prove(
             )
 
     done = session.run(work())
-    status = _exit_status(done)
+    status, rows = _exit_status(done), [_row(step) for step in done.steps]
+    no_page = write_page(done.artifacts, lambda: _html(done, rows, command))
+    page = None if no_page else done.artifacts / REPORT_FILE
     if as_json:
-        more = {"artifacts": str(done.artifacts), "command": command, "exit_status": status}
-        write_document({**done.to_json(), **more})
-        return status
-    terminal.show(
-        proof_lines(
-            done.incident,
-            [_row(step) for step in done.steps],
-            proven=done.proven,
-            remedied=done.remedied,
-            where=Where(folder=short(done.artifacts), command=command),
-            width=terminal.width,
-            glyphs=terminal.glyphs,
+        more = {"artifacts": str(done.artifacts), "page": page and str(page), "command": command}
+        write_document({**done.to_json(), **more, "exit_status": status})
+    else:
+        terminal.show(
+            proof_lines(
+                done.incident,
+                rows,
+                proven=done.proven,
+                remedied=done.remedied,
+                where=Where(
+                    folder=short(done.artifacts),
+                    page=short(page) if page else "",
+                    command=command,
+                ),
+                width=terminal.width,
+                glyphs=terminal.glyphs,
+            )
         )
-    )
+    show_warning(no_page)
     return status
+
+
+def _html(done: proof.Proof, rows: Sequence[ProofRow], command: str) -> str:
+    """The page of a proof, with the pages of its runs."""
+    from crashloop.report.page.proof import proof_html  # noqa: PLC0415  not before the verdicts
+
+    pages = {str(step.role): page_beside(done.artifacts, step.run.artifacts) for step in done.steps}
+    return proof_html(
+        done.incident,
+        rows,
+        proven=done.proven,
+        remedied=done.remedied,
+        command=command,
+        pages=pages,
+    )
 
 
 def _exit_status(done: proof.Proof) -> int:

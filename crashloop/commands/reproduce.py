@@ -13,7 +13,7 @@ from crashloop.report.failure import show_warning
 from crashloop.report.fate import exit_status
 from crashloop.report.lines import BLANK
 from crashloop.report.summary import where_lines
-from crashloop.run import REPORT_FILE, Run, write_page
+from crashloop.run import REPORT_FILE, Run, write_run_page
 
 if TYPE_CHECKING:
     from crashloop.model import Scenario
@@ -31,7 +31,7 @@ def reproduce(scenario: Scenario, options: RunOptions, *, as_json: bool, no_live
     run = session.run(work())
     if not as_json:
         session.terminal.show([*run_page(run.trace, run.judgement, session.terminal), BLANK])
-    no_page = write_page(run.artifacts, run.trace, run.judgement)
+    no_page = write_run_page(run.artifacts, run.trace, run.judgement)
     if as_json:
         where_is = {"artifacts": str(run.artifacts), "trace_path": str(run.trace_path)}
         page = None if no_page else str(run.artifacts / REPORT_FILE)

@@ -14,7 +14,7 @@ from crashloop.judge import judge
 from crashloop.report.failure import show_failure, show_warning
 from crashloop.report.live import LiveView, PlainProgress
 from crashloop.report.terminal import Terminal
-from crashloop.run import TRACE_FILE, VERDICT_FILE, Run, write_evidence, write_page
+from crashloop.run import TRACE_FILE, VERDICT_FILE, Run, write_evidence, write_run_page
 from crashloop.trace.reader import read_trace
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class Session:
             trace = read_trace(folder)
             judgement = judge(trace)
             self.terminal.show(step_page(trace, judgement, self.terminal))
-            show_warning(write_page(folder, trace, judgement))
+            show_warning(write_run_page(folder, trace, judgement))
 
     def _judge_unfinished(self) -> None:
         """Write the verdict on an unfinished trace: INCONCLUSIVE."""

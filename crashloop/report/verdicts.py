@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from crashloop.report.clean import clean
 from crashloop.report.glyphs import UNICODE, Glyphs
-from crashloop.report.lines import BLANK, Line, Span, Tone, command_lines, line, paragraph
-from crashloop.report.summary import ROLE_ENDS, TONES, Where
+from crashloop.report.lines import BLANK, Line, Span, Tone, line, paragraph
+from crashloop.report.summary import ROLE_ENDS, TONES, Where, where_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -58,21 +58,31 @@ def proof_lines(
         yield from paragraph(
             why, width=width, indent=" " * _ROLE, tone=Tone.DIM if ok else Tone.BAD
         )
-    missing = [role for role in ROLE_ENDS if role not in {row.role for row in rows}]
-    for role in missing:
+    for role in _missing(rows):
         yield line(f"{role:{_ROLE}}", Span("not run, because an earlier run was no test", Tone.BAD))
     yield BLANK
+    yield from proven_lines(incident, rows, proven=proven, remedied=remedied, width=width)
+    yield BLANK
+    yield from where_lines(where, width=width)
+
+
+def proven_lines(
+    incident: str, rows: Sequence[ProofRow], *, proven: bool, remedied: str = "", width: int
+) -> Iterator[Line]:
+    """Whether the incident counts as reproduced, and what its remedy does."""
     if proven:
-        says = f"{incident} counts as reproduced: all four runs ended as they must"
+        says = f"{clean(incident, 60)} counts as reproduced: all four runs ended as they must"
         yield line(Span(" PROVEN ", Tone.REPRODUCED), f"  {says}")
         yield from paragraph(clean(remedied, 500), width=width)
     else:
-        short = len(missing) + sum(bool(row.shortfall) for row in rows)
+        short = len(_missing(rows)) + sum(bool(row.shortfall) for row in rows)
         says = f"{short} of {len(ROLE_ENDS)} runs did not end as they must"
         yield line(Span(" NOT PROVEN ", Tone.HARNESS_ERROR), f"  {says}")
-    yield BLANK
-    yield line(Span("Evidence  ", Tone.HEAD), clean(where.folder, 1000))
-    yield from command_lines("Again     ", where.command, width=width)
+
+
+def _missing(rows: Sequence[ProofRow]) -> list[str]:
+    """The roles that were not run."""
+    return [role for role in ROLE_ENDS if role not in {row.role for row in rows}]
 
 
 def compared_lines(compared: Comparison, *, width: int) -> Iterator[Line]:

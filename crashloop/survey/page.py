@@ -44,13 +44,14 @@ def check_page(
     require: Outcome,
     status: int,
     folder: str,
+    page: str = "",
     update: str,
     width: int,
 ) -> Iterator[Line]:
     """The table of the outages and that of the dependencies, and whether all is as required.
 
-    `title` is the app, with the remedy that was in place. `update` is the command that makes the
-    baseline stricter.
+    `title` is the app, with the remedy that was in place. `page` is the page of the check,
+    `update` the command that makes the baseline stricter.
     """
     yield line(Span(clean(title, 120), Tone.HEAD))
     yield from paragraph(totals(found.results), width=width)
@@ -61,10 +62,23 @@ def check_page(
         yield BLANK
     else:
         yield from rows(found, width=width)
+    yield from requirement_lines(found, require=require, status=status, width=width)
+    if update and is_better(found.results):
+        yield from command_lines("  keep what got better  ", update, width=width)
+    yield line(Span("  evidence              ", Tone.HEAD), clean(folder, 2000))
+    if page:
+        yield line(Span("  page                  ", Tone.HEAD), clean(page, 2000))
+    again = next((each.command for each in found.results if each.met in _BAD), "")
+    if again:
+        yield from command_lines("  run one of them again ", again, width=width)
+
+
+def requirement_lines(found: Found, *, require: Outcome, status: int, width: int) -> Iterator[Line]:
+    """Whether all is as required, and which results are not."""
     badge, tone = _SAID[status]
     must = "recovers from" if require is Outcome.RECOVERED else "survives"
     wanted = f"required: it {must} each outage that applies"
-    failed = [each.incident for each in found.results if each.met in _BAD]
+    failed = [clean(each.incident, 60) for each in found.results if each.met in _BAD]
     if len(badge) + len(wanted) + 2 <= width:
         yield line(Span(badge, tone), f"  {wanted}")
     else:
@@ -74,12 +88,6 @@ def check_page(
         yield from paragraph("no outage applies to it: the reasons are above", width=width)
     if failed and not found.stopped:
         yield from paragraph(f"see {listed(failed)}", width=width)
-    if update and is_better(found.results):
-        yield from command_lines("  keep what got better  ", update, width=width)
-    yield line(Span("  evidence              ", Tone.HEAD), clean(folder, 2000))
-    again = next((each.command for each in found.results if each.met in _BAD), "")
-    if again:
-        yield from command_lines("  run one of them again ", again, width=width)
 
 
 def rows(found: Found, *, width: int) -> Iterator[Line]:

@@ -48,7 +48,8 @@ def results_table(results: Sequence[Result], *, width: int) -> Iterator[Line]:
         yield line(Span(f"{'outage':{name}} {'outcome':{OUTCOME}} {more}".rstrip(), Tone.HEAD))
     for each in ran:
         yield _row(each, name=name, columns=columns)
-        yield from _notes(each, width=width)
+        for text, tone in notes(each):
+            yield from paragraph(text, width=width, indent=INDENT, hanging=f"{INDENT}  ", tone=tone)
     if columns and any(each.deaths for each in ran):
         yield from paragraph(LEGEND, width=width, tone=Tone.DIM)
         yield BLANK
@@ -122,23 +123,19 @@ def why_words(result: Result) -> str:
     return f"your app: {result.why}" if is_shown else f"because {result.why}"
 
 
-def _notes(result: Result, *, width: int) -> Iterator[Line]:
+def notes(result: Result) -> Iterator[tuple[str, Tone]]:
     """What the outage is, why the outcome is what it is, and what would help."""
-
-    def note(text: str, tone: Tone = Tone.PLAIN) -> Iterator[Line]:
-        return paragraph(text, width=width, indent=INDENT, hanging=f"{INDENT}  ", tone=tone)
-
-    yield from note(f"outage: {clean(result.title)}", Tone.DIM)
-    yield from note(why_words(result))
+    yield f"outage: {clean(result.title)}", Tone.DIM
+    yield why_words(result), Tone.PLAIN
     if result.met is Met.KNOWN:
-        yield from note("known: the baseline accepts it", Tone.DIM)
+        yield "known: the baseline accepts it", Tone.DIM
     if result.changed:
         tone = Tone.BAD if result.met is Met.NOT_MET else Tone.GOOD
-        yield from note(f"{result.changed} in the baseline", tone)
+        yield f"{result.changed} in the baseline", tone
     for flag, says in result.flags.items():
-        yield from note(f"{flag}: {says}", Tone.DOUBT)
+        yield f"{flag}: {says}", Tone.DOUBT
     if result.advice and result.outcome in {Outcome.RECOVERED, Outcome.NOT_RECOVERED}:
-        yield from note(f"what helps: {result.advice}")
+        yield f"what helps: {result.advice}", Tone.PLAIN
 
 
 def dependencies_table(needs: Sequence[DependencyNeed], *, width: int) -> Iterator[Line]:

@@ -17,7 +17,7 @@ from crashloop.engines.local import LocalEngine
 from crashloop.incidents import incident
 from crashloop.judge import judge
 from crashloop.options import RunOptions
-from crashloop.run import Run, write_page
+from crashloop.run import Run, write_run_page
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -163,9 +163,9 @@ def test_a_page_that_stumbles_over_its_trace_changes_no_verdict(
 ) -> None:
     monkeypatch.setattr("crashloop.report.page.run.run_html", lambda *_, **__: [].pop())
 
-    why = write_page(kept, TRACE, judge(TRACE))
+    why = write_run_page(kept, TRACE, judge(TRACE))
 
-    assert why == "no page of the run could be made: IndexError: pop from empty list"
+    assert why == "no page could be made: IndexError: pop from empty list"
     assert not (kept / "report.html").exists()
 
 

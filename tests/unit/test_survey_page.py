@@ -9,10 +9,12 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from absences import absence
+from html_pages import read_page
 
 from crashloop.model import Outcome, Role
 from crashloop.report.lines import Line, plain
 from crashloop.survey.execution import Found
+from crashloop.survey.html import check_html
 from crashloop.survey.junit import junit_text
 from crashloop.survey.need import needs, not_seen, seen_in
 from crashloop.survey.page import check_page, plan_page
@@ -317,3 +319,22 @@ def test_what_does_not_apply_for_the_same_reason_stands_together() -> None:
 def test_a_check_in_which_nothing_applies_says_so() -> None:
     shown = page(Found(results=(REST,), needs=()))
     assert "no outage applies to it: the reasons are above" in shown
+
+
+def test_the_page_of_a_check_links_each_outage_to_its_run_and_shows_text_as_text() -> None:
+    html = check_html(
+        Found(results=(RECOVERED, FAILED, REST), needs=()),
+        title="shop <b>",
+        require=Outcome.RECOVERED,
+        status=10,
+        command="crashloop check shop",
+        pages={"issue-1278": "issue-1278/report.html"},
+    )
+    page = read_page(html)
+
+    assert page.wrong == []
+    assert page.all("h1")[0].text == "shop <b>"
+    assert "NOT MET" in page.all("header")[0].text
+    assert ("a", "issue-1278/report.html") in page.references()
+    assert "your app: it did not come back <b>" in page.by_id("outages").text
+    assert "cache-still-loading" in page.by_id("rest").text

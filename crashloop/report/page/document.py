@@ -12,7 +12,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+
+    from crashloop.report.lines import Line
+
+
+WIDE = 100_000
+"""The width of lines that the browser breaks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +42,28 @@ def page(title: str, parts: Sequence[Part], *, head: Markup, version: str) -> st
     )
     values = {"style": style, "script": script, "policy": policy, "version": version}
     return str(part("base.html", title=title, head=head, parts=parts, **values)) + "\n"
+
+
+def head(
+    heading: str,
+    *,
+    title: str = "",
+    ending: Iterable[Line] = (),
+    facts: Iterable[str] = (),
+    command: str = "",
+) -> Markup:
+    """What stands before the parts: a heading, how it ended, facts, and what runs it again.
+
+    The lines of `ending` may be of any width.
+    """
+    return part(
+        "head.html",
+        heading=heading,
+        title=title,
+        ending=[*ending],
+        facts=[*facts],
+        command=command,
+    )
 
 
 def part(template: str, **values: Any) -> Markup:

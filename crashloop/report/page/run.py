@@ -13,7 +13,7 @@ from crashloop.report.clean import mapping
 from crashloop.report.events import history_of, instants_of
 from crashloop.report.loops import loop_sentences
 from crashloop.report.page.contacts import contacts_of
-from crashloop.report.page.document import Part, page, part
+from crashloop.report.page.document import WIDE, Part, head, page, part
 from crashloop.report.page.findings import cited_by, findings_of
 from crashloop.report.page.inert import inert
 from crashloop.report.page.lanes import chart_of
@@ -27,12 +27,11 @@ from crashloop.report.words import count_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from markupsafe import Markup
+
     from crashloop.model import Judgement
     from crashloop.report.history import History
     from crashloop.trace.event import Trace
-
-_WIDE = 100_000
-"""Lines are broken by the browser, not here."""
 
 
 def run_html(trace: Trace, judgement: Judgement, *, files: Sequence[str] = ()) -> str:
@@ -73,14 +72,12 @@ def run_html(trace: Trace, judgement: Judgement, *, files: Sequence[str] = ()) -
     return page(title, parts, head=_head(trace, history, judgement), version=__version__)
 
 
-def _head(trace: Trace, history: History, judgement: Judgement) -> Any:
-    ending = ending_lines(history, judgement, fate_of(trace), width=_WIDE, brief=True)
-    return part(
-        "head.html",
-        incident=history.incident,
+def _head(trace: Trace, history: History, judgement: Judgement) -> Markup:
+    return head(
+        history.incident,
         title=inert(trace.scenario.get("title") or ""),
-        summary=[*_summary(history)],
-        ending=[*ending],
+        ending=ending_lines(history, judgement, fate_of(trace), width=WIDE, brief=True),
+        facts=_summary(history),
         command=history.command,
     )
 
