@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from crashloop.errors import UsageError
+from crashloop.json_arrays import array_items, is_array
 from crashloop.logs.entry import Line
 
 if TYPE_CHECKING:
@@ -41,8 +42,11 @@ def read_lines(name: str) -> Iterator[Line]:
         if encoding.startswith("utf-16"):
             yield from _decoded(name, head + source.read(), encoding)
             return
-        number = 0
         raw = head.removeprefix(codecs.BOM_UTF8)
+        if is_array(raw):
+            yield from array_items(name, raw, source)
+            return
+        number = 0
         while raw:
             number += 1
             text = raw.decode("utf-8", "replace")

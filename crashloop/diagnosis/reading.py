@@ -233,11 +233,26 @@ def _sorted(entries: list[Entry]) -> list[Entry]:
     timed = {entry.line.file for entry in entries if entry.at_ns is not None}
     is_timed = len(timed) == len(files)
     order = {file: 0 if is_timed else number for number, file in enumerate(files)}
+    turned = _newest_first(entries)
     keys = [
-        (order[entry.line.file], at_ns, index)
+        (order[entry.line.file], at_ns, -index if entry.line.file in turned else index)
         for index, (entry, at_ns) in enumerate(zip(entries, _instants(entries), strict=True))
     ]
-    return [entries[index] for *_, index in sorted(keys)]
+    return [entries[abs(index)] for *_, index in sorted(keys)]
+
+
+def _newest_first(entries: Iterable[Entry]) -> set[str]:
+    """The files whose instants mostly fall, so that lines of one instant are turned, too."""
+    last_ns: dict[str, int] = {}
+    rises: dict[str, int] = {}
+    for entry in entries:
+        file, at_ns = entry.line.file, entry.at_ns
+        if at_ns is None:
+            continue
+        before_ns = last_ns.get(file, at_ns)
+        rises[file] = rises.get(file, 0) + (at_ns > before_ns) - (at_ns < before_ns)
+        last_ns[file] = at_ns
+    return {file for file, number in rises.items() if number < 0}
 
 
 def _instants(entries: Iterable[Entry]) -> Iterator[int]:

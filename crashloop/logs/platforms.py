@@ -1,12 +1,14 @@
 """What platforms write of an app among its lines: one pattern a line, of each platform's words.
 
-Supervisord 4.2: process.py. Cloud Run: its system log, as in public issues.
+Supervisord 4.2: process.py.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
+from crashloop.logs.cloud_run import cloud_run_event
 from crashloop.logs.event import EXITED, STARTED, LogEvent
 
 MAX_CHARS = 500
@@ -16,7 +18,6 @@ _SUPERVISED_EXIT = re.compile(
     _STAMP + r"(?:INFO|WARN) exited: (?P<program>\S{1,100}) "
     r"\(exit status (?P<code>\d{1,3}); (?:not )?expected\)"
 )
-_CLOUD_RUN_EXIT = re.compile(r"Container called exit\((?P<code>\d{1,3})\)\.")
 
 
 def platform_event(text: str, at_ns: int) -> LogEvent | None:
@@ -28,7 +29,5 @@ def platform_event(text: str, at_ns: int) -> LogEvent | None:
     if found := _SUPERVISED_EXIT.fullmatch(line):
         data = {"by": "supervisord", "program": found["program"], "exit_code": int(found["code"])}
         return LogEvent(kind=EXITED, data=data, at_ns=at_ns)
-    if found := _CLOUD_RUN_EXIT.fullmatch(line):
-        data = {"by": "cloud-run", "exit_code": int(found["code"])}
-        return LogEvent(kind=EXITED, data=data, at_ns=at_ns)
-    return None
+    said = cloud_run_event(line)
+    return None if said is None else replace(said, at_ns=at_ns)
