@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 KEYBOARD_INTERRUPT = 130
+JSON = "--json"
+DOCUMENTS = (JSON, "--markdown")
 
 
 def exit_status(run: Callable[[], Any], words: list[str]) -> int:
     """Call `run`, the typer app on `words`; an error becomes one message, without a traceback."""
     sys.stdout, sys.stderr = _writable(sys.stdout), _writable(sys.stderr)
-    with reserved() if _is_json(words) else contextlib.nullcontext():
+    with reserved() if _is_asked(words, *DOCUMENTS) else contextlib.nullcontext():
         status = _status(run, words)
     try:
         sys.stdout.flush()
@@ -48,9 +50,9 @@ def _status(run: Callable[[], Any], words: list[str]) -> int:
     return _interrupted(words) if status == KEYBOARD_INTERRUPT else status
 
 
-def _is_json(words: list[str]) -> bool:
-    """Whether a JSON document is asked for; a page of help is none."""
-    return "--json" in words and not {"-h", "--help"} & {*words}
+def _is_asked(words: list[str], *options: str) -> bool:
+    """Whether one of the options is given, and no page of help is asked for."""
+    return not {*options}.isdisjoint(words) and {"-h", "--help"}.isdisjoint(words)
 
 
 def _interrupted(words: list[str]) -> int:
@@ -112,6 +114,6 @@ def _failed(words: list[str], message: str, hint: str, status: int) -> int:
         message,
         hint=hint,
         exit_status=status,
-        as_json=_is_json(words),
+        as_json=_is_asked(words, JSON),
         debug="--debug" in words,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from crashloop.checks import CHECKS
@@ -12,6 +11,7 @@ from crashloop.commands.standing import in_general
 from crashloop.engines.catalogue import ENGINES
 from crashloop.errors import UsageError
 from crashloop.faults import KINDS
+from crashloop.report.document import write_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -68,7 +68,7 @@ def show_page(name: str | None, *, as_json: bool) -> None:
             "--markdown prints one page about all faults",
             hint="give neither NAME nor --json with it",
         )
-    sys.stdout.write(page())
+    write_page(page())
 
 
 def page() -> str:

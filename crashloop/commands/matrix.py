@@ -24,7 +24,7 @@ from crashloop.matrix.stored import stored
 from crashloop.matrix.table import matrix_page, plan_page, rows
 from crashloop.plural import counted
 from crashloop.preflight.capacity import processors
-from crashloop.report.document import document_text, write_document
+from crashloop.report.document import document_text, write_document, write_page
 from crashloop.report.failure import show_failure
 from crashloop.report.terminal import Terminal
 from crashloop.run import artifacts_folder, write_whole
@@ -137,7 +137,7 @@ class _Running:
         if self._order.as_json:
             write_document(document)
         elif self._order.as_markdown:
-            sys.stdout.write(page(found))
+            write_page(page(found))
         else:
             folder = short(self._evidence.folder) if self._evidence else ""
             self._terminal.show(matrix_page(found, folder=folder, width=self._terminal.width))

@@ -1,4 +1,4 @@
-"""One JSON document on standard output, and nothing else there."""
+"""One document on standard output, JSON or Markdown, and nothing else there."""
 
 from __future__ import annotations
 
@@ -31,9 +31,14 @@ def document_text(document: Any) -> str:
 
 def write_document(document: Any) -> None:
     """Write the one document to standard output, now; a reader that went away is no error."""
+    write_page(document_text(document))
+
+
+def write_page(text: str) -> None:
+    """`write_document`, of a document that is a text."""
     stream = _reserved[-1] if _reserved else sys.stdout
     try:
-        stream.write(document_text(document))
+        stream.write(text)
         stream.flush()
     except OSError as error:
         discard(stream)
@@ -66,7 +71,7 @@ def printed_apart() -> Iterator[None]:
 
 @contextlib.contextmanager
 def reserved() -> Iterator[None]:
-    """Within, only `write_document` writes to standard output; all else goes to standard error.
+    """Within, standard output is for the one document; all else goes to standard error.
 
     What C or a child writes goes there for the rest of the process.
     """

@@ -9,7 +9,8 @@ import sys
 
 import pytest
 
-from crashloop.report.document import document_text
+from crashloop.commands.errors import exit_status
+from crashloop.report.document import document_text, write_page
 
 PRINTS = """
 import atexit, ctypes, os, sys
@@ -49,6 +50,18 @@ def test_a_document_that_cannot_be_written_is_an_error_in_words() -> None:
 
     assert done.returncode == 12
     assert done.stderr.startswith("error: writing the result: No space left on device\n")
+
+
+@pytest.mark.parametrize("option", ["--json", "--markdown"])
+def test_a_command_that_prints_a_document_prints_nothing_else(
+    capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    def run() -> None:
+        print("hello")  # noqa: T201
+        write_page("the document\n")
+
+    assert exit_status(run, ["matrix", option]) == 0
+    assert capsys.readouterr() == ("the document\n", "hello\n")
 
 
 def test_a_number_that_json_does_not_have_is_null() -> None:
