@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crashloop.diagnosis.quote import was_killed
+from crashloop.diagnosis.quote import root_of, was_killed
 from crashloop.diagnosis.signs import links
 from crashloop.logs.event import EXITED
 
@@ -34,7 +34,8 @@ def _of(event: Event) -> str:
     if event.kind == EXITED and was_killed(event.data):
         return "who sent the signal: kubectl describe pod, docker events, or the machine's own log"
     if chain := links(event):
-        return _of_error(event, str(chain[-1].get("type") or ""), chain[-1].get("errno"))
+        root = root_of(chain)
+        return _of_error(event, str(root.get("type") or ""), root.get("errno"))
     return "what the process itself wrote before that"
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from crashloop.trace.redact import Redactor
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 MAX_CHARS = 160
 SIGNALLED = 128
@@ -21,6 +21,12 @@ def quoted(text: object, limit: int = MAX_CHARS) -> str:
     first = next((one for one in str(text)[: 20 * limit].split("\n") if one.strip()), "")
     shown = " ".join(Redactor().text(first).split())
     return shown if len(shown) <= limit else f"{shown[: limit - 1]}…"
+
+
+def root_of(chain: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The innermost exception of a chain that says something: asyncio's cancelling does not."""
+    said = [link for link in chain if not str(link.get("type")).endswith("CancelledError")]
+    return (said or chain)[-1]
 
 
 def error_words(link: Mapping[str, Any]) -> str:

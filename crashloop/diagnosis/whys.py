@@ -7,18 +7,19 @@ where the app's error repeats it, or where a sign of the cause rests on it.
 from __future__ import annotations
 
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from crashloop.diagnosis.case import FAILED, is_start
+from crashloop.diagnosis.case import is_start
 from crashloop.diagnosis.needed import needed
-from crashloop.diagnosis.quote import error_words, exit_words, quoted, was_killed
+from crashloop.diagnosis.quote import exit_words, quoted, was_killed
 from crashloop.diagnosis.signs import links
+from crashloop.diagnosis.steps import alike, steps_back, there
 from crashloop.diagnosis.why import MAX_WHYS, Why, Whys
-from crashloop.logs.event import ERROR, PROBE_FAILED, SERVER
+from crashloop.logs.event import PROBE_FAILED
 from crashloop.plural import listed, often
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from crashloop.diagnosis.case import Case, LifeLog
     from crashloop.diagnosis.diagnosis import Weighed
@@ -40,7 +41,7 @@ MAX_SKEW_NS = 2_000_000_000
 def whys(case: Case, weighed: Weighed | None) -> Whys:
     """The chain of the lives that failed alike, to the signs of `weighed`, if a cause is known."""
     found = _Chain(case, weighed)
-    lives = _alike(case, weighed)
+    lives = _failed(case, weighed)
     if lives:
         found.symptom(lives)
         found.failures(lives)
@@ -64,7 +65,7 @@ class _Chain:
         of_them = [life for life in self._case.lives if life.source in sources]
         names = sorted({quoted(source, 60) for source in sources} - {""})
         who = listed(names) if names else "The app"
-        starts = _there([next(filter(is_start, life.events), None) for life in of_them])
+        starts = there([next(filter(is_start, life.events), None) for life in of_them])
         attempts = len(starts)
         failed = "never became ready" if attempts > 1 else "did not become ready"
         if any(life.was_ready for life in of_them):
@@ -74,29 +75,10 @@ class _Chain:
         self._add(f"{who} {started}{failed}.", starts or [life.events[0] for life in lives])
 
     def failures(self, lives: Sequence[LifeLog]) -> None:
-        """What ended these lives, step by step back in each."""
-        each = "Each time " if len(lives) > 1 else ""
-        ends = [life.exit for life in lives]
-        if found := _there(ends):
-            self._add(_after(each, f"Its process ended with {exit_words(found[-1].data)}."), found)
-            if was_killed(found[-1].data):
-                for says, event in _doing(lives[-1]):
-                    self._add(says, [event])
-                return
-        servers = [_last(life, end, _gave_up) for life, end in zip(lives, ends, strict=True)]
-        if found := _there(servers):
-            data = found[-1].data
-            says = f"{quoted(data['server'], 20)} gave up and said: {quoted(data.get('text'))}"
-            self._add(_after(each, says), found)
-        ends = [server or end for server, end in zip(servers, ends, strict=True)]
-        phases = [_last(life, end, _phase_failed) for life, end in zip(lives, ends, strict=True)]
-        if found := _there(phases):
-            name = quoted(found[-1].data.get("phase"), 40)
-            self._add(_after(each, f"Its start-up failed in phase {name}."), found)
-        ends = [phase or end for phase, end in zip(phases, ends, strict=True)]
-        if errors := _there(map(_error, lives, ends)):
-            self._errors(errors, each, has_phase=bool(found))
-            self._dependency(errors)
+        """What ended these lives, and what the dependency that they met said of it."""
+        for says, events in steps_back(lives):
+            self._add(says, events)
+        self._dependency(self.steps[-1].events)
 
     def probes(self) -> None:
         """What ended a life that was ready, or what the probes say of one that did not end."""
@@ -127,18 +109,8 @@ class _Chain:
         says = listed([*shown][:MAX_SIGNS])
         self._add(f"The log shows that {says}.", [*chain(*shown.values())])
 
-    def _errors(self, found: Sequence[Event], each: str, *, has_phase: bool) -> None:
-        """The error as the app met it, and the one at its root."""
-        errors = links(found[-1])
-        outer, root = error_words(errors[0]), error_words(errors[-1])
-        if not has_phase and outer != root:
-            self._add(_after(each, f"It met {outer}"), found)
-            self._add(f"At the root of that was {root}", found)
-        else:
-            self._add(_after(each, f"It met {root}"), found)
-
     def _dependency(self, errors: Sequence[Event]) -> None:
-        """What the dependency itself said of it."""
+        """What the dependency itself said of these errors."""
         weighed = self._weighed
         signs = () if weighed is None else (*weighed.decided, *weighed.pointed)
         of_signs = {e.seq for seen in signs for e in seen.events}
@@ -171,70 +143,11 @@ class _Chain:
             self.steps.append(Why(says=says, events=tuple(events), lines=lines))
 
 
-def _alike(case: Case, weighed: Weighed | None) -> list[LifeLog]:
-    """The lives that failed in the same way: as those that decide the cause, else as the most."""
+def _failed(case: Case, weighed: Weighed | None) -> list[LifeLog]:
+    """The lives that failed alike: those that decide the cause, else those of the usual way."""
     seqs = {e.seq for seen in weighed.decided for e in seen.events} if weighed else set()
-    failed = list(case.failed)
-    decided = [life for life in failed if seqs & {e.seq for e in life.events}]
-    ways = [_way(life) for life in decided or failed]
-    if not ways:
-        return []
-    way = max(reversed(ways), key=ways.count)
-    return [life for life in failed if _way(life) == way]
-
-
-def _way(life: LifeLog) -> tuple[Any, ...]:
-    """How a life failed, without what differs from one life to the next."""
-    if life.fatal is not None and (found := links(life.fatal)):
-        return found[-1].get("type"), found[-1].get("sqlstate"), found[-1].get("errno")
-    end = life.exit
-    return ("", None, None) if end is None else (end.data.get("exit_code"), end.data.get("reason"))
-
-
-def _there(events: Iterable[Event | None]) -> list[Event]:
-    return [event for event in events if event is not None]
-
-
-def _after(each: str, says: str) -> str:
-    return each + says[0].lower() + says[1:] if each else says
-
-
-def _last(life: LifeLog, before: Event | None, fits: Callable[[Event], bool]) -> Event | None:
-    """The last event of a life that fits, before another one of it, if that is there."""
-    events = [e for e in life.events if before is None or e.seq < before.seq]
-    return next((e for e in reversed(events) if fits(e)), None)
-
-
-def _gave_up(event: Event) -> bool:
-    return event.kind == SERVER and event.data["says"] in FAILED
-
-
-def _phase_failed(event: Event) -> bool:
-    return event.kind == "phase.failed"
-
-
-def _error(life: LifeLog, end: Event | None) -> Event | None:
-    """The error with which a life came to its end: of the phase that failed, or the last before."""
-    if end is not None and _phase_failed(end) and links(end):
-        return end
-    return _last(life, end, lambda event: event in life.errors and bool(links(event)))
-
-
-def _doing(life: LifeLog) -> Iterator[tuple[str, Event]]:
-    """What a life was doing when it was killed."""
-    begun: dict[str, Event] = {}
-    for event in life.events:
-        name = str(event.data.get("phase"))
-        if event.kind == "phase.started":
-            begun[name] = event
-        elif event.kind.startswith("phase."):
-            begun.pop(name, None)
-    if begun:
-        name, event = begun.popitem()
-        yield f"When it was killed, phase {quoted(name, 40)} had begun and not ended.", event
-    errors = [e for e in life.events if e.kind == ERROR]
-    if errors and (found := links(errors[-1])):
-        yield f"The last error before that was {error_words(found[-1])}", errors[-1]
+    decided = [life for life in case.failed if seqs & {e.seq for e in life.events}]
+    return alike(decided or case.failed)
 
 
 def _is_quoted(event: Event, texts: Sequence[str]) -> bool:

@@ -20,15 +20,17 @@ from crashloop.report.page.lanes import chart_of
 from crashloop.report.page.lives import attempts_of
 from crashloop.report.page.log import logs_of
 from crashloop.report.page.rows import rows_of, shown_events
+from crashloop.report.run_whys import whys_of_run
 from crashloop.report.sentences import clock_note, sentences
-from crashloop.report.summary import ending_lines
+from crashloop.report.summary import MAX_SAYS, ending_lines
 from crashloop.report.words import count_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from markupsafe import Markup
 
+    from crashloop.diagnosis.why import Whys
     from crashloop.model import Judgement
     from crashloop.report.history import History
     from crashloop.trace.event import Trace
@@ -48,7 +50,8 @@ def run_html(trace: Trace, judgement: Judgement, *, files: Sequence[str] = ()) -
         several=history.replicas + overlap > 1,
     )
     said = {one.seq for log in logs for one in log.said}
-    events = shown_events(trace.events, cited)
+    whys = whys_of_run(trace, judgement, history)
+    events = shown_events(trace.events, cited | {e.seq for why in whys.steps for e in why.events})
     rows = rows_of(events, history=history, instants=instants, cited=cited, said=said)
     chart = chart_of(history, contacts_of(trace.events, instants))
     told = [*sentences(history), *loop_sentences(loops_of(trace), history)]
@@ -58,6 +61,7 @@ def run_html(trace: Trace, judgement: Judgement, *, files: Sequence[str] = ()) -
     )
     bodies = {
         ("happened", "What happened"): part("happened.html", told=told, note=_note(history)),
+        **_whys(whys, {row.seq for row in rows}),
         ("timeline", "Timeline"): part("timeline.html", chart=chart, told=" ".join(told)),
         ("evidence", "Evidence"): part("evidence.html", groups=groups),
         ("attempts", "Attempts"): part("attempts.html", attempts=[*attempts_of(history)]),
@@ -70,6 +74,21 @@ def run_html(trace: Trace, judgement: Judgement, *, files: Sequence[str] = ()) -
     ]
     title = f"{history.incident}: {judgement.verdict}"
     return page(title, parts, head=_head(trace, history, judgement), version=__version__)
+
+
+def _whys(whys: Whys, shown: Collection[int]) -> dict[tuple[str, str], Markup]:
+    """Why attempts died, with links to the events; no section for a run in which none did."""
+    if not whys.steps:
+        return {}
+    steps = [
+        {
+            "says": inert(why.says, MAX_SAYS),
+            "rests": "event" if len(why.events) == 1 else "events",
+            "seqs": [(event.seq, event.seq in shown) for event in why.events],
+        }
+        for why in whys.steps
+    ]
+    return {("whys", "Why"): part("whys.html", steps=steps, ends=whys.ends)}
 
 
 def _head(trace: Trace, history: History, judgement: Judgement) -> Markup:
