@@ -63,9 +63,14 @@ def require_sound(made: object) -> Incident:
 
 def _require_words(made: Incident) -> None:
     """Refuse a record without what nobody can do without, and an empty text in it."""
-    for part, texts, hint in _needed(made):
-        if not any(text.strip() for text in texts):
-            raise UsageError(f"it has no {part}", hint=hint)
+    needed = [*_needed(made)]
+    lacking = [(part, hint) for part, texts, hint in needed if not any(map(str.strip, texts))]
+    if lacking:
+        raise UsageError(
+            f"it has no {', no '.join(part for part, _ in lacking)}",
+            hint="; ".join(hint for _, hint in lacking),
+        )
+    for part, texts, _ in needed:
         _require_none_empty(part, texts)
     _require_none_empty("other remedies", [t for one in made.others for t in (one.name, one.says)])
     _require_none_empty("overlaps", [*made.overlaps, *made.overlaps.values()])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,7 +18,6 @@ from crashloop.incidents.symptoms import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from crashloop.campaign.plan import Job
 
@@ -266,7 +267,9 @@ def test_a_new_incident_is_left_out_until_it_is_filled_in(
 
     file = tmp_path / "incidents" / "my_outage.py"
     status, _, err = crashloop("incidents", "my-outage", "--incidents", "incidents")
-    assert (status, "it has no title" in err) == (2, True)
+    assert status == 2
+    assert "it has no title, no source, no facts, no look-alike, no remedy\n" in err
+    assert "name the public report and its date" in err
 
     text = file.read_text()
     for part in ("title", "source", "name", "says"):
@@ -287,12 +290,14 @@ def test_a_new_incident_is_left_out_until_it_is_filled_in(
         (["../up"], "'../up' cannot be the name of an incident"),
         (["there"], "cannot write incidents/there.py: File exists"),
         (["mine", "--incidents", "file"], "cannot write file/mine.py: File exists"),
+        (["mine", "--incidents", "no/folder"], "cannot write no/folder/mine.py: No such file"),
+        ([NAME], f"there is an incident {NAME} already"),
     ],
 )
 def test_a_new_incident_takes_no_name_of_another_and_overwrites_nothing(
     crashloop: Crashloop, tmp_path: Path, words: list[str], says: str
 ) -> None:
-    written(tmp_path / "incidents", there="mine\n")
+    written(tmp_path / "incidents", there="mine\n", by_another_name=EXAMPLE)
     (tmp_path / "file").touch()
 
     status, out, err = crashloop("new-incident", *words)
@@ -349,3 +354,23 @@ def test_what_a_file_says_cannot_act_on_the_terminal(
 
     assert "red\ufffdend" in out
     assert {each for each in out + err if not each.isprintable()} == {"\n"}
+
+
+def test_the_commands_of_the_guide_work_as_they_stand_there(
+    crashloop: Crashloop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("crashloop.commands.reproduce.reproduce", lambda *_, **__: 0)
+    monkeypatch.setattr("crashloop.commands.prove.prove", lambda *_, **__: 0)
+    guide = (Path(__file__).parents[2] / "docs" / "add-an-incident.md").read_text()
+    lines = re.findall(r"^crashloop (.*?)(?: > .*)?$", guide, re.MULTILINE)
+    begun = next(number for number, line in enumerate(lines) if line.startswith("new-incident"))
+    assert len(lines[begun:]) > 6
+
+    for line in lines[: begun + 1]:
+        assert crashloop(*line.split())[0] == 0, line
+    status, _, err = crashloop(*lines[begun + 1].split())
+    assert (status, "it has no title" in err) == (2, True)
+    (tmp_path / "incidents" / "start_needs_the_cache.py").write_text(EXAMPLE)
+    for line in lines[begun + 1 :]:
+        planned = ["--dry-run"] if line.startswith("matrix") else []
+        assert crashloop(*line.split(), *planned)[0] == 0, line
