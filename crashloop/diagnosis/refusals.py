@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import errno
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from crashloop.diagnosis.signs import fatal, links, server_log
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from crashloop.diagnosis.case import Case
     from crashloop.trace.event import Event
@@ -26,14 +26,15 @@ _listening = server_log("listening", message="^listening on IPv[46] address")
 
 def is_refused(event: Event) -> bool:
     """Whether the error is a refusal, or a missing route, of a database."""
-    chain = links(event)
-    is_refusal = any(link.get("errno") in REFUSALS for link in chain)
-    packages = {str(link.get("type")).split(".", 1)[0] for link in chain}
-    packages |= {str(link.get("via")) for link in chain}
-    address = str(event.data.get("address") or "")
-    is_port = address.rpartition(":")[2] in PORTS
-    of_libpq = any("connection to server at " in str(link.get("message")) for link in chain)
-    return is_refusal and (is_port or of_libpq or not packages.isdisjoint(DRIVERS))
+    refused = [link for link in links(event) if link.get("errno") in REFUSALS]
+    is_port = str(event.data.get("address") or "").rpartition(":")[2] in PORTS
+    return any(is_port or _is_of_driver(link) for link in refused)
+
+
+def _is_of_driver(link: Mapping[str, Any]) -> bool:
+    packages = {str(link.get("type")).split(".", 1)[0], str(link.get("via"))}
+    of_libpq = "connection to server at " in str(link.get("message"))
+    return of_libpq or not packages.isdisjoint(DRIVERS)
 
 
 _refused = fatal("refused", is_refused)

@@ -69,9 +69,21 @@ def _may_follow(event: Event) -> bool:
 
 
 def _mistakes(case: Case) -> Sequence[Event]:
+    """The same mistake at the end of two lives and of half of those with errors.
+
+    Where one life failed, it must have no other error: any may be the one that ended it.
+    """
     failing = [life for life in case.failed if life.errors]
     found = [event for life in failing if (event := _mistake(life)) is not None]
-    return found if found and len(found) >= HALF * len(failing) else ()
+    if len(case.failed) == 1:
+        return found if len({_root(event) for event in case.failed[0].errors}) == 1 else ()
+    same = [e for e in found if _root(e) == _root(found[-1])]
+    return same if len(same) >= max(2, HALF * len(failing)) else ()
+
+
+def _root(event: Event) -> tuple[str, str]:
+    chain = links(event)
+    return (str(chain[-1].get("type")), str(chain[-1].get("message"))) if chain else ("", "")
 
 
 def _mistake(life: LifeLog) -> Event | None:
