@@ -12,7 +12,7 @@ from hypothesis import settings
 settings.register_profile("ours", deadline=None)
 settings.load_profile("ours")
 
-pytest_plugins = ["pytester", "databases"]
+pytest_plugins = ["pytester", "databases", "browsers"]
 
 OPT_IN = ("docker", "staging", "realtime", "slow", "alone", "servers", "services", "benchmark")
 LEFT_OUT_OUTPUT = "left_out"
