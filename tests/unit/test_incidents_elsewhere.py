@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import sys
 from typing import TYPE_CHECKING
@@ -145,17 +144,16 @@ def test_an_incident_that_cannot_be_used_is_refused_with_its_reason(tmp_path: Pa
         incident("my-outage")
 
 
-@pytest.mark.parametrize("text", ["while True: ...", "import time\ntime.sleep(60)"])
 def test_a_file_that_hangs_is_left_out_with_the_line_where_it_was(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(contained, "BOUND_S", 0.1)
-    ELSEWHERE.use(written(tmp_path, a=text, b=EXAMPLE))
+    monkeypatch.setattr(contained, "BOUND_S", 0.5)
+    hangs = "import time\nwhile True:\n    try: time.sleep(60)\n    except Exception: ...\n"
+    ELSEWHERE.use(written(tmp_path, a=hangs))
 
     (left_out,) = ELSEWHERE.in_folder.left_out
     assert left_out.place == str(tmp_path / "a.py")
-    assert re.fullmatch(r"line [12]: it had not been loaded after 0\.1 s", left_out.why)
-    assert NAME in ELSEWHERE.in_folder.incidents
+    assert left_out.why == "line 3: it had not been loaded after 0.5 s"
 
 
 @pytest.mark.parametrize(
