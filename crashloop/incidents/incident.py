@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from crashloop.apps import about_entry, is_scalable, sample_app
+from crashloop.apps.table import known_names
 from crashloop.clock import DEFAULT_SCALE, REAL_TIME
 from crashloop.errors import UsageError
 from crashloop.faults import REPLICAS, fault_kind
@@ -229,7 +230,7 @@ def _require_ruled_out(incident: Incident, signature: Signature) -> None:
             raise UsageError(
                 f"{one.ruled_out_by!r}, which rules out a look-alike of {incident.name}, is not in "
                 "its signature",
-                hint=f"the signature has: {', '.join(known)}",
+                hint=known_names(one.ruled_out_by, known),
             )
 
 

@@ -87,7 +87,9 @@ def require_outage(outage: Outage, expect: Sequence[CheckSpec], phases: Collecti
     for fault in outage.faults:
         for trigger in (fault.inject, fault.heal):
             for moment in trigger.moments():
-                _require_moment(f"the fault {fault.name!r} waits for", moment, names)
+                waits = f"the fault {fault.name!r} waits for"
+                _require_moment(waits, moment, names)
+                _require_values(f"{waits} {moment.on}", moment, outage.replicas.most)
     for spec in expect:
         names.require(f"its check {spec.check} names the", spec.params)
 
@@ -97,8 +99,20 @@ def _require_moment(waits: str, moment: Moment, names: Names) -> None:
     for field in moment.where:
         require_meant(f"{waits} {moment.on} with the field", field, FIELDS)
     names.require(f"{waits} {moment.on} with the", moment.where)
+
+
+def _require_values(waits: str, moment: Moment, replicas: int) -> None:
+    """Refuse a value that no event can have, and a time that does not come."""
+    bounds = {"replica": replicas, "attempt": math.inf}
+    for field, value in moment.where.items():
+        is_number = isinstance(value, int) and not isinstance(value, bool)
+        if field in bounds and not (is_number and 1 <= float(value) <= bounds[field]):
+            most = f" to {replicas}" if field == "replica" else " on"
+            raise UsageError(f"{waits} with {field}={value!r}", hint=f"{field} is 1{most}")
+        if field in {"ready", "plugged"} and not isinstance(value, bool):
+            raise UsageError(f"{waits} with {field}={value!r}", hint=f"{field} is True or False")
     if not (math.isfinite(moment.after_s) and moment.after_s >= 0):
         raise UsageError(
-            f"{waits} {moment.on} and then for {moment.after_s:g} s",
+            f"{waits} and then for {moment.after_s:g} s",
             hint="after_s is a number of seconds, 0 or more",
         )

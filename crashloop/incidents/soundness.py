@@ -19,7 +19,7 @@ from crashloop.incidents.named import require_outage
 from crashloop.incidents.parameter import read_params
 from crashloop.incidents.types import require_types
 from crashloop.model import Role
-from crashloop.platforms import PLATFORMS
+from crashloop.platforms import PLATFORMS, probes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -55,9 +55,9 @@ def require_sound(made: object) -> Incident:
         require_outage(outage, expect, ())
         return made
     require_outage(outage, expect, phases)
-    made.scenario()
-    for each in (made.remedy, *made.others):
-        replace(made, remedy=each, others=()).scenario(Role.REMEDY)
+    remedied = [replace(made, remedy=each, others=()) for each in (made.remedy, *made.others)]
+    for scenario in (made.scenario(), *(each.scenario(Role.REMEDY) for each in remedied)):
+        probes.require_sound(scenario.platform, scenario.app)
     return made
 
 
@@ -72,6 +72,12 @@ def _require_words(made: Incident) -> None:
         )
     for part, texts, _ in needed:
         _require_none_empty(part, texts)
+    remedies = [one.name for one in (made.remedy, *made.others)]
+    if len(set(remedies)) < len(remedies):
+        raise UsageError(
+            f"its remedies are called {', '.join(map(repr, remedies))}",
+            hint="give each a name of its own: --remedy NAME tries it",
+        )
     _require_none_empty("other remedies", [t for one in made.others for t in (one.name, one.says)])
     _require_none_empty("overlaps", [*made.overlaps, *made.overlaps.values()])
     _require_none_empty("parameters", [one.says for one in made.parameters.values()])

@@ -95,6 +95,15 @@ WRONG = {
     "a share of a death": ('"times": DEATHS, "e', '"times": 2.5, "e', "times is a whole number"),
     "fewer than none": ('{"restarts": DEATHS}', '{"restarts": -1}', "whole number, 0 or more"),
     "no time": ("HEALED_AT_LATEST_S =", "HEALED_AT_LATEST_S = float('nan')  #", "then for nan s"),
+    "a text for a number": ('where={"phase": PHASE}', 'where={"attempt": "3"}', "attempt is 1 on"),
+    "no such replica": ('where={"phase": PHASE}', 'where={"replica": 2}', "replica is 1 to 1"),
+    "no flag": ('where={"phase": PHASE}', 'where={"ready": "yes"}', "ready is True or False"),
+    "a check that is none of its own": ('by="last_phase"', 'by="last_phases"', "mean last_phase?"),
+    "less than no grace": (
+        'platform=parse_platform(str(params["platform"]))',
+        "platform=replace(parse_platform('docker'), grace_s=-1.0)",
+        "docker has a grace period of -1 s",
+    ),
     "no end": ("deadline_s=300.0", "deadline_s=float('inf')", "its deadline_s is inf"),
     "before the start": ("deadline_s=300.0", "deadline_s=-1.0", "its deadline_s is -1"),
     "a knob of no number": ('critical": False', 'critical": "no"', "is true or false, not 'no'"),
@@ -107,12 +116,17 @@ def test_a_value_that_means_nothing_is_refused(
     tmp_path: Path, right: str, wrong: str, says: str
 ) -> None:
     assert right in EXAMPLE
-    assert says in refused(tmp_path, named(EXAMPLE.replace(right, wrong)))
+    text = EXAMPLE.replace("\nfrom typing", "\nfrom dataclasses import replace\nfrom typing", 1)
+    assert says in refused(tmp_path, named(text.replace(right, wrong)))
 
 
 RECORDS = {
     "an empty fact": ({"facts": "('it failed', ' ')"}, "its facts has an empty text"),
     "an empty advice": ({"remedy": "Remedy(name='a', says='')"}, "its remedy has an empty text"),
+    "two of one name": (
+        {"others": "(INCIDENT.remedy,)"},
+        "its remedies are called 'optional cache'",
+    ),
     "no reason": ({"overlaps": "{'fault:hold': ''}"}, "its overlaps has an empty text"),
     "no such fault": ({"overlaps": "{'fault:hol': 'why'}"}, "did you mean fault:hold?"),
     "a scale without end": ({"time_scale": "float('inf')"}, "time scale inf is outside 1 to"),
