@@ -79,8 +79,8 @@ Remedy = Annotated[
     typer.Option(
         "--remedy",
         metavar="NAME",
-        help="Put this remedy in place: one of the app's `remedies`, limit=S, or another; + "
-        "combines two.  [dim]default, with a remedy: the incident's, or the first[/dim]",
+        help="Put this remedy in place: one of the app's `remedies` or the incident's, limit=S, or "
+        "another; + combines two.  [dim]default, with a remedy: the incident's, or the first[/dim]",
     ),
 ]
 PostgresBin = Annotated[

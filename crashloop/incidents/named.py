@@ -10,6 +10,7 @@ import difflib
 import math
 from typing import TYPE_CHECKING
 
+from crashloop.apps.table import known_names
 from crashloop.errors import UsageError
 from crashloop.faults import REPLICAS
 from crashloop.platforms.probes import Purpose
@@ -95,6 +96,10 @@ def require_outage(outage: Outage, expect: Sequence[CheckSpec], phases: Collecti
 
 
 def _require_moment(waits: str, moment: Moment, names: Names) -> None:
+    if "." not in moment.on:  # every kind of event is dotted
+        raise UsageError(
+            f"{waits} {moment.on!r}, which is no event", hint=known_names(moment.on, EVENTS)
+        )
     require_meant(f"{waits} the event", moment.on, EVENTS, near=NEAR_EVENT)
     for field in moment.where:
         require_meant(f"{waits} {moment.on} with the field", field, FIELDS)

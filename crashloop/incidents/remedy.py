@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from crashloop.apps.table import known_names
 from crashloop.errors import UsageError
-from crashloop.remedies import Remedied, remedied
+from crashloop.remedies import Remedied, known, remedied
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -57,6 +59,7 @@ def remedied_run(
     """
     mine = None if name in app.remedies else _named(remedies, name)
     if mine is None:
+        _require_no_slip(name, remedies, app)
         return *remedied(name, Remedied(outage, app)), name
     missing = ", ".join(knob for knob in mine.knobs if knob not in app.knobs)
     if not missing:
@@ -77,3 +80,12 @@ def remedied_run(
 def _named(remedies: Sequence[Remedy], name: str) -> Remedy | None:
     """The remedy by this name, the first for ""; None if there is none."""
     return next((one for one in remedies if name in {"", one.name}), None)
+
+
+def _require_no_slip(name: str, remedies: Sequence[Remedy], app: AppUnderTest) -> None:
+    """Refuse a name that is nearer to a remedy of the incident's than to any other."""
+    own = [one.name for one in remedies if one.name]
+    every = [*own, *known(app)]
+    meant = difflib.get_close_matches(name, every, n=1)
+    if name not in every and meant and meant[0] in own:
+        raise UsageError(f"there is no remedy {name!r}", hint=known_names(name, every))

@@ -150,6 +150,8 @@ def _require_counts(outage: Outage) -> None:
             hint="replicas count from 1; the other two are 0 or more",
         )
     names = [fault.name for fault in outage.faults]
+    if not names:
+        raise UsageError("it has no fault", hint="plan one: `crashloop faults` lists them")
     if not all(names) or len(set(names)) < len(names):
         raise UsageError(
             f"its faults are called {', '.join(map(repr, names))}",

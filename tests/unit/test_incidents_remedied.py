@@ -100,3 +100,12 @@ def test_a_remedy_that_is_named_is_not_replaced_by_one_of_the_apps_own(name: str
     assert remedied_run(found.name, remedies, before, own, "")[-1] == "mine"
     with pytest.raises(UsageError, match=f"{name!r} of {found.name} cannot be tried: app"):
         remedied_run(found.name, remedies, before, own, name)
+
+
+@pytest.mark.parametrize(("name", "meant"), [("jiter", "jitter"), ("retry-jiter", "retry-jitter")])
+def test_a_slip_in_the_name_of_a_remedy_is_answered_with_the_one_that_was_meant(
+    name: str, meant: str
+) -> None:
+    with pytest.raises(UsageError, match=f"no remedy '{name}'") as caught:
+        incident("restart-herd").scenario(Role.REMEDY, remedy=name)
+    assert caught.value.hint.startswith(f"did you mean {meant}?")

@@ -72,6 +72,7 @@ def test_a_misspelt_knob_of_a_second_remedy_is_refused_before_anything_starts(
 
 SLIPS = {
     "an event": ('on="baseline.passed"', 'on="baseline.pased"', "mean baseline.passed?"),
+    "half an event": ('on="baseline.passed"', 'on="passed"', "which is no event"),
     "a field": ('where={"phase": PHASE}', 'where={"phaze": PHASE}', "mean phase?"),
     "a phase": ('PHASE = "cache"', 'PHASE = "cahce"', "mean cache?"),
     "a target": ('"target": TARGET}', '"target": "rediss"}', "mean redis?"),
@@ -107,6 +108,7 @@ WRONG = {
     "no end": ("deadline_s=300.0", "deadline_s=float('inf')", "its deadline_s is inf"),
     "before the start": ("deadline_s=300.0", "deadline_s=-1.0", "its deadline_s is -1"),
     "a knob of no number": ('critical": False', 'critical": "no"', "is true or false, not 'no'"),
+    "nothing done": ("faults=(fault,)", "faults=()", "it has no fault"),
     "a fault without a name": ('name="cache-away"', 'name=""', "its faults are called ''"),
 }
 
