@@ -87,10 +87,15 @@ def reserved() -> Iterator[None]:
 
 
 def _is_standard(stream: IO[str]) -> bool:
+    return _number(stream, -1) == _OUTPUT
+
+
+def _number(stream: IO[str], otherwise: int) -> int:
+    """The stream's descriptor."""
     try:
-        return stream.fileno() == _OUTPUT
+        return stream.fileno()
     except (OSError, ValueError):
-        return False
+        return otherwise
 
 
 def _replaced(stream: IO[str]) -> int | None:
@@ -101,8 +106,9 @@ def _replaced(stream: IO[str]) -> int | None:
     try:
         stream.flush()
         sys.stderr.flush()
+        errors = _number(sys.stderr, _ERRORS)  # another than 2 where the caller has closed that
         kept = os.dup(_OUTPUT)
-        os.dup2(_ERRORS, _OUTPUT)
+        os.dup2(errors, _OUTPUT)
     except (OSError, ValueError):
         return None
     return kept

@@ -25,6 +25,18 @@ with reserved():
     write_document({"one": 1})
 """
 
+CLOSED = """
+import os
+from crashloop.commands.errors import exit_status
+from crashloop.report.document import write_document
+
+def run():
+    os.system("echo child")
+    write_document({})
+
+exit_status(run, ["--json"])
+"""
+
 
 def test_what_is_printed_besides_the_document_goes_to_standard_error() -> None:
     done = subprocess.run(
@@ -34,6 +46,14 @@ def test_what_is_printed_besides_the_document_goes_to_standard_error() -> None:
     assert json.loads(done.stdout) == {"one": 1}
     said = {"python", "the first stream", "c", "child", "at the end"}
     assert {*done.stderr.splitlines()} == said
+
+
+def test_the_document_stands_alone_where_the_caller_has_closed_the_other_streams() -> None:
+    words = ["sh", "-c", 'exec "$0" -c "$1" <&- 2>&-', sys.executable, CLOSED]
+
+    done = subprocess.run(words, stdout=subprocess.PIPE, check=True, timeout=20)
+
+    assert done.stdout == b"{}\n"
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")  # noqa: PTH110
