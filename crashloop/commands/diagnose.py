@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from crashloop.diagnosis.cause import Cause
 from crashloop.diagnosis.causes import CAUSES
 from crashloop.diagnosis.diagnosis import Diagnosis, diagnose
-from crashloop.diagnosis.order import in_order
-from crashloop.diagnosis.reading import Reading
+from crashloop.diagnosis.reading import Reading, in_order
 from crashloop.errors import CapabilityError, UsageError
 from crashloop.incidents import library
 from crashloop.log_files import read_lines

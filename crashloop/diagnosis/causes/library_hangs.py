@@ -21,7 +21,7 @@ from crashloop.diagnosis.course import (
     probed_before,
     were_ready_before,
 )
-from crashloop.diagnosis.signs import fatal, links, restarts, server_log
+from crashloop.diagnosis.signs import HALF, fatal, links, restarts, server_log
 from crashloop.logs.event import SERVER
 
 if TYPE_CHECKING:
@@ -36,8 +36,9 @@ _ADVISORY = re.compile(r"pg_(?:try_)?advisory_(?:xact_)?lock|Lock on advisory lo
 def _hung(case: Case) -> Sequence[Event]:
     """Connections that hung, of an app whose log tells that it did not listen before."""
     lives = [life for life, _ in hung_lives(case)]
-    tells = all(any(event.kind == SERVER for event in life.events) for life in lives)
-    return hung_while_connecting(case) if tells and not open_while_hung(case) else ()
+    telling = [life for life in lives if any(event.kind == SERVER for event in life.events)]
+    tells = len(telling) >= HALF * len(lives) and not open_while_hung(case)
+    return hung_while_connecting(case) if tells else ()
 
 
 def _through_at_once(case: Case) -> Sequence[Event]:

@@ -75,19 +75,17 @@ def _killed_while_it_retries(case: Case) -> Sequence[Event]:
 
 
 def _listens_elsewhere(case: Case) -> Sequence[Event]:
-    """A failed start-up probe's port and the port of a listening line, if no life has both."""
+    """A failed probe's port, and the listening lines of lives before any that listens on it."""
     probes = [e for e in case.trace.of(PROBE_FAILED) if _probed_port(e) is not None]
-    listens = [
-        e
-        for e in case.trace.of(SERVER)
-        if e.data["says"] == "listening" and _PORT.search(str(e.data.get("text")))
-    ]
     asked = {_probed_port(e) for e in probes if e.data.get("probe") != "readiness"}
-    heard = {int(_PORT.findall(str(e.data["text"]))[-1]) for e in listens}
-    ready = any(e.data["says"] == "startup_complete" for e in case.trace.of(SERVER))
-    if not asked or not heard or asked & heard or not ready:
-        return ()
-    return [probes[-1], listens[-1]]
+    found: list[Event] = []
+    for life in case.lives:
+        listens = [e for e in life.events if e.kind == SERVER and e.data["says"] == "listening"]
+        heard = {int(port) for e in listens for port in _PORT.findall(str(e.data["text"]))}
+        if heard & asked:
+            break
+        found += listens if life.was_ready else ()
+    return [probes[-1], *found] if asked and found else ()
 
 
 def _probed_port(event: Event) -> int | None:

@@ -5,11 +5,12 @@ Words: PostgreSQL 10 to 18, InitProcess of proc.c and InitPostgres of postinit.c
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from crashloop.diagnosis.cause import Cause, InLogs, Sign
-from crashloop.diagnosis.course import workers
-from crashloop.diagnosis.signs import error, restarts, server_log
+from crashloop.diagnosis.course import SEVERAL, workers
+from crashloop.diagnosis.signs import error, links, restarts, server_log
 from crashloop.logs.event import EXITED, SERVER
 
 if TYPE_CHECKING:
@@ -18,20 +19,30 @@ if TYPE_CHECKING:
     from crashloop.diagnosis.case import Case
     from crashloop.trace.event import Event
 
-NO_SLOT = (
-    r"(?:sorry, too many clients already|remaining connection slots are reserved"
-    r"|too many connections for (?:role|database))"
+_NO_SLOT = re.compile(
+    r"sorry, too many clients already|remaining connection slots are reserved"
+    r"|too many connections for (?:role|database)"
 )
-_refused = error("Postgres had no connection left for the app: 53300", message=NO_SLOT)
-_server = server_log("the server said so, too", severity=("FATAL",), message=f"^{NO_SLOT}")
+_refused = error("Postgres had no connection left for the app: 53300", message=_NO_SLOT.pattern)
+_server = server_log(
+    "the server had no connection left", severity=("FATAL",), message=_NO_SLOT.pattern
+)
 
 
 def _of_workers(case: Case) -> Sequence[Event]:
-    """The workers of lives that were refused, if each such life has several."""
-    if not _refused.look(case):
-        return ()
-    of_lives = [workers(life) for life in case.lives if life.failed]
+    """The workers of lives of which one was refused, if each such life has several."""
+    refused = [life for life in case.lives if any(map(_is_refusal, life.errors))]
+    of_lives = [workers(life) for life in refused]
     return [event for each in of_lives for event in each] if all(of_lives) else ()
+
+
+def _is_refusal(event: Event) -> bool:
+    return any(_NO_SLOT.search(str(link.get("message"))) for link in links(event))
+
+
+def _of_several(case: Case) -> Sequence[Event]:
+    """Refusals of an app of which three instances or more are seen."""
+    return _refused.look(case) if len({life.source for life in case.lives}) > SEVERAL else ()
 
 
 def _old_and_stuck(case: Case) -> Sequence[Event]:
@@ -66,24 +77,18 @@ def _first(events: Sequence[Event]) -> int:
     return events[0].mono_ns
 
 
-def _several_came(case: Case) -> Sequence[Event]:
-    """Where other instances were ready, which hold the connections."""
-    stuck = {event.replica for event in _refused.look(case)}
-    return [life.events[0] for life in case.lives if stuck and life.was_ready and not life.failed]
-
-
 _WORKERS = Sign(says="each start has several workers, each with a pool", look=_of_workers)
 _STUCK = Sign(says="the new instance got in only when the old one left", look=_old_and_stuck)
 
 CAUSES = (
     Cause(
         id="slots-exhausted-at-scale-out",
-        title="the instances together want more connections than Postgres has",
+        title="its instances together want more connections than Postgres has",
         meaning="Postgres refuses connections with SQLSTATE 53300 while others hold all of them.",
         reproduce="crashloop reproduce slots-exhausted-at-scale-out",
         in_logs=InLogs(
-            decides=(_refused,),
-            points=(_server, Sign(says="other instances are ready", look=_several_came)),
+            decides=(Sign(says="one of several instances was refused: 53300", look=_of_several),),
+            points=(_refused, _server),
             refutes=(_WORKERS, _STUCK),
             next="instances x (pool size + overflow), old revisions too, beside max_connections",
         ),
