@@ -39,6 +39,7 @@ from crashloop.commands.arguments import (
     Remedy,
     Scale,
     Seed,
+    Summary,
     UntilStdinCloses,
     examples,
 )
@@ -145,6 +146,7 @@ def reproduce(
     postgres_bin: PostgresBin = None,
     engine: EngineName = LOCAL,
     as_json: AsJson = False,
+    summary: Summary = None,
     no_live: NoLive = False,
     until_stdin_closes: UntilStdinCloses = False,
     _debug: Debug = False,
@@ -173,7 +175,7 @@ def reproduce(
         postgres_bin=postgres_bin,
         engine=engine,
     )
-    raise typer.Exit(run(scenario, how, as_json=as_json, no_live=no_live))
+    raise typer.Exit(run(scenario, how, summary=summary, as_json=as_json, no_live=no_live))
 
 
 app.command(epilog=check_arguments.EPILOG)(check_arguments.check)
@@ -199,6 +201,7 @@ def prove(
     postgres_bin: PostgresBin = None,
     engine: EngineName = LOCAL,
     as_json: AsJson = False,
+    summary: Summary = None,
     no_live: NoLive = False,
     _debug: Debug = False,
 ) -> None:
@@ -220,8 +223,17 @@ def prove(
         postgres_bin=postgres_bin,
         engine=engine,
     )
-    what = run(chosen, under_test, params, how, remedy=remedy, as_json=as_json, no_live=no_live)
-    raise typer.Exit(what)
+    status = run(
+        chosen,
+        under_test,
+        params,
+        how,
+        remedy=remedy,
+        summary=summary,
+        as_json=as_json,
+        no_live=no_live,
+    )
+    raise typer.Exit(status)
 
 
 app.command(epilog=trace_arguments.JUDGE_EPILOG)(trace_arguments.judge)

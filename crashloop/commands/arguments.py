@@ -96,6 +96,15 @@ EngineName = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+Summary = Annotated[
+    Path | None,
+    typer.Option(
+        "--summary",
+        metavar="FILE",
+        parser=path,
+        help="Append a GitHub job summary.  [dim]default: what GITHUB_STEP_SUMMARY names[/dim]",
+    ),
+]
 NoLive = Annotated[
     bool, typer.Option("--no-live", help="Print lines of progress instead of a live timeline.")
 ]

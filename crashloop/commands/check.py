@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from crashloop import interrupt
-from crashloop.commands.check_files import append_file, html_of, write_file
+from crashloop.commands.check_files import html_of, write_file
 from crashloop.commands.check_order import (
     CheckOrder,
     accepted_by,
@@ -29,6 +29,7 @@ from crashloop.incidents import ELSEWHERE, library
 from crashloop.plural import counted
 from crashloop.report.document import write_document
 from crashloop.report.failure import show_failure, show_warning
+from crashloop.report.job_summary import append_summary
 from crashloop.report.lines import paragraph
 from crashloop.report.terminal import Terminal
 from crashloop.run import REPORT_FILE, write_page
@@ -115,9 +116,8 @@ def check(order: CheckOrder) -> int:
     with _kept(unwritten):
         if order.junit:
             write_file(order.junit, junit_text(found.results, app=app.name), "--junit")
-    with _kept(unwritten):
-        if order.summary:
-            append_file(order.summary, summary_text(found.results, found.needs, app=app.name))
+    text = partial(summary_text, found.results, found.needs, app=app.name)
+    status = append_summary(order.summary, text) or status
     for error in unwritten:  # on standard error only: the results are the one document
         status = show_failure(
             error.message, hint=error.hint, exit_status=error.exit_status, as_json=False

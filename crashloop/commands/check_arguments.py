@@ -15,6 +15,7 @@ from crashloop.commands.arguments import (
     NoLive,
     Params,
     RealTime,
+    Summary,
     examples,
     path,
 )
@@ -31,7 +32,7 @@ EPILOG = "\n\n".join(
             "crashloop check shop --dry-run",
             "crashloop check sample --remedy degraded-start",
             "crashloop check --incident issue-1278 -p limit_s=8 --require survived",
-            "crashloop check --junit check.xml --summary $GITHUB_STEP_SUMMARY",
+            "crashloop check --junit check.xml --summary check.md",
             "crashloop check --baseline crashloop-baseline.json --update-baseline",
             "crashloop check --artifacts evidence --resume",
         ),
@@ -83,10 +84,7 @@ def check(
         Path | None,
         typer.Option("--junit", metavar="FILE", parser=path, help="Write JUnit's XML."),
     ] = None,
-    summary: Annotated[
-        Path | None,
-        typer.Option("--summary", metavar="FILE", parser=path, help="Append a GitHub job summary."),
-    ] = None,
+    summary: Summary = None,
     baseline: Annotated[
         Path | None,
         typer.Option(

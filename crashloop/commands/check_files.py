@@ -47,12 +47,3 @@ def write_file(file: Path, text: str, option: str) -> None:
         write_whole(file, text)
     except OSError as error:
         raise HarnessError(f"{option} {file} cannot be written: {error.strerror}") from None
-
-
-def append_file(file: Path, text: str) -> None:
-    """GitHub's summary of a job has what each of its steps has appended."""
-    try:
-        with file.open("a", encoding="utf-8") as stream:
-            stream.write(text)
-    except OSError as error:
-        raise HarnessError(f"--summary {file} cannot be written: {error.strerror}") from None

@@ -15,6 +15,7 @@ from crashloop.commands.folder import require_folder
 from crashloop.commands.local_runs import LocalRuns
 from crashloop.errors import UsageError
 from crashloop.model import Outcome
+from crashloop.report.job_summary import require_appendable
 from crashloop.run import artifacts_folder
 from crashloop.survey import baseline
 from crashloop.survey.evidence import Evidence
@@ -97,8 +98,7 @@ def required_of(order: CheckOrder) -> Outcome:
         )
     if order.junit:
         _require_replaceable(order.junit, "--junit")
-    if order.summary:
-        _require_appendable(order.summary, "--summary")
+    require_appendable(order.summary)
     return REQUIRE[order.requirement]
 
 
@@ -168,18 +168,6 @@ def _require_replaceable(file: Path, option: str) -> None:
             raise _unwritable(file, option, "it is not a file")
         with tempfile.TemporaryFile(dir=file.absolute().parent):
             pass
-    except OSError as error:
-        raise _unwritable(file, option, error.strerror) from None
-
-
-def _require_appendable(file: Path, option: str) -> None:
-    """Try whether something can be appended to a file."""
-    try:
-        was_there = file.exists()
-        with file.open("a"):
-            pass
-        if not was_there:
-            file.unlink()
     except OSError as error:
         raise _unwritable(file, option, error.strerror) from None
 

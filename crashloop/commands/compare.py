@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from crashloop import interrupt
@@ -29,6 +30,8 @@ from crashloop.report.comparison import comparison_table
 from crashloop.report.curves import pictures
 from crashloop.report.document import document_text, write_document
 from crashloop.report.failure import show_failure
+from crashloop.report.job_summary import append_summary, require_appendable
+from crashloop.report.job_text import comparison_text
 from crashloop.report.lines import BLANK, Line, command_lines, paragraph
 from crashloop.report.terminal import Terminal
 from crashloop.run import artifacts_folder, write_whole
@@ -51,6 +54,7 @@ def compare(order: CompareOrder) -> int:
     0 some arm meets all criteria, 10 none does, 11 undecided or without an outage. UsageError
     before anything starts.
     """
+    require_appendable(order.summary)
     under_test = own_app(order.app, order.config)
     has_journey = under_test is None or bool(under_test.journey.steps)
     criteria = parse_all(order.criteria, has_journey=has_journey)
@@ -183,7 +187,9 @@ class _Running:
             write_document(self._document(found, status))
         else:
             self._terminal.show(self._page(found, kept))
-        return status
+        command = again(self._order, self._plan.campaign)
+        text = partial(comparison_text, found, command=command)
+        return append_summary(self._order.summary, text) or status
 
     def _keep(self, *, interrupted: int = 0) -> tuple[Comparison, int, list[str]]:
         """Write what was found beside the results; with it, the exit status and the files.

@@ -19,6 +19,7 @@ from crashloop.commands.arguments import (
     RealTime,
     Scale,
     Seed,
+    Summary,
     examples,
     path,
 )
@@ -118,6 +119,7 @@ def compare(
         bool, typer.Option("--dry-run", help="List what would run, and start nothing.")
     ] = False,
     as_json: AsJson = False,
+    summary: Summary = None,
     no_live: NoLive = False,
     _debug: Debug = False,
 ) -> None:
@@ -149,6 +151,7 @@ def compare(
         resume=resume,
         dry_run=dry_run,
         as_json=as_json,
+        summary=summary,
         no_live=no_live,
     )
     raise typer.Exit(run(order))

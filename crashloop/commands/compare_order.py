@@ -59,6 +59,7 @@ class CompareOrder:
     resume: bool = False
     dry_run: bool = False
     as_json: bool = False
+    summary: Path | None = None
     no_live: bool = False
 
 

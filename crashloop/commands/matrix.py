@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from crashloop import interrupt
@@ -19,13 +20,14 @@ from crashloop.incidents import ELSEWHERE
 from crashloop.incidents import library as incidents
 from crashloop.matrix.execution import Matrix
 from crashloop.matrix.library import library
-from crashloop.matrix.page import page
+from crashloop.matrix.page import page, summary_text
 from crashloop.matrix.stored import stored
 from crashloop.matrix.table import matrix_page, plan_page, rows
 from crashloop.plural import counted
 from crashloop.preflight.capacity import processors
 from crashloop.report.document import document_text, write_document, write_page
 from crashloop.report.failure import show_failure
+from crashloop.report.job_summary import append_summary, require_appendable
 from crashloop.report.terminal import Terminal
 from crashloop.run import artifacts_folder, write_whole
 from crashloop.survey.evidence import Evidence
@@ -60,6 +62,7 @@ class MatrixOrder(LocalRuns):
     resume: bool = False
     dry_run: bool = False
     as_json: bool = False
+    summary: Path | None = None
     as_markdown: bool = False
     no_live: bool = False
 
@@ -71,6 +74,7 @@ def matrix(order: MatrixOrder) -> int:
     elsewhere cannot be used, if nothing else is wrong. UsageError before anything starts.
     """
     _require_possible(order)
+    require_appendable(order.summary)
     evidence = _evidence(order)
     ELSEWHERE.use(order.folder)
     known = library(order.names, order.against)
@@ -142,6 +146,7 @@ class _Running:
             folder = short(self._evidence.folder) if self._evidence else ""
             self._terminal.show(matrix_page(found, folder=folder, width=self._terminal.width))
         status = self._keep(document) if self._evidence else 0
+        status = append_summary(self._order.summary, partial(summary_text, found)) or status
         return status or exit_status
 
     def _keep(self, document: Mapping[str, Any]) -> int:

@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from crashloop.commands.arguments import AsJson, Debug, IncidentFolder, NoLive, examples, path
+from crashloop.commands.arguments import (
+    AsJson,
+    Debug,
+    IncidentFolder,
+    NoLive,
+    Summary,
+    examples,
+    path,
+)
 
 STATUS = (
     "Exit status: 0 each signature matches its own trace and no other, 10 one matches another "
@@ -83,6 +91,7 @@ def matrix(
         ),
     ] = 0,
     as_json: AsJson = False,
+    summary: Summary = None,
     as_markdown: Annotated[
         bool, typer.Option("--markdown", help="Print the page docs/matrix.md.")
     ] = False,
@@ -103,6 +112,7 @@ def matrix(
         dry_run=dry_run,
         jobs=jobs,
         as_json=as_json,
+        summary=summary,
         as_markdown=as_markdown,
         no_live=no_live,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from crashloop import proof
@@ -16,12 +17,15 @@ from crashloop.options import rerun_command
 from crashloop.report.document import write_document
 from crashloop.report.failure import show_warning
 from crashloop.report.fate import NEVER_STARTED_STATUS, exit_status
+from crashloop.report.job_summary import append_summary, require_appendable
+from crashloop.report.job_text import proof_text
 from crashloop.report.summary import Where
 from crashloop.report.verdicts import ProofRow, proof_lines
 from crashloop.run import REPORT_FILE, page_beside, write_page, write_run_page
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from crashloop.incidents.incident import Incident
     from crashloop.model import AppUnderTest
@@ -37,6 +41,7 @@ def prove(
     remedy: str = "",
     as_json: bool,
     no_live: bool,
+    summary: Path | None = None,
 ) -> int:
     """Run control, reproduction, remedy and unplugged, and show them; 0 only if proven.
 
@@ -48,6 +53,7 @@ def prove(
             f"{incident.name} is an experiment and no outage, so there is nothing to prove",
             hint=f"run it: crashloop reproduce {incident.name}",
         )
+    require_appendable(summary)
     fault = incident.scenario(Role.REPRODUCTION, app, **params)
     command = rerun_command(replace(fault, remedy=remedy), options, verb="prove")
     session = Session(options, as_json=as_json, no_live=no_live)
@@ -100,7 +106,15 @@ def prove(
             )
         )
     show_warning(no_page)
-    return status
+    text = partial(
+        proof_text,
+        done.incident,
+        rows,
+        proven=done.proven,
+        remedied=done.remedied,
+        command=command,
+    )
+    return append_summary(summary, text) or status
 
 
 def _html(done: proof.Proof, rows: Sequence[ProofRow], command: str) -> str:

@@ -7,21 +7,36 @@ from typing import TYPE_CHECKING
 from crashloop.commands.page import evidence_of, run_page
 from crashloop.commands.session import Session
 from crashloop.lab import run_scenario
+from crashloop.report import job_text
 from crashloop.report.data import run_document
 from crashloop.report.document import write_document
 from crashloop.report.failure import show_warning
 from crashloop.report.fate import exit_status
+from crashloop.report.job_summary import append_summary, require_appendable
 from crashloop.report.lines import BLANK
 from crashloop.report.summary import where_lines
 from crashloop.run import REPORT_FILE, Run, write_run_page
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from crashloop.model import Scenario
     from crashloop.options import RunOptions
 
 
-def reproduce(scenario: Scenario, options: RunOptions, *, as_json: bool, no_live: bool) -> int:
-    """Run the scenario once and show it; return its exit status."""
+def reproduce(
+    scenario: Scenario,
+    options: RunOptions,
+    *,
+    as_json: bool,
+    no_live: bool,
+    summary: Path | None = None,
+) -> int:
+    """Run the scenario once, show it, and append it to the job's summary; return its exit status.
+
+    12 if `summary` cannot be written.
+    """
+    require_appendable(summary)
     session = Session(options, as_json=as_json, no_live=no_live)
 
     async def work() -> Run:
@@ -40,4 +55,5 @@ def reproduce(scenario: Scenario, options: RunOptions, *, as_json: bool, no_live
         where = evidence_of(run.artifacts, run.trace, command=run.command)
         session.terminal.show(where_lines(where, width=session.terminal.width))
     show_warning(no_page)
-    return exit_status(run.judgement, run.fate)
+    unwritten = append_summary(summary, lambda: job_text.run_text(run.trace, run.judgement))
+    return unwritten or exit_status(run.judgement, run.fate)

@@ -71,6 +71,12 @@ def page(found: Found) -> str:
     return "\n".join(_lines(found))
 
 
+def summary_text(found: Found) -> str:
+    """The totals and the table in Markdown, for the summary of a GitHub job."""
+    head = ("### crashloop matrix", "", f"{totals(found)}.", "")
+    return "\n".join([*head, *_table(found), *_notes(found)]) + "\n"
+
+
 def _lines(found: Found) -> Iterator[str]:
     yield _HEAD
     yield "## The table"

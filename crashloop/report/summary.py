@@ -129,7 +129,7 @@ def ending_lines(
     """
     is_shown = history.never_tested or not brief
     output = [*output_lines(history, width=width)] if is_shown else []
-    if history.role not in _WITH_FAULT and not history.never_tested:
+    if not shows_outcome(history):
         fate = None
     if fate is not None:
         not_asked = {} if history.never_tested else history.not_asked
@@ -139,6 +139,11 @@ def ending_lines(
     yield from verdict_lines(history, judgement, width=width)
     if fate is None and judgement.verdict is not Verdict.REPRODUCED:
         yield from output
+
+
+def shows_outcome(history: History) -> bool:
+    """Whether a fault acted, or the app did not start: else an outcome is not worth showing."""
+    return history.role in _WITH_FAULT or history.never_tested
 
 
 def verdict_lines(history: History, judgement: Judgement, *, width: int) -> Iterator[Line]:
@@ -152,7 +157,7 @@ def verdict_lines(history: History, judgement: Judgement, *, width: int) -> Iter
     else:
         yield line(Span(badge, tone))
         yield from paragraph(meaning, width=width)
-    yield from paragraph(f"because {_reason(history, judgement)}", width=width)
+    yield from paragraph(f"because {verdict_words(history, judgement)}", width=width)
     if history.unfair_scale and verdict is Verdict.REPRODUCED:
         yield from paragraph(f"but {history.unfair_scale}", width=width, tone=Tone.DOUBT)
     if history.ending.hint and verdict is Verdict.HARNESS_ERROR:
@@ -172,7 +177,8 @@ def meaning_of(history: History, verdict: Verdict) -> str:
     return f"a fair test, and another outage happened instead: {death(history, died)}"
 
 
-def _reason(history: History, judgement: Judgement) -> str:
+def verdict_words(history: History, judgement: Judgement) -> str:
+    """The reason of the verdict: what was seen, or what was not."""
     if judgement.verdict is not Verdict.REPRODUCED:
         return clean(judgement.reason, MAX_SAYS)
     required = [f for f in judgement.findings if f.role == "require"]

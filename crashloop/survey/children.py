@@ -1,13 +1,15 @@
 """Runs as child processes, each a `crashloop reproduce --json` of its own.
 
 A child shares no loop, no signals and no servers with the others. It ends when its standard input
-closes, so none outlives the check, not even one that was killed.
+closes, so none outlives the check, not even one that was killed. It appends nothing to the summary
+of a job, to which the check appends what all of them showed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import time
 from collections import deque
@@ -15,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from crashloop.child import MAX_LINE, end, lines
+from crashloop.report.job_summary import VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,6 +56,7 @@ async def ask(
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         limit=MAX_LINE,
+        env={name: value for name, value in os.environ.items() if name != VARIABLE},
         start_new_session=True,  # Ctrl-C is for the check, which tells its children
     )
     said: deque[str] = deque(maxlen=LINES_KEPT)
