@@ -9,7 +9,7 @@ from crashloop.apps.find import find_entry
 from crashloop.apps.placeholders import service_values, url_values
 from crashloop.apps.sample import sample_app
 from crashloop.apps.secret import secret_values, without_secrets
-from crashloop.apps.template import is_scalable, knobs_used, render, with_knobs
+from crashloop.apps.template import is_scalable, knobs_lacking, knobs_used, render, with_knobs
 from crashloop.apps.wrap import wrapping
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "find_entry",
     "inherited",
     "is_scalable",
+    "knobs_lacking",
     "knobs_used",
     "load_entry",
     "python_of",

@@ -86,6 +86,13 @@ def knobs_used(app: AppUnderTest) -> set[str]:
     }
 
 
+def knobs_lacking(app: AppUnderTest, knobs: Iterable[str]) -> list[str]:
+    """The knobs that the app does not have; all of them where it has a placeholder of none."""
+    names = [*knobs]
+    missing = [name for name in names if name not in app.knobs]
+    return missing or ([] if knobs_used(app) & set(names) else names)
+
+
 def names_in(texts: Iterable[str]) -> set[str]:
     """The names of the placeholders in the texts, without drivers and divisors."""
     found = (match["name"] for text in texts for match in _TOKEN.finditer(text))

@@ -6,6 +6,7 @@ import difflib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from crashloop.apps import knobs_lacking
 from crashloop.apps.table import known_names
 from crashloop.errors import UsageError
 from crashloop.remedies import Remedied, known, remedied
@@ -54,20 +55,20 @@ def remedied_run(
     """The outage and the app with a remedy, and its name; `remedies` are the incident's.
 
     That is the one by `name`, the app's own before the incident's. Without a name it is the
-    incident's first if the app has its knobs, else the first of the app's own. UsageError if there
-    is none, and for one that is named and turns a knob which the app does not have.
+    incident's first if the app notices its knobs, else the first of the app's own. UsageError if
+    there is none, and for one that is named and turns a knob which the app does not notice.
     """
     mine = None if name in app.remedies else _named(remedies, name)
     if mine is None:
         _require_no_slip(name, remedies, app)
         return *remedied(name, Remedied(outage, app)), name
-    missing = ", ".join(knob for knob in mine.knobs if knob not in app.knobs)
+    missing = ", ".join(knobs_lacking(app, mine.knobs))
     if not missing:
         return mine.applied(outage), app, mine.name
     if not name and app.remedies:
         chosen = next(iter(app.remedies))
         return *remedied(chosen, Remedied(outage, app)), chosen
-    lacks = f"app {app.name} has no {missing} among its `knobs`"
+    lacks = f"app {app.name} has no {missing} among its `knobs`, or no placeholder of it"
     raise UsageError(
         f"{incident} is ended by: {mine.says}; {lacks}, and no remedy of its own"
         if not name

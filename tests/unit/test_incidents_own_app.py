@@ -367,9 +367,17 @@ def test_a_remedy_is_chosen_by_name() -> None:
 
 
 def test_an_app_with_the_incidents_switch_needs_no_remedy_of_its_own() -> None:
-    switched = replace(SHOP, knobs={"limit_s": 1.0, "degraded_start": False})
+    env = {**SHOP.env, "DB_OPTIONAL": "{degraded_start}"}
+    switched = replace(SHOP, env=env, knobs={"limit_s": 1.0, "degraded_start": False})
     made = ISSUE.scenario(Role.REMEDY, switched)
     assert (made.remedy, made.app.knobs["degraded_start"]) == ("degraded start", True)
+
+
+def test_a_switch_that_no_placeholder_names_is_none() -> None:
+    unmapped = replace(SHOP, knobs={"limit_s": 1.0, "degraded_start": False})
+    with pytest.raises(UsageError, match=r"has no degraded_start .* or no placeholder of it"):
+        ISSUE.scenario(Role.REMEDY, unmapped)
+    assert ISSUE.scenario(Role.REMEDY, replace(unmapped, remedies={"mine": MINE})).remedy == "mine"
 
 
 def test_without_a_switch_and_a_remedy_what_would_end_it_is_said() -> None:
