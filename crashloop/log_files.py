@@ -19,6 +19,7 @@ STDIN = "-"
 MAX_LINE_BYTES = 1_000_000
 """What is longer is cut there; a line of it is no message."""
 _HEAD_BYTES = 4096
+_TRACE = b'{"schema":"crashloop.trace/'
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
@@ -60,6 +61,18 @@ def read_lines(name: str) -> Iterator[Line]:
                     f"{name} could not be read on after line {number}: {error.strerror}",
                     hint="copy the file to this machine and diagnose the copy",
                 ) from error
+
+
+def is_trace(name: str) -> bool:
+    """Whether a file begins as the trace of a run of ours does; False if it cannot be read."""
+    path = Path(name)
+    try:
+        if name == STDIN or not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return file.read(len(_TRACE)) == _TRACE
+    except (OSError, ValueError):
+        return False
 
 
 def _opened(name: str) -> BinaryIO:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crashloop.diagnosis.cause import Cause
 from crashloop.diagnosis.causes import CAUSES
 from crashloop.diagnosis.diagnosis import Diagnosis, diagnose
+from crashloop.diagnosis.own_run import diagnosis_of_run
 from crashloop.diagnosis.reading import Reading, in_order
 from crashloop.errors import CapabilityError, UsageError
 from crashloop.incidents import library
-from crashloop.log_files import read_lines
+from crashloop.judge import judge
+from crashloop.log_files import is_trace, read_lines
 from crashloop.logs.formats import FORMATS, entries
 from crashloop.report.diagnosis import catalogue, diagnosis_document, diagnosis_page
 from crashloop.report.document import write_document
 from crashloop.report.terminal import Terminal
+from crashloop.trace.reader import read_trace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -76,12 +80,26 @@ def show_diagnosis(files: Sequence[str], format_name: str | None, *, as_json: bo
     return UNKNOWN if found.unknown else DECIDED
 
 
+def _of_run(file: str, files: Sequence[str]) -> Diagnosis:
+    """The diagnosis of a trace of ours, which is judged by its own signature."""
+    if len(set(files)) > 1:
+        raise UsageError(
+            f"{file} is the trace of a run, and other files were named with it",
+            hint=f"a run is diagnosed alone: crashloop diagnose {file}",
+        )
+    trace = read_trace(Path(file))
+    return diagnosis_of_run(trace, judge(trace), every_cause(), file=file)
+
+
 def diagnosis_of(files: Sequence[str], format_name: str | None) -> Diagnosis:
     """The diagnosis of all files together; UsageError if one cannot be read, or for a format."""
     if format_name is not None and format_name not in FORMATS:
         raise UsageError(
             f"there is no log format {format_name!r}", hint=f"one of: {', '.join(FORMATS)}"
         )
+    run = next((file for file in files if is_trace(file)), None)
+    if run is not None:
+        return _of_run(run, files)
     counted = _Counted()
     found: list[Entry] = []
     for file in dict.fromkeys(files):

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from crashloop.diagnosis.case import Case
     from crashloop.diagnosis.cause import Cause, Sign
+    from crashloop.model import Judgement
     from crashloop.trace.event import Event
 
 
@@ -50,13 +51,17 @@ class Weighed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
-    """The causes that fit, the surest first; those ruled out; `unknown` if none is decided."""
+    """The causes that fit, the surest first; those ruled out; `unknown` if none is decided.
+
+    `run` is the judgement of a run of ours, if that is what was read.
+    """
 
     case: Case
     causes: tuple[Weighed, ...]
     ruled_out: tuple[Weighed, ...]
     unknown: bool
     decides: tuple[str, ...]
+    run: Judgement | None = None
 
 
 MAX_LOW = 5

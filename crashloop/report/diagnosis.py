@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from crashloop.diagnosis.whys import whys
 from crashloop.plural import counted
 from crashloop.report.clean import clean
+from crashloop.report.events import history_of
 from crashloop.report.lines import BLANK, Line, Span, Tone, line, paragraph
+from crashloop.report.run_whys import whys_of_run
 from crashloop.report.whys import cited_document, cited_line, whys_documents, whys_lines
 
 if TYPE_CHECKING:
@@ -47,7 +50,12 @@ def diagnosis_document(found: Diagnosis) -> dict[str, Any]:
 
 def whys_of(found: Diagnosis) -> Whys:
     """The whys of the first cause; where none is decided, as far as they go."""
-    return whys(found.case, None if found.unknown else found.causes[0])
+    if found.run is None:
+        return whys(found.case, None if found.unknown else found.causes[0])
+    trace = found.case.trace
+    of_run = whys_of_run(trace, found.run, history_of(trace))
+    steps = tuple(replace(why, lines=found.case.lines(*why.events)) for why in of_run.steps)
+    return replace(of_run, steps=steps)
 
 
 def diagnosis_page(found: Diagnosis, *, width: int) -> list[Line]:
