@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from crashloop.diagnosis.cause import Cause
 from crashloop.diagnosis.causes import CAUSES
 from crashloop.diagnosis.diagnosis import Diagnosis, diagnose
+from crashloop.diagnosis.order import in_order
 from crashloop.diagnosis.own_run import diagnosis_of_run
-from crashloop.diagnosis.reading import Reading, in_order
+from crashloop.diagnosis.reading import Reading
 from crashloop.errors import CapabilityError, UsageError
 from crashloop.incidents import library
 from crashloop.judge import judge

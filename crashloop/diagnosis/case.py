@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -94,14 +94,16 @@ class LifeLog:
 class Case:
     """The events of all logs as one trace, whose replicas are the sources in `sources`.
 
-    `cites` has the lines of an event by its `seq`. A dependency's log is a source, too; its events
-    are of the kinds `database.said`, `cache.said` and `pooler.said`.
+    `cites` has the lines of an event by its `seq`; `last_said` has the last line before an
+    exit. A dependency's log is a source, too; its events are of the kinds `database.said`,
+    `cache.said` and `pooler.said`.
     """
 
     trace: Trace
     cites: Mapping[int, tuple[Cited, ...]]
     sources: tuple[str, ...]
     counts: Counts
+    last_said: Mapping[int, Cited] = field(default_factory=dict)
 
     @cached_property
     def lives(self) -> tuple[LifeLog, ...]:

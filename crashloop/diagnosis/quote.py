@@ -40,9 +40,11 @@ def exit_words(data: Mapping[str, Any]) -> str:
     """How a process ended: `exit code 3`, `SIGKILL (exit code 137), reason OOMKilled`."""
     code, reason = data.get("exit_code"), data.get("reason")
     name = quoted(data.get("signal") or "", 20)
+    number = int(name) if name.isdecimal() else 0
     if isinstance(code, int) and code > SIGNALLED and not name:
-        with suppress(ValueError):
-            name = signal.Signals(code - SIGNALLED).name
+        number = code - SIGNALLED
+    with suppress(ValueError):
+        name = signal.Signals(number).name
     words = f"exit code {code}" if isinstance(code, int) else ""
     words = f"{name} ({words})" if name and words else name or words or "an end without a code"
     is_said = isinstance(reason, str) and reason not in {"", "Error", "Completed"}

@@ -1,9 +1,9 @@
-"""From the entries of logs to a case: in order, each once, in bounded memory."""
+"""From the entries of logs, in order, to a case, in bounded memory."""
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -38,6 +38,8 @@ class _Source:
         self.dependency = DependencyLines()
         self.recent: deque[tuple[int, Entry, str]] = deque(maxlen=MAX_WINDOW)
         self.is_dependency = False
+        self.last_said = 0
+        """The index of the last line that is no platform's, in the life that has not ended."""
         self._torn_before = 0
 
     def feed(self, text: str, index: int) -> Iterator[LogEvent]:
@@ -45,6 +47,7 @@ class _Source:
         if (said := platform_event(text, index)) is not None:
             yield said
             return
+        self.last_said = index if text.strip() else self.last_said
         is_theirs, events = self.dependency.feed(text, index)
         yield from events
         if is_theirs:
@@ -76,7 +79,7 @@ class Reading:
     def __init__(self, redactor: Redactor | None = None) -> None:
         self._redactor = redactor or Redactor()
         self._sources: dict[str, _Source] = {}
-        self._found: list[tuple[int, str, int | None, LogEvent, tuple[Cited, ...]]] = []
+        self._found: list[_Found] = []
         self._index = 0
         self._at_ns: dict[int, int | None] = {}
         self.understood = 0
@@ -107,18 +110,18 @@ class Reading:
                 self._add(name, event, event.at_ns, None)
         names = tuple(self._sources)
         numbered = _Lives(self._sources)
-        events, cites = [], {}
-        for seq, (index, name, at_ns, event, cited) in enumerate(
-            sorted(self._found, key=_first), 1
-        ):
-            events.append(numbered.event(event, name, seq=seq, index=index, at_ns=at_ns))
-            cites[seq] = cited
+        events, cites, last = [], {}, {}
+        for seq, found in enumerate(sorted(self._found, key=_first), 1):
+            events.append(numbered.event(found, seq=seq))
+            cites[seq] = found.cited
+            if found.last_said is not None:
+                last[seq] = found.last_said
         counts = Counts(
             read=read, understood=self.understood, doubled=doubled, left_out=self.left_out
         )
         header = {"scenario": {"replicas": {"count": 1}}}
         trace = Trace(header=header, events=tuple(events))
-        return Case(trace=trace, cites=cites, sources=names, counts=counts)
+        return Case(trace=trace, cites=cites, sources=names, counts=counts, last_said=last)
 
     def _add(self, name: str, event: LogEvent, first: int, at_ns: int | None) -> None:
         source = self._sources[name]
@@ -140,12 +143,43 @@ class Reading:
             return
         self.understood += 1
         cited = tuple(self._cited(entry, text) for entry, text in told)
-        self._found.append((first, name, at_ns, event, tuple(dict.fromkeys(cited))))
+        self._found.append(
+            _Found(
+                first=first,
+                name=name,
+                at_ns=at_ns,
+                event=event,
+                cited=tuple(dict.fromkeys(cited)),
+                last_said=self._last_said(name) if event.kind == EXITED else None,
+            )
+        )
+
+    def _last_said(self, name: str) -> Cited | None:
+        """The last line of a life that ends here."""
+        source = self._sources[name]
+        index, source.last_said = source.last_said, 0
+        found = [(entry, text) for each, entry, text in source.recent if each == index]
+        return self._cited(*found[-1]) if found else None
 
     def _cited(self, entry: Entry, text: str) -> Cited:
         # Cut before it is searched for secrets, but not within what may be one.
         safe = self._redactor.text(text[: 4 * MAX_CITED_CHARS])
         return Cited(entry.line.file, entry.line.number, safe[:MAX_CITED_CHARS])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """An event with where it was found: its first line's index, its source, its lines.
+
+    Of an exit, `last_said` is the last line that its process wrote before.
+    """
+
+    first: int
+    name: str
+    at_ns: int | None
+    event: LogEvent
+    cited: tuple[Cited, ...]
+    last_said: Cited | None
 
 
 class _Lives:
@@ -158,13 +192,12 @@ class _Lives:
         self._is_over = dict.fromkeys(sources, False)
         self._started_by: dict[str, int | None] = dict.fromkeys(sources)
 
-    def event(
-        self, event: LogEvent, name: str, *, seq: int, index: int, at_ns: int | None
-    ) -> Event:
+    def event(self, found: _Found, *, seq: int) -> Event:
         """The event of a trace: whose it is, and its place among the others."""
+        event, name, at_ns = found.event, found.name, found.at_ns
         made = Event(
             seq=seq,
-            mono_ns=index,
+            mono_ns=found.first,
             at=_at(at_ns),
             source="platform" if event.kind in {STARTED, EXITED} else "app",
             kind=event.kind,
@@ -177,7 +210,7 @@ class _Lives:
         if is_theirs:
             return made
         attempt = self._life(name, made)
-        return Event(**{**_fields(made), "replica": self._replica[name], "attempt": attempt})
+        return replace(made, replica=self._replica[name], attempt=attempt)
 
     def _life(self, name: str, event: Event) -> int:
         ends = event.kind == EXITED
@@ -206,75 +239,6 @@ def _starter(event: Event) -> int | None:
     return 1 if is_parent else 2
 
 
-def in_order(entries: Iterable[Entry]) -> tuple[list[Entry], int]:
-    """The entries in order of time, each once, and how many were doubled.
-
-    An entry without an instant stays behind the one before it in its file. A file without any
-    instant cannot be set beside others: the order of the files holds then. Doubled are those of
-    one id, and neighbours that are the same in everything.
-    """
-    found: list[Entry] = []
-    seen: set[tuple[str, str]] = set()
-    doubled = 0
-    for entry in entries:
-        key = (entry.source, entry.id)
-        is_again = key in seen if entry.id else bool(found) and _same(found[-1], entry)
-        if is_again:
-            doubled += 1
-            continue
-        if entry.id:
-            seen.add(key)
-        found.append(entry)
-    return _sorted(found), doubled
-
-
-def _sorted(entries: list[Entry]) -> list[Entry]:
-    files = dict.fromkeys(entry.line.file for entry in entries)
-    timed = {entry.line.file for entry in entries if entry.at_ns is not None}
-    is_timed = len(timed) == len(files)
-    order = {file: 0 if is_timed else number for number, file in enumerate(files)}
-    turned = _newest_first(entries)
-    keys = [
-        (order[entry.line.file], at_ns, -index if entry.line.file in turned else index)
-        for index, (entry, at_ns) in enumerate(zip(entries, _instants(entries), strict=True))
-    ]
-    return [entries[abs(index)] for *_, index in sorted(keys)]
-
-
-def _newest_first(entries: Iterable[Entry]) -> set[str]:
-    """The files whose instants mostly fall, so that lines of one instant are turned, too."""
-    last_ns: dict[str, int] = {}
-    rises: dict[str, int] = {}
-    for entry in entries:
-        file, at_ns = entry.line.file, entry.at_ns
-        if at_ns is None:
-            continue
-        before_ns = last_ns.get(file, at_ns)
-        rises[file] = rises.get(file, 0) + (at_ns > before_ns) - (at_ns < before_ns)
-        last_ns[file] = at_ns
-    return {file for file, number in rises.items() if number < 0}
-
-
-def _instants(entries: Iterable[Entry]) -> Iterator[int]:
-    """The instant of each: of one without, and at the earliest in whole seconds, that above it."""
-    above: dict[str, int] = {}
-    for entry in entries:
-        last_ns = above.get(entry.line.file, -1)
-        at_ns = last_ns if entry.at_ns is None else entry.at_ns
-        if at_ns % _NS == 0 and at_ns <= last_ns < at_ns + _NS:
-            at_ns = last_ns
-        above[entry.line.file] = at_ns
-        yield at_ns
-
-
-def _same(one: Entry, other: Entry) -> bool:
-    return bool(one.text.strip()) and (one.source, one.at_ns, one.text) == (
-        other.source,
-        other.at_ns,
-        other.text,
-    )
-
-
 def _told(event: LogEvent, window: Sequence[tuple[int, Entry, str]]) -> list[tuple[Entry, str]]:
     """The lines that say what an event says: its first, or those of the errors of its chain."""
     if not window:
@@ -293,12 +257,8 @@ def _sayings(data: Mapping[str, Any]) -> Iterator[str]:
             yield text.split("\n", 1)[0]
 
 
-def _first(found: tuple[int, str, int | None, LogEvent, tuple[Cited, ...]]) -> int:
-    return found[0]
-
-
-def _fields(event: Event) -> dict[str, Any]:
-    return {name: getattr(event, name) for name in Event.__slots__}
+def _first(found: _Found) -> int:
+    return found.first
 
 
 def _at(at_ns: int | None) -> str:

@@ -33,7 +33,10 @@ def steps_back(lives: Sequence[LifeLog], *, scale: float = 1.0) -> Iterator[Step
     ends = [life.exit for life in lives]
     found = there(ends)
     if found:
-        yield each_time(lives, f"Its process ended with {exit_words(found[-1].data)}."), found
+        data = found[-1].data
+        ran_s = _seconds(data.get("ran_s"))
+        after = "" if ran_s is None else f", {plain(round(ran_s * scale, 1))} s after its start"
+        yield each_time(lives, f"Its process ended with {exit_words(data)}{after}."), found
         if was_killed(found[-1].data):
             yield from doing(lives)
             return

@@ -6,20 +6,27 @@ where the app's error repeats it, or where a sign of the cause rests on it.
 
 from __future__ import annotations
 
+import re
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from crashloop.diagnosis.case import is_start
 from crashloop.diagnosis.needed import needed
+from crashloop.diagnosis.platform_steps import (
+    NOT_IN_SERVICE,
+    failed_probes,
+    restarts,
+    said,
+    why_ended,
+)
 from crashloop.diagnosis.quote import exit_words, quoted, was_killed
 from crashloop.diagnosis.signs import links
 from crashloop.diagnosis.steps import alike, steps_back, there
 from crashloop.diagnosis.why import MAX_WHYS, Why, Whys
-from crashloop.logs.event import PROBE_FAILED
 from crashloop.plural import listed, often
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from crashloop.diagnosis.case import Case, LifeLog
     from crashloop.diagnosis.diagnosis import Weighed
@@ -34,6 +41,7 @@ REFUSALS = frozenset({"ERROR", "FATAL", "PANIC"})
 LEAST_QUOTE = 12
 """A server's message of fewer characters may stand in an app's error by chance."""
 MAX_SIGNS = 3
+_INSTANCE = re.compile(r"/[0-9a-f]{20,}$")
 MAX_SKEW_NS = 2_000_000_000
 """How much later by its own clock what explains a step may be: machines differ. Chosen."""
 
@@ -63,37 +71,56 @@ class _Chain:
         """What somebody on call sees: of all lives of these sources, not only of these."""
         sources = {life.source for life in lives}
         of_them = [life for life in self._case.lives if life.source in sources]
-        names = sorted({quoted(source, 60) for source in sources} - {""})
-        who = listed(names) if names else "The app"
         starts = there([next(filter(is_start, life.events), None) for life in of_them])
-        attempts = len(starts)
-        failed = "never became ready" if attempts > 1 else "did not become ready"
+        counted, shown = restarts(self._case, sources), len(starts)
+        is_often = shown > 1 or counted is not None
+        failed = "never became ready" if is_often else "did not become ready"
         if any(life.was_ready for life in of_them):
             failed = f"failed to become ready {often(len(lives))}"
-        times = f" {often(attempts)}" if attempts > 1 else ""
-        started = f"{'were' if len(names) > 1 else 'was'} started{times} and " if attempts else ""
-        self._add(f"{who} {started}{failed}.", starts or [life.events[0] for life in lives])
+        were = "were" if len(sources) > 1 else "was"
+        times = f" {often(shown)}" if shown > 1 else ""
+        started = f"{were} started{times} and " if shown else ""
+        events = starts or [life.events[0] for life in lives]
+        if counted is not None and counted.data["restarts"] >= shown:
+            started = f"{were} restarted {often(counted.data['restarts'])} and "
+            events = [counted]
+        self._add(f"{_names(sources)} {started}{failed}.", events)
 
     def failures(self, lives: Sequence[LifeLog]) -> None:
         """What ended these lives, and what the dependency that they met said of it."""
-        for says, events in steps_back(lives):
+        back = [*steps_back(lives)]
+        ends = there(life.exit for life in lives)
+        if ends:
+            self._add(*back.pop(0))
+            for says, events in why_ended(self._case, lives):
+                self._add(says, events)
+        for says, events in back:
             self._add(says, events)
+        if ends and was_killed(ends[-1].data):
+            self._last_lines(ends, has_more=bool(back))
         self._dependency(self.steps[-1].events)
+
+    def _last_lines(self, ends: Sequence[Event], *, has_more: bool) -> None:
+        """The last line before a kill, where nothing else says what the life was doing."""
+        last = self._case.last_said
+        lines = tuple(dict.fromkeys(last[e.seq] for e in ends if e.seq in last))
+        if lines and not has_more and len(self.steps) < MAX_WHYS:
+            says = f"The last that it had said before was: {quoted(lines[-1].text)}"
+            self.steps.append(Why(says=says, events=tuple(ends), lines=lines))
 
     def probes(self) -> None:
         """What ended a life that was ready, or what the probes say of one that did not end."""
-        ended = [life.exit for life in self._case.lives if life.was_ready and life.exit is not None]
+        lives = self._case.lives
+        ended = [life.exit for life in lives if life.was_ready and life.exit is not None]
         died = [end for end in ended if was_killed(end.data) or end.data.get("exit_code")]
         if died:
             self._add(f"The app was ready, and ended later with {exit_words(died[-1].data)}.", died)
             return
-        probes = self._case.trace.of(PROBE_FAILED)
-        if probes:
-            port = probes[-1].data.get("port")
-            at = f" on port {port}" if isinstance(port, int) else ""
-            name = quoted(probes[-1].data.get("probe") or "", 20)
-            times = sum(int(e.data.get("times") or 1) for e in probes)
-            self._add(f"The platform's {name} probe failed {often(times)}{at}.", probes)
+        sources = {life.source for life in lives}
+        if found := said(self._case, sources, *NOT_IN_SERVICE):
+            self._add(f"The platform did not take {_names(sources)} into service.", found)
+        for says, events in failed_probes(self._case, ()):
+            self._add(says, events)
 
     def signs(self) -> None:
         """What decided the cause, where no step has told it."""
@@ -115,8 +142,9 @@ class _Chain:
         signs = () if weighed is None else (*weighed.decided, *weighed.pointed)
         of_signs = {e.seq for seen in signs for e in seen.events}
         texts = [str(link.get("message") or "") for e in errors for link in links(e)]
-        said = self._case.trace.of(*DEPENDENCIES)
-        refusals = [e for e in said if e.data.get("severity") in REFUSALS]
+        refusals = [
+            e for e in self._case.trace.of(*DEPENDENCIES) if e.data.get("severity") in REFUSALS
+        ]
         found = [e for e in refusals if e.seq in of_signs or _is_quoted(e, texts)]
         if found := self._not_later(found):
             data, who = found[-1].data, DEPENDENCIES[found[-1].kind]
@@ -148,6 +176,13 @@ def _failed(case: Case, weighed: Weighed | None) -> list[LifeLog]:
     seqs = {e.seq for seen in weighed.decided for e in seen.events} if weighed else set()
     decided = [life for life in case.failed if seqs & {e.seq for e in life.events}]
     return alike(decided or case.failed)
+
+
+def _names(sources: Collection[str]) -> str:
+    """`shop-1`, or without its pod or its instance, whose names are long: `gateway`."""
+    short = {_INSTANCE.sub("", source).rpartition("/")[2] for source in sources}
+    names = sorted({quoted(name, 60) for name in short} - {""})
+    return listed(names) if names else "The app"
 
 
 def _is_quoted(event: Event, texts: Sequence[str]) -> bool:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from crashloop.diagnosis.cause import Cause
     from crashloop.diagnosis.diagnosis import Diagnosis, Seen, Weighed
     from crashloop.diagnosis.why import Whys
+    from crashloop.model import Judgement
 
 MAX_LINES = 3
 """How many lines of each sign the page shows; the JSON document has all that were kept."""
@@ -56,6 +57,13 @@ def whys_of(found: Diagnosis) -> Whys:
     of_run = whys_of_run(trace, found.run, history_of(trace))
     steps = tuple(replace(why, lines=found.case.lines(*why.events)) for why in of_run.steps)
     return replace(of_run, steps=steps)
+
+
+def _whys_of_run(case: Case, judgement: Judgement) -> Whys:
+    """The whys of a run's own trace, with the lines of its file."""
+    chain = whys_of_run(case.trace, judgement, history_of(case.trace))
+    steps = [replace(why, lines=case.lines(*why.events)) for why in chain.steps]
+    return replace(chain, steps=tuple(steps))
 
 
 def diagnosis_page(found: Diagnosis, *, width: int) -> list[Line]:

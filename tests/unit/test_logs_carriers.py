@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from crashloop.diagnosis.reading import Reading, in_order
+from crashloop.diagnosis.order import in_order
+from crashloop.diagnosis.reading import Reading
 from crashloop.logs.entry import Line
 from crashloop.logs.formats import FORMATS, entries
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from crashloop.diagnosis.reading import Reading, in_order
+from crashloop.diagnosis.order import in_order
+from crashloop.diagnosis.reading import Reading
 from crashloop.log_files import read_lines
 from crashloop.logs.cloud_run import cloud_run_event
 from crashloop.logs.formats import FORMATS, entries

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crashloop.diagnosis.reading import Reading, in_order
+from crashloop.diagnosis.order import in_order
+from crashloop.diagnosis.reading import Reading
 from crashloop.logs.entry import Line
 from crashloop.logs.formats import FORMATS, entries
 

@@ -38,6 +38,37 @@ KILLED = """
     shop-1 exited with code 137
 """
 
+OUT_OF_MEMORY = """
+    $ kubectl -n shop logs shop-66f7d8c9b5-4tqkm --previous --timestamps
+    2026-01-05T08:00:02.481Z INFO:     Started server process [1]
+    2026-01-05T08:00:04.930Z loading the model
+    $ kubectl -n shop describe pod shop-66f7d8c9b5-4tqkm
+    Containers:
+      web:
+        Last State:     Terminated
+          Reason:       OOMKilled
+          Exit Code:    137
+          Started:      Mon, 05 Jan 2026 08:00:01 +0000
+          Finished:     Mon, 05 Jan 2026 08:00:09 +0000
+        Restart Count:  7
+        Limits:
+          memory:  512Mi
+"""
+KILLED_FOR_A_PROBE = """
+    $ kubectl -n shop describe pod shop-66f7d8c9b5-4tqkm
+    Containers:
+      web:
+        Last State:     Terminated
+          Reason:       Error
+          Exit Code:    137
+        Restart Count:  3
+    Events:
+      Type     Reason     Age              From     Message
+      ----     ------     ----              ----     -------
+      Warning  Unhealthy  5s (x9 over 4m)  kubelet  Liveness probe failed: dial tcp 10.2.7.3:80: EOF
+      Normal   Killing    5s (x3 over 4m)  kubelet  Container web failed liveness probe
+"""
+
 
 def test_each_step_answers_why_of_the_one_before_with_its_lines() -> None:
     steps = whys_of(diagnosis_of(LOOP)).steps
@@ -71,6 +102,25 @@ def test_a_life_that_was_killed_shows_the_phase_that_it_was_in() -> None:
     assert [why.says for why in found.steps][1:] == [
         "Its process ended with SIGKILL (exit code 137).",
         "When it was killed, phase database had begun and not ended.",
+    ]
+
+
+def test_a_kill_for_memory_shows_the_limit_and_what_was_said_last() -> None:
+    steps = whys(case_of(OUT_OF_MEMORY), None).steps
+    end = "SIGKILL (exit code 137), reason OOMKilled, 8 s after its start"
+    assert [(why.says, [each.line for each in why.lines]) for why in steps] == [
+        ("web was restarted 7 times and never became ready.", [12]),
+        (f"Its process ended with {end}.", [8]),
+        ("It had more memory than its limit of 512Mi allows.", [14, 8]),
+        ("The last that it had said before was: loading the model", [3]),
+    ]
+
+
+def test_a_kill_for_a_probe_shows_how_the_probe_failed() -> None:
+    says = [why.says for why in whys(case_of(KILLED_FOR_A_PROBE), None).steps]
+    assert says[2:] == [
+        "The platform killed it for its liveness probe.",
+        "The liveness probe failed 9 times on port 80: dial tcp 10.2.7.3:80: EOF",
     ]
 
 
