@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -114,7 +115,7 @@ class Incident:
         else:
             outage = adapted(outage, app, expect, incident=self.called)
             expect, not_asked = asked(expect, outage, app)
-        with about_entry(under_test):
+        with contextlib.nullcontext() if app is None else about_entry(app):
             if app is not None:
                 without = {name: value for name, value in chosen.items() if name not in params}
                 usual = self.outage(read_params(self.called, self.parameters, without))

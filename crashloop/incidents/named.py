@@ -84,7 +84,7 @@ def require_meant(whose: str, name: object, known: Collection[str], *, near: flo
 def require_outage(outage: Outage, expect: Sequence[CheckSpec], phases: Collection[str]) -> None:
     """Raise UsageError for a name in an outage, or in what it looks like, that is a slip."""
     names = Names(outage, phases)
-    names.require("it is about", {"phase": outage.phase, "target": outage.target})
+    names.require("it is about", {"phase": outage.phase})
     for fault in outage.faults:
         for trigger in (fault.inject, fault.heal):
             for moment in trigger.moments():

@@ -7,11 +7,11 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from crashloop.apps import sample_app
+from crashloop.apps import sample_app, with_knobs
 from crashloop.apps.table import known_names
 from crashloop.clock import TimeScale
 from crashloop.errors import CapabilityError, UsageError
-from crashloop.faults import KINDS
+from crashloop.faults import KINDS, REPLICAS
 from crashloop.incidents.asked import require_possible
 from crashloop.incidents.fault_alone import PREFIX
 from crashloop.incidents.incident import Incident
@@ -20,6 +20,7 @@ from crashloop.incidents.parameter import read_params
 from crashloop.incidents.types import require_types
 from crashloop.model import Role
 from crashloop.platforms import PLATFORMS, probes
+from crashloop.trace.event import MAX_REPLICAS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -46,7 +47,7 @@ def require_sound(made: object) -> Incident:
     _require_faults_alone(made)
     _require_numbers(made)
     outage, expect = made.outage(made.defaults), made.expect(made.defaults)
-    _require_counts(outage)
+    _require_outage(outage)
     for spec in expect:
         require_possible("its signature", spec)
     try:
@@ -58,6 +59,7 @@ def require_sound(made: object) -> Incident:
     remedied = [replace(made, remedy=each, others=()) for each in (made.remedy, *made.others)]
     for scenario in (made.scenario(), *(each.scenario(Role.REMEDY) for each in remedied)):
         probes.require_sound(scenario.platform, scenario.app)
+        with_knobs(scenario.app, scenario.replicas.old_knobs)
     return made
 
 
@@ -137,17 +139,28 @@ def _require_numbers(made: Incident) -> None:
         )
 
 
-def _require_counts(outage: Outage) -> None:
+def _require_outage(outage: Outage) -> None:
+    """Refuse an outage of nothing or about nothing, and numbers that mean nothing."""
+    targets = [*(each.name for each in outage.dependencies), REPLICAS]
+    if outage.target not in targets:
+        raise UsageError(
+            f"it is about {outage.target!r}, which is none of its dependencies",
+            hint=known_names(outage.target, targets),
+        )
     if not 0 < outage.deadline_s < math.inf:
         raise UsageError(
             f"its deadline_s is {outage.deadline_s:g}", hint="give a number of seconds, above 0"
         )
     replicas = outage.replicas
-    if replicas.count < 1 or replicas.overlap < 0 or not 0 <= replicas.stagger_s < math.inf:
+    are_whole = isinstance(replicas.count, int) and isinstance(replicas.overlap, int)
+    if (
+        not (are_whole and 1 <= replicas.count <= MAX_REPLICAS and replicas.overlap >= 0)
+        or not 0 <= replicas.stagger_s < math.inf
+    ):
         raise UsageError(
             f"{replicas.count} replicas, {replicas.overlap} of an old revision, each "
             f"{replicas.stagger_s:g} s after the one before: that is not possible",
-            hint="replicas count from 1; the other two are 0 or more",
+            hint=f"replicas count from 1 to {MAX_REPLICAS}; the other two are 0 or more",
         )
     names = [fault.name for fault in outage.faults]
     if not names:

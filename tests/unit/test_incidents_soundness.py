@@ -105,6 +105,16 @@ WRONG = {
         "platform=replace(parse_platform('docker'), grace_s=-1.0)",
         "docker has a grace period of -1 s",
     ),
+    "half a replica": (
+        "deadline_s=300.0",
+        "deadline_s=300.0, replicas=Replicas(count=1.5)",
+        "1.5 replicas",
+    ),
+    "a target of nobody": (
+        "target=TARGET,\n        dep",
+        'target="mysql",\n        dep',
+        "'mysql'",
+    ),
     "no end": ("deadline_s=300.0", "deadline_s=float('inf')", "its deadline_s is inf"),
     "before the start": ("deadline_s=300.0", "deadline_s=-1.0", "its deadline_s is -1"),
     "a knob of no number": ('critical": False', 'critical": "no"', "is true or false, not 'no'"),
@@ -118,7 +128,8 @@ def test_a_value_that_means_nothing_is_refused(
     tmp_path: Path, right: str, wrong: str, says: str
 ) -> None:
     assert right in EXAMPLE
-    text = EXAMPLE.replace("\nfrom typing", "\nfrom dataclasses import replace\nfrom typing", 1)
+    imports = "from dataclasses import replace\nfrom crashloop.model import Replicas\n"
+    text = EXAMPLE.replace("\nfrom typing", f"\n{imports}from typing", 1)
     assert says in refused(tmp_path, named(text.replace(right, wrong)))
 
 
