@@ -29,15 +29,15 @@ from crashloop.profiles import load
 from crashloop.report.comparison import comparison_table
 from crashloop.report.curves import pictures
 from crashloop.report.document import document_text, write_document
-from crashloop.report.failure import show_failure
+from crashloop.report.failure import show_failure, show_warning
 from crashloop.report.job_summary import append_summary, require_appendable
 from crashloop.report.job_text import comparison_text
 from crashloop.report.lines import BLANK, Line, command_lines, paragraph
 from crashloop.report.terminal import Terminal
-from crashloop.run import artifacts_folder, write_whole
+from crashloop.run import REPORT_FILE, artifacts_folder, write_page, write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from crashloop.campaign.looks import Look
     from crashloop.commands.compare_order import CompareOrder, Planned
@@ -202,9 +202,11 @@ class _Running:
         try:
             write_whole(folder / COMPARISON_FILE, document)
             kept.append(COMPARISON_FILE)
-            for name, content in pictures(found, sources=sources(self._plan.campaign)).items():
+            drawn = pictures(found, sources=sources(self._plan.campaign))
+            for name, content in drawn.items():
                 write_whole(folder / name, content)
                 kept.append(name)
+            kept += self._keep_page(found, drawn)
         except OSError as error:
             message = f"the results cannot be written into {folder}: {error.strerror}"
             hint = "; ".join(("free some room on that disk", *self._kept()))
@@ -212,6 +214,19 @@ class _Running:
                 message, hint=hint, exit_status=HarnessError.exit_status, as_json=False
             )
         return found, status, kept
+
+    def _keep_page(self, found: Comparison, drawn: Mapping[str, bytes]) -> list[str]:
+        """Write the page; its name, if it was written."""
+        from crashloop.report.page.comparison import comparison_html  # noqa: PLC0415  when written
+
+        command = again(self._order, self._plan.campaign)
+        left_out = self._plan.left_out
+        no_page = write_page(
+            self._evidence.folder,
+            lambda: comparison_html(found, drawn, left_out=left_out, command=command),
+        )
+        show_warning(no_page)
+        return [] if no_page else [REPORT_FILE]
 
     def _document(self, found: Comparison, status: int) -> dict[str, Any]:
         folder = str(self._evidence.folder)

@@ -30,7 +30,7 @@ LEGEND = (
     "real work counts as long as it takes here, median and 90th percentile (-: not before the "
     "trial ended). peak: the most sessions in the database at once."
 )
-_WORDS = {
+WORDS = {
     Met.MET: ("met", Tone.GOOD),
     Met.NOT_MET: ("NOT MET", Tone.BAD),
     Met.NOT_ENOUGH_TRIALS: ("undecided", Tone.DOUBT),
@@ -59,14 +59,14 @@ def arm_lines(
     arm: Arm, criteria: Sequence[Criterion], *, width: int, glyphs: Glyphs = UNICODE
 ) -> Iterator[Line]:
     """One arm: its figures, each criterion, and a sentence about it."""
-    words, tone = _WORDS[arm.result]
+    words, tone = WORDS[arm.result]
     is_wide = width >= WIDE
     name = Span(f"{clean(arm.remedy, MAX_NAME):{NAME}} {arm.counted:>{TRIALS}}  ", Tone.HEAD)
     if is_wide:
-        yield line(name, _figures(_cells(arm), wide=True))
+        yield line(name, _figures(cells(arm), wide=True))
     else:
         yield line(name, Span(words, tone))
-        yield line(INDENT, _figures(_cells(arm), wide=False))
+        yield line(INDENT, _figures(cells(arm), wide=False))
     yield from _results(arm, criteria, width=width, glyphs=glyphs)
     for says in sentences(arm, criteria):
         yield from paragraph(says, width=width, indent=INDENT * 2, hanging=INDENT * 3)
@@ -96,7 +96,8 @@ def _head(*, wide: bool) -> Iterator[Line]:
         yield line(Span(f"{INDENT}{figures}", Tone.HEAD))
 
 
-def _cells(arm: Arm) -> list[str]:
+def cells(arm: Arm) -> list[str]:
+    """The figures of an arm, in the order of HEADS."""
     rates = (arm.success, arm.phase_failure, arm.loops, arm.golden_path)
     peak = "-" if arm.connections_peak is None else str(arm.connections_peak)
     return [*map(rate_words, rates), recovery_words(arm.recovery), peak]
@@ -125,7 +126,7 @@ def _results(
             yield line(INDENT * 2, *spans)
             spans, used = [], 0
         gap = INDENT if spans else ""
-        spans.append(Span(f"{gap}{text}", _WORDS[each.result][1]))
+        spans.append(Span(f"{gap}{text}", WORDS[each.result][1]))
         used += len(text) + len(INDENT)
     if spans:
         yield line(INDENT * 2, *spans)

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from browsers import violations
+from comparisons import of_issue_1278
 from crashloop_traces import TraceBuilder, reproduction
 from report_runs import OwnTold, killed_by_the_probe, own_app, three_replicas
 
 from crashloop.incidents import incident
 from crashloop.judge import judge
 from crashloop.model import Finding, Judgement, Verdict
+from crashloop.report.page.comparison import comparison_html
 from crashloop.report.page.proof import proof_html
 from crashloop.report.page.run import run_html
 from crashloop.report.verdicts import ProofRow
@@ -38,6 +40,7 @@ SAYS = Judgement(
 ROW = ProofRow(
     role="control", verdict=Verdict.REPRODUCED, expected=Verdict.NOT_REPRODUCED, shortfall="it died"
 )
+PICTURE = b"<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'/>"
 ATTACK = "</pre></details><script>window.owned = 1</script><img src=x onerror='window.owned = 1'>"
 
 
@@ -63,6 +66,9 @@ PAGES = {
         OwnTold().control_failed("died", "it died", "last line", exit_code=1), SAYS
     ),
     "many events": lambda: run_html(many_events(), judge(many_events())),
+    "comparison": lambda: comparison_html(
+        of_issue_1278(), {"recovery-by-remedy.svg": PICTURE}, left_out={"x": "y"}, command=""
+    ),
     "proof": lambda: proof_html(
         "issue-1278", [ROW], proven=False, command="crashloop prove issue-1278", pages={}
     ),
@@ -119,6 +125,7 @@ def test_a_page_opens_without_a_complaint_and_asks_for_nothing(
         ("probes", "dark"),
         ("own app", "light"),
         ("never started", "dark"),
+        ("comparison", "dark"),
         ("proof", "light"),
     ],
 )

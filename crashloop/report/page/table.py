@@ -17,7 +17,10 @@ MAX_CHARS = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """What stands in one place; `href` is the address of a page beside this one."""
+    """What stands in one place; `href` is the address of a page beside this one.
+
+    Its notes stand below it, those of a row's first cell below the row.
+    """
 
     text: str
     href: str = ""
@@ -37,7 +40,7 @@ class Table:
 def cell(
     value: object, *, href: str = "", tone: Tone = Tone.PLAIN, notes: Iterable[str] = ()
 ) -> Cell:
-    """A cell with text of others; notes stand below it, empty ones are left out."""
+    """A cell with text of others; empty notes are left out."""
     return Cell(
         text=inert(value, MAX_CHARS) or "-",
         href=href,
