@@ -31,7 +31,8 @@ class InLogs:
 
     One of `decides` is enough to name it; `points` make it surer and never name it on their own;
     one of `refutes` rules it out. `explains` are the causes whose signs are this one's
-    consequences, by id. `next` is the one thing to look at.
+    consequences, by id. One that `covers` hides what failed beneath it: both are named, it first.
+    `next` is the one thing to look at.
     """
 
     decides: tuple[Sign, ...]
@@ -39,6 +40,7 @@ class InLogs:
     points: tuple[Sign, ...] = ()
     refutes: tuple[Sign, ...] = ()
     explains: tuple[str, ...] = ()
+    covers: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

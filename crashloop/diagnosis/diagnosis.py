@@ -69,13 +69,13 @@ MAX_LOW = 5
 
 
 def diagnose(case: Case, causes: Iterable[Cause]) -> Diagnosis:
-    """Weigh each cause. Unknown: no cause is decided, or two are that exclude each other."""
+    """Weigh each cause. Unknown: none is decided, or several are that do not explain each other."""
     weighed = [w for w in (_weigh(case, cause) for cause in causes) if w is not None]
     ruled_out = tuple(w for w in weighed if w.against)
     standing = _explained([w for w in weighed if not w.against])
     standing.sort(key=_rank)
     sure = [w for w in standing if w.confidence > Confidence.LOW and not w.explained_by]
-    tied = [w for w in sure if w.confidence is sure[0].confidence]
+    tied = [w for w in sure if w.cause.in_logs.covers] or sure
     unknown = len(tied) != 1
     if unknown:
         kept = [replace(w, confidence=Confidence.LOW) for w in standing[:MAX_LOW]]
@@ -127,9 +127,10 @@ def _explained(weighed: Sequence[Weighed]) -> list[Weighed]:
     ]
 
 
-def _rank(weighed: Weighed) -> tuple[int, int, str]:
+def _rank(weighed: Weighed) -> tuple[bool, int, int, str]:
     seen = sum(len(each.events) for each in (*weighed.decided, *weighed.pointed))
-    return -weighed.confidence, -seen, weighed.cause.id
+    is_cover = bool(weighed.decided) and weighed.cause.in_logs.covers and not weighed.explained_by
+    return not is_cover, -weighed.confidence, -seen, weighed.cause.id
 
 
 def _would_decide(kept: Sequence[Weighed], tied: Sequence[Weighed]) -> list[str]:

@@ -39,5 +39,5 @@ def is_infrastructure(link: Mapping[str, Any]) -> bool:
 
 
 def of_infrastructure(event: Event) -> bool:
-    """Whether any exception of an error is of infrastructure."""
-    return any(is_infrastructure(link) for link in links(event))
+    """Whether an error is a driver's own words, or any exception of it is of infrastructure."""
+    return event.data.get("by") == "driver" or any(is_infrastructure(link) for link in links(event))

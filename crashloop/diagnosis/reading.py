@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from crashloop.diagnosis.case import Case, Cited, Counts, is_start
-from crashloop.logs.dependencies import DependencyLines
-from crashloop.logs.event import ERROR, EXITED, PROBE_FAILED, SERVER, STARTED, LogEvent
-from crashloop.logs.exceptions import exception_line
-from crashloop.logs.platforms import platform_event
-from crashloop.logs.reader import LogReader
+from crashloop.diagnosis.source import Source
+from crashloop.logs.event import ERROR, EXITED, PROBE_FAILED, STARTED, LogEvent
 from crashloop.trace.event import Event, Trace
 from crashloop.trace.redact import Redactor
 
@@ -24,53 +20,8 @@ if TYPE_CHECKING:
 
 MAX_EVENTS = 5000
 MAX_CITED_CHARS = 500
-MAX_WINDOW = 400
-"""How many lines of a source are remembered for citing an error that ends with a later line."""
 MAX_CITED = 4
 _NS = 1_000_000_000
-
-
-class _Source:
-    """One source's readers, and its last lines."""
-
-    def __init__(self) -> None:
-        self.app = LogReader()
-        self.dependency = DependencyLines()
-        self.recent: deque[tuple[int, Entry, str]] = deque(maxlen=MAX_WINDOW)
-        self.is_dependency = False
-        self.last_said = 0
-        """The index of the last line that is no platform's, in the life that has not ended."""
-        self._torn_before = 0
-
-    def feed(self, text: str, index: int) -> Iterator[LogEvent]:
-        """The events that are complete with this line."""
-        if (said := platform_event(text, index)) is not None:
-            yield said
-            return
-        self.last_said = index if text.strip() else self.last_said
-        is_theirs, events = self.dependency.feed(text, index)
-        yield from events
-        if is_theirs:
-            self.is_dependency = True
-            return
-        bare = None if self.app.is_open else exception_line(text, index)
-        torn = self.app.torn
-        for event in self.app.quiet() if bare else self.app.feed(text, index):
-            if event.kind == SERVER and event.data["says"] == "started":
-                self._torn_before = torn
-            yield self._marked(event)
-        if bare is not None:
-            yield replace(bare, data={**bare.data, "is_torn": True})
-
-    def end(self) -> Iterator[LogEvent]:
-        yield from self.dependency.end()
-        yield from map(self._marked, self.app.end())
-
-    def _marked(self, event: LogEvent) -> LogEvent:
-        """The event; `is_torn`: parts of tracebacks were lost in this life, maybe of this error."""
-        if event.kind != ERROR or self.app.torn == self._torn_before:
-            return event
-        return replace(event, data={**event.data, "is_torn": True})
 
 
 class Reading:
@@ -78,7 +29,7 @@ class Reading:
 
     def __init__(self, redactor: Redactor | None = None) -> None:
         self._redactor = redactor or Redactor()
-        self._sources: dict[str, _Source] = {}
+        self._sources: dict[str, Source] = {}
         self._found: list[_Found] = []
         self._index = 0
         self._at_ns: dict[int, int | None] = {}
@@ -88,7 +39,7 @@ class Reading:
     def read(self, entries: Iterable[Entry]) -> None:
         """Take entries, in the order in which they happened."""
         for entry in entries:
-            source = self._sources.setdefault(entry.source, _Source())
+            source = self._sources.setdefault(entry.source, Source())
             if entry.event is not None:
                 self._index += 1
                 source.recent.append((self._index, entry, entry.text))
@@ -185,7 +136,7 @@ class _Found:
 class _Lives:
     """Numbers the lives of each source: a start begins one, what follows belongs to it."""
 
-    def __init__(self, sources: Mapping[str, _Source]) -> None:
+    def __init__(self, sources: Mapping[str, Source]) -> None:
         self._replica = {name: number for number, name in enumerate(sources, 1)}
         self._dependencies = {name for name, each in sources.items() if name and each.is_dependency}
         self._attempt = dict.fromkeys(sources, 0)

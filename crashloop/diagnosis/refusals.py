@@ -21,6 +21,9 @@ _LOOPBACK = re.compile(r"tcp:(?:127\.\d+\.\d+\.\d+|localhost|\[::1\]):\d+")
 _ready = server_log("ready", message="^database system is ready to accept connections")
 _starting = server_log("starting", message="^starting PostgreSQL ")
 _stopping = server_log("stopping", message="^received fast shutdown request")
+_ended = server_log(
+    "ended", message="^(?:received .* shutdown request|database system is shut down)"
+)
 _listening = server_log("listening", message="^listening on IPv[46] address")
 
 
@@ -45,6 +48,11 @@ def refused_of_database(case: Case) -> Sequence[Event]:
     return _refused.look(case)
 
 
+def refused_by_nobody_known(case: Case) -> Sequence[Event]:
+    """Those refusals where no log is of the database: its own log would say why."""
+    return () if case.trace.of("database.said") else refused_of_database(case)
+
+
 def refused_at_loopback(case: Case) -> Sequence[Event]:
     """Those of them at the app's own address, if all are."""
     found = _refused.look(case)
@@ -53,9 +61,10 @@ def refused_at_loopback(case: Case) -> Sequence[Event]:
 
 
 def refused_as_the_server_started(case: Case) -> Sequence[Event]:
-    """The refusals that came before the server was ready for the first time."""
+    """The refusals that came before the server, of which one start is told, was ready."""
     ready = _instants(_ready.look(case))
-    if not ready or temporary_server(case) or not _starting.look(case):
+    is_one_start = len(_starting.look(case)) == 1 and not _ended.look(case)
+    if not ready or not is_one_start or not _listening.look(case):
         return ()
     found = _refused.look(case)
     at = [_instant(event) for event in found]

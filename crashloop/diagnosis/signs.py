@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from crashloop.diagnosis.cause import Sign
-from crashloop.logs.event import EXITED, PLATFORM_SAID, PROBE_FAILED, SERVER
+from crashloop.logs.event import PLATFORM_SAID, PROBE_FAILED, SERVER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -146,11 +146,15 @@ def probe_failed(says: str, fits: Callable[[Mapping[str, Any]], bool] = bool) ->
     )
 
 
-def platform_said(says: str, *what: str) -> Sign:
-    """The platform said one of these of the app."""
+def platform_said(says: str, *what: str, text: str = "") -> Sign:
+    """The platform said one of these of the app; `text` is searched for in its words."""
+    pattern = re.compile(text)
+
+    def fits(data: Mapping[str, Any]) -> bool:
+        return data.get("says") in what and pattern.search(str(data.get("text"))) is not None
+
     return Sign(
-        says=says,
-        look=lambda case: [e for e in case.trace.of(PLATFORM_SAID) if e.data.get("says") in what],
+        says=says, look=lambda case: [e for e in case.trace.of(PLATFORM_SAID) if fits(e.data)]
     )
 
 
@@ -160,19 +164,14 @@ def restarts(says: str = "the app was started again and again") -> Sign:
 
 
 def became_ready(says: str = "the app became ready") -> Sign:
-    """A source of which a life failed to start had a life that was ready."""
+    """A source of which a life failed to start had a life that was ready: says nothing of why."""
 
     def look(case: Case) -> Sequence[Event]:
         failing = {life.source for life in case.failed}
         found = (life.ready for life in case.lives if life.source in failing)
         return [event for event in found if event is not None]
 
-    return Sign(says=says, look=look)
-
-
-def ended(says: str, *kinds: str) -> Sign:
-    """Events of these kinds, of anything."""
-    return Sign(says=says, look=lambda case: case.trace.of(*(kinds or (EXITED,))))
+    return Sign(says=says, look=look, is_generic=True)
 
 
 def links(event: Event) -> Sequence[Mapping[str, Any]]:

@@ -41,7 +41,7 @@ class Link:
 
     `errno` is as the line has it, so a resolver's is negative. `code` is Node's own name of it.
     `where` is the innermost frame of its traceback, as `package/module.py:function`,
-    `via` the innermost installed package of its frames.
+    `began` the outermost, and `via` the innermost installed package of its frames.
     """
 
     type: str | None
@@ -52,6 +52,7 @@ class Link:
     address: str | None = None
     where: str | None = None
     via: str | None = None
+    began: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The link in the shape of a `phase.failed` line's `error`."""
@@ -61,7 +62,7 @@ class Link:
             "errno": self.errno,
             "message": self.message[:MAX_MESSAGE_CHARS],
         }
-        more = {"code": self.code, "where": self.where, "via": self.via}
+        more = {"code": self.code, "where": self.where, "via": self.via, "began": self.began}
         return {**data, **{name: value for name, value in more.items() if value is not None}}
 
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from crashloop.logs.cloud_run import cloud_run_event
 from crashloop.logs.event import EXITED, STARTED, LogEvent
+from crashloop.logs.runtimes import runtime_event
 
 MAX_CHARS = 500
 _STAMP = r"(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} )?"
@@ -29,5 +30,5 @@ def platform_event(text: str, at_ns: int) -> LogEvent | None:
     if found := _SUPERVISED_EXIT.fullmatch(line):
         data = {"by": "supervisord", "program": found["program"], "exit_code": int(found["code"])}
         return LogEvent(kind=EXITED, data=data, at_ns=at_ns)
-    said = cloud_run_event(line)
+    said = cloud_run_event(line) or runtime_event(line.strip())
     return None if said is None else replace(said, at_ns=at_ns)

@@ -7,12 +7,13 @@ Loguru's frames have empty lines and a mark between them, and rich draws a box a
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from crashloop.logs.drivers import python_link
 from crashloop.logs.event import MAX_MESSAGE_CHARS, error_event
+from crashloop.logs.frames import Frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,11 +41,6 @@ _EXCEPTION = re.compile(
 _BOX = re.compile(r" {0,8}╭─{1,200} Traceback \(most recent call last\) ─{1,200}╮")
 _FIRST_FRAME = ('  File "', '> File "', "│ ")
 _FRAME = (" ", '> File "', "│", "╰")
-_PLACE = re.compile(
-    r'File "(?:[^"]{0,400}?[/\\])?(?P<path>(?:[^"/\\]{1,100}[/\\])?[^"/\\]{1,100})", '
-    r"line \d{1,7}, in (?P<function>\S{1,100})"
-)
-_PACKAGE = re.compile(r'File "[^"]{0,400}(?:site|dist)-packages[/\\](?P<name>[A-Za-z_]\w{0,60})')
 _LOWER_CASE = ("error", "timeout")  # socket.gaierror, zlib.error, socket.timeout
 _MARGIN = re.compile(r"(?P<indent>(?:  ){1,20})(?:\| ?|(?=\+))(?P<rest>.*)", re.DOTALL)
 _FIRST_MEMBER = re.compile(r"\+-\+-{16} (?:\d{1,5}|\.\.\.) -{16}")
@@ -69,13 +65,12 @@ class _State(Enum):
 class _Exception:
     name: str
     lines: list[str]
-    where: str | None = None
-    via: str | None = None
+    frames: Frames = field(default_factory=Frames)
     members: list[list[_Exception]] = field(default_factory=list)
 
     def link(self) -> Link:
         link = python_link(self.name, "\n".join(self.lines).rstrip()[:MAX_MESSAGE_CHARS])
-        return replace(link, where=self.where, via=self.via)
+        return replace(link, **asdict(self.frames))
 
 
 @dataclass(slots=True)
@@ -84,8 +79,7 @@ class _Level:
 
     state: _State
     chain: list[_Exception] = field(default_factory=list)
-    where: str | None = None
-    via: str | None = None
+    frames: Frames = field(default_factory=Frames)
 
 
 class Tracebacks:
@@ -241,10 +235,8 @@ class _Traceback:
             return not rest.strip() or self._exception(level, rest)
         if level.state is _State.FRAMES:
             is_frame = not rest.strip() or rest.startswith(_FRAME)
-            if is_frame and (place := _PLACE.match(rest.lstrip(" >│"))) is not None:
-                level.where = f"{place['path']}:{place['function']}"
-                package = _PACKAGE.search(rest)
-                level.via = package["name"] if package else level.via
+            if is_frame:
+                level.frames.take(rest)
             return is_frame or (not is_heading and self._exception(level, rest))
         return self._message(level, rest)
 
@@ -272,8 +264,7 @@ class _Traceback:
         else:
             level.chain[-1] = _Exception(found["name"], [])  # the outermost is the last one
         level.chain[-1].lines.append((found["message"] or "")[:MAX_MESSAGE_CHARS])
-        level.chain[-1].where, level.where = level.where, None
-        level.chain[-1].via, level.via = level.via, None
+        level.chain[-1].frames, level.frames = level.frames, Frames()
         return True
 
 

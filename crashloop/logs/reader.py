@@ -40,6 +40,7 @@ class LogReader:
         self._node = NodeErrors(self._add)
         # A line above a traceback often has the same error in a driver's words.
         self._held: LogEvent | None = None
+        self._above: LogEvent | None = None
 
     @property
     def is_open(self) -> bool:
@@ -86,7 +87,7 @@ class LogReader:
             self._settle()
             self._add(server)
         elif self._python.feed(text, at_ns) or self._node.feed(text, at_ns):
-            self._held = None
+            self._above, self._held = self._held or self._above, None
         else:
             self._release()
             self._held = driver_event(text, at_ns)
@@ -118,6 +119,9 @@ class LogReader:
             self._add(held)
 
     def _add(self, event: LogEvent) -> None:
+        above, self._above = self._above, None
+        if above is not None and not _is_of_driver(event):
+            self._add(above)
         self._counts[event.kind] = self._counts.get(event.kind, 0) + 1
         if self._counts[event.kind] <= MAX_EVENTS:
             self._found.append(event)
@@ -125,6 +129,12 @@ class LogReader:
     def _take(self) -> list[LogEvent]:
         found, self._found = self._found, []
         return found
+
+
+def _is_of_driver(event: LogEvent) -> bool:
+    """Whether an error tells a driver's facts itself."""
+    links = event.data.get("error") or ()
+    return any(link["errno"] is not None or link["sqlstate"] for link in links)
 
 
 def _texts(value: object, depth: int) -> Iterator[str]:

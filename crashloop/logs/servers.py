@@ -14,6 +14,7 @@ MAX_TEXT_CHARS = 500
 
 _UVICORN = (
     ("started", r"Started (?:server|parent) process \[\d{1,10}\]"),
+    ("reloader", r"Started reloader process \[\d{1,10}\] using \w{1,40}"),
     ("startup_complete", r"Application startup complete\."),
     ("startup_failed", r"Application startup failed\. Exiting\."),
     ("startup_failed", r"Error loading ASGI app(?: factory:|\.) .+"),

@@ -13,7 +13,7 @@ from crashloop.commands.diagnose import diagnosis_of, every_cause
 from crashloop.incidents import library
 
 LOGS = Path(__file__).parents[2] / "fixtures" / "logs"
-FILES = sorted([*(LOGS / "recorded" / "causes").iterdir(), *(LOGS / "made").glob("*.*")])
+FILES = sorted([*(LOGS / "recorded" / "causes").iterdir(), *(LOGS / "made").glob("*.log")])
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)

@@ -75,7 +75,7 @@ def test_a_traceback_has_the_chain_that_the_app_itself_would_log(error: BaseExce
 
     own = describe(error)
     assert [link["type"] for link in chain] == [link["type"] for link in own]
-    assert all(set(link) - {"where"} == set(own[0]) for link in chain)
+    assert all(set(link) - {"where", "via", "began"} == set(own[0]) for link in chain)
 
 
 def test_each_exception_of_a_chain_says_in_which_function_it_arose() -> None:

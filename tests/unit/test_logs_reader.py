@@ -112,10 +112,12 @@ def test_other_words_about_an_error_are_nothing(line: str) -> None:
     assert data([line]) == []
 
 
-def test_the_line_above_a_traceback_is_no_error_of_its_own() -> None:
+def test_the_line_above_a_traceback_that_says_the_same_is_no_error_of_its_own() -> None:
     heading = "ERROR failed: [Errno 111] Connect call failed ('127.0.0.1', 1)"
+    refused = [*TRACEBACK[:2], "ConnectionRefusedError: [Errno 111] Connection refused"]
 
-    assert [found["by"] for found in data([heading, *TRACEBACK])] == ["python"]
+    assert [found["by"] for found in data([heading, *refused])] == ["python"]
+    assert [found["by"] for found in data([heading, *TRACEBACK])] == ["driver", "python"]
     assert [found["by"] for found in data(NODE)] == ["node"]
     assert [found["by"] for found in data([heading, "other", *TRACEBACK])] == ["driver", "python"]
 

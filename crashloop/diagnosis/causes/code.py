@@ -40,17 +40,23 @@ MISTAKES = frozenset(
 """What only the code itself raises, by the class's name."""
 AFTERWARDS = frozenset({"AttributeError", "IndexError", "KeyError", "UnboundLocalError"})
 """Those of them that follow from a value that an earlier error kept from being made."""
+STARTS = frozenset({"<module>", "handle_lifespan", "lifespan", "main", "serve", "spawn_worker"})
+"""The functions in which the tracebacks of a start begin: uvicorn's, gunicorn's and hypercorn's."""
 OTHERWISE = ("pop from an empty deque", "environment variable")
 HALF = 0.5
 
 
 def is_mistake(event: Event) -> bool:
-    """Whether a whole traceback ends in a mistake of the code, with nothing else in its chain."""
+    """Whether a whole traceback of a start ends in a mistake of the code alone."""
     chain = links(event)
     if event.data.get("by") != "python" or event.data.get("is_torn") or not chain:
         return False
-    root = chain[-1]
-    return not any(is_infrastructure(link) for link in chain) and _is_mistake(root)
+    is_of_start = str(chain[0].get("began")).rpartition(":")[2] in STARTS
+    return (
+        is_of_start
+        and not any(is_infrastructure(link) for link in chain)
+        and _is_mistake(chain[-1])
+    )
 
 
 def _is_mistake(link: Mapping[str, Any]) -> bool:

@@ -13,6 +13,7 @@ from crashloop.diagnosis.refusals import (
     refused_as_the_server_started,
     refused_at_loopback,
     refused_between_two_servers,
+    refused_by_nobody_known,
     refused_of_database,
     temporary_server,
 )
@@ -38,8 +39,13 @@ CAUSES = (
         title="nothing listens at the database's address",
         meaning="Each connection to the database is refused or has no route, at every start.",
         in_logs=InLogs(
-            decides=(Sign(says="lives ended with a refused connection", look=refused_of_database),),
-            points=(restarts(),),
+            decides=(
+                Sign(
+                    says="lives ended with a refused connection, and no log is the database's",
+                    look=refused_by_nobody_known,
+                ),
+            ),
+            points=(Sign(says="the connection was refused", look=refused_of_database), restarts()),
             refutes=(
                 Sign(says="the database was ready", look=_ready.look),
                 became_ready(),

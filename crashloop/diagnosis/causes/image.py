@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from crashloop.diagnosis.cause import Cause, InLogs
-from crashloop.diagnosis.signs import error, restarts, server_log, web_server
+from crashloop.diagnosis.signs import error, restarts, server_was_ready
 
 CAUSES = (
     Cause(
@@ -20,7 +20,7 @@ CAUSES = (
                 ),
             ),
             points=(
-                server_log("the database was ready", message="^database system is ready to accept"),
+                server_was_ready(),
                 restarts(),
             ),
             next="the image's tag beside the one that migrated last: alembic current and heads",
@@ -35,7 +35,7 @@ CAUSES = (
             decides=(
                 error("a file could not be written: EROFS", types=("OSError",), errnos=(30,)),
             ),
-            points=(web_server("a worker failed to boot", "worker_failed"), restarts()),
+            points=(restarts(),),
             next="what is mounted where the path of that line points: a volume or tmpfs is missing",
         ),
     ),

@@ -197,6 +197,7 @@ CAUSES = (
         reproduce="crashloop reproduce supervisor-hides-the-failure",
         in_logs=InLogs(
             decides=(Sign(says="a worker's start failed and its parent went on", look=_hidden),),
+            covers=True,
             next="uvicorn without --workers and --reload under a platform that restarts",
         ),
     ),

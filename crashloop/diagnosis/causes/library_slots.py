@@ -101,6 +101,7 @@ CAUSES = (
         in_logs=InLogs(
             decides=(_WORKERS,),
             points=(_refused, _server),
+            explains=("supervisor-hides-the-failure",),
             next="workers x (pool size + overflow) beside max_connections",
         ),
     ),

@@ -1,13 +1,44 @@
 """The process and what the system allows it: its port, its files, its memory.
 
-Words: uvicorn 0.54, gunicorn 26, hypercorn 0.18; Linux' errnos.
+Words: uvicorn 0.54, gunicorn 26, hypercorn 0.18; Linux' errnos; libpq 18; Kubernetes 1.31; Cloud
+Run's system log.
 """
 
 from __future__ import annotations
 
-from crashloop.diagnosis.cause import Cause, InLogs
-from crashloop.diagnosis.signs import error, exited, restarts, start_refused
+from typing import TYPE_CHECKING
 
+from crashloop.diagnosis.cause import Cause, InLogs, Sign
+from crashloop.diagnosis.signs import error, exited, platform_said, restarts, start_refused
+from crashloop.logs.event import EXITED, PLATFORM_SAID, SERVER
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from crashloop.diagnosis.case import Case
+    from crashloop.trace.event import Event
+
+
+def _over_memory_while_serving(case: Case) -> Sequence[Event]:
+    """What the platform said of memory after the same source had become ready."""
+    said = [e for e in case.trace.of(PLATFORM_SAID) if e.data.get("says") == OVER_MEMORY]
+    ready = {life.source: life.ready.seq for life in case.lives if life.ready}
+    return [e for e in said if ready.get(str(e.target), e.seq) < e.seq]
+
+
+def _hidden_by_the_reloader(case: Case) -> Sequence[Event]:
+    """The reloader and the failed start under it, in a life of which no end is told."""
+    found: list[Event] = []
+    for life in case.lives:
+        said = {e.data["says"]: e for e in life.events if e.kind == SERVER}
+        if any(e.kind == EXITED for e in life.events) or "startup_complete" in said:
+            continue
+        if "reloader" in said and "startup_failed" in said:
+            found += [said["reloader"], said["startup_failed"]]
+    return found
+
+
+OVER_MEMORY = "memory-limit-exceeded"
 CAUSES = (
     Cause(
         id="port-in-use",
@@ -22,6 +53,7 @@ CAUSES = (
                     text=r"\[Errno (?:98|48)\]|^Connection in use",
                 ),
                 error("the app could not bind: the address is in use", errnos=(98, 48)),
+                platform_said("the host's port is taken", "port-allocated"),
             ),
             points=(restarts(),),
             next="who listens there: ss -ltnp; a second server in the same container or pod",
@@ -29,7 +61,7 @@ CAUSES = (
     ),
     Cause(
         id="permission-denied",
-        title="the app's user may not open a file or a port",
+        title="the app's user may not open a file, a socket or a port",
         meaning="The system refused what the app's user may not do (EACCES).",
         in_logs=InLogs(
             decides=(
@@ -38,12 +70,31 @@ CAUSES = (
                     types=("PermissionError",),
                     errnos=(13,),
                 ),
+                error(
+                    "the database's socket may not be opened",
+                    message=r'on socket "/[^"]*" failed: Permission denied',
+                ),
                 start_refused(
                     "the web server may not bind that port", "bind_failed", text=r"\[Errno 13\]"
                 ),
             ),
             points=(restarts(),),
             next="the user of the process beside the owner and mode of that path (ls -ldn)",
+        ),
+    ),
+    Cause(
+        id="database-socket-missing",
+        title="the database's socket is not in the app's container",
+        meaning="The app connects to a Unix socket, and there is none at that path.",
+        in_logs=InLogs(
+            decides=(
+                error(
+                    "there is no such socket",
+                    message=r'on socket "/[^"]*" failed: No such file or directory',
+                ),
+            ),
+            points=(restarts(),),
+            next="the host in the URL; what mounts the socket: a proxy, Cloud SQL's connection",
         ),
     ),
     Cause(
@@ -57,9 +108,29 @@ CAUSES = (
                     reason="OOMKilled",
                     ready=True,
                 ),
+                Sign(
+                    says="the limit of memory was exceeded after the app was ready",
+                    look=_over_memory_while_serving,
+                ),
             ),
             points=(restarts(),),
+            refutes=(exited("it was killed before it was ready", reason="OOMKilled"),),
             next="the memory over time beside the limit; this is no failure of the start",
+        ),
+    ),
+    Cause(
+        id="reload-parent-hides-failure",
+        title="uvicorn --reload stays alive after a failed start",
+        meaning="The reloader waits for a change of a file, so nothing sees that the app is down.",
+        in_logs=InLogs(
+            decides=(
+                Sign(
+                    says="the start failed under the reloader, and no exit follows",
+                    look=_hidden_by_the_reloader,
+                ),
+            ),
+            covers=True,
+            next="start without --reload in production; then the platform sees the exit",
         ),
     ),
 )

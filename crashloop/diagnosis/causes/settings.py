@@ -7,7 +7,7 @@ Words: pydantic-settings 2.16 with pydantic 2.14, python-decouple 3.8, environs 
 from __future__ import annotations
 
 from crashloop.diagnosis.cause import Cause, InLogs
-from crashloop.diagnosis.signs import error, restarts, server_log
+from crashloop.diagnosis.signs import answered, error, restarts, server_log
 
 _INVALID = r"^\d+ validation errors? for "
 _OF_SETTINGS = _INVALID + r"\w*(?:[Ss]etting|[Cc]onfig|[Ee]nv)"
@@ -27,7 +27,11 @@ CAUSES = (
                 ),
             ),
             points=(
-                error("the URL is of a database", message=r"(postgres|mysql|mariadb|oracle|mssql)"),
+                error(
+                    "the URL is of a database",
+                    types=("ValueError",),
+                    message=r"^invalid .*(?:postgres|mysql|mariadb|oracle|mssql)",
+                ),
             ),
             next="how env.py passes the URL: double each %, or pass it by config.attributes",
         ),
@@ -44,7 +48,7 @@ CAUSES = (
                 ),
             ),
             points=(
-                server_log("the server has no such role", detail=r'^Role ".*" does not exist'),
+                answered("the server has no such role", detail=r'^Role ".*" does not exist'),
                 error("the app was refused with 28P01", sqlstates=("28P01",)),
             ),
             explains=("missing-role", "missing-database"),
