@@ -81,8 +81,14 @@ def hung_for_an_answer(case: Case) -> Sequence[Event]:
 
 
 def open_while_hung(case: Case) -> Sequence[Event]:
-    """Where lives that hung said before that they were started, so that their port was open."""
+    """Where lives that hung said before that they were started, so that their port was open.
+
+    None where a server said that a start-up failed: it says one of the two in a life.
+    """
     hung = hung_lives(case)
+    said = [event for life, _ in hung for event in life.events if event.kind == SERVER]
+    if any(event.data["says"] == "startup_failed" for event in said):
+        return ()
     found = [
         event
         for life, error in hung
@@ -151,7 +157,10 @@ def were_ready_before(case: Case) -> Sequence[Event]:
 
 
 def workers(life: LifeLog) -> Sequence[Event]:
-    """The starts of a life's workers, each a process of its own, if there are several."""
+    """The starts of a life's workers under one parent, if there are several."""
+    said = [event for event in life.events if event.kind == SERVER]
+    if not any(_is_of_a_parent(event) for event in said):
+        return ()
     by_pid: dict[object, Event] = {}
     for event in life.events:
         pid = event.data.get("pid")
@@ -162,6 +171,13 @@ def workers(life: LifeLog) -> Sequence[Event]:
         elif event.kind == "startup.started" and isinstance(pid, int):
             by_pid.setdefault(pid, event)
     return tuple(by_pid.values()) if len(by_pid) >= SEVERAL else ()
+
+
+def _is_of_a_parent(event: Event) -> bool:
+    text = str(event.data.get("text"))
+    return event.data["says"] == "worker_started" or text.startswith(
+        ("Started parent process", "Starting gunicorn")
+    )
 
 
 def begins(life: LifeLog) -> Event:

@@ -44,12 +44,17 @@ def _refused_then_well(case: Case) -> Sequence[Event]:
 
 
 def _at_own_address(case: Case, error: Event) -> bool:
-    of_life = [
+    """Whether the refusal, or that of its life's phase, names such an address."""
+    told = [
         e
         for e in case.trace.of("phase.failed")
-        if (e.replica, e.attempt) == (error.replica, error.attempt)
+        if (e.replica, e.attempt) == (error.replica, error.attempt) and _is_refusal(e)
     ]
-    return any(_OWN.match(str(e.data.get("address") or "")) for e in (error, *of_life))
+    return any(_OWN.match(str(e.data.get("address") or "")) for e in (error, *told))
+
+
+def _is_refusal(event: Event) -> bool:
+    return any(link.get("errno") == errno.ECONNREFUSED for link in links(event))
 
 
 def _proxy_ready(case: Case) -> Sequence[Event]:
@@ -57,10 +62,7 @@ def _proxy_ready(case: Case) -> Sequence[Event]:
     return [e for e in said if _PROXY_READY.search(str(e.data.get("text")))]
 
 
-_REFUSED = fatal(
-    "starts were refused",
-    lambda event: any(link.get("errno") == errno.ECONNREFUSED for link in links(event)),
-)
+_REFUSED = fatal("starts were refused", _is_refusal)
 _RECOVERS = server_log(
     "the server recovered after a crash",
     message=r"^database system was (?:interrupted|not properly shut down)|^redo starts at",
