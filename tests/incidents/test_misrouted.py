@@ -39,5 +39,6 @@ async def test_the_egress_flag_cures_a_path_that_leads_nowhere(lab: Lab) -> None
 async def test_the_egress_flag_leaves_the_outage_of_a_connector_without_capacity(
     lab: Lab,
 ) -> None:
-    run = await lab.run("issue-1278", role="remedy", remedy="egress-flag", **MISROUTED)
+    until = {**MISROUTED, "heal_s": 400}  # three deaths on a busy machine, too
+    run = await lab.run("issue-1278", role="remedy", remedy="egress-flag", **until)
     run.expect(Verdict.REPRODUCED)
