@@ -126,6 +126,7 @@ async def test_a_password_that_turns_out_wrong_is_not_tried_again(
         assert (ready.status_code, ready.json()["status"]) == (503, "failed")
 
 
+@pytest.mark.slow
 async def test_requests_are_refused_until_late_services_are_there(
     start_app: StartApp, database_url: str, let_services_pass: Callable[[], None]
 ) -> None:
@@ -146,6 +147,7 @@ async def test_requests_are_refused_until_late_services_are_there(
             assert (await say({"text": "now"}))["stored"] is True
 
 
+@pytest.mark.slow
 async def test_database_and_services_may_both_come_later(
     start_app: StartApp, database_url: str, let_services_pass: Callable[[], None]
 ) -> None:

@@ -126,6 +126,7 @@ async def test_a_missing_database_exits_3_despite_the_remedy(
         assert not app.all_of("phase.degraded", "database")
 
 
+@pytest.mark.slow
 async def test_a_degraded_start_stops_trying_when_waiting_cannot_help(
     start_app: StartApp, database_url: str
 ) -> None:
@@ -194,6 +195,7 @@ async def test_a_retry_starts_the_app_when_the_database_comes_back(
         assert app.all_of("phase.completed", "database")
 
 
+@pytest.mark.slow
 async def test_an_error_that_waiting_cannot_fix_is_not_retried(
     start_app: StartApp, database_url: str
 ) -> None:

@@ -100,6 +100,7 @@ async def test_a_share_above_what_the_settings_ask_for_changes_nothing(
         assert await sessions_of(name, database_url) == 5
 
 
+@pytest.mark.slow
 async def test_a_retry_sizes_the_pool_again_and_leaves_no_connection_of_the_failed_try(
     start_app: StartApp, database_url: str
 ) -> None:

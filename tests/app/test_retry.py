@@ -75,6 +75,7 @@ async def test_a_try_that_is_given_up_keeps_the_connections_that_it_has(
             assert await connections_of(name, database_url) == 2
 
 
+@pytest.mark.slow
 async def test_no_try_outlasts_the_budget(start_app: StartApp, silent_url: str) -> None:
     async with start_app(database_url=silent_url, remedy_retry_s=0.5, **QUICK) as app:
         assert await app.exit_code() == 3
@@ -132,6 +133,7 @@ def test_a_retry_as_long_as_the_start_up_probe_is_refused(
         load()
 
 
+@pytest.mark.slow
 async def test_a_probe_that_never_passes_leaves_the_error_to_phase_database(
     start_app: StartApp, database_url: str
 ) -> None:

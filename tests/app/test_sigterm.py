@@ -81,6 +81,7 @@ async def test_sigterm_after_start_up_is_left_to_the_server(
         assert not app.all_of("remedy.signal_honoured")
 
 
+@pytest.mark.slow
 async def test_a_second_sigterm_does_not_interrupt_the_closing(
     start_app: StartApp, silent_url: str
 ) -> None:

@@ -45,6 +45,7 @@ async def stored_keys(database_url: str) -> list[str]:
     return [row[0] for row in rows]
 
 
+@pytest.mark.slow
 async def test_a_thousand_messages_across_an_outage_are_stored_once_and_in_order(
     start_app: StartApp, database_url: str
 ) -> None:

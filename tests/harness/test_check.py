@@ -27,6 +27,7 @@ def shop(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_an_app_that_does_not_start_is_said_at_once_with_its_last_lines(tmp_path: Path) -> None:
     (tmp_path / "main.py").write_text("raise SystemExit('no module named shop')")
     (tmp_path / "crashloop.toml").write_text(

@@ -93,6 +93,7 @@ def test_a_terminal_gets_colours_and_a_dumb_one_or_no_color_gets_none(
     assert ESCAPE not in shown("judge", "run", folder=folder, TERM="dumb")[1]
 
 
+@pytest.mark.slow
 def test_a_stream_that_takes_ascii_only_gets_a_timeline_too(reproduced: Reproduced) -> None:
     _, folder = reproduced
 
@@ -102,6 +103,7 @@ def test_a_stream_that_takes_ascii_only_gets_a_timeline_too(reproduced: Reproduc
     assert "x exit 3" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_is_not_an_error(reproduced: Reproduced) -> None:
     process = begun("judge", "run", folder=reproduced[1])
     process.stdout.close()
@@ -111,6 +113,7 @@ def test_a_reader_that_goes_away_is_not_an_error(reproduced: Reproduced) -> None
     assert (process.returncode, err) == (0, "")
 
 
+@pytest.mark.slow
 @linux_only
 def test_a_full_standard_output_is_reported_and_is_not_a_bug(reproduced: Reproduced) -> None:
     with Path("/dev/full").open("w") as full:

@@ -42,6 +42,7 @@ asyncio.run(main(sys.argv[1]))
 """
 
 
+@pytest.mark.slow
 def test_nothing_is_left_of_three_replicas_and_a_stopped_postgres(tmp_path: Path) -> None:
     paths = [str(Path(crashloop.__file__).parents[1]), str(FIXTURES), *filter(None, sys.path)]
     harness = subprocess.Popen(

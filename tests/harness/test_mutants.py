@@ -14,9 +14,7 @@ import pytest
 from mutant_runs import caught, healed_when_each_died, reproduced, scenario_with, unmet
 from mutants import harness_parts
 
-from crashloop.clock import TimeScale
 from crashloop.judge import judge
-from crashloop.lab import run_scenario
 from crashloop.model import Moment, Scenario, Trigger, Verdict
 from crashloop.platforms import parse_platform
 from crashloop.trace.reader import parse_trace, read_trace
@@ -221,6 +219,7 @@ PROXIES: list[Any] = [
         "receipts_not_contradicted",
         "the receipt is not true",
         id="lying",
+        marks=pytest.mark.slow,
     ),
     pytest.param(
         harness_parts.LyingProxy,
@@ -318,7 +317,7 @@ async def test_a_heal_that_never_comes_is_caught(options: RunOptions) -> None:
 async def test_a_sound_run_is_reproduced_and_its_trace_with_lines_cut_out_is_not(
     options: RunOptions,
 ) -> None:
-    run = await run_scenario(incident_with(), replace(options, scale=TimeScale(factor=10)))
+    run = await reproduced(incident_with(), options)
     assert judge(read_trace(run.trace_path)).verdict is Verdict.REPRODUCED
     lines = run.trace_path.read_bytes().splitlines(keepends=True)
     middle = len(lines) // 2

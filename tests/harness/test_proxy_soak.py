@@ -168,6 +168,7 @@ async def test_two_thousand_connections_held_for_a_minute_are_all_served_at_the_
     assert min(each["held_s"] for each in released) >= 60
 
 
+@pytest.mark.slow
 async def test_the_same_seed_takes_the_same_connections_and_another_does_not(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:

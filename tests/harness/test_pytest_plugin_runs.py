@@ -260,6 +260,7 @@ def test_a_broken_harness_never_passes_unless_it_was_expected(broken: Session) -
         assert not re.search(r"\S+\.py:\d+", shown)
 
 
+@pytest.mark.slow
 def test_an_expectation_of_a_broken_run_shows_the_harness_s_message_and_hint(
     broken: Session,
 ) -> None:
@@ -271,6 +272,7 @@ def test_an_expectation_of_a_broken_run_shows_the_harness_s_message_and_hint(
     assert re.findall(r"\S+\.py:\d+", shown) == [f"test_outage.py:{line}"]
 
 
+@pytest.mark.slow
 def test_a_proof_that_fell_short_shows_which_run_did(broken: Session) -> None:
     shown = broken.section("test_proof")
     assert "the proof of issue-1278 ended HARNESS_ERROR, expected REPRODUCED" in shown
@@ -278,6 +280,7 @@ def test_a_proof_that_fell_short_shows_which_run_did(broken: Session) -> None:
     assert "the control run:" in shown
 
 
+@pytest.mark.slow
 def test_a_wrong_parameter_is_one_message_at_the_test_s_line(broken: Session) -> None:
     shown = broken.section("test_typing_error")
     assert "issue-1278 has no parameter 'limit'" in shown

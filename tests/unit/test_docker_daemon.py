@@ -194,23 +194,31 @@ def test_a_docker_host_that_is_not_an_address_is_named(monkeypatch: pytest.Monke
         connect()
 
 
-def test_without_the_docker_package_the_reason_is_given_with_status_11(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["reproduce", "issue-1278", "--engine", "docker"],
+        pytest.param(["sweep"], marks=pytest.mark.slow),
+    ],
+)
+def test_without_the_docker_package_the_reason_is_given_with_status_11(
+    words: list[str], tmp_path: Path
+) -> None:
     (tmp_path / "docker.py").write_text("raise ModuleNotFoundError(name='docker')")
 
-    for words in (["sweep"], ["reproduce", "issue-1278", "--engine", "docker"]):
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "crashloop", *words],
-            env={**os.environ, "PYTHONPATH": str(tmp_path)},
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "crashloop", *words],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
-        assert (done.returncode, done.stdout) == (11, "")
-        assert done.stderr.startswith("error: the Docker engine needs the package docker\n")
-        assert "pip install '.[docker]'" in done.stderr
+    assert (done.returncode, done.stdout) == (11, "")
+    assert done.stderr.startswith("error: the Docker engine needs the package docker\n")
+    assert "pip install '.[docker]'" in done.stderr
     assert not (tmp_path / "crashloop-artifacts").exists()
 
 

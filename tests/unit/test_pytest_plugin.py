@@ -88,6 +88,7 @@ def test_a_coroutine_test_that_uses_the_lab_needs_no_mark_and_a_mark_of_its_own_
     pytester.runpytest_subprocess(*options).assert_outcomes(passed=6)
 
 
+@pytest.mark.slow
 def test_a_fixture_of_the_same_name_is_the_repository_s_own(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
@@ -109,6 +110,7 @@ def test_a_fixture_of_the_same_name_is_the_repository_s_own(pytester: pytest.Pyt
     result.stdout.fnmatch_lines(["*async def functions are not natively supported*"])
 
 
+@pytest.mark.slow
 def test_without_pytest_asyncio_a_coroutine_fails_and_a_run_that_is_never_awaited_is_an_error(
     pytester: pytest.Pytester,
 ) -> None:
@@ -259,6 +261,7 @@ def test_apps_are_looked_for_from_the_starting_folder_or_from_the_root_folder_if
     assert search_folder(cast("pytest.Config", given)) == Path(found)
 
 
+@pytest.mark.slow
 def test_an_unknown_app_fails_the_test_with_the_known_ones(pytester: pytest.Pytester) -> None:
     ini(pytester, crashloop_config="apps/mine.toml")
     pytester.mkdir("apps").joinpath("mine.toml").write_text("[apps.shop]\ncommand = 'x'\n")
@@ -273,6 +276,7 @@ def test_an_unknown_app_fails_the_test_with_the_known_ones(pytester: pytest.Pyte
     result.stdout.fnmatch_lines(["*mine.toml:1: there is no app 'shopp'", "*known: shop"])
 
 
+@pytest.mark.slow
 def test_an_error_of_the_entry_is_shown_below_the_test_s_own_line_only(
     pytester: pytest.Pytester,
 ) -> None:

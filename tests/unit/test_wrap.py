@@ -303,7 +303,14 @@ def test_uvicorn_serves_a_wrapped_app_without_a_lifespan(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     "target",
-    ["shop:failing", "shop:giving_up", "shop:missing", "none:app", "broken:app", "leaving:app"],
+    [
+        "shop:failing",
+        "broken:app",
+        *(
+            pytest.param(target, marks=pytest.mark.slow)
+            for target in ("shop:giving_up", "shop:missing", "none:app", "leaving:app")
+        ),
+    ],
 )
 def test_uvicorn_exits_as_it_does_without_the_wrapper(folder: Path, target: str) -> None:
     (folder / "broken.py").write_text("import no_such_module")
