@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crashloop.commands.page import short
 from crashloop.diagnosis.cause import Cause
 from crashloop.diagnosis.causes import CAUSES
 from crashloop.diagnosis.diagnosis import Diagnosis, diagnose
@@ -17,7 +19,7 @@ from crashloop.incidents import library
 from crashloop.judge import judge
 from crashloop.log_files import is_trace, read_lines
 from crashloop.logs.formats import FORMATS, entries
-from crashloop.report.diagnosis import catalogue, diagnosis_document, diagnosis_page
+from crashloop.report.diagnosis import catalogue, diagnosis_document, diagnosis_page, heading
 from crashloop.report.document import write_document
 from crashloop.report.terminal import Terminal
 from crashloop.trace.reader import read_trace
@@ -69,8 +71,14 @@ def show_causes(*, as_json: bool) -> int:
     return 0
 
 
-def show_diagnosis(files: Sequence[str], format_name: str | None, *, as_json: bool) -> int:
-    """Diagnose the logs and print the answer; return the exit status: 0, or 11 for unknown."""
+def show_diagnosis(
+    files: Sequence[str], format_name: str | None, report: Path | None, *, as_json: bool
+) -> int:
+    """Diagnose the logs and print the answer; return the exit status: 0, or 11 for unknown.
+
+    A page about it goes into `report`.
+    """
+    read_at_s = time.time()
     found = diagnosis_of(files, format_name)
     if as_json:
         document: dict[str, Any] = diagnosis_document(found)
@@ -78,6 +86,11 @@ def show_diagnosis(files: Sequence[str], format_name: str | None, *, as_json: bo
     else:
         terminal = Terminal(sys.stdout)
         terminal.show(diagnosis_page(found, width=terminal.width))
+    if report is not None:
+        from crashloop.commands.diagnose_report import write_report  # noqa: PLC0415  when asked
+
+        write_report(found, [*dict.fromkeys(files)], report, read_at_s=read_at_s)
+        sys.stderr.write(f"{short(report)}: {heading(found)}\n")
     return UNKNOWN if found.unknown else DECIDED
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path  # noqa: TC003  typer reads the annotations
 from typing import Annotated
 
 import typer
 
-from crashloop.commands.arguments import AsJson, Debug, examples
+from crashloop.commands.arguments import AsJson, Debug, examples, path
 from crashloop.errors import UsageError
 
 EPILOG = (
     examples(
-        "crashloop diagnose app.log postgres.log",
+        "crashloop diagnose app.log postgres.log --report report.html",
         "kubectl logs web-0 --previous --timestamps | crashloop diagnose -",
         "crashloop diagnose --causes",
     )
@@ -32,6 +33,15 @@ def diagnose(
     causes: Annotated[
         bool, typer.Option("--causes", help="List every cause that can be named, and stop.")
     ] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            "--report",
+            metavar="FILE",
+            parser=path,
+            help="Write a page about it, with the cited lines among their neighbours.",
+        ),
+    ] = None,
     as_json: AsJson = False,
     _debug: Debug = False,
 ) -> None:
@@ -46,4 +56,4 @@ def diagnose(
         raise UsageError(
             "no log was named", hint="crashloop diagnose FILE..., or - for standard input"
         )
-    raise typer.Exit(show_diagnosis(files, format_name, as_json=as_json))
+    raise typer.Exit(show_diagnosis(files, format_name, report, as_json=as_json))

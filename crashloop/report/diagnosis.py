@@ -49,6 +49,11 @@ def diagnosis_document(found: Diagnosis) -> dict[str, Any]:
     }
 
 
+def heading(found: Diagnosis) -> str:
+    """The cause's id, or that it is unknown."""
+    return "Unknown" if found.unknown else found.causes[0].cause.id
+
+
 def whys_of(found: Diagnosis) -> Whys:
     """The whys of the first cause; where none is decided, as far as they go."""
     if found.run is None:
@@ -79,7 +84,8 @@ def diagnosis_page(found: Diagnosis, *, width: int) -> list[Line]:
         page += [BLANK, line(Span("What would decide", Tone.HEAD))]
         for sentence in found.decides:
             page += paragraph(sentence, width=width, hanging="    ")
-    return [*page, BLANK, *_counts(found, width)]
+    counts = ", ".join(counts_words(found))
+    return [*page, BLANK, *paragraph(counts, width=width, indent="", tone=Tone.DIM)]
 
 
 def catalogue(causes: Sequence[Cause], *, width: int) -> list[Line]:
@@ -123,14 +129,15 @@ def _seen_lines(case: Case, seen: Sequence[Seen], width: int, *, head: str) -> I
             yield line(Span(f"      and {counted(len(cited) - MAX_LINES, 'line')} more", Tone.DIM))
 
 
-def _counts(found: Diagnosis, width: int) -> Iterator[Line]:
+def counts_words(found: Diagnosis) -> Iterator[str]:
+    """What was read, and what of it was dropped."""
     counts = found.case.counts
-    text = f"{counted(counts.read, 'line')} read, {counts.understood} understood"
+    yield f"{counted(counts.read, 'line')} read"
+    yield f"{counts.understood} understood"
     if counts.doubled:
-        text += f", {counts.doubled} doubled"
+        yield f"{counts.doubled} doubled"
     if counts.left_out:
-        text += f"; {counted(counts.left_out, 'event')} beyond the bound left out"
-    yield from paragraph(text, width=width, indent="", tone=Tone.DIM)
+        yield f"{counted(counts.left_out, 'event')} beyond the bound left out"
 
 
 def _cause_document(case: Case, weighed: Weighed) -> dict[str, Any]:
