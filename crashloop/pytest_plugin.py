@@ -20,6 +20,7 @@ from crashloop.errors import CrashloopError
 from crashloop.testing import Lab
 from crashloop.testing.lab import Settings
 from crashloop.testing.mismatch import Mismatch
+from crashloop.testing.session_runs import SessionRuns
 from crashloop.testing.settings import OPTIONS, SEED_INPUT, read_settings
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Read the settings; pytest.UsageError names the option or ini key that is wrong."""
     config.stash[_SETTINGS] = settings = read_settings(config)
+    if not hasattr(config, "workerinput"):  # the controller reports what xdist's workers run
+        config.pluginmanager.register(SessionRuns(settings.artifacts, _facts(settings)))
     if settings.incidents is not None:
         from crashloop.incidents import ELSEWHERE  # noqa: PLC0415  heavy; most sessions have none
 
@@ -67,8 +70,7 @@ def pytest_configure_node(node: Any) -> None:
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """Engine, time scale and seed: what is needed to run the same again; incidents left out."""
     settings = config.stash[_SETTINGS]
-    scale = "each incident's own" if settings.scale is None else f"{settings.scale:g}"
-    how = f"crashloop: engine {settings.engine}, time scale {scale}, seed {settings.seed}"
+    how = f"crashloop: {', '.join(_facts(settings))}"
     return [how, *(f"crashloop: left out: {why}" for why in _left_out(settings))]
 
 
@@ -142,7 +144,7 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
         settings,
         artifacts=settings.artifacts / name if settings.artifacts else factory.mktemp(name),
         again=_command(item, settings),
-        on_run=lambda run: item.user_properties.extend(_properties(run)),
+        on_run=lambda run: _keep(run, item, settings),
     )
     item.stash[_LAB] = made
     yield made
@@ -224,6 +226,23 @@ def _command(item: pytest.Item, settings: Settings) -> str:
     if settings.postgres_bin is not None:
         words += ["--crashloop-postgres-bin", str(settings.postgres_bin)]
     return shlex.join(words)
+
+
+def _facts(settings: Settings) -> list[str]:
+    """What is needed to run the same again."""
+    scale = "each incident's own" if settings.scale is None else f"{settings.scale:g}"
+    return [f"engine {settings.engine}", f"time scale {scale}", f"seed {settings.seed}"]
+
+
+def _keep(run: Run, item: pytest.Item, settings: Settings) -> None:
+    """Note the run in the test's properties, and write its page where its evidence is kept."""
+    item.user_properties.extend(_properties(run))
+    if settings.artifacts is None:
+        return
+    from crashloop.run import write_run_page  # noqa: PLC0415  heavy; most sessions run none
+
+    if no_page := write_run_page(run.artifacts, run.trace, run.judgement):
+        item.add_report_section("call", "crashloop", no_page)
 
 
 def _properties(run: Run) -> list[tuple[str, object]]:

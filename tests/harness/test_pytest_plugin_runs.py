@@ -12,6 +12,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+from html_pages import read_page
 
 DEADLINE_S = 110.0
 OWN_APP = Path(__file__).parents[2] / "fixtures" / "own_app"
@@ -241,6 +242,16 @@ def test_junit_carries_verdict_seed_trace_and_command_and_workers_share_the_seed
         assert Path(properties[test]["crashloop_trace"]).is_file()
         assert f"--seed {seed[1]}" in properties[test]["crashloop_command"]
     assert properties["test_impossible_here"] == {}
+
+
+def test_the_runs_of_all_workers_are_on_one_page(ran: Session) -> None:
+    assert re.search(
+        r"^crashloop: the page of all runs is .*kept/report\.html$", ran.output, re.MULTILINE
+    )
+    page = read_page((ran.folder / "kept" / "report.html").read_text())
+    links = [address for _, address in page.references() if not address.startswith("#")]
+    assert len(links) == 2
+    assert all((ran.folder / "kept" / address).is_file() for address in links)
 
 
 def test_evidence_of_an_earlier_session_is_not_overwritten(ran: Session) -> None:
