@@ -19,8 +19,9 @@ from crashloop.incidents import library
 from crashloop.judge import judge
 from crashloop.log_files import is_trace, read_lines
 from crashloop.logs.formats import FORMATS, entries
-from crashloop.report.diagnosis import catalogue, diagnosis_document, diagnosis_page, heading
-from crashloop.report.document import write_document
+from crashloop.report.causes import catalogue, causes_table
+from crashloop.report.diagnosis import diagnosis_document, diagnosis_page, heading
+from crashloop.report.document import write_document, write_page
 from crashloop.report.terminal import Terminal
 from crashloop.trace.reader import read_trace
 
@@ -60,11 +61,13 @@ class _Counted:
             yield line
 
 
-def show_causes(*, as_json: bool) -> int:
-    """List every cause that a diagnosis can name."""
+def show_causes(*, as_json: bool, as_markdown: bool = False) -> int:
+    """List every cause that a diagnosis can name; `as_markdown`: the table of docs/diagnose.md."""
     causes = sorted(every_cause(), key=lambda one: one.id)
     if as_json:
         write_document([{"id": c.id, "title": c.title, "meaning": c.meaning} for c in causes])
+    elif as_markdown:
+        write_page(causes_table(causes))
     else:
         terminal = Terminal(sys.stdout)
         terminal.show(catalogue(causes, width=terminal.width))

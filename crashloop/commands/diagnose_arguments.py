@@ -42,6 +42,9 @@ def diagnose(
             help="Write a page about it, with the cited lines among their neighbours.",
         ),
     ] = None,
+    as_markdown: Annotated[
+        bool, typer.Option("--markdown", help="With --causes: print the table of docs/diagnose.md.")
+    ] = False,
     as_json: AsJson = False,
     _debug: Debug = False,
 ) -> None:
@@ -51,7 +54,9 @@ def diagnose(
     if causes:
         if files:
             raise UsageError("--causes takes no file", hint="leave out one of the two")
-        raise typer.Exit(show_causes(as_json=as_json))
+        raise typer.Exit(show_causes(as_json=as_json, as_markdown=as_markdown))
+    if as_markdown:
+        raise UsageError("--markdown is of --causes", hint="add --causes, or leave it out")
     if not files:
         raise UsageError(
             "no log was named", hint="crashloop diagnose FILE..., or - for standard input"

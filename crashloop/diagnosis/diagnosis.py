@@ -86,7 +86,7 @@ def diagnose(case: Case, causes: Iterable[Cause]) -> Diagnosis:
         causes=tuple(kept),
         ruled_out=ruled_out,
         unknown=unknown,
-        decides=tuple(_would_decide(kept, tied)) if unknown else (),
+        decides=tuple(_would_decide(case, kept, tied)) if unknown else (),
     )
 
 
@@ -133,8 +133,10 @@ def _rank(weighed: Weighed) -> tuple[bool, int, int, str]:
     return not is_cover, -weighed.confidence, -seen, weighed.cause.id
 
 
-def _would_decide(kept: Sequence[Weighed], tied: Sequence[Weighed]) -> list[str]:
+def _would_decide(case: Case, kept: Sequence[Weighed], tied: Sequence[Weighed]) -> list[str]:
     """What would decide, as sentences: what each possible cause still lacks."""
+    if not kept and not case.failed and any(life.was_ready for life in case.lives):
+        return ["no failed start is in these logs: each life that began became ready or goes on"]
     of = tied or kept[:3]
     found = [f"{w.cause.id}: whether {w.not_seen[0].says}" for w in of if w.not_seen]
     return found or [

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from crashloop.diagnosis.case import Case
-    from crashloop.diagnosis.cause import Cause
     from crashloop.diagnosis.diagnosis import Diagnosis, Seen, Weighed
     from crashloop.diagnosis.why import Whys
     from crashloop.model import Judgement
@@ -86,15 +85,6 @@ def diagnosis_page(found: Diagnosis, *, width: int) -> list[Line]:
             page += paragraph(sentence, width=width, hanging="    ")
     counts = ", ".join(counts_words(found))
     return [*page, BLANK, *paragraph(counts, width=width, indent="", tone=Tone.DIM)]
-
-
-def catalogue(causes: Sequence[Cause], *, width: int) -> list[Line]:
-    """Every cause with its meaning."""
-    page: list[Line] = []
-    for cause in causes:
-        page.append(line(Span(cause.id, Tone.HEAD)))
-        page += paragraph(cause.meaning, width=width)
-    return page
 
 
 def _answer(found: Diagnosis, width: int) -> Iterator[Line]:
