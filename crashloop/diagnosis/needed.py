@@ -22,10 +22,10 @@ REFUSED, NO_NAME = 111, (-2, -3, -5)
 def needed(steps: Sequence[Why], weighed: Weighed | None) -> str:
     """A sentence: where the logs end, and what would show more."""
     if weighed is not None:
-        return f"The logs end here. For the next answer, see {weighed.cause.in_logs.next}."
+        return f"The logs end here. Next: {weighed.cause.in_logs.next}."
     if not steps:
         return "No life that failed is in these logs: the app's log from its start would show one."
-    return f"The logs end here. For the next answer, see {_of(steps[-1].events[-1])}."
+    return f"The logs end here. The next answer needs {_of(steps[-1].events[-1])}."
 
 
 def _of(event: Event) -> str:

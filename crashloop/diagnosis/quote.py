@@ -30,10 +30,12 @@ def root_of(chain: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
 
 
 def error_words(link: Mapping[str, Any]) -> str:
-    """One exception: its type without its modules, and its message."""
-    name = str(link.get("type") or "").rpartition(".")[2]
+    """One exception: its type without its modules, its message, and where it arose."""
+    name = str(link.get("type") or "").rpartition(".")[2][:MAX_CHARS]
     message = quoted(link.get("message") or "")
-    return quoted(": ".join(part for part in (name, message) if part)) or "an error without words"
+    says = ": ".join(part for part in (name, message) if part) or "an error without words"
+    where = quoted(link.get("where") or "", 80)
+    return f"{says} (in {where})" if where else says
 
 
 def exit_words(data: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ from crashloop.durations import plain, took
 from crashloop.logs.event import ERROR, SERVER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from crashloop.diagnosis.case import LifeLog
     from crashloop.trace.event import Event
@@ -60,7 +60,7 @@ def failures(
     if errors := there(map(_error, lives, ends)):
         chain = links(errors[-1])
         outer, root = error_words(chain[0]), error_words(root_of(chain))
-        if not found and outer != root:
+        if not found and _is_another(chain):
             yield each_time(lives, f"It met {outer}"), errors
             yield f"At the root of that was {root}", errors
         else:
@@ -72,7 +72,7 @@ def doing(lives: Sequence[LifeLog]) -> Iterator[Step]:
     begun = there(map(_open_phase, lives))
     if begun:
         name = quoted(begun[-1].data.get("phase"), 40)
-        yield f"When it was killed, phase {name} had begun and not ended.", begun
+        yield f"By then, phase {name} had begun and not ended.", begun
     errors = there(_last(life, None, _is_error) for life in lives)
     if errors:
         yield f"The last error before that was {error_words(root_of(links(errors[-1])))}", errors
@@ -95,13 +95,24 @@ def there(events: Iterable[Event | None]) -> list[Event]:
     return [event for event in events if event is not None]
 
 
+def way_of(error: Event) -> tuple[Any, ...]:
+    """What an error is at its root, without its words."""
+    root = root_of(links(error))
+    return root.get("type"), root.get("sqlstate"), root.get("errno")
+
+
 def _way(life: LifeLog) -> tuple[Any, ...]:
     """How a life failed, without what differs from one life to the next."""
-    if life.fatal is not None and (chain := links(life.fatal)):
-        root = root_of(chain)
-        return root.get("type"), root.get("sqlstate"), root.get("errno")
+    if life.fatal is not None and links(life.fatal):
+        return way_of(life.fatal)
     end = life.exit
     return ("", None, None) if end is None else (end.data.get("exit_code"), end.data.get("reason"))
+
+
+def _is_another(chain: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the outermost error says something else than the one at the root."""
+    outer, root = str(chain[0].get("message")), str(root_of(chain).get("message"))
+    return chain[0] is not root_of(chain) and not (root and root in outer)
 
 
 def _last(life: LifeLog, before: Event | None, fits: Callable[[Event], bool]) -> Event | None:

@@ -21,9 +21,9 @@ from crashloop.diagnosis.platform_steps import (
 )
 from crashloop.diagnosis.quote import exit_words, quoted, was_killed
 from crashloop.diagnosis.signs import links
-from crashloop.diagnosis.steps import alike, steps_back, there
+from crashloop.diagnosis.steps import alike, doing, steps_back, there, way_of
 from crashloop.diagnosis.why import MAX_WHYS, Why, Whys
-from crashloop.plural import listed, often
+from crashloop.plural import counted, listed, often
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -38,10 +38,19 @@ DEPENDENCIES = {
     "pooler.said": "The pooler",
 }
 REFUSALS = frozenset({"ERROR", "FATAL", "PANIC"})
+CONSEQUENCES = (
+    "canceling statement due to user request",
+    "connection to client lost",
+    "could not receive data from client",
+    "could not send data to client",
+    "unexpected EOF on client connection",
+)
+"""What PostgreSQL 17 says after the client has given up or is gone (tcop/postgres.c, pqcomm.c)."""
 LEAST_QUOTE = 12
 """A server's message of fewer characters may stand in an app's error by chance."""
 MAX_SIGNS = 3
-_INSTANCE = re.compile(r"/[0-9a-f]{20,}$")
+_AT = re.compile(r" at character \d+$")
+_INSTANCE = re.compile(r"/(?:[0-9a-f]{20,}|\d+)$")
 MAX_SKEW_NS = 2_000_000_000
 """How much later by its own clock what explains a step may be: machines differ. Chosen."""
 
@@ -53,8 +62,8 @@ def whys(case: Case, weighed: Weighed | None) -> Whys:
     if lives:
         found.symptom(lives)
         found.failures(lives)
-    else:
-        found.probes()
+    elif not found.probes():
+        found.cut_short()
     found.signs()
     return Whys(steps=tuple(found.steps), ends=needed(found.steps, weighed))
 
@@ -72,18 +81,20 @@ class _Chain:
         sources = {life.source for life in lives}
         of_them = [life for life in self._case.lives if life.source in sources]
         starts = there([next(filter(is_start, life.events), None) for life in of_them])
-        counted, shown = restarts(self._case, sources), len(starts)
-        is_often = shown > 1 or counted is not None
+        restarted, shown = restarts(self._case, sources), len(starts)
+        is_often = shown > 1 or len(lives) > 1 or restarted is not None
         failed = "never became ready" if is_often else "did not become ready"
         if any(life.was_ready for life in of_them):
             failed = f"failed to become ready {often(len(lives))}"
+            if restarted is not None:
+                failed = f"these logs show {counted(len(lives), 'start')} that failed"
         were = "were" if len(sources) > 1 else "was"
         times = f" {often(shown)}" if shown > 1 else ""
         started = f"{were} started{times} and " if shown else ""
         events = starts or [life.events[0] for life in lives]
-        if counted is not None and counted.data["restarts"] >= shown:
-            started = f"{were} restarted {often(counted.data['restarts'])} and "
-            events = [counted]
+        if restarted is not None:
+            started = f"{were} restarted {often(restarted.data['restarts'])} and "
+            events = [restarted]
         self._add(f"{_names(sources)} {started}{failed}.", events)
 
     def failures(self, lives: Sequence[LifeLog]) -> None:
@@ -108,43 +119,73 @@ class _Chain:
             says = f"The last that it had said before was: {quoted(lines[-1].text)}"
             self.steps.append(Why(says=says, events=tuple(ends), lines=lines))
 
-    def probes(self) -> None:
-        """What ended a life that was ready, or what the probes say of one that did not end."""
+    def cut_short(self) -> None:
+        """What lives were doing that had not ended when the next one began."""
+        lives = self._case.lives
+        again = {(life.source, life.attempt - 1): life for life in lives}
+        cut = [
+            life for life in lives if not life.was_ready and (life.source, life.attempt) in again
+        ]
+        nexts = [again[life.source, life.attempt].events[0] for life in cut]
+        names = _names({life.source for life in cut})
+        self._add(f"{names} was started again {often(len(cut))} before it was ready.", nexts)
+        for says, events in doing(cut):
+            self._add(says, events)
+
+    def probes(self) -> bool:
+        """What ended a life that was ready, or what the probes say of one that did not end.
+
+        Returns whether anything did.
+        """
         lives = self._case.lives
         ended = [life.exit for life in lives if life.was_ready and life.exit is not None]
         died = [end for end in ended if was_killed(end.data) or end.data.get("exit_code")]
         if died:
             self._add(f"The app was ready, and ended later with {exit_words(died[-1].data)}.", died)
-            return
+            return True
         sources = {life.source for life in lives}
         if found := said(self._case, sources, *NOT_IN_SERVICE):
             self._add(f"The platform did not take {_names(sources)} into service.", found)
         for says, events in failed_probes(self._case, ()):
             self._add(says, events)
+        return bool(self.steps)
 
     def signs(self) -> None:
-        """What decided the cause, where no step has told it."""
+        """What decided the cause, where no step has told it; if it came later, what it means."""
         if self._weighed is None:
             return
-        told = {e.seq for why in self.steps for e in why.events}
         new = {
-            seen.sign.says: self._not_later(seen.events)
+            seen.sign.says: events
             for seen in self._weighed.decided
-            if not {e.seq for e in seen.events} <= told
+            if (events := [e for e in seen.events if not self._is_told(e)])
         }
-        shown = {says: events for says, events in new.items() if events}
-        says = listed([*shown][:MAX_SIGNS])
-        self._add(f"The log shows that {says}.", [*chain(*shown.values())])
+        before = {says: found for says, events in new.items() if (found := self._not_later(events))}
+        if before:
+            says = listed([*before][:MAX_SIGNS])
+            self._add(f"The log shows that {says}.", [*chain(*before.values())])
+            return
+        shown = {e.life for why in self.steps[1:] for e in why.events}
+        elsewhere = [e for e in chain(*new.values()) if e.life is None or e.life not in shown]
+        self._add(self._weighed.cause.meaning, elsewhere)
+
+    def _is_told(self, event: Event) -> bool:
+        """Whether a step has told of the event, of its lines, or of another one of its error."""
+        told = [e for why in self.steps for e in why.events]
+        lines = {line for why in self.steps for line in why.lines}
+        own = self._case.lines(event)
+        return (
+            event in told
+            or (bool(own) and lines.issuperset(own))
+            or (bool(links(event)) and way_of(event) in {way_of(e) for e in told if links(e)})
+        )
 
     def _dependency(self, errors: Sequence[Event]) -> None:
         """What the dependency itself said of these errors."""
         weighed = self._weighed
-        signs = () if weighed is None else (*weighed.decided, *weighed.pointed)
-        of_signs = {e.seq for seen in signs for e in seen.events}
+        decided = () if weighed is None else weighed.decided
+        of_signs = {e.seq for seen in decided for e in seen.events}
         texts = [str(link.get("message") or "") for e in errors for link in links(e)]
-        refusals = [
-            e for e in self._case.trace.of(*DEPENDENCIES) if e.data.get("severity") in REFUSALS
-        ]
+        refusals = [e for e in self._case.trace.of(*DEPENDENCIES) if _refuses(e)]
         found = [e for e in refusals if e.seq in of_signs or _is_quoted(e, texts)]
         if found := self._not_later(found):
             data, who = found[-1].data, DEPENDENCIES[found[-1].kind]
@@ -156,13 +197,14 @@ class _Chain:
         if not self.steps:
             return [*events]
         effects = self.steps[-1].events
-        seqs = {e.life: e.seq for e in reversed(effects) if e.life is not None}
+        of_life = {e.life: e.seq for e in reversed(effects)}
+        of_source = {e.replica: e.seq for e in effects}
         last_ns = max([e.data.get("at_ns") or 0 for e in effects])
         return [
             e
             for e in events
-            if (e.life is None or e.seq < seqs.get(e.life, e.seq + 1))
-            and not (last_ns and (e.data.get("at_ns") or 0) > last_ns + MAX_SKEW_NS)
+            if e.life is None or e.seq < of_life.get(e.life, of_source.get(e.replica, e.seq + 1))
+            if not (last_ns and (e.data.get("at_ns") or 0) > last_ns + MAX_SKEW_NS)
         ]
 
     def _add(self, says: str, events: Sequence[Event]) -> None:
@@ -178,6 +220,10 @@ def _failed(case: Case, weighed: Weighed | None) -> list[LifeLog]:
     return alike(decided or case.failed)
 
 
+def _key(life: LifeLog) -> tuple[str, int]:
+    return life.source, life.attempt
+
+
 def _names(sources: Collection[str]) -> str:
     """`shop-1`, or without its pod or its instance, whose names are long: `gateway`."""
     short = {_INSTANCE.sub("", source).rpartition("/")[2] for source in sources}
@@ -185,7 +231,13 @@ def _names(sources: Collection[str]) -> str:
     return listed(names) if names else "The app"
 
 
+def _refuses(event: Event) -> bool:
+    """Whether a server says that it failed or refused, of its own accord."""
+    message = str(event.data.get("message"))
+    return event.data.get("severity") in REFUSALS and not message.startswith(CONSEQUENCES)
+
+
 def _is_quoted(event: Event, texts: Sequence[str]) -> bool:
     """Whether the app's error has the message of the server."""
-    message = str(event.data.get("message") or "").strip()
+    message = _AT.sub("", str(event.data.get("message") or "").strip())
     return len(message) >= LEAST_QUOTE and any(message in text for text in texts)

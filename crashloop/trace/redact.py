@@ -23,7 +23,8 @@ _URL_PASSWORD = re.compile(r"(?P<head>://[^\s:/@]{0,256}:)[^\s@/]{1,4096}(?=@)")
 _URL_ODD_PASSWORD = re.compile(r"(?P<head>://[^\s:/@]{0,256}:)[^\s\"'<>]{1,128}(?=@)")
 _BEARER = re.compile(r"(?P<head>\b(?:bearer|basic)\s{1,8})[A-Za-z0-9._~+/=-]{16,}", re.IGNORECASE)
 _ASSIGNED = re.compile(
-    rf"(?P<head>{_NAMES}[\w-]{{0,32}}[\"']?\s{{0,8}}[=:]\s{{0,8}}[\"']?)"
+    rf"(?P<head>{_NAMES}(?![\w-]{{0,32}}(?-i:Error|Exception): )"  # it is followed by a message
+    r"[\w-]{0,32}[\"']?\s{0,8}[=:]\s{0,8}[\"']?)"
     r"(?!\*\*\*)[^\s\"',;&}]+",
     re.IGNORECASE,
 )

@@ -160,3 +160,10 @@ def test_a_header_passes_the_redactor_too(tmp_path: Path) -> None:
     TraceWriter(path, header, Redactor()).close()
     assert "hunter2" not in path.read_text()
     assert read_trace(path).header["command"].endswith(f"u:{MASK}@h/db")
+
+
+@pytest.mark.parametrize("name", ["InvalidPasswordError", "DefaultCredentialsError"])
+def test_an_exception_named_after_a_secret_keeps_its_message(name: str) -> None:
+    text = f"asyncpg.{name}: refused for user app"
+    assert Redactor().text(text) == text
+    assert "hidden-word" not in Redactor().text("password_error: hidden-word")

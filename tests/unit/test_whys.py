@@ -101,7 +101,7 @@ def test_a_life_that_was_killed_shows_the_phase_that_it_was_in() -> None:
     found = whys(case_of(KILLED), None)
     assert [why.says for why in found.steps][1:] == [
         "Its process ended with SIGKILL (exit code 137).",
-        "When it was killed, phase database had begun and not ended.",
+        "By then, phase database had begun and not ended.",
     ]
 
 
@@ -148,6 +148,30 @@ def test_every_step_rests_on_lines_and_none_is_later_than_what_it_explains() -> 
         for effect, cause in pairwise(lasts):
             shared = effect.keys() & cause.keys() - {None}
             assert all(cause[attempt] < effect[attempt] for attempt in shared)
+
+
+def test_a_life_that_was_started_again_before_it_was_ready_shows_how_far_it_came() -> None:
+    log = """
+        INFO:     Started server process [1]
+        {"event": "phase.started", "mono_ns": 3, "phase": "database"}
+        INFO:     Started server process [1]
+    """
+    says = [why.says for why in whys(case_of(log), None).steps]
+    assert says == [
+        "The app was started again once before it was ready.",
+        "By then, phase database had begun and not ended.",
+    ]
+
+
+def test_what_a_server_says_after_its_client_gave_up_is_no_step() -> None:
+    log = """
+        db-1  | 2026-01-05 08:00:01.204 UTC [7] ERROR:  canceling statement due to user request
+        shop-1  | INFO:     Started server process [1]
+        shop-1  | asyncpg.QueryCanceledError: canceling statement due to user request
+        shop-1  | ERROR:    Application startup failed. Exiting.
+    """
+    says = [why.says for why in whys(case_of(log), None).steps]
+    assert says[-1] == "It met QueryCanceledError: canceling statement due to user request"
 
 
 def test_a_secret_in_an_error_is_masked_in_its_step() -> None:
