@@ -16,7 +16,7 @@ from crashloop.logs.event import EXITED, SERVER
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from crashloop.diagnosis.case import Case
+    from crashloop.diagnosis.case import Case, LifeLog
     from crashloop.trace.event import Event
 
 _NO_SLOT = re.compile(
@@ -31,13 +31,17 @@ _server = server_log(
 
 def _of_workers(case: Case) -> Sequence[Event]:
     """The workers of lives of which one was refused, if each such life has several."""
-    refused = [life for life in case.lives if any(map(_is_refusal, life.errors))]
-    of_lives = [workers(life) for life in refused]
+    of_lives = [workers(life) for life in case.lives if _refusals(life)]
     return [event for each in of_lives for event in each] if all(of_lives) else ()
 
 
-def _is_refusal(event: Event) -> bool:
-    return any(_NO_SLOT.search(str(link.get("message"))) for link in links(event))
+def _refusals(life: LifeLog) -> list[Event]:
+    """The errors of a life that are refusals, those of tries that were not its last one, too."""
+    return [
+        event
+        for event in life.events
+        if any(_NO_SLOT.search(str(link.get("message"))) for link in links(event))
+    ]
 
 
 def _of_several(case: Case) -> Sequence[Event]:
@@ -47,7 +51,7 @@ def _of_several(case: Case) -> Sequence[Event]:
 
 def _old_and_stuck(case: Case) -> Sequence[Event]:
     """Where the one old instance was ready, if the only new one got in once the old had left."""
-    refused = _refused.look(case)
+    refused = [event for life in case.failed for event in _refusals(life)]
     stuck = {event.replica for event in refused}
     old = [life for life in case.lives if life.was_ready and life.events[0].replica not in stuck]
     if len(stuck) != 1 or len(old) != 1 or any(workers(life) for life in case.failed):
