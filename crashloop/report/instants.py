@@ -25,4 +25,5 @@ class Instants:
 
     def at_s(self, event: Event) -> float:
         """The event's instant, inside the history."""
-        return min(max(0.0, (event.mono_ns - self.origin_ns) / NS_PER_S), self.now_s)
+        inside_ns = min(max(event.mono_ns, self.origin_ns), self.last_ns)
+        return max(0.0, (inside_ns - self.origin_ns) / NS_PER_S)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from crashloop_traces import reproduction
+from html_pages import read_page
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from report_runs import SLOTS, OwnTold, Told, killed_by_the_probe, own_app, three_replicas
@@ -19,7 +20,9 @@ from crashloop.model import Finding, Judgement, Verdict
 from crashloop.report.data import run_document
 from crashloop.report.drawing import timeline
 from crashloop.report.events import KINDS, history_of
+from crashloop.report.job_text import run_text
 from crashloop.report.lines import plain
+from crashloop.report.page.run import run_html
 from crashloop.report.progress import Progress
 from crashloop.report.status import status
 from crashloop.report.summary import Where, summary, title
@@ -234,3 +237,39 @@ def test_the_document_of_a_run_is_plain_json_with_verdict_and_attempts() -> None
     assert document["faults"][0]["target"] == "postgres"
     assert [(j["replica"], j["passed"]) for j in document["journey"]] == [(1, True)]
     assert document["span_incident_s"] == pytest.approx(20 * document["span_wall_s"], abs=0.01)
+
+
+@TRACES
+def test_hostile_text_is_harmless_and_bounded_on_a_page(trace: Trace) -> None:
+    html = run_html(evil_trace(trace), evil_judgement())
+
+    page = read_page(html)
+    assert page.wrong == []
+    assert len(page.all("script")) == 1
+    assert not [c for c in html if ord(c) < 32 and c != "\n"]
+    assert len(html) < 400_000
+
+
+def as_read(header: dict[str, Any]) -> dict[str, Any]:
+    """The header with those parts whole that every trace has which was read."""
+    scenario = header["scenario"] if isinstance(header["scenario"], dict) else {}
+    whole: dict[str, Any] = {"app": {}, "platform": {}, "replicas": {"count": 2, "overlap": 0}}
+    engine = header.get("engine", {})
+    return {
+        **header,
+        "scenario": {**scenario, **whole},
+        "engine": engine if isinstance(engine, dict) else {},
+    }
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+@given(header=HEADERS, events=st.lists(EVENTS, max_size=12))
+def test_no_trace_breaks_a_page_or_a_job_summary(
+    header: dict[str, Any], events: list[Event]
+) -> None:
+    trace = Trace(header=as_read(header), events=ordered(events))
+
+    html = run_html(trace, evil_judgement())
+
+    assert read_page(html).wrong == []
+    (html + run_text(trace, evil_judgement())).encode()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MAX_ROWS = 5000
 ROWS_BYTES, LEAST_BYTES, MOST_BYTES = 1_000_000, 60, 600
-_MAX_S = 1e9
+_MAX_NS = 10**18
 _SAID_ALREADY = frozenset({"message", "severity", "boot_id"})
 
 
@@ -79,9 +79,9 @@ def rows_of(
 
 
 def seconds(event: Event, instants: Instants, scale: float, *, digits: int) -> str:
-    """Seconds since the history's origin, negative before it."""
-    at_s = (event.mono_ns - instants.origin_ns) / NS_PER_S * scale
-    return f"{at_s:.{digits}f}" if abs(at_s) < _MAX_S else "-"
+    """Seconds since the history's origin, negative before it; `-` for no sensible time."""
+    after_ns = event.mono_ns - instants.origin_ns
+    return f"{after_ns / NS_PER_S * scale:.{digits}f}" if abs(after_ns) < _MAX_NS else "-"
 
 
 def who(event: Event, history: History) -> str:
