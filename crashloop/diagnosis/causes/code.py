@@ -47,13 +47,13 @@ HALF = 0.5
 
 
 def is_mistake(event: Event) -> bool:
-    """Whether a whole traceback of a start ends in a mistake of the code alone."""
+    """Whether a start ends in a mistake of the code alone: a whole traceback, or the app's word."""
     chain = links(event)
-    if event.data.get("by") != "python" or event.data.get("is_torn") or not chain:
+    if event.data.get("is_torn") or not chain:
         return False
     is_of_start = str(chain[0].get("began")).rpartition(":")[2] in STARTS
     return (
-        is_of_start
+        (is_of_start or event.kind == "phase.failed")
         and not any(is_infrastructure(link) for link in chain)
         and _is_mistake(chain[-1])
     )

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from crashloop.trace.event import Event
 
 _PORT = re.compile(r":(\d{1,5})(?=\D|$)")
+LONGEST_START_S = 1800.0  # chosen: six of Kubernetes' usual start-up budgets of 300 s
 _MEMORY = re.compile(r"Memory limit of \S{1,20} \S{0,5} ?exceeded")
 
 
@@ -103,6 +104,15 @@ def _over_memory(case: Case) -> Sequence[Event]:
     ]
 
 
+def _ran_long(case: Case) -> Sequence[Event]:
+    """The ends for memory of lives that ran for long, whatever their logs still have."""
+    return [
+        e
+        for e in case.trace.of(EXITED)
+        if e.data.get("reason") == "OOMKilled" and e.data.get("ran_s", 0) > LONGEST_START_S
+    ]
+
+
 def _hidden(case: Case) -> Sequence[Event]:
     """Failed starts of workers under a parent that goes on; nothing tells of an exit."""
     found = []
@@ -171,6 +181,7 @@ CAUSES = (
                 Sign(says="its memory limit was exceeded before it was ready", look=_over_memory),
             ),
             points=(restarts(),),
+            refutes=(Sign(says="it had run for longer than a start takes", look=_ran_long),),
             next="the memory that a start takes, beside the limit",
         ),
     ),

@@ -6,6 +6,8 @@ Run's system log.
 
 from __future__ import annotations
 
+import signal
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from crashloop.diagnosis.cause import Cause, InLogs, Sign
@@ -15,7 +17,7 @@ from crashloop.logs.event import EXITED, PLATFORM_SAID, SERVER
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from crashloop.diagnosis.case import Case
+    from crashloop.diagnosis.case import Case, LifeLog
     from crashloop.trace.event import Event
 
 
@@ -24,6 +26,41 @@ def _over_memory_while_serving(case: Case) -> Sequence[Event]:
     said = [e for e in case.trace.of(PLATFORM_SAID) if e.data.get("says") == OVER_MEMORY]
     ready = {life.source: life.ready.seq for life in case.lives if life.ready}
     return [e for e in said if ready.get(str(e.target), e.seq) < e.seq]
+
+
+def _killed_while_serving(case: Case) -> Sequence[Event]:
+    """The ends for memory of lives that were ready, where no two lives' lines are mixed."""
+    mixed = {life.source for life, after in pairwise(case.lives) if _overlap(life, after)}
+    ends = [life.exit for life in case.lives if life.was_ready and life.source not in mixed]
+    return [e for e in ends if e is not None and e.data.get("reason") == "OOMKilled"]
+
+
+def _overlap(life: LifeLog, after: LifeLog) -> bool:
+    return life.source == after.source and life.exit is None
+
+
+def _served_after_the_stop(case: Case) -> Sequence[Event]:
+    """A stop, the readiness that came after it, and SIGKILL's end; nothing of a shut-down."""
+    for life in case.lives:
+        end, ready = life.exit, life.ready
+        was_told = any(e.kind == SERVER and e.data["says"] == "shutdown" for e in life.events)
+        if end is None or ready is None or was_told or end.data.get("exit_code") != KILLED:
+            continue
+        for stop in case.trace.of(PLATFORM_SAID):
+            is_theirs = stop.target == life.source and _is_stop(stop)
+            if is_theirs and life.events[0].seq < stop.seq < ready.seq and _are_dated(stop, ready):
+                return [stop, ready, end]
+    return ()
+
+
+def _is_stop(event: Event) -> bool:
+    is_signal = event.data.get("signal") == signal.SIGTERM
+    is_pods = str(event.data.get("text")).startswith("Stopping container")
+    return event.data.get("says") == "killing" and (is_signal or is_pods)
+
+
+def _are_dated(*events: Event) -> bool:
+    return all(event.data.get("at_ns") is not None for event in events)
 
 
 def _hidden_by_the_reloader(case: Case) -> Sequence[Event]:
@@ -39,6 +76,7 @@ def _hidden_by_the_reloader(case: Case) -> Sequence[Event]:
 
 
 OVER_MEMORY = "memory-limit-exceeded"
+KILLED = 128 + signal.SIGKILL
 CAUSES = (
     Cause(
         id="port-in-use",
@@ -103,10 +141,9 @@ CAUSES = (
         meaning="The start succeeds; the limit of memory ends the app later.",
         in_logs=InLogs(
             decides=(
-                exited(
-                    "a life that was ready was killed for its memory",
-                    reason="OOMKilled",
-                    ready=True,
+                Sign(
+                    says="a life that was ready was killed for its memory",
+                    look=_killed_while_serving,
                 ),
                 Sign(
                     says="the limit of memory was exceeded after the app was ready",
@@ -116,6 +153,23 @@ CAUSES = (
             points=(restarts(),),
             refutes=(exited("it was killed before it was ready", reason="OOMKilled"),),
             next="the memory over time beside the limit; this is no failure of the start",
+        ),
+    ),
+    Cause(
+        id="sigterm-lost-while-importing",
+        title="a stop that comes while the app starts is lost",
+        meaning="PID 1 has no handler for SIGTERM yet, so the kernel drops it: the app starts and "
+        "serves until SIGKILL.",
+        in_logs=InLogs(
+            decides=(
+                Sign(
+                    says="the app was told to stop before it was ready, became ready, and was "
+                    "killed at the end of its grace",
+                    look=_served_after_the_stop,
+                ),
+            ),
+            refutes=(exited("it was out of memory", reason="OOMKilled", ready=True),),
+            next="an init as PID 1 (tini, docker run --init), and an early handler for SIGTERM",
         ),
     ),
     Cause(
