@@ -14,6 +14,7 @@ from crashloop.diagnosis.diagnosis import Diagnosis, diagnose
 from crashloop.diagnosis.order import in_order
 from crashloop.diagnosis.own_run import diagnosis_of_run
 from crashloop.diagnosis.reading import Reading
+from crashloop.diagnosis.thinning import Thinned
 from crashloop.errors import CapabilityError, UsageError
 from crashloop.incidents import library
 from crashloop.judge import judge
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from crashloop.logs.entry import Entry, Line
 
+SHOWN_EVERY = 100_000  # lines
 DECIDED, UNKNOWN = 0, CapabilityError.exit_status
 
 
@@ -50,15 +52,23 @@ def every_cause() -> list[Cause]:
 
 
 class _Counted:
-    """Passes lines on and counts them."""
+    """Passes lines on and counts them, for a reader at a terminal too."""
 
     def __init__(self) -> None:
         self.lines = 0
+        self._is_shown = sys.stderr is not None and sys.stderr.isatty()
 
     def of(self, lines: Iterator[Line]) -> Iterator[Line]:
         for line in lines:
             self.lines += 1
+            if self._is_shown and self.lines % SHOWN_EVERY == 0:
+                sys.stderr.write(f"\r{self.lines:,} lines read")
             yield line
+
+    def clear(self) -> None:
+        """Take the number off the terminal."""
+        if self._is_shown and self.lines >= SHOWN_EVERY:
+            sys.stderr.write("\r\x1b[K")
 
 
 def show_causes(*, as_json: bool, as_markdown: bool = False) -> int:
@@ -118,10 +128,14 @@ def diagnosis_of(files: Sequence[str], format_name: str | None) -> Diagnosis:
     if run is not None:
         return _of_run(run, files)
     counted = _Counted()
+    thinned = Thinned()
     found: list[Entry] = []
     for file in dict.fromkeys(files):
-        found += entries(counted.of(read_lines(file)), format_name)
+        found += thinned.of(entries(counted.of(read_lines(file)), format_name))
+    counted.clear()
     kept, doubled = in_order(found)
     reading = Reading()
     reading.read(kept)
-    return diagnose(reading.case(read=counted.lines, doubled=doubled), every_cause())
+    return diagnose(
+        reading.case(read=counted.lines, doubled=doubled, left_out=thinned.left_out), every_cause()
+    )

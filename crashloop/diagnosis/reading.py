@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from crashloop.logs.entry import Entry
 
-MAX_EVENTS = 5000
+MAX_EVENTS = 20_000
 MAX_CITED_CHARS = 500
 MAX_CITED = 4
 _NS = 1_000_000_000
@@ -39,7 +39,9 @@ class Reading:
     def read(self, entries: Iterable[Entry]) -> None:
         """Take entries, in the order in which they happened."""
         for entry in entries:
-            source = self._sources.setdefault(entry.source, Source())
+            source = self._sources.get(entry.source)
+            if source is None:
+                source = self._sources[entry.source] = Source()
             if entry.event is not None:
                 self._index += 1
                 source.recent.append((self._index, entry, entry.text))
@@ -54,7 +56,7 @@ class Reading:
                     first = self._index if event.is_structured else event.at_ns
                     self._add(entry.source, event, first, entry.at_ns)
 
-    def case(self, *, read: int, doubled: int = 0) -> Case:
+    def case(self, *, read: int, doubled: int = 0, left_out: int = 0) -> Case:
         """All that was read, as a case; `read` counts the lines of the files."""
         for name, source in self._sources.items():
             for event in source.end():
@@ -68,7 +70,10 @@ class Reading:
             if found.last_said is not None:
                 last[seq] = found.last_said
         counts = Counts(
-            read=read, understood=self.understood, doubled=doubled, left_out=self.left_out
+            read=read,
+            understood=self.understood,
+            doubled=doubled,
+            left_out=self.left_out + left_out,
         )
         header = {"scenario": {"replicas": {"count": 1}}}
         trace = Trace(header=header, events=tuple(events))

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from crashloop.logs.entry import Entry
 
+MAX_EVENTS = 20_000
+"""Of a kind: a source has many lives, and the last one counts as the first does."""
 MAX_WINDOW = 400
 """How many lines of a source are remembered for citing an error that ends with a later line."""
 
@@ -25,7 +27,7 @@ class Source:
     """Makes events of one source's lines, an app's or a dependency's; `recent` has the last."""
 
     def __init__(self) -> None:
-        self.app = LogReader()
+        self.app = LogReader(max_events=MAX_EVENTS)
         self.dependency = DependencyLines()
         self.recent: deque[tuple[int, Entry, str]] = deque(maxlen=MAX_WINDOW)
         self.is_dependency = False

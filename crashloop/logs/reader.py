@@ -29,11 +29,12 @@ class LogReader:
     """Makes events of one life's lines; lines that say nothing known make none.
 
     Structured lines, a web server's life lines, Python's tracebacks, Node's errors, the words of
-    known drivers, and any of these inside the strings of a JSON line. At most 200 of a kind. The
-    first 4,000 characters of a line that is no JSON are read.
+    known drivers, and any of these inside the strings of a JSON line. At most `max_events` of a
+    kind. The first 4,000 characters of a line that is no JSON are read.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, max_events: int = MAX_EVENTS) -> None:
+        self._max_events = max_events
         self._found: list[LogEvent] = []
         self._counts: dict[str, int] = {}
         self._python = Tracebacks(self._add)
@@ -123,7 +124,7 @@ class LogReader:
         if above is not None and not _is_of_driver(event):
             self._add(above)
         self._counts[event.kind] = self._counts.get(event.kind, 0) + 1
-        if self._counts[event.kind] <= MAX_EVENTS:
+        if self._counts[event.kind] <= self._max_events:
             self._found.append(event)
 
     def _take(self) -> list[LogEvent]:

@@ -127,7 +127,7 @@ def counts_words(found: Diagnosis) -> Iterator[str]:
     if counts.doubled:
         yield f"{counts.doubled} doubled"
     if counts.left_out:
-        yield f"{counted(counts.left_out, 'event')} beyond the bound left out"
+        yield f"{counted(counts.left_out, 'line')} left out, which repeat others"
 
 
 def _cause_document(case: Case, weighed: Weighed) -> dict[str, Any]:

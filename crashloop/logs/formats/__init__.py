@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from crashloop.logs.formats.plain import PLAIN
 from crashloop.logs.formats.transcript import Transcript
+from crashloop.logs.worth import of_use
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from crashloop.logs.entry import Entry, Line
     from crashloop.logs.formats.format import Format
 
+_WHOLE = frozenset(
+    {"transcript", "kubectl-describe", "kubectl-events", "gcloud-yaml", "docker-inspect"}
+)
+"""Formats in which a line means nothing without those above it."""
 HEAD_LINES = 200
 """How many lines a format is recognised by."""
 
@@ -41,7 +46,8 @@ def _read(lines: Iterable[Line], among: Mapping[str, Format]) -> Iterator[Entry]
     head = list(islice(rest, HEAD_LINES))
     texts = [line.text for line in head]
     chosen = max(among.values(), key=lambda one: one.fits(texts))
-    yield from chosen.entries(chain(head, rest))
+    every = chain(head, rest)
+    yield from chosen.entries(every if chosen.name in _WHOLE else of_use(every))
 
 
 def _section(lines: Iterable[Line], format_name: str | None) -> Iterator[Entry]:
