@@ -42,6 +42,12 @@ def diagnose(
             help="Write a page about it, with the cited lines among their neighbours.",
         ),
     ] = None,
+    artifacts: Annotated[
+        Path | None,
+        typer.Option(
+            "--artifacts", metavar="DIR", parser=path, help="Write that page as DIR/report.html."
+        ),
+    ] = None,
     as_markdown: Annotated[
         bool, typer.Option("--markdown", help="With --causes: print the table of docs/diagnose.md.")
     ] = False,
@@ -61,4 +67,6 @@ def diagnose(
         raise UsageError(
             "no log was named", hint="crashloop diagnose FILE..., or - for standard input"
         )
+    if artifacts is not None:
+        report = report or artifacts / "report.html"
     raise typer.Exit(show_diagnosis(files, format_name, report, as_json=as_json))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from crashloop.logs.event import ERROR, EXITED, PLATFORM_SAID, SERVER, STARTED
@@ -133,6 +134,13 @@ class Case:
         starts = [e for e in self.trace.of(STARTED, SERVER) if is_start(e)]
         counted = [e for e in self.trace.of(PLATFORM_SAID) if e.data.get("restarts", 0) > 0]
         return (*(e for e in starts if (e.attempt or 0) > 1), *counted)
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """The files that are cited by name, without their folders but where two share a name."""
+        found = {c.file: c.file.rpartition("/")[2] or c.file for c in chain(*self.cites.values())}
+        names = [*found.values()]
+        return {file: name if names.count(name) == 1 else file for file, name in found.items()}
 
     def lines(self, *events: Event) -> tuple[Cited, ...]:
         """The lines of these events, each once, in the order of the events."""

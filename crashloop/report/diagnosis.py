@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from crashloop.diagnosis.case import Case
     from crashloop.diagnosis.diagnosis import Diagnosis, Seen, Weighed
     from crashloop.diagnosis.why import Whys
-    from crashloop.model import Judgement
 
 MAX_LINES = 3
 """How many lines of each sign the page shows; the JSON document has all that were kept."""
@@ -63,16 +62,13 @@ def whys_of(found: Diagnosis) -> Whys:
     return replace(of_run, steps=steps)
 
 
-def _whys_of_run(case: Case, judgement: Judgement) -> Whys:
-    """The whys of a run's own trace, with the lines of its file."""
-    chain = whys_of_run(case.trace, judgement, history_of(case.trace))
-    steps = [replace(why, lines=case.lines(*why.events)) for why in chain.steps]
-    return replace(chain, steps=tuple(steps))
-
-
 def diagnosis_page(found: Diagnosis, *, width: int) -> list[Line]:
     """The diagnosis for a reader: the answer, its lines, what else it is not, what to do next."""
-    page = [*_answer(found, width), BLANK, *whys_lines(whys_of(found), width=width)]
+    page = [
+        *_answer(found, width),
+        BLANK,
+        *whys_lines(whys_of(found), found.case.names, width=width),
+    ]
     for each in found.causes:
         page += [BLANK, *_cause_lines(found.case, each, width)]
     if found.ruled_out:
@@ -114,7 +110,7 @@ def _seen_lines(case: Case, seen: Sequence[Seen], width: int, *, head: str) -> I
         yield from paragraph(f"{head}{each.sign.says}", width=width, hanging="    ")
         cited = case.lines(*each.events)
         for one in cited[:MAX_LINES]:
-            yield cited_line(one, width)
+            yield cited_line(one, case.names, width)
         if len(cited) > MAX_LINES:
             yield line(Span(f"      and {counted(len(cited) - MAX_LINES, 'line')} more", Tone.DIM))
 

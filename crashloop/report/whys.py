@@ -8,7 +8,7 @@ from crashloop.report.clean import clean
 from crashloop.report.lines import Line, Span, Tone, line, paragraph
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from crashloop.diagnosis.case import Cited
     from crashloop.diagnosis.why import Whys
@@ -18,14 +18,14 @@ MAX_LINES = 2
 MAX_SAYS = 300
 
 
-def whys_lines(found: Whys, *, width: int) -> Iterator[Line]:
-    """The chain, each step with its lines."""
+def whys_lines(found: Whys, names: Mapping[str, str], *, width: int) -> Iterator[Line]:
+    """The chain, each step with its lines; `names` is what files are called."""
     yield line(Span("Why", Tone.HEAD))
     for n, why in enumerate(found.steps):
         head = "  " if n == 0 else "  why? "
         yield from paragraph(clean(why.says, MAX_SAYS), width=width, indent=head, hanging="    ")
         for one in why.lines[:MAX_LINES]:
-            yield cited_line(one, width)
+            yield cited_line(one, names, width)
     yield from paragraph(found.ends, width=width, hanging="    ", tone=Tone.DIM)
 
 
@@ -37,9 +37,9 @@ def whys_documents(found: Whys) -> list[dict[str, Any]]:
     ]
 
 
-def cited_line(cited: Cited, width: int) -> Line:
+def cited_line(cited: Cited, names: Mapping[str, str], width: int) -> Line:
     """A line of a log, and where it stands."""
-    where = f"      {clean(cited.file, 60)}:{cited.line}: "
+    where = f"      {clean(names.get(cited.file, cited.file), 60)}:{cited.line}: "
     return line(Span(where, Tone.DIM), clean(cited.text, max(width - len(where), 20)))
 
 

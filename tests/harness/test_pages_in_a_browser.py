@@ -9,12 +9,15 @@ import pytest
 from browsers import violations
 from comparisons import of_issue_1278
 from crashloop_traces import TraceBuilder, reproduction
+from made_cases import diagnosis_of
 from report_runs import OwnTold, killed_by_the_probe, own_app, three_replicas
 
 from crashloop.incidents import incident
 from crashloop.judge import judge
 from crashloop.model import Finding, Judgement, Verdict
+from crashloop.report.page.annotated import Near
 from crashloop.report.page.comparison import comparison_html
+from crashloop.report.page.diagnosis import DiagnosisPage
 from crashloop.report.page.proof import proof_html
 from crashloop.report.page.run import run_html
 from crashloop.report.verdicts import ProofRow
@@ -56,6 +59,22 @@ def many_events() -> Trace:
     return builder.trace()
 
 
+ROLE = """
+    db  | NOTICE:  identifier "shop # Change this, too" will be truncated to "shop # Change this"
+    db  | 2026-01-05 08:00:02.478 UTC [74] FATAL:  password authentication failed for user "shop"
+    db  | 2026-01-05 08:00:02.478 UTC [74] DETAIL:  Role "shop" does not exist.
+    shop  | INFO:     Started server process [1]
+    shop  | psycopg.OperationalError: failed: FATAL:  password authentication failed for user "shop"
+    shop  | ERROR:    Application startup failed. Exiting.
+    shop exited with code 3
+"""
+
+
+def diagnosis_html(log: str) -> str:
+    near = Near(lines=dict.fromkeys(range(1, 9), ATTACK), note="The file was written to.")
+    return DiagnosisPage(diagnosis_of(log), ["1.log"]).html({"1.log": near})
+
+
 PAGES = {
     "reproduction": lambda: run_html(reproduction(), judge(reproduction())),
     "findings": lambda: run_html(reproduction(), SAYS),
@@ -72,6 +91,8 @@ PAGES = {
     "proof": lambda: proof_html(
         "issue-1278", [ROW], proven=False, command="crashloop prove issue-1278", pages={}
     ),
+    "diagnosis": lambda: diagnosis_html(ROLE),
+    "unknown": lambda: diagnosis_html(f"ValueError: {ATTACK}\n  \u202ex"),
 }
 
 
@@ -127,6 +148,9 @@ def test_a_page_opens_without_a_complaint_and_asks_for_nothing(
         ("never started", "dark"),
         ("comparison", "dark"),
         ("proof", "light"),
+        ("diagnosis", "dark"),
+        ("diagnosis", "light"),
+        ("unknown", "light"),
     ],
 )
 def test_axe_finds_nothing_that_shuts_a_reader_out(
@@ -140,7 +164,7 @@ def test_axe_finds_nothing_that_shuts_a_reader_out(
     assert violations(page.tab) == []
 
 
-@pytest.mark.parametrize("name", ["reproduction", "replicas", "proof"])
+@pytest.mark.parametrize("name", ["reproduction", "replicas", "proof", "diagnosis"])
 def test_a_narrow_page_is_not_wider_than_its_window(
     context: Any, tmp_path: Path, name: str
 ) -> None:

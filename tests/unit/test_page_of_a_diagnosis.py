@@ -92,6 +92,25 @@ def test_a_secret_beside_a_cited_line_is_masked(tmp_path: Path) -> None:
     assert "made-up-word" not in "".join(one.text for one in page.all("html"))
 
 
+def test_a_folder_of_artifacts_gets_the_page_as_report_html(tmp_path: Path) -> None:
+    log = tmp_path / "app.log"
+    log.write_text("ValueError: no\n")
+
+    CliRunner().invoke(app, ["diagnose", str(log), "--artifacts", str(tmp_path / "new")])
+
+    assert "Unknown" in (tmp_path / "new" / "report.html").read_text()
+
+
+def test_a_page_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    log = tmp_path / "app.log"
+    log.write_text("ValueError: no\n")
+
+    found = CliRunner().invoke(app, ["diagnose", str(log), "--report", str(log / "report.html")])
+
+    assert found.exit_code != 0
+    assert "cannot be written" in str(found.exception or found.output)
+
+
 def test_of_standard_input_only_cited_lines_are_shown_and_the_page_says_so(tmp_path: Path) -> None:
     page = diagnosed("-", tmp_path, given="before\nValueError: no\nafter\n")
 
@@ -110,7 +129,7 @@ def test_an_entry_of_cloud_logging_beside_a_cited_one_is_shown_as_its_text(tmp_p
 
 def test_2000_lines_are_shown_at_most_and_the_cited_ones_first() -> None:
     cited = tuple(Cited("1.log", 10 * n, f"line {n}") for n in range(1, 400))
-    log = Annotated([Citation(anchor="why-1", label="why 1", lines=cited)])
+    log = Annotated([Citation(anchor="why-1", label="why 1", lines=cited)], {})
 
     wanted = log.wanted()["1.log"]
     assert len(wanted) == MAX_LINES

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from crashloop.report.page.inert import inert, inert_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from crashloop.diagnosis.case import Cited
 
@@ -61,9 +60,9 @@ class Excerpt:
 
 
 class Annotated:
-    """The files that citations name, and where the page shows their lines."""
+    """The files that citations name, and where the page shows their lines; `names` them."""
 
-    def __init__(self, citations: Iterable[Citation]) -> None:
+    def __init__(self, citations: Iterable[Citation], names: Mapping[str, str]) -> None:
         self._marks: dict[str, dict[int, list[Citation]]] = {}
         self._texts: dict[tuple[str, int], list[str]] = {}
         kept = 0
@@ -80,7 +79,7 @@ class Annotated:
                 if one.text not in texts:
                     texts.append(one.text)
         self._number = {file: number for number, file in enumerate(self._marks)}
-        self._names = _short([*self._marks])
+        self._names = names
 
     def wanted(self) -> dict[str, list[int]]:
         """The numbers of the lines to show of each file: 2000 in all, the cited ones first."""
@@ -97,8 +96,8 @@ class Annotated:
         return {file: sorted(numbers) for file, numbers in found.items()}
 
     def name(self, file: str) -> str:
-        """The file's name, without its folder if no other file has the same."""
-        return self._names[file]
+        """What the file is called."""
+        return inert(self._names.get(file, file), 120)
 
     def anchor(self, file: str, number: int) -> str:
         """The id of a line; "" if it is not shown."""
@@ -125,7 +124,7 @@ class Annotated:
                     )
                 )
                 last = number
-            yield Excerpt(name=self._names[file], note=found.note, lines=tuple(shown))
+            yield Excerpt(name=self.name(file), note=found.note, lines=tuple(shown))
 
     def _text(self, file: str, number: int, raw: str | None) -> str:
         """The line as it stands in its file, or what was read out of it where that differs."""
@@ -133,11 +132,3 @@ class Annotated:
         if raw is not None and all(text.strip() in raw[:MAX_CHARS] for text in said):
             said = [raw]
         return "\n".join(inert_line(text, MAX_CHARS) for text in said)
-
-
-def _short(files: Sequence[str]) -> dict[str, str]:
-    names = [PurePath(file).name for file in files]
-    return {
-        file: inert(name if names.count(name) == 1 else file, 120) or "-"
-        for file, name in zip(files, names, strict=True)
-    }

@@ -59,7 +59,7 @@ class DiagnosisPage:
         self._found = found
         self._files = files
         self._whys = whys_of(found)
-        self._log = Annotated(_citations(found, self._whys))
+        self._log = Annotated(_citations(found, self._whys), found.case.names)
 
     def wanted(self) -> dict[str, list[int]]:
         """The numbers of the lines of each file that the page shows."""
