@@ -14,6 +14,9 @@ from report_runs import OwnTold, killed_by_the_probe, own_app, three_replicas
 from crashloop.incidents import incident
 from crashloop.judge import judge
 from crashloop.model import Finding, Judgement, Verdict
+from crashloop.report.events import history_of, instants_of
+from crashloop.report.page.contacts import contacts_of
+from crashloop.report.page.lanes import MAX_LIVES_APART, chart_of
 from crashloop.report.page.run import run_html
 
 if TYPE_CHECKING:
@@ -170,3 +173,41 @@ def test_files_beside_the_page_are_linked() -> None:
 
     assert ("a", "trace.jsonl") in page.references()
     assert "The whole output: attempt-1.log" not in page.by_id("happened").text
+
+
+def test_a_lane_is_named_by_its_replica_and_attempt_and_a_connection_ends_with_its_life() -> None:
+    chart = chart_of(
+        history_of(three_replicas()),
+        contacts_of(three_replicas().events, instants_of(three_replicas())),
+    )
+
+    assert chart is not None
+    labels = [lane.label for lane in chart.lanes]
+    assert labels[1] == "replica 1, attempt 1"
+    assert labels[-1] == "old replica 4, attempt 1"
+    first = chart.lanes[1]
+    alive = next(bar for bar in first.bars if bar.look == "alive")
+    held = next(bar for bar in first.bars if bar.look == "held")
+    assert held.x + held.width <= alive.x + alive.width
+
+
+def test_many_attempts_share_the_lane_of_their_replica() -> None:
+    builder = TraceBuilder(incident("issue-1278").scenario())
+    builder.opening()
+    for attempt in range(1, MAX_LIVES_APART + 2):
+        builder.started(attempt)
+        builder.exited(attempt)
+
+    chart = chart_of(history_of(builder.trace()), ())
+
+    assert chart is not None
+    assert [lane.label for lane in chart.lanes] == [f"{MAX_LIVES_APART + 1} attempts"]
+    deaths = [mark for mark in chart.lanes[0].marks if mark.look == "died"]
+    assert len(deaths) == MAX_LIVES_APART + 1
+
+
+def test_a_probe_that_failed_and_its_kill_are_marked_with_their_words() -> None:
+    html = run_html(killed_by_the_probe(), SAYS)
+
+    assert re.search(r"attempt 1 of replica 2: start-up probe failed \d+ in a row", html)
+    assert "attempt 1 of replica 2: SIGTERM for the start-up probe" in html

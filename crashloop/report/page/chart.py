@@ -10,7 +10,7 @@ from crashloop.durations import plain
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LEFT, RIGHT, TOP = 136, 190, 44
+LEFT, RIGHT, TOP = 164, 190, 44
 WIDTH, MAX_WIDTH = 1180, 4000
 LANE, THIN_LANE = 34, 26
 CHARACTER = 6.6

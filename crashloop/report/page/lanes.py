@@ -86,9 +86,9 @@ def _rows(history: History) -> Iterator[tuple[str, list[LifeSpan]]]:
             yield name or f"{len(lives)} attempts", lives
             continue
         for life in lives:
-            old = ", old" if life.old else ""
-            attempt = f"attempt {life.attempt}{old}"
-            yield f"{name}, {life.attempt}{old}" if name else attempt, [life]
+            attempt = f"attempt {life.attempt}"
+            whose = f"old {name}" if life.old else name
+            yield f"{whose}, {attempt}" if whose else attempt, [life]
 
 
 class _Drawing:
@@ -143,7 +143,7 @@ class _Drawing:
             marks += self._marks(life, y, is_last=life is lives[-1])
             for contact in self._contacts.get((life.replica, life.attempt), ()):
                 if contact.is_span:
-                    span_s = contact.start_s, contact.end_s
+                    span_s = contact.start_s, min(contact.end_s, life.end_s)
                     place = y + _LINK[0], _LINK[1]
                     bars.append(self._bar(span_s, place, contact.look, contact.says))
                 else:
