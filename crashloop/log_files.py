@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import sys
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -19,6 +20,13 @@ STDIN = "-"
 MAX_LINE_BYTES = 1_000_000
 """What is longer is cut there; a line of it is no message."""
 _HEAD_BYTES = 4096
+_PACKED = (
+    (b"\x1f\x8b", "gunzip -c FILE | crashloop diagnose -"),
+    (b"\x28\xb5\x2f\xfd", "zstd -dc FILE | crashloop diagnose -"),
+    (b"\xfd7zXZ", "xz -dc FILE | crashloop diagnose -"),
+    (b"BZh", "bzip2 -dc FILE | crashloop diagnose -"),
+    (b"PK\x03\x04", "unzip -p FILE | crashloop diagnose -"),
+)
 _TRACE = b'{"schema":"crashloop.trace/'
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -30,37 +38,41 @@ _BOMS = (
 def read_lines(name: str) -> Iterator[Line]:
     """The lines of a file as it is now, or of standard input for `-`.
 
-    UTF-8, or UTF-16 with its mark; bytes that are none become U+FFFD. UsageError, before the first
-    line, for a file that cannot be read, is empty, or is binary.
+    UTF-8, or UTF-16 with its mark; bytes that are none become U+FFFD. A JSON array of objects has
+    an object a line. UsageError, before the first line, for a file that cannot be read, is empty,
+    or is binary, and after some lines where it can be read no further.
     """
+    number = 0
     with ExitStack() as stack:
-        if name == STDIN:
-            source: BinaryIO = sys.stdin.buffer
-        else:
-            source = stack.enter_context(_opened(name))
-        head = source.readline(MAX_LINE_BYTES)
-        encoding = _encoding(name, head)
-        if encoding.startswith("utf-16"):
-            yield from _decoded(name, head + source.read(), encoding)
-            return
-        raw = head.removeprefix(codecs.BOM_UTF8)
-        if is_array(raw):
-            yield from array_items(name, raw, source)
-            return
-        number = 0
-        while raw:
-            number += 1
-            text = raw.decode("utf-8", "replace")
-            yield Line(name, number, text.rstrip("\r\n"))
-            if not raw.endswith(b"\n"):
-                _skip_to_end(source)
-            try:
-                raw = source.readline(MAX_LINE_BYTES)
-            except OSError as error:
-                raise UsageError(
-                    f"{name} could not be read on after line {number}: {error.strerror}",
-                    hint="copy the file to this machine and diagnose the copy",
-                ) from error
+        try:
+            source = sys.stdin.buffer if name == STDIN else stack.enter_context(_opened(name))
+            for line in _lines(name, source):
+                number = line.number
+                yield line
+        except OSError as error:
+            raise UsageError(
+                f"{name} could not be read on after line {number}: {error.strerror}",
+                hint="copy the file to this machine and diagnose the copy",
+            ) from error
+
+
+def _lines(name: str, source: BinaryIO) -> Iterator[Line]:
+    head = source.readline(MAX_LINE_BYTES)
+    encoding = _encoding(name, head)
+    if encoding.startswith("utf-16"):
+        yield from _decoded(name, head, source, encoding)
+        return
+    raw = head.removeprefix(codecs.BOM_UTF8)
+    if is_array(raw):
+        yield from array_items(name, raw, source)
+        return
+    number = 0
+    while raw:
+        number += 1
+        yield Line(name, number, raw.decode("utf-8", "replace").rstrip("\r\n"))
+        if not raw.endswith(b"\n"):
+            _skip_to_end(source)
+        raw = source.readline(MAX_LINE_BYTES)
 
 
 def is_trace(name: str) -> bool:
@@ -101,18 +113,29 @@ def _encoding(name: str, head: bytes) -> str:
     for bom, encoding in _BOMS:
         if head.startswith(bom):
             return encoding
+    for magic, how in _PACKED:
+        if head.startswith(magic):
+            raise UsageError(f"{name} is compressed", hint=f"decompress it first: {how}")
     if b"\x00" in head[:_HEAD_BYTES]:
         raise UsageError(
             f"{name} is binary, not a log",
-            hint="decompress it first (gunzip, unzip), or export it as text or JSON",
+            hint="export it as text or JSON",
         )
     return "utf-8"
 
 
-def _decoded(name: str, raw: bytes, encoding: str) -> Iterator[Line]:
-    text = raw.decode(encoding, "replace").removeprefix("\ufeff")
-    for number, line in enumerate(text.splitlines(), 1):
-        yield Line(name, number, line[:MAX_LINE_BYTES])
+def _decoded(name: str, head: bytes, source: BinaryIO, encoding: str) -> Iterator[Line]:
+    """The lines of a file whose characters have two bytes."""
+    decoder = codecs.getincrementaldecoder(encoding)("replace")
+    rest, number = "", 0
+    for raw in chain([head], iter(lambda: source.read(MAX_LINE_BYTES), b"")):
+        *lines, rest = (rest + decoder.decode(raw)).split("\n")
+        for line in lines:
+            number += 1
+            yield Line(name, number, line.rstrip("\r").removeprefix("\ufeff"))
+        rest = rest[:MAX_LINE_BYTES]
+    if rest:
+        yield Line(name, number + 1, rest.removeprefix("\ufeff"))
 
 
 def _skip_to_end(source: BinaryIO) -> None:

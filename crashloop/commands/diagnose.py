@@ -23,6 +23,7 @@ from crashloop.logs.formats import FORMATS, entries
 from crashloop.report.causes import catalogue, causes_table
 from crashloop.report.diagnosis import diagnosis_document, diagnosis_page, heading
 from crashloop.report.document import write_document, write_page
+from crashloop.report.lines import line
 from crashloop.report.terminal import Terminal
 from crashloop.trace.reader import read_trace
 
@@ -59,11 +60,11 @@ class _Counted:
         self._is_shown = sys.stderr is not None and sys.stderr.isatty()
 
     def of(self, lines: Iterator[Line]) -> Iterator[Line]:
-        for line in lines:
+        for each in lines:
             self.lines += 1
             if self._is_shown and self.lines % SHOWN_EVERY == 0:
                 sys.stderr.write(f"\r{self.lines:,} lines read")
-            yield line
+            yield each
 
     def clear(self) -> None:
         """Take the number off the terminal."""
@@ -81,6 +82,17 @@ def show_causes(*, as_json: bool, as_markdown: bool = False) -> int:
     else:
         terminal = Terminal(sys.stdout)
         terminal.show(catalogue(causes, width=terminal.width))
+    return 0
+
+
+def show_formats(*, as_json: bool) -> int:
+    """List every format of log files, with what writes it."""
+    if as_json:
+        write_document([{"name": one.name, "what": one.what} for one in FORMATS.values()])
+        return 0
+    width = max(map(len, FORMATS))
+    rows = [line(f"{one.name:<{width}}  {one.what}") for one in FORMATS.values()]
+    Terminal(sys.stdout).show(rows)
     return 0
 
 

@@ -33,6 +33,9 @@ def diagnose(
     causes: Annotated[
         bool, typer.Option("--causes", help="List every cause that can be named, and stop.")
     ] = False,
+    formats: Annotated[
+        bool, typer.Option("--formats", help="List every format that can be read, and stop.")
+    ] = False,
     report: Annotated[
         Path | None,
         typer.Option(
@@ -55,11 +58,18 @@ def diagnose(
     _debug: Debug = False,
 ) -> None:
     """Say which known outage logs show, which they rule out, and by which lines."""
-    from crashloop.commands.diagnose import show_causes, show_diagnosis  # noqa: PLC0415  when asked
+    from crashloop.commands.diagnose import (  # noqa: PLC0415  when asked
+        show_causes,
+        show_diagnosis,
+        show_formats,
+    )
 
+    if (causes or formats) and (files or (causes and formats)):
+        option = "--causes" if causes else "--formats"
+        raise UsageError(f"{option} stands alone", hint="leave out the files or one of the two")
+    if formats:
+        raise typer.Exit(show_formats(as_json=as_json))
     if causes:
-        if files:
-            raise UsageError("--causes takes no file", hint="leave out one of the two")
         raise typer.Exit(show_causes(as_json=as_json, as_markdown=as_markdown))
     if as_markdown:
         raise UsageError("--markdown is of --causes", hint="add --causes, or leave it out")
