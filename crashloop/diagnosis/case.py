@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from crashloop.trace.event import Event, Trace
 
-READY = frozenset({"startup_complete"})
-FAILED = frozenset({"startup_failed", "worker_failed", "bind_failed"})
+READY = ("startup_complete",)
+FAILED = ("startup_failed", "worker_failed", "bind_failed")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -58,10 +58,10 @@ class LifeLog:
         None, too, if its server then could not bind: uvicorn binds last.
         """
         said = [e for e in self.events if e.kind == SERVER]
-        if any(e.data["says"] == "bind_failed" for e in said):
+        if any(e.data.get("says") == "bind_failed" for e in said):
             return None
         own = [e for e in self.events if e.kind == "startup.completed"]
-        found = [*own, *(e for e in said if e.data["says"] in READY)]
+        found = [*own, *(e for e in said if e.data.get("says") in READY)]
         return found[0] if found else None
 
     @property
@@ -72,7 +72,7 @@ class LifeLog:
     @property
     def failed(self) -> bool:
         """Whether it failed to start: a failed start-up, or an end before it was ready."""
-        if any(e.kind == SERVER and e.data["says"] in FAILED for e in self.events):
+        if any(e.kind == SERVER and e.data.get("says") in FAILED for e in self.events):
             return True
         if any(e.kind in {"phase.failed", "startup.failed"} for e in self.events):
             return True
@@ -149,4 +149,4 @@ class Case:
 
 def is_start(event: Event) -> bool:
     """Whether the event begins a life: a process or a web server started."""
-    return event.kind == STARTED or (event.kind == SERVER and event.data["says"] == "started")
+    return event.kind == STARTED or (event.kind == SERVER and event.data.get("says") == "started")

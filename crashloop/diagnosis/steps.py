@@ -6,6 +6,7 @@ alike.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from crashloop.diagnosis.case import FAILED
@@ -81,7 +82,8 @@ def doing(lives: Sequence[LifeLog]) -> Iterator[Step]:
 def alike(lives: Sequence[LifeLog]) -> list[LifeLog]:
     """Those of the lives that failed in the way in which most did, of several the latest."""
     ways = [_way(life) for life in lives]
-    way = max(reversed(ways), key=ways.count, default=None)
+    times = Counter(ways)
+    way = max(reversed(ways), key=times.__getitem__, default=None)
     return [life for life, each in zip(lives, ways, strict=True) if each == way]
 
 
@@ -95,18 +97,19 @@ def there(events: Iterable[Event | None]) -> list[Event]:
     return [event for event in events if event is not None]
 
 
-def way_of(error: Event) -> tuple[Any, ...]:
+def way_of(error: Event) -> tuple[str, ...]:
     """What an error is at its root, without its words."""
     root = root_of(links(error))
-    return root.get("type"), root.get("sqlstate"), root.get("errno")
+    return tuple(str(root.get(name)) for name in ("type", "sqlstate", "errno"))
 
 
-def _way(life: LifeLog) -> tuple[Any, ...]:
+def _way(life: LifeLog) -> tuple[str, ...]:
     """How a life failed, without what differs from one life to the next."""
     if life.fatal is not None and links(life.fatal):
         return way_of(life.fatal)
     end = life.exit
-    return ("", None, None) if end is None else (end.data.get("exit_code"), end.data.get("reason"))
+    data = {} if end is None else end.data
+    return tuple(str(data.get(name)) for name in ("exit_code", "signal", "reason"))
 
 
 def _is_another(chain: Sequence[Mapping[str, Any]]) -> bool:

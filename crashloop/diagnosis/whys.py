@@ -28,7 +28,7 @@ from crashloop.plural import counted, listed, often
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-    from crashloop.diagnosis.case import Case, LifeLog
+    from crashloop.diagnosis.case import Case, Cited, LifeLog
     from crashloop.diagnosis.diagnosis import Weighed
     from crashloop.trace.event import Event
 
@@ -49,6 +49,7 @@ CONSEQUENCES = (
 LEAST_QUOTE = 12
 """A server's message of fewer characters may stand in an app's error by chance."""
 MAX_SIGNS = 3
+MAX_NAMES = 4
 _AT = re.compile(r" at character \d+$")
 _INSTANCE = re.compile(r"/(?:[0-9a-f]{20,}|\d+)$")
 MAX_SKEW_NS = 2_000_000_000
@@ -154,10 +155,11 @@ class _Chain:
         """What decided the cause, where no step has told it; if it came later, what it means."""
         if self._weighed is None:
             return
+        told = _Told(self.steps)
         new = {
             seen.sign.says: events
             for seen in self._weighed.decided
-            if (events := [e for e in seen.events if not self._is_told(e)])
+            if (events := [e for e in seen.events if not told.has(e, self._case.lines(e))])
         }
         before = {says: found for says, events in new.items() if (found := self._not_later(events))}
         if before:
@@ -167,17 +169,6 @@ class _Chain:
         shown = {e.life for why in self.steps[1:] for e in why.events}
         elsewhere = [e for e in chain(*new.values()) if e.life is None or e.life not in shown]
         self._add(self._weighed.cause.meaning, elsewhere)
-
-    def _is_told(self, event: Event) -> bool:
-        """Whether a step has told of the event, of its lines, or of another one of its error."""
-        told = [e for why in self.steps for e in why.events]
-        lines = {line for why in self.steps for line in why.lines}
-        own = self._case.lines(event)
-        return (
-            event in told
-            or (bool(own) and lines.issuperset(own))
-            or (bool(links(event)) and way_of(event) in {way_of(e) for e in told if links(e)})
-        )
 
     def _dependency(self, errors: Sequence[Event]) -> None:
         """What the dependency itself said of these errors."""
@@ -213,6 +204,21 @@ class _Chain:
             self.steps.append(Why(says=says, events=tuple(events), lines=lines))
 
 
+class _Told:
+    """What steps have told already."""
+
+    def __init__(self, steps: Sequence[Why]) -> None:
+        events = [event for why in steps for event in why.events]
+        self._seqs = {event.seq for event in events}
+        self._ways = {way_of(event) for event in events if links(event)}
+        self._lines = {line for why in steps for line in why.lines}
+
+    def has(self, event: Event, lines: Collection[Cited]) -> bool:
+        """Whether they have told of the event, of its lines, or of another one of its error."""
+        is_same = bool(links(event)) and way_of(event) in self._ways
+        return event.seq in self._seqs or is_same or (bool(lines) and self._lines.issuperset(lines))
+
+
 def _failed(case: Case, weighed: Weighed | None) -> list[LifeLog]:
     """The lives that failed alike: those that decide the cause, else those of the usual way."""
     seqs = {e.seq for seen in weighed.decided for e in seen.events} if weighed else set()
@@ -228,6 +234,8 @@ def _names(sources: Collection[str]) -> str:
     """`shop-1`, or without its pod or its instance, whose names are long: `gateway`."""
     short = {_INSTANCE.sub("", source).rpartition("/")[2] for source in sources}
     names = sorted({quoted(name, 60) for name in short} - {""})
+    if len(names) > MAX_NAMES:
+        names = [*names[: MAX_NAMES - 1], f"{len(names) - MAX_NAMES + 1} others"]
     return listed(names) if names else "The app"
 
 

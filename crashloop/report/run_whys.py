@@ -136,7 +136,8 @@ def _refusals(
     trace: Trace, errors: Sequence[Event], receipts: Sequence[Step], history: History
 ) -> Iterator[Step]:
     """What the database itself logged with the SQLSTATE of these errors, if no receipt is that."""
-    states = {root_of(chain).get("sqlstate") for e in errors if (chain := links(e))} - {None}
+    roots = [root_of(chain) for e in errors if (chain := links(e))]
+    states = [root["sqlstate"] for root in roots if root.get("sqlstate")]
     told = {e.seq for _, found in receipts for e in found}
     said = observed(trace, "database.error")
     found = [e for e in said if e.data.get("sqlstate") in states and _is_before(e, errors[-1])]

@@ -80,6 +80,17 @@ def test_without_a_receipt_the_chain_ends_before_the_fault() -> None:
     assert not [why for why in found.steps if "ault" in why.says]
 
 
+@pytest.mark.parametrize("odd", [[], {"a": 1}, -1, None, "x" * 1000])
+def test_odd_values_in_a_trace_lead_to_no_error_and_to_no_long_sentence(odd: object) -> None:
+    trace = reproduction()
+    events = [
+        replace(e, data=dict.fromkeys((*e.data, "says", "sqlstate", "error", "phase"), odd))
+        for e in trace.events
+    ]
+    found = whys(replace(trace, events=tuple(events)))
+    assert all(len(why.says) <= 300 for why in found.steps)
+
+
 def test_a_harness_that_broke_explains_nothing() -> None:
     trace = reproduction()
     found = whys(trace, judged(Verdict.HARNESS_ERROR))
