@@ -23,6 +23,7 @@ DATABASE = re.compile(r"(?i)data_?base|postgres|\bdb\b|\bsql")
 
 _TIMED_OUT = re.compile(r"(?:TimeoutError|CancelledError|ConnectionTimeout|ConnectTimeout)$")
 _LIBPQ_TIMED_OUT = re.compile(r"timeout expired|connection timed out", re.IGNORECASE)
+_LIBPQ_CONNECTING = re.compile(r"connection to server (?:at|on) |connection timeout expired")
 # asyncpg 0.32, psycopg 3.2, redis-py 5, asyncio's own and SQLAlchemy's asyncpg dialect.
 _CONNECTING = re.compile(
     r"asyncpg/connect_utils\.py:|psycopg/(?:_?connection\w*|waiting)\.py:\w*connect"
@@ -42,15 +43,17 @@ def timed_out(event: Event) -> bool:
         return False
     return any(
         _TIMED_OUT.search(str(link.get("type")))
-        or (link.get("errno") is None and _LIBPQ_TIMED_OUT.search(str(link.get("message"))))
+        or _LIBPQ_TIMED_OUT.search(str(link.get("message")))
         for link in chain
     )
 
 
 def is_connecting(event: Event) -> bool:
     """Whether the innermost frame that an error has is where a driver opens a connection."""
-    return any(_CONNECTING.search(str(link.get("where"))) for link in links(event)) or any(
-        "connection to server at " in str(link.get("message")) for link in links(event)
+    return any(
+        _CONNECTING.search(str(link.get("where")))
+        or _LIBPQ_CONNECTING.search(str(link.get("message")))
+        for link in links(event)
     )
 
 

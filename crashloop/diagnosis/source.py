@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from crashloop.logs.dependencies import DependencyLines
 from crashloop.logs.event import ERROR, SERVER, LogEvent
 from crashloop.logs.exceptions import exception_line
+from crashloop.logs.migrations import migration_event
 from crashloop.logs.platforms import platform_event
 from crashloop.logs.reader import LogReader
 
@@ -45,6 +46,9 @@ class Source:
         yield from events
         if is_theirs:
             self.is_dependency = True
+            return
+        if (step := migration_event(text, index)) is not None:
+            yield step
             return
         bare = None if self.app.is_open else exception_line(text, index)
         torn = self.app.torn

@@ -28,6 +28,7 @@ _STEMS = (
     "entered ", "xited", "exit", "erminat", "kill", "Kill", "OOM", "Memory", "robe ", "ealthy",
     "Restart", "restart", "LOADING", "oading", "ready to", "mono_ns", "runcated", "too many",
     "login", "closing", "bort", "format error", "initialized", "already",
+    "unning upgrade", "Applying ",
 )  # fmt: skip
 
 

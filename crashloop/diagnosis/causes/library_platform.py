@@ -13,6 +13,7 @@ from crashloop.diagnosis.cause import Cause, InLogs, Sign
 from crashloop.diagnosis.course import DATABASE
 from crashloop.diagnosis.signs import exited, restarts, server_log
 from crashloop.logs.event import ERROR, EXITED, PLATFORM_SAID, PROBE_FAILED, SERVER
+from crashloop.logs.migrations import MIGRATES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,14 +50,18 @@ def _killed_while_it_migrates(case: Case) -> Sequence[Event]:
 
 
 def _at_work(case: Case) -> Sequence[Event]:
-    """Phases of a database, or migrations, that began and did not end in lives never ready."""
+    """The last steps of lives never ready that are of a migration, or of a database, and no end."""
     found = []
     for life in _never_ready(case):
-        last = [e for e in life.events if e.kind.startswith("phase.")]
-        is_open = last and last[-1].kind == "phase.started"
-        if is_open and DATABASE.search(str(last[-1].data.get("phase"))) and not life.errors:
-            found.append(last[-1])
+        steps = [e for e in life.events if e.kind.startswith("phase.") or e.kind == MIGRATES]
+        if steps and not life.errors and _is_at_database(steps[-1]):
+            found.append(steps[-1])
     return found
+
+
+def _is_at_database(step: Event) -> bool:
+    is_begun = step.kind == "phase.started" and DATABASE.search(str(step.data.get("phase")))
+    return step.kind == MIGRATES or bool(is_begun)
 
 
 def _retries(case: Case) -> Sequence[Event]:
