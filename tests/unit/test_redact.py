@@ -75,13 +75,57 @@ def test_a_password_in_a_url_never_survives(
         ("redis://:p/w@host:1 and a@b", f"redis://:{MASK}@host:1 and a@b"),
         ("postgres://u:p@ss@host/app", f"postgres://u:{MASK}@host/app"),
         ("CREATE ROLE app PASSWORD 'abc'", f"CREATE ROLE app PASSWORD '{MASK}'"),
+        ("DB_PWD=hunter2 x", f"DB_PWD={MASK} x"),
+        ("{'pass': 'a b'}", f"{{'pass': '{MASK}'}}"),
+        ("password='hun, \\'ter2' next", f"password='{MASK}' next"),
+        ('{"log": "{\\"token\\": \\"a b\\"}"}', f'{{"log": "{{\\"token\\": \\"{MASK}\\"}}"}}'),
+        (
+            "\x1b[36mpassword\x1b[0m=\x1b[35mhunter2\x1b[0m",
+            f"\x1b[36mpassword\x1b[0m=\x1b[35m{MASK}\x1b[0m",
+        ),
+        ("--db-password hunter2 -v", f"--db-password {MASK} -v"),
+        ("curl -u app:hunter2 db", f"curl -u app:{MASK} db"),
+        ("Authorization: Token a1b2", f"Authorization: Token {MASK}"),
+        ("Set-Cookie: id=abc; Path=/", f"Set-Cookie: {MASK}"),
+        ("AccountKey=abc==;Suffix=x", f"AccountKey={MASK};Suffix=x"),
+        ("https://blob/c?sv=1&sig=abc%3D&x", f"https://blob/c?sv=1&sig={MASK}&x"),
+        (r"postgres:\/\/u:p1\/p2@db", rf"postgres:\/\/u:{MASK}@db"),
+        ("postgresql%3A%2F%2Fu%3Ap%2F1%40db", f"postgresql%3A%2F%2Fu%3A{MASK}%40db"),
+        ("https://0123456789abcdef@sentry.io/1", f"https://{MASK}@sentry.io/1"),
+        (
+            "Could not parse SQLAlchemy URL from string 'u:p@db'",
+            f"Could not parse SQLAlchemy URL from string {MASK}",
+        ),
+        ("[parameters: ('a', 'b')]", f"[parameters: {MASK}"),
+        (
+            "[type=url, input_value='post...2@db', input_type=str]",
+            f"[type=url, input_value={MASK}, input_type=str]",
+        ),
+        (
+            "[type=missing, input_value={}, input_type=dict]",
+            "[type=missing, input_value={}, input_type=dict]",
+        ),
+        ("IDENTIFIED BY 'it''s'", f"IDENTIFIED BY '{MASK}'"),
+        ("no eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIx.dozjgN", f"no eyJ{MASK}"),
+        ("key AKIAIOSFODNN7EXAMPLE", f"key AKIA{MASK}"),
+        ("given: sk_live_4eC39HqLyjWDarjtT1zdp7dc", f"given: sk_live_{MASK}"),
+        (
+            "-----BEGIN PRIVATE KEY-----\nMIIE\n-----END",
+            f"-----BEGIN PRIVATE KEY-----{MASK}-----END",
+        ),
+        (f"web | {'MIIEvQIBADANBg9q' * 4}", f"web | {MASK}"),
         ("the bearer of news", "the bearer of news"),
+        ("PWD=/srv/app", "PWD=/srv/app"),
+        ("3 pass: 1 fail", "3 pass: 1 fail"),
+        (f"sha256:{'0a1b2c3d' * 8}", f"sha256:{'0a1b2c3d' * 8}"),
+        ("/srv/Lib3/" + "site/" * 20 + "x.py", "/srv/Lib3/" + "site/" * 20 + "x.py"),
         ("no password here", "no password here"),
         ("http://db:5432/app", "http://db:5432/app"),
     ],
 )
 def test_tokens_and_assignments_are_masked_and_words_are_not(text: str, masked: str) -> None:
     assert Redactor().text(text) == masked
+    assert Redactor().text(masked) == masked
 
 
 @pytest.mark.parametrize(
@@ -116,7 +160,21 @@ def test_redacting_twice_changes_nothing(text: str, secret: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", ["x", "a-", "://", "://a:", "password", "bearer ", "token =", "@"]
+    "piece",
+    [
+        "x",
+        "a-",
+        "://",
+        "://a:",
+        "password",
+        "bearer ",
+        "token =",
+        "@",
+        "password='",
+        "n1A",
+        "eyJ",
+        "%3A%2F%2Fa%3A",
+    ],
 )
 def test_redaction_takes_time_in_proportion_to_the_length_of_a_line(piece: str) -> None:
     line = piece * (256 * 1024 // len(piece))
