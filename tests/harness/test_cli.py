@@ -58,6 +58,8 @@ def test_a_reproduction_ends_with_0_and_a_full_report(reproduced: Reproduced) ->
     assert "phase database failed after" in done.stdout
     assert "1 s here is 20 s of the incident" in " ".join(done.stdout.split())
     assert "Evidence  run" in done.stdout
+    assert "Page      run/report.html" in done.stdout
+    assert "REPRODUCED" in (folder / "run" / "report.html").read_text()
     assert "--seed 1278" in done.stdout
     assert verdict(folder)["verdict"] == "REPRODUCED"
 
@@ -199,6 +201,7 @@ def test_a_signal_ends_a_run_tidily_within_5_s(
     )
     assert "Traceback" not in err
     assert verdict(tmp_path)["verdict"] == "INCONCLUSIVE"
+    assert "INCONCLUSIVE" in (tmp_path / "run" / "report.html").read_text()
     assert left_behind(tmp_path) == []
 
 

@@ -46,6 +46,7 @@ def test_two_arms_with_two_trials_each_are_measured_and_leave_nothing(tmp_path: 
     assert none["success"]["rate"] < 1
     assert (remedied["success"]["rate"], remedied["loops"]["k"]) == (1.0, 0)
     assert all(each["trials_needed"] for each in remedied["criteria"])
+    assert "data:image/svg+xml;base64," in (tmp_path / "kept" / "report.html").read_text()
     made = trials(tmp_path / "kept")
     assert {one["answer"]["measured"]["verdict"] for one in made} <= {
         "REPRODUCED",
