@@ -123,6 +123,18 @@ class Case:
         """The lives that failed to start, or logged an error and never were ready."""
         return tuple(life for life in self.lives if life.failed or life.fatal is not None)
 
+    def suspects(self, life: LifeLog) -> tuple[Event, ...]:
+        """The errors of which one ended a failed life: its last, if others of its source failed.
+
+        A source's only failed life has nothing to be compared with: all of its errors. A life that
+        was ready counts where a start in it failed as well, such as another worker's.
+        """
+        said = {event.data["says"] for event in life.events if event.kind == SERVER}
+        if life.fatal is None and "startup_failed" not in said:
+            return ()
+        is_only = sum(each.source == life.source for each in self.failed) == 1
+        return life.errors if is_only else life.errors[-1:]
+
     @cached_property
     def fatal(self) -> tuple[Event, ...]:
         """The last error of each life that failed to start."""

@@ -2,7 +2,7 @@
 
 An error counts only where it was the last before a life failed to start, and in at least half of
 the lives that logged one: what an app logs beside its failure is not its cause. Where a single life
-failed, each of its errors may be the one.
+of a source failed, each of its errors may be the one.
 """
 
 from __future__ import annotations
@@ -52,10 +52,10 @@ def fatal(says: str, fits: Callable[[Event], bool]) -> Sign:
     """Lives ended with an error that fits, at least half of those that logged one."""
 
     def look(case: Case) -> Sequence[Event]:
-        if len(case.failed) == 1:
-            return [event for event in case.failed[0].errors if fits(event)]
-        found = [event for event in case.fatal if fits(event)]
-        return found if len(found) >= HALF * len(case.fatal) else ()
+        suspects = [each for life in case.failed if (each := case.suspects(life))]
+        found = [[event for event in each if fits(event)] for each in suspects]
+        is_half = sum(map(bool, found)) >= HALF * len(suspects)
+        return [event for each in found for event in each] if is_half else ()
 
     return Sign(says=says, look=look)
 
@@ -172,6 +172,12 @@ def became_ready(says: str = "the app became ready") -> Sign:
         return [event for event in found if event is not None]
 
     return Sign(says=says, look=look, is_generic=True)
+
+
+def is_of_one(source: str, other: str) -> bool:
+    """Whether two sources may be one container: one is "", or has all the parts of the other."""
+    parts, others = set(source.split("/")), set(other.split("/"))
+    return not source or not other or parts <= others or others <= parts
 
 
 def links(event: Event) -> Sequence[Mapping[str, Any]]:

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from crashloop.diagnosis.cause import Cause, InLogs, Sign
-from crashloop.diagnosis.signs import error, platform_said, restarts
+from crashloop.diagnosis.signs import error, is_of_one, platform_said, restarts
 from crashloop.logs.event import PROBE_FAILED, SERVER
 
 if TYPE_CHECKING:
@@ -42,8 +42,9 @@ def _asked_from_elsewhere(case: Case) -> Sequence[Event]:
     for probe in case.trace.of(PROBE_FAILED):
         words = str(probe.data.get("error"))
         is_refused = "refused" in words or probe.data.get("by") == "cloud-run"
-        at = probe.data.get("port")
-        if at in servers and is_refused and not _OWN.search(words):
+        at = int(probe.data.get("port") or 0)
+        is_theirs = at in servers and is_of_one(servers[at].target or "", probe.target or "")
+        if is_theirs and is_refused and not _OWN.search(words):
             return [servers[at], probe]
     return ()
 
@@ -103,7 +104,12 @@ CAUSES = (
         meaning="The platform starts no container: the secret is missing, or may not be read.",
         in_logs=InLogs(
             decides=(
-                platform_said("the account may not read the secret", "secret-denied"),
+                platform_said(
+                    "the account may not read the secret",
+                    "secret-denied",
+                    "revision-not-ready",
+                    text="Permission denied on secret: ",
+                ),
                 platform_said(
                     "the secret or config map is not there",
                     "failed",

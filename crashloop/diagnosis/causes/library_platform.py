@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from crashloop.diagnosis.cause import Cause, InLogs, Sign
 from crashloop.diagnosis.course import DATABASE
-from crashloop.diagnosis.signs import exited, restarts, server_log
+from crashloop.diagnosis.signs import exited, is_of_one, restarts, server_log
 from crashloop.logs.event import ERROR, EXITED, PLATFORM_SAID, PROBE_FAILED, SERVER
 from crashloop.logs.migrations import MIGRATES
 
@@ -86,6 +86,8 @@ def _listens_elsewhere(case: Case) -> Sequence[Event]:
     asked = {_probed_port(e) for e in probes if e.data.get("probe") != "readiness"}
     found: list[Event] = []
     for life in case.lives:
+        if not any(is_of_one(life.source, str(e.target or "")) for e in probes):
+            continue
         listens = [e for e in life.events if e.kind == SERVER and e.data["says"] == "listening"]
         heard = {int(port) for e in listens for port in _PORT.findall(str(e.data["text"]))}
         if heard & asked:
