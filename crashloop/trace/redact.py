@@ -59,7 +59,7 @@ _PATTERNS = (
     _after(r"[?&]sig=", r"[^\s\"'&]+"),
     _after(rf"(?:^|\s)--[\w-]{{0,20}}{_NAMES}[\w-]{{0,10}}\s{{1,8}}+", r"[^\s-]\S*"),
     _after(r"(?:^|\s)-u\s{1,8}+[^\s:]{1,64}:", r"[^\s\"']+"),
-    _after(r"\b(?:password|identified by)\s{1,8}+'", r"(?:[^']|''){1,512}(?=')"),
+    _after(r"\b(?:password|(?<!revision )identified by)\s{1,8}+'", r"(?:[^']|''){1,512}(?=')"),
     # Known by their own form: private keys, JSON web tokens, and keys of providers.
     _after(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----", r"[\s\S]+?(?=-----END|\Z)"),
     _after(r"\beyJ", r"[\w-]{10,4096}(?:\.[\w-]{0,4096}){1,4}"),

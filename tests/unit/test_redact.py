@@ -116,6 +116,7 @@ def test_a_password_in_a_url_never_survives(
         (f"web | {'MIIEvQIBADANBg9q' * 4}", f"web | {MASK}"),
         ("the bearer of news", "the bearer of news"),
         ("PWD=/srv/app", "PWD=/srv/app"),
+        ("revision identified by 'a1'", "revision identified by 'a1'"),
         ("3 pass: 1 fail", "3 pass: 1 fail"),
         (f"sha256:{'0a1b2c3d' * 8}", f"sha256:{'0a1b2c3d' * 8}"),
         ("/srv/Lib3/" + "site/" * 20 + "x.py", "/srv/Lib3/" + "site/" * 20 + "x.py"),
