@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     Step = tuple[str, list[Event]]
 
+LEAST_S = 0.1
+"""A phase without a limit that took less is not worth a duration."""
 _MAX_S = 1e6
 
 
@@ -151,7 +153,7 @@ def _phase_words(event: Event, scale: float) -> str:
     """Which phase failed, and how much of its time it took."""
     name = quoted(event.data.get("phase"), 40)
     took_s, limit_s = _seconds(event.data.get("duration_s")), _seconds(event.data.get("limit_s"))
-    if took_s is None:
+    if took_s is None or (limit_s is None and took_s * scale < LEAST_S):
         return f"Its start-up failed in phase {name}."
     limit = f" of its limit of {plain(round(limit_s * scale, 1))} s" if limit_s else ""
     after = took([took_s], limit_s=limit_s, scale=scale)
