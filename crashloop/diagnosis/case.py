@@ -61,7 +61,7 @@ class LifeLog:
         if any(e.data.get("says") == "bind_failed" for e in said):
             return None
         own = [e for e in self.events if e.kind == "startup.completed"]
-        found = [*own, *(e for e in said if e.data.get("says") in READY)]
+        found = [*own, *(e for e in said if _is_ready(e))]
         return found[0] if found else None
 
     @property
@@ -157,6 +157,12 @@ class Case:
     def lines(self, *events: Event) -> tuple[Cited, ...]:
         """The lines of these events, each once, in the order of the events."""
         return tuple(dict.fromkeys(c for e in events for c in self.cites.get(e.seq, ())))
+
+
+def _is_ready(event: Event) -> bool:
+    """Whether a server says that its app has started; Hypercorn listens once it has."""
+    says, server = event.data.get("says"), event.data.get("server")
+    return says in READY or (server == "hypercorn" and says == "listening")
 
 
 def is_start(event: Event) -> bool:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from crashloop.logs.pgbouncer import PgBouncerLines
 from crashloop.logs.postgres import PostgresLines
+from crashloop.logs.postgres_files import PostgresFileLines
+from crashloop.logs.redis import RedisLines
 
 if TYPE_CHECKING:
     from crashloop.logs.event import LogEvent
 
 
 class DependencyLines:
-    """Joins the lines of Postgres; another server's reader is one more in the list."""
+    """Reads each line as the server's whose it is; another server's reader is one more here."""
 
     def __init__(self) -> None:
-        self._readers = (PostgresLines(),)
+        self._readers = (PostgresLines(), PostgresFileLines(), RedisLines(), PgBouncerLines())
 
     def feed(self, text: str, at_ns: int) -> tuple[bool, list[LogEvent]]:
         """Take the next line: whether it is a dependency's, and the events that are complete."""

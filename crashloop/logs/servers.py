@@ -1,7 +1,7 @@
 """The life lines of uvicorn and gunicorn, in the words of their own sources.
 
 Uvicorn 0.54: server.py, lifespan/on.py, config.py, supervisors/multiprocess.py. Gunicorn 27.0:
-arbiter.py.
+arbiter.py. Hypercorn 0.18: asyncio/run.py, trio/run.py.
 """
 
 from __future__ import annotations
@@ -37,9 +37,15 @@ _GUNICORN = (
     ("shutdown", r"Handling signal: (?:term|int|quit)"),
     ("shutdown", r"Shutting down: \S.*"),
 )
+_HYPERCORN = (("listening", r"Running on https?://\S+ \(CTRL \+ C to quit\)"),)
+"""Written once the app has started."""
 _SAYS = [
     (server, says, re.compile(pattern))
-    for server, lines in (("uvicorn", _UVICORN), ("gunicorn", _GUNICORN))
+    for server, lines in (
+        ("uvicorn", _UVICORN),
+        ("gunicorn", _GUNICORN),
+        ("hypercorn", _HYPERCORN),
+    )
     for says, pattern in lines
 ]
 # What a logger writes before the message: instants, levels, ids and the server's own loggers.
