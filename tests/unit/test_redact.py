@@ -226,8 +226,3 @@ def test_an_exception_named_after_a_secret_keeps_its_message(name: str) -> None:
     text = f"asyncpg.{name}: refused for user app"
     assert Redactor().text(text) == text
     assert "hidden-word" not in Redactor().text("password_error: hidden-word")
-
-
-def test_a_revision_of_alembic_is_no_password() -> None:
-    text = "Can't locate revision identified by '20260105_0317'"
-    assert Redactor().text(text) == text

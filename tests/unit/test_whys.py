@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import random
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from made_cases import case_of, diagnosis_of
 
+from crashloop.diagnosis.why import MAX_WHYS
 from crashloop.diagnosis.whys import whys
 from crashloop.report.diagnosis import whys_of
 
+LOGS = Path(__file__).parents[2] / "fixtures" / "logs"
 LOOP = """
     db-1   | 2026-01-05 08:00:00.668 UTC [1] LOG:  database system is ready to accept connections
     shop-1  | INFO:     Started server process [1]
@@ -179,3 +182,14 @@ def test_a_secret_in_an_error_is_masked_in_its_step() -> None:
     (_, why) = whys(case_of(log), None).steps
     assert "bad URL" in why.says
     assert "made-up" not in why.says
+
+
+@pytest.mark.slow
+def test_each_step_of_every_recorded_log_is_one_sentence_with_its_lines() -> None:
+    files = sorted(LOGS.rglob("*.log")) + sorted(LOGS.rglob("*.txt")) + sorted(LOGS.rglob("*.json"))
+    assert len(files) > 50
+    for file in files:
+        found = whys_of(diagnosis_of(file.read_text()))
+        assert len(found.steps) <= MAX_WHYS, file
+        assert all(why.lines and "\n" not in why.says for why in found.steps), file
+        assert found.ends, file
