@@ -64,6 +64,7 @@ class Diagnosis:
     run: Judgement | None = None
 
 
+MAX_DECIDING = 4
 MAX_LOW = 5
 """How many possible causes are listed where none is decided."""
 
@@ -137,8 +138,10 @@ def _would_decide(case: Case, kept: Sequence[Weighed], tied: Sequence[Weighed]) 
     """What would decide, as sentences: what each possible cause still lacks."""
     if not kept and not case.failed and any(life.was_ready for life in case.lives):
         return ["no failed start is in these logs: each life that began became ready or goes on"]
-    of = tied or kept[:3]
-    found = [f"{w.cause.id}: whether {w.not_seen[0].says}" for w in of if w.not_seen]
-    return found or [
+    if tied:
+        names = " and ".join(weighed.cause.id for weighed in tied)
+        return [f"{names} are each shown by lines of their own: the log of one service alone"]
+    lacking = ((w.cause.id, s) for w in kept for s in w.not_seen if s in w.cause.in_logs.decides)
+    return [f"{name}: whether {sign.says}" for name, sign in lacking][:MAX_DECIDING] or [
         "the log of the app from its start to its end, and that of each dependency of that time"
     ]

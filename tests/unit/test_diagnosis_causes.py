@@ -36,3 +36,17 @@ def test_no_two_causes_have_one_id() -> None:
 def test_a_cause_explains_only_causes_that_exist() -> None:
     known = {cause.id for cause in every_cause()} | set(library().incidents)
     assert {part for one in every_cause() for part in one.in_logs.explains} <= known
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("two-causes-at-once", "are each shown by lines of their own"),
+        ("password-refused-without-the-servers-log", "whether the server has no such role"),
+        ("ready-and-ended-later", "no failed start is in these logs"),
+        ("exit-code-alone", "the log of the app from its start to its end"),
+    ],
+)
+def test_an_unknown_answer_says_what_would_decide(name: str, words: str) -> None:
+    found = diagnosis_of([str(LOGS / "made" / f"unknown.{name}.log")], None)
+    assert words in "\n".join(found.decides)
