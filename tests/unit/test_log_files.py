@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -12,9 +12,6 @@ from crashloop.cli import app
 from crashloop.errors import UsageError
 from crashloop.log_files import MAX_LINE_BYTES, read_lines
 from crashloop.logs.formats import FORMATS
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 STARTED = "INFO:     Started server process [1]"
 
@@ -97,3 +94,10 @@ def test_formats_are_listed_and_a_wrong_one_is_answered_with_them(tmp_path: Path
     refused = CliRunner().invoke(app, ["diagnose", str(file), "--format", "x"])
     assert isinstance(refused.exception, UsageError)
     assert "cloud-logging" in str(refused.exception.hint)
+
+
+def test_the_documentation_lists_every_format_with_what_writes_it() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "log-formats.md").read_text()
+
+    for one in FORMATS.values():
+        assert f"| `{one.name}` | {one.what} |" in page
