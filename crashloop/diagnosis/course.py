@@ -108,7 +108,8 @@ def got_through(case: Case, *, at_once: bool) -> Sequence[Event]:
     waits = [wait for life, error in hung if (wait := _waited(life, error)) is not None]
     found = []
     for life in case.lives:
-        if life.attempt <= last.get(life.source, life.attempt) or life.failed or not life.was_ready:
+        is_later = life.attempt > last.get(life.source, life.attempt)
+        if not is_later or life.failed or life.errors or not life.was_ready:
             continue
         done = _came_through(life)
         share = _share(life, done, min(waits, default=0.0))
@@ -142,9 +143,14 @@ def never_came(case: Case) -> Sequence[Event]:
 
 
 def probed_before(case: Case) -> Sequence[Event]:
-    """Where lives that hung had had an answer from the database before."""
+    """Where sources of lives that hung say that the database had answered a probe connection."""
+    hung = {life.source for life, _ in hung_lives(case)}
     return [
-        event for life, _ in hung_lives(case) for event in life.events if _is_probe_answer(event)
+        event
+        for life in case.lives
+        if life.source in hung
+        for event in life.events
+        if event.kind == "database.probed"
     ]
 
 
@@ -189,10 +195,6 @@ def begins(life: LifeLog) -> Event:
     return (started or list(life.events))[0]
 
 
-def _is_probe_answer(event: Event) -> bool:
-    return event.kind == "database.probed"
-
-
 def _came_through(life: LifeLog) -> Event:
     of_phase = [
         e
@@ -204,7 +206,10 @@ def _came_through(life: LifeLog) -> Event:
 
 
 def _share(life: LifeLog, done: Event, waited_s: float) -> float | None:
-    """How much of the limit a life that got through took; None where nothing tells."""
+    """How much of the limit a life that got through took; None where nothing tells.
+
+    In a log that names no source, another app's lines may stand between: a long start may be two.
+    """
     took, limit = done.data.get("duration_s"), done.data.get("limit_s")
     if isinstance(took, int | float) and isinstance(limit, int | float) and limit > 0:
         return float(took) / float(limit)
@@ -212,7 +217,8 @@ def _share(life: LifeLog, done: Event, waited_s: float) -> float | None:
     start, end = _at(begins(life)), _at(ready) if ready else None
     if start is None or end is None or not waited_s:
         return None
-    return (end - start) / 1e9 / waited_s
+    share = (end - start) / 1e9 / waited_s
+    return share if life.source or share < HALF else None
 
 
 def _waited(life: LifeLog, error: Event) -> float | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from crashloop.diagnosis.case import FAILED
 from crashloop.diagnosis.cause import Cause, InLogs, Sign
 from crashloop.diagnosis.course import (
     got_through,
@@ -21,7 +22,7 @@ from crashloop.diagnosis.course import (
     probed_before,
     were_ready_before,
 )
-from crashloop.diagnosis.signs import HALF, fatal, links, restarts, server_log
+from crashloop.diagnosis.signs import fatal, links, restarts, server_log
 from crashloop.logs.event import SERVER
 
 if TYPE_CHECKING:
@@ -34,11 +35,10 @@ _ADVISORY = re.compile(r"pg_(?:try_)?advisory_(?:xact_)?lock|Lock on advisory lo
 
 
 def _hung(case: Case) -> Sequence[Event]:
-    """Connections that hung, of an app whose log tells that it did not listen before."""
-    lives = [life for life, _ in hung_lives(case)]
-    telling = [life for life in lives if any(event.kind == SERVER for event in life.events)]
-    tells = len(telling) >= HALF * len(lives) and not open_while_hung(case)
-    return hung_while_connecting(case) if tells else ()
+    """Connections that hung in a start that its server saw fail, so that it did not listen yet."""
+    said = [event for life, _ in hung_lives(case) for event in life.events if event.kind == SERVER]
+    is_start = any(event.data["says"] in FAILED for event in said)
+    return hung_while_connecting(case) if is_start and not open_while_hung(case) else ()
 
 
 def _through_at_once(case: Case) -> Sequence[Event]:

@@ -14,7 +14,7 @@ from crashloop.diagnosis.signs import error, links, restarts, server_log
 from crashloop.logs.event import EXITED, SERVER
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from crashloop.diagnosis.case import Case, LifeLog
     from crashloop.trace.event import Event
@@ -46,7 +46,14 @@ def _refusals(life: LifeLog) -> list[Event]:
 
 def _of_several(case: Case) -> Sequence[Event]:
     """Refusals of an app of which three instances or more are seen."""
-    return _refused.look(case) if len({life.source for life in case.lives}) > SEVERAL else ()
+    seen = _instances(life for life in case.lives if life.was_ready or _refusals(life))
+    return _refused.look(case) if len(seen) > SEVERAL else ()
+
+
+def _instances(lives: Iterable[LifeLog]) -> set[str]:
+    """The sources of lives, but for those that are a part of another: a pod of its container."""
+    found = {life.source for life in lives}
+    return {one for one in found if one and not any(o.startswith(f"{one}/") for o in found)}
 
 
 def _old_and_stuck(case: Case) -> Sequence[Event]:
@@ -54,7 +61,8 @@ def _old_and_stuck(case: Case) -> Sequence[Event]:
     refused = [event for life in case.failed for event in _refusals(life)]
     stuck = {event.replica for event in refused}
     old = [life for life in case.lives if life.was_ready and life.events[0].replica not in stuck]
-    if len(stuck) != 1 or len(old) != 1 or any(workers(life) for life in case.failed):
+    is_pair = len(stuck) == 1 and len(old) == 1 and len(_instances(case.lives)) == SEVERAL
+    if not is_pair or any(workers(life) for life in case.failed):
         return ()
     left = [
         event
