@@ -28,6 +28,7 @@ MISTAKES = frozenset(
         "KeyError",
         "NameError",
         "NotImplementedError",
+        "PydanticImportError",
         "PydanticSchemaGenerationError",
         "PydanticUserError",
         "RecursionError",
@@ -42,7 +43,8 @@ AFTERWARDS = frozenset({"AttributeError", "IndexError", "KeyError", "UnboundLoca
 """Those of them that follow from a value that an earlier error kept from being made."""
 STARTS = frozenset({"<module>", "handle_lifespan", "lifespan", "main", "serve", "spawn_worker"})
 """The functions in which the tracebacks of a start begin: uvicorn's, gunicorn's and hypercorn's."""
-OTHERWISE = ("pop from an empty deque", "environment variable")
+LIBRARY = ("cannot open shared object file", "no pq wrapper available")
+OTHERWISE = ("pop from an empty deque", "environment variable", *LIBRARY)
 HALF = 0.5
 
 
@@ -124,6 +126,11 @@ CAUSES = (
         in_logs=InLogs(
             decides=(
                 error("a module was not found", types=("ModuleNotFoundError",)),
+                error(
+                    "a shared library that a module needs was not found",
+                    types=("ImportError",),
+                    message="|".join(LIBRARY),
+                ),
                 start_refused(
                     "uvicorn could not import the app's module",
                     "startup_failed",
