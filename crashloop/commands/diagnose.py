@@ -11,7 +11,7 @@ from crashloop.commands.page import short
 from crashloop.diagnosis.cause import Cause
 from crashloop.diagnosis.causes import CAUSES
 from crashloop.diagnosis.diagnosis import Diagnosis, diagnose
-from crashloop.diagnosis.order import in_order
+from crashloop.diagnosis.order import in_order, joined
 from crashloop.diagnosis.own_run import diagnosis_of_run
 from crashloop.diagnosis.reading import Reading
 from crashloop.diagnosis.thinning import Thinned
@@ -145,7 +145,7 @@ def diagnosis_of(files: Sequence[str], format_name: str | None) -> Diagnosis:
     for file in dict.fromkeys(files):
         found += thinned.of(entries(counted.of(read_lines(file)), format_name))
     counted.clear()
-    kept, doubled = in_order(found)
+    kept, doubled = in_order(joined(found))
     reading = Reading()
     reading.read(kept)
     return diagnose(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from crashloop.logs.event import EXITED, STARTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -10,6 +13,7 @@ if TYPE_CHECKING:
     from crashloop.logs.entry import Entry
 
 _NS = 1_000_000_000
+_OF_LIVES = frozenset({STARTED, EXITED})
 
 
 def in_order(entries: Iterable[Entry]) -> tuple[list[Entry], int]:
@@ -32,6 +36,19 @@ def in_order(entries: Iterable[Entry]) -> tuple[list[Entry], int]:
             seen.add(key)
         found.append(entry)
     return _sorted(found), doubled
+
+
+def joined(entries: list[Entry]) -> list[Entry]:
+    """The same entries; lines of no source and what a platform tells of one are one source.
+
+    So it is where the lines were saved without their source, and a description of one container
+    beside them. With lines of a named source, or the lives of two told, nothing is joined.
+    """
+    wrote = {e.source for e in entries if e.event is None and e.text.strip()}
+    told = {e.source for e in entries if e.event is not None and e.event.kind in _OF_LIVES}
+    if wrote != {""} or len(told) != 1:
+        return entries
+    return [replace(entry, source="") if entry.source in told else entry for entry in entries]
 
 
 def _sorted(entries: list[Entry]) -> list[Entry]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crashloop.diagnosis.order import in_order
+from crashloop.diagnosis.order import in_order, joined
 from crashloop.diagnosis.reading import Reading
 from crashloop.logs.entry import Line
 from crashloop.logs.formats import FORMATS, entries
@@ -165,3 +165,19 @@ def test_workers_of_one_master_are_one_life() -> None:
     )
 
     assert [life.attempt for life in case.lives] == [1]
+
+
+def test_a_log_beside_the_description_of_one_container_is_that_containers() -> None:
+    log = "2026-08-01T09:04:30.500Z INFO:     Application startup complete.\n"
+    files = {"app.log": log, "pod.txt": DESCRIBED}
+    found = [
+        entry
+        for file, text in files.items()
+        for entry in entries(Line(file, n, t) for n, t in enumerate(text.splitlines(), 1))
+    ]
+    kept, _ = in_order(joined(found))
+    reading = Reading()
+    reading.read(kept)
+
+    first = reading.case(read=0).lives[0]
+    assert (first.was_ready, first.exit is not None) == (True, True)
