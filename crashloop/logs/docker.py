@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from crashloop.logs.event import EXITED, PLATFORM_SAID, STARTED, LogEvent
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 
 BY = "docker"
 OOM_KILLED = "OOMKilled"
+_NUMBER = re.compile(r"\d{1,9}")
 _SAID = {
     "oom": "oom",
     "kill": "killing",
@@ -32,10 +34,10 @@ def docker_event(action: str, of: Mapping[str, Any], *, was_oom: bool = False) -
         return LogEvent(kind=STARTED, data=data, at_ns=0)
     if action == "die":
         code = str(of.get("exitCode", ""))
-        if not code.isdigit():
+        if not _NUMBER.fullmatch(code):
             return None
         data["exit_code"] = int(code)
-        if str(of.get("execDuration", "")).isdigit():
+        if _NUMBER.fullmatch(str(of.get("execDuration", ""))):
             data["ran_s"] = float(of["execDuration"])
         if was_oom:
             data["reason"] = OOM_KILLED
@@ -43,7 +45,7 @@ def docker_event(action: str, of: Mapping[str, Any], *, was_oom: bool = False) -
     if (says := _SAID.get(action)) is None:
         return None
     data |= {"says": says, "text": action}
-    if str(of.get("signal", "")).isdigit():
+    if _NUMBER.fullmatch(str(of.get("signal", ""))):
         data["signal"] = int(of["signal"])
     return LogEvent(kind=PLATFORM_SAID, data=data, at_ns=0)
 

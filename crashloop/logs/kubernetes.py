@@ -35,6 +35,7 @@ _OF_CONTAINER = re.compile(
     r"(?:failed container|Started container|Created container:?|Container) "
     r"(?P<name>[a-z0-9-]{1,63})"
 )
+_CODE = re.compile(r"-?\d{1,9}")
 _WORD = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
@@ -67,7 +68,7 @@ def container_of(message: str) -> str:
 def terminated(state: dict[str, str]) -> LogEvent | None:
     """The exit that a terminated state tells of; None without its code."""
     code = state.get("Exit Code", "")
-    if not code.lstrip("-").isdigit():
+    if not _CODE.fullmatch(code):
         return None
     data: dict[str, Any] = {"exit_code": int(code), "by": BY}
     if reason := state.get("Reason"):

@@ -46,6 +46,12 @@ STARTED = "INFO:     Started server process [1]\n"
 FAILED = STARTED + "ERROR:    Application startup failed. Exiting.\n"
 
 
+def test_a_number_that_no_machine_counts_to_is_no_number() -> None:
+    huge = "9" * 5000
+    described = DESCRIBED.replace("Count:  4", f"Count:  {huge}").replace("  3\n", f"  {huge}\n")
+    assert not case_of(described).restarted
+
+
 def case_of(text: str, format_name: str | None = None) -> Case:
     lines = [Line("log", n, line) for n, line in enumerate(text.splitlines(), 1)]
     kept, _ = in_order(list(entries(lines, format_name)))

@@ -142,11 +142,14 @@ CAUSES = (
             decides=(
                 error(
                     "the server offers no TLS",
-                    message=r"server does not support SSL, but SSL was required"
-                    r"|PostgreSQL server at .* rejected SSL upgrade",
+                    message=r"server does not support SSL, but SSL was required",
                 ),
             ),
-            points=(restarts(),),
+            points=(
+                # asyncpg says so, too, of what is no Postgres at all, and where TLS is optional.
+                error("TLS was refused", message=r"PostgreSQL server at .* rejected SSL upgrade"),
+                restarts(),
+            ),
             next="whether the connection goes to the server itself: a pooler or proxy may end TLS",
         ),
     ),

@@ -43,6 +43,8 @@ AFTERWARDS = frozenset({"AttributeError", "IndexError", "KeyError", "UnboundLoca
 """Those of them that follow from a value that an earlier error kept from being made."""
 STARTS = frozenset({"<module>", "handle_lifespan", "lifespan", "main", "serve", "spawn_worker"})
 """The functions in which the tracebacks of a start begin: uvicorn's, gunicorn's and hypercorn's."""
+LIFESPAN_FAILURE = "hypercorn.utils.LifespanFailureError"
+"""It has the traceback of the app's start in its message."""
 LIBRARY = ("cannot open shared object file", "no pq wrapper available")
 OTHERWISE = ("pop from an empty deque", "environment variable", *LIBRARY)
 HALF = 0.5
@@ -53,7 +55,8 @@ def is_mistake(event: Event) -> bool:
     chain = links(event)
     if event.data.get("is_torn") or not chain:
         return False
-    is_of_start = str(chain[0].get("began")).rpartition(":")[2] in STARTS
+    function = str(chain[0].get("began")).rpartition(":")[2]
+    is_of_start = function in STARTS or chain[0].get("type") == LIFESPAN_FAILURE
     return (
         (is_of_start or event.kind == "phase.failed")
         and not any(is_infrastructure(link) for link in chain)
@@ -84,9 +87,24 @@ def _mistakes(case: Case) -> Sequence[Event]:
     failing = [life for life in case.failed if life.errors]
     found = [event for life in failing if (event := _mistake(life)) is not None]
     if len(case.failed) == 1:
+        # Where nothing says that it ended: what a job logs of a row is no failed start.
+        if not case.failed[0].failed and not all(map(_is_of_command, found)):
+            return ()
         return found if len({_root(event) for event in case.failed[0].errors}) == 1 else ()
     same = [e for e in found if _root(e) == _root(found[-1])]
     return same if len(same) >= max(2, HALF * len(failing)) else ()
+
+
+def _is_of_command(event: Event) -> bool:
+    """Whether it left an installed command, such as uvicorn, or ended hypercorn's start."""
+    root = links(event)[0]
+    return str(root.get("began")).startswith("bin/") or root.get("type") == LIFESPAN_FAILURE
+
+
+def ends_in_mistake(case: Case) -> bool:
+    """Whether the only life that failed ended with a mistake: an error before it was handled."""
+    fatal = case.fatal
+    return len(case.failed) == 1 and bool(fatal) and is_mistake(fatal[0])
 
 
 def _root(event: Event) -> tuple[str, str]:

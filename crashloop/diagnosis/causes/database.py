@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crashloop.diagnosis.cause import Cause, InLogs, Sign
+from crashloop.diagnosis.causes.code import ends_in_mistake
 from crashloop.diagnosis.refusals import (
     refused_as_the_server_started,
     refused_at_loopback,
@@ -42,7 +43,9 @@ CAUSES = (
             decides=(
                 Sign(
                     says="lives ended with a refused connection, and no log is the database's",
-                    look=refused_by_nobody_known,
+                    look=lambda case: (
+                        () if ends_in_mistake(case) else refused_by_nobody_known(case)
+                    ),
                 ),
             ),
             points=(Sign(says="the connection was refused", look=refused_of_database), restarts()),

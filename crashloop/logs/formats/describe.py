@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _FIELD = re.compile(r"(?P<indent> *)(?P<name>[A-Z][\w -]{0,40}?):(?: +(?P<value>\S.*))?\s*")
 _CONTAINER = re.compile(r"  (?P<name>[a-z0-9][a-z0-9-]{0,62}):\s*")
+_COUNT = re.compile(r"\d{1,9}")
 _MEMORY = re.compile(r" {6}memory: +(?P<limit>\S{1,30})\s*")
 _CONTAINERS = frozenset({"Containers", "Init Containers", "Ephemeral Containers"})
 _STATES = frozenset({"State", "Last State"})
@@ -136,7 +137,7 @@ class _Pod:
             yield from self._setting(name, value, line)
 
     def _setting(self, name: str, value: str, line: Line) -> Iterator[Entry]:
-        if name == "Restart Count" and value.isdigit():
+        if name == "Restart Count" and _COUNT.fullmatch(value):
             yield self._said(line, "restarted", restarts=int(value))
         elif name in _PROBES and (event := probe_event(name, value)) is not None:
             yield self._entry(line, event)
