@@ -86,11 +86,15 @@ def hung_for_an_answer(case: Case) -> Sequence[Event]:
 def open_while_hung(case: Case) -> Sequence[Event]:
     """Where lives that hung said before that they were started, so that their port was open.
 
-    None where a server said that a start-up failed: it says one of the two in a life.
+    None where a server said that a start-up failed: it says one of the two in a life. An error of
+    the lifespan itself came before that, whatever a damaged log has in front of it.
     """
     hung = hung_lives(case)
     said = [event for life, _ in hung for event in life.events if event.kind == SERVER]
-    if any(event.data["says"] == "startup_failed" for event in said):
+    is_of_lifespan = any(
+        str(link.get("began")).endswith("lifespan") for _, error in hung for link in links(error)
+    )
+    if is_of_lifespan or any(event.data["says"] == "startup_failed" for event in said):
         return ()
     found = [
         event
