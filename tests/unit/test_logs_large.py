@@ -11,6 +11,7 @@ from crashloop.diagnosis.reading import Reading
 from crashloop.diagnosis.thinning import MAX_KEPT, REPEATS, WHOLE, Thinned
 from crashloop.logs.entry import Entry, Line
 from crashloop.logs.formats import FORMATS
+from crashloop.logs.formats import entries as recognised
 from crashloop.logs.worth import of_use
 
 if TYPE_CHECKING:
@@ -80,3 +81,12 @@ def test_the_entries_that_are_kept_are_bounded_whatever_they_say() -> None:
 
     assert len(list(thinned.of(plain(words)))) == 5
     assert thinned.left_out == 4
+
+
+def test_every_event_of_docker_is_kept_however_many_there_are() -> None:
+    told = "2026-08-01T09:00:00Z container {} 3f4e3f4e3f4e (exitCode=3, name=web)"
+    events = [told.format("start"), told.format("die")]
+
+    kept = list(recognised(lines_of(events * 10_100)))
+
+    assert len(kept) == 20_200

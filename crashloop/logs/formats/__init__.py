@@ -18,9 +18,16 @@ if TYPE_CHECKING:
     from crashloop.logs.formats.format import Format
 
 _WHOLE = frozenset(
-    {"transcript", "kubectl-describe", "kubectl-events", "gcloud-yaml", "docker-inspect"}
+    {
+        "transcript",
+        "kubectl-describe",
+        "kubectl-events",
+        "gcloud-yaml",
+        "docker-inspect",
+        "docker-events",
+    }
 )
-"""Formats in which a line means nothing without those above it."""
+"""Formats in which a line means nothing without those above it, or each tells of a life."""
 HEAD_LINES = 200
 """How many lines a format is recognised by."""
 
