@@ -86,15 +86,13 @@ def hung_for_an_answer(case: Case) -> Sequence[Event]:
 def open_while_hung(case: Case) -> Sequence[Event]:
     """Where lives that hung said before that they were started, so that their port was open.
 
-    None where a server said that a start-up failed: it says one of the two in a life. An error of
-    the lifespan itself came before that, whatever a damaged log has in front of it.
+    None where a server said that a start-up failed: it says one of the two in a life. Nor where a
+    traceback begins in the lifespan, which comes before that, or has lost where it begins.
     """
     hung = hung_lives(case)
     said = [event for life, _ in hung for event in life.events if event.kind == SERVER]
-    is_of_lifespan = any(
-        str(link.get("began")).endswith("lifespan") for _, error in hung for link in links(error)
-    )
-    if is_of_lifespan or any(event.data["says"] == "startup_failed" for event in said):
+    is_after = all(_is_after_the_lifespan(error) for _, error in hung)
+    if not is_after or any(event.data["says"] == "startup_failed" for event in said):
         return ()
     found = [
         event
@@ -103,6 +101,12 @@ def open_while_hung(case: Case) -> Sequence[Event]:
         if event.kind == SERVER and event.data["says"] == "startup_complete"
     ]
     return found if len(found) >= HALF * len(hung) else ()
+
+
+def _is_after_the_lifespan(error: Event) -> bool:
+    began = [str(link.get("began") or "") for link in links(error)]
+    is_whole = not error.data.get("is_torn") and bool(began and began[0])
+    return is_whole and not any(each.endswith("lifespan") for each in began)
 
 
 def got_through(case: Case, *, at_once: bool) -> Sequence[Event]:
