@@ -42,6 +42,8 @@ def read_lines(name: str) -> Iterator[Line]:
     an object a line. UsageError, before the first line, for a file that cannot be read, is empty,
     or is binary, and after some lines where it can be read no further.
     """
+    if name == STDIN and getattr(sys, "stdin", None) is None:
+        raise UsageError("standard input is closed", hint="name a log file, or pipe one in")
     number = 0
     with ExitStack() as stack:
         try:

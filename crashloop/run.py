@@ -148,10 +148,17 @@ def page_beside(folder: Path, run: Path) -> str:
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a file whole or not at all: a full disk leaves no empty verdict behind."""
+    """Write a file whole or not at all: a full disk leaves no empty verdict behind.
+
+    A device or a pipe is written to, and stays what it is.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    if path.exists() and not path.is_file():
+        path.write_bytes(data)
+        return
     making = path.with_name(f".{path.name}")
     try:
-        making.write_bytes(content.encode() if isinstance(content, str) else content)
+        making.write_bytes(data)
         making.replace(path)
     except OSError:
         making.unlink(missing_ok=True)

@@ -103,6 +103,11 @@ def show_diagnosis(
 
     A page about it goes into `report`.
     """
+    if report is not None and any(report.absolute() == Path(f).absolute() for f in files):
+        raise UsageError(
+            f"--report {report} is one of the logs, which it would replace",
+            hint="name another file: --report report.html",
+        )
     read_at_s = time.time()
     found = diagnosis_of(files, format_name)
     if as_json:

@@ -12,7 +12,7 @@ from crashloop.logs.structured import json_object
 from crashloop.report.page.annotated import Near
 from crashloop.report.page.diagnosis import DiagnosisPage
 from crashloop.run import write_whole
-from crashloop.trace.redact import Redactor
+from crashloop.trace.redact import MASK, Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 MAX_CHARS = 2000
 """What of a line is kept for the page, which shows less."""
+_KEY_BEGIN, _KEY_END = "PRIVATE KEY-----", "-----END "
 _ONCE = "This input cannot be read again: only the cited lines are shown."
 _GONE = "The file cannot be read again ({why}): only the cited lines are shown."
 _CHANGED = "The file was written to after it was read: the lines may not be those that are cited."
@@ -53,9 +54,12 @@ def _near(file: str, wanted: Collection[int], read_at_s: float) -> Near:
     lines: dict[int, str] = {}
     try:
         is_changed = path.stat().st_mtime > read_at_s
+        is_key = False
         for line in read_lines(file):
+            is_key = _KEY_END not in line.text and (is_key or _KEY_BEGIN in line.text)
             if line.number in numbers:
-                lines[line.number] = redactor.text(_shown(line)[: 2 * MAX_CHARS])[:MAX_CHARS]
+                shown = MASK if is_key else redactor.text(_shown(line)[: 2 * MAX_CHARS])[:MAX_CHARS]
+                lines[line.number] = shown
             if line.number >= last:
                 break
     except (OSError, CrashloopError) as error:
