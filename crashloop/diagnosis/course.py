@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from crashloop.diagnosis.signs import HALF, links
+from crashloop.diagnosis.chain import links
+from crashloop.diagnosis.signs import HALF
 from crashloop.logs.event import SERVER, STARTED
 
 if TYPE_CHECKING:

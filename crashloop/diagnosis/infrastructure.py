@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from crashloop.diagnosis.signs import links
+from crashloop.diagnosis.chain import links
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from crashloop.diagnosis.chain import links
 from crashloop.diagnosis.quote import root_of, was_killed
-from crashloop.diagnosis.signs import links
 from crashloop.logs.event import EXITED
 
 if TYPE_CHECKING:

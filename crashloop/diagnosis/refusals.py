@@ -6,7 +6,8 @@ import errno
 import re
 from typing import TYPE_CHECKING, Any
 
-from crashloop.diagnosis.signs import fatal, links, server_log
+from crashloop.diagnosis.chain import links
+from crashloop.diagnosis.signs import fatal, server_log
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -2,7 +2,8 @@
 
 An error counts only where it was the last before a life failed to start, and in at least half of
 the lives that logged one: what an app logs beside its failure is not its cause. Where a single life
-of a source failed, each of its errors may be the one.
+of a source failed, each of its errors may be the one. If one of them is a mistake in code, the app
+may have handled the others, so they decide nothing.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from crashloop.diagnosis.cause import Sign
+from crashloop.diagnosis.chain import ends_in_code, links
 from crashloop.logs.event import PLATFORM_SAID, PROBE_FAILED, SERVER
 
 if TYPE_CHECKING:
@@ -53,11 +55,17 @@ def fatal(says: str, fits: Callable[[Event], bool]) -> Sign:
 
     def look(case: Case) -> Sequence[Event]:
         suspects = [each for life in case.failed if (each := case.suspects(life))]
-        found = [[event for event in each if fits(event)] for each in suspects]
+        found = [_agreeing(each, fits) for each in suspects]
         is_half = sum(map(bool, found)) >= HALF * len(suspects)
         return [event for each in found for event in each] if is_half else ()
 
     return Sign(says=says, look=look)
+
+
+def _agreeing(suspects: Sequence[Event], fits: Callable[[Event], bool]) -> Sequence[Event]:
+    """The suspects of one life that fit; none if another one is a mistake in code."""
+    others = [event for event in suspects if not fits(event)]
+    return () if any(map(ends_in_code, others)) else [e for e in suspects if fits(e)]
 
 
 def server_log(
@@ -178,12 +186,6 @@ def is_of_one(source: str, other: str) -> bool:
     """Whether two sources may be one container: one is "", or has all the parts of the other."""
     parts, others = set(source.split("/")), set(other.split("/"))
     return not source or not other or parts <= others or others <= parts
-
-
-def links(event: Event) -> Sequence[Mapping[str, Any]]:
-    """The exceptions of an error event, outermost first."""
-    found = event.data.get("error")
-    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
 
 
 def _is_type(name: object, types: tuple[str, ...]) -> bool:

@@ -10,8 +10,8 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from crashloop.diagnosis.case import FAILED
+from crashloop.diagnosis.chain import links
 from crashloop.diagnosis.quote import error_words, exit_words, quoted, root_of, was_killed
-from crashloop.diagnosis.signs import links
 from crashloop.durations import plain, took
 from crashloop.logs.event import ERROR, SERVER
 

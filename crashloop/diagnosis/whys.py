@@ -11,6 +11,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from crashloop.diagnosis.case import is_start
+from crashloop.diagnosis.chain import links
 from crashloop.diagnosis.needed import needed
 from crashloop.diagnosis.platform_steps import (
     NOT_IN_SERVICE,
@@ -20,7 +21,6 @@ from crashloop.diagnosis.platform_steps import (
     why_ended,
 )
 from crashloop.diagnosis.quote import exit_words, quoted, was_killed
-from crashloop.diagnosis.signs import links
 from crashloop.diagnosis.steps import alike, doing, steps_back, there, way_of
 from crashloop.diagnosis.why import MAX_WHYS, Why, Whys
 from crashloop.plural import counted, listed, often

@@ -8,8 +8,8 @@ from crashloop.checks.lives import deaths, observed
 from crashloop.checks.result import UNREADABLE
 from crashloop.checks.touches import touches
 from crashloop.diagnosis.case import LifeLog
+from crashloop.diagnosis.chain import links
 from crashloop.diagnosis.quote import root_of
-from crashloop.diagnosis.signs import links
 from crashloop.diagnosis.steps import alike, doing, each_time, failures, steps_back, there
 from crashloop.diagnosis.why import MAX_WHYS, Why, Whys
 from crashloop.logs.event import SERVER

@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from crashloop.diagnosis.cause import Cause, InLogs, Sign
+from crashloop.diagnosis.chain import MISTAKES, class_name, links
 from crashloop.diagnosis.infrastructure import is_infrastructure, of_infrastructure
-from crashloop.diagnosis.signs import error, links, restarts, start_refused
+from crashloop.diagnosis.signs import error, restarts, start_refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,28 +18,6 @@ if TYPE_CHECKING:
     from crashloop.diagnosis.case import Case, LifeLog
     from crashloop.trace.event import Event
 
-MISTAKES = frozenset(
-    {
-        "AssertionError",
-        "AttributeError",
-        "FastAPIError",
-        "ImportError",
-        "IndentationError",
-        "IndexError",
-        "KeyError",
-        "NameError",
-        "NotImplementedError",
-        "PydanticImportError",
-        "PydanticSchemaGenerationError",
-        "PydanticUserError",
-        "RecursionError",
-        "SyntaxError",
-        "TypeError",
-        "UnboundLocalError",
-        "ZeroDivisionError",
-    }
-)
-"""What only the code itself raises, by the class's name."""
 AFTERWARDS = frozenset({"AttributeError", "IndexError", "KeyError", "UnboundLocalError"})
 """Those of them that follow from a value that an earlier error kept from being made."""
 STARTS = frozenset({"<module>", "handle_lifespan", "lifespan", "main", "serve", "spawn_worker"})
@@ -65,7 +44,7 @@ def is_mistake(event: Event) -> bool:
 
 
 def _is_mistake(link: Mapping[str, Any]) -> bool:
-    name, message = str(link.get("type")).rpartition(".")[2], str(link.get("message"))
+    name, message = class_name(link), str(link.get("message"))
     if name not in MISTAKES or any(word in message for word in OTHERWISE):
         return False
     is_variable = name == "KeyError" and message.strip("'").isupper()
@@ -75,8 +54,7 @@ def _is_mistake(link: Mapping[str, Any]) -> bool:
 def _may_follow(event: Event) -> bool:
     """Whether the mistake may be the consequence of an error that was handled before it."""
     root = links(event)[-1]
-    name = str(root.get("type")).rpartition(".")[2]
-    return name in AFTERWARDS or "NoneType" in str(root.get("message"))
+    return class_name(root) in AFTERWARDS or "NoneType" in str(root.get("message"))
 
 
 def _mistakes(case: Case) -> Sequence[Event]:
@@ -99,12 +77,6 @@ def _is_of_command(event: Event) -> bool:
     """Whether it left an installed command, such as uvicorn, or ended hypercorn's start."""
     root = links(event)[0]
     return str(root.get("began")).startswith("bin/") or root.get("type") == LIFESPAN_FAILURE
-
-
-def ends_in_mistake(case: Case) -> bool:
-    """Whether the only life that failed ended with a mistake: an error before it was handled."""
-    fatal = case.fatal
-    return len(case.failed) == 1 and bool(fatal) and is_mistake(fatal[0])
 
 
 def _root(event: Event) -> tuple[str, str]:

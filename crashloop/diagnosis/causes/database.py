@@ -9,13 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crashloop.diagnosis.cause import Cause, InLogs, Sign
-from crashloop.diagnosis.causes.code import ends_in_mistake
 from crashloop.diagnosis.refusals import (
     refused_as_the_server_started,
     refused_at_loopback,
     refused_between_two_servers,
     refused_by_nobody_known,
-    refused_of_database,
     temporary_server,
 )
 from crashloop.diagnosis.signs import became_ready, error, restarts, server_log
@@ -43,17 +41,14 @@ CAUSES = (
             decides=(
                 Sign(
                     says="lives ended with a refused connection, and no log is the database's",
-                    look=lambda case: (
-                        () if ends_in_mistake(case) else refused_by_nobody_known(case)
-                    ),
+                    look=refused_by_nobody_known,
                 ),
             ),
-            points=(Sign(says="the connection was refused", look=refused_of_database), restarts()),
             refutes=(
                 Sign(says="the database was ready", look=_ready.look),
                 became_ready(),
             ),
-            next="whether the database runs, and whether it listens at that address",
+            next="the database's own log: whether it runs and listens there, and if not, why",
         ),
     ),
     Cause(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from crashloop.diagnosis.case import FAILED
 from crashloop.diagnosis.cause import Cause, InLogs, Sign
+from crashloop.diagnosis.chain import links
 from crashloop.diagnosis.course import (
     got_through,
     hung_for_an_answer,
@@ -22,7 +23,7 @@ from crashloop.diagnosis.course import (
     probed_before,
     were_ready_before,
 )
-from crashloop.diagnosis.signs import fatal, links, restarts, server_log
+from crashloop.diagnosis.signs import fatal, restarts, server_log
 from crashloop.logs.event import SERVER
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ import re
 from typing import TYPE_CHECKING
 
 from crashloop.diagnosis.cause import Cause, InLogs, Sign
-from crashloop.diagnosis.signs import error, fatal, links, restarts, server_log
+from crashloop.diagnosis.chain import ends_in_code, links
+from crashloop.diagnosis.signs import error, fatal, restarts, server_log
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +30,8 @@ _PROXY_READY = re.compile(
 def _refused_then_well(case: Case) -> Sequence[Event]:
     """Refusals at the app's own address, or a side-car's socket, after which a start succeeded."""
     refused = _REFUSED.look(case)
+    if any(ends_in_code(event) for life in case.failed for event in life.errors):
+        return ()  # the app may have handled the refusal
     if not refused or not all(_at_own_address(case, event) for event in refused):
         return ()
     last = {event.replica: event.attempt or 0 for event in refused}

@@ -9,8 +9,9 @@ import re
 from typing import TYPE_CHECKING
 
 from crashloop.diagnosis.cause import Cause, InLogs, Sign
+from crashloop.diagnosis.chain import links
 from crashloop.diagnosis.course import SEVERAL, workers
-from crashloop.diagnosis.signs import error, links, restarts, server_log
+from crashloop.diagnosis.signs import error, restarts, server_log
 from crashloop.logs.event import EXITED, SERVER
 
 if TYPE_CHECKING:
