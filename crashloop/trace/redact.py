@@ -62,7 +62,7 @@ _PATTERNS = (
     _after(r"\b(?:password|(?<!revision )identified by)\s{1,8}+'", r"(?:[^']|''){1,512}(?=')"),
     # Known by their own form: private keys, JSON web tokens, and keys of providers.
     _after(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----", r"[\s\S]+?(?=-----END|\Z)"),
-    _after(r"\beyJ", r"[\w-]{10,4096}(?:\.[\w-]{0,4096}){1,4}"),
+    _after(r"(?<![\w-])(?:\w{1,32}-){0,3}eyJ", r"[\w-]{10,4096}+(?:\.[\w-]{0,4096}){1,4}"),
     re.compile(r"\b(?P<head>AKIA|ASIA)[A-Z0-9]{16}\b"),
     re.compile(
         r"\b(?P<head>gh[pousr]_|github_pat_|glpat-|xox[a-z]-|[sr]k_(?:live|test)_|sk-|AIza|ya29\.)"
@@ -70,8 +70,8 @@ _PATTERNS = (
     ),
     # A line of a key on its own: base64, which has all three kinds of characters, and no hash.
     re.compile(
-        r"(?P<head>(?:^|(?<=[\s'\"n]))(?=[a-z0-9+/]{0,60}[A-Z])(?=[A-Z0-9+/]{0,60}[a-z])"
-        r"(?=[A-Za-z+/]{0,60}[0-9]))(?![/.])[A-Za-z0-9+/]{60,}={0,2}(?![\w.:-])"
+        r"(?P<head>(?:^|(?<=[\s'\"])|(?<=\\n))(?=[a-z0-9+/]{0,60}[A-Z])(?=[A-Z0-9+/]{0,60}[a-z])"
+        r"(?=[A-Za-z+/]{0,60}[0-9]))(?![/.])[A-Za-z0-9+/]{60,}+={0,2}(?![\w.:-])"
     ),
 )
 _SECRET_KEY = re.compile(rf"{_NAMES}|_pass$|^pass$|(?<![a-z])pwd$|authorization", re.IGNORECASE)
