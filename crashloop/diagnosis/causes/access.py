@@ -12,6 +12,8 @@ from crashloop.diagnosis.signs import answered, error, restarts, server_log
 
 _REFUSED = r'^password authentication failed for user "'
 _REFUSED_BY_APP = r'password authentication failed for user "'
+# libpq gives no reason; the others are X509_verify_cert_error_string's.
+_OF_CA = r"self[- ]signed certificate|unable to (?:get|verify) |invalid CA certificate"
 
 CAUSES = (
     Cause(
@@ -49,7 +51,12 @@ CAUSES = (
                     message=_REFUSED,
                     detail=r'^Role ".*" does not exist',
                 ),
-                error("the role does not exist", message=r'role "[^"]*" does not exist'),
+                error(
+                    "the role does not exist: 28000",
+                    sqlstates=("28000",),
+                    message=r'role "[^"]*" does not exist',
+                ),
+                error("the role does not exist", message=r'FATAL: +role "[^"]*" does not exist'),
             ),
             points=(
                 error("the app was refused with 28P01", sqlstates=("28P01",)),
@@ -162,8 +169,7 @@ CAUSES = (
             decides=(
                 error(
                     "no trusted CA signed the certificate",
-                    message=r"certificate verify failed(?!: (?:certificate has expired|"
-                    r"Hostname mismatch|IP address mismatch))",
+                    message=rf"certificate verify failed(?!: (?!{_OF_CA}))",
                 ),
                 error(
                     "the file of the trusted CAs is not there",
@@ -188,7 +194,7 @@ CAUSES = (
                 error(
                     "the certificate is not valid here and now",
                     message=r"certificate verify failed: (?:certificate has expired|"
-                    r"Hostname mismatch|IP address mismatch)"
+                    r"certificate is not yet valid|Hostname mismatch|IP address mismatch)"
                     r'|server certificate for ".*".* does not match host name',
                 ),
             ),

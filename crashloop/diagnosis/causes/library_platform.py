@@ -128,7 +128,9 @@ def _hidden(case: Case) -> Sequence[Event]:
         parent = [e for e in said if str(e.data["text"]).startswith("Started parent process")]
         failed = [e for e in said if e.data["says"] == "startup_failed"]
         bad = [e for e in life.events if e.kind == EXITED and e.data.get("exit_code") != 0]
-        if parent and failed and not bad and life.attempt == 1:
+        ready = [e for e in said if e.data["says"] == "startup_complete"]
+        goes_on = bool(ready and failed) and failed[-1].seq < ready[-1].seq
+        if parent and failed and not bad and not goes_on and life.attempt == 1:
             found += [parent[0], failed[0]]
     restarted = any(life.attempt > 1 for life in case.lives)
     return found if not restarted else ()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from crashloop.diagnosis.cause import Cause, InLogs, Sign
 from crashloop.diagnosis.chain import ends_in_code, links
-from crashloop.diagnosis.signs import error, fatal, restarts, server_log
+from crashloop.diagnosis.signs import became_ready, error, fatal, restarts, server_log
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,8 +92,8 @@ CAUSES = (
     ),
     Cause(
         id="name-does-not-resolve-for-ever",
-        title="the database's name has no address where the app runs, at any start",
-        meaning="The resolver has no answer (EAI -2, -3 or -5): nothing was sent to the database.",
+        title="a name that the app needs has no address where it runs, at any start",
+        meaning="The resolver has no answer (EAI -2, -3 or -5): nothing was sent to that name.",
         reproduce="crashloop reproduce name-does-not-resolve-for-ever",
         in_logs=InLogs(
             decides=(
@@ -101,6 +101,7 @@ CAUSES = (
                 error("libpq could not resolve a name", message="could not translate host name"),
             ),
             points=(restarts(),),
+            refutes=(became_ready("a later start succeeded"),),
             explains=("database-unreachable",),
             next="whether the app is on the network of that name: getent hosts NAME where it runs",
         ),

@@ -5,6 +5,7 @@ Words: PostgreSQL 18 and 15; the indexes are the catalogue's own.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from crashloop.diagnosis.cause import Cause, InLogs, Sign
@@ -21,6 +22,11 @@ _CATALOGUE = (
     r'|namespace_nspname|extension_name|proc_proname_args_nsp)_index"'
 )
 _EXISTS = r'(?:relation|type) "[^"]*" already exists'
+_victim = error("a deadlock", message="^deadlock detected")
+_victim_40p01 = error("a deadlock", sqlstates=("40P01",))
+# Who waits for a row waits for the transaction that wrote it; who changes a table, for the table.
+_OF_A_TABLE = r"Process \d+ waits for \w+ on relation "
+_told_of_a_table = server_log("a table", message="^deadlock detected", detail=_OF_A_TABLE)
 _race = error("a table was made twice at once", message=_CATALOGUE)
 _race_or_exists = error("a table was made twice", message=f"{_CATALOGUE}|{_EXISTS}")
 
@@ -30,6 +36,14 @@ def _raced(case: Case) -> Sequence[Event]:
     theirs = [event for life in case.failed for event in life.errors]
     is_race = any("unique constraint" in str(e.data) and "pg_" in str(e.data) for e in theirs)
     return _race.look(case) or (_race_or_exists.look(case) if is_race else ())
+
+
+def _deadlocked_over_a_table(case: Case) -> Sequence[Event]:
+    """The deadlocks that ended starts, if a DETAIL says so: the app's error's or the server's."""
+    victims = _victim_40p01.look(case) or _victim.look(case)
+    of_app = any(re.search(_OF_A_TABLE, str(event.data.get("error"))) for event in victims)
+    said = _told_of_a_table.look(case)
+    return [*victims, *said] if victims and (of_app or said) else ()
 
 
 CAUSES = (
@@ -58,8 +72,11 @@ CAUSES = (
         meaning="Two of them hold what the other waits for; Postgres ends one (SQLSTATE 40P01).",
         in_logs=InLogs(
             decides=(
-                error("the app's start was chosen as a deadlock's victim", sqlstates=("40P01",)),
-                error("a deadlock was found while the app started", message="^deadlock detected"),
+                Sign(
+                    says="the app's start was a deadlock's victim, and one of them waited for a "
+                    "table",
+                    look=_deadlocked_over_a_table,
+                ),
             ),
             points=(
                 server_log("the server found it", message="^deadlock detected"),

@@ -6,12 +6,36 @@ Words: pydantic-settings 2.16 with pydantic 2.14, python-decouple 3.8, environs 
 
 from __future__ import annotations
 
+import re
+from typing import TYPE_CHECKING
+
 from crashloop.diagnosis.cause import Cause, InLogs
-from crashloop.diagnosis.signs import answered, error, restarts, server_log
+from crashloop.diagnosis.chain import class_name, links
+from crashloop.diagnosis.signs import answered, error, fatal, restarts, server_log
+
+if TYPE_CHECKING:
+    from crashloop.trace.event import Event
 
 _INVALID = r"^\d+ validation errors? for "
-_OF_SETTINGS = _INVALID + r"\w*(?:[Ss]etting|[Cc]onfig|[Ee]nv)"
+_OF_SETTINGS = _INVALID + r"\w*(?:[Ss]etting|[Cc]onfig|[Ee]nv(?!elope))"
 _INJECTED = r"tcp://\d{1,3}(?:\.\d{1,3}){3}:\d{1,5}"
+_VARIABLE = re.compile(r"'[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+'")
+_ENVIRON = re.compile(r"(?:<frozen os>|(?:.*/)?os\.py):__getitem__")
+
+
+def _is_of_environment(event: Event) -> bool:
+    """Whether `os.environ` raised a KeyError: an Enum and a dictionary of the app do, too.
+
+    The innermost frame tells; the app's own structured lines have none.
+    """
+    is_own = event.kind == "phase.failed"
+    return any(
+        class_name(link) == "KeyError"
+        and _VARIABLE.fullmatch(str(link.get("message")))
+        and (_ENVIRON.fullmatch(str(link.get("where"))) or (is_own and not link.get("where")))
+        for link in links(event)
+    )
+
 
 CAUSES = (
     Cause(
@@ -66,11 +90,7 @@ CAUSES = (
                     types=("ValidationError",),
                     message=_OF_SETTINGS + r"(?s:.*)\n  Field required \[type=missing",
                 ),
-                error(
-                    "an environment variable was looked up and is not there",
-                    types=("KeyError",),
-                    message=r"^'[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+'$",
-                ),
+                fatal("an environment variable was looked up and is not there", _is_of_environment),
                 error(
                     "a settings library names the variable that is not set",
                     message=r"^(?:\w+ not found\. Declare it as envvar or define a default value\."
