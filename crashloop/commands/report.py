@@ -7,10 +7,10 @@ import webbrowser
 from typing import TYPE_CHECKING
 
 from crashloop.commands.page import short
-from crashloop.errors import CapabilityError, HarnessError
+from crashloop.errors import CapabilityError, HarnessError, UsageError
 from crashloop.judge import judge
 from crashloop.report.page.run import run_html
-from crashloop.run import REPORT_FILE, evidence_files, write_whole
+from crashloop.run import REPORT_FILE, TRACE_FILE, evidence_files, write_whole
 from crashloop.trace.reader import read_trace
 
 if TYPE_CHECKING:
@@ -20,10 +20,16 @@ if TYPE_CHECKING:
 def report(path: Path, file: Path | None, *, open_it: bool) -> int:
     """Judge the trace at `path` and write its page into `file`; return 0.
 
-    By default the page is beside the trace. UsageError for a file that is not a trace, HarnessError
-    if the page cannot be written, CapabilityError if no browser could be started.
+    By default the page is beside the trace. UsageError for a file that is not a trace, and for the
+    trace as `file`; HarnessError if the page cannot be written, CapabilityError if no browser could
+    be started.
     """
     trace = read_trace(path)
+    if file is not None and file.exists() and file.samefile(_trace_file(path)):
+        raise UsageError(
+            f"--output {file} is the trace, which it would replace",
+            hint="name another file: --output report.html",
+        )
     judgement = judge(trace)
     beside = path if path.is_dir() else path.parent
     file = file or beside / REPORT_FILE
@@ -41,3 +47,7 @@ def report(path: Path, file: Path | None, *, open_it: bool) -> int:
     if open_it and not webbrowser.open(file.absolute().as_uri()):
         raise CapabilityError("no browser could be started", hint=f"open {short(file)} yourself")
     return 0
+
+
+def _trace_file(path: Path) -> Path:
+    return path / TRACE_FILE if path.is_dir() else path

@@ -92,6 +92,7 @@ def test_a_page_elsewhere_links_to_no_file(kept: Path, tmp_path: Path) -> None:
         (["no-such-trace"], 2, "cannot read no-such-trace"),
         (["{kept}", "-o", "{kept}/none/page.html"], 12, "page.html: No such file or directory"),
         (["{kept}", "-o", "{kept}"], 12, "Is a directory"),
+        (["{kept}", "-o", "{kept}/../kept/trace.jsonl"], 2, "is the trace, which it would replace"),
     ],
 )
 def test_a_page_that_cannot_be_made_is_an_error(
