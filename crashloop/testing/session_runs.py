@@ -29,7 +29,7 @@ class SessionRuns:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take a report: the last one of a test has all of its properties."""
         if report.when == "call" or report.outcome != "passed":
-            self._ended.setdefault(report.nodeid, report.outcome)
+            self._ended[report.nodeid] = report.outcome
         if report.when == "teardown" and _tells_of_a_run(report):
             self._properties[report.nodeid] = report.user_properties
 

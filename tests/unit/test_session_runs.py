@@ -41,6 +41,17 @@ TESTS = """
     def test_has_no_run():
         pass
 """
+FAILS_LAST = """
+    import pytest
+
+    @pytest.fixture
+    def tidy():
+        yield
+        assert False
+
+    async def test_recovers(lab, tidy):
+        await lab.run("issue-1278", app="shop")
+"""
 SHOP = """
     [apps.shop]
     command = "{python} main.py {port}"
@@ -113,6 +124,19 @@ def test_a_session_ends_with_a_page_of_its_runs_with_links_to_theirs(
     assert "test_recovers" in rows[0]
     assert "passed" in rows[0]
     assert "failed" in rows[1]
+
+
+def test_a_test_that_only_fails_after_its_run_has_not_passed(
+    shop: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = shop.path / "summary.md"
+    monkeypatch.setenv(VARIABLE, str(file))
+    shop.makepyfile(FAILS_LAST)
+
+    result = shop.runpytest_inprocess("-p", "no:randomly")
+
+    result.assert_outcomes(passed=1, errors=1)
+    assert file.read_text().splitlines()[-1].startswith("| ❌ |")
 
 
 def test_a_session_that_keeps_no_evidence_writes_no_page(shop: pytest.Pytester) -> None:
