@@ -88,6 +88,15 @@ def test_a_cited_event_that_the_trace_lacks_is_named_as_missing() -> None:
     assert "not in this trace: 999" in page_of(reproduction(), SAYS).by_id("evidence").text
 
 
+def test_of_many_events_behind_a_finding_the_page_counts_those_that_it_leaves_out() -> None:
+    many = replace(SAYS.findings[0], evidence=tuple(range(1, 31)))
+
+    text = page_of(reproduction(), replace(SAYS, findings=(many,))).by_id("evidence").text
+
+    assert "30 events behind it: 1, 2, 3, " in text
+    assert "19, 20 and 10 more" in text
+
+
 def test_the_timeline_says_in_words_what_it_draws() -> None:
     page = page_of(reproduction())
 
@@ -165,7 +174,7 @@ def test_a_page_of_more_than_5000_events_stays_below_3_mb_and_keeps_what_is_cite
     assert len(html.encode()) < 3_000_000
     assert '<tr id="e2550" data-l="1.1" class="c">' in html
     assert "5111 events, of which 4999 are shown" in html
-    assert "earlier entries are left out; all of them are in attempt-1.log" in html
+    assert "earlier messages, which the trace has" in html
 
 
 def test_files_beside_the_page_are_linked() -> None:
@@ -204,6 +213,20 @@ def test_many_attempts_share_the_lane_of_their_replica() -> None:
     assert [lane.label for lane in chart.lanes] == [f"{MAX_LIVES_APART + 1} attempts"]
     deaths = [mark for mark in chart.lanes[0].marks if mark.look == "died"]
     assert len(deaths) == MAX_LIVES_APART + 1
+
+
+def test_of_more_attempts_than_fit_the_page_counts_those_that_it_leaves_out() -> None:
+    builder = TraceBuilder(incident("issue-1278").scenario())
+    builder.opening()
+    for attempt in range(1, 303):
+        builder.started(attempt)
+        builder.add("app", "app.output", attempt=attempt, lines=1, text="x")
+        builder.exited(attempt)
+
+    page = page_of(builder.trace(), SAYS)
+
+    assert "Left out: 2 earlier attempts." in page.by_id("attempts").text
+    assert "Left out: what 242 earlier attempts said" in page.by_id("log").text
 
 
 def test_a_probe_that_failed_and_its_kill_are_marked_with_their_words() -> None:

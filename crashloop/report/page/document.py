@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from crashloop.plural import counted
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -73,13 +75,15 @@ def part(template: str, **values: Any) -> Markup:
 
 @functools.cache
 def _templates() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("crashloop.report.page"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["counted"] = counted
+    return environment
 
 
 @functools.cache

@@ -21,7 +21,10 @@ _WORDS = {True: ("holds", "good"), False: ("refuted", "bad"), None: ("saw nothin
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """One finding. `missing` are cited events that the trace does not have."""
+    """One finding. `missing` are cited events that the trace lacks.
+
+    `more` counts the cited events that are not among `rows`, as there are too many.
+    """
 
     word: str
     tone: str
@@ -29,6 +32,7 @@ class Shown:
     check: str
     rows: tuple[Row, ...]
     missing: tuple[int, ...]
+    more: int
 
 
 def cited_by(judgement: Judgement) -> set[int]:
@@ -55,6 +59,7 @@ def findings_of(
                     check=inert(each.check, 60),
                     rows=tuple(rows[seq] for seq in seqs if seq in rows),
                     missing=tuple(seq for seq in seqs if seq not in rows),
+                    more=len(each.evidence) - len(seqs),
                 )
             )
         if shown:

@@ -51,10 +51,11 @@ def logs_of(
     instants: Instants,
     cited: Collection[int],
     several: bool,
-) -> tuple[Log, ...]:
+) -> tuple[tuple[Log, ...], int]:
     """The log of each life that said something: the last 60 lives, of each the last lines.
 
-    Lines that a finding cites are always kept. `several` is as in `Life.log_name`.
+    With it the number of earlier lives that said something. Lines of the last 60 that a finding
+    cites are always kept. `several` is as in `Life.log_name`.
     """
     of_life: dict[Life, list[Event]] = {}
     for event in events:
@@ -71,7 +72,7 @@ def logs_of(
         name += f" of replica {life.replica}" * (history.several and life != CONTROL)
         file = life.log_name(several=several)
         logs.append(Log(name=name, file=file, said=told, left_out=len(found) - len(told)))
-    return tuple(logs)
+    return tuple(logs), len(of_life) - len(shown)
 
 
 def _kept(found: Sequence[Event], room: int, cited: Collection[int]) -> Iterator[Event]:
@@ -90,7 +91,8 @@ def _raw(event: Event) -> str:
 
 
 def _said(event: Event, history: History, instants: Instants, cited: Collection[int]) -> Said:
-    lines = _raw(event)[:MAX_EVENT_CHARS].split("\n")
+    raw = _raw(event)
+    lines = raw[:MAX_EVENT_CHARS].split("\n") + ["…"] * (len(raw) > MAX_EVENT_CHARS)
     return Said(
         seq=event.seq,
         incident=seconds(event, instants, history.scale, digits=1),

@@ -17,7 +17,7 @@ from crashloop.report.page.document import WIDE, Part, head, page, part
 from crashloop.report.page.findings import cited_by, findings_of
 from crashloop.report.page.inert import inert
 from crashloop.report.page.lanes import chart_of
-from crashloop.report.page.lives import attempts_of
+from crashloop.report.page.lives import MAX_LIVES, attempts_of
 from crashloop.report.page.log import logs_of
 from crashloop.report.page.rows import rows_of, shown_events
 from crashloop.report.run_whys import whys_of_run
@@ -42,7 +42,7 @@ def run_html(trace: Trace, judgement: Judgement, *, files: Sequence[str] = ()) -
     history, instants = history_of(trace), instants_of(trace)
     cited = cited_by(judgement)
     overlap = count_of(mapping(trace.scenario.get("replicas")).get("overlap", 0))
-    logs = logs_of(
+    logs, lives_left_out = logs_of(
         trace.events,
         history=history,
         instants=instants,
@@ -64,8 +64,14 @@ def run_html(trace: Trace, judgement: Judgement, *, files: Sequence[str] = ()) -
         **_whys(whys, {row.seq for row in rows}),
         ("timeline", "Timeline"): part("timeline.html", chart=chart, told=" ".join(told)),
         ("evidence", "Evidence"): part("evidence.html", groups=groups),
-        ("attempts", "Attempts"): part("attempts.html", attempts=[*attempts_of(history)]),
-        ("log", "What the app said"): part("log.html", logs=logs, files=files),
+        ("attempts", "Attempts"): part(
+            "attempts.html",
+            attempts=[*attempts_of(history)],
+            left_out=max(len(history.lives) - MAX_LIVES, 0),
+        ),
+        ("log", "What the app said"): part(
+            "log.html", logs=logs, files=files, left_out=lives_left_out
+        ),
         ("events", "Events"): events_part,
         ("run", "This run"): part("facts.html", groups=_facts(trace, history), files=files),
     }
