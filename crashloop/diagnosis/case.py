@@ -7,7 +7,7 @@ from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from crashloop.logs.event import ERROR, EXITED, PLATFORM_SAID, SERVER, STARTED
+from crashloop.logs.event import ERROR, EXITED, PLATFORM_SAID, PROBE_FAILED, SERVER, STARTED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,6 +77,11 @@ class LifeLog:
         if any(e.kind in {"phase.failed", "startup.failed"} for e in self.events):
             return True
         return self.exit is not None and not self.was_ready
+
+    @property
+    def has_words(self) -> bool:
+        """Whether it said anything itself that a reader knows, not a platform of it alone."""
+        return any(e.kind not in {STARTED, EXITED, PROBE_FAILED} for e in self.events)
 
     @property
     def errors(self) -> tuple[Event, ...]:

@@ -17,7 +17,7 @@ class Sign:
     """Something that logs may show. `look` returns the events that show it; none: not seen.
 
     `says` completes "the log shows that ..." in a few words. `is_generic`: any outage may show it,
-    so that it makes a cause surer and never brings one up.
+    so that it is cited beside others, makes a cause no surer and never brings one up.
     """
 
     says: str

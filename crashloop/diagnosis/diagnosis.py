@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Confidence(IntEnum):
-    """How sure: a sign that decides and one that agrees; one that decides; only hints."""
+    """How sure: only hints; a sign that decides; one that decides and more that agrees."""
 
     LOW = 1
     MEDIUM = 2
@@ -92,21 +92,27 @@ def diagnose(case: Case, causes: Iterable[Cause]) -> Diagnosis:
 
 
 def _weigh(case: Case, cause: Cause) -> Weighed | None:
-    """What the case shows of a cause; None if it shows nothing of it."""
+    """What the case shows of a cause; None if it shows nothing of it.
+
+    What any outage shows makes no cause surer; it makes one worth a line where it is ruled out.
+    """
     signs = cause.in_logs
     decided, pointed = _seen(case, signs.decides), _seen(case, signs.points)
-    if not decided and all(each.sign.is_generic for each in pointed):
+    against = _seen(case, signs.refutes)
+    if not decided and not _telling(pointed) and not (pointed and _telling(against)):
         return None
     confidence = Confidence.LOW
     if decided:
-        confidence = Confidence.HIGH if pointed or len(decided) > 1 else Confidence.MEDIUM
+        lives = {event.life for each in decided for event in each.events if event.life is not None}
+        agrees = bool(_telling(pointed)) or len(decided) > 1 or len(lives) > 1
+        confidence = Confidence.HIGH if agrees else Confidence.MEDIUM
     found = {id(each.sign) for each in (*decided, *pointed)}
     return Weighed(
         cause=cause,
         confidence=confidence,
         decided=decided,
         pointed=pointed,
-        against=_seen(case, signs.refutes),
+        against=against,
         not_seen=tuple(s for s in (*signs.decides, *signs.points) if id(s) not in found),
     )
 
@@ -114,6 +120,11 @@ def _weigh(case: Case, cause: Cause) -> Weighed | None:
 def _seen(case: Case, signs: Sequence[Sign]) -> tuple[Seen, ...]:
     looked = [(sign, tuple(sign.look(case))) for sign in signs]
     return tuple(Seen(sign=sign, events=events) for sign, events in looked if events)
+
+
+def _telling(seen: Sequence[Seen]) -> list[Seen]:
+    """Those that not any outage shows."""
+    return [each for each in seen if not each.sign.is_generic]
 
 
 def _explained(weighed: Sequence[Weighed]) -> list[Weighed]:

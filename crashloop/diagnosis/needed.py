@@ -31,6 +31,8 @@ def needed(steps: Sequence[Why], weighed: Weighed | None) -> str:
 def _of(event: Event) -> str:
     if event.kind.endswith(".said"):
         return "what was done to that server before it said so: its earlier log"
+    if event.kind == EXITED and event.data.get("reason") == "OOMKilled":
+        return "the app's own log of that life: whether it had become ready"
     if event.kind == EXITED and was_killed(event.data):
         return "who sent the signal: kubectl describe pod, docker events, or the machine's own log"
     if chain := links(event):

@@ -9,19 +9,21 @@ may have handled the others, so they decide nothing.
 from __future__ import annotations
 
 import re
+import signal
 from typing import TYPE_CHECKING, Any
 
 from crashloop.diagnosis.cause import Sign
 from crashloop.diagnosis.chain import ends_in_code, links
-from crashloop.logs.event import PLATFORM_SAID, PROBE_FAILED, SERVER
+from crashloop.logs.event import EXITED, PLATFORM_SAID, PROBE_FAILED, SERVER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from crashloop.diagnosis.case import Case
+    from crashloop.diagnosis.case import Case, LifeLog
     from crashloop.trace.event import Event
 
 HALF = 0.5
+KILLED = 128 + signal.SIGKILL
 
 
 def error(
@@ -131,20 +133,29 @@ def start_refused(says: str, *what: str, text: str = "") -> Sign:
     return Sign(says=says, look=look)
 
 
-def exited(says: str, *, code: int | None = None, reason: str = "", ready: bool = False) -> Sign:
-    """A life ended so before it was ready, by the platform's word; `ready`: after it."""
+def exited(says: str, *, reason: str, ready: bool | None = None) -> Sign:
+    """A life ended for this reason, by the platform's word; `ready`: after it was, or before.
+
+    Whether it was ready, only its own lines tell.
+    """
+
+    def fits(life: LifeLog) -> bool:
+        return ready is None or (life.has_words and life.was_ready is ready)
 
     def look(case: Case) -> Sequence[Event]:
-        ends = [life.exit for life in case.lives if (life.was_ready if ready else life.failed)]
-        return [
-            e
-            for e in ends
-            if e is not None
-            and (code is None or e.data.get("exit_code") == code)
-            and (not reason or e.data.get("reason") == reason)
-        ]
+        ends = [life.exit for life in case.lives if fits(life)]
+        return [e for e in ends if e is not None and e.data.get("reason") == reason]
 
     return Sign(says=says, look=look)
+
+
+def killed() -> Sign:
+    """SIGKILL ended a process: a probe, the limit of memory and an operator all send it."""
+
+    def look(case: Case) -> Sequence[Event]:
+        return [e for e in case.trace.of(EXITED) if e.data.get("exit_code") == KILLED]
+
+    return Sign(says="it was ended by SIGKILL", look=look, is_generic=True)
 
 
 def probe_failed(says: str, fits: Callable[[Mapping[str, Any]], bool] = bool) -> Sign:

@@ -89,6 +89,8 @@ class _Chain:
             failed = f"failed to become ready {often(len(lives))}"
             if restarted is not None:
                 failed = f"these logs show {counted(len(lives), 'start')} that failed"
+        elif self._weighed is None and not any(life.has_words for life in of_them):
+            failed = "ended; these logs do not say whether it had become ready"
         were = "were" if len(sources) > 1 else "was"
         times = f" {often(shown)}" if shown > 1 else ""
         started = f"{were} started{times} and " if shown else ""

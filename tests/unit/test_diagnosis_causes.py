@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from crashloop.commands.diagnose import diagnosis_of, every_cause
+from crashloop.diagnosis.diagnosis import Confidence, Diagnosis
 from crashloop.incidents import library
 
 LOGS = Path(__file__).parents[2] / "fixtures" / "logs"
@@ -38,6 +39,49 @@ def test_a_cause_explains_only_causes_that_exist() -> None:
     assert {part for one in every_cause() for part in one.in_logs.explains} <= known
 
 
+def made(name: str) -> Diagnosis:
+    return diagnosis_of([str(LOGS / "made" / name)], None)
+
+
+def test_restarts_make_no_cause_surer() -> None:
+    (cause,) = made("oom-killed-while-starting.kubectl.log").causes
+    assert "the app was started again and again" in [seen.sign.says for seen in cause.pointed]
+    assert cause.confidence is Confidence.MEDIUM
+
+
+def test_a_sign_that_is_seen_in_more_than_one_life_makes_its_cause_surer() -> None:
+    (cause,) = made("certificate-does-not-fit.not-yet-valid.log").causes
+    assert cause.confidence is Confidence.HIGH
+
+
+@pytest.mark.parametrize(
+    ("log", "ruled_out"),
+    [
+        (
+            "oom-killed-while-starting",
+            {
+                "liveness-kills-the-migration": "it was out of memory",
+                "out-of-memory": "it was killed before it was ready",
+                "retry-longer-than-the-probe": "it was out of memory",
+            },
+        ),
+        (
+            "unknown.sigkill-before-the-probe-gives-up",
+            {
+                "retry-longer-than-the-probe": "it ended before its startup probe could have given "
+                "up"
+            },
+        ),
+    ],
+)
+def test_what_also_ends_with_sigkill_is_ruled_out_by_a_line(
+    log: str, ruled_out: dict[str, str]
+) -> None:
+    found = made(f"{log}.kubectl.log")
+    assert {each.cause.id: each.against[0].sign.says for each in found.ruled_out} == ruled_out
+    assert all(found.case.lines(*each.against[0].events) for each in found.ruled_out)
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [
@@ -48,5 +92,5 @@ def test_a_cause_explains_only_causes_that_exist() -> None:
     ],
 )
 def test_an_unknown_answer_says_what_would_decide(name: str, words: str) -> None:
-    found = diagnosis_of([str(LOGS / "made" / f"unknown.{name}.log")], None)
+    found = made(f"unknown.{name}.log")
     assert words in "\n".join(found.decides)

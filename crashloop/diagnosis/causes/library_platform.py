@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from crashloop.diagnosis.cause import Cause, InLogs, Sign
 from crashloop.diagnosis.course import DATABASE
-from crashloop.diagnosis.signs import exited, is_of_one, restarts, server_log
+from crashloop.diagnosis.signs import exited, is_of_one, killed, restarts, server_log
 from crashloop.logs.event import ERROR, EXITED, PLATFORM_SAID, PROBE_FAILED, SERVER
 from crashloop.logs.migrations import MIGRATES
 
@@ -102,12 +102,13 @@ def _probed_port(event: Event) -> int | None:
 
 
 def _over_memory(case: Case) -> Sequence[Event]:
-    """What the platform said of memory, of sources that were never ready."""
+    """What the platform said of memory, of sources whose own lines show that none was ready."""
     ready = {life.source for life in case.lives if life.was_ready}
+    began = {life.source for life in case.lives if life.has_words}
     return [
         e
         for e in case.trace.of(PLATFORM_SAID)
-        if _MEMORY.search(str(e.data.get("text"))) and e.target not in ready
+        if _MEMORY.search(str(e.data.get("text"))) and (e.target or "") in began - ready
     ]
 
 
@@ -136,6 +137,27 @@ def _hidden(case: Case) -> Sequence[Event]:
     return found if not restarted else ()
 
 
+def _too_early(probe: str) -> Sign:
+    """Each end that has a duration came before the probe, as it is set, could have given up.
+
+    Where the platform says that it killed for that probe, its word counts.
+    """
+
+    def look(case: Case) -> Sequence[Event]:
+        if _killed_by(case, probe):
+            return ()
+        said = case.trace.of(PLATFORM_SAID)
+        probes = [e for e in said if e.data.get("says") == "probe" and e.data["probe"] == probe]
+        ends = [e for e in case.trace.of(EXITED) if "ran_s" in e.data]
+        pairs = [(p, e) for p in probes for e in ends if p.target == e.target]
+        is_early = all(e.data["ran_s"] < p.data["budget_s"] - p.data["period_s"] for p, e in pairs)
+        return [event for pair in pairs for event in pair] if is_early else ()
+
+    return Sign(says=f"it ended before its {probe} probe could have given up", look=look)
+
+
+_OUT_OF_MEMORY = exited("it was out of memory", reason="OOMKilled")
+
 CAUSES = (
     Cause(
         id="liveness-kills-the-migration",
@@ -155,9 +177,10 @@ CAUSES = (
                     "the server lost its client in the middle of a statement",
                     message="^connection to client lost",
                 ),
+                killed(),
                 restarts(),
             ),
-            refutes=(exited("it was out of memory", reason="OOMKilled"),),
+            refutes=(_OUT_OF_MEMORY, _too_early("liveness")),
             next="a start-up probe that waits as long as the migration takes",
         ),
     ),
@@ -173,8 +196,8 @@ CAUSES = (
                     look=_killed_while_it_retries,
                 ),
             ),
-            points=(restarts(),),
-            refutes=(exited("it was out of memory", reason="OOMKilled"),),
+            points=(killed(), restarts()),
+            refutes=(_OUT_OF_MEMORY, _too_early("startup")),
             explains=("database-unreachable", "name-does-not-resolve-for-ever"),
             next="the probe's delay + period x failures beside the retry's own limit",
         ),
@@ -186,7 +209,11 @@ CAUSES = (
         reproduce="crashloop reproduce oom-killed-while-starting",
         in_logs=InLogs(
             decides=(
-                exited("it was killed for its memory before it was ready", reason="OOMKilled"),
+                exited(
+                    "it was killed for its memory before it was ready",
+                    reason="OOMKilled",
+                    ready=False,
+                ),
                 Sign(says="its memory limit was exceeded before it was ready", look=_over_memory),
             ),
             points=(restarts(),),

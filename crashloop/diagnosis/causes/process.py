@@ -11,7 +11,15 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from crashloop.diagnosis.cause import Cause, InLogs, Sign
-from crashloop.diagnosis.signs import error, exited, platform_said, restarts, start_refused
+from crashloop.diagnosis.signs import (
+    KILLED,
+    error,
+    exited,
+    killed,
+    platform_said,
+    restarts,
+    start_refused,
+)
 from crashloop.logs.event import EXITED, PLATFORM_SAID, SERVER
 
 if TYPE_CHECKING:
@@ -76,7 +84,6 @@ def _hidden_by_the_reloader(case: Case) -> Sequence[Event]:
 
 
 OVER_MEMORY = "memory-limit-exceeded"
-KILLED = 128 + signal.SIGKILL
 CAUSES = (
     Cause(
         id="port-in-use",
@@ -150,8 +157,8 @@ CAUSES = (
                     look=_over_memory_while_serving,
                 ),
             ),
-            points=(restarts(),),
-            refutes=(exited("it was killed before it was ready", reason="OOMKilled"),),
+            points=(killed(), restarts()),
+            refutes=(exited("it was killed before it was ready", reason="OOMKilled", ready=False),),
             next="the memory over time beside the limit; this is no failure of the start",
         ),
     ),
