@@ -53,9 +53,10 @@ cell names what else rejects it. Where nothing else does, the trace is listed, a
 declared overlap must match then, or the declaration is not true.
 
 `--json` prints `cells` (signature, trace, verdict, expected, decided_by, why, unmet, by_count),
-`false_matches`, `missing`, `unusable`, `rejected_share`, `traces` and `wall_s`. Exit status: 0 all
-is as it must be, 10 a false match, or a signature that does not match its own trace, 11 a missing
-trace, 2 wrong usage. `--incidents DIR` takes the incidents of a folder in as well.
+`false_matches`, `missing`, `unusable`, `made_again`, `rejected_share`, `traces`, `artifacts`,
+`exit_status` and `wall_s`. Exit status: 0 all is as it must be, 10 a false match, or a signature
+that does not match its own trace, 11 a missing trace, 2 wrong usage, or an incident from elsewhere
+that cannot be used. `--incidents DIR` takes the incidents of a folder in as well.
 """
 
 _LEGEND = f"""\
