@@ -178,10 +178,11 @@ def test_a_page_of_more_than_5000_events_stays_below_3_mb_and_keeps_what_is_cite
 
 
 def test_files_beside_the_page_are_linked() -> None:
-    page = page_of(reproduction(), files=("attempt-1.log", "trace.jsonl"))
+    page = page_of(saying("x"), files=("attempt-1.log", "trace.jsonl"))
 
     assert ("a", "trace.jsonl") in page.references()
-    assert "The whole output: attempt-1.log" not in page.by_id("happened").text
+    assert "The whole output: attempt-1.log" in page.by_id("log").text
+    assert "attempt-2.log" not in page.by_id("log").text
 
 
 def test_a_lane_is_named_by_its_replica_and_attempt_and_a_connection_ends_with_its_life() -> None:
