@@ -93,12 +93,13 @@ def _symptom(trace: Trace, died: Sequence[LifeLog], same: Sequence[LifeLog]) -> 
     replicas = len({life.source for life in died})
     who = f"{counted(replicas, 'replica')} of the app" if replicas > 1 else "The app"
     attempts = counted(len(died), "attempt")
-    ready = [life for life in died if _was_ready(trace, life)]
-    when = "before it was ready" if len(died) == 1 else "before they were ready"
+    ready = sum(_was_ready(trace, life) for life in died)
+    when = " before it was ready" if len(died) == 1 else " before they were ready"
     if ready:
-        when = f"{often(len(ready))} after it had been ready"
-    others = f", {len(same)} of them in the same way" if len(same) < len(died) else ""
-    return f"{who} did not stay up: {attempts} died {when}{others}.", ends
+        some = f", {ready} of them" if ready < len(died) else ""
+        when = f"{some} after {'it' if ready == 1 else 'they'} had been ready"
+    others = f"; {len(same)} died in the same way" if len(same) < len(died) else ""
+    return f"{who} did not stay up: {attempts} died{when}{others}.", ends
 
 
 def _was_ready(trace: Trace, life: LifeLog) -> bool:

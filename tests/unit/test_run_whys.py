@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from crashloop_traces import reproduction
+from crashloop_traces import TraceBuilder, reproduction
 from html_pages import read_page
 from report_runs import killed_by_the_probe, own_app, three_replicas
 
+from crashloop.incidents import incident
 from crashloop.model import Judgement, Verdict
 from crashloop.report.events import history_of
 from crashloop.report.page.run import run_html
@@ -111,3 +112,25 @@ def test_seven_steps_at_most_each_rest_on_events_to_which_the_page_links(trace: 
     assert all(why.events for why in steps)
     assert {f"#e{event.seq}" for why in steps for event in why.events} <= links
     assert page.wrong == []
+
+
+@pytest.mark.parametrize(
+    ("served", "words"),
+    [
+        ({1}, "3 attempts died, 1 of them after it had been ready."),
+        ({1, 3}, "3 attempts died, 2 of them after they had been ready."),
+        ({1, 2, 3}, "3 attempts died after they had been ready."),
+    ],
+)
+def test_attempts_that_had_been_ready_before_they_died_are_counted(
+    served: set[int], words: str
+) -> None:
+    run = TraceBuilder(incident("issue-1278").scenario())
+    run.opening()
+    for attempt in (1, 2, 3):
+        run.started(attempt)
+        if attempt in served:
+            run.add("harness", "ready.answered", attempt=attempt, ready=True)
+        run.exited(attempt)
+
+    assert words in says(run.trace())[0]
