@@ -85,14 +85,45 @@ def check(order: CheckOrder) -> int:
     found = replace(found, results=results)
     shown = exit_status(found.results, found.broken)
     status = shown or incomplete
-    title = f"{app.name}, with the remedy {remedy}" if remedy else app.name
+    _show_found(order, app, found, evidence, require=require, shown=shown, status=status)
+    if incomplete and not order.as_json:
+        says = f"{counted(len(left_out), 'incident')} left out, which cannot be used: see above"
+        terminal = Terminal(sys.stdout)
+        terminal.show(paragraph(says, width=terminal.width))
+    with _kept(unwritten):
+        if order.junit:
+            write_file(order.junit, junit_text(found.results, app=app.name), "--junit")
+    text = partial(summary_text, found.results, found.needs, app=app.name)
+    status = append_summary(order.summary, text) or status
+    for error in unwritten:  # on standard error only: the results are the one document
+        status = show_failure(
+            error.message, hint=error.hint, exit_status=error.exit_status, as_json=False
+        )
+    return status
+
+
+def _show_found(
+    order: CheckOrder,
+    app: AppUnderTest,
+    found: Found,
+    evidence: Evidence,
+    *,
+    require: Outcome,
+    shown: int,
+    status: int,
+) -> None:
+    """Write the page, and show what was found with its name.
+
+    `shown` is the exit status that the results alone have.
+    """
+    title = f"{app.name}, with the remedy {order.remedy}" if order.remedy else app.name
     no_page = write_page(
         evidence.folder,
         lambda: html_of(order, app, found, evidence, title=title, require=require, status=shown),
     )
     page = None if no_page else evidence.folder / REPORT_FILE
     if order.as_json:
-        document = _document(app, found, status, evidence, remedy=remedy)
+        document = _document(app, found, status, evidence, remedy=order.remedy)
         write_document({**document, "page": page and str(page)})
     else:
         terminal = Terminal(sys.stdout)
@@ -109,20 +140,7 @@ def check(order: CheckOrder) -> int:
             )
         )
         terminal.show(_broken_lines(found, width=terminal.width))
-        if incomplete:
-            says = f"{counted(len(left_out), 'incident')} left out, which cannot be used: see above"
-            terminal.show(paragraph(says, width=terminal.width))
     show_warning(no_page)
-    with _kept(unwritten):
-        if order.junit:
-            write_file(order.junit, junit_text(found.results, app=app.name), "--junit")
-    text = partial(summary_text, found.results, found.needs, app=app.name)
-    status = append_summary(order.summary, text) or status
-    for error in unwritten:  # on standard error only: the results are the one document
-        status = show_failure(
-            error.message, hint=error.hint, exit_status=error.exit_status, as_json=False
-        )
-    return status
 
 
 def _show_plan(order: CheckOrder, app: AppUnderTest, incidents: Sequence[Planned]) -> None:
