@@ -248,6 +248,7 @@ def _again(order: MatrixOrder, folder: str) -> str:
     words += ["--incidents", str(order.folder)] if order.folder else []
     for name in order.against:
         words += ["--against", name]
+    words += ["--summary", str(order.summary)] if order.summary else []
     words += ["--json"] if order.as_json else []
     words += ["--markdown"] if order.as_markdown else []
     return shlex.join([*words, "--artifacts", folder, "--resume"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import sys
@@ -158,3 +159,18 @@ def test_an_interrupted_matrix_says_how_to_go_on(
     assert status == 128 + signal.SIGINT
     assert "interrupted by SIGINT; 0 traces had been judged" in err
     assert json.loads(out)["cells"] == [] if as_json else "error" not in out
+
+
+def test_what_goes_on_with_an_interrupted_matrix_asks_for_the_same(
+    matrix: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(work: Coroutine[Any, Any, Any], **_: Any) -> None:
+        asyncio.run(work)
+        raise interrupt.Interrupted(signal.SIGINT)
+
+    monkeypatch.setattr(interrupt, "run", stopped)
+    words = f"{HANGS} --against {RETRIES} --summary new.md --artifacts kept --resume"
+
+    _, _, err = matrix(*words.split())
+
+    assert f"go on with: crashloop matrix {words}\n" in err
