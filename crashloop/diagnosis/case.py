@@ -7,6 +7,7 @@ from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from crashloop.diagnosis.chain import ended_the_start
 from crashloop.logs.event import ERROR, EXITED, PLATFORM_SAID, PROBE_FAILED, SERVER, STARTED
 
 if TYPE_CHECKING:
@@ -131,14 +132,17 @@ class Case:
     def suspects(self, life: LifeLog) -> tuple[Event, ...]:
         """The errors of which one ended a failed life: its last, if others of its source failed.
 
-        A source's only failed life has nothing to be compared with: all of its errors. A life that
-        was ready counts where a start in it failed as well, such as another worker's.
+        A source's only failed life has nothing to be compared with: those that left its lifespan,
+        or else all of its errors. A life that was ready counts where a start in it failed as well,
+        such as another worker's.
         """
         said = {event.data["says"] for event in life.events if event.kind == SERVER}
         if life.fatal is None and "startup_failed" not in said:
             return ()
         is_only = sum(each.source == life.source for each in self.failed) == 1
-        return life.errors if is_only else life.errors[-1:]
+        if not is_only:
+            return life.errors[-1:]
+        return tuple(filter(ended_the_start, life.errors)) or life.errors
 
     @cached_property
     def fatal(self) -> tuple[Event, ...]:

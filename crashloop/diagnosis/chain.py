@@ -33,6 +33,17 @@ MISTAKES = frozenset(
 """What only the code itself raises, by the class's name."""
 
 
+LIFESPAN = frozenset({"starlette/routing.py:lifespan", "lifespan/on.py:main"})
+"""Where the traceback begins that Starlette or uvicorn prints of the error that ended a start."""
+
+
+def ended_the_start(event: Event) -> bool:
+    """Whether a whole traceback left the lifespan, so that nothing handled its error."""
+    chain = links(event)
+    is_whole = bool(chain) and not event.data.get("is_torn")
+    return is_whole and chain[0].get("began") in LIFESPAN
+
+
 def links(event: Event) -> Sequence[Mapping[str, Any]]:
     """The exceptions of an error event, outermost first."""
     found = event.data.get("error")

@@ -2,8 +2,8 @@
 
 An error counts only where it was the last before a life failed to start, and in at least half of
 the lives that logged one: what an app logs beside its failure is not its cause. Where a single life
-of a source failed, each of its errors may be the one. If one of them is a mistake in code, the app
-may have handled the others, so they decide nothing.
+of a source failed, it is the one that left the lifespan, or else each may be the one. If one of
+them is a mistake in code, the app may have handled the others, so they decide nothing.
 """
 
 from __future__ import annotations

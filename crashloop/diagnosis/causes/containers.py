@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from crashloop.diagnosis.cause import Cause, InLogs, Sign
 from crashloop.diagnosis.signs import error, is_of_one, platform_said, restarts
-from crashloop.logs.event import PROBE_FAILED, SERVER
+from crashloop.logs.event import PLATFORM_SAID, PROBE_FAILED, SERVER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,6 +60,22 @@ def _asked_by_ipv6(case: Case) -> Sequence[Event]:
     return ()
 
 
+def _ran(case: Case, *what: str) -> Sequence[Event]:
+    """The first words of lives of what the platform said this of, or that it started them."""
+    places = {e.target or "" for e in case.trace.of(PLATFORM_SAID) if e.data.get("says") in what}
+    said = [life.events[0] for life in case.lives if life.has_words and life.source in places]
+    started = [e for e in case.trace.of(PLATFORM_SAID) if e.data.get("says") == "started"]
+    is_pulled = "failed" in what
+    theirs = [e for e in started if e.target and any(p and is_of_one(p, e.target) for p in places)]
+    return [*said, *theirs] if is_pulled else said
+
+
+_RAN = Sign(
+    says="its process wrote lines of its own",
+    look=lambda case: _ran(case, "exec-failed", "command-not-found"),
+)
+_STARTED = Sign(says="its container was started", look=lambda case: _ran(case, "failed"))
+
 CAUSES = (
     Cause(
         id="exec-format-error",
@@ -69,6 +85,7 @@ CAUSES = (
         in_logs=InLogs(
             decides=(platform_said("the program could not be executed", "exec-failed"),),
             points=(restarts(),),
+            refutes=(_RAN,),
             next="uname -m beside the image's architecture, and the first line of the entry point",
         ),
     ),
@@ -79,6 +96,7 @@ CAUSES = (
         in_logs=InLogs(
             decides=(platform_said("the command was not found", "command-not-found"),),
             points=(restarts(),),
+            refutes=(_RAN,),
             next="the container's command and PATH; a script's first line and its line ends",
         ),
     ),
@@ -95,6 +113,7 @@ CAUSES = (
                 ),
                 platform_said("it waits for the image", "err-image-pull", "image-pull-back-off"),
             ),
+            refutes=(_STARTED,),
             next="the image's name and tag, and the pull secret of this namespace",
         ),
     ),

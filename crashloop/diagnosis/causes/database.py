@@ -126,6 +126,9 @@ CAUSES = (
                 server_log("the database had no space", message="No space left on device"),
                 restarts(),
             ),
+            refutes=(
+                error("it is the shared memory that is full", message="shared memory segment"),
+            ),
             explains=("database-unreachable",),
             next="df -h and df -i where that path is",
         ),

@@ -81,8 +81,9 @@ def _killed_while_it_retries(case: Case) -> Sequence[Event]:
 
 
 def _listens_elsewhere(case: Case) -> Sequence[Event]:
-    """A failed probe's port, and the listening lines of lives before any that listens on it."""
-    probes = [e for e in case.trace.of(PROBE_FAILED) if _probed_port(e) is not None]
+    """A refused probe's port, and the listening lines of lives before any that listens on it."""
+    failed = [e for e in case.trace.of(PROBE_FAILED) if _is_refused(e)]
+    probes = [e for e in failed if _probed_port(e) is not None]
     asked = {_probed_port(e) for e in probes if e.data.get("probe") != "readiness"}
     found: list[Event] = []
     for life in case.lives:
@@ -94,6 +95,11 @@ def _listens_elsewhere(case: Case) -> Sequence[Event]:
             break
         found += listens if life.was_ready else ()
     return [probes[-1], *found] if asked and found else ()
+
+
+def _is_refused(probe: Event) -> bool:
+    """Whether nothing listened there. Cloud Run says of that only that its time was up."""
+    return "refused" in str(probe.data.get("error")) or probe.data.get("by") == "cloud-run"
 
 
 def _probed_port(event: Event) -> int | None:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from crashloop.diagnosis.cause import Cause, InLogs, Sign
 from crashloop.diagnosis.chain import ends_in_code, links
+from crashloop.diagnosis.course import DATABASE
+from crashloop.diagnosis.refusals import is_refused
 from crashloop.diagnosis.signs import became_ready, error, fatal, restarts, server_log
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ def _refused_then_well(case: Case) -> Sequence[Event]:
     refused = _REFUSED.look(case)
     if any(ends_in_code(event) for life in case.failed for event in life.errors):
         return ()  # the app may have handled the refusal
-    if not refused or not all(_at_own_address(case, event) for event in refused):
+    if not refused or not all(_is_of_a_database(case, event) for event in refused):
         return ()
     last = {event.replica: event.attempt or 0 for event in refused}
     return [
@@ -46,14 +48,17 @@ def _refused_then_well(case: Case) -> Sequence[Event]:
     ]
 
 
-def _at_own_address(case: Case, error: Event) -> bool:
-    """Whether the refusal, or that of its life's phase, names such an address."""
+def _is_of_a_database(case: Case, error: Event) -> bool:
+    """Whether the refusal, or that of its life's phase, is a database's at such an address."""
     told = [
         e
         for e in case.trace.of("phase.failed")
         if (e.replica, e.attempt) == (error.replica, error.attempt) and _is_refusal(e)
     ]
-    return any(_OWN.match(str(e.data.get("address") or "")) for e in (error, *told))
+    both = (error, *told)
+    is_own = any(_OWN.match(str(e.data.get("address") or "")) for e in both)
+    is_phase = any(DATABASE.search(str(e.data.get("phase"))) for e in both)
+    return is_own and (is_phase or any(is_refused(e) for e in both))
 
 
 def _is_refusal(event: Event) -> bool:
@@ -74,7 +79,7 @@ _RECOVERS = server_log(
 CAUSES = (
     Cause(
         id="database-still-recovering",
-        title="Postgres recovers after a crash and refuses every connection until it is done",
+        title="Postgres still starts or recovers, and refuses every connection until it is done",
         meaning="The server runs and answers each connection with SQLSTATE 57P03.",
         reproduce="crashloop reproduce database-still-recovering",
         in_logs=InLogs(

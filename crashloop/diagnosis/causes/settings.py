@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from crashloop.diagnosis.cause import Cause, InLogs
 from crashloop.diagnosis.chain import class_name, links
+from crashloop.diagnosis.infrastructure import is_infrastructure
 from crashloop.diagnosis.signs import answered, error, fatal, restarts, server_log
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ def _is_of_environment(event: Event) -> bool:
     The innermost frame tells; the app's own structured lines have none.
     """
     is_own = event.kind == "phase.failed"
+    if any(map(is_infrastructure, links(event)[:1])):
+        return False  # it was handled, and what was done in its place failed
     return any(
         class_name(link) == "KeyError"
         and _VARIABLE.fullmatch(str(link.get("message")))
