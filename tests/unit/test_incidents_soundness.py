@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from incident_files import EXAMPLE, NAME, changed, written
 
+from crashloop.checks import CHECKS
 from crashloop.errors import UsageError
 from crashloop.incidents import ELSEWHERE, INCIDENTS, incident
 from crashloop.incidents.named import EVENTS, FIELDS, NEAR_EVENT, require_meant
@@ -192,3 +194,13 @@ def test_the_events_and_fields_are_those_of_the_documentation() -> None:
     rows = [row.split("|") for row in table.splitlines()]
     assert {kind for row in rows for kind in re.findall(r"[a-z]+\.[a-z]+", row[1])} == {*EVENTS}
     assert {field for row in rows for field in re.findall(r"[a-z_]+", row[2])} <= {*FIELDS}
+
+
+def test_the_checks_of_the_documentation_take_the_parameters_that_it_names() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "incidents.md").read_text()
+    table = page.partition("| check | parameters | it holds if |\n|---|---|---|\n")[2]
+    rows = [row.split("|") for row in table.partition("\n\n")[0].splitlines()]
+    assert len(rows) > 30
+    for _, name, parameters, *_ in rows:
+        takes = {*inspect.signature(CHECKS[name.strip(" `")]).parameters} - {"trace", "by_answers"}
+        assert {*re.findall(r"\w+", parameters)} == takes, name
