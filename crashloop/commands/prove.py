@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from crashloop.incidents.incident import Incident
     from crashloop.model import AppUnderTest
     from crashloop.options import RunOptions
+    from crashloop.report.terminal import Terminal
 
 
 def prove(
@@ -57,32 +58,7 @@ def prove(
     fault = incident.scenario(Role.REPRODUCTION, app, **params)
     command = rerun_command(replace(fault, remedy=remedy), options, verb="prove")
     session = Session(options, as_json=as_json, no_live=no_live)
-    terminal = session.terminal
-
-    async def work() -> proof.Proof:
-        with contextlib.ExitStack() as views:
-
-            def on_role(role: Role) -> None:
-                scenario = incident.scenario(role, app, remedy=remedy, **params)
-                views.enter_context(session.view(scenario))
-
-            def on_step(step: proof.Step) -> None:
-                views.close()
-                if not as_json:
-                    terminal.show(step_page(step.run.trace, step.run.judgement, terminal))
-                show_warning(write_run_page(step.run.artifacts, step.run.trace, step.run.judgement))
-
-            return await proof.prove(
-                incident,
-                params,
-                session.options,
-                app=app,
-                remedy=remedy,
-                on_role=on_role,
-                on_step=on_step,
-            )
-
-    done = session.run(work())
+    done = session.run(_proof_of(incident, app, params, session, remedy=remedy, as_json=as_json))
     status, rows = _exit_status(done), [_row(step) for step in done.steps]
     no_page = write_page(done.artifacts, lambda: _html(done, rows, command))
     page = None if no_page else done.artifacts / REPORT_FILE
@@ -90,21 +66,10 @@ def prove(
         more = {"artifacts": str(done.artifacts), "page": page and str(page), "command": command}
         write_document({**done.to_json(), **more, "exit_status": status})
     else:
-        terminal.show(
-            proof_lines(
-                done.incident,
-                rows,
-                proven=done.proven,
-                remedied=done.remedied,
-                where=Where(
-                    folder=short(done.artifacts),
-                    page=short(page) if page else "",
-                    command=command,
-                ),
-                width=terminal.width,
-                glyphs=terminal.glyphs,
-            )
+        where = Where(
+            folder=short(done.artifacts), page=short(page) if page else "", command=command
         )
+        _show(done, rows, where, session.terminal)
     show_warning(no_page)
     text = partial(
         proof_text,
@@ -115,6 +80,55 @@ def prove(
         command=command,
     )
     return append_summary(summary, text) or status
+
+
+async def _proof_of(
+    incident: Incident,
+    app: AppUnderTest | None,
+    params: dict[str, Any],
+    session: Session,
+    *,
+    remedy: str,
+    as_json: bool,
+) -> proof.Proof:
+    """Make the runs; each is shown while it runs, and its page is written when it has ended."""
+    with contextlib.ExitStack() as views:
+
+        def on_role(role: Role) -> None:
+            scenario = incident.scenario(role, app, remedy=remedy, **params)
+            views.enter_context(session.view(scenario))
+
+        def on_step(step: proof.Step) -> None:
+            views.close()
+            run = step.run
+            if not as_json:
+                session.terminal.show(step_page(run.trace, run.judgement, session.terminal))
+            show_warning(write_run_page(run.artifacts, run.trace, run.judgement))
+
+        return await proof.prove(
+            incident,
+            params,
+            session.options,
+            app=app,
+            remedy=remedy,
+            on_role=on_role,
+            on_step=on_step,
+        )
+
+
+def _show(done: proof.Proof, rows: Sequence[ProofRow], where: Where, terminal: Terminal) -> None:
+    """Show the table of the proof, and whether it is one."""
+    terminal.show(
+        proof_lines(
+            done.incident,
+            rows,
+            proven=done.proven,
+            remedied=done.remedied,
+            where=where,
+            width=terminal.width,
+            glyphs=terminal.glyphs,
+        )
+    )
 
 
 def _html(done: proof.Proof, rows: Sequence[ProofRow], command: str) -> str:
