@@ -161,8 +161,9 @@ def _phase_words(event: Event, scale: float) -> str:
 
 
 def _seconds(value: object) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number and 0 <= value < _MAX_S else None  # type: ignore[arg-type,operator]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 <= value < _MAX_S else None
 
 
 def _gave_up(event: Event) -> bool:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from typer.testing import CliRunner
 
 from crashloop.cli import app
-from crashloop.commands.diagnose import every_cause
+from crashloop.commands.diagnose import DECIDED, UNKNOWN, every_cause
+from crashloop.errors import UsageError
 from crashloop.report.causes import causes_table
 
 PAGE = Path(__file__).parents[2] / "docs" / "diagnose.md"
@@ -26,6 +28,11 @@ def test_the_page_explains_each_key_of_the_document() -> None:
     printed = CliRunner().invoke(app, ["diagnose", "-", "--json"], input="hello\n").output
     text = PAGE.read_text()
     assert [key for key in json.loads(printed) if f"`{key}`" not in text] == []
+
+
+def test_the_page_has_each_exit_status() -> None:
+    rows = re.findall(r"^\| (\d+) \| .+ \|$", PAGE.read_text(), re.MULTILINE)
+    assert [int(row) for row in rows] == [DECIDED, UNKNOWN, UsageError.exit_status]
 
 
 def test_the_list_has_each_cause_with_its_meaning() -> None:

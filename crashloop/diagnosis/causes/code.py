@@ -5,6 +5,7 @@ Words: Python 3.11 to 3.13, uvicorn 0.54, gunicorn 26, asyncio, uvloop 0.22, nes
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from crashloop.diagnosis.cause import Cause, InLogs, Sign
@@ -26,6 +27,10 @@ LIFESPAN_FAILURE = "hypercorn.utils.LifespanFailureError"
 """It has the traceback of the app's start in its message."""
 LIBRARY = ("cannot open shared object file", "no pq wrapper available")
 OTHERWISE = ("pop from an empty deque", "environment variable", *LIBRARY)
+_UNSET = re.compile(
+    r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b|^(?:int|float)\(\) argument must be .{1,80} not 'NoneType'"
+)
+"""A message that names a variable of the environment, or a number that has no value to be read."""
 HALF = 0.5
 
 
@@ -45,7 +50,8 @@ def is_mistake(event: Event) -> bool:
 
 def _is_mistake(link: Mapping[str, Any]) -> bool:
     name, message = class_name(link), str(link.get("message"))
-    if name not in MISTAKES or any(word in message for word in OTHERWISE):
+    is_otherwise = any(word in message for word in OTHERWISE) or _UNSET.search(message)
+    if name not in MISTAKES or is_otherwise:
         return False
     is_variable = name == "KeyError" and message.strip("'").isupper()
     return not is_variable

@@ -85,9 +85,12 @@ def _listens_elsewhere(case: Case) -> Sequence[Event]:
     failed = [e for e in case.trace.of(PROBE_FAILED) if _is_refused(e)]
     probes = [e for e in failed if _probed_port(e) is not None]
     asked = {_probed_port(e) for e in probes if e.data.get("probe") != "readiness"}
+    said = case.trace.of(PLATFORM_SAID)
+    settings = [e for e in said if e.data.get("says") == "probe" and e.data.get("port") in asked]
     found: list[Event] = []
     for life in case.lives:
-        if not any(is_of_one(life.source, str(e.target or "")) for e in probes):
+        theirs = [[e for e in each if _is_theirs(e, life)] for each in (probes, settings)]
+        if not theirs[0] or (settings and not theirs[1]):  # a probe of another container
             continue
         listens = [e for e in life.events if e.kind == SERVER and e.data["says"] == "listening"]
         heard = {int(port) for e in listens for port in _PORT.findall(str(e.data["text"]))}
@@ -95,6 +98,10 @@ def _listens_elsewhere(case: Case) -> Sequence[Event]:
             break
         found += listens if life.was_ready else ()
     return [probes[-1], *found] if asked and found else ()
+
+
+def _is_theirs(event: Event, life: LifeLog) -> bool:
+    return is_of_one(life.source, str(event.target or ""))
 
 
 def _is_refused(probe: Event) -> bool:

@@ -58,7 +58,7 @@ class Command:
     @property
     def target(self) -> tuple[str, str, str]:
         """Namespace, pod and container of `kubectl logs` and `describe`; each "" if not said."""
-        if self.words[:1] not in {("kubectl",), ("oc",)} or len(self.words) < 3:  # noqa: PLR2004
+        if self.words[:1] not in {("kubectl",), ("oc",)} or len(self.words) < 3:  # noqa: PLR2004  kubectl VERB WHAT
             return "", "", ""
         rest = [w for w in self.words[2:] if w not in {"pod", "pods", "po"}]
         pod = rest[0].removeprefix("pod/") if rest else ""
@@ -71,7 +71,7 @@ class Command:
     def container_name(self) -> str:
         """The container of `docker logs NAME`; "" for any other command."""
         is_one = self.words[:2] in {(tool, "logs") for tool in ("docker", "podman", "nerdctl")}
-        return self.words[2] if is_one and len(self.words) > 2 else ""  # noqa: PLR2004
+        return self.words[2] if is_one and len(self.words) > 2 else ""  # noqa: PLR2004  docker VERB
 
 
 def command(text: str) -> Command | None:

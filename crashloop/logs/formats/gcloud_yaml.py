@@ -32,7 +32,7 @@ class GcloudYaml:
     def fits(self, head: Sequence[str]) -> float:
         """Surely with three of an entry's fields unindented."""
         found = {name for name in _FIELDS if any(text.startswith(name) for text in head)}
-        return 0.97 if len(found) > 2 else 0.0  # noqa: PLR2004
+        return 0.97 if len(found) > 2 else 0.0  # noqa: PLR2004  three keys
 
     def entries(self, lines: Iterable[Line]) -> Iterator[Entry]:
         """Each document that is an entry."""

@@ -57,7 +57,7 @@ class Journal:
         rest = iter(lines)
         head = list(islice(rest, HEAD_LINES))
         heads = [found for line in head if (found := _LINE.match(line.text)) is not None]
-        is_one = len({found["who"] for found in heads} - {"systemd"}) < 2  # noqa: PLR2004
+        is_one = len({found["who"] for found in heads} - {"systemd"}) < 2  # noqa: PLR2004  one or none
         source, at_ns = "", None
         for line in chain(head, rest):
             found = _LINE.match(line.text)
