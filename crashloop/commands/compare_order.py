@@ -142,7 +142,9 @@ def again(order: CompareOrder, campaign: Campaign, *, folder: str = "") -> str:
     words += ["--real-time"] if order.real_time else []
     words += ["--seed", str(campaign.seed)]
     words += ["--json"] if order.as_json else []
-    words += ["--artifacts", folder, "--resume"] if folder else []
+    if folder:
+        words += ["--summary", str(order.summary)] if order.summary else []
+        words += ["--artifacts", folder, "--resume"]
     return shlex.join(words)
 
 

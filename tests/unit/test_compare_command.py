@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,7 +29,6 @@ from crashloop.profiles.file import FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
-    from pathlib import Path
 
     Compare = Callable[..., tuple[int, str, str]]
 
@@ -220,6 +220,13 @@ def test_a_folder_with_results_says_the_command_that_goes_on_with_them(
         status, _, err = compare("issue-1278", "--artifacts", "kept", *resume)
         assert status == 2
         assert f"go on with it: {says} --artifacts " in err
+
+
+def test_what_goes_on_with_a_comparison_appends_to_the_same_summary() -> None:
+    order = CompareOrder(incident="issue-1278", remedies=("limit=25",), summary=Path("new.md"))
+    campaign = planned(order, seed=7).campaign
+    assert " --summary new.md --artifacts kept --resume" in again(order, campaign, folder="kept")
+    assert "--summary" not in again(order, campaign)
 
 
 def test_a_connector_file_that_changed_is_named_as_what_differs(
