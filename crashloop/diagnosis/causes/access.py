@@ -169,7 +169,11 @@ CAUSES = (
             decides=(
                 error(
                     "no trusted CA signed the certificate",
-                    message=rf"certificate verify failed(?!: (?!{_OF_CA}))",
+                    message=rf"certificate verify failed: (?:{_OF_CA})",
+                ),
+                error(
+                    "libpq could not verify the certificate, for which it gives no reason",
+                    message=r"certificate verify failed(?!:)",
                 ),
                 error(
                     "the file of the trusted CAs is not there",
@@ -182,7 +186,8 @@ CAUSES = (
                 ),
                 restarts(),
             ),
-            next="the CA bundle of the provider in the image, and the path in sslrootcert",
+            next="the CA bundle of the provider in the image, the path in sslrootcert, and the "
+            "certificate's dates, of which libpq says nothing",
         ),
     ),
     Cause(

@@ -117,7 +117,7 @@ CAUSES = (
         id="issue-1278",
         title="connections take longer than the database phase may, until the path has scaled",
         meaning="Each start hangs until its limit while it connects, and later ones get through at "
-        "once: the path to the database was too slow for new connections.",
+        "once: the path to the database was too slow for new connections, or carried none.",
         reproduce="crashloop reproduce issue-1278",
         in_logs=InLogs(
             decides=(_AT_ONCE,),
@@ -126,7 +126,7 @@ CAUSES = (
                 Sign(says="the server logs connections and had none meanwhile", look=never_came),
             ),
             refutes=(_LATE, _LET_IN, _ANSWER, _OPEN, _AFTER, _HERD),
-            next="how long a connection takes and how many start at once: the connector's load",
+            next="the connector's load, how many start at once, and whether others got through",
         ),
     ),
     Cause(
