@@ -87,8 +87,9 @@ class Tracebacks:
 
     A traceback begins with a line that ends in Python's heading, and has a frame in the next line.
     Each line may follow a logger's prefix, or the heading alone. Lines of other loggers in between
-    are left out. Without an exception at its end it is no traceback. `torn` counts the parts of
-    tracebacks that have lost their head or their end.
+    are left out. Without an exception at its end it is no traceback. `torn` counts the
+    tracebacks that have lost their head or their end, or have other lines among their frames, so
+    that the end may be another's.
     """
 
     def __init__(self, on_error: Callable[[LogEvent], None]) -> None:
@@ -127,16 +128,19 @@ class Tracebacks:
     def end(self) -> None:
         """End the open traceback; it is an error if its exception has been printed."""
         found, self._open = self._open, None
-        if found is not None and (chain := found.links()):
+        if found is None:
+            return
+        chain = found.links()
+        self.torn += not chain or found.is_interrupted
+        if chain:
             self._on_error(error_event(chain, by="python", at_ns=found.at_ns))
-        else:
-            self.torn += found is not None
 
 
 class _Traceback:
     def __init__(self, prefix: str, *, at_ns: int, is_group: bool) -> None:
         self.at_ns = at_ns
         self.lines = 0
+        self.is_interrupted = False  # among its frames
         self._prefix = prefix
         self._is_group = is_group
         self._is_prefixed: bool | None = None if prefix else False
@@ -154,6 +158,7 @@ class _Traceback:
         """Whether the line that was not taken ends it."""
         self._others += 1
         state = self._levels[0].state
+        self.is_interrupted |= self.lines > 0 and state is _State.FRAMES
         if self.lines == 0 or state is _State.CHAINED or self._others > MAX_OTHERS:
             return True
         begins = _heading(line) is not None or _RECORD.match(line) is not None

@@ -41,7 +41,7 @@ def test_a_disturbed_log_never_shows_another_cause(file: Path, random: Random) -
 
 @pytest.mark.slow
 @given(st.sampled_from(FILES), RANDOM)
-@settings(max_examples=3000, deadline=None, derandomize=True)
+@settings(max_examples=1000, deadline=None, derandomize=True)
 def test_a_disturbed_log_never_shows_another_cause_in_thousands(file: Path, random: Random) -> None:
     disturb_and_ask(file, random)
 

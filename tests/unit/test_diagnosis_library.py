@@ -66,7 +66,7 @@ def test_the_disturbed_logs_of_a_run_never_show_another_cause(file: Path, random
 
 @pytest.mark.slow
 @given(st.sampled_from(RUNS), st.randoms(use_true_random=True))
-@settings(max_examples=1500, deadline=None, derandomize=True)
+@settings(max_examples=600, deadline=None, derandomize=True)
 def test_the_disturbed_logs_of_a_run_never_show_another_cause_in_thousands(
     file: Path, random: Random
 ) -> None:
