@@ -27,10 +27,11 @@ LIFESPAN_FAILURE = "hypercorn.utils.LifespanFailureError"
 """It has the traceback of the app's start in its message."""
 LIBRARY = ("cannot open shared object file", "no pq wrapper available")
 OTHERWISE = ("pop from an empty deque", "environment variable", *LIBRARY)
-_UNSET = re.compile(
-    r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b|^(?:int|float)\(\) argument must be .{1,80} not 'NoneType'"
-)
-"""A message that names a variable of the environment, or a number that has no value to be read."""
+_UNSET = {
+    "AssertionError": re.compile(r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b"),
+    "TypeError": re.compile(r"^(?:int|float)\(\) argument must be .{1,80} not 'NoneType'"),
+}
+"""Messages of a setting that is not set: its name, or what reads a number that is not there."""
 HALF = 0.5
 
 
@@ -50,8 +51,8 @@ def is_mistake(event: Event) -> bool:
 
 def _is_mistake(link: Mapping[str, Any]) -> bool:
     name, message = class_name(link), str(link.get("message"))
-    is_otherwise = any(word in message for word in OTHERWISE) or _UNSET.search(message)
-    if name not in MISTAKES or is_otherwise:
+    is_unset = name in _UNSET and _UNSET[name].search(message) is not None
+    if name not in MISTAKES or is_unset or any(word in message for word in OTHERWISE):
         return False
     is_variable = name == "KeyError" and message.strip("'").isupper()
     return not is_variable

@@ -60,21 +60,27 @@ def _asked_by_ipv6(case: Case) -> Sequence[Event]:
     return ()
 
 
-def _ran(case: Case, *what: str) -> Sequence[Event]:
-    """The first words of lives of what the platform said this of, or that it started them."""
-    places = {e.target or "" for e in case.trace.of(PLATFORM_SAID) if e.data.get("says") in what}
-    said = [life.events[0] for life in case.lives if life.has_words and life.source in places]
-    started = [e for e in case.trace.of(PLATFORM_SAID) if e.data.get("says") == "started"]
-    is_pulled = "failed" in what
-    theirs = [e for e in started if e.target and any(p and is_of_one(p, e.target) for p in places)]
-    return [*said, *theirs] if is_pulled else said
+def _ran(case: Case) -> Sequence[Event]:
+    """The first events of lives that wrote lines, where a program could not be started."""
+    at = _places(case, "exec-failed", "command-not-found")
+    return [life.events[0] for life in case.lives if life.has_words and life.source in at]
 
 
-_RAN = Sign(
-    says="its process wrote lines of its own",
-    look=lambda case: _ran(case, "exec-failed", "command-not-found"),
-)
-_STARTED = Sign(says="its container was started", look=lambda case: _ran(case, "failed"))
+def _started(case: Case) -> Sequence[Event]:
+    """What the platform said of the start of a container that it had failed to start before."""
+    at = [place for place in _places(case, "failed") if place]
+    said = [e for e in case.trace.of(PLATFORM_SAID) if e.data.get("says") == "started"]
+    return [e for e in said if e.target and any(is_of_one(place, e.target) for place in at)]
+
+
+def _places(case: Case, *what: str) -> set[str]:
+    """The sources of which the platform said one of these."""
+    said = case.trace.of(PLATFORM_SAID)
+    return {event.target or "" for event in said if event.data.get("says") in what}
+
+
+_RAN = Sign(says="its process wrote lines of its own", look=_ran)
+_STARTED = Sign(says="its container was started", look=_started)
 
 CAUSES = (
     Cause(

@@ -89,8 +89,9 @@ def _listens_elsewhere(case: Case) -> Sequence[Event]:
     settings = [e for e in said if e.data.get("says") == "probe" and e.data.get("port") in asked]
     found: list[Event] = []
     for life in case.lives:
-        theirs = [[e for e in each if _is_theirs(e, life)] for each in (probes, settings)]
-        if not theirs[0] or (settings and not theirs[1]):  # a probe of another container
+        is_asked = any(_is_theirs(e, life) for e in probes)
+        is_set = not settings or any(_is_theirs(e, life) for e in settings)
+        if not (is_asked and is_set):
             continue
         listens = [e for e in life.events if e.kind == SERVER and e.data["says"] == "listening"]
         heard = {int(port) for e in listens for port in _PORT.findall(str(e.data["text"]))}

@@ -33,10 +33,11 @@ def _is_of_environment(event: Event) -> bool:
     if any(map(is_infrastructure, links(event)[:1])):
         return False  # it was handled, and what was done in its place failed
     return any(
-        class_name(link) == "KeyError"
-        and _VARIABLE.fullmatch(str(link.get("message")))
-        and (_ENVIRON.fullmatch(str(link.get("where"))) or (is_own and not link.get("where")))
+        _ENVIRON.fullmatch(str(link["where"]))
+        if link.get("where")
+        else is_own and _VARIABLE.fullmatch(str(link.get("message")))
         for link in links(event)
+        if class_name(link) == "KeyError"
     )
 
 
