@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 LOGS = Path(__file__).parents[2] / "fixtures" / "logs"
 FILES = sorted([*(LOGS / "recorded" / "causes").iterdir(), *(LOGS / "made").glob("*.log")])
-DAMAGED = tomllib.loads((LOGS / "made" / "expected.toml").read_text())["damaged"]
+EXPECTED = tomllib.loads((LOGS / "made" / "expected.toml").read_text())
+DAMAGED = {**EXPECTED["damaged"], **EXPECTED["known_faults"]}
 RANDOM = st.randoms(use_true_random=True)
 
 
