@@ -18,7 +18,7 @@ from crashloop.diagnosis.thinning import Thinned
 from crashloop.errors import CapabilityError, UsageError
 from crashloop.incidents import library
 from crashloop.judge import judge
-from crashloop.log_files import is_trace, read_lines
+from crashloop.log_files import STDIN, is_trace, read_lines
 from crashloop.logs.formats import FORMATS, entries
 from crashloop.report.causes import catalogue, causes_table
 from crashloop.report.diagnosis import diagnosis_document, diagnosis_page, heading
@@ -96,6 +96,11 @@ def show_formats(*, as_json: bool) -> int:
     return 0
 
 
+def _is_file(path: Path, name: str) -> bool:
+    """Whether a path and a log's name are one file."""
+    return name != STDIN and Path(name).exists() and path.samefile(name)
+
+
 def show_diagnosis(
     files: Sequence[str], format_name: str | None, report: Path | None, *, as_json: bool
 ) -> int:
@@ -103,7 +108,7 @@ def show_diagnosis(
 
     A page about it goes into `report`.
     """
-    if report is not None and any(report.absolute() == Path(f).absolute() for f in files):
+    if report is not None and report.exists() and any(_is_file(report, f) for f in files):
         raise UsageError(
             f"--report {report} is one of the logs, which it would replace",
             hint="name another file: --report report.html",

@@ -49,6 +49,15 @@ def test_a_report_never_replaces_the_log_or_a_device(tmp_path: Path) -> None:
     assert pipe.is_fifo()
 
 
+def test_a_report_never_replaces_a_log_that_has_another_name(tmp_path: Path) -> None:
+    log, link = tmp_path / "app.log", tmp_path / "current.log"
+    log.write_bytes(PERCENT.read_bytes())
+    link.symlink_to(log)
+    with pytest.raises(UsageError, match="is one of the logs"):
+        show_diagnosis([str(log)], None, link, as_json=True)
+    assert log.read_bytes() == PERCENT.read_bytes()
+
+
 def test_a_closed_standard_input_is_said_to_be_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("crashloop.log_files.sys.stdin", None)
     with pytest.raises(UsageError, match="standard input is closed"):
