@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import TYPE_CHECKING
 
-from crashloop.checks.ends import code_of
+from crashloop.checks.ends import code_of, kills_of
 from crashloop.checks.lives import observed
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ class LifeRecord:
     """One life: when it started, was ready and ended, and what the platform did then.
 
     `ready` is the first answer that said so, or the app's own line that its start-up is complete,
-    whichever came first; `answered` is such an answer only.
+    whichever came first; `answered` is such an answer only. An app that its start-up probe killed
+    was not ready by its own word: the platform could not reach it.
     """
 
     life: Life
@@ -89,13 +90,15 @@ def replica_of(trace: Trace, number: int) -> Replica:
 
 def _life(trace: Trace, life: Life, started: Event) -> LifeRecord:
     answers = [e for e in observed(trace, "ready.answered", life=life) if e.data.get("ready")]
-    answered = answers[0] if answers else None
-    said = [*answers[:1], *trace.of("startup.completed", life=life)[:1]]
+    ended = next(iter(observed(trace, "process.exited", life=life)), None)
+    said = list(answers[:1])
+    if ended is None or not kills_of(trace, ended, by="startup probe"):
+        said += trace.of("startup.completed", life=life)[:1]
     return LifeRecord(
         life=life,
         started=started,
-        answered=answered,
+        answered=answers[0] if answers else None,
         ready=min(said, key=lambda event: event.mono_ns, default=None),
-        ended=next(iter(observed(trace, "process.exited", life=life)), None),
+        ended=ended,
         scheduled=next(iter(observed(trace, "restart.scheduled", life=life)), None),
     )

@@ -140,6 +140,22 @@ def test_a_life_that_answered_without_being_ready_died_before_ready() -> None:
     assert loop(run.recovers(3)).pattern is Pattern.RESTART_LOOP
 
 
+@pytest.mark.parametrize(
+    ("by", "pattern"),
+    [("startup probe", Pattern.RESTART_LOOP), ("liveness probe", Pattern.CRASH_AFTER_READY)],
+)
+def test_an_app_that_its_startup_probe_killed_was_not_ready_by_its_own_word(
+    by: str, pattern: Pattern
+) -> None:
+    run = own_run()
+    for attempt in (1, 2):
+        run.starts(attempt)
+        run.add("app", "startup.completed", attempt=attempt)
+        run.add("supervisor", "process.killed", attempt=attempt, by=by, signal="SIGTERM")
+        run.dies(attempt)
+    assert loop(run.recovers(3)).pattern is pattern
+
+
 def test_a_loop_that_the_run_leaves_running_is_a_loop_all_the_same() -> None:
     run = with_deaths(3)
     run.starts(4)
