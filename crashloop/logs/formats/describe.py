@@ -34,6 +34,7 @@ _IN_POD = re.compile(r" in pod (?P<pod>[a-z0-9.-]{1,253})_(?P<namespace>[a-z0-9-
 _UNTIL_NEXT_SECOND_NS = 999_999_999
 MARKS = _STATES | _PROBES | {"Restart Count", "Events", "Exit Code"}
 """Fields that only a description of a pod has together."""
+ENOUGH_MARKS = 3
 
 
 class Describe:
@@ -45,7 +46,7 @@ class Describe:
     def fits(self, head: Sequence[str]) -> float:
         """Surely with three of a pod's own fields, at the indent that they have."""
         found = {m["name"] for text in head if (m := _FIELD.fullmatch(text)) is not None}
-        return 0.95 if len(found & MARKS) > 2 and found & _CONTAINERS else 0.0  # noqa: PLR2004
+        return 0.95 if len(found & MARKS) >= ENOUGH_MARKS and found & _CONTAINERS else 0.0
 
     def entries(self, lines: Iterable[Line]) -> Iterator[Entry]:
         """What is understood; the other lines say nothing of an outage."""
